@@ -1,0 +1,48 @@
+"""Which host a request goes to: Amazon's, its sandbox, or one that the caller named."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from spapi_async.errors import ConfigurationError
+from spapi_async.marketplaces import Region
+
+__all__ = ["Endpoints"]
+
+# One token endpoint serves every region (developer-docs.amazon.com/sp-api/docs/connecting-to-the-selling-partner-api).
+LWA_HOST = "https://api.amazon.com"
+LWA_PATH = "/auth/o2/token"
+
+
+class Endpoints:
+    """The API host of each region and the token endpoint.
+
+    ``endpoint`` replaces them all (emulator, proxy); it is the only way to send tokens anywhere but to Amazon over https.
+    """
+
+    __slots__ = ("_override", "sandbox")
+
+    def __init__(self, endpoint: str | None = None, *, sandbox: bool = False) -> None:
+        self.sandbox = sandbox
+        self._override = _checked(endpoint) if endpoint else None
+
+    def api(self, region: Region) -> str:
+        """Scheme and host of a region's API, without a trailing slash."""
+        if self._override:
+            return self._override
+        return region.sandbox_endpoint if self.sandbox else region.endpoint
+
+    @property
+    def lwa(self) -> str:
+        """URL that Login with Amazon issues tokens at."""
+        return (self._override or LWA_HOST) + LWA_PATH
+
+    def __repr__(self) -> str:
+        return f"Endpoints({self._override!r}, sandbox={self.sandbox})"
+
+
+def _checked(endpoint: str) -> str:
+    parts = urlsplit(endpoint)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ConfigurationError(f"endpoint must be like https://host[:port], not {endpoint!r}")
+    return endpoint.rstrip("/")

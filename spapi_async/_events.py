@@ -1,0 +1,105 @@
+"""What observers are told: facts of a call that operators graph and alert on; never a token, a body or personal data."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+__all__ = [
+    "CallFinished",
+    "Event",
+    "Observer",
+    "Observers",
+    "RateChanged",
+    "RequestFinished",
+    "Throttled",
+    "TokenIssued",
+    "ViolationsFound",
+    "Waited",
+]
+
+logger = logging.getLogger("spapi_async")
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Base of all events. ``operation`` is ``"orders_v0.get_order"``; ``account`` identifies the seller without secrets."""
+
+    operation: str
+    account: str
+
+
+class Waited(Event, frozen=True, kw_only=True):
+    """A call waited ``seconds`` for quota."""
+
+    seconds: float
+
+
+class RequestFinished(Event, frozen=True, kw_only=True):
+    """One HTTP exchange ended: ``status`` (None: no reply), ``seconds`` it took, which ``attempt`` it was (from 1)."""
+
+    status: int | None
+    seconds: float
+    attempt: int
+    request_id: str | None = None
+
+
+class CallFinished(Event, frozen=True, kw_only=True):
+    """A call returned (``error`` is None) or raised (``error`` is the class name), after ``seconds`` in all."""
+
+    seconds: float
+    attempts: int
+    error: str | None = None
+
+
+class Throttled(Event, frozen=True, kw_only=True):
+    """Amazon answered 429."""
+
+    rate: float
+    waiting: int
+
+
+class RateChanged(Event, frozen=True, kw_only=True):
+    """The limiter's picture of a plan changed, in requests per second; ``reason`` is ``header``, ``throttled`` or ``recovery``."""
+
+    old: float
+    new: float
+    reason: str
+
+
+class ViolationsFound(Event, frozen=True, kw_only=True):
+    """A body broke its model and was read leniently; ``paths`` say where, without values."""
+
+    paths: tuple[str, ...]
+    request_id: str | None = None
+
+
+class TokenIssued(Event, frozen=True, kw_only=True):
+    """A token was fetched; ``kind`` is ``lwa`` or ``rdt``; ``lifetime`` in seconds."""
+
+    kind: str
+    lifetime: float
+
+
+Observer = Callable[[Event], None]
+
+
+class Observers:
+    """The observers of an application; false when there are none, so that hot paths build no event for nobody."""
+
+    __slots__ = ("_observers",)
+
+    def __init__(self, observers: Iterable[Observer] = ()) -> None:
+        self._observers = tuple(observers)
+
+    def __bool__(self) -> bool:
+        return bool(self._observers)
+
+    def emit(self, event: Event) -> None:
+        """Tell every observer. One that raises is logged and does not break the call it observes."""
+        for observer in self._observers:
+            try:
+                observer(event)
+            except Exception:
+                logger.exception("observer %r failed on %s", observer, type(event).__name__)

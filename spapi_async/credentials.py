@@ -1,0 +1,118 @@
+"""Who is calling: an application, and the grant by which it acts for a selling partner (or for none)."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+from spapi_async.errors import ConfigurationError
+from spapi_async.marketplaces import Region
+
+__all__ = ["Account", "Grant", "Secret"]
+
+GrantType = Literal["refresh_token", "client_credentials"]
+
+
+class Secret:
+    """A string that no log, repr, format or pickle shows."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself: call it where it is sent and nowhere else."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Secret does not pickle")
+
+
+class Grant:
+    """What an application holds that lets it ask for access tokens.
+
+    A *refresh token* grant acts for one selling partner; a *client credentials* grant (with a scope) for none.
+    ``key`` identifies it everywhere (tokens, restricted tokens, buckets) without showing it: a digest of the application
+    and the grant. The client secret is no part of it, so that rotating the secret keeps every cache warm.
+    """
+
+    __slots__ = ("_value", "client_id", "grant_type", "key")
+
+    def __init__(self, client_id: str, grant_type: GrantType, value: str) -> None:
+        if not value or value != value.strip():
+            what = "refresh_token" if grant_type == "refresh_token" else "scope"
+            raise ConfigurationError(f"{what} is empty or has spaces around it")
+        self.client_id = client_id
+        self.grant_type = grant_type
+        self._value = value
+        self.key = hashlib.blake2b(f"{client_id}\0{grant_type}\0{value}".encode(), digest_size=12).hexdigest()
+
+    @classmethod
+    def refresh_token(cls, client_id: str, refresh_token: str) -> Grant:
+        """The grant of one selling partner's authorisation."""
+        return cls(client_id, "refresh_token", refresh_token)
+
+    @classmethod
+    def scope(cls, client_id: str, scope: str) -> Grant:
+        """The grant of grantless operations, such as ``sellingpartnerapi::notifications``."""
+        return cls(client_id, "client_credentials", scope)
+
+    def form(self) -> dict[str, str]:
+        """The fields of the token request that this grant contributes; secret for a refresh token."""
+        name = "refresh_token" if self.grant_type == "refresh_token" else "scope"
+        return {"grant_type": self.grant_type, name: self._value}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Grant) and other.key == self.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        return f"Grant({self.grant_type}, key={self.key!r})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Grant holds a secret and does not pickle")
+
+
+class Account:
+    """Whose quota a call spends and whose token it carries: a grant in a region.
+
+    Two handles of one seller have equal accounts, so they share tokens and buckets; ``key`` is what those are keyed by.
+    """
+
+    __slots__ = ("grant", "key", "region")
+
+    def __init__(self, grant: Grant, region: Region) -> None:
+        self.grant = grant
+        self.region = region
+        self.key = f"{grant.key}@{region.value}"
+
+    @property
+    def application(self) -> str:
+        """The application's client id."""
+        return self.grant.client_id
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Account) and other.key == self.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        return f"Account({self.key!r})"

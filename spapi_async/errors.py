@@ -1,0 +1,289 @@
+"""Every error this library raises, in one tree.
+
+::
+
+    SPAPIError
+    ├── ConfigurationError            the caller's own settings or arguments cannot work
+    ├── TransportError                no usable HTTP reply
+    │   ├── ConnectionFailedError     the request never left
+    │   ├── RequestTimeoutError       connect, read or total timeout; safe to repeat
+    │   └── OutcomeUnknownError       Amazon may have acted: look before repeating
+    ├── AuthError                     no token for this call
+    │   └── LWAError                  Login with Amazon refused; carries its error code
+    ├── ApiError                      the Selling Partner API answered with a non-2xx status
+    │   ├── BadRequestError           400
+    │   ├── ForbiddenError            401, 403
+    │   ├── NotFoundError             404
+    │   ├── ConflictError             409
+    │   ├── PayloadTooLargeError      413
+    │   ├── UnsupportedMediaTypeError 415
+    │   ├── UnprocessableError        422
+    │   ├── QuotaExceededError        429, after every permitted retry
+    │   └── ServerError               5xx, after every permitted retry
+    ├── RateLimitWaitError            the wait for quota would exceed max_wait
+    ├── DecodeError                   a 2xx body that is not JSON, or (strict) breaks its model
+    └── DocumentError                 reports, feeds, Data Kiosk documents
+        ├── DocumentTruncatedError
+        ├── DocumentUrlExpiredError
+        ├── ReportCancelledError
+        └── ReportFatalError
+
+Every error says which operation failed and, where known, Amazon's request id, the HTTP status and how many
+seconds to wait before trying again. Every error pickles. No error holds a token, a secret or personal data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+__all__ = [
+    "ApiError",
+    "AuthError",
+    "BadRequestError",
+    "ConfigurationError",
+    "ConflictError",
+    "ConnectionFailedError",
+    "DecodeError",
+    "DocumentError",
+    "DocumentTruncatedError",
+    "DocumentUrlExpiredError",
+    "ErrorDetail",
+    "ForbiddenError",
+    "LWAError",
+    "NotFoundError",
+    "OutcomeUnknownError",
+    "PayloadTooLargeError",
+    "QuotaExceededError",
+    "RateLimitWaitError",
+    "ReportCancelledError",
+    "ReportFatalError",
+    "RequestTimeoutError",
+    "SPAPIError",
+    "ServerError",
+    "TransportError",
+    "UnprocessableError",
+    "UnsupportedMediaTypeError",
+    "error_for_status",
+]
+
+
+class ErrorDetail(msgspec.Struct, frozen=True):
+    """One entry of Amazon's ``errors`` list. Amazon leaves out or nulls any of the three."""
+
+    code: str = ""
+    message: str = ""
+    details: str = ""
+
+
+class SPAPIError(Exception):
+    """Base of every error raised by this library.
+
+    Attributes:
+        operation: ``"orders_v0.get_order"``, or None outside a call.
+        request_id: Amazon's ``x-amzn-RequestId``.
+        status: HTTP status of the reply.
+        retry_after: seconds after which the same call may succeed.
+        attempts: how many requests were sent.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        operation: str | None = None,
+        request_id: str | None = None,
+        status: int | None = None,
+        retry_after: float | None = None,
+        attempts: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.operation = operation
+        self.request_id = request_id
+        self.status = status
+        self.retry_after = retry_after
+        self.attempts = attempts
+
+    def __str__(self) -> str:
+        lead = self.operation or ""
+        if self.request_id:
+            lead = f"{lead} [{self.request_id}]".strip()
+        return f"{lead}: {self.message}" if lead else self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The default protocol would call __init__ with args only and lose the keyword-only facts.
+        return _rebuild, (type(self), self.args, self._picklable_state())
+
+    def _picklable_state(self) -> Mapping[str, Any]:
+        return dict(self.__dict__)
+
+
+def _rebuild(cls: type[SPAPIError], args: tuple[Any, ...], state: Mapping[str, Any]) -> SPAPIError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(SPAPIError):
+    """The settings or arguments cannot work; nothing was sent."""
+
+
+class TransportError(SPAPIError):
+    """No usable HTTP reply was received."""
+
+
+class ConnectionFailedError(TransportError):
+    """The connection could not be made: the request never left, so repeating it is always safe."""
+
+
+class RequestTimeoutError(TransportError):
+    """A timeout passed (connect, read or total) on a request that is safe to repeat."""
+
+
+class OutcomeUnknownError(TransportError):
+    """The request left, no clear answer came, and the operation is not idempotent.
+
+    Amazon may or may not have acted. Find out (list, get) before calling again.
+    """
+
+
+class AuthError(SPAPIError):
+    """No token could be had for this call."""
+
+
+class LWAError(AuthError):
+    """Login with Amazon refused the grant.
+
+    Attributes:
+        code: Amazon's ``error``, such as ``invalid_grant`` or ``invalid_client``.
+    """
+
+    def __init__(self, message: str, *, code: str, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.code = code
+
+
+class ApiError(SPAPIError):
+    """The Selling Partner API answered with a status that is not 2xx.
+
+    Attributes:
+        errors: Amazon's ``errors`` entries; empty where the body held none (an HTML page, nothing at all).
+    """
+
+    def __init__(self, message: str, *, errors: tuple[ErrorDetail, ...] = (), **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.errors = errors
+
+    @property
+    def code(self) -> str:
+        """Amazon's code of the first error, or an empty string."""
+        return self.errors[0].code if self.errors else ""
+
+    @property
+    def details(self) -> str:
+        """Amazon's details of the first error, or an empty string."""
+        return self.errors[0].details if self.errors else ""
+
+
+class BadRequestError(ApiError):
+    """400: the request is malformed or its arguments are not accepted."""
+
+
+class ForbiddenError(ApiError):
+    """401 or 403: the token, the role or the grant does not allow this call."""
+
+
+class NotFoundError(ApiError):
+    """404: no such resource for this selling partner."""
+
+
+class ConflictError(ApiError):
+    """409: the resource is in a state that does not allow this call."""
+
+
+class PayloadTooLargeError(ApiError):
+    """413: the body is larger than Amazon accepts."""
+
+
+class UnsupportedMediaTypeError(ApiError):
+    """415: Amazon does not accept this content type."""
+
+
+class UnprocessableError(ApiError):
+    """422: well-formed, but refused by a business rule."""
+
+
+class QuotaExceededError(ApiError):
+    """429: throttled, and every permitted retry was throttled too."""
+
+
+class ServerError(ApiError):
+    """5xx: Amazon failed, and every permitted retry failed too."""
+
+
+class RateLimitWaitError(SPAPIError):
+    """The wait for quota would exceed ``max_wait``; raised at once, nothing was sent.
+
+    ``retry_after`` is the predicted wait in seconds.
+    """
+
+
+class DecodeError(SPAPIError):
+    """A 2xx reply that cannot be decoded.
+
+    Attributes:
+        path: where in the body, as ``$.payload.Orders[3].PurchaseDate``.
+        raw: the body as received. It may hold personal data: it is in no message, no repr and no pickle.
+    """
+
+    def __init__(self, message: str, *, path: str = "$", raw: bytes = b"", **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.path = path
+        self.raw = raw
+
+    def _picklable_state(self) -> Mapping[str, Any]:
+        return {**self.__dict__, "raw": b""}
+
+
+class DocumentError(SPAPIError):
+    """A report, feed or query document could not be produced, fetched or read."""
+
+
+class DocumentTruncatedError(DocumentError):
+    """The document ended before it was complete."""
+
+
+class DocumentUrlExpiredError(DocumentError):
+    """The presigned URL is older than its lifetime (5 minutes for most documents)."""
+
+
+class ReportCancelledError(DocumentError):
+    """CANCELLED: somebody cancelled it, or there was no data to return."""
+
+
+class ReportFatalError(DocumentError):
+    """FATAL: Amazon could not produce it."""
+
+
+_BY_STATUS: Mapping[int, type[ApiError]] = {
+    400: BadRequestError,
+    401: ForbiddenError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    409: ConflictError,
+    413: PayloadTooLargeError,
+    415: UnsupportedMediaTypeError,
+    422: UnprocessableError,
+    429: QuotaExceededError,
+}
+
+
+def error_for_status(status: int) -> type[ApiError]:
+    """The class of error that a status outside 2xx becomes."""
+    if status >= 500:
+        return ServerError
+    return _BY_STATUS.get(status, ApiError)
