@@ -1,1 +1,50 @@
-"""An asyncio-native client for Amazon's Selling Partner API, with rate limiting built in."""
+"""An asyncio-native client for Amazon's Selling Partner API, with rate limiting built in.
+
+::
+
+    async with Application(client_id="...", client_secret="...") as app:
+        seller = app.selling_partner(refresh_token="Atzr|...", region=Region.NA)
+        order = await seller.orders_v0.get_order("902-3159896-1390916")
+"""
+
+from spapi_async import errors
+from spapi_async._events import (
+    CallFinished,
+    Event,
+    Observer,
+    RateChanged,
+    RequestFinished,
+    Throttled,
+    TokenIssued,
+    ViolationsFound,
+    Waited,
+)
+from spapi_async._operation import Operation
+from spapi_async._options import CallOptions, Priority, call_options
+from spapi_async._retry import RetryPolicy
+from spapi_async._transport import Timeout
+from spapi_async._version import __version__
+from spapi_async.errors import *  # noqa: F403 -- the whole tree, once
+from spapi_async.marketplaces import Marketplace, Region
+
+__all__ = [
+    "CallFinished",
+    "CallOptions",
+    "Event",
+    "Marketplace",
+    "Observer",
+    "Operation",
+    "Priority",
+    "RateChanged",
+    "Region",
+    "RequestFinished",
+    "RetryPolicy",
+    "Throttled",
+    "Timeout",
+    "TokenIssued",
+    "ViolationsFound",
+    "Waited",
+    "__version__",
+    "call_options",
+]
+__all__ += errors.__all__

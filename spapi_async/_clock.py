@@ -42,4 +42,3 @@ class SystemClock:
 
     def __repr__(self) -> str:
         return "SystemClock()"
-

@@ -17,7 +17,8 @@ LWA_PATH = "/auth/o2/token"
 class Endpoints:
     """The API host of each region and the token endpoint.
 
-    ``endpoint`` replaces them all (emulator, proxy); it is the only way to send tokens anywhere but to Amazon over https.
+    ``endpoint`` replaces them all (emulator, proxy); it is the only way to send tokens anywhere but to Amazon over
+    https.
     """
 
     __slots__ = ("_override", "sandbox")

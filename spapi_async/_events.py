@@ -1,4 +1,4 @@
-"""What observers are told: facts of a call that operators graph and alert on; never a token, a body or personal data."""
+"""What observers are told: facts to graph and alert on, never a token, a body or personal data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ logger = logging.getLogger("spapi_async")
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Base of all events. ``operation`` is ``"orders_v0.get_order"``; ``account`` identifies the seller without secrets."""
+    """Base of all events.
+
+    ``operation`` is ``"orders_v0.get_order"``; ``account`` identifies seller and region without secrets.
+    """
 
     operation: str
     account: str
@@ -61,7 +64,10 @@ class Throttled(Event, frozen=True, kw_only=True):
 
 
 class RateChanged(Event, frozen=True, kw_only=True):
-    """The limiter's picture of a plan changed, in requests per second; ``reason`` is ``header``, ``throttled`` or ``recovery``."""
+    """The limiter's picture of a plan changed, in requests per second.
+
+    ``reason`` is ``header``, ``throttled`` or ``recovery``.
+    """
 
     old: float
     new: float

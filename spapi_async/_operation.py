@@ -69,9 +69,9 @@ class OtherPlan(msgspec.Struct, frozen=True):
 class UsagePlan(msgspec.Struct, frozen=True, kw_only=True):
     """A token bucket as Amazon publishes it: ``rate`` tokens a second flow in, at most ``burst`` are kept.
 
-    Source: developer-docs.amazon.com/sp-api/docs/usage-plans-and-rate-limits. ``source`` says where the figures come from;
-    ``assumed`` means that Amazon publishes none and these are a cautious guess. ``others`` are the figures of sources that
-    disagree. ``application_rate`` and ``application_burst`` limit all sellers of one application together.
+    Source: developer-docs.amazon.com/sp-api/docs/usage-plans-and-rate-limits. ``source`` says where the figures come
+    from; ``assumed`` means that Amazon publishes none and these are a cautious guess. ``others`` are the figures of
+    sources that disagree. ``application_rate`` and ``application_burst`` limit all sellers of one application together.
     """
 
     rate: float
@@ -85,8 +85,9 @@ class UsagePlan(msgspec.Struct, frozen=True, kw_only=True):
 class Restriction(msgspec.Struct, frozen=True, kw_only=True):
     """When an operation needs a restricted data token (RDT).
 
-    ``always``: every call. ``optional``: when the caller asks for ``data_elements``. ``report``: when the document's report
-    type is restricted. ``generic_path``: one token may name the path template and so cover every resource under it.
+    ``always``: every call. ``optional``: when the caller asks for ``data_elements``. ``report``: when the document's
+    report type is restricted. ``generic_path``: one token may name the path template and so cover every resource
+    under it.
     """
 
     mode: Literal["always", "optional", "report"]

@@ -26,11 +26,12 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         priority: place in the queue for quota.
-        max_wait: longest acceptable wait for quota, in seconds; a longer one raises RateLimitWaitError at once. None waits
-            as long as it takes.
+        max_wait: longest acceptable wait for quota, in seconds; a longer one raises RateLimitWaitError at once. None
+            waits as long as it takes.
         timeout: seconds for one HTTP exchange, from connecting to the last byte; None uses the application's.
         deadline: seconds for the whole call, waits and retries included; None sets no bound.
-        restricted: fetch a report document with (True) or without (False) a restricted data token; None looks the report type up.
+        restricted: fetch a report document with (True) or without (False) a restricted data token; None decides by the
+            report type.
     """
 
     priority: Priority = Priority.NORMAL
@@ -40,7 +41,8 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
     restricted: bool | None = None
 
 
-_options: ContextVar[CallOptions] = ContextVar("spapi_async_call_options", default=CallOptions())
+_DEFAULT = CallOptions()
+_options: ContextVar[CallOptions] = ContextVar("spapi_async_call_options", default=_DEFAULT)
 
 
 def current_options() -> CallOptions:

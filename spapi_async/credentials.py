@@ -47,8 +47,8 @@ class Grant:
     """What an application holds that lets it ask for access tokens.
 
     A *refresh token* grant acts for one selling partner; a *client credentials* grant (with a scope) for none.
-    ``key`` identifies it everywhere (tokens, restricted tokens, buckets) without showing it: a digest of the application
-    and the grant. The client secret is no part of it, so that rotating the secret keeps every cache warm.
+    ``key`` identifies it everywhere (tokens, restricted tokens, buckets) without showing it: a digest of application
+    and grant. The client secret is no part of it, so that rotating the secret keeps every cache warm.
     """
 
     __slots__ = ("_value", "client_id", "grant_type", "key")

@@ -6,6 +6,7 @@ Source: developer-docs.amazon.com/sp-api/docs/marketplace-ids and /sp-api-endpoi
 from __future__ import annotations
 
 import enum
+from typing import Self
 
 from spapi_async.errors import ConfigurationError
 
@@ -56,7 +57,8 @@ class Marketplace(enum.StrEnum):
     seller_central: str
     vendor_central: str
 
-    def __new__(cls, marketplace_id: str, region: Region, seller_central: str, vendor_central: str) -> Marketplace:
+    def __new__(cls, marketplace_id: str, region: Region, seller_central: str, vendor_central: str) -> Self:
+        """Make the marketplace id the value and keep the other facts as attributes."""
         member = str.__new__(cls, marketplace_id)
         member._value_ = marketplace_id
         member.region = region
@@ -102,4 +104,6 @@ class Marketplace(enum.StrEnum):
         for place in cls:
             if text == place.value or text.upper() in (place.name, place.country):
                 return place
-        raise ConfigurationError(f"unknown marketplace {value!r}; give an id or one of {', '.join(p.name for p in cls)}")
+        raise ConfigurationError(
+            f"unknown marketplace {value!r}; give an id or one of {', '.join(p.name for p in cls)}"
+        )

@@ -1,0 +1,291 @@
+"""The public objects: an Application that owns what is shared, and selling partners that cost next to nothing."""
+
+from __future__ import annotations
+
+import os
+import ssl as ssl_module
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from importlib import import_module
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+
+from spapi_async._clock import Clock, SystemClock
+from spapi_async._endpoints import Endpoints
+from spapi_async._events import Observer, Observers
+from spapi_async._operation import Operation
+from spapi_async._paging import PageIterator
+from spapi_async._pipeline import Pipeline
+from spapi_async._response import Response
+from spapi_async._retry import RetryPolicy
+from spapi_async._transport import SessionPool, Timeout, user_agent_header
+from spapi_async.auth import Authenticator, TokenStore
+from spapi_async.credentials import Account, Grant, Secret
+from spapi_async.errors import ConfigurationError
+from spapi_async.marketplaces import Marketplace, Region
+from spapi_async.ratelimit import LimitSnapshot, LocalRateLimiter, RateLimiter
+
+if TYPE_CHECKING:
+    from spapi_async.api import Namespaces
+else:
+    Namespaces = object  # the real class only tells type checkers what __getattr__ finds
+
+__all__ = ["Application", "SellingPartner", "connect"]
+
+T = TypeVar("T")
+
+# Any scope does: it marks an account that has no seller; each grantless operation brings its own scope.
+_NO_SELLER = "sellingpartnerapi::notifications"
+
+
+class SellingPartner(Namespaces):
+    """A handle on one selling partner in one region, or on none (:meth:`Application.grantless`).
+
+    It holds a key into the application's shared state and nothing else: make as many as you like, and throw them away.
+    Each API version is an attribute, ``seller.orders_v0``, imported when first used.
+    """
+
+    __slots__ = ("__dict__", "_account", "_application", "_pipeline", "seller_id")
+
+    def __init__(self, application: Application, pipeline: Pipeline, account: Account, seller_id: str | None) -> None:
+        self._application = application
+        self._pipeline = pipeline
+        self._account = account
+        self.seller_id = seller_id
+
+    async def call(self, operation: Operation[T], /, **arguments: Any) -> Response[T]:
+        """Call any operation and get the whole reply: body, status, headers, request id, rate limit, violations.
+
+        Raises:
+            SPAPIError: see :mod:`spapi_async.errors` for the tree.
+        """
+        return await self._pipeline.send(self._account, operation, arguments)
+
+    async def fetch(self, operation: Operation[T], arguments: Mapping[str, Any]) -> T:
+        """Call any operation and get the decoded body, payload unwrapped; what the generated methods do."""
+        return (await self._pipeline.send(self._account, operation, arguments)).body
+
+    def iterate(
+        self, operation: Operation[Any], arguments: Mapping[str, Any], *, cursor: str | None = None
+    ) -> PageIterator[Any]:
+        """Iterate over the items of every page of a paged operation; what the generated ``iter_`` methods do."""
+        return PageIterator(self.fetch, operation, arguments, cursor=cursor)
+
+    @property
+    def application(self) -> Application:
+        """The application this handle belongs to."""
+        return self._application
+
+    @property
+    def region(self) -> Region:
+        """The region this handle calls."""
+        return self._account.region
+
+    @property
+    def key(self) -> str:
+        """Identifies seller and region in events, limits and saved state, without any secret."""
+        return self._account.key
+
+    def __getattr__(self, name: str) -> Any:
+        # Reached once for each namespace and handle: the namespace is kept in the instance's dictionary.
+        from spapi_async.api import NAMESPACES
+
+        class_name = NAMESPACES.get(name)
+        if class_name is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        namespace = getattr(import_module(f"spapi_async.api.{name}"), class_name)(self)
+        self.__dict__[name] = namespace
+        return namespace
+
+    def __dir__(self) -> Iterable[str]:
+        from spapi_async.api import NAMESPACES
+
+        return sorted({*super().__dir__(), *NAMESPACES})
+
+    def __repr__(self) -> str:
+        return f"<SellingPartner {self.seller_id or self._account.key}>"
+
+
+class Application:
+    """A registered SP-API application: everything its sellers share.
+
+    One aiohttp session for each region, the rate limiter, the token caches. Use it as ``async with Application(...) as
+    app`` or call :meth:`aclose`.
+
+    Args:
+        client_id: the application's LWA client id.
+        client_secret: its LWA client secret.
+        endpoint: replaces every region's API host and the token host (emulator, proxy).
+        sandbox: call Amazon's sandbox hosts.
+        limiter: a rate limiter to use instead of an in-process one, such as ``RedisRateLimiter``.
+        tokens: where tokens are shared between processes; in memory by default.
+        retry: when and how often to repeat a request.
+        timeout: bounds of one HTTP exchange; a number is the total in seconds.
+        decoding: ``"lenient"`` never loses a page to one field; ``"strict"`` raises DecodeError.
+        user_agent: your ``name/version``; Amazon asks for one.
+        observers: callables that are told of every event, such as ``Throttled`` and ``CallFinished``.
+        connections: most open connections for one region.
+        proxy: URL of an HTTP proxy for everything.
+        ssl: a context with your own certificate authorities.
+        trust_env: read ``HTTPS_PROXY`` and friends, and ``~/.netrc``.
+        clock: where time comes from.
+
+    Raises:
+        ConfigurationError: an argument cannot work.
+    """
+
+    def __init__(
+        self,
+        client_id: str,
+        client_secret: str,
+        *,
+        endpoint: str | None = None,
+        sandbox: bool = False,
+        limiter: RateLimiter | None = None,
+        tokens: TokenStore | None = None,
+        retry: RetryPolicy | None = None,
+        timeout: Timeout | float | None = None,
+        decoding: Literal["lenient", "strict"] = "lenient",
+        user_agent: str | None = None,
+        observers: Iterable[Observer] = (),
+        connections: int = 100,
+        proxy: str | None = None,
+        ssl: ssl_module.SSLContext | None = None,
+        trust_env: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
+        for name, value in (("client_id", client_id), ("client_secret", client_secret)):
+            if not isinstance(value, str) or not value.strip():
+                raise ConfigurationError(f"{name} is missing")
+        if decoding not in ("lenient", "strict"):
+            raise ConfigurationError(f'decoding must be "lenient" or "strict", not {decoding!r}')
+        self.client_id = client_id
+        told = Observers(observers)
+        clock = clock or SystemClock()
+        endpoints = Endpoints(endpoint, sandbox=sandbox)
+        self._pool = SessionPool(
+            user_agent=user_agent_header(user_agent),
+            timeout=Timeout(total=timeout) if isinstance(timeout, int | float) else timeout,
+            connections=connections,
+            proxy=proxy,
+            ssl=ssl,
+            trust_env=trust_env,
+        )
+        self.limiter: RateLimiter = limiter or LocalRateLimiter(clock=clock, observers=told)
+        self._auth = Authenticator(
+            client_id=client_id,
+            client_secret=Secret(client_secret),
+            endpoints=endpoints,
+            exchange=self._pool.exchange,
+            create_restricted_token=self._create_restricted_token,
+            store=tokens,
+            clock=clock,
+            observers=told,
+        )
+        self._pipeline = Pipeline(
+            limiter=self.limiter,
+            tokens=self._auth,
+            pool=self._pool,
+            endpoints=endpoints,
+            retry=retry or RetryPolicy(),
+            clock=clock,
+            observers=told,
+            strict=decoding == "strict",
+        )
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Application:
+        """An application from ``LWA_APP_ID``, ``LWA_CLIENT_SECRET`` and, if set, ``SP_API_ENDPOINT``.
+
+        Raises:
+            ConfigurationError: a variable is missing.
+        """
+        environ = os.environ if environ is None else environ
+        options.setdefault("endpoint", environ.get("SP_API_ENDPOINT") or None)
+        return cls(_required(environ, "LWA_APP_ID"), _required(environ, "LWA_CLIENT_SECRET"), **options)
+
+    def selling_partner(
+        self,
+        refresh_token: str,
+        *,
+        region: Region | str | None = None,
+        marketplace: Marketplace | str | None = None,
+        seller_id: str | None = None,
+    ) -> SellingPartner:
+        """A handle on the selling partner who granted this refresh token, in a region or a marketplace's region.
+
+        Raises:
+            ConfigurationError: no region, an unknown one, or one that does not serve the marketplace.
+        """
+        grant = Grant.refresh_token(self.client_id, refresh_token)
+        return SellingPartner(self, self._pipeline, Account(grant, _region(region, marketplace)), seller_id)
+
+    def grantless(self, *, region: Region | str) -> SellingPartner:
+        """A handle for operations that need no seller, such as ``notifications_v1.create_destination``."""
+        account = Account(Grant.scope(self.client_id, _NO_SELLER), Region.parse(region))
+        return SellingPartner(self, self._pipeline, account, None)
+
+    def limits(self) -> tuple[LimitSnapshot, ...]:
+        """Every live bucket: rate, burst, tokens at hand, callers waiting."""
+        return self.limiter.limits()
+
+    async def aclose(self) -> None:
+        """Close sessions, tokens and the limiter; calls still waiting get an error."""
+        await self.limiter.aclose()
+        await self._auth.aclose()
+        await self._pool.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<Application {self.client_id}>"
+
+    async def _create_restricted_token(self, account: Account, body: Mapping[str, Any]) -> Any:
+        from spapi_async.api.tokens_2021_03_01 import CREATE_RESTRICTED_DATA_TOKEN
+
+        response = await self._pipeline.send(account, CREATE_RESTRICTED_DATA_TOKEN, {"body": body})
+        return response.body
+
+
+@asynccontextmanager
+async def connect(environ: Mapping[str, str] | None = None, **options: Any) -> AsyncIterator[SellingPartner]:
+    """One seller from the environment, and an application that lives as long as the block.
+
+    Reads ``SP_API_REFRESH_TOKEN``, ``LWA_APP_ID``, ``LWA_CLIENT_SECRET``, ``SP_API_REGION`` or ``SP_API_MARKETPLACE``,
+    and ``SP_API_ENDPOINT``. Options are those of :class:`Application`.
+
+    Raises:
+        ConfigurationError: a variable is missing or cannot work.
+    """
+    environ = os.environ if environ is None else environ
+    refresh_token = _required(environ, "SP_API_REFRESH_TOKEN")
+    region, marketplace = environ.get("SP_API_REGION") or None, environ.get("SP_API_MARKETPLACE") or None
+    if region is None and marketplace is None:
+        raise ConfigurationError("set SP_API_REGION or SP_API_MARKETPLACE")
+    async with Application.from_env(environ, **options) as app:
+        yield app.selling_partner(refresh_token, region=region, marketplace=marketplace)
+
+
+def _required(environ: Mapping[str, str], name: str) -> str:
+    value = environ.get(name, "").strip()
+    if not value:
+        raise ConfigurationError(f"environment variable {name} is not set")
+    return value
+
+
+def _region(region: Region | str | None, marketplace: Marketplace | str | None) -> Region:
+    place = None if marketplace is None else Marketplace.parse(marketplace)
+    if region is None:
+        if place is None:
+            raise ConfigurationError("give a region or a marketplace")
+        return place.region
+    chosen = Region.parse(region)
+    if place is not None and place.region is not chosen:
+        raise ConfigurationError(f"marketplace {place.name} belongs to region {place.region.name}, not {chosen.name}")
+    return chosen

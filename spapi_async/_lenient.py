@@ -1,0 +1,392 @@
+"""Reading a body that breaks its model: what fits is typed, what does not is kept as it is, each break is noted.
+
+The work is done on undecoded JSON. A piece that fits its type is decoded by the same C decoder as on the fast path, in
+one go; only around a break does this module descend, field by field and item by item. So an undamaged field has the
+value that the fast path would have given it, and a page with one bad field costs little more than a good one.
+
+What becomes of a piece that does not fit:
+
+- a required key that is absent: adopted from a key that differs in case only (``MarketplaceID``), else None
+- null: None; ``""`` where the model has no string: None, for it says nothing
+- a value that says the same in another type: converted. ``"5"`` and ``5.0`` for an integer, ``"true"`` for a boolean, a
+  number or boolean for a string, a time without seconds, zone (then UTC) or hours, a time where a date belongs
+- one object where a list belongs: a list of it. A list where an object belongs: its one item, or the list under the
+  object's only key
+- anything else: the plain JSON value
+"""
+
+from __future__ import annotations
+
+import enum
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Literal
+
+import msgspec
+
+from spapi_async import _json, _scalars
+from spapi_async._wire import OpenEnum
+
+__all__ = ["build", "describe"]
+
+Facts = tuple[str, str, str]
+"""Path, what the model expects, what the body holds: never a value."""
+
+_DEEPEST = 64
+"""Levels of nesting below which pieces that do not fit are kept as they are."""
+
+
+def build(declared: Any, body: bytes) -> tuple[Any, list[Facts]]:
+    """The value of ``body`` as nearly of the type ``declared`` as it allows, and where it does not.
+
+    Raises:
+        ValueError, RecursionError: the body is not JSON, or nested too deeply to be a reply.
+    """
+    reading = _Reading()
+    return _read(_shape(declared), _decodable(body, reading), "$", reading), reading.violations
+
+
+def read_bare(declared: Any, member: str, body: bytes, found: Sequence[Facts]) -> tuple[Any, Sequence[Facts]]:
+    """The content of an envelope's ``member`` where Amazon sent it without the envelope, as some of its samples do."""
+    envelope = _shape(declared)
+    if not isinstance(envelope, _StructShape):
+        return None, found
+    field = next(field for field in envelope.fields if field.name == member)
+    inner = _struct_in(field.shape)
+    reading = _Reading()
+    raw = _decodable(body, reading)
+    if inner is None or _kind(raw) != "object":
+        return None, found
+    keys = _MEMBERS.decode(raw).keys()
+    if any(map(envelope.knows, keys)) or not any(map(inner.knows, keys)):
+        return None, found
+    reading.note("$", f"object with {field.key}", "its content alone")
+    return _read(field.shape, raw, "$", reading), reading.violations
+
+
+def describe(declared: Any) -> str:
+    """A type in the words of JSON: ``"object"``, ``"datetime"``."""
+    return _shape(declared).name
+
+
+class _Reading:
+    """What one body has shown so far."""
+
+    __slots__ = ("depth", "violations")
+
+    def __init__(self) -> None:
+        self.violations: list[Facts] = []
+        self.depth = 0
+
+    def note(self, path: str, expected: str, got: str) -> None:
+        self.violations.append((path, expected, got))
+
+
+def _decodable(body: bytes, reading: _Reading) -> bytes:
+    """JSON that the decoders accept, without white space around it; blemishes inside strings are repaired."""
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        reading.note("$", "UTF-8", "other bytes")
+        body = body.decode("utf-8", "replace").encode()
+    if body.startswith(_BYTE_ORDER_MARK):
+        reading.note("$", "JSON", "JSON after a byte order mark")
+        body = body.removeprefix(_BYTE_ORDER_MARK)
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except ValueError:
+        body = _json.mend(body)
+        reading.note("$", "JSON", "JSON with broken characters in its strings")
+    return body.strip()
+
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+# --- shapes: a type, and what to do with JSON that does not fit it ---------------------------------------------------
+
+
+class _Shape:
+    """A declared type with its decoder; the subclasses say how JSON that does not fit is read all the same."""
+
+    __slots__ = ("decoder", "name")
+
+    takes: frozenset[str] = frozenset()
+    """The kinds of JSON value that an alternative of this shape could make something of."""
+
+    def __init__(self, declared: Any, name: str) -> None:
+        self.decoder = msgspec.json.Decoder(declared)
+        self.name = name
+
+    def repair(self, raw: bytes, kind: str, path: str, reading: _Reading) -> Any:
+        """Read ``raw``, which the decoder has refused and which is not null."""
+        return self.keep(raw, kind, path, reading)
+
+    def keep(self, raw: bytes, kind: str, path: str, reading: _Reading) -> Any:
+        """What does not fit stays as it is; an empty string says nothing."""
+        empty = raw == b'""'
+        reading.note(path, self.name, "empty string" if empty else kind)
+        return None if empty else _plain(raw)
+
+
+def _read(shape: _Shape, raw: bytes, path: str, reading: _Reading) -> Any:
+    try:
+        return shape.decoder.decode(raw)
+    except (ValueError, RecursionError):
+        kind = _kind(raw)
+    if kind == "null":
+        reading.note(path, shape.name, kind)
+        return None
+    if reading.depth >= _DEEPEST:
+        return shape.keep(raw, kind, path, reading)
+    reading.depth += 1
+    try:
+        return shape.repair(raw, kind, path, reading)
+    finally:
+        reading.depth -= 1
+
+
+class _Field(msgspec.Struct, frozen=True):
+    name: str
+    key: str
+    shape: _Shape
+    required: bool
+
+
+class _StructShape(_Shape):
+    """An object of the model."""
+
+    __slots__ = ("_fields", "_type")
+
+    takes = frozenset({"object"})
+
+    def __init__(self, declared: Any) -> None:
+        super().__init__(declared, "object")
+        self._type = declared
+        self._fields: tuple[_Field, ...] | None = None
+
+    @property
+    def fields(self) -> tuple[_Field, ...]:
+        # Worked out when first needed: Amazon's types may contain themselves.
+        if self._fields is None:
+            self._fields = tuple(
+                _Field(field.name, field.encode_name, _shape(field.type), field.required)
+                for field in msgspec.structs.fields(self._type)
+            )
+        return self._fields
+
+    def knows(self, key: str) -> bool:
+        return any(field.key == key for field in self.fields)
+
+    def repair(self, raw: bytes, kind: str, path: str, reading: _Reading) -> Any:
+        if kind == "object":
+            return self._build(_MEMBERS.decode(raw), path, reading)
+        if kind == "array":
+            items = _ITEMS.decode(raw)
+            if len(self.fields) == 1 and isinstance(self.fields[0].shape, _ListShape):
+                # Seen in Amazon's own samples: a bare list of errors where the model has {"errors": [...]}.
+                reading.note(path, self.name, kind)
+                field = self.fields[0]
+                return self._type(**{field.name: _read(field.shape, raw, f"{path}.{field.key}", reading)})
+            if len(items) == 1 and _kind(first := bytes(items[0])) == "object":
+                reading.note(path, self.name, "array of one object")
+                return _read(self, first, f"{path}[0]", reading)
+        return self.keep(raw, kind, path, reading)
+
+    def _build(self, members: dict[str, msgspec.Raw], path: str, reading: _Reading) -> Any:
+        if inner := self._payload(members):
+            reading.note(path, self.name, "object inside payload")
+            return _read(self, inner, f"{path}.payload", reading)
+        values: dict[str, Any] = {}
+        for field in self.fields:
+            key = field.key
+            raw = members.get(key)
+            if raw is None and field.required:
+                key = self._differing_in_case(members, key)
+                raw = members.get(key)
+                got = "absent" if raw is None else f"key {key}"
+                reading.note(f"{path}.{field.key}", field.shape.name, got)
+                if raw is None:
+                    values[field.name] = None
+            if raw is not None:
+                values[field.name] = _read(field.shape, bytes(raw), f"{path}.{key}", reading)
+        return self._type(**values)
+
+    def _payload(self, members: dict[str, msgspec.Raw]) -> bytes | None:
+        """The content of an envelope that the model does not have (finances 2024-06-19 once)."""
+        raw = members.get("payload")
+        if raw is None or any(field.key in members for field in self.fields if field.key != "errors"):
+            return None
+        inner = bytes(raw)
+        return inner if _kind(inner) == "object" else None
+
+    def _differing_in_case(self, members: Iterable[str], key: str) -> str:
+        folded = key.casefold()
+        return next((other for other in members if other.casefold() == folded and not self.knows(other)), key)
+
+
+def _struct_in(shape: _Shape) -> _StructShape | None:
+    """The struct that an optional field may hold."""
+    alternatives = shape.alternatives if isinstance(shape, _UnionShape) else (shape,)
+    return next((each for each in alternatives if isinstance(each, _StructShape)), None)
+
+
+class _ListShape(_Shape):
+    """A list of the model."""
+
+    __slots__ = ("_item_type",)
+
+    takes = frozenset({"array"})
+
+    def __init__(self, declared: Any, item_type: Any) -> None:
+        super().__init__(declared, "list")
+        self._item_type = item_type
+
+    def repair(self, raw: bytes, kind: str, path: str, reading: _Reading) -> Any:
+        item = _shape(self._item_type)
+        if kind == "array":
+            items = _ITEMS.decode(raw)
+            return [_read(item, bytes(raw), f"{path}[{n}]", reading) for n, raw in enumerate(items)]
+        if kind == "object" and (wrapped := self._only_list(raw, item)):
+            key, inner = wrapped
+            reading.note(path, self.name, kind)
+            return _read(self, inner, f"{path}.{key}", reading)
+        if raw != b'""' and kind in item.takes:
+            reading.note(path, self.name, kind)
+            return [_read(item, raw, path, reading)]
+        return self.keep(raw, kind, path, reading)
+
+    @staticmethod
+    def _only_list(raw: bytes, item: _Shape) -> tuple[str, bytes] | None:
+        """``{"errors": [...]}`` where the model has the bare list."""
+        members = _MEMBERS.decode(raw)
+        if len(members) != 1:
+            return None
+        ((key, value),) = members.items()
+        inner = bytes(value)
+        if _kind(inner) != "array" or (isinstance(item, _StructShape) and item.knows(key)):
+            return None
+        return key, inner
+
+
+class _MapShape(_Shape):
+    """An object with free keys. These may be a customer's data, so paths show them as ``[*]``."""
+
+    __slots__ = ("_value_type",)
+
+    takes = frozenset({"object"})
+
+    def __init__(self, declared: Any, value_type: Any) -> None:
+        super().__init__(declared, "object")
+        self._value_type = value_type
+
+    def repair(self, raw: bytes, kind: str, path: str, reading: _Reading) -> Any:
+        if kind != "object":
+            return self.keep(raw, kind, path, reading)
+        value = _shape(self._value_type)
+        return {key: _read(value, bytes(raw), f"{path}[*]", reading) for key, raw in _MEMBERS.decode(raw).items()}
+
+
+class _UnionShape(_Shape):
+    """Several types; the first that could take this kind of value is asked. None is settled before it comes to that."""
+
+    __slots__ = ("alternatives",)
+
+    def __init__(self, declared: Any, alternatives: tuple[Any, ...]) -> None:
+        self.alternatives = tuple(_shape(alternative) for alternative in alternatives)
+        super().__init__(declared, " or ".join(shape.name for shape in self.alternatives) or "null")
+
+    def repair(self, raw: bytes, kind: str, path: str, reading: _Reading) -> Any:
+        alternatives = self.alternatives
+        likely = next(
+            (shape for shape in alternatives if kind in shape.takes), alternatives[0] if alternatives else None
+        )
+        if likely is None:
+            return self.keep(raw, kind, path, reading)
+        return likely.repair(raw, kind, path, reading)
+
+
+class _ScalarShape(_Shape):
+    """A string, number, time, enumeration …; ``convert`` makes one of a value that says the same in another way."""
+
+    __slots__ = ("_convert",)
+
+    takes = frozenset({"string", "integer", "number", "boolean"})
+
+    def __init__(self, declared: Any, name: str, convert: _scalars.Convert) -> None:
+        super().__init__(declared, name)
+        self._convert = convert
+
+    def repair(self, raw: bytes, kind: str, path: str, reading: _Reading) -> Any:
+        if kind in self.takes and raw != b'""':
+            try:
+                text = msgspec.json.decode(raw, type=str) if kind == "string" else raw.decode()
+                value, got = self._convert(text, kind)
+            except (ValueError, ArithmeticError):
+                pass
+            else:
+                reading.note(path, self.name, got)
+                return value
+        return self.keep(raw, kind, path, reading)
+
+
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+@lru_cache(maxsize=16384)
+def _shape(declared: Any) -> _Shape:
+    bare = declared
+    while typing.get_origin(bare) is typing.Annotated:
+        bare = typing.get_args(bare)[0]
+    origin, arguments = typing.get_origin(bare) or bare, typing.get_args(bare)
+    if origin in (typing.Union, types.UnionType):
+        return _UnionShape(declared, tuple(kind for kind in arguments if kind is not type(None)))
+    if origin is list:
+        return _ListShape(declared, arguments[0] if arguments else Any)
+    if origin is dict:
+        return _MapShape(declared, arguments[1] if arguments else Any)
+    if isinstance(origin, type) and issubclass(origin, msgspec.Struct):
+        return _StructShape(declared)
+    return _scalar(declared, bare, origin)
+
+
+def _scalar(declared: Any, bare: Any, origin: Any) -> _Shape:
+    if isinstance(bare, type) and issubclass(bare, OpenEnum):
+        return _ScalarShape(declared, "string", lambda text, kind: (bare(text), kind))
+    if bare in _scalars.CONVERTERS:
+        return _ScalarShape(declared, *_scalars.CONVERTERS[bare])
+    if origin is Literal or (isinstance(bare, type) and issubclass(bare, enum.Enum)):
+        return _Shape(declared, "listed value")
+    return _Shape(declared, _NAMES.get(bare, "value"))
+
+
+_NAMES: Mapping[Any, str] = {Any: "any value", type(None): "null"}
+
+
+# --- JSON by its first byte ------------------------------------------------------------------------------------------
+
+
+def _kind(raw: bytes) -> str:
+    first = raw[:1]
+    if first in _KINDS:
+        return _KINDS[first]
+    return "integer" if raw.removeprefix(b"-").isdigit() else "number"
+
+
+_KINDS = {b"{": "object", b"[": "array", b'"': "string", b"t": "boolean", b"f": "boolean", b"n": "null"}
+
+
+def _plain(raw: bytes) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        # A number beyond what a float can hold is kept exactly.
+        return msgspec.json.Decoder(float_hook=Decimal).decode(raw)
+    except (ValueError, RecursionError):
+        return raw.decode()

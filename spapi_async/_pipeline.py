@@ -1,0 +1,316 @@
+"""The path of a request, straight down: send, repeat as the retry policy says, send once.
+
+One attempt waits for quota *before* it fetches a token, so that a long queue cannot make the token stale, and reports
+the reply to the limiter before anybody decodes it.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+import warnings
+from collections.abc import Mapping
+from typing import Any, Generic, Protocol, TypeVar
+
+from spapi_async._clock import Clock
+from spapi_async._endpoints import Endpoints
+from spapi_async._events import CallFinished, Observers, RequestFinished, ViolationsFound
+from spapi_async._operation import Operation
+from spapi_async._options import CallOptions, current_options
+from spapi_async._request import Request, prepare
+from spapi_async._response import Response, decode, error_from_reply, parse_rate_limit
+from spapi_async._retry import Outcome, RetryPolicy
+from spapi_async._transport import RawReply, SessionPool
+from spapi_async.credentials import Account, Grant
+from spapi_async.errors import (
+    ConfigurationError,
+    ConnectionFailedError,
+    OutcomeUnknownError,
+    RequestTimeoutError,
+    SPAPIError,
+    TransportError,
+)
+from spapi_async.ratelimit._base import RateLimiter
+
+__all__ = ["Pipeline"]
+
+T = TypeVar("T")
+
+
+class TokenSource(Protocol):
+    """Where a call's token comes from (auth.Authenticator)."""
+
+    async def token(
+        self, operation: Operation[Any], account: Account, request: Request, *, data_elements: tuple[str, ...]
+    ) -> str:
+        """The token this call must carry: LWA or restricted."""
+
+    def rejected(self, token: str, operation: Operation[Any], account: Account, reply_body: bytes) -> bool:
+        """Retire a token that Amazon refused; whether a fresh one may help."""
+
+
+class Pipeline:
+    """Everything an application's calls share on their way to Amazon."""
+
+    __slots__ = ("_clock", "_endpoints", "_limiter", "_observers", "_pool", "_retry", "_strict", "_tokens", "_warned")
+
+    def __init__(
+        self,
+        *,
+        limiter: RateLimiter,
+        tokens: TokenSource,
+        pool: SessionPool,
+        endpoints: Endpoints,
+        retry: RetryPolicy,
+        clock: Clock,
+        observers: Observers,
+        strict: bool,
+    ) -> None:
+        self._limiter = limiter
+        self._tokens = tokens
+        self._pool = pool
+        self._endpoints = endpoints
+        self._retry = retry
+        self._clock = clock
+        self._observers = observers
+        self._strict = strict
+        self._warned: set[Operation[Any]] = set()
+
+    async def send(self, account: Account, operation: Operation[T], arguments: Mapping[str, Any]) -> Response[T]:
+        """Perform one call: quota, token, transport, retries, decoding."""
+        if operation.status == "removed" and operation not in self._warned:
+            self._warned.add(operation)
+            warnings.warn(
+                f"Amazon has removed {operation.name}; it may answer 404 or 410", DeprecationWarning, stacklevel=4
+            )
+        call = _Call(
+            operation, _payer(operation, account), prepare(operation, arguments), current_options(), self._clock
+        )
+        if not self._observers:
+            return await self._send_with_retries(call)
+        return await self._send_observed(call)
+
+    async def _send_observed(self, call: _Call[T]) -> Response[T]:
+        started, error = self._clock.monotonic(), None
+        try:
+            response = await self._send_with_retries(call)
+        except BaseException as exc:
+            error = type(exc).__name__
+            raise
+        finally:
+            self._observers.emit(
+                CallFinished(
+                    operation=call.operation.name,
+                    account=call.account.key,
+                    seconds=self._clock.monotonic() - started,
+                    attempts=call.attempts,
+                    error=error,
+                )
+            )
+        if response.violations:
+            paths = tuple(violation.path for violation in response.violations)
+            self._observers.emit(
+                ViolationsFound(
+                    operation=call.operation.name,
+                    account=call.account.key,
+                    paths=paths,
+                    request_id=response.request_id,
+                )
+            )
+        return response
+
+    async def _send_with_retries(self, call: _Call[T]) -> Response[T]:
+        while True:
+            try:
+                reply, token = await self._send_once(call)
+            except TransportError as error:
+                outcome = Outcome.NOT_SENT if isinstance(error, ConnectionFailedError) else Outcome.NO_REPLY
+                delay = self._delay(call, outcome)
+                if delay is None:
+                    raise _with_facts(error, call) from error.__cause__
+            except SPAPIError as error:
+                error.operation = error.operation or call.operation.name
+                error.attempts = call.attempts
+                raise
+            else:
+                if 200 <= reply.status < 300:
+                    return decode(
+                        call.operation,
+                        reply.status,
+                        reply.headers,
+                        reply.body,
+                        strict=self._strict,
+                        attempts=call.attempts,
+                    )
+                delay = self._delay_after(call, reply, token)
+            if delay:
+                await self._clock.sleep(delay)
+
+    def _delay_after(self, call: _Call[Any], reply: RawReply, token: str) -> float:
+        """Seconds until a refused call is tried again; raises the error it becomes when it is not."""
+        if reply.status in (401, 403) and not call.token_renewed:
+            call.token_renewed = True  # once for a call, never a loop
+            if self._tokens.rejected(token, call.operation, call.account, reply.body):
+                return 0.0
+        outcome = Outcome.of_status(reply.status)
+        delay = self._delay(call, outcome)
+        if delay is None:
+            raise _refusal(call, reply, outcome)
+        return delay
+
+    async def _send_once(self, call: _Call[T]) -> tuple[RawReply, str]:
+        operation, account, request = call.operation, call.account, call.request
+        permit = await self._limiter.acquire(
+            operation, account, priority=call.options.priority, max_wait=call.max_wait()
+        )
+        try:
+            token = await self._tokens.token(operation, account, request, data_elements=request.data_elements)
+            headers = {**request.headers, "x-amz-access-token": token, "x-amz-date": _amz_date(self._clock.time())}
+            timeout = call.exchange_timeout()
+        except BaseException:
+            permit.release()
+            raise
+        call.attempts += 1
+        started = self._clock.monotonic() if self._observers else 0.0
+        reply: RawReply | None = None
+        try:
+            reply = await self._pool.exchange(
+                request.method,
+                self._endpoints.api(account.region) + request.target,
+                headers=headers,
+                body=request.body,
+                timeout=timeout,
+                session_key=account.region.value,
+            )
+        except ConnectionFailedError:
+            permit.release()
+            raise
+        except BaseException:
+            permit.observe(None, None)  # it may have left, so it may have cost a token
+            raise
+        else:
+            permit.observe(reply.status, parse_rate_limit(reply.headers))
+        finally:
+            if self._observers:
+                self._report(call, reply, started)
+        return reply, token
+
+    def _report(self, call: _Call[T], reply: RawReply | None, started: float) -> None:
+        self._observers.emit(
+            RequestFinished(
+                operation=call.operation.name,
+                account=call.account.key,
+                status=reply.status if reply else None,
+                seconds=self._clock.monotonic() - started,
+                attempt=call.attempts,
+                request_id=reply.headers.get("x-amzn-RequestId") if reply else None,
+            )
+        )
+
+    def _delay(self, call: _Call[T], outcome: Outcome) -> float | None:
+        failures = call.count(outcome)
+        delay = self._retry.delay(call.operation, outcome, failures)
+        remaining = call.remaining()
+        return None if delay is not None and remaining is not None and delay >= remaining else delay
+
+
+class _Call(Generic[T]):
+    """The state of one call while it is under way; it belongs to one task and ends with it."""
+
+    __slots__ = (
+        "_clock",
+        "_deadline",
+        "account",
+        "attempts",
+        "failures",
+        "operation",
+        "options",
+        "request",
+        "token_renewed",
+    )
+
+    def __init__(
+        self, operation: Operation[T], account: Account, request: Request, options: CallOptions, clock: Clock
+    ) -> None:
+        self.operation = operation
+        self.account = account
+        self.request = request
+        self.options = options
+        self.attempts = 0
+        self.failures: dict[Outcome, int] = {}
+        self.token_renewed = False
+        self._clock = clock
+        self._deadline = None if options.deadline is None else clock.monotonic() + options.deadline
+
+    def count(self, outcome: Outcome) -> int:
+        """Record one more failure of this kind and say how many there have been."""
+        failures = self.failures[outcome] = self.failures.get(outcome, 0) + 1
+        return failures
+
+    def remaining(self) -> float | None:
+        """Seconds until the call's deadline, or None."""
+        return None if self._deadline is None else self._deadline - self._clock.monotonic()
+
+    def max_wait(self) -> float | None:
+        """The longest acceptable wait for quota: the caller's bound, or what the deadline leaves of it."""
+        remaining = self.remaining()
+        if remaining is None:
+            return self.options.max_wait
+        remaining = max(remaining, 0.0)
+        return remaining if self.options.max_wait is None else min(remaining, self.options.max_wait)
+
+    def exchange_timeout(self) -> float | None:
+        """The bound of one HTTP exchange; None means the application's."""
+        remaining = self.remaining()
+        if remaining is None:
+            return self.options.timeout
+        if remaining <= 0:
+            raise RequestTimeoutError(f"the deadline of {self.options.deadline:g} s passed before the request was sent")
+        return remaining if self.options.timeout is None else min(remaining, self.options.timeout)
+
+
+def _payer(operation: Operation[Any], account: Account) -> Account:
+    """Whose quota and token a call uses: the application's own for a grantless operation, the seller's otherwise."""
+    scope = operation.grantless_scope
+    if scope is not None:
+        return Account(Grant.scope(account.application, scope), account.region)
+    if account.grant.grant_type != "refresh_token":
+        raise ConfigurationError(
+            "this operation acts for a selling partner; use app.selling_partner(...)", operation=operation.name
+        )
+    return account
+
+
+def _refusal(call: _Call[Any], reply: RawReply, outcome: Outcome) -> SPAPIError:
+    """The error that a reply which is not 2xx becomes once nothing more can be tried."""
+    error = error_from_reply(call.operation, reply.status, reply.headers, reply.body, attempts=call.attempts)
+    if outcome is Outcome.SERVER_ERROR and not call.operation.idempotent:
+        unknown = OutcomeUnknownError(
+            f"Amazon answered {reply.status}; the operation may have taken effect: check before repeating it",
+            operation=error.operation,
+            request_id=error.request_id,
+            status=reply.status,
+            attempts=call.attempts,
+        )
+        unknown.__cause__ = error
+        return unknown
+    return error
+
+
+def _with_facts(error: TransportError, call: _Call[Any]) -> TransportError:
+    """A transport error that knows its call; one that must not be repeated blindly says so by its class."""
+    if not isinstance(error, ConnectionFailedError) and not call.operation.idempotent and call.attempts:
+        error = OutcomeUnknownError(f"{error.message}; the operation may have taken effect: check before repeating it")
+    error.operation = call.operation.name
+    error.attempts = call.attempts
+    return error
+
+
+@functools.lru_cache(maxsize=2)
+def _amz_date_of(second: int) -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+
+
+def _amz_date(now: float) -> str:
+    """``x-amz-date``; formatted once a second however many calls there are."""
+    return _amz_date_of(int(now))

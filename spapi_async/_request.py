@@ -1,0 +1,359 @@
+"""An operation and its arguments become the request that Amazon expects; pure, and compiled once per operation.
+
+What reaches the wire, by ``Parameter.encoding``:
+
+=================  ==========================================================================================
+``segment``        every byte outside RFC 3986's unreserved set percent-encoded: ``a/b!`` is ``a%2Fb%21``
+``greedy``         the same, but ``/`` stays
+``plain``          one query value, encoded like a segment
+``csv``            items encoded like segments, joined by literal commas; a comma inside an item becomes ``%2C``
+``multi``          ``name=item`` once for each item
+``*_double``       as above, but ``%``, ``+`` and ``,`` inside an item are encoded twice: ``%2525`` and so on
+``header``         as it is; control characters are refused
+``json``           the body; nothing is percent-encoded
+=================  ==========================================================================================
+
+So in a ``multi_double`` list ``test%msku`` is sent as ``test%2525msku``, ``test,msku`` as ``test%252Cmsku``, ``test+msku``
+as ``test%252Bmsku`` and ``test msku`` as ``test%20msku``.
+
+Amazon splits some csv lists only after decoding them, so a SKU that contains a comma cannot be sent reliably in a
+``csv`` list, however it is encoded; use the operation that takes it in the path or in a body.
+"""
+
+from __future__ import annotations
+
+import difflib
+import enum
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from spapi_async import _json
+from spapi_async._operation import Operation, Parameter
+from spapi_async.errors import ConfigurationError
+
+__all__ = ["Request", "prepare"]
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One HTTP request, ready to send but for host and tokens.
+
+    Attributes:
+        target: percent-encoded path and query; give it to yarl with ``encoded=True``.
+        path: the percent-encoded path alone.
+        headers: the operation's own header parameters, and ``content-type`` where there is a body.
+        data_elements: the restricted data elements asked for, in the order in which Amazon lists them.
+    """
+
+    method: str
+    target: str
+    path: str
+    headers: dict[str, str]
+    body: bytes | None = None
+    data_elements: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        # Targets and bodies hold order ids, SKUs, e-mail addresses: none of them belongs into a log.
+        return f"<Request {self.method}>"
+
+
+def prepare(operation: Operation[Any], arguments: Mapping[str, Any]) -> Request:
+    """The request for a call of ``operation``; arguments that are None are left out.
+
+    Raises:
+        ConfigurationError: an argument is unknown, missing, or cannot be sent; its name leads the message.
+    """
+    return _compile(operation).build(arguments)
+
+
+class _UnsendableError(ValueError):
+    """The reason why a value cannot be sent; the builder adds the argument's name."""
+
+
+Encode = Callable[[Any], str]
+Get = Callable[[str], Any]
+
+
+class _Builder:
+    """The encoders of one operation in the order in which the request needs them."""
+
+    __slots__ = ("_allowed", "_body", "_headers", "_known", "_operation", "_path", "_query", "_segments")
+
+    def __init__(self, operation: Operation[Any]) -> None:
+        self._operation = operation
+        by_wire_name = {p.wire_name: p for p in operation.parameters if p.location == "path"}
+        template, names = _split_template(operation)
+        self._path = template
+        self._segments = tuple((by_wire_name[name].name, _SEGMENTS[by_wire_name[name].encoding]) for name in names)
+        self._query = tuple(
+            (p.name, _query_encoder(p), p.required) for p in operation.parameters if p.location == "query"
+        )
+        self._headers = tuple((p.name, p.wire_name, p.required) for p in operation.parameters if p.location == "header")
+        self._body = next((p for p in operation.parameters if p.location == "body"), None)
+        names_known = {p.name for p in operation.parameters}
+        restriction = operation.restriction
+        self._allowed = restriction.data_elements if restriction and restriction.mode == "optional" else ()
+        self._known = frozenset(names_known | {"data_elements"})
+
+    def build(self, arguments: Mapping[str, Any]) -> Request:
+        if not arguments.keys() <= self._known:
+            raise self._unknown(arguments)
+        get = arguments.get
+        target = path = self._write_path(get)
+        if self._query and (query := self._write_query(get)):
+            target = f"{path}?{query}"
+        headers = self._write_headers(get) if self._headers else {}
+        body = self._write_body(get, headers) if self._body else None
+        elements = get("data_elements")
+        chosen = self._choose(elements) if elements else ()
+        return Request(self._operation.method, target, path, headers, body, chosen)
+
+    def _write_path(self, get: Get) -> str:
+        values = []
+        for name, encode in self._segments:
+            value = get(name)
+            if value is None:
+                raise self._refuse(name, "is required")
+            try:
+                values.append(encode(value))
+            except _UnsendableError as reason:
+                raise self._refuse(name, reason) from None
+        return self._path % tuple(values)
+
+    def _write_query(self, get: Get) -> str:
+        pairs = []
+        for name, encode, required in self._query:
+            value = get(name)
+            if value is None:
+                if required:
+                    raise self._refuse(name, "is required")
+                continue
+            try:
+                pair = encode(value)
+            except _UnsendableError as reason:
+                raise self._refuse(name, reason) from None
+            if pair:
+                pairs.append(pair)
+            elif required:
+                raise self._refuse(name, "is required and must not be empty")
+        return "&".join(pairs)
+
+    def _write_headers(self, get: Get) -> dict[str, str]:
+        headers = {}
+        for name, wire_name, required in self._headers:
+            value = get(name)
+            if value is not None:
+                try:
+                    headers[wire_name] = _header(value)
+                except _UnsendableError as reason:
+                    raise self._refuse(name, reason) from None
+            elif required:
+                raise self._refuse(name, "is required")
+        return headers
+
+    def _write_body(self, get: Get, headers: dict[str, str]) -> bytes | None:
+        assert self._body is not None
+        name, value = self._body.name, get(self._body.name)
+        if value is None:
+            if self._body.required:
+                raise self._refuse(name, "is required")
+            return None
+        if isinstance(value, str | bytes | bytearray):
+            reason = f"takes the struct, a mapping or a list, not {_kind(value)}; decode JSON text first"
+            raise self._refuse(name, reason)
+        try:
+            body = _json.encode(value, decimals=self._operation.decimals)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise self._refuse(name, f"cannot be written as JSON: {error}") from None
+        headers["content-type"] = "application/json"
+        return body
+
+    def _choose(self, elements: Any) -> tuple[str, ...]:
+        """The data elements asked for, once each and in Amazon's order, so that equal wishes share one token."""
+        asked = [elements] if isinstance(elements, str) else list(elements)
+        allowed = self._allowed
+        if wrong := [str(element) for element in asked if element not in allowed]:
+            choice = f"choose from {', '.join(allowed)}" if allowed else "this operation offers none"
+            raise self._refuse("data_elements", f"must not hold {', '.join(wrong)}: {choice}")
+        return tuple(element for element in allowed if element in asked)
+
+    def _refuse(self, name: str, reason: object) -> ConfigurationError:
+        return ConfigurationError(f"{name} {reason}", operation=self._operation.name)
+
+    def _unknown(self, arguments: Mapping[str, Any]) -> ConfigurationError:
+        name = min(arguments.keys() - self._known, key=str)
+        candidates = sorted(p.name for p in self._operation.parameters)
+        close = difflib.get_close_matches(str(name), candidates, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"it takes {', '.join(candidates) or 'none'}"
+        return self._refuse(str(name), f"is not an argument of this operation; {hint}")
+
+
+@lru_cache(maxsize=2048)
+def _compile(operation: Operation[Any]) -> _Builder:
+    return _Builder(operation)
+
+
+def _split_template(operation: Operation[Any]) -> tuple[str, list[str]]:
+    """``/orders/{orderId}/items`` as a %-format and the names in it."""
+    literals: list[str] = []
+    names: list[str] = []
+    for piece in operation.path.replace("%", "%%").split("{"):
+        name, brace, rest = piece.partition("}")
+        if brace:
+            names.append(name)
+            literals.append(rest)
+        else:
+            literals.append(piece)
+    return "%s".join(literals), names
+
+
+# --- one value as text -----------------------------------------------------------------------------------------------
+
+
+def _text(value: Any) -> str:
+    """A scalar in Amazon's notation, not yet percent-encoded."""
+    write = _WRITERS.get(type(value))
+    if write is not None:
+        return write(value)
+    if isinstance(value, enum.Enum):
+        return _text(value.value)
+    for kind, write in _WRITERS.items():
+        if isinstance(value, kind):
+            return write(value)
+    raise _UnsendableError(f"takes a single value, not {_kind(value)}")
+
+
+def _boolean(value: bool) -> str:  # noqa: FBT001 - it is the value
+    return "true" if value else "false"
+
+
+def _timestamp(value: datetime) -> str:
+    if value.utcoffset() is None:
+        raise _UnsendableError(
+            "is a datetime without a zone, which could mean any of 24 hours; "
+            "give it one, for example datetime(..., tzinfo=timezone.utc) or value.astimezone()"
+        )
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+def _decimal(value: Decimal) -> str:
+    if not value.is_finite():
+        raise _UnsendableError("is not a finite number")
+    return _json.plain_decimal(value)
+
+
+def _float(value: float) -> str:
+    if not math.isfinite(value):
+        raise _UnsendableError("is not a finite number")
+    return format(Decimal(repr(value)), "f")
+
+
+# In this order for isinstance: bool is an int, and a datetime is a date.
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    str: str,
+    bool: _boolean,
+    int: int.__repr__,
+    datetime: _timestamp,
+    date: date.isoformat,
+    Decimal: _decimal,
+    float: _float,
+}
+
+
+def _calendar_date(value: Any) -> str:
+    """For parameters whose format is ``date``: a datetime gives the day on its own calendar."""
+    return _text(value.date() if isinstance(value, datetime) else value)
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else type(value).__name__
+
+
+# --- text as part of a URL or a header -------------------------------------------------------------------------------
+
+
+def _quote(text: str, safe: str = "") -> str:
+    # quote() leaves exactly RFC 3986's unreserved characters alone; Amazon wants ! ' ( ) * encoded too.
+    if _unreserved(text):
+        return text
+    try:
+        return quote(text, safe=safe)
+    except UnicodeEncodeError:
+        raise _UnsendableError("holds half of a surrogate pair, which has no UTF-8 form") from None
+
+
+_unreserved = re.compile(r"[A-Za-z0-9_.~-]*", re.ASCII).fullmatch
+
+
+def _segment(value: Any) -> str:
+    text = _text(value)
+    if text in _NOT_A_SEGMENT:
+        # An empty segment addresses the parent collection; dots are resolved away, encoded or not, by proxies.
+        raise _UnsendableError(f"must not be {text!r}: it stands for a whole segment of the path")
+    return _quote(text)
+
+
+def _greedy(value: Any) -> str:
+    text = _text(value)
+    if not _NOT_A_SEGMENT.isdisjoint(text.split("/")):
+        raise _UnsendableError("must not begin or end with '/', and no part of it may be empty, '.' or '..'")
+    return _quote(text, safe="/")
+
+
+_NOT_A_SEGMENT = frozenset({"", ".", ".."})
+_SEGMENTS: Mapping[str, Encode] = {"segment": _segment, "greedy": _greedy}
+
+
+def _once(text: str) -> str:
+    return _quote(text)
+
+
+def _twice(text: str) -> str:
+    # Amazon decodes these lists a second time after splitting them.
+    return _quote(text.replace("%", "%25").replace("+", "%2B").replace(",", "%2C"))
+
+
+def _items(value: Any, write: Encode) -> Iterator[str]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        value = (value,)  # one item, never its characters
+    elif isinstance(value, Mapping | bytes | bytearray):
+        raise _UnsendableError(f"takes a list, not {_kind(value)}")
+    for position, item in enumerate(value):
+        if item is None or item == "":
+            raise _UnsendableError(f"must not hold {'None' if item is None else 'an empty string'} (item {position})")
+        yield write(item)
+
+
+def _query_encoder(parameter: Parameter) -> Encode:
+    """How one query parameter becomes ``name=value``, or nothing for an empty list."""
+    lead = _quote(parameter.wire_name) + "="
+    write: Encode = _calendar_date if parameter.constraints.format == "date" else _text
+    escape = _twice if parameter.encoding.endswith("_double") else _once
+
+    def plain(value: Any) -> str:
+        return lead + _quote(write(value))
+
+    def csv(value: Any) -> str:
+        joined = ",".join([escape(item) for item in _items(value, write)])
+        return lead + joined if joined else ""
+
+    def multi(value: Any) -> str:
+        return "&".join([lead + escape(item) for item in _items(value, write)])
+
+    if parameter.encoding.startswith("csv"):
+        return csv
+    return multi if parameter.encoding.startswith("multi") else plain
+
+
+def _header(value: Any) -> str:
+    text = _text(value)
+    if not text.isprintable():
+        raise _UnsendableError("must not hold line breaks or other control characters: it is sent as a header")
+    return text

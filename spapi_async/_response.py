@@ -1,0 +1,305 @@
+"""A reply becomes a value or an error; pure.
+
+The typed decoder of msgspec reads nearly every body. Where a body breaks its model, the slow path in ``_lenient`` keeps
+what fits and records what does not; where a body is not JSON, there is nothing to keep and DecodeError says so.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from spapi_async import _lenient
+from spapi_async._operation import Operation
+from spapi_async.errors import ApiError, DecodeError, ErrorDetail, error_for_status
+
+__all__ = ["Response", "Violation", "decode", "error_from_reply", "parse_rate_limit"]
+
+T = TypeVar("T")
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """One place where a body breaks its model.
+
+    Attributes:
+        operation: ``"orders_v0.get_orders"``.
+        path: ``"$.payload.Orders[3].PurchaseDate"``; keys of free maps show as ``[*]``.
+        expected: what the model says, such as ``"datetime"``.
+        got: what the body holds, such as ``"empty string"``; a kind of value, never the value.
+    """
+
+    operation: str
+    path: str
+    expected: str
+    got: str
+
+    def __str__(self) -> str:
+        return f"{self.operation}: expected {self.expected} at {self.path}, got {self.got}"
+
+
+class Response(msgspec.Struct, Generic[T], frozen=True, eq=False, kw_only=True):
+    """A whole 2xx reply.
+
+    Attributes:
+        body: the decoded body, out of its envelope; None where Amazon sent none.
+        rate_limit: requests per second, from ``x-amzn-RateLimit-Limit``; None where absent or not a number.
+        attempts: how many requests were sent.
+        violations: where the body breaks its model; nearly always empty.
+        raw: the body as received, unknown keys included.
+        errors: Amazon's errors that came beside the payload.
+    """
+
+    body: T
+    status: int
+    headers: Mapping[str, str]
+    request_id: str | None = None
+    rate_limit: float | None = None
+    attempts: int = 1
+    violations: tuple[Violation, ...] = ()
+    raw: bytes = b""
+    errors: tuple[ErrorDetail, ...] = ()
+
+    def json(self) -> Any:
+        """The body as received, as plain dicts and lists; None where it was empty."""
+        return msgspec.json.decode(self.raw) if self.raw else None
+
+    def __repr__(self) -> str:
+        # Bodies hold names and addresses; headers may hold anything.
+        return f"<Response {self.status} {type(self.body).__name__} [{self.request_id}]>"
+
+
+def parse_rate_limit(headers: Mapping[str, str]) -> float | None:
+    """Requests per second from ``x-amzn-RateLimit-Limit``.
+
+    Amazon leaves it out of many replies, and has sent words and nothing at all in its place: then the answer is None.
+    """
+    text = _header(headers, "x-amzn-RateLimit-Limit")
+    if not text:
+        return None
+    try:
+        rate = float(text)
+    except ValueError:
+        return None
+    return rate if 0 < rate < math.inf else None
+
+
+def decode(
+    operation: Operation[Any],
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    strict: bool = False,
+    attempts: int = 1,
+) -> Response[Any]:
+    """The response to ``operation`` from a 2xx reply.
+
+    Raises:
+        DecodeError: the body is not JSON, or (``strict``) breaks its model.
+    """
+    reader = _reader(operation)
+    try:
+        value, found = _read(reader, status, body)
+    except (ValueError, RecursionError):
+        raise _not_json(operation, status, headers, body, attempts) from None
+    errors: tuple[ErrorDetail, ...] = ()
+    if reader.has_errors and (entries := _member(value, "errors")):
+        errors = tuple(_error_details(msgspec.to_builtins(entries)))
+    if operation.unwrap is not None:
+        envelope, value = value, _member(value, operation.unwrap)
+        if value is None and not errors and envelope is not None:
+            value, found = _lenient.read_bare(reader.declared, operation.unwrap, body, found)
+    request_id = _header(headers, "x-amzn-RequestId")
+    if found and strict:
+        path, expected, got = found[0]
+        raise DecodeError(
+            f"expected {expected} at {path}, got {got}",
+            path=path,
+            raw=body,
+            operation=operation.name,
+            request_id=request_id,
+            status=status,
+            attempts=attempts,
+        )
+    return Response(
+        body=value,
+        status=status,
+        headers=headers,
+        request_id=request_id,
+        rate_limit=parse_rate_limit(headers),
+        attempts=attempts,
+        violations=tuple([Violation(operation.name, *facts) for facts in found]) if found else (),
+        raw=body,
+        errors=errors,
+    )
+
+
+def _read(reader: _Reader, status: int, body: bytes) -> tuple[Any, Sequence[_lenient.Facts]]:
+    """The value of a body and where it breaks its model; ValueError where it is not JSON."""
+    if not body or body.isspace():
+        # A 204 never has a body, even where the model declares one (facts: supplySources).
+        if reader.decoder is None or status == 204:
+            return None, ()
+        return None, [("$", _lenient.describe(reader.declared), "empty body")]
+    if reader.decoder is None:
+        # Amazon declares no body here; JSON of any kind is harmless, a page of HTML is not a success.
+        msgspec.json.decode(body, type=msgspec.Raw)
+        return None, ()
+    try:
+        return reader.decoder.decode(body), ()
+    except (ValueError, RecursionError):
+        return _lenient.build(reader.declared, body)
+
+
+class _Reader(msgspec.Struct, frozen=True):
+    """What is worked out once per operation."""
+
+    declared: Any
+    decoder: Any
+    has_errors: bool
+
+
+@lru_cache(maxsize=2048)
+def _reader(operation: Operation[Any]) -> _Reader:
+    declared = operation.response_type
+    if declared is None:
+        return _Reader(None, None, has_errors=False)
+    return _Reader(declared, msgspec.json.Decoder(declared), "errors" in getattr(declared, "__struct_fields__", ()))
+
+
+def _not_json(
+    operation: Operation[Any], status: int, headers: Mapping[str, str], body: bytes, attempts: int
+) -> DecodeError:
+    kind = _header(headers, "content-type") or "no content type"
+    return DecodeError(
+        f"the body of this {status} is not JSON ({kind[:80]}, {len(body)} bytes)",
+        raw=body,
+        operation=operation.name,
+        request_id=_header(headers, "x-amzn-RequestId"),
+        status=status,
+        attempts=attempts,
+    )
+
+
+def _member(value: Any, name: str) -> Any:
+    """An attribute of a struct, or None where the body was something else altogether."""
+    return getattr(value, name, None)
+
+
+def _header(headers: Mapping[str, str], name: str) -> str | None:
+    """A header in any case. Real replies come in a case-insensitive mapping; a plain dict is searched."""
+    value = headers.get(name)
+    if value is None and isinstance(headers, dict):
+        folded = name.lower()
+        return next((text for key, text in headers.items() if key.lower() == folded), None)
+    return value
+
+
+# --- errors ----------------------------------------------------------------------------------------------------------
+
+
+def error_from_reply(
+    operation: Operation[Any], status: int, headers: Mapping[str, str], body: bytes, *, attempts: int = 1
+) -> ApiError:
+    """The error that a reply outside 2xx stands for; never raises, whatever the body holds."""
+    details = tuple(_details_of(body))
+    kind = (_header(headers, "x-amzn-ErrorType") or "").partition(":")[0]
+    if details and kind and not details[0].code:
+        details = (msgspec.structs.replace(details[0], code=_clean(kind)), *details[1:])
+    return error_for_status(status)(
+        _message(status, details, _clean(kind), headers, body),
+        errors=details,
+        operation=operation.name,
+        request_id=_header(headers, "x-amzn-RequestId"),
+        status=status,
+        retry_after=_retry_after(headers),
+        attempts=attempts,
+    )
+
+
+def _details_of(body: bytes) -> list[ErrorDetail]:
+    try:
+        content = msgspec.json.decode(body.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return _details_of_xml(body)
+    return _error_details(content)
+
+
+def _error_details(content: Any, depth: int = 0) -> list[ErrorDetail]:
+    """Amazon's errors in any shape seen: the list, bare or under ``errors``; one object; a gateway's message."""
+    if depth <= _DEEPEST and isinstance(content, list):
+        return [detail for entry in content[:_MOST_ERRORS] for detail in _error_details(entry, depth + 1)]
+    if isinstance(content, str) and depth:
+        content = {"message": content}
+    if depth > _DEEPEST or not isinstance(content, dict):
+        return []
+    folded = {str(key).lower(): value for key, value in content.items()}
+    for wrapper in ("errors", "errorlist", "error"):
+        if isinstance(inner := folded.get(wrapper), list | dict):
+            return _error_details(inner, depth + 1)
+    code = _clean(folded.get("code") or folded.get("error") or _exception_name(folded.get("__type")))
+    message = _clean(folded.get("message") or folded.get("error_description"))
+    details = _clean(folded.get("details"))
+    return [ErrorDetail(code, message, details)] if code or message or details else []
+
+
+def _details_of_xml(body: bytes) -> list[ErrorDetail]:
+    """S3 and some gateways answer ``<Error><Code>…</Code><Message>…</Message></Error>``."""
+    head = body[:_LONGEST_BODY].decode("utf-8", "replace")
+    code = re.search(r"<Code>([^<]*)</Code>", head)
+    message = re.search(r"<Message>([^<]*)</Message>", head)
+    if not code:
+        return []
+    return [ErrorDetail(_clean(code[1]), _clean(message[1] if message else ""))]
+
+
+def _exception_name(value: Any) -> str:
+    """``com.amazon#AccessDeniedException`` is an AccessDeniedException."""
+    return str(value).rpartition("#")[2] if value else ""
+
+
+_DEEPEST = 3
+_LONGEST_TEXT = 1000
+_LONGEST_MESSAGE = 600
+_LONGEST_BODY = 4096
+_MOST_ERRORS = 100
+_TOKEN = re.compile(r"(Atz[a-z]\||amzn1\.(?:application-)?oa2?-?)[^\s\"',;)]+")
+
+
+def _clean(value: Any) -> str:
+    """Amazon's text on one line, of bounded length, without any token that it may quote."""
+    if value is None or isinstance(value, dict | list):
+        return ""
+    text = " ".join(str(value)[: 4 * _LONGEST_TEXT].split())
+    return _TOKEN.sub(r"\1…", text)[:_LONGEST_TEXT]
+
+
+def _message(status: int, details: Iterable[ErrorDetail], kind: str, headers: Mapping[str, str], body: bytes) -> str:
+    entries = [_sentence(detail) for detail in details]
+    if not entries:
+        content = (_header(headers, "content-type") or "no content type")[:80]
+        what = f"{content}, {len(body)} bytes" if body else "empty body"
+        entries = [f"{kind}: no errors in the reply ({what})" if kind else f"no errors in the reply ({what})"]
+    text = f"HTTP {status}, {'; '.join(entries[:5])}"
+    if len(entries) > 5:
+        text += f"; and {len(entries) - 5} more"
+    return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"
+
+
+def _sentence(detail: ErrorDetail) -> str:
+    aside = f" ({detail.details})" if detail.details else ""
+    return f"{detail.code or 'error'}: {detail.message or 'no message'}{aside}"
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """``Retry-After`` in seconds; Amazon hardly ever sends it, and dates in it are ignored."""
+    try:
+        seconds = float(_header(headers, "retry-after") or "nan")
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < math.inf else None

@@ -1,0 +1,72 @@
+"""Whether to send a request again: a pure decision on what happened, taken in one place."""
+
+from __future__ import annotations
+
+import enum
+import random
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from spapi_async._operation import Operation
+
+__all__ = ["Outcome", "RetryPolicy"]
+
+
+class Outcome(enum.Enum):
+    """How far a failed attempt got."""
+
+    NOT_SENT = "not sent"
+    NO_REPLY = "no reply"
+    THROTTLED = "throttled"
+    SERVER_ERROR = "server error"
+    REFUSED = "refused"
+
+    @classmethod
+    def of_status(cls, status: int) -> Outcome:
+        """The outcome of a reply that is not 2xx.
+
+        408 (RequestTimedOut) counts as a server error: Amazon gave up on a request it had accepted.
+        """
+        if status == 429:
+            return cls.THROTTLED
+        return cls.SERVER_ERROR if status >= 500 or status == 408 else cls.REFUSED
+
+
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """How often and after how long a request is repeated.
+
+    A 429 and a connection that was never made are always safe to repeat. A 5xx or a lost reply is repeated for
+    idempotent operations only: Amazon says nowhere which other calls may be sent twice, and ``purchaseShipment`` sent
+    twice is paid twice.
+
+    Attributes:
+        attempts: most requests for one call that fails, first one included; 1 repeats nothing but 429s.
+        throttled_attempts: most requests for one call that is throttled; the limiter paces them, so they are cheap.
+        base, cap: full jitter picks a delay between 0 and ``min(cap, base * 2**(n-1))`` seconds before repeat n.
+    """
+
+    attempts: int = 4
+    throttled_attempts: int = 20
+    base: float = 0.5
+    cap: float = 20.0
+
+    def delay(
+        self,
+        operation: Operation[Any],
+        outcome: Outcome,
+        failures: int,
+        *,
+        rand: Callable[[], float] = random.random,
+    ) -> float | None:
+        """Seconds before the next attempt after ``failures`` failures of this kind, or None: stop here."""
+        if outcome is Outcome.THROTTLED:
+            # No delay of our own: the limiter has drained the bucket and spaces whoever asks it next.
+            return 0.0 if failures < self.throttled_attempts else None
+        if outcome is Outcome.REFUSED or failures >= self.attempts:
+            return None
+        if outcome is not Outcome.NOT_SENT and not operation.idempotent:
+            return None
+        ceiling: float = min(self.cap, self.base * 2.0 ** min(failures - 1, 60))
+        return rand() * ceiling

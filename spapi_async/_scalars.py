@@ -1,0 +1,96 @@
+"""Scalars that say the same in another way: ``"5"`` for 5, ``"true"`` for true, times without seconds, zone or hours.
+
+Nothing is guessed: a number of seconds is not read as a time, nor ``"yes"`` as true.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+__all__ = ["CONVERTERS", "Convert"]
+
+Convert = Callable[[str, str], tuple[Any, str]]
+"""Text and kind of JSON value to the value and what to call the violation; ValueError where they say something else."""
+
+
+def _to_string(text: str, kind: str) -> tuple[str, str]:
+    return text, kind
+
+
+def _to_boolean(text: str, kind: str) -> tuple[bool, str]:
+    return _BOOLEANS[text.strip().lower()], kind
+
+
+class _Booleans(dict[str, bool]):
+    def __missing__(self, key: str) -> bool:
+        raise ValueError(key)
+
+
+_BOOLEANS = _Booleans({"true": True, "false": False, "1": True, "0": False})
+
+
+def _to_integer(text: str, kind: str) -> tuple[int, str]:
+    number = _to_decimal(text, kind)[0]
+    if number != number.to_integral_value() or number.adjusted() > 40:
+        raise ValueError("not an integer")
+    return int(number), kind
+
+
+def _to_number(text: str, kind: str) -> tuple[float, str]:
+    number = float(_to_decimal(text, kind)[0])
+    if number in (float("inf"), float("-inf")):
+        raise ValueError("out of range")
+    return number, kind
+
+
+def _to_decimal(text: str, kind: str) -> tuple[Decimal, str]:
+    if not _DECIMAL.fullmatch(text.strip()):
+        raise ValueError("not a number")
+    return Decimal(text.strip()), kind
+
+
+def _to_datetime(text: str, kind: str) -> tuple[datetime, str]:
+    day, hours, seconds, zone = _parse_time(text)
+    moment = datetime.fromisoformat(f"{day}T{hours or '00:00'}{seconds or ':00'}{zone or '+00:00'}")
+    if not hours:
+        return moment, "date without time"
+    if not zone:
+        return moment, "time without zone"
+    return moment, "time without seconds" if not seconds else kind
+
+
+def _to_date(text: str, kind: str) -> tuple[date, str]:
+    day, hours, _, _ = _parse_time(text)
+    return date.fromisoformat(day), "date with time" if hours else kind
+
+
+def _parse_time(text: str) -> tuple[str, str | None, str | None, str | None]:
+    match = _TIME.fullmatch(text.strip())
+    if not match:
+        raise ValueError("not a time")
+    day, hours, seconds, fraction, zone = match.groups()
+    if seconds and fraction:
+        seconds += "." + (fraction + "000000")[:6]
+    if zone in ("Z", "z"):
+        zone = "+00:00"
+    return day, hours, seconds, zone
+
+
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,4})?", re.ASCII)
+_TIME = re.compile(
+    r"(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2})(?:(:\d{2})(?:[.,](\d+))?)?)? ?([Zz]|[+-]\d{2}(?::?\d{2})?)?", re.ASCII
+)
+
+CONVERTERS: Mapping[Any, tuple[str, Convert]] = {
+    str: ("string", _to_string),
+    bool: ("boolean", _to_boolean),
+    int: ("integer", _to_integer),
+    float: ("number", _to_number),
+    Decimal: ("decimal", _to_decimal),
+    datetime: ("datetime", _to_datetime),
+    date: ("date", _to_date),
+}

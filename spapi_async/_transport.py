@@ -1,0 +1,199 @@
+"""One HTTP exchange at a time: aiohttp sessions, one for each region, and the translation of what goes wrong.
+
+Nothing above this module sees aiohttp. What it must tell apart is not *what* failed but *how far the request got*: a
+request that never left may always be repeated, one that left may have moved money.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import ssl as ssl_module
+import sys
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import aiohttp
+import msgspec
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from spapi_async._version import __version__
+from spapi_async.errors import ConfigurationError, ConnectionFailedError, RequestTimeoutError, TransportError
+
+__all__ = ["RawReply", "SessionPool", "Timeout", "user_agent_header"]
+
+# Amazon rejects a longer one (developer-docs.amazon.com/sp-api/docs/include-a-user-agent-header-in-all-requests).
+MAX_USER_AGENT = 500
+
+# No byte of the request has been written when one of these is raised.
+_NEVER_SENT = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientConnectorCertificateError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.InvalidURL,
+)
+
+
+class Timeout(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of one HTTP exchange, in seconds.
+
+    Attributes:
+        connect: for TCP and TLS.
+        read: between two pieces of the reply.
+        total: from asking for a connection to the last byte of the reply.
+    """
+
+    connect: float = 10.0
+    read: float = 30.0
+    total: float = 60.0
+
+
+class RawReply(NamedTuple):
+    """A reply as it came: any status, any body."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+
+
+class SessionPool:
+    """An aiohttp session for each region, opened at its first request and closed together.
+
+    A session is a connection pool: all sellers of a region share it, so that connections stay warm and are bounded.
+    """
+
+    __slots__ = (
+        "_client_timeout",
+        "_closed",
+        "_connections",
+        "_headers",
+        "_proxy",
+        "_sessions",
+        "_ssl",
+        "_timeout",
+        "_trust_env",
+    )
+
+    def __init__(
+        self,
+        *,
+        user_agent: str,
+        timeout: Timeout | None = None,
+        connections: int = 100,
+        proxy: str | None = None,
+        ssl: ssl_module.SSLContext | None = None,
+        trust_env: bool = False,
+    ) -> None:
+        self._headers = {"user-agent": user_agent, "accept": "application/json"}
+        self._timeout = timeout or Timeout()
+        self._client_timeout = self._aiohttp_timeout(self._timeout.total)
+        self._connections = connections
+        self._proxy = proxy
+        self._ssl = ssl
+        self._trust_env = trust_env
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._closed = False
+
+    async def exchange(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        timeout: float | None = None,
+        session_key: str,
+    ) -> RawReply:
+        """Send one request and read the whole reply, once: no retry, no redirect.
+
+        A redirect is returned as the reply it is, so that a token never follows one to another host. ``url`` is sent as
+        it stands, already percent-encoded. ``timeout`` replaces the total.
+
+        Raises:
+            ConnectionFailedError: the request never left.
+            RequestTimeoutError: it may have left, and no whole reply came in time.
+            TransportError: it may have left, and the connection broke.
+        """
+        session = self._sessions.get(session_key) or self._open(session_key)
+        bound = self._client_timeout if timeout is None else self._aiohttp_timeout(timeout)
+        try:
+            async with session.request(
+                method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False, timeout=bound
+            ) as reply:
+                return RawReply(reply.status, reply.headers, await reply.read())
+        except _NEVER_SENT as error:
+            raise ConnectionFailedError(f"cannot connect to {_host(url)}: {_reason(error)}") from error
+        except TimeoutError as error:
+            seconds = self._timeout.total if timeout is None else timeout
+            raise RequestTimeoutError(
+                f"no complete reply from {_host(url)} (read or {seconds:g} s total timeout)"
+            ) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            # ValueError: a reply that aiohttp cannot parse, such as a broken content coding.
+            raise TransportError(f"connection to {_host(url)} broke: {_reason(error)}") from error
+
+    async def aclose(self) -> None:
+        """Close every session; the pool opens none afterwards."""
+        self._closed = True
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
+            await session.close()
+
+    def _open(self, session_key: str) -> aiohttp.ClientSession:
+        if self._closed:
+            raise ConfigurationError("the application is closed")
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=self._connections, ttl_dns_cache=300, ssl=True if self._ssl is None else self._ssl
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),  # SP-API sets none worth keeping, and filtering them costs every call
+            headers=self._headers,
+            timeout=self._client_timeout,
+            proxy=self._proxy,
+            trust_env=self._trust_env,
+        )
+        # aiohttp silently sends GET, PUT and DELETE a second time when a kept connection breaks. That repeat has no
+        # token of the usage plan, and a PUT of Amazon's need not be idempotent: whether to repeat is for _retry to say.
+        session._retry_connection = False  # noqa: SLF001
+        self._sessions[session_key] = session
+        return session
+
+    def _aiohttp_timeout(self, total: float) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(total=total, sock_connect=self._timeout.connect, sock_read=self._timeout.read)
+
+    def __repr__(self) -> str:
+        return f"SessionPool(open={sorted(self._sessions)})"
+
+
+def user_agent_header(application: str | None) -> str:
+    """A User-Agent in Amazon's form: ``name/version (Language=…; Platform=…)``.
+
+    Raises:
+        ConfigurationError: longer than 500 characters, or not printable ASCII.
+    """
+    agent = application or f"spapi_async/{__version__}"
+    if "(" not in agent:
+        python = f"{platform.python_implementation()}/{platform.python_version()}"
+        agent = f"{agent} (Language={python}; Platform={platform.system() or sys.platform}/{platform.release()})"
+    if len(agent) > MAX_USER_AGENT or not agent.isascii() or not agent.isprintable():
+        raise ConfigurationError(f"user_agent must be at most {MAX_USER_AGENT} printable ASCII characters")
+    return agent
+
+
+def _host(url: str) -> str:
+    parsed = URL(url, encoded=True)
+    return parsed.authority or "the host"
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong without the URL: a query can hold personal data, a presigned URL is a secret."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "its TLS certificate was not accepted"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.strerror or type(error.os_error).__name__
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return "connect timeout"
+    if isinstance(error, OSError) and not isinstance(error, asyncio.TimeoutError) and error.strerror:
+        return error.strerror
+    return type(error).__name__

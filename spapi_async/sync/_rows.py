@@ -1,0 +1,237 @@
+"""From Amazon's JSON to rows: pure, and tolerant of anything.
+
+The columns are read from the JSON itself rather than from the decoded models, so that an order which breaks its model (an
+unknown status, a missing price, a date that is no date) still makes a row: what cannot be read is NULL, and the payload
+keeps it whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+__all__ = ["ItemRow", "OrderRow", "OrderShape", "V0", "V2026"]
+
+Path = tuple[str, ...]
+# A JSON number is read as Decimal: Amazon sends money as numbers here and there, and a binary float would not be exact.
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+class ItemRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of ``order_items``."""
+
+    order_id: str
+    order_item_id: str
+    asin: str | None
+    seller_sku: str | None
+    title: str | None
+    quantity_ordered: int | None
+    quantity_shipped: int | None
+    price_amount: Decimal | None
+    price_currency: str | None
+    payload: str
+
+
+class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of ``orders`` and the rows of its items. ``identified`` is false when Amazon sent no order id."""
+
+    order_id: str
+    identified: bool
+    marketplace_id: str | None
+    status: str | None
+    fulfilled_by: str | None
+    sales_channel: str | None
+    created_at: datetime | None
+    last_updated_at: datetime | None
+    total_amount: Decimal | None
+    total_currency: str | None
+    source: str
+    payload: str
+    items: tuple[ItemRow, ...]
+
+
+class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one version of the Orders API keeps the columns, as paths from the order and from the item."""
+
+    source: str
+    order_id: Path
+    marketplace_id: Path
+    status: Path
+    fulfilled_by: Path
+    sales_channel: Path
+    created_at: Path
+    last_updated_at: Path
+    total: Path
+    items: Path
+    item_id: Path
+    asin: Path
+    seller_sku: Path
+    title: Path
+    quantity_ordered: Path
+    quantity_shipped: Path
+    price: Path
+    amount: str
+    currency: str
+
+    def row(self, payload: bytes, *, items: Iterable[bytes] | None = None) -> OrderRow:
+        """The rows of one order; ``items`` where the API sends them apart from the order."""
+        order = _decoder.decode(payload)
+        identifier = _text(_dig(order, self.order_id))
+        order_id = identifier or f"unidentified-{hashlib.blake2b(payload, digest_size=10).hexdigest()}"
+        payloads = _inline(payload, self.items) if items is None else items
+        amount, currency = self._money(order, self.total)
+        return OrderRow(
+            order_id=order_id,
+            identified=identifier is not None,
+            marketplace_id=_text(_dig(order, self.marketplace_id)),
+            status=_text(_dig(order, self.status)),
+            fulfilled_by=_text(_dig(order, self.fulfilled_by)),
+            sales_channel=_text(_dig(order, self.sales_channel)),
+            created_at=_time(_dig(order, self.created_at)),
+            last_updated_at=_time(_dig(order, self.last_updated_at)),
+            total_amount=amount,
+            total_currency=currency,
+            source=self.source,
+            payload=payload.decode(),
+            items=self._items(order_id, payloads),
+        )
+
+    def _items(self, order_id: str, payloads: Iterable[bytes]) -> tuple[ItemRow, ...]:
+        rows: dict[str, ItemRow] = {}
+        for position, payload in enumerate(payloads, start=1):
+            item = _decoder.decode(payload)
+            amount, currency = self._money(item, self.price)
+            # Amazon has sent items without an id; the position tells them apart within their order.
+            item_id = _text(_dig(item, self.item_id)) or f"unidentified-{position}"
+            rows[item_id] = ItemRow(
+                order_id=order_id,
+                order_item_id=item_id,
+                asin=_text(_dig(item, self.asin)),
+                seller_sku=_text(_dig(item, self.seller_sku)),
+                title=_text(_dig(item, self.title)),
+                quantity_ordered=_integer(_dig(item, self.quantity_ordered)),
+                quantity_shipped=_integer(_dig(item, self.quantity_shipped)),
+                price_amount=amount,
+                price_currency=currency,
+                payload=payload.decode(),
+            )
+        return tuple(rows.values())
+
+    def _money(self, source: Any, path: Path) -> tuple[Decimal | None, str | None]:
+        money = _dig(source, path)
+        return _decimal(_dig(money, (self.amount,))), _text(_dig(money, (self.currency,)))
+
+
+V2026 = OrderShape(
+    source="orders_2026_01_01",
+    order_id=("orderId",),
+    marketplace_id=("salesChannel", "marketplaceId"),
+    status=("fulfillment", "fulfillmentStatus"),
+    fulfilled_by=("fulfillment", "fulfilledBy"),
+    sales_channel=("salesChannel", "channelName"),
+    created_at=("createdTime",),
+    last_updated_at=("lastUpdatedTime",),
+    total=("proceeds", "grandTotal"),
+    items=("orderItems",),
+    item_id=("orderItemId",),
+    asin=("product", "asin"),
+    seller_sku=("product", "sellerSku"),
+    title=("product", "title"),
+    quantity_ordered=("quantityOrdered",),
+    quantity_shipped=("fulfillment", "quantityFulfilled"),
+    price=("product", "price", "unitPrice"),
+    amount="amount",
+    currency="currencyCode",
+)
+
+V0 = OrderShape(
+    source="orders_v0",
+    order_id=("AmazonOrderId",),
+    marketplace_id=("MarketplaceId",),
+    status=("OrderStatus",),
+    fulfilled_by=("FulfillmentChannel",),
+    sales_channel=("SalesChannel",),
+    created_at=("PurchaseDate",),
+    last_updated_at=("LastUpdateDate",),
+    total=("OrderTotal",),
+    items=(),
+    item_id=("OrderItemId",),
+    asin=("ASIN",),
+    seller_sku=("SellerSKU",),
+    title=("Title",),
+    quantity_ordered=("QuantityOrdered",),
+    quantity_shipped=("QuantityShipped",),
+    price=("ItemPrice",),
+    amount="Amount",
+    currency="CurrencyCode",
+)
+
+
+def newest(rows: Sequence[OrderRow]) -> list[OrderRow]:
+    """One row for each order id, the latest version, ordered by id (so that two writers lock rows in one order)."""
+    kept: dict[str, OrderRow] = {}
+    for row in rows:
+        other = kept.get(row.order_id)
+        if other is None or _version(row) >= _version(other):
+            kept[row.order_id] = row
+    return [kept[order_id] for order_id in sorted(kept)]
+
+
+def _version(row: OrderRow) -> datetime:
+    return row.last_updated_at or datetime.max.replace(tzinfo=UTC)
+
+
+def _inline(payload: bytes, path: Path) -> list[bytes]:
+    """The items inside an order, each as the bytes that Amazon sent."""
+    if not path:
+        return []
+    raw = msgspec.json.decode(payload, type=dict[str, msgspec.Raw]).get(path[0])
+    try:
+        return [bytes(item) for item in msgspec.json.decode(raw, type=list[msgspec.Raw])] if raw is not None else []
+    except msgspec.ValidationError:
+        return []
+
+
+def _dig(source: Any, path: Path) -> Any:
+    for key in path:
+        if not isinstance(source, Mapping):
+            return None
+        source = source.get(key)
+    return source
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value or None
+    return str(value) if isinstance(value, (int, Decimal)) and not isinstance(value, bool) else None
+
+
+def _integer(value: Any) -> int | None:
+    number = _decimal(value)
+    return int(number) if number is not None and number == number.to_integral_value() and abs(number) < 2**31 else None
+
+
+def _decimal(value: Any) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
+        return None
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _time(value: Any) -> datetime | None:
+    """A date in any of Amazon's forms; without a zone it is UTC."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value.strip())
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

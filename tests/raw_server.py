@@ -1,0 +1,66 @@
+"""A server that answers with exact bytes, or misbehaves on purpose, for what no HTTP framework lets one send."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
+
+
+class RawServer:
+    """What arrived: whole requests, and how many connections they came over."""
+
+    def __init__(self) -> None:
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self.url = ""
+
+
+def reply(body: bytes = b"{}", status: str = "200 OK", *headers: str) -> bytes:
+    """A well-formed HTTP/1.1 reply."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Content-Type: application/json", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def answering(raw: bytes) -> Answer:
+    """Answer every request with these bytes."""
+
+    async def answer(request: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(raw)
+        await writer.drain()
+
+    return answer
+
+
+async def hang_up(request: bytes, writer: asyncio.StreamWriter) -> None:
+    """Close the connection instead of answering."""
+    writer.close()
+
+
+async def stay_silent(request: bytes, writer: asyncio.StreamWriter) -> None:
+    """Never answer."""
+
+
+@asynccontextmanager
+async def raw_server(answer: Answer) -> AsyncIterator[RawServer]:
+    """Serve until the block ends."""
+    server = RawServer()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server.connections += 1
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line[:15] == b"content-length:"), 0)
+                server.requests.append(head + await reader.readexactly(length))
+                await answer(server.requests[-1], writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    try:
+        yield server
+    finally:
+        listener.close()

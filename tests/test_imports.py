@@ -1,0 +1,47 @@
+"""What `import spapi_async` brings in, and what it must not."""
+
+import subprocess
+import sys
+
+import pytest
+
+import spapi_async
+
+HEAVY = ("spapi_async.api", "spapi_async.models", "redis", "sqlalchemy", "aiohttp.web", "typer", "rich", "cryptography")
+
+
+def loaded_after(statement: str) -> set[str]:
+    """The modules loaded in a fresh interpreter after a statement."""
+    code = f"{statement}\nimport sys\nprint('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_stays_light() -> None:
+    """No API, no model and no optional dependency is imported before it is used."""
+    loaded = loaded_after("import spapi_async")
+    assert not [name for name in loaded for heavy in HEAVY if name == heavy or name.startswith(f"{heavy}.")]
+
+
+def test_using_one_api_imports_that_one() -> None:
+    """The first access to a namespace imports its module and its models, no others."""
+    loaded = loaded_after(
+        "import spapi_async as s\ns.Application('a', 'b').selling_partner('Atzr|x', region='na').orders_v0"
+    )
+    assert {name for name in loaded if name.startswith(("spapi_async.api.", "spapi_async.models."))} == {
+        "spapi_async.api.orders_v0",
+        "spapi_async.models.orders_v0",
+    }
+
+
+@pytest.mark.parametrize("name", spapi_async.__all__)
+def test_every_exported_name_exists(name: str) -> None:
+    """`__all__` promises nothing that is not there."""
+    assert hasattr(spapi_async, name)
+
+
+def test_exported_names_are_sorted_groups_without_repeats() -> None:
+    """A reader finds a name where the alphabet puts it."""
+    own = [name for name in spapi_async.__all__ if name not in spapi_async.errors.__all__]
+    assert own == sorted(own)
+    assert len(set(spapi_async.__all__)) == len(spapi_async.__all__)

@@ -1,0 +1,155 @@
+"""One HTTP exchange: what is sent, and what each failure is called."""
+
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from raw_server import RawServer, answering, hang_up, raw_server, reply, stay_silent
+
+from spapi_async import ConfigurationError, ConnectionFailedError, RequestTimeoutError, TransportError
+from spapi_async._transport import RawReply, SessionPool, Timeout, user_agent_header
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[SessionPool]:
+    pool = SessionPool(user_agent="test/1", timeout=Timeout(connect=5, read=5, total=5))
+    yield pool
+    await pool.aclose()
+
+
+async def get(pool: SessionPool, server: RawServer, path: str = "/x", **options: Any) -> RawReply:
+    arguments = {"headers": {"x-amz-access-token": "Atza|t"}, "session_key": "na", **options}
+    return await pool.exchange("GET", server.url + path, **arguments)
+
+
+async def test_a_get_carries_no_body_and_no_content_length(pool: SessionPool) -> None:
+    """Amazon answers 400 to a GET that has either."""
+    async with raw_server(answering(reply(b'{"a":1}'))) as server:
+        answer = await get(pool, server)
+    head = server.requests[0].lower()
+    assert (answer.status, answer.body) == (200, b'{"a":1}')
+    assert b"content-length" not in head
+    assert b"transfer-encoding" not in head
+    assert b"user-agent: test/1\r\n" in head
+    assert b"x-amz-access-token: atza|t\r\n" in head
+
+
+async def test_the_target_is_sent_as_it_stands(pool: SessionPool) -> None:
+    """Nothing is decoded or encoded again on the way out."""
+    path = "/a%2Fb/%252C?x=a%2Bb,c&y=%3D%27%21"
+    async with raw_server(answering(reply())) as server:
+        await get(pool, server, path)
+    assert server.requests[0].startswith(f"GET {path} HTTP/1.1\r\n".encode())
+
+
+async def test_a_redirect_is_never_followed(pool: SessionPool) -> None:
+    """A token does not travel to a host that a reply names."""
+    async with raw_server(answering(reply(b"", "302 Found", "Location: http://127.0.0.1:1/steal"))) as server:
+        answer = await get(pool, server)
+    assert answer.status == 302
+    assert len(server.requests) == 1
+
+
+async def test_connections_are_kept_and_shared_within_a_region(pool: SessionPool) -> None:
+    """Sequential calls of one region use one connection; another region has its own."""
+    async with raw_server(answering(reply())) as server:
+        for _ in range(5):
+            await get(pool, server)
+        assert server.connections == 1
+        await get(pool, server, session_key="eu")
+        assert server.connections == 2
+
+
+async def test_a_refused_connection_never_left(pool: SessionPool) -> None:
+    """It says which host, and that it could not be reached."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    with pytest.raises(ConnectionFailedError, match=f"cannot connect to 127.0.0.1:{port}"):
+        await pool.exchange("POST", f"http://127.0.0.1:{port}/x", headers={}, body=b"{}", session_key="na")
+
+
+async def test_a_dropped_connection_is_reported_and_the_request_sent_once(pool: SessionPool) -> None:
+    """The HTTP library's own silent repeat is off: it would spend quota and repeat PUTs."""
+    async with raw_server(hang_up) as server:
+        with pytest.raises(TransportError, match="broke") as caught:
+            await get(pool, server)
+    assert not isinstance(caught.value, ConnectionFailedError)
+    assert len(server.requests) == 1
+
+
+async def test_a_kept_connection_that_breaks_is_not_repeated_silently(pool: SessionPool) -> None:
+    """The same holds for the second request of a connection, where the library would repeat it."""
+    answers = iter([answering(reply()), hang_up, answering(reply())])
+
+    async def answer(request: bytes, writer: Any) -> None:
+        await next(answers)(request, writer)
+
+    async with raw_server(answer) as server:
+        await get(pool, server)
+        with pytest.raises(TransportError):
+            await get(pool, server)
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("timeout", [0.05, None])
+async def test_timeouts_are_honoured(timeout: float | None) -> None:
+    """Both the call's own and the pool's."""
+    pool = SessionPool(user_agent="t", timeout=Timeout(read=0.05, total=0.1) if timeout is None else Timeout())
+    async with raw_server(stay_silent) as server:
+        with pytest.raises(RequestTimeoutError):
+            await get(pool, server, timeout=timeout)
+    await pool.aclose()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 7\r\n\r\nnotgzip",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+async def test_a_reply_that_is_not_http_is_a_transport_error(pool: SessionPool, raw: bytes) -> None:
+    """Wrong bytes never look like success."""
+
+    async def answer(request: bytes, writer: Any) -> None:
+        writer.write(raw)
+        writer.close()
+
+    async with raw_server(answer) as server:
+        with pytest.raises(TransportError):
+            await get(pool, server)
+
+
+async def test_errors_do_not_show_the_query() -> None:
+    """A presigned URL's signature, a buyer's e-mail in a filter: none of it is in a message."""
+    pool = SessionPool(user_agent="t")
+    with pytest.raises(ConnectionFailedError) as caught:
+        await pool.exchange("GET", "http://127.0.0.1:1/x?signature=marked", headers={}, session_key="na")
+    assert "marked" not in f"{caught.value}"
+    await pool.aclose()
+
+
+async def test_a_closed_pool_opens_nothing() -> None:
+    """A call after the application closed gets a clear error, not a leaked session."""
+    pool = SessionPool(user_agent="t")
+    await pool.aclose()
+    with pytest.raises(ConfigurationError, match="closed"):
+        await pool.exchange("GET", "http://127.0.0.1:1/", headers={}, session_key="na")
+
+
+def test_the_user_agent_has_amazons_form() -> None:
+    """Name and version, then language and platform."""
+    assert user_agent_header("Shop/2.1").startswith("Shop/2.1 (Language=CPython/3.")
+    assert "Platform=" in user_agent_header(None)
+    assert user_agent_header("Shop/2 (Language=Go)") == "Shop/2 (Language=Go)"
+
+
+@pytest.mark.parametrize("agent", ["x" * 501, "Shop/1\r\nx-evil: 1", "Läden/1"])
+def test_a_user_agent_that_amazon_would_refuse_is_refused_here(agent: str) -> None:
+    """Too long, or no header value at all."""
+    with pytest.raises(ConfigurationError, match="user_agent"):
+        user_agent_header(agent)
