@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl as ssl_module
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib import import_module
 from types import TracebackType
@@ -19,7 +19,15 @@ from spapi_async._pipeline import Pipeline
 from spapi_async._response import Response
 from spapi_async._retry import RetryPolicy
 from spapi_async._transport import SessionPool, Timeout, user_agent_header
-from spapi_async.auth import Authenticator, TokenStore
+from spapi_async.auth import (
+    Authenticator,
+    Authorization,
+    DelegatedToken,
+    NewClientSecret,
+    RestrictedResource,
+    TokenStore,
+    authorization_url,
+)
 from spapi_async.credentials import Account, Grant, Secret
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region
@@ -160,6 +168,7 @@ class Application:
         if decoding not in ("lenient", "strict"):
             raise ConfigurationError(f'decoding must be "lenient" or "strict", not {decoding!r}')
         self.client_id = client_id
+        self._endpoint = endpoint
         told = Observers(observers)
         clock = clock or SystemClock()
         endpoints = Endpoints(endpoint, sandbox=sandbox)
@@ -228,6 +237,67 @@ class Application:
     def limits(self) -> tuple[LimitSnapshot, ...]:
         """Every live bucket: rate, burst, tokens at hand, callers waiting."""
         return self.limiter.limits()
+
+    def authorization_url(
+        self,
+        application_id: str,
+        marketplace: Marketplace | str,
+        *,
+        state: str,
+        redirect_uri: str | None = None,
+        vendor: bool = False,
+        beta: bool = False,
+    ) -> str:
+        """The page on which a selling partner of a marketplace lets this application in.
+
+        ``state`` comes from :func:`spapi_async.auth.new_state`; check the one that comes back with ``verify_state``.
+        ``vendor`` picks Vendor Central; ``beta`` is needed while the application is a draft.
+        Source: developer-docs.amazon.com/sp-api/docs/website-authorization-workflow.
+
+        Raises:
+            ConfigurationError: an argument that Amazon would refuse on its page.
+        """
+        return authorization_url(
+            application_id,
+            marketplace,
+            state=state,
+            redirect_uri=redirect_uri,
+            vendor=vendor,
+            beta=beta,
+            endpoint=self._endpoint,
+        )
+
+    async def exchange_code(self, code: str | Secret, redirect_uri: str | None = None) -> Authorization:
+        """The refresh token for the code that a selling partner's browser brought back; it works once, for 5 minutes.
+
+        Raises:
+            LWAError: ``invalid_grant`` where the code is used, expired or another application's.
+        """
+        return await self._auth.exchange_code(code, redirect_uri)
+
+    def replace_client_secret(self, new: str | NewClientSecret) -> None:
+        """Use a rotated client secret from now on; no call under way is dropped.
+
+        Takes the secret, or what :func:`spapi_async.auth.parse_secret_notification` made of Amazon's notification.
+
+        Raises:
+            ConfigurationError: the notification is about another application.
+        """
+        self._auth.replace_client_secret(Secret(new) if isinstance(new, str) else new)
+
+    async def delegate(
+        self, seller: SellingPartner, resources: Sequence[RestrictedResource], *, target_application: str
+    ) -> DelegatedToken:
+        """A restricted data token of a seller's for another application, which sends it as its access token.
+
+        :func:`spapi_async.auth.restricted_resource` makes the resources, at most 50.
+        Source: developer-docs.amazon.com/sp-api/docs/delegate-authorization.
+
+        Raises:
+            ConfigurationError: no resources, or too many.
+            BadRequestError: Amazon knows no such application, or this one may not read such data.
+        """
+        return await self._auth.delegate(seller._account, resources, target_application=target_application)  # noqa: SLF001
 
     async def aclose(self) -> None:
         """Close sessions, tokens and the limiter; calls still waiting get an error."""

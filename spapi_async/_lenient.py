@@ -251,16 +251,15 @@ class _ListShape(_Shape):
             items = _ITEMS.decode(raw)
             return [_read(item, bytes(raw), f"{path}[{n}]", reading) for n, raw in enumerate(items)]
         if kind == "object" and (wrapped := self._only_list(raw, item)):
-            key, inner = wrapped
-            reading.note(path, self.name, kind)
-            return _read(self, inner, f"{path}.{key}", reading)
+            reading.note(path, self.name, "object around a list")
+            return _read(self, wrapped, f"{path}[*]", reading)
         if raw != b'""' and kind in item.takes:
             reading.note(path, self.name, kind)
             return [_read(item, raw, path, reading)]
         return self.keep(raw, kind, path, reading)
 
     @staticmethod
-    def _only_list(raw: bytes, item: _Shape) -> tuple[str, bytes] | None:
+    def _only_list(raw: bytes, item: _Shape) -> bytes | None:
         """``{"errors": [...]}`` where the model has the bare list."""
         members = _MEMBERS.decode(raw)
         if len(members) != 1:
@@ -269,7 +268,7 @@ class _ListShape(_Shape):
         inner = bytes(value)
         if _kind(inner) != "array" or (isinstance(item, _StructShape) and item.knows(key)):
             return None
-        return key, inner
+        return inner
 
 
 class _MapShape(_Shape):
@@ -328,7 +327,7 @@ class _ScalarShape(_Shape):
             except (ValueError, ArithmeticError):
                 pass
             else:
-                reading.note(path, self.name, got)
+                reading.note(path, self.name, f"{got} outside its limits" if got == self.name else got)
                 return value
         return self.keep(raw, kind, path, reading)
 

@@ -45,8 +45,13 @@ class TokenSource(Protocol):
     ) -> str:
         """The token this call must carry: LWA or restricted."""
 
-    def rejected(self, token: str, operation: Operation[Any], account: Account, reply_body: bytes) -> bool:
+    def rejected(
+        self, token: str, operation: Operation[Any], account: Account, reply_body: bytes, *, request: Request
+    ) -> bool:
         """Retire a token that Amazon refused; whether a fresh one may help."""
+
+    def learn(self, operation: Operation[Any], body: Any) -> None:
+        """Take note of what a reply says about later calls' tokens."""
 
 
 class Pipeline:
@@ -134,23 +139,22 @@ class Pipeline:
                 raise
             else:
                 if 200 <= reply.status < 300:
-                    return decode(
-                        call.operation,
-                        reply.status,
-                        reply.headers,
-                        reply.body,
-                        strict=self._strict,
-                        attempts=call.attempts,
-                    )
+                    return self._accept(call, reply)
                 delay = self._delay_after(call, reply, token)
             if delay:
                 await self._clock.sleep(delay)
+
+    def _accept(self, call: _Call[T], reply: RawReply) -> Response[T]:
+        status, headers, body = reply
+        response = decode(call.operation, status, headers, body, strict=self._strict, attempts=call.attempts)
+        self._tokens.learn(call.operation, response.body)
+        return response
 
     def _delay_after(self, call: _Call[Any], reply: RawReply, token: str) -> float:
         """Seconds until a refused call is tried again; raises the error it becomes when it is not."""
         if reply.status in (401, 403) and not call.token_renewed:
             call.token_renewed = True  # once for a call, never a loop
-            if self._tokens.rejected(token, call.operation, call.account, reply.body):
+            if self._tokens.rejected(token, call.operation, call.account, reply.body, request=call.request):
                 return 0.0
         outcome = Outcome.of_status(reply.status)
         delay = self._delay(call, outcome)

@@ -13,8 +13,8 @@ What reaches the wire, by ``Parameter.encoding``:
 ``json``           the body; nothing is percent-encoded
 =================  ==========================================================================================
 
-So in a ``multi_double`` list ``test%msku`` is sent as ``test%2525msku``, ``test,msku`` as ``test%252Cmsku``, ``test+msku``
-as ``test%252Bmsku`` and ``test msku`` as ``test%20msku``.
+So in a ``multi_double`` list ``test%msku`` is sent as ``test%2525msku``, ``test,msku`` as ``test%252Cmsku``,
+``test+msku`` as ``test%252Bmsku`` and ``test msku`` as ``test%20msku``.
 
 Amazon splits some csv lists only after decoding them, so a SKU that contains a comma cannot be sent reliably in a
 ``csv`` list, however it is encoded; use the operation that takes it in the path or in a body.

@@ -129,9 +129,13 @@ class Tokens:
         self.count += 1
         return f"Atza|{self.count}"
 
-    def rejected(self, token: str, operation: Operation[Any], account: Account, reply_body: bytes) -> bool:
+    def rejected(
+        self, token: str, operation: Operation[Any], account: Account, reply_body: bytes, *, request: Request
+    ) -> bool:
         self.log.append(("rejected", token))
         return self.renewable
+
+    def learn(self, operation: Operation[Any], body: Any) -> None: ...
 
 
 class World:

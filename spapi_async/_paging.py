@@ -1,0 +1,321 @@
+"""Pages that follow one another, as one stream of items.
+
+Amazon's rules differ by operation and live in ``Operation.paging``; this module follows them over any function that
+fetches one page, and knows nothing of HTTP.
+
+- While the items of a page are handed out, the next page is fetched: one page ahead, never more, and not before the
+  first item has been asked for.
+- A page may be empty and still have a successor; only a token that is absent, null or empty ends the stream.
+- A token that comes a second time would lead round in circles: that page is handed out, then the iterator raises.
+- ``cursor`` names the page that is being handed out. Resumed from it, items of that page may come a second time; none
+  is lost. A page counts as done when the item after its last one is asked for.
+- An error or a cancellation leaves the iterator where it was: asking again fetches that page again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import msgspec
+
+from spapi_async._operation import Operation, Paging
+from spapi_async.errors import ConfigurationError, RateLimitWaitError, SPAPIError
+
+__all__ = ["PageIterator"]
+
+T = TypeVar("T")
+
+Fetch = Callable[[Operation[Any], dict[str, Any]], Awaitable[Any]]
+
+
+class PageIterator(AsyncIterator[T]):
+    """The items of a paged operation, across all its pages.
+
+    ``async for item in iterator`` hands out items, :meth:`pages` whole pages. ``async with iterator`` or :meth:`aclose`
+    makes sure that no request is under way any more when a loop has ended early.
+
+    Raises:
+        ConfigurationError: the operation has no pages, or ``cursor`` belongs to another one.
+        SPAPIError: while iterating: what the call itself raises; a repeated page; a page that cannot be asked for.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_arguments",
+        "_busy",
+        "_closed",
+        "_done",
+        "_fetch",
+        "_following",
+        "_items",
+        "_loaded",
+        "_operation",
+        "_pages_read",
+        "_paging",
+        "_prefetch",
+        "_seen",
+        "_token",
+    )
+
+    def __init__(
+        self,
+        fetch: Fetch,
+        operation: Operation[Any],
+        arguments: Mapping[str, Any],
+        *,
+        cursor: str | None = None,
+    ) -> None:
+        if operation.paging is None:
+            raise ConfigurationError("this operation has no pages", operation=operation.name)
+        self._fetch = fetch
+        self._operation = operation
+        self._paging: Paging = operation.paging
+        self._arguments = dict(arguments)
+        started_at = self._arguments.pop(self._paging.token_parameter, None) if self._paging.token_parameter else None
+        self._token: str | None = started_at if cursor is None else _token_in(cursor, operation)
+        self._following: str | None = None
+        self._seen = {hash(self._token)}
+        self._items: deque[T] = deque()
+        self._loaded = self._done = self._closed = self._busy = False
+        self._pages_read = 0
+        self._prefetch: asyncio.Task[Any] | None = None
+
+    def __repr__(self) -> str:
+        state = "done" if self._done else "closed" if self._closed else "open"
+        return f"<PageIterator {self._operation.name} {state}, {self._pages_read} pages read>"
+
+    @property
+    def cursor(self) -> str | None:
+        """Where to resume: the page that is being handed out; None once everything has been.
+
+        Give it, with the same arguments, to a new iterator of the same operation. Amazon's tokens expire, some within
+        30 seconds (``Operation.paging.token_lifetime``); then the call raises Amazon's own error.
+        """
+        return None if self._done else _cursor(self._operation, self._token)
+
+    async def __anext__(self) -> T:
+        if self._items and not self._busy:
+            return self._items.popleft()
+        while True:
+            await self._turn()
+            if self._items:
+                return self._items.popleft()
+
+    def pages(self) -> AsyncIterator[Any]:
+        """Whole pages as the plain method returns them, from the next page on."""
+        return _Pages(self._whole_page)
+
+    async def aclose(self) -> None:
+        """Stop: cancel the request for the next page and wait until it is gone. ``cursor`` keeps its value."""
+        self._closed = True
+        self._items.clear()
+        if (task := self._prefetch) is not None:
+            self._prefetch = None
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        # A loop left by break, without aclose: the request for a page that nobody will read is called off.
+        task: asyncio.Task[Any] | None = getattr(self, "_prefetch", None)
+        if task is not None and not task.done() and not task.get_loop().is_closed():
+            task.get_loop().call_soon_threadsafe(task.cancel)
+
+    async def _whole_page(self) -> Any:
+        page = await self._turn()
+        self._items.clear()
+        return page
+
+    async def _turn(self) -> Any:
+        """Turn to the next page and return it; its items become the ones to hand out."""
+        if self._busy:
+            raise RuntimeError("another task is waiting for the next item of this iterator already")
+        self._busy = True
+        try:
+            self._leave_page()
+            page = await self._take_page()
+        finally:
+            self._busy = False
+        if self._closed:
+            raise StopAsyncIteration
+        # From here to the return nothing awaits: a cancellation finds the iterator before this page or after it.
+        self._items = deque(_items(page, self._paging))
+        self._following = _next_token(page, self._paging)
+        self._loaded = True
+        self._pages_read += 1
+        self._start_prefetch()
+        return page
+
+    def _leave_page(self) -> None:
+        """The page is done with: move to its successor, or stop."""
+        if self._closed or self._done:
+            raise StopAsyncIteration
+        if not self._loaded:
+            return
+        cannot_ask = self._paging.token_parameter is None
+        if self._following is None or (cannot_ask and not self._paging.items_path):
+            # Where the page itself was the item (Data Kiosk's getQuery), its token is the caller's to use.
+            self._done = True
+            raise StopAsyncIteration
+        if cannot_ask:
+            raise SPAPIError(
+                "Amazon says that there are more pages, but this operation cannot be asked for them",
+                operation=self._operation.name,
+            )
+        if hash(self._following) in self._seen:
+            raise SPAPIError(
+                f"page {self._pages_read} names as its successor a page that was read before; "
+                "stopped, since it would go round for ever",
+                operation=self._operation.name,
+            )
+        self._token, self._following, self._loaded = self._following, None, False
+        self._seen.add(hash(self._token))
+
+    async def _take_page(self) -> Any:
+        task = self._prefetch
+        if task is None:
+            return await self._fetch(self._operation, _arguments(self._operation, self._arguments, self._token))
+        try:
+            return await task
+        except RateLimitWaitError:
+            pass  # it was too early to ask; now that the page is needed, the wait may be short enough
+        except asyncio.CancelledError:
+            if self._closed and not _being_cancelled():
+                raise StopAsyncIteration from None
+            raise
+        finally:
+            self._prefetch = None
+        return await self._take_page()
+
+    def _start_prefetch(self) -> None:
+        following = self._following
+        if following is None or self._paging.token_parameter is None or hash(following) in self._seen:
+            return
+        arguments = _arguments(self._operation, self._arguments, following)
+        self._prefetch = asyncio.create_task(
+            _call(self._fetch, self._operation, arguments), name=f"next page of {self._operation.name}"
+        )
+        # If nobody asks for that page, nobody hears of its error either.
+        self._prefetch.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+
+class _Pages(AsyncIterator[Any]):
+    """Whole pages; made of the iterator's own way to turn to the next one."""
+
+    __slots__ = ("_turn",)
+
+    def __init__(self, turn: Callable[[], Awaitable[Any]]) -> None:
+        self._turn = turn
+
+    async def __anext__(self) -> Any:
+        return await self._turn()
+
+
+async def _call(fetch: Fetch, operation: Operation[Any], arguments: dict[str, Any]) -> Any:
+    # A function of its own, so that the task does not keep an abandoned iterator alive.
+    return await fetch(operation, arguments)
+
+
+def _being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+# --- Amazon's rules --------------------------------------------------------------------------------------------------
+
+
+def _arguments(operation: Operation[Any], arguments: dict[str, Any], token: str | None) -> dict[str, Any]:
+    """The arguments for the page at ``token``; the first page's are the caller's own."""
+    if token is None:
+        return dict(arguments)
+    paging = operation.paging
+    assert paging is not None
+    assert paging.token_parameter is not None
+    kept = dict(arguments)
+    if paging.rule != "repeat":
+        # getReports and getFeeds refuse any other query beside the token; inbound v0 wants the marketplace with it.
+        beside = {"data_elements"} if paging.rule == "alone" else {"data_elements", "marketplace_id"}
+        beside |= {p.name for p in operation.parameters if p.location in ("path", "header")}
+        kept = {name: value for name, value in arguments.items() if name in beside}
+    if paging.rule == "next_token_query":
+        kept["query_type"] = "NEXT_TOKEN"
+    if any(p.name == paging.token_parameter for p in operation.parameters):
+        kept[paging.token_parameter] = token
+    else:
+        kept["body"] = _body_with(kept.get("body"), paging.token_parameter, token)
+    return kept
+
+
+def _body_with(body: Any, name: str, token: str) -> Any:
+    """Data Kiosk's createQuery takes its token inside the body."""
+    if isinstance(body, msgspec.Struct):
+        return msgspec.structs.replace(body, **{name: token})
+    members = dict(body or {})
+    key = next((key for key in members if _same_name(key, name)), _camel_case(name))
+    return {**members, key: token}
+
+
+def _next_token(page: Any, paging: Paging) -> str | None:
+    """The token of the next page. Absent, null and empty all mean that there is none."""
+    token = _follow(page, paging.token_path)
+    return token if isinstance(token, str) and token else None
+
+
+def _items(page: Any, paging: Paging) -> Any:
+    """The items of a page; where Amazon sends one object instead of a list (financial events), that is the one item."""
+    items = _follow(page, paging.items_path)
+    if isinstance(items, list | tuple):
+        return items
+    return (items,) if isinstance(items, msgspec.Struct | Mapping) else ()
+
+
+def _follow(value: Any, path: tuple[str, ...]) -> Any:
+    """Down the attributes of a page; where a reply broke its model, plain dicts or anything else may be on the way."""
+    for name in path:
+        if isinstance(value, Mapping):
+            value = next((item for key, item in value.items() if _same_name(key, name)), None)
+        else:
+            value = getattr(value, name, None)
+    return value
+
+
+def _same_name(wire_name: Any, name: str) -> bool:
+    """Whether ``NextToken`` and ``next_token`` name the same."""
+    return str(wire_name).lower() == name.replace("_", "").lower()
+
+
+def _camel_case(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(word.capitalize() for word in rest)
+
+
+# --- cursors ---------------------------------------------------------------------------------------------------------
+
+_CURSOR_VERSION = 1
+
+
+def _cursor(operation: Operation[Any], token: str | None) -> str:
+    return base64.urlsafe_b64encode(msgspec.msgpack.encode((_CURSOR_VERSION, operation.name, token))).decode()
+
+
+def _token_in(cursor: str, operation: Operation[Any]) -> str | None:
+    try:
+        packed = base64.urlsafe_b64decode(cursor)
+        version, name, token = msgspec.msgpack.decode(packed, type=tuple[int, str, str | None])
+    except ValueError:
+        raise ConfigurationError("cursor is not one of this library's", operation=operation.name) from None
+    if version != _CURSOR_VERSION or name != operation.name:
+        raise ConfigurationError(f"cursor belongs to {name} (version {version})", operation=operation.name)
+    return token

@@ -1,0 +1,325 @@
+"""Which token a call carries, and what becomes of it when Amazon refuses it.
+
+============================================  ==============================================================
+call                                          token
+============================================  ==============================================================
+a seller's operation                          access token of the seller's refresh token
+a grantless operation                         access token of the operation's scope
+an operation restricted always                restricted token for the path template
+orders v0 with ``data_elements``              restricted token for the path template and those elements
+a report document of a restricted type        restricted token for that document
+a report document of unknown type             access token first; on a denial, restricted token for that document
+Orders 2026-01-01, any call in the sandbox    access token
+============================================  ==============================================================
+
+Every token is renewed in the background before it expires, and once at most when Amazon says that it has expired or
+been revoked (a restricted one: when it is refused at all).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+from urllib.parse import unquote
+
+import msgspec
+
+from spapi_async._clock import Clock, SystemClock
+from spapi_async._endpoints import Endpoints
+from spapi_async._events import Observers, TokenIssued
+from spapi_async._operation import Operation
+from spapi_async._options import current_options
+from spapi_async.auth._authorization import Authorization
+from spapi_async.auth._cache import CacheStatistics, Retirement, TokenCache
+from spapi_async.auth._lwa import RETRY_DELAYS, Exchange, TokenEndpoint
+from spapi_async.auth._rdt import CreateRestrictedToken, RestrictedResource, RestrictedTokens, TokenReply, resource_for
+from spapi_async.auth._rejection import Verdict, verdict_on
+from spapi_async.auth._report_types import RESTRICTED_REPORT_TYPES, ReportTypes
+from spapi_async.auth._secret_rotation import NewClientSecret
+from spapi_async.auth._store import SharedTokens, TokenStore
+from spapi_async.auth._token import Token
+from spapi_async.credentials import Account, Grant, Secret
+from spapi_async.errors import AuthError, ConfigurationError, SPAPIError
+
+__all__ = ["AuthStatistics", "Authenticator", "DelegatedToken", "HasPath", "ReportTypeOf"]
+
+ReportTypeOf = Callable[[Account, str], Awaitable[str | None]]
+"""The report type of a document id, or None when it cannot be found out."""
+
+
+class AuthStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of access tokens, of restricted tokens that last, and of those for single report documents."""
+
+    access: CacheStatistics
+    restricted: CacheStatistics
+    documents: CacheStatistics
+
+
+class DelegatedToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A restricted token for another application; ``expires_at`` in seconds since the epoch."""
+
+    token: Secret
+    expires_at: float
+
+
+class HasPath(Protocol):
+    """What the authenticator needs to know of a request: its percent-encoded path."""
+
+    @property
+    def path(self) -> str: ...
+
+
+class Authenticator:
+    """The tokens of one application: access tokens by grant, restricted tokens by grant, region and resource."""
+
+    def __init__(
+        self,
+        *,
+        client_id: str,
+        client_secret: Secret,
+        endpoints: Endpoints,
+        exchange: Exchange,
+        create_restricted_token: CreateRestrictedToken | None = None,
+        report_type_of: ReportTypeOf | None = None,
+        store: TokenStore | None = None,
+        clock: Clock | None = None,
+        observers: Observers | None = None,
+        retry_delays: Sequence[float] = RETRY_DELAYS,
+        timeout: float = 10.0,
+        max_grants: int = 100_000,
+        max_restricted_tokens: int = 50_000,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        clock = clock or SystemClock()
+        self.client_id = client_id
+        self._create_restricted_token = create_restricted_token
+        self._report_type_of = report_type_of
+        self._endpoints = endpoints
+        self._observers = observers or Observers()
+        self._store = store
+        self._shared = SharedTokens(store, clock=clock, uniform=uniform)
+        self._lwa = TokenEndpoint(
+            client_id=client_id,
+            client_secret=client_secret,
+            endpoints=endpoints,
+            exchange=exchange,
+            clock=clock,
+            retry_delays=retry_delays,
+            timeout=timeout,
+            uniform=uniform,
+        )
+        self._access: TokenCache[Grant] = TokenCache(
+            self._fetch_access, clock=clock, max_entries=max_grants, uniform=uniform
+        )
+        self._restricted = RestrictedTokens(
+            self._create,
+            clock=clock,
+            shared=self._shared,
+            on_issue=self._restricted_issued,
+            max_entries=max_restricted_tokens,
+            uniform=uniform,
+        )
+        self._clock = clock
+        self._secret_replaced_at = float("-inf")
+        self._scopes: dict[str, Grant] = {}
+        self._reports = ReportTypes()
+
+    # What a call needs
+
+    async def token(
+        self,
+        operation: Operation[Any],
+        account: Account,
+        request: HasPath,
+        *,
+        data_elements: Sequence[str] = (),
+    ) -> str:
+        """The token that this call must carry in ``x-amz-access-token``.
+
+        Raises:
+            ConfigurationError: data elements that the operation does not have; a seller's operation without a seller.
+            LWAError: Login with Amazon refused.
+            SPAPIError: a token could not be had for another reason.
+        """
+        resource = resource_for(operation, path=request.path, data_elements=data_elements)
+        grant = self._grant(operation, account)
+        try:
+            if resource is None or not await self._is_restricted(operation, account, resource):
+                return await self._access.get(grant)
+            return await self._restricted.token(account, resource, batched=not _lasts(operation))
+        except SPAPIError as error:
+            error.operation = error.operation or operation.name
+            raise
+
+    def rejected(
+        self,
+        token: str,
+        operation: Operation[Any],
+        account: Account,
+        reply_body: bytes | str | object,
+        *,
+        request: HasPath | None = None,
+    ) -> bool:
+        """Take note that Amazon answered 401 or 403; True when one repetition, with a fresh token, may help.
+
+        Exactly the refused token is retired: where another caller has had it replaced already, the newer one stays.
+        ``request`` tells the documents apart that share a restricted token.
+        """
+        verdict = verdict_on(reply_body)
+        document = None
+        if request is not None and not _lasts(operation):
+            document = resource_for(operation, path=request.path, data_elements=())
+        outcome = self._restricted.retire(token, account, document if verdict is Verdict.DENIED else None)
+        if outcome is not Retirement.UNKNOWN:
+            return outcome is not Retirement.TOO_FRESH
+        if verdict is Verdict.DENIED:
+            return self._is_restricted_after_all(document)
+        if verdict is Verdict.EXPIRED_SECRET and not self._predates_secret(token, self._grant(operation, account)):
+            return False
+        return self._access.retire(token) is not Retirement.TOO_FRESH
+
+    def learn(self, operation: Operation[Any], body: Any) -> None:
+        """Take note of what a decoded reply says about report documents; cheap, and safe to call with every reply."""
+        if operation.api == "reports_2021_06_30":
+            self._reports.learn(operation, body)
+
+    def _grant(self, operation: Operation[Any], account: Account) -> Grant:
+        scope = operation.grantless_scope
+        if scope is None:
+            if account.grant.grant_type != "refresh_token":
+                raise ConfigurationError(
+                    "this operation acts for a selling partner: call it on app.selling_partner(refresh_token=...)",
+                    operation=operation.name,
+                )
+            return account.grant
+        grant = self._scopes.get(scope)
+        if grant is None:
+            grant = self._scopes[scope] = Grant.scope(self.client_id, scope)
+        return grant
+
+    async def _is_restricted(self, operation: Operation[Any], account: Account, resource: RestrictedResource) -> bool:
+        if self._endpoints.sandbox:
+            return False
+        if operation.restriction is None or operation.restriction.mode != "report":
+            return True
+        chosen = current_options().restricted
+        if chosen is not None:
+            return chosen
+        document_id = _document_id(resource)
+        known = self._reports.restricted(document_id)
+        if known is None and self._report_type_of is not None:
+            report_type = await self._report_type_of(account, document_id)
+            if report_type is not None:
+                known = report_type in RESTRICTED_REPORT_TYPES
+                self._reports.mark(document_id, restricted=known)
+        # Of the unknown, most are not restricted, and asking for a restricted token without the role for it is an
+        # error; an access token that does not suffice is answered with a 403, and that settles it.
+        return bool(known)
+
+    def _is_restricted_after_all(self, document: RestrictedResource | None) -> bool:
+        """An access token was denied: whether that was for a report document, which may need a restricted one."""
+        if document is None or self._endpoints.sandbox or current_options().restricted is not None:
+            return False
+        self._reports.mark(_document_id(document), restricted=True)
+        return True
+
+    def _predates_secret(self, token: str, grant: Grant) -> bool:
+        current = self._access.current(grant)
+        return current is None or current.value != token or current.issued_at < self._secret_replaced_at
+
+    # Other ways to a token
+
+    async def exchange_code(self, code: str | Secret, redirect_uri: str | None = None) -> Authorization:
+        """Exchange the code that a selling partner's browser brought back, within five minutes and once.
+
+        ``redirect_uri`` is the one given to the consent page, if one was.
+
+        Raises:
+            LWAError: ``invalid_grant`` where the code is used, expired or another application's.
+        """
+        form = {"grant_type": "authorization_code", "code": code.reveal() if isinstance(code, Secret) else code}
+        if redirect_uri is not None:
+            form["redirect_uri"] = redirect_uri
+        grants = await self._lwa.issue(form)
+        if grants.refresh_token is None:
+            raise AuthError("Login with Amazon accepted the code but sent no refresh token")
+        return Authorization(
+            refresh_token=grants.refresh_token,
+            access_token=Secret(grants.access_token.value),
+            expires_in=grants.access_token.lifetime,
+        )
+
+    async def delegate(
+        self, account: Account, resources: Sequence[RestrictedResource], *, target_application: str
+    ) -> DelegatedToken:
+        """A restricted token made out to another application, which the selling partner need not have authorised.
+
+        That application sends it as its access token. ``restricted_resource(operation)`` makes the resources.
+
+        Raises:
+            ConfigurationError: no resources, or more than 50.
+            BadRequestError: Amazon knows no such application, or this one may not read such data.
+        """
+        token = await self._restricted.delegated(account, resources, target_application)
+        return DelegatedToken(token=Secret(token.value), expires_at=token.expires_at)
+
+    # Life
+
+    def replace_client_secret(self, new: Secret | NewClientSecret) -> None:
+        """Use the new client secret from now on; exchanges under way with the old one go on with it where they must.
+
+        Raises:
+            ConfigurationError: the notification is about another application.
+        """
+        if isinstance(new, NewClientSecret):
+            if new.client_id != self.client_id:
+                raise ConfigurationError("the new client secret is for another application (client ids differ)")
+            new = new.client_secret
+        self._lwa.replace_client_secret(new)
+        self._secret_replaced_at = self._clock.time()
+
+    def statistics(self) -> AuthStatistics:
+        """Counts, for tests and for operators."""
+        restricted, documents = self._restricted.statistics()
+        return AuthStatistics(access=self._access.statistics(), restricted=restricted, documents=documents)
+
+    async def aclose(self) -> None:
+        """End what is under way; who waits for a token gets an error."""
+        await self._restricted.aclose()
+        await self._access.aclose()
+        if self._store is not None:
+            await self._store.aclose()
+
+    # Fetching
+
+    async def _fetch_access(self, grant: Grant, stale: str | None) -> Token:
+        return await self._shared.fetch(f"lwa:{grant.key}", stale, lambda: self._issue_access(grant))
+
+    async def _issue_access(self, grant: Grant) -> Token:
+        token = (await self._lwa.issue(grant.form())).access_token
+        self._issued("lwa", f"lwa.{grant.grant_type}", grant.key, token)
+        return token
+
+    async def _create(self, account: Account, body: dict[str, Any]) -> TokenReply:
+        if self._create_restricted_token is None:
+            raise ConfigurationError("this authenticator was given no way to create restricted data tokens")
+        return await self._create_restricted_token(account, body)
+
+    def _restricted_issued(self, account: Account, token: Token) -> None:
+        self._issued("rdt", "tokens_2021_03_01.create_restricted_data_token", account.key, token)
+
+    def _issued(self, kind: str, operation: str, account: str, token: Token) -> None:
+        if self._observers:
+            self._observers.emit(TokenIssued(operation=operation, account=account, kind=kind, lifetime=token.lifetime))
+
+    def __repr__(self) -> str:
+        return f"<Authenticator {self.client_id} {self.statistics()}>"
+
+
+def _lasts(operation: Operation[Any]) -> bool:
+    return operation.restriction is None or operation.restriction.generic_path
+
+
+def _document_id(resource: RestrictedResource) -> str:
+    return unquote(resource.path.rpartition("/")[2])

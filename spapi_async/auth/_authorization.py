@@ -1,0 +1,108 @@
+"""How a selling partner lets an application in: the consent page, the way back, and what the code buys.
+
+The application sends the browser to ``authorization_url``; Amazon sends it back to the registered redirect URI with
+``state``, ``selling_partner_id`` and ``spapi_oauth_code``; ``read_redirect`` checks and reads those; the code is
+exchanged for a refresh token within five minutes. The whole must take no longer than ten.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+import msgspec
+
+from spapi_async.credentials import Secret
+from spapi_async.errors import AuthError, ConfigurationError
+from spapi_async.marketplaces import Marketplace
+
+__all__ = ["Authorization", "Consent", "authorization_url", "new_state", "read_redirect", "verify_state"]
+
+CONSENT_PATH = "/apps/authorize/consent"
+
+
+class Consent(msgspec.Struct, frozen=True, kw_only=True):
+    """What a selling partner's browser brings back; the code lives five minutes and works once."""
+
+    selling_partner_id: str
+    code: Secret
+
+
+class Authorization(msgspec.Struct, frozen=True, kw_only=True):
+    """What the code buys: the refresh token to keep, and an access token that lives ``expires_in`` seconds."""
+
+    refresh_token: Secret
+    access_token: Secret
+    expires_in: float
+
+
+def authorization_url(
+    application_id: str,
+    marketplace: Marketplace | str,
+    *,
+    state: str,
+    redirect_uri: str | None = None,
+    vendor: bool = False,
+    beta: bool = False,
+    endpoint: str | None = None,
+) -> str:
+    """The page on which a selling partner of ``marketplace`` consents.
+
+    ``beta`` is needed while the application is a draft. ``vendor`` picks Vendor Central. ``redirect_uri`` must be one
+    that is registered; without it Amazon takes the first registered. ``endpoint`` replaces the host (emulator).
+
+    Raises:
+        ConfigurationError: an argument that Amazon would refuse on its page.
+    """
+    place = Marketplace.parse(marketplace)
+    if not application_id.strip():
+        raise ConfigurationError("application_id is empty; it looks like amzn1.sp.solution.… in the developer console")
+    if not state:
+        raise ConfigurationError("state is empty: it is what ties the answer to this browser; new_state() makes one")
+    query = {"application_id": application_id.strip(), "state": state}
+    if redirect_uri is not None:
+        query["redirect_uri"] = _checked_redirect(redirect_uri)
+    if beta:
+        query["version"] = "beta"
+    host = endpoint.rstrip("/") if endpoint else place.vendor_central if vendor else place.seller_central
+    return f"{host}{CONSENT_PATH}?{urlencode(query, quote_via=quote, safe='')}"
+
+
+def new_state() -> str:
+    """An unguessable state: keep it with the browser's session, and compare it when the browser comes back."""
+    return secrets.token_urlsafe(32)
+
+
+def verify_state(expected: str | None, returned: str | None) -> None:
+    """Compare in constant time.
+
+    Raises:
+        AuthError: they differ, or one is missing: the answer belongs to another browser, or is forged.
+    """
+    if not expected or not returned or not hmac.compare_digest(expected.encode(), returned.encode()):
+        raise AuthError("the state that came back is not the one sent: start the authorisation again from this browser")
+
+
+def read_redirect(redirect: str | Mapping[str, str], *, expected_state: str | None) -> Consent:
+    """What the browser brought to the redirect URI, given that address or its query parameters.
+
+    Raises:
+        AuthError: the state differs, or Amazon sent no code.
+    """
+    query = dict(parse_qsl(urlsplit(redirect).query)) if isinstance(redirect, str) else redirect
+    verify_state(expected_state, query.get("state"))
+    code = query.get("spapi_oauth_code")
+    if not code:
+        raise AuthError("the selling partner's browser came back without a code: consent was not given")
+    return Consent(selling_partner_id=query.get("selling_partner_id", ""), code=Secret(code))
+
+
+def _checked_redirect(uri: str) -> str:
+    parts = urlsplit(uri)
+    if "#" in uri:
+        raise ConfigurationError("redirect_uri may not contain '#' (Amazon's page says MD5110)")
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")):
+        raise ConfigurationError("redirect_uri must be an https address")
+    return uri

@@ -1,0 +1,242 @@
+"""A cache of tokens in which one flight fetches each, however many callers want it and whoever of them gives up."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import enum
+import logging
+import random
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from spapi_async._clock import Clock
+from spapi_async._options import Priority, call_options
+from spapi_async.auth._token import Token
+from spapi_async.errors import AuthError, SPAPIError
+
+__all__ = ["CacheStatistics", "Retirement", "TokenCache"]
+
+logger = logging.getLogger("spapi_async.auth")
+
+K = TypeVar("K", bound=Hashable)
+
+# Shares of a token's lifetime, counted back from its end. Of Amazon's hour: renewed in the background when 3.6 to 7.2
+# minutes are left (drawn anew for each token, so that many sellers' tokens got together do not fall due together), and
+# no longer served when 30 seconds are left, which the request carrying it may spend on the way.
+RENEW_EARLIEST, RENEW_LATEST = 0.12, 0.06
+TRANSIT, TRANSIT_SECONDS = 0.03, 30.0
+
+RETRY_RENEWAL = 30.0
+"""Seconds between background renewals while they fail and the old token still serves."""
+
+FRESH = 60.0
+"""Seconds for which the replacement of a rejected token is not replaced again: the fault is not the token's age."""
+
+REMEMBERED = 2048
+"""Former tokens remembered, to recognise one that is rejected after another caller has had it replaced."""
+
+
+class Retirement(enum.Enum):
+    """What came of asking for a token's retirement."""
+
+    RETIRED = "it was current and will be replaced"
+    REPLACED = "it had been replaced, or is being"
+    TOO_FRESH = "it has itself just replaced a rejected one"
+    UNKNOWN = "it is not of this cache"
+
+
+class CacheStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts since the start; ``tokens`` and ``flights`` are of now."""
+
+    tokens: int
+    flights: int
+    fetched: int
+    failed: int
+    retired: int
+
+
+class _Entry:
+    """A token in its place; mutable where the cache's policy is."""
+
+    __slots__ = ("rejected", "renew_at", "replacement", "token", "usable_until")
+
+    def __init__(self, token: Token, *, replacement: bool, uniform: Callable[[float, float], float]) -> None:
+        self.token = token
+        self.replacement = replacement
+        self.rejected = False
+        self.renew_at = token.expires_at - token.lifetime * uniform(RENEW_LATEST, RENEW_EARLIEST)
+        self.usable_until = token.expires_at - min(token.lifetime * TRANSIT, TRANSIT_SECONDS)
+
+
+class TokenCache(Generic[K]):
+    """Tokens by key, least recently used out first.
+
+    ``fetch(key, stale)`` gets a new token; ``stale`` is the value of the one to replace, if any, which must not come
+    back. It runs in a task of its own and with call options of its own: a caller's cancellation, timeout or priority is
+    no business of the others who wait for the same token. Its failure reaches everyone who waits, and is forgotten
+    then.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[K, str | None], Awaitable[Token]],
+        *,
+        clock: Clock,
+        max_entries: int,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._max_entries = max_entries
+        self._uniform = uniform
+        self._entries: OrderedDict[K, _Entry] = OrderedDict()
+        self._keys: dict[str, set[K]] = {}  # by token value; one restricted token may serve several keys
+        self._former: OrderedDict[str, None] = OrderedDict()
+        self._flights: dict[K, asyncio.Task[Token | BaseException]] = {}
+        self._closed = False
+        self._fetched = self._failed = self._retired = 0
+
+    async def get(self, key: K) -> str:
+        """The token for ``key``: the cached one, or that of the flight under way, or a new one.
+
+        Raises:
+            SPAPIError: whatever ``fetch`` raised; each caller gets a copy of its own.
+        """
+        entry = self._entries.get(key)
+        if entry is not None:
+            now = self._clock.time()
+            if now < entry.usable_until:
+                self._entries.move_to_end(key)
+                if now >= entry.renew_at and key not in self._flights and not self._closed:
+                    self._take_off(key)
+                return entry.token.value
+        if self._closed:
+            raise AuthError("the application is closed")
+        outcome = await _outcome(self._flights.get(key) or self._take_off(key))
+        if isinstance(outcome, Token):
+            return outcome.value
+        raise _copy_of(outcome)
+
+    def retire(self, value: str, *, only: K | None = None) -> Retirement:
+        """Stop serving exactly this token, under every key or under ``only`` one; a newer one stays."""
+        keys = self._keys.get(value, ())
+        entries = [self._entries[key] for key in keys if only is None or key == only]
+        if not entries:
+            return Retirement.REPLACED if keys or value in self._former else Retirement.UNKNOWN
+        if all(entry.rejected for entry in entries):
+            return Retirement.REPLACED
+        if any(entry.replacement and self._clock.time() < entry.token.issued_at + FRESH for entry in entries):
+            return Retirement.TOO_FRESH
+        for entry in entries:
+            entry.rejected = True
+            entry.usable_until = float("-inf")
+        self._retired += 1
+        return Retirement.RETIRED
+
+    def put(self, key: K, token: Token) -> None:
+        """Serve ``token`` for ``key`` from now on."""
+        old = self._entries.pop(key, None)
+        if old is not None:
+            self._forget(key, old)
+        self._entries[key] = _Entry(token, replacement=old is not None and old.rejected, uniform=self._uniform)
+        self._keys.setdefault(token.value, set()).add(key)
+        while len(self._entries) > self._max_entries:
+            self._forget(*self._entries.popitem(last=False))
+
+    def current(self, key: K) -> Token | None:
+        """The token in place for ``key``, whether or not it may still be served."""
+        entry = self._entries.get(key)
+        return entry.token if entry else None
+
+    def statistics(self) -> CacheStatistics:
+        """Counts, for tests and for operators."""
+        return CacheStatistics(
+            tokens=len(self._entries),
+            flights=len(self._flights),
+            fetched=self._fetched,
+            failed=self._failed,
+            retired=self._retired,
+        )
+
+    async def aclose(self) -> None:
+        """End the flights; who waits for one gets an error."""
+        self._closed = True
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+        self._flights.clear()  # one cancelled before its first step could not do so itself
+
+    def _take_off(self, key: K) -> asyncio.Task[Token | BaseException]:
+        flight = asyncio.create_task(self._fly(key), name="spapi-async token")
+        self._flights[key] = flight
+        return flight
+
+    async def _fly(self, key: K) -> Token | BaseException:
+        """Fetch, and return the outcome either way: a task that raises would need somebody to look at it."""
+        stale = self.current(key)
+        try:
+            with call_options(
+                priority=Priority.INTERACTIVE, max_wait=None, timeout=None, deadline=None, restricted=None
+            ):
+                token = await self._fetch(key, stale.value if stale else None)
+        except asyncio.CancelledError:
+            return _closed_meanwhile()
+        except Exception as error:  # noqa: BLE001 - it is raised to everyone who waits
+            self._failed += 1
+            self._note_failure(key, error)
+            return error
+        else:
+            self._fetched += 1
+            self.put(key, token)
+            return token
+        finally:
+            self._flights.pop(key, None)
+
+    def _note_failure(self, key: K, error: Exception) -> None:
+        entry = self._entries.get(key)
+        now = self._clock.time()
+        if entry is not None and now < entry.usable_until:
+            entry.renew_at = now + RETRY_RENEWAL * self._uniform(0.5, 1.0)
+            logger.warning("a token could not be renewed early (%s); the old one still serves", type(error).__name__)
+
+    def _forget(self, key: K, entry: _Entry) -> None:
+        value = entry.token.value
+        keys = self._keys[value]
+        keys.discard(key)
+        if not keys:
+            del self._keys[value]
+            self._former[value] = None
+            if len(self._former) > REMEMBERED:
+                self._former.popitem(last=False)
+
+    def __repr__(self) -> str:
+        return f"<TokenCache {self.statistics()}>"
+
+
+async def _outcome(flight: asyncio.Task[Token | BaseException]) -> Token | BaseException:
+    try:
+        return await asyncio.shield(flight)
+    except asyncio.CancelledError:
+        caller = asyncio.current_task()
+        if flight.cancelled() and caller is not None and not caller.cancelling():
+            return _closed_meanwhile()  # it is the flight that was cancelled, before it had begun
+        raise
+
+
+def _closed_meanwhile() -> AuthError:
+    return AuthError("the application was closed while the token was on its way")
+
+
+def _copy_of(error: BaseException) -> BaseException:
+    """Each waiter raises an error of its own: a shared one would gather the tracebacks of them all."""
+    if not isinstance(error, SPAPIError):
+        return error
+    mine: Any = copy.copy(error)
+    mine.__cause__ = error.__cause__
+    mine.__suppress_context__ = True
+    return mine  # type: ignore[no-any-return]

@@ -1,0 +1,250 @@
+"""Login with Amazon's token endpoint: one form-encoded POST, three grants, and a clear reason when it refuses."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+from urllib.parse import urlencode
+
+import msgspec
+
+from spapi_async._clock import Clock, SystemClock
+from spapi_async._endpoints import Endpoints
+from spapi_async.auth._token import Token
+from spapi_async.credentials import Secret
+from spapi_async.errors import LWAError, TransportError
+
+__all__ = ["Exchange", "Grants", "Reply", "TokenEndpoint"]
+
+ASSUMED_LIFETIME = 60.0
+"""Seconds a token is trusted for when the reply does not say how long; every recorded reply says 3600."""
+
+RETRY_DELAYS = (0.5, 1.0, 2.0)
+"""Longest pause before each repetition, in seconds; the real one is drawn below it."""
+
+_RETRYABLE_CODES = frozenset({"server_error", "temporarily_unavailable"})
+# What Amazon's own SDKs take a status for when the body names no error.
+_CODE_BY_STATUS = {
+    400: "invalid_request",
+    401: "unauthorized_client",
+    403: "access_denied",
+    429: "temporarily_unavailable",
+    500: "server_error",
+}
+_CODE = re.compile(r"[A-Za-z_]{1,64}")
+_PRINTABLE = re.compile(r"[^\x20-\x7e]+")
+
+_HINTS: Mapping[str, str] = {
+    "invalid_grant": (
+        "the refresh token or authorisation code is wrong, expired, revoked, or belongs to another application: "
+        "have the selling partner authorise the application again"
+    ),
+    "invalid_client": "check client id and client secret; a rotated or expired secret must be replaced",
+    "unauthorized_client": "the application may not use this grant: check its registration in the developer console",
+    "invalid_scope": "the application may not use this scope: check its roles in the developer console",
+    "invalid_request": "a field of the token request is missing or malformed",
+    "unsupported_grant_type": "the token endpoint did not read the form; is a proxy changing the request?",
+    "access_denied": "the application or its account is not allowed to get tokens; see the developer console",
+    "server_error": "Login with Amazon failed; try again later",
+    "temporarily_unavailable": "Login with Amazon is overloaded or throttles this client; try again later",
+    "invalid_response": "is a proxy or a captive portal answering in Amazon's place?",
+}
+
+
+class Reply(Protocol):
+    """An HTTP reply."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def body(self) -> bytes: ...
+
+
+class Exchange(Protocol):
+    """One HTTP exchange; raises TransportError and its kinds, follows no redirect."""
+
+    def __call__(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout: float | None,
+        session_key: str,
+    ) -> Awaitable[Reply]: ...
+
+
+class Grants(msgspec.Struct, frozen=True, kw_only=True):
+    """What the token endpoint handed out."""
+
+    access_token: Token
+    refresh_token: Secret | None = None
+
+
+class TokenEndpoint:
+    """Exchanges grants for tokens on behalf of one application.
+
+    Only what may pass by itself is repeated (5xx, 429, timeouts, lost connections), a bounded number of times; a
+    refusal such as ``invalid_grant`` is final at once. The client secret can be replaced at any time: an exchange that
+    was under way with the old one and is refused for it goes on with the new one, and the old one stands in while
+    Amazon does not yet know the new one (both are valid for some days after a rotation).
+    """
+
+    def __init__(
+        self,
+        *,
+        client_id: str,
+        client_secret: Secret,
+        endpoints: Endpoints,
+        exchange: Exchange,
+        clock: Clock | None = None,
+        retry_delays: Sequence[float] = RETRY_DELAYS,
+        timeout: float = 10.0,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self.client_id = client_id
+        self._secrets = [client_secret]  # the newest first; a second one only until the newest has worked
+        self._endpoints = endpoints
+        self._exchange = exchange
+        self._clock = clock or SystemClock()
+        self._retry_delays = tuple(retry_delays)
+        self._timeout = timeout
+        self._uniform = uniform
+
+    def replace_client_secret(self, new: Secret) -> None:
+        """Use ``new`` from now on."""
+        if new != self._secrets[0]:
+            self._secrets = [new, self._secrets[0]]
+
+    async def issue(self, form: Mapping[str, str]) -> Grants:
+        """Exchange the grant described by ``form`` (its ``grant_type`` and the fields that go with it).
+
+        Raises:
+            LWAError: Amazon refused, or kept failing; ``code`` is Amazon's.
+            TransportError: no reply at all, after every permitted retry.
+        """
+        tried: list[Secret] = []
+        while True:
+            secret = next(secret for secret in self._secrets if secret not in tried)
+            tried.append(secret)
+            try:
+                grants = await self._issue_with_retries(form, secret)
+            except LWAError as error:
+                if error.code == "invalid_client" and any(other not in tried for other in self._secrets):
+                    continue
+                raise
+            if secret == self._secrets[0]:
+                del self._secrets[1:]
+            return grants
+
+    async def _issue_with_retries(self, form: Mapping[str, str], secret: Secret) -> Grants:
+        for delay in self._retry_delays:
+            try:
+                return await self._issue_once(form, secret)
+            except TransportError:
+                pass
+            except LWAError as error:
+                if not _is_transient(error):
+                    raise
+            # Between half and all of it: spread out, yet never at once.
+            await self._clock.sleep(self._uniform(delay / 2, delay))
+        return await self._issue_once(form, secret)
+
+    async def _issue_once(self, form: Mapping[str, str], secret: Secret) -> Grants:
+        asked_at = self._clock.time()  # before the request: the token is never younger than this
+        fields = {**form, "client_id": self.client_id, "client_secret": secret.reveal()}
+        reply = await self._exchange(
+            "POST",
+            self._endpoints.lwa,
+            # As a query string, or with another content type, the endpoint answers 500.
+            headers={"Content-Type": "application/x-www-form-urlencoded;charset=UTF-8", "Accept": "application/json"},
+            body=urlencode(fields).encode(),
+            timeout=self._timeout,
+            session_key="lwa",
+        )
+        if reply.status != 200:
+            raise _refusal(reply, fields)
+        return _grants(reply, asked_at)
+
+
+def _is_transient(error: LWAError) -> bool:
+    return error.code in _RETRYABLE_CODES or error.status == 429 or (error.status or 0) >= 500
+
+
+def _grants(reply: Reply, asked_at: float) -> Grants:
+    data = _json_object(reply)
+    access_token = data.get("access_token")
+    if not isinstance(access_token, str) or not _fits_a_header(access_token):
+        raise _error(reply, "invalid_response", "status 200 without an access token" if data else _not_json(reply))
+    refresh_token = data.get("refresh_token")
+    return Grants(
+        access_token=Token(access_token, issued_at=asked_at, expires_at=asked_at + lifetime(data.get("expires_in"))),
+        refresh_token=Secret(refresh_token) if isinstance(refresh_token, str) and refresh_token else None,
+    )
+
+
+def lifetime(expires_in: object) -> float:
+    """Seconds that a token lives, from whatever ``expires_in`` held."""
+    if isinstance(expires_in, bool) or not isinstance(expires_in, (int, float, str)):
+        return ASSUMED_LIFETIME
+    try:
+        seconds = float(expires_in)
+    except (ValueError, OverflowError):
+        return ASSUMED_LIFETIME
+    return max(seconds, 0.0) if math.isfinite(seconds) else ASSUMED_LIFETIME
+
+
+def _refusal(reply: Reply, fields: Mapping[str, str]) -> LWAError:
+    data = _json_object(reply)
+    code = data.get("error")
+    if 300 <= reply.status < 400:
+        return _error(reply, "invalid_response", "the token endpoint redirects, and secrets follow no redirect")
+    if not isinstance(code, str) or not _CODE.fullmatch(code):
+        code = _CODE_BY_STATUS.get(
+            reply.status, "temporarily_unavailable" if reply.status >= 500 else "invalid_response"
+        )
+    description = data.get("error_description")
+    if not isinstance(description, str):
+        return _error(reply, code, f"status {reply.status} without a description" if data else _not_json(reply))
+    return _error(reply, code, _redacted(description, fields))
+
+
+def _error(reply: Reply, code: str, what: str) -> LWAError:
+    hint = _HINTS.get(code)
+    return LWAError(
+        f"Login with Amazon gave no token: {code} ({what})" + (f"; {hint}" if hint else ""),
+        code=code,
+        status=reply.status,
+        request_id=reply.headers.get("x-amzn-RequestId"),
+    )
+
+
+def _not_json(reply: Reply) -> str:
+    content_type = _PRINTABLE.sub(" ", reply.headers.get("Content-Type", "no content type"))[:80]
+    return f"status {reply.status}, {content_type}, is not JSON"
+
+
+def _redacted(text: str, fields: Mapping[str, str]) -> str:
+    """Amazon's descriptions echo nothing; a proxy's might."""
+    for name, value in fields.items():
+        if name not in ("grant_type", "scope", "client_id"):
+            text = text.replace(value, "***")
+    return _PRINTABLE.sub(" ", text)[:300].strip()
+
+
+def _json_object(reply: Reply) -> dict[str, Any]:
+    try:
+        data = msgspec.json.decode(reply.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _fits_a_header(token: str) -> bool:
+    return bool(token) and token.isascii() and token.isprintable() and " " not in token

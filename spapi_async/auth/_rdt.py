@@ -1,0 +1,302 @@
+"""The broker of restricted data tokens (RDTs).
+
+An RDT replaces the access token for the methods and paths it was made for, and for one selling partner. Where Amazon
+takes the path template, one token covers every resource under it: ten thousand order addresses cost one Tokens call an
+hour. Report documents must be named one by one; those asked for together share a call, up to fifty.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Protocol
+
+import msgspec
+
+from spapi_async._clock import Clock
+from spapi_async._operation import Operation
+from spapi_async.auth._cache import CacheStatistics, Retirement, TokenCache
+from spapi_async.auth._lwa import lifetime
+from spapi_async.auth._store import SharedTokens
+from spapi_async.auth._token import Token
+from spapi_async.credentials import Account
+from spapi_async.errors import AuthError, BadRequestError, ConfigurationError, ForbiddenError
+
+__all__ = [
+    "CreateRestrictedToken",
+    "RestrictedResource",
+    "RestrictedTokens",
+    "TokenReply",
+    "resource_for",
+    "restricted_resource",
+]
+
+MAX_RESOURCES = 50
+"""Resources in one Tokens call, by Amazon's model."""
+
+LONG_TOKEN = 4096
+"""Characters. Tokens grow with their resources, and the edge refuses a header that is too long with an HTML page."""
+
+
+class TokenReply(Protocol):
+    """The body of createRestrictedDataToken, decoded."""
+
+    @property
+    def restricted_data_token(self) -> Any: ...
+    @property
+    def expires_in(self) -> Any: ...
+
+
+CreateRestrictedToken = Callable[[Account, dict[str, Any]], Awaitable[TokenReply]]
+"""Calls createRestrictedDataToken through the limiter and the retry policy, like any other call."""
+
+
+class RestrictedResource(msgspec.Struct, frozen=True, kw_only=True):
+    """What a restricted token opens; ``path`` is a template with its braces, or the encoded path of one resource."""
+
+    method: str
+    path: str
+    data_elements: tuple[str, ...] = ()
+
+    def as_body(self) -> dict[str, Any]:
+        """The entry of ``restrictedResources``."""
+        body: dict[str, Any] = {"method": self.method, "path": self.path}
+        if self.data_elements:
+            body["dataElements"] = list(self.data_elements)
+        return body
+
+
+@lru_cache(maxsize=1024)
+def restricted_resource(
+    operation: Operation[Any], *, path: str | None = None, data_elements: tuple[str, ...] = ()
+) -> RestrictedResource:
+    """The resource of an operation: everything under its path template, or the one at ``path``.
+
+    Raises:
+        ConfigurationError: data elements that the operation does not have, or ``path`` missing where Amazon takes no
+        template.
+    """
+    allowed = operation.restricted_data_elements
+    unknown = sorted(set(data_elements).difference(allowed))
+    if unknown:
+        choice = f"it takes {', '.join(allowed)}" if allowed else "it takes none"
+        raise ConfigurationError(
+            f"unknown data_elements {', '.join(map(repr, unknown))}: {choice}", operation=operation.name
+        )
+    if path is None and operation.restriction is not None and not operation.restriction.generic_path:
+        raise ConfigurationError(
+            "Amazon takes the path of one document here, not the template", operation=operation.name
+        )
+    return RestrictedResource(
+        method=operation.method, path=path or operation.path, data_elements=tuple(sorted(set(data_elements)))
+    )
+
+
+def resource_for(operation: Operation[Any], *, path: str, data_elements: Sequence[str]) -> RestrictedResource | None:
+    """The resource that a call to ``path`` would need a restricted token for; None where it never needs one.
+
+    Raises:
+        ConfigurationError: data elements that the operation does not have.
+    """
+    restriction = operation.restriction
+    if restriction is None and not data_elements:
+        return None
+    if isinstance(data_elements, str):
+        raise ConfigurationError("data_elements must be a list of names, not one string", operation=operation.name)
+    exact = None if restriction is None or restriction.generic_path else path
+    resource = restricted_resource(operation, path=exact, data_elements=tuple(data_elements))
+    return None if restriction is None or (restriction.mode == "optional" and not data_elements) else resource
+
+
+class _Key(msgspec.Struct, frozen=True):
+    """Whose token, for what. The account comes first: no token is ever found under another seller's key."""
+
+    account: Account
+    resources: tuple[RestrictedResource, ...]
+    target_application: str | None
+
+    def digest(self) -> str:
+        resources = [resource.as_body() for resource in self.resources]
+        facts = msgspec.json.encode([self.account.key, resources, self.target_application])
+        return hashlib.blake2b(facts, digest_size=16).hexdigest()
+
+
+class RestrictedTokens:
+    """Restricted data tokens of an application's accounts: one flight per key, bounded, shared through the store."""
+
+    def __init__(
+        self,
+        create: CreateRestrictedToken,
+        *,
+        clock: Clock,
+        shared: SharedTokens,
+        on_issue: Callable[[Account, Token], None],
+        max_entries: int = 50_000,
+        max_documents: int = 2_000,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._create = create
+        self._clock = clock
+        self._shared = shared
+        self._on_issue = on_issue
+        self._tokens: TokenCache[_Key] = TokenCache(
+            self._fetch_shared, clock=clock, max_entries=max_entries, uniform=uniform
+        )
+        # Apart, because documents are many and asked for once: they shall not crowd out the tokens that last.
+        self._documents: TokenCache[_Key] = TokenCache(
+            self._fetch_batched, clock=clock, max_entries=max_documents, uniform=uniform
+        )
+        self._batches: dict[Account, _Batch] = {}
+
+    async def token(self, account: Account, resource: RestrictedResource, *, batched: bool) -> str:
+        """The token that opens ``resource`` for ``account``; ``batched`` where there is one resource for each document.
+
+        Raises:
+            SPAPIError: the Tokens call failed, after every permitted retry.
+        """
+        cache = self._documents if batched else self._tokens
+        return await cache.get(_Key(account, (resource,), None))
+
+    async def delegated(
+        self, account: Account, resources: Sequence[RestrictedResource], target_application: str
+    ) -> Token:
+        """A token made out to another application, which uses it in place of an access token of its own.
+
+        Raises:
+            ConfigurationError: no resources, or more than Amazon takes in one token.
+        """
+        if not 1 <= len(resources) <= MAX_RESOURCES:
+            raise ConfigurationError(f"a restricted token takes 1 to {MAX_RESOURCES} resources, not {len(resources)}")
+        key = _Key(account, tuple(resources), target_application)
+        await self._tokens.get(key)
+        token = self._tokens.current(key)
+        assert token is not None
+        return token
+
+    def retire(self, value: str, account: Account, resource: RestrictedResource | None) -> Retirement:
+        """Stop serving this token; where one document of several is meant, for that one only."""
+        outcome = self._tokens.retire(value)
+        if outcome is not Retirement.UNKNOWN:
+            return outcome
+        return self._documents.retire(value, only=_Key(account, (resource,), None) if resource else None)
+
+    def statistics(self) -> tuple[CacheStatistics, CacheStatistics]:
+        """Counts of the tokens that last, and of those for single documents."""
+        return self._tokens.statistics(), self._documents.statistics()
+
+    async def aclose(self) -> None:
+        """End what is under way."""
+        await self._tokens.aclose()
+        await self._documents.aclose()
+        for batch in list(self._batches.values()):
+            await batch.aclose()
+
+    async def _fetch_shared(self, key: _Key, stale: str | None) -> Token:
+        return await self._shared.fetch(
+            f"rdt:{key.digest()}", stale, lambda: self._issue(key.account, key.resources, key.target_application)
+        )
+
+    async def _fetch_batched(self, key: _Key, stale: str | None) -> Token:  # noqa: ARG002 - a batch is always new
+        account = key.account
+        batch = self._batches.get(account)
+        if batch is None:
+            batch = self._batches[account] = _Batch(
+                lambda resources: self._issue(account, resources, None),
+                on_idle=lambda: self._batches.pop(account, None),
+            )
+        return await batch.add(key.resources[0])
+
+    async def _issue(
+        self, account: Account, resources: Sequence[RestrictedResource], target_application: str | None
+    ) -> Token:
+        body: dict[str, Any] = {"restrictedResources": [resource.as_body() for resource in resources]}
+        if target_application is not None:
+            body["targetApplication"] = target_application
+        asked_at = self._clock.time()
+        reply = await self._create(account, body)
+        value = reply.restricted_data_token
+        if not isinstance(value, str) or not value:
+            raise AuthError("the Tokens API answered without a restricted data token")
+        token = Token(value, issued_at=asked_at, expires_at=asked_at + lifetime(reply.expires_in))
+        self._on_issue(account, token)
+        return token
+
+
+class _Batch:
+    """Gathers the resources asked for while a Tokens call is under way, and sends them together in the next."""
+
+    def __init__(
+        self, issue: Callable[[Sequence[RestrictedResource]], Awaitable[Token]], *, on_idle: Callable[[], object]
+    ) -> None:
+        self._issue = issue
+        self._on_idle = on_idle
+        self._waiting: dict[RestrictedResource, asyncio.Future[Token]] = {}
+        self._limit = MAX_RESOURCES
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, resource: RestrictedResource) -> asyncio.Future[Token]:
+        """The token that will open ``resource``."""
+        future = self._waiting.get(resource)
+        if future is None or future.cancelled():
+            future = self._waiting[resource] = asyncio.get_running_loop().create_future()
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="spapi-async token batch")
+        return future
+
+    async def aclose(self) -> None:
+        """Cancel what is under way."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                await asyncio.sleep(0)  # callers that ask in the same turn of the loop come along
+                resources = list(self._waiting)[: self._limit]
+                await self._serve({resource: self._waiting.pop(resource) for resource in resources})
+        finally:
+            self._on_idle()
+            for future in self._waiting.values():
+                future.cancel()
+
+    async def _serve(self, group: Mapping[RestrictedResource, asyncio.Future[Token]]) -> None:
+        group = {resource: future for resource, future in group.items() if not future.done()}
+        if not group:
+            return
+        try:
+            token = await self._issue(list(group))
+        except asyncio.CancelledError:
+            for future in group.values():
+                future.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - it is raised to those who wait
+            refused = isinstance(error, (BadRequestError, ForbiddenError))
+            if not refused or len(group) == 1:
+                _fail(group, error)
+                return
+        else:
+            if len(token.value) <= LONG_TOKEN or len(group) == 1:
+                _succeed(group, token)
+                return
+            self._limit = max(1, len(group) // 2)
+        # Halve: one resource that Amazon refuses must not cost the others theirs, nor a token too long for a header.
+        half = len(group) // 2
+        items = list(group.items())
+        await self._serve(dict(items[:half]))
+        await self._serve(dict(items[half:]))
+
+
+def _succeed(group: Mapping[RestrictedResource, asyncio.Future[Token]], token: Token) -> None:
+    for future in group.values():
+        if not future.done():
+            future.set_result(token)
+
+
+def _fail(group: Mapping[RestrictedResource, asyncio.Future[Token]], error: Exception) -> None:
+    for future in group.values():
+        if not future.done():
+            future.set_exception(error)

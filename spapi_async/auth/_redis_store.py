@@ -1,0 +1,105 @@
+"""A TokenStore in Redis, for workers on many hosts; every entry is encrypted before it leaves the process."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from redis.asyncio import Redis
+
+from spapi_async.credentials import Secret
+from spapi_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from redis.commands.core import AsyncScript
+
+__all__ = ["RedisTokenStore"]
+
+logger = logging.getLogger("spapi_async.auth")
+
+_RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end"
+
+
+class RedisTokenStore:
+    """Tokens shared through Redis, encrypted with Fernet (AES-128-CBC and HMAC-SHA256).
+
+    ``keys`` are Fernet keys, newest first: the first encrypts, all decrypt. To change the key, deploy the new one in
+    second place everywhere, then move it to the front, then drop the old one.
+    ``spapi_async.auth.RedisTokenStore.new_key()`` makes one. An entry says which key of the store it is for, so that
+    nobody who can write to Redis but not read the entries can hand one seller's token to another. ``timeout`` is in
+    seconds, for connecting and for each command.
+
+    Raises:
+        ConfigurationError: no key, or one that is not a Fernet key.
+    """
+
+    def __init__(
+        self,
+        url: str = "redis://localhost:6379/0",
+        *,
+        keys: Sequence[str | Secret],
+        prefix: str = "spapi_async:token:",
+        timeout: float = 2.0,
+        client: Redis | None = None,
+    ) -> None:
+        self._fernet = _fernet(keys)
+        self._prefix = prefix
+        self._owns_client = client is None
+        self._redis: Redis = client or Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
+        self._release: AsyncScript = self._redis.register_script(_RELEASE)
+
+    @staticmethod
+    def new_key() -> Secret:
+        """A new random key."""
+        return Secret(Fernet.generate_key().decode())
+
+    async def get(self, key: str) -> bytes | None:
+        """The entry, unless it is missing, has expired, or does not decrypt."""
+        sealed: Any = await self._redis.get(self._prefix + key)
+        if sealed is None:
+            return None
+        try:
+            owner, _, entry = self._fernet.decrypt(sealed).partition(b"\0")
+        except InvalidToken:
+            logger.warning("an entry of the token store does not decrypt; was a key dropped too early?")
+            return None
+        if owner != key.encode():
+            logger.error("an entry of the token store was moved there from another key; it is ignored")
+            return None
+        return entry
+
+    async def set(self, key: str, entry: bytes, *, ttl: float) -> None:
+        """Keep the entry for ``ttl`` seconds."""
+        sealed = self._fernet.encrypt(key.encode() + b"\0" + entry)
+        await self._redis.set(self._prefix + key, sealed, px=max(1, int(ttl * 1000)))
+
+    async def delete(self, key: str) -> None:
+        """Drop the entry, if there is one."""
+        await self._redis.delete(self._prefix + key)
+
+    async def acquire(self, key: str, owner: str, *, ttl: float) -> bool:
+        """Take the lease on ``key`` for at most ``ttl`` seconds; False while another owner has it."""
+        return bool(await self._redis.set(f"{self._prefix}{key}:lease", owner, nx=True, px=max(1, int(ttl * 1000))))
+
+    async def release(self, key: str, owner: str) -> None:
+        """Give the lease back, if ``owner`` still has it."""
+        await self._release(keys=[f"{self._prefix}{key}:lease"], args=[owner])
+
+    async def aclose(self) -> None:
+        """Close the connections, unless the client was handed in."""
+        if self._owns_client:
+            await self._redis.aclose()
+
+    def __repr__(self) -> str:
+        return f"<RedisTokenStore prefix={self._prefix!r}>"
+
+
+def _fernet(keys: Sequence[str | Secret]) -> MultiFernet:
+    if isinstance(keys, (str, Secret)) or not keys:
+        raise ConfigurationError("keys must be a list of at least one Fernet key; RedisTokenStore.new_key() makes one")
+    try:
+        return MultiFernet([Fernet(key.reveal() if isinstance(key, Secret) else key) for key in keys])
+    except ValueError:
+        raise ConfigurationError("not a Fernet key: it must be 32 bytes in URL-safe base64") from None

@@ -1,0 +1,74 @@
+"""Which report documents are restricted, and what is known about the type of each document.
+
+``getReportDocument`` is given a document id, which does not show the report's type; the reports' own replies do.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from spapi_async._operation import Operation
+
+__all__ = ["RESTRICTED_REPORT_TYPES", "ReportTypes"]
+
+# Amazon's Tokens API use case guide. The VAT and GST *invoice* reports are not among them.
+RESTRICTED_REPORT_TYPES = frozenset(
+    {
+        "GET_AMAZON_FULFILLED_SHIPMENTS_DATA_INVOICING",
+        "GET_AMAZON_FULFILLED_SHIPMENTS_DATA_TAX",
+        "GET_EASYSHIP_DOCUMENTS",
+        "GET_FLAT_FILE_ACTIONABLE_ORDER_DATA_SHIPPING",
+        "GET_FLAT_FILE_ORDERS_RECONCILIATION_DATA_INVOICING",
+        "GET_FLAT_FILE_ORDERS_RECONCILIATION_DATA_SHIPPING",
+        "GET_FLAT_FILE_ORDERS_RECONCILIATION_DATA_TAX",
+        "GET_FLAT_FILE_ORDER_REPORT_DATA_INVOICING",
+        "GET_FLAT_FILE_ORDER_REPORT_DATA_SHIPPING",
+        "GET_FLAT_FILE_ORDER_REPORT_DATA_TAX",
+        "GET_GST_MTR_B2B_CUSTOM",
+        "GET_ORDER_REPORT_DATA_INVOICING",
+        "GET_ORDER_REPORT_DATA_SHIPPING",
+        "GET_ORDER_REPORT_DATA_TAX",
+        "GET_VAT_TRANSACTION_DATA",
+        "SC_VAT_TAX_REPORT",
+    }
+)
+
+_REPORT = "reports_2021_06_30.get_report"
+_REPORTS = "reports_2021_06_30.get_reports"
+
+
+class ReportTypes:
+    """Which documents need a restricted token, as far as replies have shown; the least recently learnt go first."""
+
+    def __init__(self, max_entries: int = 20_000) -> None:
+        self._max_entries = max_entries
+        self._restricted: OrderedDict[str, bool] = OrderedDict()
+
+    def learn(self, operation: Operation[Any], body: Any) -> None:
+        """Take note of the documents and report types in a reply of getReport or getReports; any other is ignored."""
+        if operation.name == _REPORT:
+            self._learn_report(body)
+        elif operation.name == _REPORTS:
+            for report in getattr(body, "reports", None) or ():
+                self._learn_report(report)
+
+    def mark(self, document_id: str, *, restricted: bool) -> None:
+        """Take note of one document."""
+        self._restricted[document_id] = restricted
+        self._restricted.move_to_end(document_id)
+        while len(self._restricted) > self._max_entries:
+            self._restricted.popitem(last=False)
+
+    def restricted(self, document_id: str) -> bool | None:
+        """Whether the document is restricted; None when nothing is known about it."""
+        return self._restricted.get(document_id)
+
+    def _learn_report(self, report: Any) -> None:
+        document_id = getattr(report, "report_document_id", None)
+        report_type = getattr(report, "report_type", None)
+        if isinstance(document_id, str) and isinstance(report_type, str):
+            self.mark(document_id, restricted=report_type in RESTRICTED_REPORT_TYPES)
+
+    def __repr__(self) -> str:
+        return f"<ReportTypes documents={len(self._restricted)}>"

@@ -1,0 +1,108 @@
+"""The two notifications about an application's client secret, read into structs.
+
+``rotateApplicationClientSecret`` answers with nothing: Amazon sends the new secret to the queue registered for the
+application, and warns there before the current one expires.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from spapi_async.credentials import Secret
+from spapi_async.errors import AuthError
+
+__all__ = ["ClientSecretExpiry", "NewClientSecret", "parse_secret_notification"]
+
+# Keys around the notification: a queue's message, a topic's, an event bus's.
+_WRAPPERS = ("body", "message", "detail")
+_DEPTH = 5
+
+
+class NewClientSecret(msgspec.Struct, frozen=True, kw_only=True):
+    """APPLICATION_OAUTH_CLIENT_NEW_SECRET: the secret to use now; the old one works until ``old_expires_at``."""
+
+    client_id: str
+    client_secret: Secret
+    expires_at: datetime | None
+    old_expires_at: datetime | None
+
+
+class ClientSecretExpiry(msgspec.Struct, frozen=True, kw_only=True):
+    """APPLICATION_OAUTH_CLIENT_SECRET_EXPIRY: the current secret expires at ``expires_at``; rotate it before."""
+
+    client_id: str
+    expires_at: datetime | None
+    reason: str | None
+
+
+def parse_secret_notification(message: str | bytes | Mapping[str, Any]) -> NewClientSecret | ClientSecretExpiry:
+    """Read a message of the queue: the notification itself, or wrapped as SQS, SNS or EventBridge wrap it.
+
+    Keys may be written in lower camel or in Pascal case.
+
+    Raises:
+        AuthError: it is neither of the two notifications. The message is not shown: it may hold a secret.
+    """
+    notification = _unwrapped(message)
+    payload = _lowered(notification.get("payload"))
+    if "applicationoauthclientnewsecret" in payload:
+        facts = _lowered(payload["applicationoauthclientnewsecret"])
+        return NewClientSecret(
+            client_id=_text(facts, "clientid"),
+            client_secret=Secret(_text(facts, "newclientsecret")),
+            expires_at=_time(facts, "newclientsecretexpirytime"),
+            old_expires_at=_time(facts, "oldclientsecretexpirytime"),
+        )
+    if "applicationoauthclientsecretexpiry" in payload:
+        facts = _lowered(payload["applicationoauthclientsecretexpiry"])
+        reason = facts.get("clientsecretexpiryreason")
+        return ClientSecretExpiry(
+            client_id=_text(facts, "clientid"),
+            expires_at=_time(facts, "clientsecretexpirytime"),
+            reason=reason if isinstance(reason, str) else None,
+        )
+    raise AuthError("not a notification about a client secret")
+
+
+def _unwrapped(message: Any) -> dict[str, Any]:
+    for _ in range(_DEPTH):
+        if isinstance(message, (str, bytes)):
+            message = _decoded(message)
+        facts = _lowered(message)
+        if "payload" in facts:
+            return facts
+        message = next((facts[name] for name in _WRAPPERS if name in facts), None)
+    raise AuthError("not a notification: it has no payload")
+
+
+def _decoded(text: str | bytes) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise AuthError("not a notification: it is not JSON") from None  # the cause could show the text
+
+
+def _lowered(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        return {}
+    return {str(key).lower(): item for key, item in value.items()}
+
+
+def _text(facts: Mapping[str, Any], name: str) -> str:
+    value = facts.get(name)
+    if not isinstance(value, str) or not value:
+        raise AuthError(f"the notification lacks {name}")
+    return value
+
+
+def _time(facts: Mapping[str, Any], name: str) -> datetime | None:
+    value = facts.get(name)
+    try:
+        time = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time

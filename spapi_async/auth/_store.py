@@ -1,0 +1,193 @@
+"""Where tokens are kept for other workers to find: the protocol, the store in memory, and how a fetch goes through one.
+
+Fifty workers of one seller need one token between them. Each asks the store first; the one that takes the lease asks
+Amazon; the others wait for its entry to appear, and for no longer than a lease may last. A store that fails, or hangs,
+costs its help and nothing else: the worker asks Amazon itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from spapi_async._clock import Clock, SystemClock
+from spapi_async.auth._cache import RENEW_LATEST
+from spapi_async.auth._token import Token
+
+__all__ = ["MemoryTokenStore", "SharedTokens", "TokenStore"]
+
+logger = logging.getLogger("spapi_async.auth")
+
+T = TypeVar("T")
+
+LEASE = 30.0
+"""Seconds after which a lease lapses, should its holder have died."""
+
+PATIENCE = 10.0
+"""Seconds to wait for another worker's token before asking Amazon oneself."""
+
+POLL = 0.1
+"""Seconds between looks while another worker fetches; jittered."""
+
+
+class TokenStore(Protocol):
+    """Opaque entries with a lifetime, and leases. Keys are digests; entries are secrets, to be kept like passwords."""
+
+    async def get(self, key: str) -> bytes | None:
+        """The entry, unless it is missing or has expired."""
+
+    async def set(self, key: str, entry: bytes, *, ttl: float) -> None:
+        """Keep the entry for ``ttl`` seconds."""
+
+    async def delete(self, key: str) -> None:
+        """Drop the entry, if there is one."""
+
+    async def acquire(self, key: str, owner: str, *, ttl: float) -> bool:
+        """Take the lease on ``key`` for at most ``ttl`` seconds; False while another owner has it."""
+
+    async def release(self, key: str, owner: str) -> None:
+        """Give the lease back, if ``owner`` still has it."""
+
+    async def aclose(self) -> None:
+        """Close connections."""
+
+
+class MemoryTokenStore:
+    """A TokenStore for the applications of one process."""
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._entries: dict[str, tuple[bytes, float]] = {}
+        self._leases: dict[str, tuple[str, float]] = {}
+
+    async def get(self, key: str) -> bytes | None:
+        """The entry, unless it is missing or has expired."""
+        entry, expires_at = self._entries.get(key, (b"", 0.0))
+        if self._clock.time() < expires_at:
+            return entry
+        self._entries.pop(key, None)
+        return None
+
+    async def set(self, key: str, entry: bytes, *, ttl: float) -> None:
+        """Keep the entry for ``ttl`` seconds."""
+        self._entries[key] = (entry, self._clock.time() + ttl)
+
+    async def delete(self, key: str) -> None:
+        """Drop the entry, if there is one."""
+        self._entries.pop(key, None)
+
+    async def acquire(self, key: str, owner: str, *, ttl: float) -> bool:
+        """Take the lease on ``key`` for at most ``ttl`` seconds; False while another owner has it."""
+        holder, lapses_at = self._leases.get(key, (owner, 0.0))
+        now = self._clock.time()
+        if holder != owner and now < lapses_at:
+            return False
+        self._leases[key] = (owner, now + ttl)
+        return True
+
+    async def release(self, key: str, owner: str) -> None:
+        """Give the lease back, if ``owner`` still has it."""
+        if self._leases.get(key, ("", 0.0))[0] == owner:
+            del self._leases[key]
+
+    async def aclose(self) -> None:
+        """Nothing to close; the entries stay for the applications that share them."""
+
+    def __repr__(self) -> str:
+        return f"<MemoryTokenStore entries={len(self._entries)}>"
+
+
+class _StoreFailedError(Exception):
+    """The store did not do what it was asked; already logged."""
+
+
+class SharedTokens:
+    """Fetches tokens by way of a store."""
+
+    def __init__(
+        self,
+        store: TokenStore | None,
+        *,
+        clock: Clock,
+        timeout: float = 2.0,
+        patience: float = PATIENCE,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._timeout = timeout
+        self._patience = patience
+        self._uniform = uniform
+
+    async def fetch(self, key: str, stale: str | None, issue: Callable[[], Awaitable[Token]]) -> Token:
+        """A token other than ``stale``: another worker's if there is one, or else one from ``issue``.
+
+        Raises:
+            SPAPIError: whatever ``issue`` raised; never because of the store.
+        """
+        if self._store is None:
+            return await issue()
+        owner = secrets.token_hex(16)
+        try:
+            token = await self._find_or_lease(self._store, key, stale, owner)
+        except _StoreFailedError:
+            return await issue()
+        if token is not None:
+            return token
+        try:
+            return await self._issue_and_share(self._store, key, issue)
+        finally:
+            await self._quietly(self._store.release(key, owner))
+
+    async def _find_or_lease(self, store: TokenStore, key: str, stale: str | None, owner: str) -> Token | None:
+        """Another worker's token; or None, and then it is for this one to ask Amazon."""
+        token = await self._find(store, key, stale)
+        give_up_at = self._clock.monotonic() + self._patience
+        while token is None:
+            if await self._guarded(store.acquire(key, owner, ttl=LEASE)):
+                return await self._find(store, key, stale)  # it may have come between the look and the lease
+            if self._clock.monotonic() >= give_up_at:
+                logger.warning("another worker has held the lease on a token too long; asking Amazon without it")
+                return None
+            await self._clock.sleep(self._uniform(POLL / 2, POLL))
+            token = await self._find(store, key, stale)
+        return token
+
+    async def _find(self, store: TokenStore, key: str, stale: str | None) -> Token | None:
+        entry = await self._guarded(store.get(key))
+        if entry is None:
+            return None
+        try:
+            token = Token.load(entry)
+        except ValueError:
+            logger.warning("the token store returned an entry that is not a token; it is dropped")
+            await self._guarded(store.delete(key))
+            return None
+        if token.value == stale or self._clock.time() >= token.expires_at - token.lifetime * RENEW_LATEST:
+            return None
+        return token
+
+    async def _issue_and_share(self, store: TokenStore, key: str, issue: Callable[[], Awaitable[Token]]) -> Token:
+        token = await issue()
+        remaining = token.expires_at - self._clock.time()
+        if remaining > 0:
+            await self._quietly(store.set(key, token.dump(), ttl=remaining))
+        return token
+
+    async def _quietly(self, step: Awaitable[object]) -> None:
+        with contextlib.suppress(_StoreFailedError):
+            await self._guarded(step)
+
+    async def _guarded(self, step: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await step
+        except Exception as error:  # noqa: BLE001 - no failure of the store may break a call
+            # The class alone: a store's message may hold an address with a password, or part of an entry.
+            logger.warning("the token store failed (%s); going on without it", type(error).__name__)
+            raise _StoreFailedError from None

@@ -1,0 +1,49 @@
+"""A token with its lifetime, and how it travels to a shared store."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["Token"]
+
+
+class Token:
+    """An access token or a restricted data token; times are seconds since the epoch.
+
+    Shows itself in no repr and does not pickle.
+    """
+
+    __slots__ = ("expires_at", "issued_at", "value")
+
+    def __init__(self, value: str, *, issued_at: float, expires_at: float) -> None:
+        self.value = value
+        self.issued_at = issued_at
+        self.expires_at = expires_at
+
+    @property
+    def lifetime(self) -> float:
+        """Seconds from issue to expiry."""
+        return self.expires_at - self.issued_at
+
+    def dump(self) -> bytes:
+        """The token as a store keeps it: a secret."""
+        return msgspec.json.encode([self.value, self.issued_at, self.expires_at])
+
+    @classmethod
+    def load(cls, entry: bytes) -> Token:
+        """The inverse of :meth:`dump`.
+
+        Raises:
+            ValueError: not an entry of ours.
+        """
+        try:
+            value, issued_at, expires_at = msgspec.json.decode(entry, type=tuple[str, float, float])
+        except msgspec.DecodeError:
+            raise ValueError("not a stored token") from None  # the cause could show part of the entry
+        return cls(value, issued_at=issued_at, expires_at=expires_at)
+
+    def __repr__(self) -> str:
+        return f"Token(***, expires_at={self.expires_at:.0f})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Token does not pickle")

@@ -1,0 +1,368 @@
+"""Which token a call carries, and what becomes of it when Amazon refuses it."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+from fake_amazon import (
+    ADDRESS,
+    BUYER,
+    DESTINATIONS,
+    DOCUMENT,
+    ORDER,
+    ORDER_2026,
+    PLAIN,
+    REPORT,
+    REPORTS,
+    FakeAmazon,
+    account,
+    authenticator,
+    document,
+    lwa_error,
+    request,
+)
+from virtual_time import virtual_time
+
+from spapi_async._endpoints import Endpoints
+from spapi_async._events import Event, Observers, TokenIssued
+from spapi_async._options import call_options
+from spapi_async.auth import NewClientSecret
+from spapi_async.credentials import Account, Grant, Secret
+from spapi_async.errors import AuthError, ConfigurationError, LWAError
+from spapi_async.marketplaces import Region
+
+DENIED = b'{"errors": [{"message": "Access to requested resource is denied.", "code": "Unauthorized", "details": ""}]}'
+REVOKED = DENIED.replace(b'""', b'"The access token you provided is revoked, malformed or invalid."')
+EXPIRED = DENIED.replace(b'""', b'"The access token you provided has expired."')
+OLD_SECRET = DENIED.replace(b'""', b'"The LWA client secret of your application has expired."')
+
+
+@virtual_time
+async def test_a_sellers_call_carries_the_sellers_token_in_every_region() -> None:
+    """One access token serves every operation of a grant, wherever it is called."""
+    amazon = FakeAmazon()
+    auth = authenticator(amazon)
+    tokens = [
+        await auth.token(operation, account(region=region), request())
+        for operation in (PLAIN, ORDER, ORDER_2026)
+        for region in Region
+    ]
+    assert set(tokens) == {"Atza|Atzr|a#1"}
+    assert amazon.bodies == []
+
+
+@virtual_time
+async def test_a_grantless_operation_brings_its_own_scope() -> None:
+    """Called on a seller's handle or on none, it carries the token of its scope."""
+    auth = authenticator(FakeAmazon())
+    nobody = Account(Grant.scope("app", "x"), Region.NA)
+    tokens = {await auth.token(DESTINATIONS, who, request()) for who in (account(), nobody)}
+    assert tokens == {"Atza|sellingpartnerapi::notifications#1"}
+
+
+@virtual_time
+async def test_a_sellers_operation_without_a_seller_is_refused() -> None:
+    """It says on what to call it."""
+    auth = authenticator(FakeAmazon())
+    with pytest.raises(ConfigurationError, match="selling_partner"):
+        await auth.token(PLAIN, Account(Grant.scope("app", "x"), Region.NA), request())
+
+
+@virtual_time
+async def test_an_operation_that_is_always_restricted_gets_a_restricted_token() -> None:
+    """For the template of its path: ten thousand addresses cost one Tokens call."""
+    amazon = FakeAmazon()
+    auth = authenticator(amazon)
+    calls = (auth.token(ADDRESS, account(), request(f"/orders/v0/orders/{n}/address")) for n in range(10_000))
+    assert set(await asyncio.gather(*calls)) == {"Atz.sprdt|Atzr|a@na#1"}
+    assert amazon.paths == [["/orders/v0/orders/{orderId}/address"]]
+
+
+@virtual_time
+async def test_data_elements_swap_in_a_restricted_token() -> None:
+    """Asked for in any order they are one token; without them an access token does."""
+    amazon = FakeAmazon()
+    auth = authenticator(amazon)
+    first = await auth.token(ORDER, account(), request(), data_elements=("shippingAddress", "buyerInfo"))
+    again = await auth.token(ORDER, account(), request(), data_elements=["buyerInfo", "shippingAddress"])
+    fewer = await auth.token(ORDER, account(), request(), data_elements=("buyerInfo",))
+    assert first == again != fewer
+    assert [body["restrictedResources"][0]["dataElements"] for _, body in amazon.bodies] == [
+        ["buyerInfo", "shippingAddress"],
+        ["buyerInfo"],
+    ]
+    assert (await auth.token(ORDER, account(), request())).startswith("Atza|")
+
+
+@pytest.mark.parametrize("wrong", [("buyerinfo",), ("buyerInfo", "BuyerInfo"), ("x",), "buyerInfo"])
+def test_wrong_data_elements_are_refused_here_by_name(wrong: tuple[str, ...]) -> None:
+    """No request is spent on them."""
+
+    @virtual_time
+    async def scenario() -> None:
+        amazon = FakeAmazon()
+        with pytest.raises(ConfigurationError, match="data_elements") as caught:
+            await authenticator(amazon).token(ORDER, account(), request(), data_elements=wrong)
+        assert "shippingAddress" in str(caught.value) or isinstance(wrong, str)
+        assert amazon.forms == []
+
+    scenario()
+
+
+@pytest.mark.parametrize("operation", [PLAIN, ADDRESS, ORDER_2026, DOCUMENT, DESTINATIONS], ids=lambda op: op.name)
+def test_data_elements_where_there_is_no_choice_are_refused(operation: object) -> None:
+    """Orders 2026-01-01 among them, which needs no restricted token."""
+
+    @virtual_time
+    async def scenario() -> None:
+        with pytest.raises(ConfigurationError, match="takes none"):
+            await authenticator(FakeAmazon()).token(operation, account(), document("d"), data_elements=["buyerInfo"])  # type: ignore[arg-type]
+
+    scenario()
+
+
+@virtual_time
+async def test_the_sandbox_needs_no_restricted_token() -> None:
+    """Every call there carries the access token."""
+    amazon = FakeAmazon()
+    auth = authenticator(amazon, endpoints=Endpoints(sandbox=True))
+    with call_options(restricted=True):
+        for operation, elements in ((ADDRESS, ()), (ORDER, ("buyerInfo",)), (DOCUMENT, ())):
+            assert (await auth.token(operation, account(), document("d"), data_elements=elements)).startswith("Atza|")
+    assert amazon.bodies == []
+
+
+# Report documents
+
+
+@pytest.mark.parametrize(
+    ("report_type", "restricted"),
+    [
+        ("GET_FLAT_FILE_ORDER_REPORT_DATA_SHIPPING", True),
+        ("GET_VAT_TRANSACTION_DATA", True),
+        ("GET_FLAT_FILE_VAT_INVOICE_DATA_REPORT", False),
+        ("GET_MERCHANT_LISTINGS_ALL_DATA", False),
+    ],
+)
+def test_a_report_document_is_restricted_as_its_type_is(report_type: str, restricted: bool) -> None:  # noqa: FBT001
+    """Learnt from the reply that named the document."""
+
+    @virtual_time
+    async def scenario() -> None:
+        amazon = FakeAmazon()
+        auth = authenticator(amazon)
+        report = SimpleNamespace(report_document_id="d1", report_type=report_type)
+        auth.learn(REPORT, report)
+        auth.learn(REPORTS, SimpleNamespace(reports=[SimpleNamespace(**{**vars(report), "report_document_id": "d2"})]))
+        for name in ("d1", "d2"):
+            token = await auth.token(DOCUMENT, account(), document(name))
+            assert token.startswith("Atz.sprdt|") == restricted
+
+    scenario()
+
+
+@virtual_time
+async def test_an_unknown_document_is_looked_up_once_where_that_is_possible() -> None:
+    """The type then stays known."""
+    asked = []
+
+    async def report_type_of(_: Account, document_id: str) -> str:
+        asked.append(document_id)
+        return "GET_ORDER_REPORT_DATA_TAX"
+
+    auth = authenticator(FakeAmazon(), report_type_of=report_type_of)
+    for _ in range(2):
+        assert (await auth.token(DOCUMENT, account(), document("amzn1.spdoc%3A1"))).startswith("Atz.sprdt|")
+    assert asked == ["amzn1.spdoc:1"]
+
+
+@virtual_time
+async def test_an_unknown_document_that_is_denied_gets_a_restricted_token() -> None:
+    """The access token is tried first; its 403 settles what the document is."""
+    auth = authenticator(FakeAmazon())
+    token = await auth.token(DOCUMENT, account(), document("d"))
+    assert token.startswith("Atza|")
+    assert auth.rejected(token, DOCUMENT, account(), DENIED, request=document("d"))
+    assert (await auth.token(DOCUMENT, account(), document("d"))).startswith("Atz.sprdt|")
+    assert (await auth.token(DOCUMENT, account(), document("other"))).startswith("Atza|")
+
+
+@pytest.mark.parametrize("restricted", [True, False])
+def test_the_caller_can_say_what_a_document_is(restricted: bool) -> None:  # noqa: FBT001
+    """And is believed: a denial is then final."""
+
+    @virtual_time
+    async def scenario() -> None:
+        auth = authenticator(FakeAmazon())
+        with call_options(restricted=restricted):
+            token = await auth.token(DOCUMENT, account(), document("d"))
+            assert token.startswith("Atz.sprdt|") == restricted
+            assert auth.rejected(token, DOCUMENT, account(), DENIED, request=document("d")) == restricted
+
+    scenario()
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("body", [REVOKED, EXPIRED, b'{"message": "The incoming token has expired"}'])
+def test_an_expired_or_revoked_token_is_replaced_once(body: bytes) -> None:
+    """However many calls it failed; a replacement that fails too is not replaced again."""
+
+    @virtual_time
+    async def scenario() -> None:
+        amazon = FakeAmazon()
+        auth = authenticator(amazon)
+        old = await auth.token(PLAIN, account(), request())
+        assert [auth.rejected(old, PLAIN, account(), body) for _ in range(50)] == [True] * 50
+        calls = (auth.token(PLAIN, account(), request()) for _ in range(50))
+        assert set(await asyncio.gather(*calls)) == {"Atza|Atzr|a#2"}
+        assert not auth.rejected("Atza|Atzr|a#2", PLAIN, account(), body)
+        assert auth.rejected(old, PLAIN, account(), body)  # a latecomer: the newer token is worth a try
+        assert len(amazon.forms) == 2
+
+    scenario()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        DENIED,
+        b"",
+        b"<html>",
+        b'{"message": "Forbidden"}',
+        OLD_SECRET,
+        DENIED.replace(b'""', b'"Access token is missing in the request header."'),
+        DENIED.replace(b"Access to requested resource is denied.", b"Access to the resource is forbidden"),
+    ],
+)
+def test_a_refusal_that_is_not_the_tokens_fault_is_final(body: bytes) -> None:
+    """A missing role is not cured by another token."""
+
+    @virtual_time
+    async def scenario() -> None:
+        amazon = FakeAmazon()
+        auth = authenticator(amazon)
+        token = await auth.token(PLAIN, account(), request())
+        assert not auth.rejected(token, PLAIN, account(), body)
+        assert await auth.token(PLAIN, account(), request()) == token
+
+    scenario()
+
+
+@virtual_time
+async def test_a_denied_restricted_token_is_dropped_and_renewed_once() -> None:
+    """Whatever the 403 says; the access token behind it stays."""
+    amazon = FakeAmazon()
+    auth = authenticator(amazon)
+    first = await auth.token(ADDRESS, account(), request())
+    assert auth.rejected(first, ADDRESS, account(), DENIED, request=request())
+    second = await auth.token(ADDRESS, account(), request())
+    assert not auth.rejected(second, ADDRESS, account(), DENIED, request=request())
+    assert await auth.token(ADDRESS, account(), request()) == second
+    assert auth.rejected(first, ADDRESS, account(), DENIED, request=request())
+    assert len(amazon.bodies) == 2
+    assert amazon.forms == []
+
+
+@virtual_time
+async def test_retiring_one_restricted_token_leaves_the_others() -> None:
+    """Each operation and each seller has its own."""
+    amazon = FakeAmazon()
+    auth = authenticator(amazon)
+    address = await auth.token(ADDRESS, account(), request())
+    buyer = await auth.token(BUYER, account(), request())
+    other = await auth.token(ADDRESS, account("b"), request())
+    auth.rejected(address, ADDRESS, account(), REVOKED)
+    assert await auth.token(BUYER, account(), request()) == buyer
+    assert await auth.token(ADDRESS, account("b"), request()) == other
+
+
+# Secrets, events, codes, life
+
+
+@virtual_time
+async def test_a_new_secret_renews_tokens_that_the_old_one_cannot() -> None:
+    """An expired client secret shows as a 403; once it is replaced, a call that fails so is worth a repetition."""
+    amazon = FakeAmazon()
+    auth = authenticator(amazon)
+    token = await auth.token(PLAIN, account(), request())
+    assert not auth.rejected(token, PLAIN, account(), OLD_SECRET)
+    await asyncio.sleep(5)
+    amazon.secrets = {"new"}
+    auth.replace_client_secret(
+        NewClientSecret(client_id="app", client_secret=Secret("new"), expires_at=None, old_expires_at=None)
+    )
+    assert auth.rejected(token, PLAIN, account(), OLD_SECRET)
+    fresh = await auth.token(PLAIN, account(), request())
+    assert fresh != token
+    assert not auth.rejected(fresh, PLAIN, account(), OLD_SECRET)
+
+
+@virtual_time
+async def test_another_applications_secret_is_refused() -> None:
+    """One queue may serve several applications."""
+    news = NewClientSecret(client_id="other", client_secret=Secret("new"), expires_at=None, old_expires_at=None)
+    with pytest.raises(ConfigurationError, match="another application"):
+        authenticator(FakeAmazon()).replace_client_secret(news)
+
+
+@virtual_time
+async def test_an_error_names_the_operation_that_wanted_the_token() -> None:
+    """Each waiter's own, though the flight was shared."""
+    amazon = FakeAmazon()
+    amazon.script = [lwa_error(400, "invalid_grant")]
+    auth = authenticator(amazon)
+    calls = (auth.token(operation, account(), request()) for operation in (PLAIN, ORDER))
+    errors = await asyncio.gather(*calls, return_exceptions=True)
+    assert [error.operation for error in errors if isinstance(error, LWAError)] == [PLAIN.name, ORDER.name]
+
+
+@virtual_time
+async def test_observers_learn_of_every_token_fetched() -> None:
+    """Its kind and lifetime, and never the token."""
+    seen: list[Event] = []
+    auth = authenticator(FakeAmazon(), observers=Observers([seen.append]))
+    for _ in range(3):
+        await auth.token(PLAIN, account(), request())
+        await auth.token(ADDRESS, account(), request())
+    assert [(event.kind, event.lifetime) for event in seen if isinstance(event, TokenIssued)] == [
+        ("lwa", 3600.0),
+        ("rdt", 3600.0),
+    ]
+    assert "Atz" not in repr(seen)
+
+
+@virtual_time
+async def test_a_code_is_exchanged_for_a_refresh_token() -> None:
+    """It goes out with the redirect URI that the consent page was given."""
+    amazon = FakeAmazon()
+    granted = await authenticator(amazon).exchange_code(Secret("code"), "https://x/y")
+    assert granted.refresh_token == Secret("Atzr|granted")
+    assert granted.expires_in == 3600
+    assert amazon.forms[0]["redirect_uri"] == "https://x/y"
+
+
+@virtual_time
+async def test_a_code_that_buys_no_refresh_token_is_an_error() -> None:
+    """A reply without one is not an authorisation."""
+    amazon = FakeAmazon()
+    amazon.script = [lambda _: amazon._grant({"client_secret": "secret", "grant_type": "x", "code": "c"})]
+    with pytest.raises(AuthError, match="no refresh token"):
+        await authenticator(amazon).exchange_code("code")
+
+
+@virtual_time
+async def test_closing_leaves_nothing_behind() -> None:
+    """Neither tasks nor waiters, single and batched."""
+    auth = authenticator(FakeAmazon(latency=60))
+    calls = [(PLAIN, request()), (ADDRESS, request())]
+    with call_options(restricted=True):
+        waiting = [
+            asyncio.create_task(auth.token(op, account(), req)) for op, req in [*calls, (DOCUMENT, document("d"))]
+        ]
+        await asyncio.sleep(1)
+    await auth.aclose()
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [AuthError] * 3
+    assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -1,0 +1,195 @@
+"""The broker of restricted data tokens: batches, delegation, bounds."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fake_amazon import ADDRESS, ALL_ELEMENTS, DOCUMENT, ORDER, FakeAmazon, account, authenticator, document, request
+from virtual_time import virtual_time
+
+from spapi_async._options import call_options
+from spapi_async.auth import Authenticator, restricted_resource
+from spapi_async.credentials import Account
+from spapi_async.errors import AuthError, BadRequestError, ConfigurationError, QuotaExceededError
+
+
+async def fetch_documents(auth: Authenticator, names: list[str], who: Account | None = None) -> list[Any]:
+    """Ask for many documents' tokens at once."""
+    with call_options(restricted=True):
+        calls = [auth.token(DOCUMENT, who or account(), document(name)) for name in names]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+
+@virtual_time
+async def test_documents_asked_for_together_share_a_tokens_call() -> None:
+    """Up to fifty in each."""
+    amazon = FakeAmazon()
+    names = [f"d{number}" for number in range(120)]
+    tokens = await fetch_documents(authenticator(amazon), names)
+    assert [len(paths) for paths in amazon.paths] == [50, 50, 20]
+    assert len(set(tokens)) == 3
+    assert sorted(sum(amazon.paths, [])) == sorted(document(name).path for name in names)
+
+
+@virtual_time
+async def test_documents_asked_for_during_a_tokens_call_share_the_next() -> None:
+    """One call for each seller is under way at a time."""
+    amazon = FakeAmazon(latency=1.0)
+    auth = authenticator(amazon)
+    first = asyncio.create_task(fetch_documents(auth, ["a"]))
+    await asyncio.sleep(0.5)
+    second = asyncio.create_task(fetch_documents(auth, ["b", "c", "a"]))
+    await asyncio.gather(first, second)
+    assert [len(paths) for paths in amazon.paths] == [1, 2]
+    assert second.result()[2] == first.result()[0]
+
+
+@virtual_time
+async def test_one_bad_document_does_not_cost_the_others_their_token() -> None:
+    """A batch that Amazon refuses is halved until the culprit stands alone."""
+    amazon = FakeAmazon()
+
+    async def create(who: Account, body: dict[str, Any]) -> Any:
+        reply = await amazon.create(who, body)
+        if any(resource["path"].endswith("/bad") for resource in body["restrictedResources"]):
+            raise BadRequestError("Invalid or unsupported document ID found", status=400)
+        return reply
+
+    auth = authenticator(amazon, create_restricted_token=create)
+    results = await fetch_documents(auth, ["a", "b", "bad", "c"])
+    assert [isinstance(result, str) for result in results] == [True, True, False, True]
+    assert isinstance(results[2], BadRequestError)
+    assert len(amazon.bodies) == 5
+
+
+@virtual_time
+async def test_a_throttled_batch_is_not_split() -> None:
+    """More calls would not help against a quota."""
+    amazon = FakeAmazon()
+    amazon.create_errors = [QuotaExceededError("429", status=429)]
+    results = await fetch_documents(authenticator(amazon), ["a", "b", "c"])
+    assert [type(result) for result in results] == [QuotaExceededError] * 3
+    assert len(amazon.bodies) == 1
+
+
+@virtual_time
+async def test_a_token_too_long_for_a_header_is_split() -> None:
+    """Tokens grow with what they open, and the edge refuses long headers."""
+    amazon = FakeAmazon()
+
+    async def create(who: Account, body: dict[str, Any]) -> Any:
+        await amazon.create(who, body)
+        length = 1000 * len(body["restrictedResources"])
+        return SimpleNamespace(restricted_data_token=f"{len(amazon.bodies)}".ljust(length, "x"), expires_in=3600)
+
+    tokens = await fetch_documents(authenticator(amazon, create_restricted_token=create), [str(n) for n in range(16)])
+    assert max(map(len, tokens)) <= 4096
+
+
+@virtual_time
+async def test_a_document_refused_loses_its_own_token_alone() -> None:
+    """The other documents of the batch keep theirs."""
+    amazon = FakeAmazon()
+    auth = authenticator(amazon)
+    first, _ = await fetch_documents(auth, ["a", "b"])
+    assert auth.rejected(first, DOCUMENT, account(), b"denied", request=document("a"))
+    again, kept = await fetch_documents(auth, ["a", "b"])
+    assert kept == first != again
+    assert not auth.rejected(again, DOCUMENT, account(), b"denied", request=document("a"))
+
+
+@virtual_time
+async def test_an_expired_batch_token_is_replaced_for_all_its_documents() -> None:
+    """When the token itself is at fault nobody keeps it."""
+    auth = authenticator(FakeAmazon())
+    first, _ = await fetch_documents(auth, ["a", "b"])
+    body = b'{"errors": [{"details": "The access token you provided has expired."}]}'
+    assert auth.rejected(first, DOCUMENT, account(), body, request=document("a"))
+    assert first not in await fetch_documents(auth, ["a", "b"])
+
+
+@virtual_time
+async def test_cancelling_one_document_leaves_its_batch_alone() -> None:
+    """Whoever gives up, the others get their tokens."""
+    amazon = FakeAmazon(latency=1.0)
+    auth = authenticator(amazon)
+    with call_options(restricted=True):
+        calls = [asyncio.create_task(auth.token(DOCUMENT, account(), document(name))) for name in "abc"]
+    await asyncio.sleep(0.5)
+    calls[0].cancel()
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(result) for result in results] == [asyncio.CancelledError, str, str]
+    assert len(amazon.bodies) == 1
+
+
+@virtual_time
+async def test_documents_do_not_crowd_out_the_tokens_that_last() -> None:
+    """Thousands of documents later the address token is still there, and the number kept is bounded."""
+    amazon = FakeAmazon(latency=0)
+    auth = authenticator(amazon)
+    address = await auth.token(ADDRESS, account(), request())
+    await fetch_documents(auth, [str(number) for number in range(2_500)])
+    assert await auth.token(ADDRESS, account(), request()) == address
+    assert auth.statistics().documents.tokens == 2_000
+
+
+@virtual_time
+async def test_tokens_are_bounded() -> None:
+    """The least recently used goes first."""
+    auth = authenticator(FakeAmazon(latency=0), max_restricted_tokens=100)
+    for number in range(150):
+        await auth.token(ADDRESS, account(str(number)), request())
+    assert auth.statistics().restricted.tokens == 100
+
+
+@virtual_time
+async def test_a_token_can_be_made_out_to_another_application() -> None:
+    """Delegation: it names the target, and is kept apart from one's own."""
+    amazon = FakeAmazon()
+    auth = authenticator(amazon)
+    resources = [restricted_resource(ADDRESS), restricted_resource(ORDER, data_elements=ALL_ELEMENTS)]
+    target = "amzn1.sellerapps.app.target"
+    delegated = await auth.delegate(account(), resources, target_application=target)
+    own = await auth.token(ADDRESS, account(), request())
+    assert amazon.bodies[0][1] == {
+        "restrictedResources": [
+            {"method": "GET", "path": ADDRESS.path},
+            {"method": "GET", "path": ORDER.path, "dataElements": sorted(ALL_ELEMENTS)},
+        ],
+        "targetApplication": target,
+    }
+    assert delegated.token.reveal() != own
+    assert (await auth.delegate(account(), resources, target_application=target)).token == delegated.token
+    assert delegated.token.reveal() not in repr(delegated)
+
+
+@pytest.mark.parametrize("count", [0, 51])
+def test_a_token_takes_one_to_fifty_resources(count: int) -> None:
+    """More or fewer are refused here."""
+
+    @virtual_time
+    async def scenario() -> None:
+        resources = [restricted_resource(DOCUMENT, path=f"/d/{number}") for number in range(count)]
+        with pytest.raises(ConfigurationError, match="1 to 50"):
+            await authenticator(FakeAmazon()).delegate(account(), resources, target_application="x")
+
+    scenario()
+
+
+def test_a_report_document_has_no_template() -> None:
+    """Amazon takes the path of one document there."""
+    with pytest.raises(ConfigurationError, match="one document"):
+        restricted_resource(DOCUMENT)
+
+
+@virtual_time
+async def test_a_reply_without_a_token_is_an_error() -> None:
+    """It is not sent on as an empty header."""
+
+    async def create(_: Account, __: dict[str, Any]) -> Any:
+        return SimpleNamespace(restricted_data_token=None, expires_in=None)
+
+    auth = authenticator(FakeAmazon(), create_restricted_token=create)
+    with pytest.raises(AuthError, match="without a restricted data token"):
+        await auth.token(ADDRESS, account(), request())

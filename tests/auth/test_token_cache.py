@@ -1,0 +1,279 @@
+"""The single-flight cache: one fetch however many callers, whoever of them gives up, and however it ends."""
+
+import asyncio
+import gc
+import pickle
+
+import pytest
+from virtual_time import VirtualClock, virtual_time
+
+from spapi_async._options import CallOptions, Priority, call_options, current_options
+from spapi_async.auth._cache import Retirement, TokenCache
+from spapi_async.auth._token import Token
+from spapi_async.errors import AuthError, LWAError
+
+
+class Source:
+    """Issues numbered tokens; fails with ``error`` while that is set."""
+
+    def __init__(self, *, lifetime: float = 3600.0, latency: float = 1.0) -> None:
+        self.clock = VirtualClock()
+        self.lifetime = lifetime
+        self.latency = latency
+        self.error: Exception | None = None
+        self.stale: list[str | None] = []
+        self.options: list[CallOptions] = []
+        self.cache: TokenCache[str] = TokenCache(self.fetch, clock=self.clock, max_entries=10)
+
+    async def fetch(self, key: str, stale: str | None) -> Token:
+        """Take ``latency`` seconds to issue the next token."""
+        self.stale.append(stale)
+        self.options.append(current_options())
+        number, now = len(self.stale), self.clock.time()
+        await asyncio.sleep(self.latency)
+        if self.error:
+            raise self.error
+        return Token(f"{key}#{number}", issued_at=now, expires_at=now + self.lifetime)
+
+
+@virtual_time
+async def test_ten_thousand_callers_cost_one_fetch() -> None:
+    """Everyone who asks while a flight is under way gets what it brings."""
+    source = Source()
+    tokens = await asyncio.gather(*(source.cache.get("a") for _ in range(10_000)))
+    assert set(tokens) == {"a#1"}
+    assert source.cache.statistics().fetched == 1
+
+
+@pytest.mark.parametrize("cancel_at", range(6))
+@pytest.mark.parametrize("victims", [(0,), (1,), (0, 1), (0, 1, 2)])
+def test_cancelling_any_caller_at_any_await_leaves_the_flight_to_the_others(
+    cancel_at: int, victims: tuple[int, ...]
+) -> None:
+    """The flight belongs to nobody: not to the caller that started it, nor to the last one that waited."""
+
+    @virtual_time
+    async def scenario() -> None:
+        source = Source(latency=0.0)
+        callers = [asyncio.create_task(source.cache.get("a")) for _ in range(4)]
+        for _ in range(cancel_at):
+            await asyncio.sleep(0)
+        done = {number for number in victims if callers[number].done()}
+        for number in victims:
+            callers[number].cancel()
+        results = await asyncio.gather(*callers, return_exceptions=True)
+        for number, result in enumerate(results):
+            if number in victims and number not in done:
+                assert isinstance(result, asyncio.CancelledError)
+            else:
+                assert result == "a#1"
+        assert len(source.stale) == 1
+
+    scenario()
+
+
+@virtual_time
+async def test_a_flight_that_everyone_left_still_fills_the_cache() -> None:
+    """When the last caller gives up the token is not thrown away."""
+    source = Source()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await source.cache.get("a")
+    await asyncio.sleep(1)
+    assert await source.cache.get("a") == "a#1"
+    assert len(source.stale) == 1
+
+
+@virtual_time
+async def test_a_failure_reaches_every_waiter_as_an_error_of_its_own() -> None:
+    """One fetch fails once for all who wait, and no two of them raise the same object."""
+    source = Source()
+    source.error = LWAError("no", code="invalid_grant", status=400)
+    errors = await asyncio.gather(*(source.cache.get("a") for _ in range(50)), return_exceptions=True)
+    assert len({id(error) for error in errors}) == 50
+    assert {error.code for error in errors if isinstance(error, LWAError)} == {"invalid_grant"}
+    assert len(source.stale) == 1
+
+
+@virtual_time
+async def test_a_failure_is_not_remembered() -> None:
+    """The next caller tries again."""
+    source = Source()
+    source.error = LWAError("no", code="server_error")
+    with pytest.raises(LWAError):
+        await source.cache.get("a")
+    source.error = None
+    assert await source.cache.get("a") == "a#2"
+
+
+def test_a_failed_flight_that_nobody_awaits_leaves_no_unretrieved_exception() -> None:
+    """The event loop has nothing to complain about when every caller has gone and the fetch then fails."""
+    complaints: list[object] = []
+
+    @virtual_time
+    async def scenario() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        source = Source()
+        source.error = LWAError("no", code="server_error")
+        caller = asyncio.create_task(source.cache.get("a"))
+        await asyncio.sleep(0)
+        caller.cancel()
+        await asyncio.sleep(5)
+        assert source.cache.statistics().failed == 1
+
+    scenario()
+    gc.collect()
+    assert complaints == []
+
+
+@virtual_time
+async def test_the_old_token_is_served_while_a_new_one_is_on_its_way() -> None:
+    """Near its end a token is renewed in the background, once, and nobody waits for that."""
+    source = Source(latency=10.0)
+    await source.cache.get("a")
+    await asyncio.sleep(3600 * 0.95)
+    before = asyncio.get_running_loop().time()
+    assert [await source.cache.get("a") for _ in range(5)] == ["a#1"] * 5
+    assert asyncio.get_running_loop().time() == before
+    await asyncio.sleep(11)
+    assert await source.cache.get("a") == "a#2"
+    assert source.stale == [None, "a#1"]
+
+
+@virtual_time
+async def test_early_renewal_is_spread_out() -> None:
+    """Tokens got together do not fall due together: renewals lie between 6 and 12 % before the end."""
+    source = Source(latency=0.0)
+    source.cache = TokenCache(source.fetch, clock=source.clock, max_entries=1000)
+    names = [str(number) for number in range(200)]
+    for name in names:
+        await source.cache.get(name)
+    due = []
+    for share in (0.87, 0.90, 0.92, 0.95):
+        await asyncio.sleep(3600 * share - asyncio.get_running_loop().time())
+        for name in names:
+            await source.cache.get(name)
+        await asyncio.sleep(0)
+        due.append(len(source.stale) - 200)
+    assert due[0] == 0
+    assert 30 < due[1] < due[2] < 170
+    assert due[3] == 200
+
+
+@virtual_time
+async def test_a_failing_background_renewal_harms_nobody_until_the_token_has_expired() -> None:
+    """The old token serves on, the renewal is tried again after a pause, and only then is the error raised."""
+    source = Source(latency=0.0)
+    await source.cache.get("a")
+    source.error = LWAError("no", code="server_error")
+    await asyncio.sleep(3600 * 0.95)
+    for _ in range(10):
+        assert await source.cache.get("a") == "a#1"
+        await asyncio.sleep(1)
+    assert len(source.stale) == 2
+    await asyncio.sleep(200)
+    with pytest.raises(LWAError):
+        await source.cache.get("a")
+
+
+@pytest.mark.parametrize("lifetime", [0.0, 1.0, 10.0, 900.0, 7200.0])
+def test_expires_in_is_honoured_whatever_it_is(lifetime: float) -> None:
+    """No token is served at or after its end, however short it lives."""
+
+    @virtual_time
+    async def scenario() -> None:
+        source = Source(lifetime=lifetime, latency=0.0)
+        assert await source.cache.get("a") == "a#1"
+        await asyncio.sleep(lifetime)
+        assert await source.cache.get("a") == "a#2"
+
+    scenario()
+
+
+@virtual_time
+async def test_retiring_replaces_exactly_that_token() -> None:
+    """Fifty callers that were refused with one token cause one fetch; the newer token stays."""
+    source = Source()
+    old = await source.cache.get("a")
+    assert source.cache.retire(old) is Retirement.RETIRED
+    assert source.cache.retire(old) is Retirement.REPLACED
+    assert await source.cache.get("a") == "a#2"
+    assert source.cache.retire(old) is Retirement.REPLACED
+    assert await source.cache.get("a") == "a#2"
+    assert source.stale == [None, "a#1"]
+
+
+@virtual_time
+async def test_a_replacement_refused_at_once_is_not_replaced_again() -> None:
+    """A grant that Amazon will not serve costs one more token a minute, not one a call."""
+    source = Source()
+    source.cache.retire(await source.cache.get("a"))
+    fresh = await source.cache.get("a")
+    assert source.cache.retire(fresh) is Retirement.TOO_FRESH
+    assert await source.cache.get("a") == fresh
+    await asyncio.sleep(61)
+    assert source.cache.retire(fresh) is Retirement.RETIRED
+
+
+@virtual_time
+async def test_a_token_of_somewhere_else_is_unknown() -> None:
+    """What the cache never held it does not retire."""
+    source = Source()
+    await source.cache.get("a")
+    assert source.cache.retire("b#1") is Retirement.UNKNOWN
+
+
+@virtual_time
+async def test_the_least_recently_used_token_goes_first() -> None:
+    """The cache is bounded, and what is in use stays."""
+    source = Source(latency=0.0)
+    for name in "abcdefghij":
+        await source.cache.get(name)
+    await source.cache.get("a")
+    await source.cache.get("k")
+    assert await source.cache.get("a") == "a#1"
+    assert await source.cache.get("b") == "b#12"
+    assert source.cache.statistics().tokens == 10
+
+
+@virtual_time
+async def test_a_fetch_has_options_of_its_own() -> None:
+    """The first caller's deadline and priority do not decide for everyone who waits."""
+    source = Source(latency=0.0)
+    with call_options(priority=Priority.BULK, max_wait=0.1, deadline=1.0, timeout=1.0, restricted=True):
+        await source.cache.get("a")
+        assert current_options().max_wait == 0.1
+    assert source.options == [CallOptions(priority=Priority.INTERACTIVE)]
+
+
+@virtual_time
+async def test_closing_ends_flights_and_leaves_no_task() -> None:
+    """Who waits gets an error, who comes later too, and nothing runs on."""
+    source = Source(latency=60.0)
+    callers = [asyncio.create_task(source.cache.get(name)) for name in "aab"]
+    await asyncio.sleep(0.1)
+    await source.cache.aclose()
+    results = await asyncio.gather(*callers, return_exceptions=True)
+    assert [type(result) for result in results] == [AuthError] * 3
+    with pytest.raises(AuthError, match="closed"):
+        await source.cache.get("c")
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@virtual_time
+async def test_closing_before_a_flight_has_begun_is_an_error_too() -> None:
+    """A flight cancelled before its first step does not look like the caller's own cancellation."""
+    source = Source()
+    caller = asyncio.create_task(source.cache.get("a"))
+    await asyncio.sleep(0)
+    await source.cache.aclose()
+    with pytest.raises(AuthError, match="closed"):
+        await caller
+
+
+def test_a_token_shows_itself_nowhere() -> None:
+    """Not in its repr, and it does not pickle."""
+    token = Token("MARK", issued_at=0, expires_at=1)
+    assert "MARK" not in repr(token)
+    with pytest.raises(TypeError):
+        pickle.dumps(token)

@@ -1,0 +1,211 @@
+"""Login with Amazon's token endpoint: three grants, what is repeated, what is final, and what an error says."""
+
+import asyncio
+
+import pytest
+from fake_amazon import FakeAmazon, Step, lwa_error, raising, raw
+from virtual_time import VirtualClock, virtual_time
+
+from spapi_async._endpoints import Endpoints
+from spapi_async.auth._lwa import ASSUMED_LIFETIME, TokenEndpoint, lifetime
+from spapi_async.credentials import Grant, Secret
+from spapi_async.errors import ConnectionFailedError, LWAError, RequestTimeoutError
+
+REFRESH = Grant.refresh_token("app", "Atzr|a").form()
+
+
+def endpoint(amazon: FakeAmazon, secret: str = "secret") -> TokenEndpoint:
+    """The endpoint's client."""
+    return TokenEndpoint(
+        client_id="app",
+        client_secret=Secret(secret),
+        endpoints=Endpoints(),
+        exchange=amazon.exchange,
+        clock=VirtualClock(),
+    )
+
+
+@virtual_time
+async def test_each_grant_sends_its_fields() -> None:
+    """Refresh token, scope and code go out form-encoded with client id and secret."""
+    amazon = FakeAmazon()
+    lwa = endpoint(amazon)
+    await lwa.issue(REFRESH)
+    await lwa.issue(Grant.scope("app", "sellingpartnerapi::notifications").form())
+    code = {"grant_type": "authorization_code", "code": "C&=", "redirect_uri": "https://x/y?z"}
+    granted = await lwa.issue(code)
+    both = {"client_id": "app", "client_secret": "secret"}
+    assert amazon.forms == [
+        {"grant_type": "refresh_token", "refresh_token": "Atzr|a", **both},
+        {"grant_type": "client_credentials", "scope": "sellingpartnerapi::notifications", **both},
+        {**code, **both},
+    ]
+    assert granted.refresh_token == Secret("Atzr|granted")
+
+
+@pytest.mark.parametrize(
+    "code", ["invalid_grant", "invalid_client", "unauthorized_client", "invalid_scope", "access_denied"]
+)
+def test_a_refusal_is_final_at_once(code: str) -> None:
+    """It costs one request, carries Amazon's code and says what to do."""
+
+    @virtual_time
+    async def scenario() -> None:
+        amazon = FakeAmazon()
+        amazon.script = [lwa_error(400, code, "Because.")]
+        with pytest.raises(LWAError, match=rf"{code} \(Because\.\); \w+") as caught:
+            await endpoint(amazon).issue(REFRESH)
+        assert caught.value.code == code
+        assert caught.value.status == 400
+        assert len(amazon.forms) == 1
+
+    scenario()
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        lwa_error(500, "server_error"),
+        lwa_error(503, "temporarily_unavailable"),
+        raw(502, b"<html>Bad gateway"),
+        raw(429, b""),
+        raising(ConnectionFailedError("no route")),
+        raising(RequestTimeoutError("too slow")),
+    ],
+)
+def test_what_may_pass_is_tried_again(trouble: Step) -> None:
+    """5xx, 429, timeouts and failed connections, after a pause."""
+
+    @virtual_time
+    async def scenario() -> None:
+        amazon = FakeAmazon(latency=0)
+        amazon.script = [trouble, trouble]
+        assert (await endpoint(amazon).issue(REFRESH)).access_token.value == "Atza|Atzr|a#1"
+        assert 0.75 <= asyncio.get_running_loop().time() <= 1.5
+
+    scenario()
+
+
+@virtual_time
+async def test_retries_are_bounded() -> None:
+    """Four requests, then the error of the last one."""
+    amazon = FakeAmazon()
+    amazon.script = [raw(503, b"")] * 10
+    with pytest.raises(LWAError) as caught:
+        await endpoint(amazon).issue(REFRESH)
+    assert (caught.value.code, caught.value.status) == ("temporarily_unavailable", 503)
+    assert len(amazon.forms) == 4
+
+
+@virtual_time
+async def test_an_unreachable_host_is_a_connection_error() -> None:
+    """What never got an answer is no refusal of Amazon's."""
+    amazon = FakeAmazon()
+    amazon.script = [raising(ConnectionFailedError("no route"))] * 4
+    with pytest.raises(ConnectionFailedError):
+        await endpoint(amazon).issue(REFRESH)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        raw(200, b"<html>Please log in to the hotel's network"),
+        raw(200, b""),
+        raw(200, b"[]", "application/json"),
+        raw(200, b'{"access_token": null}', "application/json"),
+        raw(200, b'{"access_token": "a\\nb"}', "application/json"),
+        raw(302, b""),
+        raw(200, b"\xff\xfe", "application/json"),
+    ],
+)
+def test_an_answer_without_a_token_is_a_clear_error(answer: Step) -> None:
+    """A page of somebody else's, nothing, or JSON of the wrong shape is never taken for a token."""
+
+    @virtual_time
+    async def scenario() -> None:
+        amazon = FakeAmazon()
+        amazon.script = [answer]
+        with pytest.raises(LWAError, match="invalid_response") as caught:
+            await endpoint(amazon).issue(REFRESH)
+        assert len(amazon.forms) == 1
+        assert "hotel" not in str(caught.value)
+
+    scenario()
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "invalid_request"), (401, "unauthorized_client"), (403, "access_denied")]
+)
+def test_a_refusal_that_is_not_json_is_named_after_its_status(status: int, code: str) -> None:
+    """As Amazon's own SDKs do."""
+
+    @virtual_time
+    async def scenario() -> None:
+        amazon = FakeAmazon()
+        amazon.script = [raw(status, b"<html>")]
+        with pytest.raises(LWAError, match="text/html, is not JSON") as caught:
+            await endpoint(amazon).issue(REFRESH)
+        assert caught.value.code == code
+
+    scenario()
+
+
+@virtual_time
+async def test_a_description_that_echoes_a_secret_is_redacted() -> None:
+    """Whatever a proxy writes into its error, no secret gets into ours."""
+    amazon = FakeAmazon()
+    amazon.script = [lambda form: lwa_error(400, "invalid_grant", f"bad {form}")(form)]
+    with pytest.raises(LWAError) as caught:
+        await endpoint(amazon).issue({"grant_type": "refresh_token", "refresh_token": "Atzr|MARK"})
+    assert "MARK" not in str(caught.value)
+    assert "'secret'" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "seconds"),
+    [
+        (3600, 3600),
+        (1, 1),
+        (12.5, 12.5),
+        ("1800", 1800),
+        (0, 0),
+        (-5, 0),
+        (None, ASSUMED_LIFETIME),
+        ("soon", ASSUMED_LIFETIME),
+        (True, ASSUMED_LIFETIME),
+        (float("inf"), ASSUMED_LIFETIME),
+        (float("nan"), ASSUMED_LIFETIME),
+        ([], ASSUMED_LIFETIME),
+        (10**400, ASSUMED_LIFETIME),
+    ],
+)
+def test_expires_in_is_believed_where_it_is_a_number(expires_in: object, seconds: float) -> None:
+    """And distrusted where it is not."""
+    assert lifetime(expires_in) == seconds
+
+
+@virtual_time
+async def test_the_new_secret_takes_over_an_exchange_that_the_old_one_lost() -> None:
+    """A secret replaced while a request is under way costs no call."""
+    amazon = FakeAmazon(latency=1.0)
+    lwa = endpoint(amazon, "old")
+    flight = asyncio.create_task(lwa.issue(REFRESH))
+    await asyncio.sleep(0.5)
+    lwa.replace_client_secret(Secret("secret"))  # the only one that this Amazon takes
+    assert (await flight).access_token.value == "Atza|Atzr|a#1"
+    assert [form["client_secret"] for form in amazon.forms] == ["old", "secret"]
+
+
+@virtual_time
+async def test_the_old_secret_stands_in_until_the_new_one_works() -> None:
+    """Both are valid for some days, and one may be known before the other."""
+    amazon = FakeAmazon()
+    lwa = endpoint(amazon, "secret")
+    lwa.replace_client_secret(Secret("new"))
+    await lwa.issue(REFRESH)
+    amazon.secrets = {"new"}
+    await lwa.issue(REFRESH)
+    amazon.secrets = {"secret"}
+    with pytest.raises(LWAError, match="invalid_client"):
+        await lwa.issue(REFRESH)
+    assert [form["client_secret"] for form in amazon.forms] == ["new", "secret", "new", "new"]
