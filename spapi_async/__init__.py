@@ -8,6 +8,7 @@
 """
 
 from spapi_async import errors
+from spapi_async._client import Application, SellingPartner, connect
 from spapi_async._events import (
     CallFinished,
     Event,
@@ -21,6 +22,8 @@ from spapi_async._events import (
 )
 from spapi_async._operation import Operation
 from spapi_async._options import CallOptions, Priority, call_options
+from spapi_async._paging import PageIterator
+from spapi_async._response import Response, Violation
 from spapi_async._retry import RetryPolicy
 from spapi_async._transport import Timeout
 from spapi_async._version import __version__
@@ -28,23 +31,29 @@ from spapi_async.errors import *  # noqa: F403 -- the whole tree, once
 from spapi_async.marketplaces import Marketplace, Region
 
 __all__ = [
+    "Application",
     "CallFinished",
     "CallOptions",
     "Event",
     "Marketplace",
     "Observer",
     "Operation",
+    "PageIterator",
     "Priority",
     "RateChanged",
     "Region",
     "RequestFinished",
+    "Response",
     "RetryPolicy",
+    "SellingPartner",
     "Throttled",
     "Timeout",
     "TokenIssued",
+    "Violation",
     "ViolationsFound",
     "Waited",
     "__version__",
     "call_options",
+    "connect",
 ]
 __all__ += errors.__all__

@@ -326,8 +326,8 @@ def _items(value: Any, write: Encode) -> Iterator[str]:
     elif isinstance(value, Mapping | bytes | bytearray):
         raise _UnsendableError(f"takes a list, not {_kind(value)}")
     for position, item in enumerate(value):
-        if item is None or item == "":
-            raise _UnsendableError(f"must not hold {'None' if item is None else 'an empty string'} (item {position})")
+        if item is None:
+            raise _UnsendableError(f"must not hold None (item {position})")
         yield write(item)
 
 
@@ -341,8 +341,8 @@ def _query_encoder(parameter: Parameter) -> Encode:
         return lead + _quote(write(value))
 
     def csv(value: Any) -> str:
-        joined = ",".join([escape(item) for item in _items(value, write)])
-        return lead + joined if joined else ""
+        items = [escape(item) for item in _items(value, write)]
+        return lead + ",".join(items) if items else ""
 
     def multi(value: Any) -> str:
         return "&".join([lead + escape(item) for item in _items(value, write)])

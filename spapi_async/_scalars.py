@@ -54,6 +54,10 @@ def _to_decimal(text: str, kind: str) -> tuple[Decimal, str]:
 
 
 def _to_datetime(text: str, kind: str) -> tuple[datetime, str]:
+    if match := _JAVA_TIME.fullmatch(text):
+        month, day_of_month, clock, year = match.groups()
+        number = _MONTHS.index(month) // 3 + 1
+        return datetime.fromisoformat(f"{year}-{number:02}-{day_of_month}T{clock}+00:00"), kind
     day, hours, seconds, zone = _parse_time(text)
     moment = datetime.fromisoformat(f"{day}T{hours or '00:00'}{seconds or ':00'}{zone or '+00:00'}")
     if not hours:
@@ -80,6 +84,9 @@ def _parse_time(text: str) -> tuple[str, str | None, str | None, str | None]:
     return day, hours, seconds, zone
 
 
+# Product fees: the time of an estimate is what Java's Date prints.
+_JAVA_TIME = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d{2}) (\d{2}:\d{2}:\d{2}) (?:UTC|GMT) (\d{4})", re.ASCII)
+_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,4})?", re.ASCII)
 _TIME = re.compile(
     r"(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2})(?:(:\d{2})(?:[.,](\d+))?)?)? ?([Zz]|[+-]\d{2}(?::?\d{2})?)?", re.ASCII

@@ -41,7 +41,9 @@ def test_a_refusal_is_final() -> None:
 
 
 @given(st.integers(1, 200), st.sampled_from(Outcome), st.booleans(), st.floats(0, 1))
-def test_retries_are_bounded_in_number_and_delay(failures: int, outcome: Outcome, idempotent: bool, luck: float) -> None:
+def test_retries_are_bounded_in_number_and_delay(
+    failures: int, outcome: Outcome, idempotent: bool, luck: float
+) -> None:
     """Full jitter lies between nothing and a doubling, capped ceiling."""
     delay = POLICY.delay(an_operation(idempotent=idempotent), outcome, failures, rand=lambda: luck)
     limit = POLICY.throttled_attempts if outcome is Outcome.THROTTLED else POLICY.attempts

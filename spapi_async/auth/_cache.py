@@ -24,13 +24,13 @@ logger = logging.getLogger("spapi_async.auth")
 
 K = TypeVar("K", bound=Hashable)
 
-# Shares of a token's lifetime, counted back from its end. Of Amazon's hour: renewed in the background when 3.6 to 7.2
-# minutes are left (drawn anew for each token, so that many sellers' tokens got together do not fall due together), and
-# no longer served when 30 seconds are left, which the request carrying it may spend on the way.
-RENEW_EARLIEST, RENEW_LATEST = 0.12, 0.06
-TRANSIT, TRANSIT_SECONDS = 0.03, 30.0
+# Shares of a token's lifetime, counted back from its end. Of Amazon's hour: renewed in the background when 1.8 to 3.6
+# minutes are left (drawn anew for each token, so that many sellers' tokens got together do not fall due together), and no
+# longer served when 30 seconds are left, which the request carrying it may spend on the way.
+RENEW_EARLIEST, RENEW_LATEST = 0.06, 0.03
+TRANSIT, TRANSIT_SECONDS = 0.01, 30.0
 
-RETRY_RENEWAL = 30.0
+RETRY_RENEWAL = 20.0
 """Seconds between background renewals while they fail and the old token still serves."""
 
 FRESH = 60.0

@@ -1,9 +1,9 @@
 """The usage plans as Amazon would enforce them, in code of the emulator's own.
 
-A bucket holds at most *burst* tokens and gains *rate* tokens a second, continuously; a request takes one or gets 429. There
-is one bucket per (application, selling partner, operation) and, where Amazon publishes an application limit, one more per
-(application, operation). A throttled request takes nothing from either. Every other request with a good token takes one,
-also when it is then answered 400 or 404: Amazon does not say, and charging is the stricter reading.
+A bucket holds at most *burst* tokens and gains *rate* tokens a second, continuously; a request takes one or gets 429.
+There is one bucket per (application, selling partner, operation) and, where Amazon publishes an application limit,
+one more per (application, operation). A throttled request takes nothing from either. Every other request with a good
+token takes one, also when it is then answered 400 or 404: Amazon does not say, and charging is the stricter reading.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class Bucket:
 class Plans:
     """All buckets of an emulator.
 
-    ``rate_scale`` makes every plan that many times faster (the burst stays); ``figures`` chooses the source whose figure is
-    enforced where Amazon's sources disagree: ``model`` (the one that clients know), ``sdk`` or ``docs``.
+    ``rate_scale`` makes every plan that many times faster (the burst stays); ``figures`` chooses the source whose
+    figure is enforced where Amazon's sources disagree: ``model`` (the one that clients know), ``sdk`` or ``docs``.
     """
 
     def __init__(self, monotonic: Callable[[], float], *, rate_scale: float = 1.0, figures: str = "model") -> None:
@@ -83,6 +83,13 @@ class Plans:
         """How many tokens a bucket holds now."""
         now = self._monotonic()
         return self._bucket(operation, application, seller or "", now).settle(now)
+
+    def spend(self, operation: str, tokens: float) -> None:
+        """Somebody else uses the same quota: take tokens from every bucket of an operation that is in use."""
+        now = self._monotonic()
+        for (_, _, name), bucket in self._buckets.items():
+            if name == operation:
+                bucket.tokens = max(0.0, bucket.settle(now) - tokens)
 
     def refill(self) -> None:
         """Start every bucket anew, full."""
@@ -119,7 +126,7 @@ class Plans:
 
 def rate_text(rate: float) -> str:
     """A rate as Amazon writes it: ``5.0``, ``0.5``, ``0.0167``."""
-    return str(float(f"{rate:.4f}")) if rate >= 0.001 else f"{rate:.8f}"  # noqa: PLR2004  four decimals would lose it
+    return str(float(f"{rate:.4f}")) if rate >= 0.001 else f"{rate:.8f}"
 
 
 def _figures(plan: UsagePlan, source: str) -> tuple[float, int]:

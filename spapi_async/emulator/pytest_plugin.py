@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,41 +27,31 @@ def pytest_configure(config: pytest.Config) -> None:
 def spapi_emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
     """A running emulator; point the client at it with ``endpoint=spapi_emulator.url``.
 
-    Options come from ``@pytest.mark.spapi_emulator(orders=50, rate_scale=1000)``. It runs on a loop in a thread of its own, so
-    that it serves synchronous tests, asyncio tests and tests of a blocked loop alike.
+    Options come from ``@pytest.mark.spapi_emulator(orders=50, rate_scale=1000)``. It runs on a loop in a thread of
+    its own, so that it serves synchronous tests, asyncio tests and tests of a blocked loop alike.
     """
     from spapi_async.emulator.server import Emulator
 
     marker = request.node.get_closest_marker("spapi_emulator")
     options: dict[str, Any] = dict(marker.kwargs) if marker else {}
-    with _running(Emulator(**options)) as emulator:
+    emulator = Emulator(**options)
+    with _running(emulator):
         yield emulator
 
 
-class _running:  # noqa: N801  used as a function
-    """Start and stop an emulator on a loop in another thread."""
-
-    def __init__(self, emulator: Emulator) -> None:
-        self._emulator = emulator
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="spapi-emulator", daemon=True)
-
-    def __enter__(self) -> Emulator:
-        self._thread.start()
+@contextmanager
+def _running(emulator: Emulator) -> Iterator[None]:
+    """Serve from a loop in another thread."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="spapi-emulator", daemon=True)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(emulator.start(), loop).result()
         try:
-            asyncio.run_coroutine_threadsafe(self._emulator.start(), self._loop).result()
-        except BaseException:
-            self._stop()
-            raise
-        return self._emulator
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            asyncio.run_coroutine_threadsafe(self._emulator.close(), self._loop).result()
+            yield
         finally:
-            self._stop()
-
-    def _stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+            asyncio.run_coroutine_threadsafe(emulator.close(), loop).result()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

@@ -1,8 +1,8 @@
 """What goes back over the wire: replies, and refusals in Amazon's own words.
 
-Bodies, header names and the headers' shapes follow recorded exchanges: a gateway error is pretty-printed with two spaces,
-carries ``X-Amzn-ErrorType`` and no rate limit; a service's 404 carries the rate limit and no error type. Where Amazon's body
-has room (``details``), a refusal also says why this emulator refused.
+Bodies, header names and the headers' shapes follow recorded exchanges: a gateway error is pretty-printed with two
+spaces, carries ``X-Amzn-ErrorType`` and no rate limit; a service's 404 carries the rate limit and no error type.
+Where Amazon's body has room (``details``), a refusal also says why this emulator refused.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Reply:
         return cls(encode(value), status)
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818  a reply in the making, never seen by a caller
     """A request that is not served, with everything the reply needs."""
 
     def __init__(
@@ -163,7 +163,7 @@ _FAULTS = {
 
 
 def fault_reply(status: int, body: Any) -> Reply:
-    """The reply of an injected fault: ``json`` (Amazon's error), ``html`` (the edge's page), ``empty``, or what is given."""
+    """An injected fault's reply: ``json`` (Amazon's error), ``html`` (the edge's page), ``empty``, or what is given."""
     code, message, error_type = _FAULTS.get(status, ("InternalFailure", f"Injected fault {status}", None))
     headers = {"X-Amzn-ErrorType": error_type} if error_type else None
     if body in (None, "json"):

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-__all__ = ["Checkpoint", "advance", "resume"]
+__all__ = ["Checkpoint", "advance", "restart", "resume"]
 
 # searchOrders' token lives 24 hours (model text); a margin, because the page must also be fetched in that time.
 CURSOR_LIFETIME = timedelta(hours=23, minutes=30)
@@ -59,20 +59,16 @@ def restart(checkpoint: Checkpoint) -> Checkpoint:
     return msgspec.structs.replace(checkpoint, upper_bound=None, cursor=None, cursor_at=None)
 
 
-def advance(
-    checkpoint: Checkpoint, *, cursor: str | None, finished: bool, upper_bound: datetime | None, now: datetime
-) -> Checkpoint:
+def advance(checkpoint: Checkpoint, *, cursor: str | None, upper_bound: datetime | None, now: datetime) -> Checkpoint:
     """The checkpoint to commit together with a page's rows.
 
-    ``cursor`` is the token to fetch next; ``finished`` says that the window is exhausted. The earliest upper bound that any
-    page of the window stated is kept: a later one would skip what was updated between two pages.
+    ``cursor`` is the token of the page after it; None ends the window. The earliest upper bound that any page of the window
+    stated is kept: a later one would skip what was updated between two pages.
     """
     bounds = [bound for bound in (checkpoint.upper_bound, upper_bound) if bound is not None]
     bound = min(bounds, default=None)
-    if finished:
+    if cursor is None:
         # No bound stated: nothing says how far this window reached, so the next one starts where it did.
         after = max(checkpoint.last_updated_after, bound) if bound else checkpoint.last_updated_after
         return Checkpoint(seller=checkpoint.seller, stream=checkpoint.stream, last_updated_after=after)
-    if cursor is None:
-        return restart(checkpoint)
     return msgspec.structs.replace(checkpoint, upper_bound=bound, cursor=cursor, cursor_at=now)

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["ItemRow", "OrderRow", "OrderShape", "V0", "V2026"]
+__all__ = ["ItemRow", "OrderRow", "OrderShape", "V0", "V2026", "newest", "read_time"]
 
 Path = tuple[str, ...]
 # A JSON number is read as Decimal: Amazon sends money as numbers here and there, and a binary float would not be exact.
@@ -92,8 +92,8 @@ class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
             status=_text(_dig(order, self.status)),
             fulfilled_by=_text(_dig(order, self.fulfilled_by)),
             sales_channel=_text(_dig(order, self.sales_channel)),
-            created_at=_time(_dig(order, self.created_at)),
-            last_updated_at=_time(_dig(order, self.last_updated_at)),
+            created_at=read_time(_dig(order, self.created_at)),
+            last_updated_at=read_time(_dig(order, self.last_updated_at)),
             total_amount=amount,
             total_currency=currency,
             source=self.source,
@@ -190,11 +190,11 @@ def _inline(payload: bytes, path: Path) -> list[bytes]:
     """The items inside an order, each as the bytes that Amazon sent."""
     if not path:
         return []
-    raw = msgspec.json.decode(payload, type=dict[str, msgspec.Raw]).get(path[0])
     try:
-        return [bytes(item) for item in msgspec.json.decode(raw, type=list[msgspec.Raw])] if raw is not None else []
+        raw = msgspec.json.decode(payload, type=dict[str, msgspec.Raw]).get(path[0], b"[]")
+        return [bytes(item) for item in msgspec.json.decode(raw, type=list[msgspec.Raw])]
     except msgspec.ValidationError:
-        return []
+        return []  # not an object, or its items are no list: the payload keeps what Amazon sent
 
 
 def _dig(source: Any, path: Path) -> Any:
@@ -207,7 +207,7 @@ def _dig(source: Any, path: Path) -> Any:
 
 def _text(value: Any) -> str | None:
     if isinstance(value, str):
-        return value or None
+        return value.replace("\0", "") or None  # PostgreSQL's text holds no NUL; the payload has it escaped
     return str(value) if isinstance(value, (int, Decimal)) and not isinstance(value, bool) else None
 
 
@@ -223,15 +223,15 @@ def _decimal(value: Any) -> Decimal | None:
         number = Decimal(value)
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    return number if number.is_finite() and abs(number.adjusted()) < 30 else None
 
 
-def _time(value: Any) -> datetime | None:
+def read_time(value: Any) -> datetime | None:
     """A date in any of Amazon's forms; without a zone it is UTC."""
     if not isinstance(value, str):
         return None
     try:
         moment = datetime.fromisoformat(value.strip())
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -29,7 +29,7 @@ async def test_documents_asked_for_together_share_a_tokens_call() -> None:
     tokens = await fetch_documents(authenticator(amazon), names)
     assert [len(paths) for paths in amazon.paths] == [50, 50, 20]
     assert len(set(tokens)) == 3
-    assert sorted(sum(amazon.paths, [])) == sorted(document(name).path for name in names)
+    assert sorted(path for paths in amazon.paths for path in paths) == sorted(document(name).path for name in names)
 
 
 @virtual_time

@@ -1,0 +1,88 @@
+"""The root of the command line: its commands, and the one place where an error becomes a line and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from spapi_async import _version
+from spapi_async.cli import call, demo, emulator, limits, operations, sync
+from spapi_async.cli.exit_codes import INTERRUPTED, USAGE, describe, exit_code, innermost
+
+__all__ = ["app", "run"]
+
+app = typer.Typer(
+    name="spapi-async",
+    help="Amazon's Selling Partner API from the command line.",
+    epilog=(
+        "Credentials come from the environment: LWA_APP_ID, LWA_CLIENT_SECRET, SP_API_REFRESH_TOKEN, SP_API_REGION or "
+        "SP_API_MARKETPLACE, SP_API_ENDPOINT. Exit codes: 0 done, 1 bug, 2 usage or configuration, 3 authorisation, "
+        "4 refused by Amazon, 5 network, 6 quota, 7 database, 130 interrupted."
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo.demo)
+app.add_typer(sync.app, name="sync")
+app.command("call", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(call.call)
+app.command("operations")(operations.operations)
+app.command("limits")(limits.limits)
+app.command("emulator")(emulator.emulator)
+
+
+def _version_asked(asked: bool) -> None:  # noqa: FBT001 - typer's callback
+    if asked:
+        typer.echo(f"spapi-async {_version.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version_asked, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Amazon's Selling Partner API from the command line."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; an error is one line on stderr, whatever it is."""
+    # Whoever embeds the library configures its loggers; here they would only repeat the error above its line.
+    logging.getLogger("spapi_async").addHandler(logging.NullHandler())
+    command = typer.main.get_command(app)
+    try:
+        result = command.main(args=list(arguments), prog_name="spapi-async", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        return _say("interrupted" if isinstance(error, typer.Abort) else describe(error), INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - the last place that can turn it into a line
+        return _failed(error)
+    return result if isinstance(result, int) else 0
+
+
+def _failed(error: Exception) -> int:
+    if os.environ.get("SPAPI_ASYNC_TRACEBACK"):
+        traceback.print_exception(error)
+    usage = getattr(error, "format_message", None)
+    if usage is not None:  # the parser's own errors; their classes moved between versions of typer
+        message = " ".join(str(usage()).split())
+        context = getattr(error, "ctx", None)
+        if context is not None and not message:
+            typer.echo(context.get_help())
+            return USAGE
+        hint = f" (see {context.command_path} --help)" if context is not None else ""
+        return _say(f"{message}{hint}", USAGE)
+    first = innermost(error)
+    return _say(describe(first), exit_code(first))
+
+
+def _say(message: str, code: int) -> int:
+    sys.stderr.write(f"spapi-async: {message}\n")
+    return code

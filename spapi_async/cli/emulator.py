@@ -1,0 +1,55 @@
+"""``spapi-async emulator``: a Selling Partner API on this machine until Ctrl-C."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from spapi_async.cli.event_loop import run_async
+from spapi_async.cli.output import JsonOption, print_json
+from spapi_async.cli.target import LatencyOption, OrdersOption, RateScaleOption, SeedOption
+from spapi_async.errors import ConfigurationError
+
+__all__ = ["emulator"]
+
+
+def emulator(
+    *,
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes any free one.")] = 8080,
+    seed: SeedOption = 0,
+    orders: OrdersOption = 200,
+    rate_scale: RateScaleOption = 1.0,
+    latency: LatencyOption = 0.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Serve every operation with seeded data and Amazon's usage plans, until Ctrl-C.
+
+    Any client id and secret are accepted, and every refresh token that begins with Atzr| is a seller of its own.
+    """
+    try:
+        run_async(_serve(host, port, seed, orders, rate_scale, latency, as_json=as_json))
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None  # this is how it is meant to end
+    except OSError as error:
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+
+
+async def _serve(
+    host: str, port: int, seed: int, orders: int, rate_scale: float, latency: float, *, as_json: bool
+) -> None:
+    import asyncio
+
+    from spapi_async.emulator import Emulator
+
+    async with Emulator(
+        host=host, port=port, seed=seed, orders=orders, rate_scale=rate_scale, latency=latency
+    ) as running:
+        if as_json:
+            print_json({"url": running.url})
+        else:
+            sys.stdout.write(f"{running.url}  (Ctrl-C stops it; {running.url}/_emulator/stats counts)\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()

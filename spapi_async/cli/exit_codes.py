@@ -1,0 +1,91 @@
+"""What the process returns and the one line it says when a command fails: pure functions of the error.
+
+====  =========================================================================================
+code  meaning
+====  =========================================================================================
+0     done
+1     a bug: something failed that this program has no name for
+2     usage or configuration: options, environment, arguments; nothing was sent
+3     authorisation: Login with Amazon refused, or Amazon answered 401 or 403
+4     Amazon refused the request, answered 5xx to every attempt, or sent what cannot be read
+5     network: no connection, no reply
+6     quota: the wait would be longer than allowed, or every attempt was throttled
+7     the database failed
+130   interrupted (Ctrl-C)
+====  =========================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from spapi_async.errors import (
+    AuthError,
+    ConfigurationError,
+    ForbiddenError,
+    QuotaExceededError,
+    RateLimitWaitError,
+    SPAPIError,
+    TransportError,
+)
+
+__all__ = ["BUG", "INTERRUPTED", "USAGE", "describe", "exit_code", "innermost"]
+
+BUG, USAGE, AUTH, API, NETWORK, QUOTA, DATABASE, INTERRUPTED = 1, 2, 3, 4, 5, 6, 7, 130
+
+# The first class that fits decides, so the narrower ones come first.
+_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (KeyboardInterrupt, INTERRUPTED),
+    (ConfigurationError, USAGE),
+    (AuthError, AUTH),
+    (ForbiddenError, AUTH),
+    (RateLimitWaitError, QUOTA),
+    (QuotaExceededError, QUOTA),
+    (TransportError, NETWORK),
+    (SPAPIError, API),
+    (ModuleNotFoundError, USAGE),
+)
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code of a failed command."""
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            return code
+    # SQLAlchemy is an extra: its errors are known by where they come from, so that nothing is imported to ask.
+    modules = {cls.__module__.partition(".")[0] for cls in type(error).__mro__}
+    return DATABASE if modules & {"sqlalchemy", "asyncpg", "sqlite3"} else BUG
+
+
+def innermost(error: BaseException) -> BaseException:
+    """The first error inside a task group's, and inside that; the error itself when it is no group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def describe(error: BaseException) -> str:
+    """One line for stderr: what failed, what Amazon said, and when to try again."""
+    if isinstance(error, KeyboardInterrupt):
+        return f"interrupted; {error}" if error.args else "interrupted"
+    cause = getattr(error, "orig", None) or error  # SQLAlchemy appends the statement, its values and a link
+    line = " ".join(str(cause).split()) or type(error).__name__
+    if exit_code(error) == BUG:
+        line = f"{type(error).__name__}: {line} (set SPAPI_ASYNC_TRACEBACK=1 to see where)"
+    if isinstance(error, SPAPIError):
+        line += _parenthesis(_facts(error, line))
+    return "; ".join([line, *getattr(error, "__notes__", ())])
+
+
+def _facts(error: SPAPIError, line: str) -> Iterable[str]:
+    if error.status is not None and str(error.status) not in line:
+        yield f"HTTP {error.status}"
+    if error.attempts is not None and error.attempts > 1:
+        yield f"{error.attempts} attempts"
+    if error.retry_after is not None:
+        yield f"try again in {error.retry_after:.0f} s"
+
+
+def _parenthesis(facts: Iterable[str]) -> str:
+    text = ", ".join(facts)
+    return f" ({text})" if text else ""

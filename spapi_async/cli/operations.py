@@ -1,0 +1,108 @@
+"""``spapi-async operations``: every operation, with what decides how to call it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from spapi_async._operation import Operation
+from spapi_async.cli.output import JsonOption, print_json
+from spapi_async.errors import ConfigurationError
+
+__all__ = ["operations"]
+
+
+def operations(
+    *,
+    api: Annotated[
+        str | None, typer.Option("--api", metavar="MODULE", help="Only this API, such as orders_v0; a part will do.")
+    ] = None,
+    restricted: Annotated[bool, typer.Option("--restricted", help="Only those that may need a restricted token.")] = False,
+    grantless: Annotated[bool, typer.Option("--grantless", help="Only those that need no seller.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the operations: verb and path, rate and burst, restricted, grantless, status."""
+    from spapi_async import api as generated
+
+    every = generated.operations()
+    chosen = [
+        operation
+        for _, operation in sorted(every.items())
+        if (api is None or api in operation.api)
+        and (operation.restriction is not None or not restricted)
+        and (operation.grantless_scope is not None or not grantless)
+    ]
+    if api is not None and not any(api in operation.api for operation in every.values()):
+        modules = ", ".join(sorted({operation.api for operation in every.values()}))
+        raise ConfigurationError(f"there is no API {api!r}; there are {modules}")
+    if as_json:
+        print_json([_facts(operation) for operation in chosen])
+    else:
+        _print_table(chosen)
+
+
+def _facts(operation: Operation[Any]) -> dict[str, Any]:
+    plan = operation.usage_plan
+    return {
+        "name": operation.name,
+        "id": operation.id,
+        "method": operation.method,
+        "path": operation.path,
+        "rate": plan.rate,
+        "burst": plan.burst,
+        "plan_source": plan.source,
+        "restricted": operation.restriction.mode if operation.restriction else None,
+        "data_elements": list(operation.restricted_data_elements),
+        "grantless_scope": operation.grantless_scope,
+        "paged": operation.paging is not None,
+        "idempotent": operation.idempotent,
+        "sandbox_only": operation.sandbox_only,
+        "status": operation.status,
+        "parameters": [
+            {
+                "name": parameter.name,
+                "wire_name": parameter.wire_name,
+                "location": parameter.location,
+                "type": parameter.type,
+                "required": parameter.required,
+                "constraints": msgspec.to_builtins(parameter.constraints),
+            }
+            for parameter in operation.parameters
+        ],
+    }
+
+
+def _print_table(chosen: list[Operation[Any]]) -> None:
+    table = Table(title=f"{len(chosen)} operations", title_justify="left")
+    for heading, justify in (("operation", "left"), ("request", "left"), ("rate/s", "right"), ("burst", "right")):
+        table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    table.add_column("notes", overflow="fold")
+    for operation in chosen:
+        plan = operation.usage_plan
+        table.add_row(
+            operation.name,
+            f"{operation.method} {operation.path}",
+            f"{plan.rate:g}" + ("?" if plan.source == "assumed" else ""),
+            str(plan.burst),
+            ", ".join(_notes(operation)),
+        )
+    Console().print(table)
+
+
+def _notes(operation: Operation[Any]) -> list[str]:
+    notes = []
+    if operation.restriction:
+        notes.append("restricted" if operation.restriction.mode == "always" else f"restricted ({operation.restriction.mode})")
+    if operation.grantless_scope:
+        notes.append("grantless")
+    if operation.paging:
+        notes.append("paged")
+    if operation.sandbox_only:
+        notes.append("sandbox only")
+    if operation.status != "current":
+        notes.append(operation.status)
+    return notes

@@ -1,0 +1,27 @@
+"""What commands print: JSON for machines on stdout, everything that moves on stderr."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+
+__all__ = ["JsonOption", "moving_console", "print_json"]
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout, indented when a person is likely to read it."""
+    text = value if isinstance(value, bytes) else msgspec.json.encode(value)
+    if sys.stdout.isatty():
+        text = msgspec.json.format(text, indent=2)
+    sys.stdout.write(text.decode() + "\n")
+
+
+def moving_console() -> Console:
+    """Where progress is drawn: stderr, so that stdout stays clean when it is piped."""
+    return Console(stderr=True)

@@ -1,0 +1,104 @@
+"""The progress bar of a sync: how far the window has been read, and the quota that sets the pace."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+import anyio
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+from spapi_async.ratelimit import LimitSnapshot
+from spapi_async.sync import PageStored, SellerFailed, SellerFinished, SellerStarted, SyncEvent
+
+__all__ = ["SyncBar", "quota_state", "window_share"]
+
+_REFRESH_SECONDS = 0.25
+
+
+def quota_state(limits: Iterable[LimitSnapshot]) -> str:
+    """The bucket that holds the run up longest, in words; nothing before the first call."""
+    tightest = max(limits, key=lambda limit: (limit.waiting > 0, limit.next_available, -limit.tokens), default=None)
+    if tightest is None:
+        return ""
+    operation = tightest.operation.rpartition(".")[2]
+    tokens = max(tightest.tokens, 0.0)
+    state = f"{operation}: {tokens:.1f} of {tightest.burst:g} tokens"
+    if tightest.next_available > 0:
+        return f"{state}, next in {tightest.next_available:.1f} s"
+    return state
+
+
+def window_share(start: datetime, latest: datetime | None, upper_bound: datetime | None) -> float | None:
+    """How much of a window has been read, from 0 to 1; None when that cannot be known."""
+    if latest is None or upper_bound is None or upper_bound <= start:
+        return None
+    return min(max((latest - start) / (upper_bound - start), 0.0), 1.0)
+
+
+class SyncBar:
+    """Draws a sync's events on a terminal; elsewhere it draws nothing."""
+
+    def __init__(self, console: Console, limits: Callable[[], Iterable[LimitSnapshot]], *, total: int | None = None) -> None:
+        self._limits = limits
+        self._total = total
+        self._tasks: dict[str, TaskID] = {}
+        self._starts: dict[str, datetime] = {}
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[orders]:,} orders"),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[quota]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+
+    @asynccontextmanager
+    async def shown(self) -> AsyncIterator[None]:
+        """Draw for as long as the block lasts, the quota state several times a second."""
+        with self._progress:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._follow_quota)
+                yield
+                group.cancel_scope.cancel()
+
+    async def _follow_quota(self) -> None:
+        while not self._progress.disable:
+            self._show_quota()
+            await anyio.sleep(_REFRESH_SECONDS)
+
+    def _show_quota(self) -> None:
+        state = quota_state(self._limits())
+        for task in self._tasks.values():
+            self._progress.update(task, quota=state)
+
+    def __call__(self, event: SyncEvent) -> None:
+        if isinstance(event, SellerStarted):
+            self._start(event)
+        elif isinstance(event, PageStored):
+            self._advance(event)
+        elif isinstance(event, SellerFinished):
+            self._progress.update(self._tasks[event.seller], total=1.0, completed=1.0, quota="")
+        elif isinstance(event, SellerFailed) and event.seller in self._tasks:
+            self._progress.stop_task(self._tasks[event.seller])
+
+    def _start(self, event: SellerStarted) -> None:
+        self._starts[event.seller] = event.last_updated_after
+        words = "resuming" if event.resumed else "syncing"
+        since = event.last_updated_after.strftime("%Y-%m-%d %H:%M")
+        self._tasks[event.seller] = self._progress.add_task(f"{words} from {since}", total=None, orders=0, quota="")
+
+    def _advance(self, event: PageStored) -> None:
+        share = (
+            min(event.total / self._total, 1.0)
+            if self._total
+            else window_share(self._starts[event.seller], event.latest, event.upper_bound)
+        )
+        task = self._tasks[event.seller]
+        self._progress.update(task, orders=event.total)
+        if share is not None:
+            self._progress.update(task, total=1.0, completed=share)

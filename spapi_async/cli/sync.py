@@ -1,0 +1,150 @@
+"""``spapi-async sync orders``: what changed since the last run, into a database."""
+
+from __future__ import annotations
+
+import enum
+import sys
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from spapi_async import Marketplace, call_options
+from spapi_async.cli.event_loop import run_async
+from spapi_async.cli.output import JsonOption, moving_console, print_json
+from spapi_async.cli.tally import Tally
+from spapi_async.cli.target import (
+    EmulatorOption,
+    EndpointOption,
+    LatencyOption,
+    OrdersOption,
+    RateScaleOption,
+    SeedOption,
+    Target,
+    connected,
+)
+from spapi_async.errors import ConfigurationError
+
+__all__ = ["app", "orders"]
+
+app = typer.Typer(help="Keep a database in step with Amazon.", no_args_is_help=True)
+
+
+class OrdersApiName(enum.StrEnum):
+    """The two versions of the Orders API."""
+
+    orders_2026_01_01 = "orders_2026_01_01"
+    orders_v0 = "orders_v0"
+
+
+@app.callback()
+def _sync() -> None:
+    """Keep a database in step with Amazon."""
+
+
+@app.command("orders")
+def orders(
+    *,
+    database: Annotated[
+        str, typer.Option("--database", metavar="URL", help="sqlite:///orders.db or postgresql://user@host/name.")
+    ],
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="Where the first run starts (ISO 8601); two years back by default."),
+    ] = None,
+    api: Annotated[
+        OrdersApiName, typer.Option("--api", help="orders_v0 needs one request more for each order.")
+    ] = OrdersApiName.orders_2026_01_01,
+    marketplace: Annotated[
+        list[str] | None, typer.Option("--marketplace", help="Only this marketplace (US, DE, an id); repeatable.")
+    ] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option("--include", help="Also BUYER, RECIPIENT, TAX or PAYMENT (personal data); repeatable."),
+    ] = None,
+    page_size: Annotated[int | None, typer.Option("--page-size", min=1, max=100, help="Orders a page.")] = None,
+    max_wait: Annotated[
+        float | None, typer.Option("--max-wait", metavar="SECONDS", help="Stop if quota needs a longer wait.")
+    ] = None,
+    endpoint: EndpointOption = None,
+    emulator: EmulatorOption = False,
+    seed: SeedOption = 0,
+    emulated_orders: OrdersOption = 200,
+    rate_scale: RateScaleOption = 1.0,
+    latency: LatencyOption = 0.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Store every order updated since the last run, with its items.
+
+    Each page is committed together with the place to go on from: stop it at any moment, run it again, and it continues.
+    """
+    target = Target(
+        endpoint=endpoint, emulator=emulator, seed=seed, orders=emulated_orders, rate_scale=rate_scale, latency=latency
+    )
+    started = parse_since(since)
+    places = [Marketplace.parse(place) for place in marketplace or ()]
+    work = _sync_orders(database, target, api, started, places, include or [], page_size, as_json=as_json)
+    try:
+        with call_options(max_wait=max_wait):
+            run_async(work)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"the checkpoint in the database is good: {AGAIN}") from None
+
+
+AGAIN = "run the same command again to go on"
+
+
+def parse_since(text: str | None) -> datetime | None:
+    """``--since`` as a moment; a date or time without a zone is UTC.
+
+    Raises:
+        ConfigurationError: not ISO 8601.
+    """
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(f"--since takes ISO 8601, such as 2026-01-31 or 2026-01-31T12:00:00Z, not {text!r}") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+async def _sync_orders(
+    database: str,
+    target: Target,
+    api: OrdersApiName,
+    since: datetime | None,
+    marketplaces: list[Marketplace],
+    include: list[str],
+    page_size: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    from spapi_async.cli.progress import SyncBar
+    from spapi_async.cli.summary import summary_facts, summary_table
+    from spapi_async.sync import DEFAULT_DATASETS, sync_orders
+
+    tally = Tally()
+    async with connected(target, observers=[tally]) as connection:
+        bar = SyncBar(moving_console(), connection.application.limits)
+        async with bar.shown():
+            report = await sync_orders(
+                [connection.seller],
+                database,
+                api=api.value,
+                since=since,
+                marketplaces=marketplaces,
+                datasets=[*DEFAULT_DATASETS, *(name.upper() for name in include)],
+                page_size=page_size,
+                progress=bar,
+            )
+    if as_json:
+        print_json(summary_facts(report, tally))
+    else:
+        Console(file=sys.stdout).print(summary_table(report, tally))
+    for result in report.failed:
+        assert result.error is not None
+        if result.pages:
+            result.error.add_note(f"{result.orders:,} orders are stored; {AGAIN}")
+        raise result.error

@@ -1,0 +1,103 @@
+"""Whom a command talks to: Amazon, an endpoint that was named, or an emulator in this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from spapi_async import Application, SellingPartner, connect
+from spapi_async._events import Observer
+from spapi_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from spapi_async.emulator import Emulator
+
+__all__ = [
+    "EmulatorOption",
+    "EndpointOption",
+    "LatencyOption",
+    "OrdersOption",
+    "RateScaleOption",
+    "SeedOption",
+    "Target",
+    "connected",
+]
+
+EndpointOption = Annotated[
+    str | None,
+    typer.Option("--endpoint", metavar="URL", help="Talk to this host instead of Amazon's (an emulator, a proxy)."),
+]
+EmulatorOption = Annotated[bool, typer.Option("--emulator", help="Talk to an emulator started in this process.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="The emulator's data set: the same seed, the same data.")]
+OrdersOption = Annotated[int, typer.Option("--orders", min=0, help="How many orders the emulator holds.")]
+RateScaleOption = Annotated[
+    float,
+    typer.Option("--rate-scale", help="The emulator's usage plans, this many times faster than Amazon's."),
+]
+LatencyOption = Annotated[float, typer.Option("--latency", metavar="SECONDS", min=0.0, help="The emulator's latency.")]
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """What the options say about whom to talk to."""
+
+    endpoint: str | None = None
+    emulator: bool = False
+    seed: int = 0
+    orders: int = 200
+    rate_scale: float = 1.0
+    latency: float = 0.0
+
+
+class Connection(msgspec.Struct, frozen=True, kw_only=True):
+    """An application and one of its sellers, and the emulator behind them if this process runs one."""
+
+    seller: SellingPartner
+    emulator: Emulator | None = None
+
+    @property
+    def application(self) -> Application:
+        """The seller's application."""
+        return self.seller.application
+
+
+@asynccontextmanager
+async def connected(target: Target, *, observers: Iterable[Observer] = ()) -> AsyncIterator[Connection]:
+    """A connection to the target for as long as the block lasts.
+
+    Raises:
+        ConfigurationError: credentials are missing or the options contradict one another.
+    """
+    if target.emulator and target.endpoint:
+        raise ConfigurationError("give --endpoint or --emulator, not both")
+    if not target.emulator:
+        options = {"endpoint": target.endpoint} if target.endpoint else {}
+        async with connect(observers=tuple(observers), **options) as seller:
+            yield Connection(seller=seller)
+        return
+    from spapi_async.emulator import Emulator
+
+    async with (
+        Emulator(
+            seed=target.seed, orders=target.orders, rate_scale=target.rate_scale, latency=target.latency
+        ) as emulator,
+        connect(_made_up(os.environ), endpoint=emulator.url, observers=tuple(observers)) as seller,
+    ):
+        yield Connection(seller=seller, emulator=emulator)
+
+
+def _made_up(environ: Mapping[str, str]) -> dict[str, str]:
+    """Credentials that only the emulator accepts: nothing real is sent to it, not even by mistake."""
+    region = environ.get("SP_API_REGION", "")
+    marketplace = environ.get("SP_API_MARKETPLACE", "")
+    return {
+        "LWA_APP_ID": "amzn1.application-oa2-client.made-up",
+        "LWA_CLIENT_SECRET": "made-up",
+        "SP_API_REFRESH_TOKEN": "Atzr|made-up",
+        "SP_API_REGION": region or ("" if marketplace else "NA"),
+        "SP_API_MARKETPLACE": marketplace,
+    }

@@ -1,0 +1,351 @@
+"""The text of an api module: ``Operation`` values and the namespace of methods."""
+
+from __future__ import annotations
+
+import re
+
+from spapi_async._operation import Constraints, Paging, Parameter, Restriction, UsagePlan
+from spapi_async.codegen.operations import Argument, Method
+from spapi_async.codegen.text import (
+    WIDTH,
+    Call,
+    Dictionary,
+    Expression,
+    Tuple,
+    docstring,
+    header,
+    layout,
+    limits_in_words,
+    quoted,
+)
+from spapi_async.codegen.types import render
+
+__all__ = ["emit_api"]
+
+_FACTS = ("Constraints", "Operation", "OtherPlan", "Paging", "Parameter", "Restriction", "UsagePlan")
+_BUILTIN_ARGUMENTS = {"format", "id", "type", "filter", "input", "object", "hash", "dir", "max", "min", "range", "all"}
+
+
+def emit_api(module: str, class_name: str, title: str, sources: tuple[str, ...], methods: tuple[Method, ...]) -> str:
+    """The source of ``api/<module>.py``."""
+    constants = "".join(f"\n{_constant(module, method)}\n" for method in methods)
+    bodies = "".join("\n" + _method(method) for method in methods)
+    count = f"{len(methods)} operation{'s' if len(methods) != 1 else ''}"
+    space = f'class {class_name}(Namespace):\n    """{title}: {count}."""\n\n    __slots__ = ()\n{bodies}'
+    code = f"{constants}\n\n{space}"
+    return header(f"{title}: {count}.", sources, _suppressed(methods)) + _imports(module, code) + code
+
+
+def _suppressed(methods: tuple[Method, ...]) -> list[str]:
+    """Linter rules that Amazon's own names break."""
+    names = {argument.parameter.name for method in methods for argument in method.arguments}
+    rules = ["A002"] if names & _BUILTIN_ARGUMENTS else []
+    return rules + (["S106"] if any(m.paging and m.paging.token_parameter for m in methods) else [])
+
+
+def _imports(module: str, code: str) -> str:
+    constants, _, methods = code.partition("\n\nclass ")
+    at_run_time = bool(re.search(r"^    (response|body)_type=.*\bAny\b", constants, re.MULTILINE))
+    annotated = set(
+        re.findall(r"\b(Any|Sequence|Mapping|datetime|date|Decimal|PageIterator|Marketplace)\b", _code(code))
+    )
+    typing = ["TYPE_CHECKING"] if annotated - {"Any"} else []
+    if "Any" in annotated:
+        typing.append("Any")
+    facts = [name for name in _FACTS if re.search(rf"\b{name}\(", constants)]
+    lines = [f"from typing import {', '.join(typing)}", ""] if typing else []
+    lines += ["from spapi_async._namespace import Namespace", f"from spapi_async._operation import {', '.join(facts)}"]
+    if re.search(r"\bm\.", constants) or re.search(r"\bm\.", methods):
+        lines.append(f"from spapi_async.models import {module} as m")
+    assert at_run_time <= ("Any" in annotated)
+    return "\n" + "\n".join(lines) + "\n" + _type_imports(annotated)
+
+
+def _code(code: str) -> str:
+    """The code without docstrings and string literals, which use no name."""
+    return re.sub(r'"""[\s\S]*?"""|"(?:[^"\\\n]|\\.)*"', "", code)
+
+
+def _type_imports(annotated: set[str]) -> str:
+    standard = []
+    if collections := sorted(annotated & {"Mapping", "Sequence"}):
+        standard.append(f"from collections.abc import {', '.join(collections)}")
+    if dates := sorted(annotated & {"date", "datetime"}):
+        standard.append(f"from datetime import {', '.join(dates)}")
+    if "Decimal" in annotated:
+        standard.append("from decimal import Decimal")
+    ours = []
+    if "PageIterator" in annotated:
+        ours.append("from spapi_async._paging import PageIterator")
+    if "Marketplace" in annotated:
+        ours.append("from spapi_async.marketplaces import Marketplace")
+    groups = ["".join(f"    {line}\n" for line in group) for group in (standard, ours) if group]
+    return "\nif TYPE_CHECKING:\n" + "\n".join(groups) if groups else ""
+
+
+def _constant(module: str, method: Method) -> str:
+    keywords: list[tuple[str, Expression]] = [
+        ("name", quoted(f"{module}.{method.name}")),
+        ("id", quoted(method.id)),
+        ("method", quoted(method.verb)),
+        ("path", quoted(method.path)),
+        ("usage_plan", _usage_plan(method.usage_plan)),
+        *_types(method),
+        *_behaviour(method),
+    ]
+    before = f"{method.constant}: Operation[{_returned(method)}] = "
+    if len(f"{before}Operation(") > WIDTH:
+        before = f"{method.constant}: Operation[\n    {_returned(method)}\n] = "
+    return layout(Call("Operation", keywords=tuple(keywords)), 0, before, explode=True)
+
+
+def _types(method: Method) -> list[tuple[str, Expression]]:
+    """What goes in and what comes out."""
+    parameters = Tuple(tuple(_parameter(argument.parameter) for argument in method.arguments))
+    stated: list[tuple[str, Expression | None]] = [
+        ("parameters", parameters if method.arguments else None),
+        ("response_type", render(method.response, "m.") if method.response else None),
+        ("unwrap", quoted(method.unwrap) if method.unwrap else None),
+        ("body_type", render(method.body, "m.") if method.body else None),
+        ("decimals", quoted(method.decimals) if method.decimals != "string" else None),
+    ]
+    return [(key, value) for key, value in stated if value is not None]
+
+
+def _behaviour(method: Method) -> list[tuple[str, Expression]]:
+    """How it may be called."""
+    stated: list[tuple[str, Expression | None]] = [
+        ("idempotent", "True" if method.idempotent else None),
+        ("restriction", _restriction(method.restriction) if method.restriction else None),
+        ("grantless_scope", quoted(method.grantless_scope) if method.grantless_scope else None),
+        ("paging", _paging(method.paging) if method.paging else None),
+        ("success", Tuple(tuple(map(str, method.success))) if method.success != (200,) else None),
+        ("status", quoted(method.status) if method.status != "current" else None),
+        ("sandbox_only", "True" if method.sandbox_only else None),
+    ]
+    return [(key, value) for key, value in stated if value is not None]
+
+
+def _usage_plan(plan: UsagePlan) -> Call:
+    keywords: list[tuple[str, Expression]] = [("rate", _number(plan.rate)), ("burst", str(plan.burst))]
+    if plan.source != "model":
+        keywords.append(("source", quoted(plan.source)))
+    if plan.others:
+        others = [Call("OtherPlan", (quoted(o.source), _number(o.rate), str(o.burst))) for o in plan.others]
+        keywords.append(("others", Tuple(tuple(others))))
+    if plan.application_rate is not None:
+        keywords.append(("application_rate", _number(plan.application_rate)))
+    if plan.application_burst is not None:
+        keywords.append(("application_burst", str(plan.application_burst)))
+    return Call("UsagePlan", keywords=tuple(keywords))
+
+
+def _parameter(parameter: Parameter) -> Call:
+    keywords: list[tuple[str, Expression]] = [
+        ("name", quoted(parameter.name)),
+        ("wire_name", quoted(parameter.wire_name)),
+        ("location", quoted(parameter.location)),
+        ("type", quoted(parameter.type)),
+        ("encoding", quoted(parameter.encoding)),
+    ]
+    if parameter.required:
+        keywords.append(("required", "True"))
+    if parameter.constraints != Constraints():
+        keywords.append(("constraints", _constraints(parameter.constraints)))
+    return Call("Parameter", keywords=tuple(keywords))
+
+
+def _constraints(limits: Constraints) -> Call:
+    keywords: list[tuple[str, Expression]] = []
+    if limits.enum:
+        keywords.append(("enum", Tuple(tuple(quoted(value) for value in limits.enum))))
+    for name in (
+        "minimum",
+        "maximum",
+        "min_length",
+        "max_length",
+        "min_items",
+        "max_items",
+        "pattern",
+        "default",
+        "format",
+    ):
+        value = getattr(limits, name)
+        if value is not None:
+            keywords.append((name, quoted(value) if isinstance(value, str) else _number(value)))
+    return Call("Constraints", keywords=tuple(keywords))
+
+
+def _restriction(restriction: Restriction) -> Call:
+    keywords: list[tuple[str, Expression]] = [("mode", quoted(restriction.mode))]
+    if restriction.data_elements:
+        keywords.append(("data_elements", Tuple(tuple(quoted(element) for element in restriction.data_elements))))
+    if not restriction.generic_path:
+        keywords.append(("generic_path", "False"))
+    return Call("Restriction", keywords=tuple(keywords))
+
+
+def _paging(paging: Paging) -> Call:
+    keywords: list[tuple[str, Expression]] = [
+        ("token_parameter", quoted(paging.token_parameter) if paging.token_parameter else "None"),
+        ("token_path", Tuple(tuple(quoted(name) for name in paging.token_path))),
+        ("items_path", Tuple(tuple(quoted(name) for name in paging.items_path))),
+    ]
+    if paging.rule != "repeat":
+        keywords.append(("rule", quoted(paging.rule)))
+    if paging.page_size_parameter is not None:
+        keywords.append(("page_size_parameter", quoted(paging.page_size_parameter)))
+    if paging.token_lifetime is not None:
+        keywords.append(("token_lifetime", _number(paging.token_lifetime)))
+    return Call("Paging", keywords=tuple(keywords))
+
+
+def _number(value: float | bool) -> str:  # noqa: FBT001 - a default may be a boolean
+    if isinstance(value, bool) or not float(value).is_integer():
+        return repr(value)
+    return str(int(value))
+
+
+def _returned(method: Method) -> str:
+    if method.returns is None:
+        return "None"
+    return render(method.returns, "m.") + (" | None" if method.maybe_none else "")
+
+
+def _method(method: Method) -> str:
+    takes_elements = method.restriction is not None and method.restriction.mode == "optional"
+    arguments = [argument.parameter for argument in method.arguments]
+    names = [p.name for p in arguments] + (["data_elements"] if takes_elements else [])
+    awaited = "await self._client.fetch"
+    text = [
+        _signature("async def", method.name, arguments, _returned(method), elements=takes_elements),
+        _docstring(method, takes_elements=takes_elements),
+        _statement(awaited if method.returns is None else f"return {awaited}", method, names),
+    ]
+    if method.iterator is not None and method.paging is not None and method.item is not None:
+        token = method.paging.token_parameter
+        arguments = [p for p in arguments if p.name != token]
+        returned = f"PageIterator[{render(method.item, 'm.')}]"
+        signature = _signature(
+            "def", method.iterator, arguments, returned, elements=takes_elements, cursor=token is not None
+        )
+        cursor = (("cursor", "cursor"),) if token is not None else ()
+        kept = [name for name in names if name != token]
+        text += [
+            "",
+            signature,
+            _iterator_docstring(method),
+            _statement("return self._client.iterate", method, kept, cursor),
+        ]
+    return "\n".join(text) + "\n"
+
+
+def _signature(
+    keyword: str, name: str, parameters: list[Parameter], returned: str, *, elements: bool, cursor: bool = False
+) -> str:
+    positional = [f"{p.name}: {p.type}" for p in parameters if p.location == "path"]
+    rest = [
+        f"{p.name}: {p.type}" if p.required else f"{p.name}: {_optional(p.type)} = None"
+        for p in parameters
+        if p.location != "path"
+    ]
+    if elements:
+        rest.append("data_elements: Sequence[str] | None = None")
+    if cursor:
+        rest.append("cursor: str | None = None")
+    everything = ["self", *positional, *(["*", *rest] if rest else [])]
+    call = Call(f"{keyword} {name}", tuple(everything))
+    return "    " + layout(call, 4, after=f" -> {returned}:")
+
+
+def _optional(type_: str) -> str:
+    return type_ if type_ == "Any" else f"{type_} | None"
+
+
+def _statement(call: str, method: Method, names: list[str], more: tuple[tuple[str, str], ...] = ()) -> str:
+    arguments = Dictionary(tuple((quoted(name), name) for name in names))
+    return "        " + layout(Call(call, (method.constant, arguments), more), 8)
+
+
+def _docstring(method: Method, *, takes_elements: bool) -> str:
+    facts = [_plan_in_words(method.usage_plan)]
+    if method.restriction is not None:
+        facts.append(_restriction_in_words(method.restriction))
+    if method.grantless_scope is not None:
+        facts.append(f"Grantless: acts for no seller; scope ``{method.grantless_scope}``.")
+    if method.status == "removed":
+        facts.append("Removed by Amazon: it may answer 404 or 410; the first call warns.")
+    elif method.status == "deprecated":
+        facts.append("Deprecated by Amazon.")
+    if method.sandbox_only:
+        facts.append("Served by the sandbox alone.")
+    if method.maybe_none:
+        facts.append("None stands for a 204 reply: there is nothing to report.")
+    if method.errors:
+        facts.append(f"Error statuses: {', '.join(map(str, method.errors))}.")
+    lines = [_argument_line(argument) for argument in method.arguments]
+    if takes_elements:
+        assert method.restriction is not None
+        chosen = ", ".join(f"``{element}``" for element in method.restriction.data_elements)
+        lines.append(f"    data_elements: any of {chosen}.")
+    blocks = [facts, ["Args:", *lines]] if lines else [facts]
+    return docstring(f"``{method.id}``: {method.verb} {method.path}.", blocks, 8)
+
+
+def _argument_line(argument: Argument) -> str:
+    parameter = argument.parameter
+    limits = parameter.constraints if argument.item_limits is None else _own(parameter.constraints)
+    said = [f"``{parameter.wire_name}``{' in the path' if parameter.location == 'path' else ''}"]
+    if parameter.location == "header":
+        said = [f"header ``{parameter.wire_name}``"]
+    elif parameter.location == "body":
+        said = [
+            "the body" if parameter.wire_name == "body" else f"the body; ``{parameter.wire_name}`` in Amazon's model"
+        ]
+    said += [text for text in (limits_in_words(limits, argument.item_limits),) if text]
+    return f"    {parameter.name}: {'; '.join(said)}."
+
+
+def _own(limits: Constraints) -> Constraints:
+    """A list's own limits alone."""
+    return Constraints(min_items=limits.min_items, max_items=limits.max_items, default=limits.default)
+
+
+def _plan_in_words(plan: UsagePlan) -> str:
+    sources = {
+        "model": "Amazon's model",
+        "sdk": "Amazon's SDK",
+        "docs": "Amazon's documentation",
+        "assumed": "assumed, Amazon publishes none",
+    }
+    text = f"Usage plan: {plan.rate:g} requests a second, burst {plan.burst} ({sources[plan.source]})"
+    for other in plan.others:
+        text += f"; {sources[other.source]} says {other.rate:g} and {other.burst}"
+    if plan.application_rate is not None:
+        text += f"; {plan.application_rate:g} a second for all sellers of an application"
+    return text + "."
+
+
+def _restriction_in_words(restriction: Restriction) -> str:
+    return {
+        "always": "Restricted: every call uses a restricted data token, which is fetched for it.",
+        "optional": "Restricted where ``data_elements`` are asked for: the call then uses a restricted data token.",
+        "report": "Restricted for report types with personal data: such a call needs a restricted data token.",
+    }[restriction.mode]
+
+
+def _iterator_docstring(method: Method) -> str:
+    assert method.paging is not None
+    facts = []
+    if method.paging.token_parameter is None:
+        facts.append("Amazon takes no page token here: the iterator ends with the first page.")
+    elif not method.paging.token_path:
+        facts.append(
+            "The reply holds no page token: the iterator ends with it. The next page's token is in the finished query."
+        )
+    else:
+        facts.append("``cursor`` resumes where an earlier iterator's ``cursor`` stood.")
+    if method.paging.token_lifetime is not None:
+        facts.append(f"Page tokens live {method.paging.token_lifetime:g} seconds.")
+    what = "Every page" if not method.paging.items_path or method.item == method.returns else "Items of every page"
+    return docstring(f"{what} of ``{method.name}``, whose arguments these are.", [facts], 8)

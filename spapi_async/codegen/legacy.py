@@ -1,0 +1,103 @@
+"""What an older model has and the living one has not: removed operations and the definitions that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+
+from spapi_async.codegen.document import Document, RawOperation, Schema
+
+__all__ = ["removed_part"]
+
+_Change = Callable[[Schema], Schema]
+
+
+def removed_part(
+    older: Document, living: dict[str, Schema], operations: Iterable[RawOperation]
+) -> tuple[tuple[RawOperation, ...], dict[str, Schema]]:
+    """The removed operations, and the definitions they reach that the living model lacks.
+
+    A definition that changed since is added as ``Legacy…``, and so is whatever refers to it.
+    """
+    kept = {(operation.verb, operation.path) for operation in operations}
+    removed = [operation for operation in older.operations if (operation.verb, operation.path) not in kept]
+    reached = _reach(removed, older.definitions)
+    changed = _changed(reached, older.definitions, living)
+    names = {name: f"Legacy{name}" if name in changed else name for name in reached}
+    added = {
+        names[name]: _renamed(older.definitions[name], names)
+        for name in older.definitions
+        if name in reached and (name in changed or name not in living)
+    }
+    return tuple(_renamed_operation(operation, names) for operation in removed), added
+
+
+def _reach(operations: list[RawOperation], definitions: dict[str, Schema]) -> set[str]:
+    found: set[str] = set()
+    stack = [ref for operation in operations for schema in _schemas(operation) for ref in _refs(schema)]
+    while stack:
+        name = stack.pop()
+        if name not in found and name in definitions:
+            found.add(name)
+            stack += _refs(definitions[name])
+    return found
+
+
+def _changed(names: set[str], older: dict[str, Schema], living: dict[str, Schema]) -> set[str]:
+    """Definitions of both models that differ, and those of both that refer to such ones."""
+    changed = {name for name in names if name in living and _shape(older[name]) != _shape(living[name])}
+    while more := {n for n in names - changed if n in living and changed.intersection(_refs(older[n]))}:
+        changed |= more
+    return changed
+
+
+def _schemas(operation: RawOperation) -> Iterator[Schema]:
+    yield from (parameter.schema for parameter in operation.parameters)
+    yield from (schema for code, schema in operation.responses if schema is not None and 200 <= code < 300)
+
+
+def _children(schema: Schema) -> Iterator[Schema]:
+    yield from (child for _, child in schema.properties)
+    yield from schema.parts
+    yield from (child for child in (schema.extra, schema.items) if child is not None)
+
+
+def _refs(schema: Schema) -> Iterator[str]:
+    if schema.kind == "ref":
+        yield schema.ref
+    for child in _children(schema):
+        yield from _refs(child)
+
+
+def _shape(schema: Schema) -> Schema:
+    """The schema without its place in a file."""
+    return _mapped(msgspec.structs.replace(schema, where=""), _shape)
+
+
+def _renamed(schema: Schema, names: dict[str, str]) -> Schema:
+    """The schema with its references renamed."""
+    if schema.kind == "ref":
+        return msgspec.structs.replace(schema, ref=names.get(schema.ref, schema.ref))
+    return _mapped(schema, lambda child: _renamed(child, names))
+
+
+def _mapped(schema: Schema, change: _Change) -> Schema:
+    return msgspec.structs.replace(
+        schema,
+        properties=tuple((name, change(child)) for name, child in schema.properties),
+        parts=tuple(change(part) for part in schema.parts),
+        extra=change(schema.extra) if schema.extra is not None else None,
+        items=change(schema.items) if schema.items is not None else None,
+    )
+
+
+def _renamed_operation(operation: RawOperation, names: dict[str, str]) -> RawOperation:
+    return msgspec.structs.replace(
+        operation,
+        parameters=tuple(
+            msgspec.structs.replace(parameter, schema=_renamed(parameter.schema, names))
+            for parameter in operation.parameters
+        ),
+        responses=tuple((code, schema and _renamed(schema, names)) for code, schema in operation.responses),
+    )

@@ -1,0 +1,133 @@
+"""Amazon's names become Python's: snake case with acronyms whole, classes, enum members, modules."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+import unicodedata
+from collections.abc import Container, Iterable
+
+__all__ = [
+    "class_name",
+    "constant",
+    "distinct",
+    "field_name",
+    "member_name",
+    "method_names",
+    "module_name",
+    "singular",
+    "snake",
+    "words",
+]
+
+# In this order: plural acronyms (SKUs), B2B, acronym before a word (ASINList), words with their digits, acronyms.
+_WORDS = re.compile(
+    r"[A-Z]{2,}s(?![a-z])|(?:[A-Z]+\d+)+[A-Z]+(?![a-z])|[A-Z0-9]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z0-9]+"
+)
+
+# Files whose name does not give the name of the API that Amazon's documentation uses.
+_RENAMED_FILES = {
+    "application": "application_management",
+    "definitions_product_types": "product_type_definitions",
+    "delivery_shipment_invoice": "delivery_by_amazon",
+    "fba_inbound": "fba_inbound_eligibility",
+    "invoices_api_model": "invoices",
+}
+
+# Types that annotations of struct fields and signatures use: a name that hides one would change their meaning.
+_TYPE_WORDS = frozenset({"bool", "dict", "dt", "float", "int", "list", "str"})
+_RESERVED_CLASSES = frozenset({"Any", "Decimal", "Mapping", "Model", "Number", "OpenEnum", "Sequence", "Timestamp"}) | {
+    name for name in dir(builtins) if name[0].isupper()
+}
+
+
+def words(name: str) -> list[str]:
+    """``SellerSKUs`` is Seller, SKUs; separators vanish."""
+    return _WORDS.findall(name)
+
+
+def snake(name: str) -> str:
+    """``SellerSKUs`` is ``seller_skus``, ``carrierTracking.trackingNumber`` is ``carrier_tracking_tracking_number``."""
+    return "_".join(words(name)).lower()
+
+
+def field_name(name: str, taken: Container[str] = ()) -> str:
+    """A legal attribute or argument name that hides no type and is not taken."""
+    result = snake(name) or "value"
+    if result[0].isdigit():
+        result = f"value_{result}"
+    if keyword.iskeyword(result) or result in _TYPE_WORDS:
+        result += "_"
+    return distinct(result, taken)
+
+
+def class_name(name: str) -> str:
+    """A legal class name that hides no builtin: ``buyerInfo`` is ``BuyerInfo``, ``Warning`` is ``WarningModel``."""
+    pieces = [piece for piece in re.split(r"[^A-Za-z0-9]+", name) if piece]
+    result = "".join(piece[0].upper() + piece[1:] for piece in pieces) or "Value"
+    if result[0].isdigit():
+        result = f"Value{result}"
+    return f"{result}Model" if result in _RESERVED_CLASSES or keyword.iskeyword(result) else result
+
+
+def member_name(value: str, taken: Container[str] = ()) -> str:
+    """``SellerFulfilled`` is ``SELLER_FULFILLED``, ``4x6`` is ``VALUE_4X6``, an empty string is ``EMPTY``."""
+    plain = unicodedata.normalize("NFKD", value).encode("ascii", "ignore").decode()
+    result = re.sub(r"[^A-Za-z0-9]+", "_", plain).strip("_")
+    if not result.isupper():
+        result = "_".join(snake(piece) for piece in result.split("_")).upper()
+    if not result:
+        result = "VALUE" if value else "EMPTY"
+    if result[0].isdigit():
+        result = f"VALUE_{result}"
+    return distinct(result, taken)
+
+
+def constant(method: str) -> str:
+    """The name of a method's ``Operation``."""
+    return method.upper()
+
+
+def singular(name: str) -> str:
+    """``orderStatuses`` is ``orderStatus``; good enough for the names of enums of list items."""
+    for plural, single in (("ies", "y"), ("sses", "ss"), ("uses", "us"), ("ss", "ss"), ("us", "us"), ("s", "")):
+        if name.endswith(plural):
+            return name.removesuffix(plural) + single
+    return name
+
+
+def distinct(name: str, taken: Container[str]) -> str:
+    """The name, numbered if it is taken."""
+    number, result = 1, name
+    while result in taken:
+        number += 1
+        result = f"{name}_{number}" if not name[0].isupper() or name.isupper() else f"{name}{number}"
+    return result
+
+
+def module_name(stem: str, version: str) -> str:
+    """``ordersV0`` is ``orders_v0``; a file whose name has no version takes the model's own: ``sellers_v1``."""
+    spaced = re.sub(r"V(?=\d{4}-)", "_", stem)
+    name = snake(spaced)
+    base, found = name, ""
+    if match := re.search(r"_(\d{4}_\d\d_\d\d|v\d+)$", name):
+        base, found = name[: match.start()], match[0]
+    return _RENAMED_FILES.get(base, base) + (found or f"_{snake(version)}")
+
+
+def method_names(operations: Iterable[tuple[str, str]]) -> list[str]:
+    """A method for each (operation id, verb).
+
+    One id may serve two verbs (Shipping v2 linkCarrierAccount): POST keeps the name, the other takes its verb.
+    """
+    pairs = [(snake(operation_id), verb) for operation_id, verb in operations]
+    counts: dict[str, int] = {}
+    for name, _ in pairs:
+        counts[name] = counts.get(name, 0) + 1
+    keepers = {name: _keeper([verb for other, verb in pairs if other == name]) for name in counts}
+    return [name if counts[name] == 1 or keepers[name] == verb else f"{name}_{verb.lower()}" for name, verb in pairs]
+
+
+def _keeper(verbs: list[str]) -> str:
+    return "POST" if "POST" in verbs else verbs[0]

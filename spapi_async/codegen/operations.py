@@ -1,0 +1,314 @@
+"""Operations as the generated modules state them: signature, ``Operation`` fields and documented facts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from spapi_async._operation import Constraints, Paging, Parameter, Restriction, UsagePlan
+from spapi_async.codegen.document import ModelError, RawOperation, RawParameter, Schema
+from spapi_async.codegen.money import Context
+from spapi_async.codegen.names import class_name, constant, field_name, singular, words
+from spapi_async.codegen.paging import find_paging
+from spapi_async.codegen.plans import usage_plan
+from spapi_async.codegen.repeats import is_idempotent
+from spapi_async.codegen.restrictions import grantless_scope, restriction
+from spapi_async.codegen.types import ClassTable, PyType, render, walk
+from spapi_async.codegen.usage import read_usage_plan
+
+__all__ = ["Argument", "Method", "Status", "build_methods"]
+
+Status = Literal["current", "deprecated", "removed"]
+Encoding = Literal["segment", "greedy", "plain", "csv", "multi", "csv_double", "multi_double", "header", "json"]
+
+# Amazon decodes these lists twice: facts of the operations' notes and of sellers' reports.
+_DOUBLE: dict[str, dict[str, Encoding]] = {
+    "fulfillment_inbound_2024_03_20": {"mskus": "multi_double"},
+    "product_pricing_v0": {"Skus": "csv_double", "Asins": "csv_double"},
+}
+
+_NO_CONTENT = 204
+
+
+class Argument(msgspec.Struct, frozen=True, kw_only=True):
+    """One argument of a method; ``item_limits`` are those of a list's items."""
+
+    parameter: Parameter
+    item_limits: Constraints | None = None
+
+
+class Method(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is written about one operation.
+
+    Attributes:
+        returns: what the method returns; None where Amazon sends no body.
+        maybe_none: the reply may be empty (200 or 204).
+        iterator: the name of its ``iter_`` method.
+        item: what the iterator yields.
+    """
+
+    name: str
+    constant: str
+    id: str
+    verb: str
+    path: str
+    arguments: tuple[Argument, ...]
+    response: PyType | None
+    unwrap: str | None
+    returns: PyType | None
+    maybe_none: bool
+    body: PyType | None
+    decimals: Literal["string", "number"]
+    usage_plan: UsagePlan
+    idempotent: bool
+    restriction: Restriction | None
+    grantless_scope: str | None
+    paging: Paging | None
+    iterator: str | None
+    item: PyType | None
+    success: tuple[int, ...]
+    errors: tuple[int, ...]
+    status: Status
+    sandbox_only: bool
+
+
+class _Names(msgspec.Struct, frozen=True):
+    """What naming an operation's parameters needs to know about its module."""
+
+    module: str
+    table: ClassTable
+    shared_enums: frozenset[str]
+
+
+def build_methods(
+    module: str, operations: list[tuple[RawOperation, str, Status]], table: ClassTable
+) -> tuple[Method, ...]:
+    """The methods of one module, by name; parameter enums are added to the table."""
+    names = _Names(module, table, _shared_enums([operation for operation, _, _ in operations]))
+    methods = [_method(operation, name, status, names) for operation, name, status in sorted(operations, key=_by_name)]
+    return _with_iterators(methods)
+
+
+def _by_name(entry: tuple[RawOperation, str, Status]) -> str:
+    return entry[1]
+
+
+def _method(operation: RawOperation, name: str, status: Status, names: _Names) -> Method:
+    arguments = _arguments(operation, names)
+    body = next((p for p in operation.parameters if p.location == "body"), None)
+    body_type = names.table.type_of(body.schema, Context(owner=class_name(operation.id), name="body")) if body else None
+    response = _response(operation, names.table)
+    unwrap, returns = _unwrapped(names.table, response)
+    python_names = {a.parameter.wire_name: a.parameter.name for a in arguments if a.parameter.location == "query"}
+    paged = find_paging(f"{names.module}.{name}", operation, python_names, names.table, returns)
+    success = tuple(code for code, _ in operation.responses if 200 <= code < 300)
+    return Method(
+        name=name,
+        constant=constant(name),
+        id=operation.id,
+        verb=operation.verb,
+        path=operation.path,
+        arguments=arguments,
+        response=response,
+        unwrap=unwrap,
+        returns=returns,
+        maybe_none=response is not None and _NO_CONTENT in success,
+        body=body_type,
+        decimals=_decimals(names.table, body_type, response, operation.where),
+        usage_plan=usage_plan(names.module, name, read_usage_plan(operation.prose, operation.where)),
+        idempotent=is_idempotent(names.module, name, operation.verb),
+        restriction=restriction(names.module, name),
+        grantless_scope=grantless_scope(names.module, name),
+        paging=paged.paging if paged else None,
+        iterator=_iterator(name) if paged else None,
+        item=paged.item if paged else None,
+        success=success,
+        errors=tuple(code for code, _ in operation.responses if code >= 300),
+        status="deprecated" if status == "current" and operation.deprecated else status,
+        sandbox_only=operation.sandbox_only,
+    )
+
+
+def _arguments(operation: RawOperation, names: _Names) -> tuple[Argument, ...]:
+    """Path parameters in path order, then body, required and optional ones."""
+    order = [piece.partition("}")[0] for piece in operation.path.split("{")[1:]]
+    taken = {"self", "data_elements", "cursor"}
+    arguments = []
+    for parameter in sorted(operation.parameters, key=lambda p: _rank(p, order)):
+        name = "body" if parameter.location == "body" else field_name(parameter.name, taken | {"body"})
+        taken.add(name)
+        arguments.append(_argument(parameter, name, operation, names))
+    return tuple(arguments)
+
+
+def _rank(parameter: RawParameter, order: list[str]) -> tuple[int, int]:
+    if parameter.location == "path":
+        return 0, order.index(parameter.name)
+    groups = {("body", True): 1, ("query", True): 2, ("header", True): 3, ("body", False): 4, ("query", False): 5}
+    return groups.get((parameter.location, parameter.required), 6), 0
+
+
+def _argument(parameter: RawParameter, name: str, operation: RawOperation, names: _Names) -> Argument:
+    schema = parameter.schema
+    items = schema.items if parameter.location != "body" else None
+    return Argument(
+        parameter=Parameter(
+            name=name,
+            wire_name=parameter.name,
+            location=parameter.location,
+            type=_annotation(parameter, operation, names),
+            encoding=_encoding(parameter, names.module),
+            required=parameter.required or parameter.location == "path",
+            constraints=_with_items(schema.limits, items),
+        ),
+        item_limits=items.limits if items else None,
+    )
+
+
+def _with_items(limits: Constraints, items: Schema | None) -> Constraints:
+    """A list's own limits with the allowed values, lengths and pattern of its items."""
+    if items is None:
+        return limits
+    inner = items.limits
+    return msgspec.structs.replace(
+        limits,
+        enum=inner.enum,
+        min_length=inner.min_length,
+        max_length=inner.max_length,
+        minimum=inner.minimum,
+        maximum=inner.maximum,
+        pattern=inner.pattern,
+        format=inner.format,
+    )
+
+
+def _encoding(parameter: RawParameter, module: str) -> Encoding:
+    if parameter.location == "path":
+        return "greedy" if parameter.greedy else "segment"
+    if parameter.location == "header":
+        return "header"
+    if parameter.location == "body":
+        return "json"
+    if parameter.schema.kind != "array":
+        return "plain"
+    double = _DOUBLE.get(module, {}).get(parameter.name)
+    if double is not None:
+        return double
+    return "multi" if parameter.collection_format == "multi" else "csv"
+
+
+def _annotation(parameter: RawParameter, operation: RawOperation, names: _Names) -> str:
+    schema = parameter.schema
+    if parameter.location == "body":
+        return _body_annotation(names.table.type_of(schema, Context(owner=class_name(operation.id), name="body")))
+    if schema.kind == "array":
+        assert schema.items is not None
+        return f"Sequence[{_scalar(schema.items, parameter, operation, names)}]"
+    return _scalar(schema, parameter, operation, names)
+
+
+def _body_annotation(type_: PyType) -> str:
+    if type_.kind == "model":
+        return f"m.{type_.name} | Mapping[str, Any]"
+    if type_.kind == "list":
+        assert type_.item is not None
+        return f"Sequence[{_body_annotation(type_.item)}]"
+    return "Mapping[str, Any]" if type_.kind == "dict" else render(type_, "m.")
+
+
+def _scalar(schema: Schema, parameter: RawParameter, operation: RawOperation, names: _Names) -> str:
+    lowered = [word.lower() for word in words(parameter.name)]
+    if schema.is_enum:
+        name = singular(class_name(parameter.name)) if parameter.schema.kind == "array" else class_name(parameter.name)
+        own = f"{class_name(operation.id)}{name}"
+        wanted = name if name in names.shared_enums else own
+        return f"m.{names.table.enum_for(wanted, schema.limits.enum, own).name} | str"
+    if schema.kind == "string":
+        if lowered[-2:] in (["marketplace", "id"], ["marketplace", "ids"]):
+            return "Marketplace | str"
+        by_format = {
+            "date-time": "datetime | str",
+            "dateTime": "datetime | str",
+            "date": "date | str",
+            "boolean": "bool",
+        }
+        return by_format.get(schema.limits.format or "", "str")
+    if schema.kind == "number":
+        return "Decimal" if "amount" in lowered or "price" in lowered else "float"
+    kinds = {"integer": "int", "boolean": "bool"}
+    if schema.kind not in kinds:
+        raise ModelError(schema.where, f"a list of {schema.kind} as a parameter is not understood")
+    return kinds[schema.kind]
+
+
+def _shared_enums(operations: list[RawOperation]) -> frozenset[str]:
+    """Names of enum parameters that mean the same values wherever they occur in the module."""
+    values: dict[str, set[tuple[str, ...]]] = {}
+    for operation in operations:
+        for parameter in operation.parameters:
+            schema = parameter.schema
+            is_list = parameter.location != "body" and schema.items is not None
+            inner = schema.items if is_list and schema.items else schema
+            if parameter.location != "body" and inner.is_enum:
+                name = class_name(parameter.name)
+                values.setdefault(singular(name) if is_list else name, set()).add(inner.limits.enum)
+    return frozenset(name for name, sets in values.items() if len(sets) == 1)
+
+
+def _response(operation: RawOperation, table: ClassTable) -> PyType | None:
+    """The type of the 2xx body. A 204 has none, whatever the model says (Supply Sources, Services)."""
+    found = []
+    for code, schema in operation.responses:
+        if schema is not None and 200 <= code < 300 and code != _NO_CONTENT:
+            type_ = table.type_of(schema, Context(owner=f"{class_name(operation.id)}Response"))
+            if type_ not in found:
+                found.append(type_)
+    if len(found) > 1:
+        raise ModelError(operation.where, f"success replies of different types are not understood: {found}")
+    return found[0] if found else None
+
+
+def _unwrapped(table: ClassTable, response: PyType | None) -> tuple[str | None, PyType | None]:
+    """``payload`` where the envelope holds nothing else but errors, and what the method returns."""
+    if response is None or response.kind != "model":
+        return None, response
+    fields = {field.wire_name: field for field in table.model(response.name).fields}
+    if "payload" in fields and fields.keys() <= {"payload", "errors"}:
+        return fields["payload"].name, fields["payload"].type
+    return None, response
+
+
+def _decimals(
+    table: ClassTable, body: PyType | None, response: PyType | None, where: str
+) -> Literal["string", "number"]:
+    """How Amazon writes this operation's decimals: in the body if it has any, else in the reply.
+
+    No module of Amazon's mixes the two forms; a body that did could not be sent.
+    """
+    asked, answered = _decimal_kinds(table, body), _decimal_kinds(table, response)
+    if len(asked) > 1:
+        raise ModelError(where, "the body mixes decimals written as strings with decimals written as numbers")
+    return "number" if (asked or answered) == {"Number"} else "string"
+
+
+def _decimal_kinds(table: ClassTable, type_: PyType | None) -> set[str]:
+    if type_ is None:
+        return set()
+    return {found.name for found in walk(table, type_) if found.kind == "scalar"} & {"Decimal", "Number"}
+
+
+def _iterator(name: str) -> str:
+    head, _, rest = name.partition("_")
+    return f"iter_{rest}" if head in ("get", "list", "search") and rest else f"iter_{name}"
+
+
+def _with_iterators(methods: list[Method]) -> tuple[Method, ...]:
+    """Where two iterators would share a name, each takes its method's full name."""
+    names = [method.iterator for method in methods if method.iterator]
+    return tuple(
+        msgspec.structs.replace(method, iterator=f"iter_{method.name}")
+        if method.iterator and names.count(method.iterator) > 1
+        else method
+        for method in methods
+    )

@@ -1,0 +1,156 @@
+"""How paged operations hand out their pages: found in the schemas by rule, with exceptions that only prose tells."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from spapi_async._operation import Paging
+from spapi_async.codegen.document import RawOperation
+from spapi_async.codegen.names import words
+from spapi_async.codegen.types import ClassTable, Field, PyType
+
+__all__ = ["PagedResult", "find_paging"]
+
+Rule = Literal["repeat", "alone", "next_token_query"]
+
+_PAGE_SIZES = {"maxresults", "pagesize", "maxresultsperpage", "limit"}
+_NOT_ITEMS = {"errors", "warnings"}
+_DEPTH = 3
+
+# "This must be the only parameter": the token carries the filters, and any other argument fails the call.
+_ALONE = {
+    "feeds_2020_09_04.get_feeds", "feeds_2021_06_30.get_feeds", "reports_2020_09_04.get_reports",
+    "reports_2021_06_30.get_reports",
+}  # fmt: skip
+
+# QueryType=NEXT_TOKEN and the marketplace go with the token.
+_NEXT_TOKEN_QUERY = {"fulfillment_inbound_v0.get_shipments", "fulfillment_inbound_v0.get_shipment_items"}
+
+# Seconds; other lifetimes are not published.
+_LIFETIMES: dict[str, float] = {
+    "fba_inventory_v1.get_inventory_summaries": 30,
+    "orders_2026_01_01.search_orders": 24 * 3600,
+}
+
+# One page is one object that holds some 34 lists of events: the page itself is the item.
+_ITEMS: dict[str, tuple[str, ...]] = {
+    "finances_v0.list_financial_events": ("FinancialEvents",),
+    "finances_v0.list_financial_events_by_group_id": ("FinancialEvents",),
+    "finances_v0.list_financial_events_by_order_id": ("FinancialEvents",),
+}
+
+# Data Kiosk pages through queries: a finished query holds the token that goes into the body of the next createQuery.
+# Each of the two operations knows half of it; what they return is the item.
+_WHOLE_BODY = {"data_kiosk_2023_11_15.get_query"}
+_TOKENS_IN_BODY = {"data_kiosk_2023_11_15.create_query": "pagination_token"}
+
+
+class PagedResult(msgspec.Struct, frozen=True):
+    """The paging of an operation; ``item`` is the type of what the iterator yields."""
+
+    paging: Paging
+    item: PyType
+
+
+def find_paging(
+    name: str, operation: RawOperation, names: dict[str, str], table: ClassTable, result: PyType | None
+) -> PagedResult | None:
+    """The paging of an operation that returns a page token, or None.
+
+    Args:
+        name: module and method.
+        operation: its parameters are searched for the token's.
+        names: Python names of its query parameters.
+        table: the classes of the module.
+        result: what the method returns.
+    """
+    if result is None or result.kind != "model":
+        return None
+    if name in _TOKENS_IN_BODY:
+        return PagedResult(Paging(token_parameter=_TOKENS_IN_BODY[name], token_path=(), items_path=()), result)
+    token = _find_token(table, result, ())
+    if token is None:
+        return None
+    queries = [parameter.name for parameter in operation.parameters if parameter.location == "query"]
+    parameter = next((query for query in queries if "token" in _lower(query)), None)
+    if parameter is None and operation.verb != "GET":
+        return None
+    items = _find_items(name, table, result, token)
+    page_size = next((query for query in queries if "".join(_lower(query)) in _PAGE_SIZES), None)
+    paging = Paging(
+        token_parameter=names[parameter] if parameter else None,
+        token_path=tuple(field.name for field in token),
+        items_path=tuple(field.name for field in items),
+        rule=_rule(name),
+        page_size_parameter=names[page_size] if page_size else None,
+        token_lifetime=_LIFETIMES.get(name),
+    )
+    return PagedResult(paging, _item_type(items, result))
+
+
+def _rule(name: str) -> Rule:
+    if name in _ALONE:
+        return "alone"
+    return "next_token_query" if name in _NEXT_TOKEN_QUERY else "repeat"
+
+
+def _find_token(table: ClassTable, type_: PyType, path: tuple[Field, ...]) -> tuple[Field, ...] | None:
+    """The shallowest string field called nextToken, nextPageToken or the like."""
+    if type_.kind != "model" or len(path) >= _DEPTH:
+        return None
+    fields = table.model(type_.name).fields
+    for field in fields:
+        if (
+            field.type.kind == "scalar"
+            and _lower(field.wire_name)[:1] == ["next"]
+            and "token" in _lower(field.wire_name)
+        ):
+            return (*path, field)
+    for field in fields:
+        if found := _find_token(table, field.type, (*path, field)):
+            return found
+    return None
+
+
+def _find_items(name: str, table: ClassTable, result: PyType, token: tuple[Field, ...]) -> tuple[Field, ...]:
+    """The list that a page is about: the only one beside the token, beside its holder, or one level below."""
+    if name in _WHOLE_BODY:
+        return ()
+    if name in _ITEMS:
+        return _follow(table, result, _ITEMS[name])
+    for path in _levels(table, result, token):
+        holder = path[-1].type if path else result
+        lists = [f for f in table.model(holder.name).fields if f.type.kind == "list" and f.wire_name not in _NOT_ITEMS]
+        if len(lists) == 1:
+            return (*path, lists[0])
+    return ()
+
+
+def _levels(table: ClassTable, result: PyType, token: tuple[Field, ...]) -> list[tuple[Field, ...]]:
+    """Places to look for the items: where the token is, further up, then the other objects of the result."""
+    above = [token[:depth] for depth in range(len(token) - 1, -1, -1)]
+    below = [
+        (field,)
+        for field in table.model(result.name).fields
+        if field.type.kind == "model" and (field,) != token[:1] and field.wire_name not in _NOT_ITEMS
+    ]
+    return [*above, *below]
+
+
+def _follow(table: ClassTable, type_: PyType, wire_names: tuple[str, ...]) -> tuple[Field, ...]:
+    path: tuple[Field, ...] = ()
+    for wire_name in wire_names:
+        field = next(field for field in table.model(type_.name).fields if field.wire_name == wire_name)
+        path, type_ = (*path, field), field.type
+    return path
+
+
+def _item_type(items: tuple[Field, ...], result: PyType) -> PyType:
+    type_ = items[-1].type if items else result
+    return type_.item if type_.kind == "list" and type_.item is not None else type_
+
+
+def _lower(name: str) -> list[str]:
+    return [word.lower() for word in words(name)]

@@ -1,0 +1,125 @@
+"""Steering the emulator from outside: ``/_emulator/...``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from spapi_async.emulator.buckets import Plans
+from spapi_async.emulator.faults import Faults
+from spapi_async.emulator.world import Seller, World
+
+__all__ = ["CONTROL_PATH", "Control"]
+
+CONTROL_PATH = "/_emulator"
+
+
+class _OrderChange(msgspec.Struct, forbid_unknown_fields=True):
+    add: int = 0
+    update: int = 0
+    seller: str | None = None
+    at: float | str | None = None
+
+
+class Control:
+    """What ``POST /_emulator/faults`` and ``/orders`` and ``GET /_emulator/notifications`` do.
+
+    Beside fault rules, ``faults`` takes commands that act at once: ``{"expire_tokens": true}``, ``{"revoke_tokens":
+    true}``, ``{"revoke_refresh_token": "Atzr|..."}``, ``{"retire_old_secrets": true}``, ``{"warn_of_expiry":
+    client_id}``, ``{"token_lifetime": seconds}``, ``{"spend": operation, "tokens": n}`` (somebody else uses the same
+    quota), ``{"refill": true}`` (all buckets), ``{"clear": true}`` (all rules).
+    """
+
+    def __init__(self, world: World, faults: Faults, plans: Plans) -> None:
+        self._world = world
+        self._faults = faults
+        self._plans = plans
+
+    def answer(self, method: str, what: str, body: bytes) -> tuple[int, Any]:
+        """Status and JSON of a control request."""
+        try:
+            if method == "POST" and what == "faults":
+                wanted = msgspec.json.decode(body)
+                if isinstance(wanted, dict) and "rules" in wanted:
+                    wanted = wanted["rules"]
+                self.faults(wanted if isinstance(wanted, list) else [wanted])
+                return 200, {"ok": True}
+            if method == "POST" and what == "orders":
+                change = msgspec.json.decode(body or b"{}", type=_OrderChange)
+                return 200, self.change_orders(change.add, change.update, change.seller, _moment(change.at))
+        except msgspec.MsgspecError as error:
+            return 400, {"error": str(error)}
+        if method == "GET" and what == "notifications":
+            return 200, {"notifications": self._world.lwa.notifications}
+        if method == "GET" and what == "sellers":
+            return 200, {"sellers": {seller.id: len(seller.orders) for seller in self._world.sellers}}
+        return 404, {"error": f"no such control: {method} {what}"}
+
+    def faults(self, rules: list[Any]) -> None:
+        """Add rules and carry out commands.
+
+        Raises:
+            msgspec.ValidationError: neither a rule nor a command.
+        """
+        for rule in rules:
+            command = next((name for name in _COMMANDS if isinstance(rule, dict) and name in rule), None)
+            if command is None:
+                self._faults.add([rule])
+            else:
+                self._command(command, rule[command], rule)
+
+    def change_orders(self, add: int, update: int, seller: str | None, at: float | None) -> dict[str, list[str]]:
+        """Add and touch orders of one seller, or of every seller seen so far; the ids of both."""
+        moment = self._world.now() if at is None else at
+        sellers: Sequence[Seller] = self._world.sellers if seller is None else (self._world.seller(seller),)
+        changed: dict[str, list[str]] = {"added": [], "updated": []}
+        for each in sellers:
+            # First the old ones, so that a new order is not touched in the same breath.
+            changed["updated"] += each.orders.update(update, moment)
+            changed["added"] += each.orders.add(add, moment)
+        return changed
+
+    def _command(self, name: str, value: Any, rule: Mapping[str, Any]) -> None:
+        world = self._world
+        if name == "revoke_refresh_token":
+            world.desk.revoke(str(value))
+        elif name == "spend":
+            self._plans.spend(str(value), float(rule.get("tokens", 1)))
+        elif name == "warn_of_expiry":
+            world.lwa.warn_of_expiry(str(value))
+        elif name == "token_lifetime":
+            world.lwa.token_lifetime = float(value)
+        elif value:
+            {
+                "expire_tokens": world.desk.expire_all,
+                "revoke_tokens": world.desk.forget_all,
+                "retire_old_secrets": world.lwa.retire_old_secrets,
+                "refill": self._plans.refill,
+                "clear": self._faults.clear,
+            }[name]()
+
+
+_COMMANDS = (
+    "expire_tokens",
+    "revoke_tokens",
+    "revoke_refresh_token",
+    "retire_old_secrets",
+    "warn_of_expiry",
+    "token_lifetime",
+    "spend",
+    "refill",
+    "clear",
+)
+
+
+def _moment(at: float | str | None) -> float | None:
+    if not isinstance(at, str):
+        return at
+    from spapi_async.emulator.arguments import parse_date
+
+    moment = parse_date(at)
+    if moment is None:
+        raise msgspec.ValidationError(f"at: {at!r} is not an ISO 8601 date")
+    return moment

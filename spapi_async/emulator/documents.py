@@ -1,0 +1,154 @@
+"""The document store behind presigned URLs: uploads and downloads with S3's manners, and its XML errors.
+
+A URL works for five minutes. It must be fetched without any header of the Selling Partner API: an access token that
+reaches this store is a leak, and refused.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from urllib.parse import parse_qs
+
+from spapi_async.emulator.goods import chance
+from spapi_async.emulator.replies import Reply
+
+__all__ = ["DOCUMENTS_PATH", "Document", "DocumentStore"]
+
+DOCUMENTS_PATH = "/_documents/"
+
+
+class Document:
+    """One object of the store; ``content`` is None until it is uploaded."""
+
+    __slots__ = ("compressed", "content", "content_type", "id", "owner", "report_type", "upload_type")
+
+    def __init__(
+        self,
+        document_id: str,
+        owner: str,
+        *,
+        content: bytes | None = None,
+        content_type: str = "",
+        compressed: bool = False,
+        report_type: str | None = None,
+        upload_type: str | None = None,
+    ) -> None:
+        self.id = document_id
+        self.owner = owner
+        self.content = content
+        self.content_type = content_type
+        self.compressed = compressed
+        self.report_type = report_type
+        self.upload_type = upload_type
+
+
+class DocumentStore:
+    """Documents of all sellers, by id."""
+
+    def __init__(self, seed: int, lifetime: float) -> None:
+        self._lifetime = lifetime
+        self._dice = chance(seed, "documents")
+        self._documents: dict[str, Document] = {}
+
+    def get(self, document_id: str) -> Document | None:
+        """The document with this id."""
+        return self._documents.get(document_id)
+
+    def offer(self, owner: str, prefix: str, content_type: str) -> Document:
+        """Room for an upload of that content type."""
+        return self._keep(Document(self._new_id(prefix), owner, upload_type=content_type))
+
+    def publish(
+        self, owner: str, prefix: str, text: bytes, content_type: str, *, compress: bool, report_type: str | None = None
+    ) -> Document:
+        """A document to download, gzipped if ``compress``."""
+        content = gzip.compress(text, mtime=0) if compress else text
+        return self._keep(
+            Document(
+                self._new_id(prefix),
+                owner,
+                content=content,
+                content_type=content_type,
+                compressed=compress,
+                report_type=report_type,
+            )
+        )
+
+    def url(self, base_url: str, document: Document, now: float, *, announce_gzip: bool = False) -> str:
+        """A presigned URL; the signature is random and checked only for being there."""
+        signed_at = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+        signature = f"{self._dice.getrandbits(256):064x}"
+        encoding = "&response-content-encoding=gzip" if announce_gzip else ""
+        return (
+            f"{base_url}{DOCUMENTS_PATH}{document.id}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={signed_at}"
+            f"&X-Amz-Expires={self._lifetime:g}&X-Amz-Issued={now!r}{encoding}&X-Amz-Signature={signature}"
+        )
+
+    def serve(
+        self, method: str, document_id: str, query: str, headers: Mapping[str, str], body: bytes, *, now: float
+    ) -> Reply:
+        """Answer a request to a presigned URL."""
+        if "x-amz-access-token" in headers:
+            return _xml(400, "InvalidArgument", "An access token must not be sent to a presigned URL")
+        signed = {name: values[0] for name, values in parse_qs(query).items()}
+        if refused := self._refused(signed, now):
+            return refused
+        document = self._documents.get(document_id)
+        if document is None:
+            return _xml(404, "NoSuchKey", "The specified key does not exist.")
+        if method == "PUT":
+            return _upload(document, headers, body)
+        if method == "GET":
+            return _download(document, signed)
+        return _xml(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
+
+    def _refused(self, signed: Mapping[str, str], now: float) -> Reply | None:
+        if "X-Amz-Signature" not in signed:
+            return _xml(403, "AccessDenied", "Access Denied")
+        try:
+            expires_at = float(signed["X-Amz-Issued"]) + float(signed["X-Amz-Expires"])
+        except (KeyError, ValueError):
+            return _xml(403, "SignatureDoesNotMatch", "The request signature we calculated does not match.")
+        if now < expires_at:
+            return None
+        return _xml(403, "AccessDenied", "Request has expired", f"<X-Amz-Expires>{self._lifetime:g}</X-Amz-Expires>")
+
+    def _keep(self, document: Document) -> Document:
+        self._documents[document.id] = document
+        return document
+
+    def _new_id(self, prefix: str) -> str:
+        raw = f"{self._dice.getrandbits(128):032x}"
+        return f"{prefix}{raw[:8]}-{raw[8:12]}-{raw[12:16]}-{raw[16:20]}-{raw[20:]}.T{raw[:12].upper()}"
+
+
+def _upload(document: Document, headers: Mapping[str, str], body: bytes) -> Reply:
+    if document.upload_type is None:
+        return _xml(403, "AccessDenied", "Access Denied")
+    # The signature covers the content type: it must be the one given to createFeedDocument, to the letter.
+    if headers.get("content-type") != document.upload_type:
+        given = headers.get("content-type")
+        return _xml(403, "SignatureDoesNotMatch", f"Content-Type is {given}, signed was {document.upload_type}")
+    document.content = body
+    document.content_type = document.upload_type
+    return Reply(b"", 200, {"Content-Type": "application/octet-stream", "ETag": '"0"'}, bare=True)
+
+
+def _download(document: Document, signed: Mapping[str, str]) -> Reply:
+    if document.content is None:
+        return _xml(404, "NoSuchKey", "The specified key does not exist.")
+    headers = {"Content-Type": document.content_type}
+    if document.compressed:
+        # By default a gzipped document announces itself as identity, so that HTTP libraries leave it as it is.
+        headers["Content-Encoding"] = signed.get("response-content-encoding", "identity")
+    return Reply(document.content, 200, headers, bare=True)
+
+
+def _xml(status: int, code: str, message: str, more: str = "") -> Reply:
+    body = (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{message}</Message>{more}'
+        "<RequestId>0000000000000000</RequestId><HostId>emulator</HostId></Error>"
+    )
+    return Reply(body.encode(), status, {"Content-Type": "application/xml"}, bare=True)

@@ -1,0 +1,77 @@
+"""Faults on demand: what goes wrong, for which operation, how often.
+
+A rule is a JSON object; the first one that matches a request applies to it:
+
+``operation``    ``"orders_v0.get_order"``, ``"lwa"``, ``"document"`` or ``"*"`` (the default: any of them)
+``times``        how many requests it hits (1; null for ever)
+``probability``  of hitting a request (1.0), from the emulator's seed
+``delay``        seconds before the request is acted on
+``status``       answer this instead of acting
+``body``         of that answer: ``"json"`` (Amazon's error, the default), ``"html"``, ``"empty"``, any text or
+                 object; without ``status``, replaces the body of the real answer
+``headers``      to set on the answer; null removes one
+``disconnect``   ``"before"`` or ``"after"`` acting: close the connection without an answer
+``truncate``     true: half of the body, then close the connection
+``outcome``      of a report, feed or query created by this request: ``"FATAL"`` or ``"CANCELLED"``
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import msgspec
+
+__all__ = ["FaultRule", "Faults"]
+
+
+class FaultRule(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """One rule; the module says what each field does."""
+
+    operation: str = "*"
+    times: int | None = 1
+    probability: float = 1.0
+    delay: float = 0.0
+    status: int | None = None
+    body: Any = None
+    headers: dict[str, str | None] = {}
+    disconnect: Literal["before", "after"] | None = None
+    truncate: bool = False
+    outcome: Literal["FATAL", "CANCELLED"] | None = None
+
+
+class Faults:
+    """The rules in force."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(f"faults {seed}")  # noqa: S311  chance, not secrecy
+        self._rules: list[FaultRule] = []
+        self.injected = 0
+
+    def add(self, rules: Iterable[Any]) -> None:
+        """Take rules as JSON objects.
+
+        Raises:
+            msgspec.ValidationError: a rule that is not understood; it names the field.
+        """
+        self._rules += [msgspec.convert(rule, FaultRule) for rule in rules]
+
+    def clear(self) -> None:
+        """Nothing goes wrong any more."""
+        self._rules.clear()
+
+    def draw(self, operation: str) -> FaultRule | None:
+        """The rule that hits this request, if one does."""
+        for rule in self._rules:
+            if rule.operation not in ("*", operation):
+                continue
+            if rule.probability < 1.0 and self._random.random() >= rule.probability:
+                continue
+            if rule.times is not None:
+                rule.times -= 1
+                if rule.times <= 0:
+                    self._rules.remove(rule)
+            self.injected += 1
+            return rule
+        return None

@@ -1,0 +1,121 @@
+"""Jobs that take a while: reports, feeds and Data Kiosk queries share five states and the passage of time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from spapi_async.emulator.documents import Document, DocumentStore
+from spapi_async.emulator.goods import chance
+
+__all__ = ["Job", "Jobs"]
+
+Finish = Callable[["Job"], Document | None]
+
+
+class Job:
+    """One report, feed or query. Its state follows from the time alone, until it is cancelled."""
+
+    __slots__ = ("_document", "_finish", "_processing", "cancelled_at", "created", "facts", "id", "kind", "outcome")
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        kind: str,
+        facts: dict[str, Any],
+        created: float,
+        processing: float,
+        outcome: str,
+        finish: Finish,
+    ) -> None:
+        self.id = job_id
+        self.kind = kind
+        self.facts = facts
+        self.created = created
+        self.outcome = outcome
+        self.cancelled_at: float | None = None
+        self._processing = processing
+        self._finish = finish
+        self._document: Document | None = None
+
+    @property
+    def started(self) -> float:
+        """When processing starts: a third of the time is spent in the queue."""
+        return self.created + self._processing / 3
+
+    @property
+    def ended(self) -> float:
+        """When it is over."""
+        return self.cancelled_at or self.created + self._processing
+
+    def status(self, now: float) -> str:
+        """IN_QUEUE, IN_PROGRESS, then DONE, FATAL or CANCELLED."""
+        if self.cancelled_at is not None:
+            return "CANCELLED"
+        if now >= self.ended:
+            return self.outcome
+        return "IN_PROGRESS" if now >= self.started else "IN_QUEUE"
+
+    def document(self, now: float) -> Document | None:
+        """The result, made when it is first looked at; a FATAL job's document explains why."""
+        if self.status(now) not in ("DONE", "FATAL"):
+            return None
+        if self._document is None:
+            self._document = self._finish(self)
+        return self._document
+
+    def times(self, now: float) -> dict[str, str]:
+        """``createdTime``, and the processing times as far as they have come."""
+        form = {"createdTime": iso(self.created)}
+        if now >= self.started and self.cancelled_at is None:
+            form["processingStartTime"] = iso(self.started)
+        if now >= self.ended:
+            form["processingEndTime"] = iso(self.ended)
+        return form
+
+
+class Jobs:
+    """All jobs of one seller."""
+
+    def __init__(self, seller: str, documents: DocumentStore, processing: float) -> None:
+        self.documents = documents
+        self.schedules: dict[str, dict[str, Any]] = {}
+        self._seller = seller
+        self._processing = processing
+        self._jobs: dict[str, Job] = {}
+        self._first = chance(seller, "jobs").randrange(50_000, 900_000)
+
+    def create(self, kind: str, facts: dict[str, Any], now: float, outcome: str, finish: Finish) -> Job:
+        """Start a job; it ends as ``outcome`` after the processing time."""
+        job_id = f"{self.new_number()}"
+        job = self._jobs[job_id] = Job(
+            job_id=job_id,
+            kind=kind,
+            facts=facts,
+            created=now,
+            processing=self._processing,
+            outcome=outcome,
+            finish=finish,
+        )
+        return job
+
+    def get(self, kind: str, job_id: str) -> Job | None:
+        """The job of that kind with this id."""
+        job = self._jobs.get(job_id)
+        return job if job is not None and job.kind == kind else None
+
+    def newest_first(self, kind: str) -> Iterable[Job]:
+        """All jobs of a kind."""
+        return [job for job in reversed(self._jobs.values()) if job.kind == kind]
+
+    def new_number(self) -> int:
+        """A number for a job or a schedule, as Amazon counts: up."""
+        self._first += 1
+        return self._first + 20_000_000_000
+
+
+def iso(moment: float) -> str:
+    """A time with milliseconds, as the reports API writes it."""
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,128 @@
+"""Data Kiosk 2023-11-15: queries whose results come as JSON lines, a page of the result per query.
+
+The word ``emulatorOutcome_FATAL`` (or ``_CANCELLED``, ``_EMPTY``, ``_PAGED``) anywhere in the query text decides how
+it ends.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from spapi_async.emulator.arguments import parse_date
+from spapi_async.emulator.documents import Document
+from spapi_async.emulator.jobs import Job
+from spapi_async.emulator.pages import next_token, read_token
+from spapi_async.emulator.replies import Reply, bad_input, not_found
+from spapi_async.emulator.world import Call, Handler, Seller
+
+__all__ = ["HANDLERS"]
+
+_KIND = "query"
+_LONGEST_QUERY = 8000  # characters, white space not counted
+_ROWS = 25
+
+
+def _create(call: Call) -> Reply:
+    body, seller = call.body, call.seller
+    if len(re.sub(r"\s", "", body["query"])) > _LONGEST_QUERY:
+        raise bad_input("The query is too long.", f"at most {_LONGEST_QUERY} characters without white space")
+    page = 1
+    if body.get("paginationToken"):
+        page = read_token(body["paginationToken"], {"query": body["query"]}, call.now)
+    wish = re.search(r"emulatorOutcome_(FATAL|CANCELLED)", body["query"])
+    outcome = call.outcome or (wish.group(1) if wish else "DONE")
+    facts = {"query": body["query"], "page": page}
+    job = seller.jobs.create(_KIND, facts, call.now, outcome, lambda job: _write(seller, job))
+    return Reply.json({"queryId": job.id}, 202)
+
+
+def _write(seller: Seller, job: Job) -> Document | None:
+    publish, prefix = seller.jobs.documents.publish, "amzn1.tortuga.4.na."
+    if job.outcome == "FATAL":
+        text = json.dumps({"errors": [{"message": "The emulator was asked to fail this query."}]}).encode()
+        return publish(seller.id, prefix, text, "application/json", compress=False)
+    if "emulatorOutcome_EMPTY" in job.facts["query"]:
+        return None  # DONE without a document: no rows
+    orders = seller.orders.since(0)[(job.facts["page"] - 1) * _ROWS : job.facts["page"] * _ROWS]
+    rows = [
+        {"sku": order.lines[0].sku, "fnsku": None, "unitsOrdered": sum(line.quantity for line in order.lines)}
+        for order in orders
+    ]
+    text = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    return publish(seller.id, prefix, text, "application/jsonlines; charset=UTF-8", compress=False)
+
+
+def _find(call: Call) -> Job:
+    query_id = call.arguments["queryId"]
+    job = call.seller.jobs.get(_KIND, query_id)
+    if job is None:
+        raise not_found("The requested query was not found.", f"no query {query_id} of this seller")
+    return job
+
+
+def _form(call: Call, job: Job) -> dict[str, Any]:
+    status = job.status(call.now)
+    form = {
+        "queryId": job.id,
+        "query": job.facts["query"],
+        "processingStatus": status,
+        **job.times(call.now),
+    }
+    document = job.document(call.now)
+    if document is not None:
+        form["dataDocumentId" if status == "DONE" else "errorDocumentId"] = document.id
+    if status == "DONE" and "emulatorOutcome_PAGED" in job.facts["query"] and job.facts["page"] < 3:
+        token = next_token({"query": job.facts["query"]}, call.now, job.facts["page"] + 1)
+        form["pagination"] = {"nextToken": token}
+    return form
+
+
+def _get(call: Call) -> Reply:
+    return Reply.json(_form(call, _find(call)))
+
+
+def _list(call: Call) -> Reply:
+    arguments = call.arguments
+    size = arguments.get("pageSize", 10)
+    fixed = {name: value for name, value in arguments.items() if name not in ("paginationToken", "pageSize")}
+    token = arguments.get("paginationToken")
+    start = read_token(token, fixed, call.now) if token else 0
+    since = parse_date(arguments.get("createdSince", "")) or 0.0
+    until = parse_date(arguments.get("createdUntil", "")) or call.now
+    statuses = arguments.get("processingStatuses")
+    jobs = [
+        job
+        for job in call.seller.jobs.newest_first(_KIND)
+        if since <= job.created <= until and (not statuses or job.status(call.now) in statuses)
+    ]
+    form: dict[str, Any] = {"queries": [_form(call, job) for job in jobs[start : start + size]]}
+    if start + size < len(jobs):
+        form["pagination"] = {"nextToken": next_token(fixed, call.now, start + size)}
+    return Reply.json(form)
+
+
+def _cancel(call: Call) -> Reply:
+    job = _find(call)
+    if job.status(call.now) in ("IN_QUEUE", "IN_PROGRESS"):
+        job.cancelled_at = call.now
+    return Reply(status=204)  # cancelling what is over already changes nothing
+
+
+def _document(call: Call) -> Reply:
+    document_id = call.arguments["documentId"]
+    document = call.world.documents.get(document_id)
+    if document is None or document.owner != call.seller.id:
+        raise not_found(f"The requested document was not found: {document_id}.", "unknown to this seller")
+    url = call.world.documents.url(call.base_url, document, call.now)
+    return Reply.json({"documentId": document.id, "documentUrl": url})
+
+
+HANDLERS: dict[str, Handler] = {
+    "data_kiosk_2023_11_15.create_query": _create,
+    "data_kiosk_2023_11_15.get_query": _get,
+    "data_kiosk_2023_11_15.get_queries": _list,
+    "data_kiosk_2023_11_15.cancel_query": _cancel,
+    "data_kiosk_2023_11_15.get_document": _document,
+}

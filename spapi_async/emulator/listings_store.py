@@ -1,0 +1,109 @@
+"""A seller's listings: seeded, then changed by put, patch and delete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from spapi_async.emulator.goods import PRODUCTS, Product, chance, product
+from spapi_async.emulator.stored_orders import sku_of
+from spapi_async.marketplaces import Marketplace
+
+__all__ = ["Listing", "ListingsStore"]
+
+
+class Listing:
+    """One SKU; ``attributes`` are Amazon's free-form ones, as put."""
+
+    __slots__ = (
+        "attributes",
+        "created",
+        "fulfilled_by_amazon",
+        "marketplaces",
+        "product",
+        "product_type",
+        "sku",
+        "updated",
+    )
+
+    def __init__(
+        self,
+        sku: str,
+        product_type: str,
+        attributes: dict[str, Any],
+        *,
+        product: Product | None,
+        marketplaces: frozenset[str],
+        created: float,
+        fulfilled_by_amazon: bool = False,
+    ) -> None:
+        self.sku = sku
+        self.product_type = product_type
+        self.attributes = attributes
+        self.product = product
+        self.marketplaces = marketplaces
+        self.created = created
+        self.updated = created
+        self.fulfilled_by_amazon = fulfilled_by_amazon
+
+
+class ListingsStore:
+    """All listings of one seller, by SKU."""
+
+    def __init__(self, seed: int, seller: str, count: int, marketplaces: Sequence[Marketplace], anchor: float) -> None:
+        self._dice = chance(seed, seller, "listings")
+        self._listings: dict[str, Listing] = {}
+        for number in self._dice.sample(range(PRODUCTS), min(count, PRODUCTS)):
+            article = product(seed, number)
+            created = anchor - 86400 - self._dice.randrange(200 * 86400)
+            listing = Listing(
+                sku_of(article),
+                article.product_type,
+                _attributes(article, marketplaces[0]),
+                product=article,
+                marketplaces=frozenset(map(str, marketplaces)),
+                created=created,
+                fulfilled_by_amazon=self._dice.random() < 0.5,
+            )
+            listing.updated = created + self._dice.random() * (anchor - created)
+            self._listings[listing.sku] = listing
+
+    def __len__(self) -> int:
+        return len(self._listings)
+
+    def get(self, sku: str) -> Listing | None:
+        """The listing of this SKU."""
+        return self._listings.get(sku)
+
+    def all(self) -> Sequence[Listing]:
+        """Every listing."""
+        return tuple(self._listings.values())
+
+    def keep(self, listing: Listing) -> None:
+        """Add or replace a listing."""
+        self._listings[listing.sku] = listing
+
+    def drop(self, sku: str) -> bool:
+        """Remove a listing; False if there is none."""
+        return self._listings.pop(sku, None) is not None
+
+    def submission_id(self) -> str:
+        """An id such as a submission gets."""
+        return f"{self._dice.getrandbits(128):032x}"
+
+
+def _attributes(article: Product, place: Marketplace) -> dict[str, Any]:
+    here = {"marketplace_id": str(place)}
+    text = {"language_tag": "en_US", **here}
+    price = {"schedule": [{"value_with_tax": article.cents / 100}]}
+    return {
+        "item_name": [{"value": article.title, **text}],
+        "brand": [{"value": article.brand, **text}],
+        "color": [{"value": article.color, **text}],
+        "condition_type": [{"value": "new_new", **here}],
+        "externally_assigned_product_identifier": [{"type": "ean", "value": article.ean, **here}],
+        # Free-form attributes do hold nulls in Amazon's replies.
+        "purchasable_offer": [{"currency": "USD", "our_price": [price], "end_at": {"value": None}, **here}],
+        "item_package_weight": [{"value": article.grams, "unit": "grams", **here}],
+        "merchant_suggested_asin": [{"value": article.asin, **here}],
+    }

@@ -1,0 +1,64 @@
+"""Orders 2026-01-01 over the same orders: items inline, data sets on request, no restricted data token."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from spapi_async.emulator.order_forms import order_2026, status_2026
+from spapi_async.emulator.orders_v0 import Search, find_order
+from spapi_async.emulator.replies import Reply, bad_input, encode
+from spapi_async.emulator.stored_orders import StoredOrder
+from spapi_async.emulator.world import Call, Handler
+
+__all__ = ["HANDLERS"]
+
+# The page size and the data sets may change between pages; everything else must be repeated.
+_CHANGEABLE = ("paginationToken", "maxResultsPerPage", "includedData")
+
+
+def _search_orders(call: Call) -> Reply:
+    arguments = call.arguments
+    size = arguments.get("maxResultsPerPage", 100)
+    if not 1 <= size <= 100:
+        raise bad_input(f"maxResultsPerPage: {size} is not between 1 and 100.")
+    fixed = {name: value for name, value in arguments.items() if name not in _CHANGEABLE}
+    search = Search(call, ("createdAfter", "createdBefore", "lastUpdatedAfter", "lastUpdatedBefore"))
+    places = frozenset(arguments.get("marketplaceIds") or ())
+    statuses = frozenset(arguments.get("fulfillmentStatuses") or ())
+    fulfillers = frozenset(arguments.get("fulfilledBy") or ())
+
+    def wanted(order: StoredOrder) -> bool:
+        return (
+            (not places or order.marketplace in places)
+            and (not statuses or status_2026(order) in statuses)
+            and (not fulfillers or ("AMAZON" if order.fulfilled_by_amazon else "MERCHANT") in fulfillers)
+        )
+
+    orders, token = search.page(call, arguments.get("paginationToken"), size, fixed, wanted)
+    included, violations = _included(arguments), call.world.settings.violations
+    listed = b",".join([order_2026(order, included, violations=violations) for order in orders])
+    tail: dict[str, Any] = {"lastUpdatedBefore" if search.by_update else "createdBefore": _iso(search.end)}
+    if token:
+        tail["pagination"] = {"nextToken": token}
+    return Reply(b'{"orders":[' + listed + b"]," + encode(tail)[1:])
+
+
+def _get_order(call: Call) -> Reply:
+    order = find_order(call)
+    violations = call.world.settings.violations
+    return Reply(b'{"order":' + order_2026(order, _included(call.arguments), violations=violations) + b"}")
+
+
+def _included(arguments: dict[str, Any]) -> frozenset[str]:
+    return frozenset(arguments.get("includedData") or ())
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+HANDLERS: dict[str, Handler] = {
+    "orders_2026_01_01.search_orders": _search_orders,
+    "orders_2026_01_01.get_order": _get_order,
+}

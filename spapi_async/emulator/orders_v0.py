@@ -1,0 +1,258 @@
+"""Orders v0 over the seeded orders: filters, pages, and personal data only for a restricted data token."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from spapi_async.emulator.arguments import parse_date
+from spapi_async.emulator.order_forms import item_buyer_info, items_v0, order_v0, shipping_address
+from spapi_async.emulator.pages import next_token, read_token
+from spapi_async.emulator.replies import Reply, bad_input, encode, not_found
+from spapi_async.emulator.stored_orders import StoredOrder
+from spapi_async.emulator.world import Call, Handler
+
+__all__ = ["HANDLERS", "Search", "find_order"]
+
+_ORDER_ID = re.compile(r"\d{3}-\d{7}-\d{7}\Z")
+_ITEMS_A_PAGE = 10
+
+
+class Search:
+    """The time window of an order search, checked by the rules that both versions share.
+
+    The upper bound of the first page is kept in the paging token, so that orders changed meanwhile move no other
+    between pages.
+    """
+
+    def __init__(self, call: Call, names: tuple[str, str, str, str]) -> None:
+        created_after, created_before, updated_after, updated_before = (self._date(call, name) for name in names)
+        if (created_after is None) == (updated_after is None):
+            raise bad_input(
+                f"Exactly one of {names[0]} and {names[2]} is required.", "give the one, leave out the other"
+            )
+        by_update = updated_after is not None
+        if (created_after if by_update else updated_before) is not None or (by_update and created_before is not None):
+            raise bad_input(f"{names[0]}/{names[1]} and {names[2]}/{names[3]} exclude each other.")
+        self.by_update = by_update
+        start = updated_after if by_update else created_after
+        end = updated_before if by_update else created_before
+        assert start is not None
+        latest = call.now - call.world.settings.search_delay
+        if end is not None and end > latest:
+            raise bad_input(
+                f"{names[3] if by_update else names[1]} must be at least two minutes before now.",
+                f"the latest moment accepted now is {_iso(latest)}",
+            )
+        if end is not None and end < start:
+            raise bad_input(f"{names[3] if by_update else names[1]} is before {names[2] if by_update else names[0]}.")
+        self.start = start
+        self.end = latest if end is None else end
+
+    @staticmethod
+    def _date(call: Call, name: str) -> float | None:
+        text = call.arguments.get(name)
+        if text is None:
+            return None
+        moment = parse_date(text)
+        if moment is None:
+            raise bad_input(f"{name}: {text!r} is not a valid ISO 8601 date.")
+        return moment
+
+    def moment(self, order: StoredOrder) -> float:
+        """The moment of an order that this search looks at."""
+        return order.updated if self.by_update else order.created
+
+    def page(
+        self, call: Call, token: str | None, size: int, fixed: dict[str, Any], wanted: Callable[[StoredOrder], bool]
+    ) -> tuple[Sequence[StoredOrder], str | None]:
+        """The orders of one page, and the token of the next."""
+        after = (self.start, "")
+        if token is not None:
+            self.end, moment, order_id = read_token(token, fixed, call.now, _lifetime(call))
+            after = (moment, order_id)
+        # Nothing can have been updated before it was created, so the list by update can be cut there for both.
+        orders: list[StoredOrder] = []
+        for order in self._in_order(call, after):
+            place = (self.moment(order), order.order_id)
+            if place[0] > self.end or len(orders) > size:
+                break
+            if place > after and wanted(order):
+                orders.append(order)
+        if len(orders) <= size:
+            return orders, None
+        last = orders[size - 1]
+        return orders[:size], next_token(fixed, call.now, [self.end, self.moment(last), last.order_id])
+
+    def _in_order(self, call: Call, after: tuple[float, str]) -> Sequence[StoredOrder]:
+        orders = call.seller.orders.since(after[0])
+        return orders if self.by_update else sorted(orders, key=lambda order: (order.created, order.order_id))
+
+
+def find_order(call: Call) -> StoredOrder:
+    """The order that the path names.
+
+    Raises:
+        Refusal: 400 for what is no order id, 404 for one that this seller does not have.
+    """
+    order_id = call.arguments["orderId"]
+    order = call.seller.orders.get(order_id)
+    if order is not None:
+        return order
+    if not _ORDER_ID.match(order_id):
+        raise bad_input("Invalid order ID.", "orderId has the form 3-7-7, such as 902-3159896-1390916")
+    raise not_found("The requested order was not found.", f"seller {call.seller.id} has no order {order_id}")
+
+
+def _lifetime(call: Call) -> float | None:
+    return call.operation.paging.token_lifetime if call.operation.paging else None
+
+
+def _iso(moment: float) -> str:
+    # The bound is a promise about what has been seen: never later than the bound used, hence cut, not rounded.
+    return datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _get_orders(call: Call) -> Reply:
+    arguments = call.arguments
+    size = arguments.get("MaxResultsPerPage", 100)
+    if not 1 <= size <= 100:
+        raise bad_input(f"MaxResultsPerPage: {size} is not between 1 and 100.")
+    # The model declares MaxResultsPerPage of 1..100 and the filters as required beside the token.
+    fixed = {name: value for name, value in arguments.items() if name not in ("NextToken", "MaxResultsPerPage")}
+    ids = arguments.get("AmazonOrderIds")
+    if ids is not None and "CreatedAfter" not in arguments and "LastUpdatedAfter" not in arguments:
+        orders: Sequence[StoredOrder] = [order for i in ids if (order := call.seller.orders.get(i)) is not None]
+        return _orders_reply(call, orders, {})
+    search = Search(call, ("CreatedAfter", "CreatedBefore", "LastUpdatedAfter", "LastUpdatedBefore"))
+    orders, token = search.page(call, arguments.get("NextToken"), size, fixed, _wanted(arguments))
+    tail = {"LastUpdatedBefore" if search.by_update else "CreatedBefore": _iso(search.end)}
+    if token:
+        tail["NextToken"] = token
+    return _orders_reply(call, orders, tail)
+
+
+def _orders_reply(call: Call, orders: Sequence[StoredOrder], tail: dict[str, str]) -> Reply:
+    violations = call.world.settings.violations
+    listed = b",".join([order_v0(order, call.elements, violations=violations) for order in orders])
+    rest = b"," + encode(tail)[1:-1] if tail else b""
+    return Reply(b'{"payload":{"Orders":[' + listed + b"]" + rest + b"}}")
+
+
+def _wanted(arguments: dict[str, Any]) -> Callable[[StoredOrder], bool]:
+    """One test for all filters given."""
+    places = frozenset(arguments["MarketplaceIds"])
+    statuses = frozenset(arguments.get("OrderStatuses") or ())
+    channels = frozenset(arguments.get("FulfillmentChannels") or ())
+    ids = frozenset(arguments.get("AmazonOrderIds") or ())
+    payments = arguments.get("PaymentMethods")
+    nothing = (payments is not None and "Other" not in payments) or any(
+        arguments.get(name) for name in ("EasyShipShipmentStatuses", "ElectronicInvoiceStatuses", "IsISPU")
+    )
+    email, own_id = arguments.get("BuyerEmail"), arguments.get("SellerOrderId")
+
+    def wanted(order: StoredOrder) -> bool:
+        return (
+            not nothing
+            and order.marketplace in places
+            and (not statuses or order.status in statuses)
+            and (not channels or ("AFN" if order.fulfilled_by_amazon else "MFN") in channels)
+            and (not ids or order.order_id in ids)
+            and (email is None or order.buyer_email == email)
+            and (own_id is None or order.order_id == own_id)
+        )
+
+    return wanted
+
+
+def _get_order(call: Call) -> Reply:
+    order = find_order(call)
+    return Reply(b'{"payload":' + order_v0(order, call.elements, violations=call.world.settings.violations) + b"}")
+
+
+def _get_order_items(call: Call) -> Reply:
+    order = find_order(call)
+    key = ("items", call.elements)
+    body = None if "NextToken" in call.arguments else order.rendered.get(key)
+    if body is None:
+        forms = items_v0(order, call.elements, violations=call.world.settings.violations)
+        body = _items_page(call, order, forms)
+        if "NextToken" not in call.arguments and len(forms) <= _ITEMS_A_PAGE:
+            order.rendered[key] = body
+    return Reply(body)
+
+
+def _items_page(call: Call, order: StoredOrder, forms: list[dict[str, Any]]) -> bytes:
+    fixed = {"orderId": order.order_id}
+    token = call.arguments.get("NextToken")
+    start = read_token(token, fixed, call.now) if token is not None else 0
+    payload: dict[str, Any] = {
+        "AmazonOrderId": order.order_id,
+        "OrderItems": forms[start : start + _ITEMS_A_PAGE],
+    }
+    if len(forms) > start + _ITEMS_A_PAGE:
+        payload["NextToken"] = next_token(fixed, call.now, start + _ITEMS_A_PAGE)
+    return encode({"payload": payload})
+
+
+def _get_order_address(call: Call) -> Reply:
+    order = find_order(call)
+    payload = {"AmazonOrderId": order.order_id}
+    if order.status == "Pending":
+        return Reply.json({"payload": payload})
+    return Reply.json({"payload": payload | {"ShippingAddress": shipping_address(order, personal=True)}})
+
+
+def _get_order_buyer_info(call: Call) -> Reply:
+    order = find_order(call)
+    payload = {
+        "AmazonOrderId": order.order_id,
+        "BuyerEmail": order.buyer_email,
+        "BuyerName": order.address.name,
+    }
+    return Reply.json({"payload": payload})
+
+
+def _get_order_items_buyer_info(call: Call) -> Reply:
+    order = find_order(call)
+    forms = [
+        {"OrderItemId": line.item_id} | (item_buyer_info(line) if line.gift_message else {}) for line in order.lines
+    ]
+    return Reply(_items_page(call, order, forms))
+
+
+def _get_order_regulated_info(call: Call) -> Reply:
+    order = find_order(call)
+    payload = {
+        "AmazonOrderId": order.order_id,
+        "RegulatedInformation": {"Fields": []},
+        "RequiresDosageLabel": False,
+        "RegulatedOrderVerificationStatus": {
+            "Status": "Approved",
+            "RequiresMerchantAction": False,
+            "ValidRejectionReasons": [],
+        },
+    }
+    return Reply.json({"payload": payload})
+
+
+def _touch(call: Call) -> Reply:
+    """Shipment and verification updates change the order, which the next search sees."""
+    call.seller.orders.touch(find_order(call), call.now)
+    return Reply(status=204)
+
+
+HANDLERS: dict[str, Handler] = {
+    "orders_v0.get_orders": _get_orders,
+    "orders_v0.get_order": _get_order,
+    "orders_v0.get_order_items": _get_order_items,
+    "orders_v0.get_order_address": _get_order_address,
+    "orders_v0.get_order_buyer_info": _get_order_buyer_info,
+    "orders_v0.get_order_items_buyer_info": _get_order_items_buyer_info,
+    "orders_v0.get_order_regulated_info": _get_order_regulated_info,
+    "orders_v0.update_shipment_status": _touch,
+    "orders_v0.update_verification_status": _touch,
+    "orders_v0.confirm_shipment": _touch,
+}

@@ -1,0 +1,242 @@
+"""Reports 2021-06-30: create, poll, list, cancel, schedule, download.
+
+``reportOptions: {"emulatorOutcome": "FATAL"}`` (or ``CANCELLED``) decides how a report ends; so does a fault rule's
+``outcome``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from spapi_async.emulator.arguments import parse_date
+from spapi_async.emulator.documents import Document
+from spapi_async.emulator.jobs import Job, iso
+from spapi_async.emulator.pages import next_token, read_token
+from spapi_async.emulator.replies import Reply, bad_input, not_found, not_permitted
+from spapi_async.emulator.restricted import RESTRICTED_REPORTS
+from spapi_async.emulator.world import Call, Handler, Seller
+
+__all__ = ["HANDLERS", "document_form", "job_page", "outcome_of"]
+
+_KIND = "report"
+_RETENTION = 90 * 86400
+
+
+def outcome_of(call: Call, options: dict[str, Any] | None) -> str:
+    """How the job that this request creates will end."""
+    return call.outcome or (options or {}).get("emulatorOutcome") or "DONE"
+
+
+def job_page(call: Call, kind: str, types: Sequence[str] | None, type_key: str) -> tuple[list[Job], str | None]:
+    """One page of the jobs that a list operation asks for, newest first, and the token of the next.
+
+    The token must be sent alone: it stands for the filters too.
+    """
+    arguments = dict(call.arguments)
+    token = arguments.pop("nextToken", None)
+    start = 0
+    if token is not None:
+        if arguments:
+            raise bad_input("nextToken must be the only parameter.", f"also sent: {', '.join(sorted(arguments))}")
+        start, arguments = read_token(token, {}, call.now)
+        types = arguments.get("reportTypes") or arguments.get("feedTypes")
+    elif types is None:
+        raise bad_input(f"One of {type_key}s and nextToken is required.")
+    since = parse_date(arguments["createdSince"]) if "createdSince" in arguments else call.now - _RETENTION
+    until = parse_date(arguments["createdUntil"]) if "createdUntil" in arguments else call.now
+    statuses = arguments.get("processingStatuses")
+    places = frozenset(arguments.get("marketplaceIds") or ())
+    size = arguments.get("pageSize", 10)
+    jobs = [
+        job
+        for job in call.seller.jobs.newest_first(kind)
+        if job.facts[type_key] in (types or ())
+        and (since or 0) <= job.created <= (until or call.now)
+        and (not statuses or job.status(call.now) in statuses)
+        and (not places or places & set(job.facts.get("marketplaceIds") or ()))
+    ]
+    after = next_token({}, call.now, [start + size, arguments]) if start + size < len(jobs) else None
+    return jobs[start : start + size], after
+
+
+def document_form(call: Call, document: Document | None, document_id: str, id_key: str) -> dict[str, Any]:
+    """The reply that carries a document's presigned URL."""
+    if document is None or document.owner != call.seller.id:
+        raise not_found(f"The requested document was not found: {document_id}.", "unknown to this seller")
+    announce = bool(call.arguments.get("enableContentEncodingUrlHeader"))
+    form = {
+        id_key: document.id,
+        "url": call.world.documents.url(call.base_url, document, call.now, announce_gzip=announce),
+    }
+    if document.compressed:
+        form["compressionAlgorithm"] = "GZIP"
+    return form
+
+
+def _create(call: Call) -> Reply:
+    seller = call.seller
+    facts = dict(call.body)
+    job = seller.jobs.create(
+        _KIND, facts, call.now, outcome_of(call, facts.get("reportOptions")), lambda job: _write(seller, job)
+    )
+    return Reply.json({"reportId": job.id}, 202)
+
+
+def _write(seller: Seller, job: Job) -> Document:
+    """The report's document: what the type's name promises, in the encoding it really comes in."""
+    kind = job.facts["reportType"]
+    publish = seller.jobs.documents.publish
+    prefix = "amzn1.spdoc.1.4.na."
+    if job.outcome == "FATAL":
+        why = json.dumps({"errorDetails": "The report could not be produced: the emulator was asked to fail it."})
+        return publish(seller.id, prefix, why.encode(), "application/json", compress=False, report_type=kind)
+    if "XML" in kind:
+        text = f'<?xml version="1.0" encoding="UTF-8"?>\n<Report type="{kind}"/>\n'.encode()
+        return publish(seller.id, prefix, text, "text/xml; charset=UTF-8", compress=False, report_type=kind)
+    if any(word in kind for word in ("BRAND_ANALYTICS", "SALES_AND_TRAFFIC", "VENDOR", "PROMOTION", "COUPON")):
+        value = {"reportSpecification": {"reportType": kind}, "rows": [_row(order) for order in _orders(seller)]}
+        text = json.dumps(value).encode()
+        return publish(seller.id, prefix, text, "application/json", compress=True, report_type=kind)
+    rows = _listing_rows(seller) if "LISTING" in kind or "INVENTORY" in kind else [_row(o) for o in _orders(seller)]
+    header = list(rows[0]) if rows else ["order-id"]
+    lines = ["\t".join(header), *("\t".join(row[name] for name in header) for row in rows)]
+    text = ("\r\n".join(lines) + "\r\n").encode("cp1252", "replace")
+    return publish(seller.id, prefix, text, "text/plain; charset=Cp1252", compress=len(text) > 4096, report_type=kind)
+
+
+def _orders(seller: Seller) -> Sequence[Any]:
+    return seller.orders.since(0)
+
+
+def _row(order: Any) -> dict[str, str]:
+    return {
+        "amazon-order-id": order.order_id,
+        "purchase-date": iso(order.created),
+        "last-updated-date": iso(order.updated),
+        "order-status": order.status,
+        "sku": order.lines[0].sku,
+        "product-name": order.lines[0].product.title,
+        "quantity": str(order.lines[0].quantity),
+        "item-price": order.money(order.lines[0].price),
+        "ship-city": order.address.city.name,
+    }
+
+
+def _listing_rows(seller: Seller) -> list[dict[str, str]]:
+    return [
+        {
+            "seller-sku": listing.sku,
+            "item-name": listing.product.title if listing.product else "",
+            "asin1": listing.product.asin if listing.product else "",
+            "price": f"{listing.product.cents / 100:.2f}" if listing.product else "",
+        }
+        for listing in seller.listings.all()
+    ]
+
+
+def _find(call: Call) -> Job:
+    report_id = call.arguments["reportId"]
+    job = call.seller.jobs.get(_KIND, report_id)
+    if job is None:
+        raise not_found(
+            "One or more of the provided ReportRequestIds could not be found.", f"no report {report_id} of this seller"
+        )
+    return job
+
+
+def _form(call: Call, job: Job) -> dict[str, Any]:
+    form = {
+        "reportId": job.id,
+        "processingStatus": job.status(call.now),
+        **job.times(call.now),
+        **{key: job.facts[key] for key in _SHOWN if job.facts.get(key) is not None},
+    }
+    document = job.document(call.now)
+    if document is not None:
+        form["reportDocumentId"] = document.id
+    return form
+
+
+_SHOWN = ("reportType", "marketplaceIds", "dataStartTime", "dataEndTime", "reportScheduleId")
+
+
+def _get(call: Call) -> Reply:
+    return Reply.json(_form(call, _find(call)))
+
+
+def _list(call: Call) -> Reply:
+    jobs, token = job_page(call, _KIND, call.arguments.get("reportTypes"), "reportType")
+    form: dict[str, Any] = {"reports": [_form(call, job) for job in jobs]}
+    if token:
+        form["nextToken"] = token
+    return Reply.json(form)
+
+
+def _cancel(call: Call) -> Reply:
+    job = _find(call)
+    if job.status(call.now) != "IN_QUEUE":
+        raise bad_input("Only a report in the queue can be cancelled.", f"it is {job.status(call.now)}")
+    job.cancelled_at = call.now
+    return Reply(b"")  # 200 without a body
+
+
+def _document(call: Call) -> Reply:
+    document_id = call.arguments["reportDocumentId"]
+    document = call.world.documents.get(document_id)
+    restricted = document is not None and document.report_type in RESTRICTED_REPORTS
+    if restricted and call.token.covers is None:
+        raise not_permitted("the document's report type is restricted: a restricted data token for its path is needed")
+    return Reply.json(document_form(call, document, document_id, "reportDocumentId"))
+
+
+def _create_schedule(call: Call) -> Reply:
+    schedules = call.seller.jobs.schedules
+    wanted = (call.body["reportType"], sorted(call.body["marketplaceIds"]))
+    # A new schedule of the same type and marketplaces replaces the old one.
+    for old_id, old in list(schedules.items()):
+        if (old["reportType"], sorted(old["marketplaceIds"])) == wanted:
+            del schedules[old_id]
+    schedule_id = str(call.seller.jobs.new_number())
+    schedules[schedule_id] = {
+        "reportScheduleId": schedule_id,
+        "nextReportCreationTime": iso(call.now + 3600),
+    } | call.body
+    return Reply.json({"reportScheduleId": schedule_id}, 201)
+
+
+def _find_schedule(call: Call) -> dict[str, Any]:
+    schedule_id = call.arguments["reportScheduleId"]
+    schedule = call.seller.jobs.schedules.get(schedule_id)
+    if schedule is None:
+        raise not_found("The requested report schedule was not found.", f"no schedule {schedule_id} of this seller")
+    return schedule
+
+
+def _get_schedule(call: Call) -> Reply:
+    return Reply.json(_find_schedule(call))
+
+
+def _list_schedules(call: Call) -> Reply:
+    wanted = call.arguments["reportTypes"]
+    found = [each for each in call.seller.jobs.schedules.values() if each["reportType"] in wanted]
+    return Reply.json({"reportSchedules": found})
+
+
+def _cancel_schedule(call: Call) -> Reply:
+    del call.seller.jobs.schedules[_find_schedule(call)["reportScheduleId"]]
+    return Reply(b"")
+
+
+HANDLERS: dict[str, Handler] = {
+    "reports_2021_06_30.create_report": _create,
+    "reports_2021_06_30.get_report": _get,
+    "reports_2021_06_30.get_reports": _list,
+    "reports_2021_06_30.cancel_report": _cancel,
+    "reports_2021_06_30.get_report_document": _document,
+    "reports_2021_06_30.create_report_schedule": _create_schedule,
+    "reports_2021_06_30.get_report_schedule": _get_schedule,
+    "reports_2021_06_30.get_report_schedules": _list_schedules,
+    "reports_2021_06_30.cancel_report_schedule": _cancel_schedule,
+}

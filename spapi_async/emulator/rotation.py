@@ -1,0 +1,16 @@
+"""Application Management 2023-11-30: the client secret is rotated; the new one goes to the queue."""
+
+from __future__ import annotations
+
+from spapi_async.emulator.replies import Reply
+from spapi_async.emulator.world import Call, Handler
+
+__all__ = ["HANDLERS"]
+
+
+def _rotate(call: Call) -> Reply:
+    call.world.lwa.rotate(call.token.application)
+    return Reply(status=204)
+
+
+HANDLERS: dict[str, Handler] = {"application_management_2023_11_30.rotate_application_client_secret": _rotate}

@@ -1,0 +1,146 @@
+"""The state behind the operations: sellers, made when they are first seen, and the settings that shape them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from spapi_async._operation import Operation
+from spapi_async.emulator.documents import DocumentStore
+from spapi_async.emulator.jobs import Jobs
+from spapi_async.emulator.listings_store import ListingsStore
+from spapi_async.emulator.lwa import LoginWithAmazon
+from spapi_async.emulator.replies import Reply
+from spapi_async.emulator.routes import Routes
+from spapi_async.emulator.stored_orders import OrderBook
+from spapi_async.emulator.tokens import AccessToken, TokenDesk
+from spapi_async.marketplaces import Marketplace
+
+__all__ = ["Call", "Handler", "Seller", "Settings", "World"]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How the data set looks.
+
+    Attributes:
+        seed: equal seeds give equal data on one day.
+        orders: how many orders each seller has.
+        listings: how many listings each seller has.
+        marketplaces: where a seller sells.
+        anchor: the end of the sixty days that hold the orders' updates, in seconds since the epoch; None: midnight
+            UTC today.
+        violations: whether a few percent of the orders deviate from Amazon's models, as real ones do.
+        search_delay: seconds by which order searches lag behind; Amazon's is two minutes.
+        processing: seconds that a report, feed or query takes.
+        document_lifetime: seconds that a document's URL works.
+        synthetic: every operation answers from its response type alone, whatever is asked for: no order is unknown,
+            and a restricted data token can be had for any path.
+    """
+
+    seed: int = 0
+    orders: int = 200
+    listings: int = 60
+    marketplaces: tuple[Marketplace, ...] = (Marketplace.US, Marketplace.CA, Marketplace.MX)
+    anchor: float | None = None
+    violations: bool = True
+    search_delay: float = 120.0
+    processing: float = 0.5
+    document_lifetime: float = 300.0
+    synthetic: bool = False
+
+
+class Seller:
+    """One selling partner's data."""
+
+    def __init__(self, seller_id: str, settings: Settings, anchor: float, documents: DocumentStore) -> None:
+        self.id = seller_id
+        self._settings = settings
+        self._anchor = anchor
+        self.jobs = Jobs(seller_id, documents, settings.processing)
+        # replies to operations that have no state of their own, kept so that a repeated read gives the same bytes
+        self.synthesised: dict[Any, bytes] = {}
+
+    @cached_property
+    def orders(self) -> OrderBook:
+        """The orders, made when they are first asked for."""
+        facts = self._settings
+        return OrderBook(facts.seed, self.id, facts.orders, facts.marketplaces, self._anchor)
+
+    @cached_property
+    def listings(self) -> ListingsStore:
+        """The listings, made when they are first asked for."""
+        facts = self._settings
+        return ListingsStore(facts.seed, self.id, facts.listings, facts.marketplaces, self._anchor)
+
+
+class World:
+    """Everything that ``POST /_emulator/reset`` starts anew."""
+
+    def __init__(
+        self, settings: Settings, now: Callable[[], float], desk: TokenDesk, lwa: LoginWithAmazon, restricted: Routes
+    ) -> None:
+        self.settings = settings
+        self.lwa = lwa
+        self.restricted = restricted
+        self.now = now
+        self.desk = desk
+        self.documents = DocumentStore(settings.seed, settings.document_lifetime)
+        self._anchor = settings.anchor if settings.anchor is not None else _midnight(now())
+        self._sellers: dict[str, Seller] = {}
+
+    @property
+    def sellers(self) -> Sequence[Seller]:
+        """The sellers seen so far; not the nobody of grantless calls."""
+        return tuple(seller for seller in self._sellers.values() if seller.id)
+
+    def seller(self, seller_id: str) -> Seller:
+        """The seller with this id; every id is one."""
+        seller = self._sellers.get(seller_id)
+        if seller is None:
+            seller = self._sellers[seller_id] = Seller(seller_id, self.settings, self._anchor, self.documents)
+        return seller
+
+
+class Call:
+    """One admitted request, as its handler sees it.
+
+    ``arguments`` are by wire name, path included; ``body`` is plain JSON; ``elements`` are the restricted data
+    elements that the token grants; ``outcome`` is what an injected fault decided for a job that this request creates.
+    """
+
+    __slots__ = ("arguments", "base_url", "body", "elements", "now", "operation", "outcome", "seller", "token", "world")
+
+    def __init__(
+        self,
+        *,
+        world: World,
+        operation: Operation[Any],
+        arguments: dict[str, Any],
+        body: Any,
+        token: AccessToken,
+        elements: frozenset[str],
+        base_url: str,
+        outcome: str | None = None,
+    ) -> None:
+        self.world = world
+        self.operation = operation
+        self.arguments = arguments
+        self.body = body
+        self.token = token
+        self.elements = elements
+        self.base_url = base_url
+        self.outcome = outcome
+        self.now = world.now()
+        self.seller = world.seller(token.seller or "")
+
+
+Handler = Callable[[Call], Reply]
+
+
+def _midnight(now: float) -> float:
+    today = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today.timestamp()

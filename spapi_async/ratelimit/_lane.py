@@ -1,0 +1,404 @@
+"""A bucket with its line of waiting calls, and the bucket that several of them share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from spapi_async._events import RateChanged, Throttled
+from spapi_async._operation import Operation
+from spapi_async.credentials import Account
+from spapi_async.ratelimit._adaptation import Adaptation, announced_rate
+from spapi_async.ratelimit._base import LimitSnapshot
+from spapi_async.ratelimit._bucket import TokenBucket
+from spapi_async.ratelimit._jitter import UNKNOWN, Jitter
+from spapi_async.ratelimit._shares import CLASSES, serve
+from spapi_async.ratelimit._waiting import Line, Waiter
+
+if TYPE_CHECKING:
+    from spapi_async._clock import Clock
+    from spapi_async._events import Observers
+
+__all__ = ["Lane", "LocalPermit", "Pool"]
+
+QUOTA_EXCEEDED = 429
+NOT_COUNTED = frozenset({401, 403})
+"""Replies that come from in front of the quota, or may: no proof that a token was there."""
+
+SHORTEST_TIMER = 1e-6
+"""Seconds; a timer set for less could fire at the same reading of the clock for ever."""
+
+
+class LocalPermit:
+    """The right to send one request now."""
+
+    __slots__ = ("_lane", "landed", "lands_by", "sent_at", "spare", "waited")
+
+    def __init__(self, lane: Lane, sent_at: float, lands_by: float) -> None:
+        self._lane: Lane | None = lane
+        self.sent_at = sent_at
+        self.lands_by = lands_by
+        self.landed = False
+        self.spare = 0.0
+        self.waited = 0.0
+
+    def observe(self, status: int | None, rate: float | None) -> None:
+        """The request was sent: what came back."""
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            lane.observe(self, status, rate)
+
+    def release(self) -> None:
+        """The request was never sent: its tokens go to the next in line."""
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            lane.take_back(self)
+
+    def __repr__(self) -> str:
+        return f"<LocalPermit waited={self.waited:.3f} {'open' if self._lane else 'closed'}>"
+
+
+class _Timed:
+    """At most one timer, which calls ``pump``."""
+
+    __slots__ = ("_timer", "clock")
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self._timer: asyncio.TimerHandle | None = None
+
+    def pump(self, now: float) -> None:
+        """Admit whom the tokens allow, and set the timer for the next."""
+        raise NotImplementedError
+
+    def _arm(self, now: float, delay: float) -> None:
+        when = now + max(delay, SHORTEST_TIMER)
+        timer = self._timer
+        if timer is not None:
+            if timer.when() == when:
+                return
+            timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(when, self._fire)
+
+    def disarm(self) -> None:
+        """Forget the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _fire(self) -> None:
+        self._timer = None
+        self.pump(self.clock.monotonic())
+
+
+class Pool(_Timed):
+    """The bucket that all sellers of one application share for an operation, and the lanes that wait for it.
+
+    Lanes take turns, so that a seller with a thousand waiting calls does not keep the others out.
+    """
+
+    __slots__ = ("_counts", "_lanes", "_passed", "adaptation", "admitted", "application", "bucket", "operation", "region",
+                 "throttled", "_suspect")  # fmt: skip
+
+    def __init__(self, operation: Operation[Any], application: str, region: str, clock: Clock, now: float) -> None:
+        super().__init__(clock)
+        self.operation = operation
+        self.application = application
+        self.region = region
+        plan = operation.usage_plan
+        assert plan.application_rate is not None
+        # Amazon publishes no burst for some: a second's worth, or what one seller may send at once.
+        burst = plan.application_burst or max(plan.burst, plan.application_rate)
+        self.adaptation = Adaptation(plan.application_rate, burst)
+        self.bucket = TokenBucket(plan.application_rate, burst, now)
+        self.admitted = 0
+        self.throttled = 0
+        self._lanes: list[deque[Lane]] = [deque() for _ in range(CLASSES)]
+        self._counts = [0] * CLASSES
+        self._passed = [0] * CLASSES
+        self._suspect: Lane | None = None
+
+    def admits(self, now: float) -> bool:
+        """Whether there is a token that no lane waits for."""
+        return not any(self._counts) and self.bucket.has_token(now)
+
+    def spend(self) -> None:
+        """Take one token."""
+        self.admitted += 1
+        self.bucket.spend()
+
+    def enqueue(self, lane: Lane) -> None:
+        """A lane that has a token of its own and somebody waiting asks for a turn."""
+        klass = lane.line.next_class()
+        if klass not in lane.turns:
+            lane.turns.add(klass)
+            self._lanes[klass].append(lane)
+            self._counts[klass] += 1
+
+    def pump(self, now: float) -> None:
+        while (delay := self._delay(now)) == 0.0:
+            klass = serve(self._counts, self._passed)
+            lane = self._lanes[klass].popleft()
+            self._counts[klass] -= 1
+            lane.turns.discard(klass)
+            # Much may have changed since it asked: callers gone, its own bucket drained.
+            if lane.bucket.has_token(now) and lane.grant_next(now):
+                self.spend()
+            lane.ask(now)
+        if delay > 0.0:
+            self._arm(now, delay)
+        else:
+            self.disarm()
+
+    def _delay(self, now: float) -> float:
+        """Seconds to the next turn; negative when nobody asks for one."""
+        if not any(self._counts):
+            return -1.0
+        return 0.0 if self.bucket.has_token(now) else max(self.bucket.delay(now), SHORTEST_TIMER)
+
+    def wait_for(self, now: float, klass: int) -> float:
+        """Seconds until a lane that asked now would be served, as far as the lanes in front tell."""
+        ahead = sum(self._counts[: klass + 1])
+        return self.bucket.delay(now, ahead + 1)
+
+    def blame(self, lane: Lane, permit: LocalPermit, now: float) -> bool:
+        """Whether a lane's 429 is rather this bucket's doing; if so, learn from it.
+
+        Amazon does not say which limit was hit. This one is suspected when it was nearer to empty than the seller's, or
+        when two sellers in a row are refused.
+        """
+        self.throttled += 1
+        other, self._suspect = self._suspect, lane
+        mine = self.bucket.tokens(now) / self.bucket.burst
+        suspected = mine < permit.spare / lane.bucket.burst or (other is not None and other is not lane)
+        if suspected and self.adaptation.throttled(sent_at=permit.sent_at, now=now, spare=0.0):
+            self.bucket.set_rate(self.adaptation.rate, now)
+            self.bucket.set_tokens(0.0, now)
+        return suspected
+
+    def succeeded(self, now: float) -> None:
+        """A call got through."""
+        self._suspect = None
+        if not self.adaptation.calm and self.adaptation.succeeded():
+            self.bucket.set_rate(self.adaptation.rate, now)
+
+    def snapshot(self, now: float) -> LimitSnapshot:
+        """As it is now."""
+        return LimitSnapshot(
+            operation=self.operation.name,
+            application=self.application,
+            account="",
+            region=self.region,
+            rate=self.bucket.rate,
+            announced_rate=self.adaptation.announced,
+            burst=self.bucket.burst,
+            tokens=self.bucket.tokens(now),
+            waiting=sum(self._counts),
+            next_available=self.wait_for(now, 1),
+            admitted=self.admitted,
+            throttled=self.throttled,
+        )
+
+
+class Lane(_Timed):
+    """The bucket of one seller and operation, what is believed about it, and who waits for it."""
+
+    __slots__ = ("_header", "_jitter", "_observers", "_replied", "account", "adaptation", "admitted", "bucket", "line",
+                 "operation", "pool", "throttled", "turns")  # fmt: skip
+
+    def __init__(
+        self,
+        operation: Operation[Any],
+        account: Account,
+        *,
+        pool: Pool | None,
+        jitter: Jitter,
+        clock: Clock,
+        observers: Observers,
+        now: float,
+    ) -> None:
+        super().__init__(clock)
+        plan = operation.usage_plan
+        self.operation = operation
+        self.account = account
+        self.pool = pool
+        self.adaptation = Adaptation(plan.rate, plan.burst)
+        self.bucket = TokenBucket(plan.rate, plan.burst, now)
+        self.line = Line()
+        self.turns: set[int] = set()  # the priorities under which it stands in the pool's queue
+        self.admitted = 0
+        self.throttled = 0
+        self._jitter = jitter
+        self._observers = observers
+        self._header: float | None = None
+        self._replied = False
+
+    # ---- admitting --------------------------------------------------------------------------------------------------
+
+    def admit(self, now: float) -> LocalPermit | None:
+        """A permit, if there is a token that nobody waits for."""
+        if self.line.total or not self.bucket.has_token(now):
+            return None
+        pool = self.pool
+        if pool is not None:
+            if not pool.admits(now):
+                return None
+            pool.spend()
+        return self._launch(now)
+
+    def _launch(self, now: float) -> LocalPermit:
+        permit = LocalPermit(self, now, now + (self._jitter.bound if self._replied else UNKNOWN))
+        self.bucket.launch(permit)
+        self.admitted += 1
+        return permit
+
+    def enter(self, waiter: Waiter, now: float) -> None:
+        """Stand in line."""
+        self.line.join(waiter)
+        self.pump(now)
+
+    def abandon(self, waiter: Waiter, now: float) -> None:
+        """The caller is gone: give up its place, or give back its token."""
+        self.line.leave(waiter)
+        future = waiter.future
+        if future.done() and not future.cancelled() and future.exception() is None:
+            future.result().release()
+        elif not self.line.total:
+            self.pump(now)
+
+    def pump(self, now: float) -> None:
+        self.ask(now)
+        if self.pool is not None:
+            self.pool.pump(now)
+
+    def ask(self, now: float) -> None:
+        """Admit whom the tokens allow, or with a pool ask that for a turn; set the timer for the next token."""
+        while self.line.total:
+            if not self.bucket.has_token(now):
+                self._arm(now, self.bucket.delay(now))
+                return
+            if self.pool is not None:
+                self.pool.enqueue(self)
+                break
+            self.grant_next(now)
+        self.disarm()
+
+    def grant_next(self, now: float) -> bool:
+        """Give a token to the next in line; False if nobody is left."""
+        waiter = self.line.pop()
+        if waiter is None:
+            return False
+        waiter.future.set_result(self._launch(now))
+        return True
+
+    def predict(self, now: float, klass: int) -> float:
+        """Seconds that a call which joins now will wait, if nobody more urgent comes and the rate stays."""
+        ahead = self.line.ahead(klass) if self.line.total else 0
+        wait = self.bucket.delay(now, ahead + 1)
+        return wait if self.pool is None else max(wait, self.pool.wait_for(now, klass))
+
+    # ---- learning ---------------------------------------------------------------------------------------------------
+
+    def observe(self, permit: LocalPermit, status: int | None, rate: float | None) -> None:
+        """What came back for a permit."""
+        now = self.clock.monotonic()
+        if status == QUOTA_EXCEEDED:
+            self._throttled(permit, now)
+        else:
+            self.bucket.land(permit, now)
+        if status is not None:
+            self._replied = True
+            self._jitter.record(now - permit.sent_at)
+            if status < 500 and status != QUOTA_EXCEEDED and status not in NOT_COUNTED:  # noqa: PLR2004
+                self._succeeded(now)
+        if rate is not None and rate != self._header:
+            self._announced(rate, now)
+        if self.line.total:
+            self.pump(now)
+
+    def take_back(self, permit: LocalPermit) -> None:
+        """A permit came back unused."""
+        now = self.clock.monotonic()
+        self.admitted -= 1
+        self.bucket.recall(permit, now)
+        if self.pool is not None:
+            self.pool.admitted -= 1
+            self.pool.bucket.refund()
+        self.pump(now)
+
+    def _succeeded(self, now: float) -> None:
+        if self.pool is not None:
+            self.pool.succeeded(now)
+        adaptation = self.adaptation
+        if not adaptation.calm and adaptation.succeeded():
+            old = self.bucket.rate
+            self._apply(now)
+            if adaptation.rate == adaptation.announced:
+                self._report(old, "recovery")
+
+    def _throttled(self, permit: LocalPermit, now: float) -> None:
+        self.throttled += 1
+        self.bucket.recall(permit, now)
+        if self.pool is not None and self.pool.blame(self, permit, now):
+            pass
+        elif self.adaptation.throttled(sent_at=permit.sent_at, now=now, spare=permit.spare):
+            old = self.bucket.rate
+            self._apply(now)
+            self.bucket.set_tokens(0.0, now)
+            self._report(old, "throttled")
+        if self._observers:
+            self._observers.emit(
+                Throttled(
+                    operation=self.operation.name,
+                    account=self.account.key,
+                    rate=self.bucket.rate,
+                    waiting=self.line.total,
+                )
+            )
+
+    def _announced(self, header: float, now: float) -> None:
+        self._header = header
+        rate = announced_rate(header, self.operation.usage_plan.rate)
+        if rate is not None and rate != self.adaptation.announced:
+            old = self.bucket.rate
+            self.adaptation.announce(rate)
+            self._apply(now)
+            self._report(old, "header")
+
+    def _apply(self, now: float) -> None:
+        if self.adaptation.rate != self.bucket.rate:
+            self.bucket.set_rate(self.adaptation.rate, now)
+        if self.adaptation.burst != self.bucket.burst:
+            self.bucket.set_burst(self.adaptation.burst, now)
+
+    def _report(self, old: float, reason: str) -> None:
+        if self._observers and old != self.bucket.rate:
+            self._observers.emit(
+                RateChanged(
+                    operation=self.operation.name,
+                    account=self.account.key,
+                    old=old,
+                    new=self.bucket.rate,
+                    reason=reason,
+                )
+            )
+
+    # ---- looking ----------------------------------------------------------------------------------------------------
+
+    def snapshot(self, now: float) -> LimitSnapshot:
+        """As it is now."""
+        return LimitSnapshot(
+            operation=self.operation.name,
+            application=self.account.application,
+            account=self.account.key,
+            region=self.account.region.value,
+            rate=self.bucket.rate,
+            announced_rate=self.adaptation.announced,
+            burst=self.bucket.burst,
+            tokens=self.bucket.tokens(now),
+            waiting=self.line.total,
+            next_available=self.predict(now, 1),
+            admitted=self.admitted,
+            throttled=self.throttled,
+        )

@@ -1,0 +1,367 @@
+"""One quota shared by any number of processes, through Redis.
+
+The theory, for those who know the token bucket from this package's docstring. Amazon keeps one bucket for an operation and
+a seller; every process that calls it spends from it, so all of them must spend from one picture of it. That picture lives
+in Redis and changes only inside one script (``_redis_script.lua``), which runs atomically and on the server's clock:
+processes need not agree on the time.
+
+*Sold ahead.* Asking Redis for each token would cost a round trip per call. Instead the script sells tokens that will flow in
+within the next ``lease_seconds``, each with the moment from which it may be used; the level of the bucket goes below zero by
+what was sold. One visit thus fetches several tokens of a fast operation, and one of a slow operation only when it is
+nearly due, so that the choice of who gets it is made late.
+
+*Leases.* A process that has been making many calls also takes tokens for calls that it expects. Those are on lease: Redis
+keeps a record of them, holds back as much room in the bucket (or a token lent out and a bucket refilled meanwhile could be
+spent together), and takes back what was not reported as used when the lease ends, whether the process said so or crashed.
+
+*Turns.* Processes that must wait leave word how many calls wait, by priority, and when they will ask again. The script
+gives each new token to the highest priority that waits anywhere, with a share kept for the lower ones; among processes of
+equal priority they take turns. A process that does not come for its token within a second of the time it named is passed
+over. Inside a process a token goes to the first in line at the moment it becomes usable, whoever it was fetched for.
+
+*Feedback.* A 429 from Amazon drains the shared bucket, lowers the shared rate once (requests already on their way say nothing
+new), and the rate recovers as tokens are spent without another; a rate in Amazon's header changes it for all. Such news, and
+tokens that come back, travel with the next request, numbered, so that a request sent again after a lost reply counts once.
+
+*Outages.* Nothing waits for Redis longer than ``timeout``. When it does not answer, or answers with an error (full,
+read-only), each process goes on with its part of the quota (``on_outage="local"``) or refuses calls ("raise"), and tries
+again at least once a second. A Redis that comes back with its memory is told what was spent meanwhile; one that comes back
+empty is recognised by the marker it lost, and begins with an empty bucket rather than a full one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+from spapi_async._clock import Clock, SystemClock
+from spapi_async._events import Observer, Observers, RateChanged, Throttled, Waited
+from spapi_async._operation import Operation
+from spapi_async._options import Priority
+from spapi_async.credentials import Account
+from spapi_async.errors import ConfigurationError, ConnectionFailedError, SPAPIError
+from spapi_async.ratelimit._base import LimitSnapshot
+from spapi_async.ratelimit._redis_lane import Lane, LaneSettings, SharedView, Slot, Waiter
+from spapi_async.ratelimit._redis_link import Outage, RedisLink
+from spapi_async.ratelimit._redis_script import bucket_keys
+from spapi_async.ratelimit._redis_snapshot import read_snapshot
+
+__all__ = ["RedisRateLimiter"]
+
+_IDLE = 300.0  # seconds after which a process forgets a bucket that it does not use
+_SWEEP_EVERY = 1024
+_JITTER = 0.05  # seconds by which the network may bunch requests
+
+
+class RedisRateLimiter:
+    """Shares usage plans, learned rates and 429 feedback between processes and hosts.
+
+    Works with Redis 6.2 and newer, Valkey, and (``cluster=True``) Redis Cluster. Belongs to one event loop.
+
+    Args:
+        url: ``redis://[user:password@]host:port/db``, ``rediss://…`` or ``unix://…``.
+        on_outage: what a call does while Redis is away: ``"local"`` spends this process's part of the quota (an equal
+            split among the processes last seen), ``"raise"`` raises ConnectionFailedError.
+        prefix: begins every key; programs that share quota must share it.
+        lease_seconds: how far ahead tokens are bought, and so how long an urgent call may have to wait behind tokens that
+            another process already holds.
+        timeout: longest wait for Redis in one exchange, in seconds.
+        jitter: seconds by which the network may bunch requests that left evenly spaced.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        on_outage: Literal["local", "raise"] = "local",
+        prefix: str = "spapi",
+        lease_seconds: float = 1.0,
+        timeout: float = 1.0,
+        jitter: float = _JITTER,
+        cluster: bool = False,
+        clock: Clock | None = None,
+        observers: Observers | Iterable[Observer] = (),
+    ) -> None:
+        if on_outage not in {"local", "raise"}:
+            raise ConfigurationError('on_outage must be "local" or "raise"')
+        if not 0 < lease_seconds <= 60:
+            raise ConfigurationError("lease_seconds must be above 0 and at most 60")
+        me = f"{os.getpid():x}-{secrets.token_hex(6)}"
+        self._clock = clock or SystemClock()
+        self._on_outage = on_outage
+        self._prefix = prefix
+        self._observers = observers if isinstance(observers, Observers) else Observers(observers)
+        self._settings = LaneSettings(
+            me=me,
+            lease_seconds=lease_seconds,
+            jitter=jitter,
+            number=itertools.count(1).__next__,
+            now=self._clock.monotonic,
+        )
+        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._shared: dict[str, SharedView] = {}
+        self._link = RedisLink(
+            url,
+            cluster=cluster,
+            timeout=timeout,
+            clock=self._clock,
+            probe_key=f"{prefix}:probe:{me}",
+            on_down=self._redis_left,
+            on_up=self._redis_returned,
+        )
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<RedisRateLimiter {self._link!r} buckets={len(self._lanes)} on_outage={self._on_outage!r}>"
+
+    async def acquire(
+        self, operation: Operation[Any], account: Account, *, priority: Priority, max_wait: float | None
+    ) -> RedisPermit:
+        """Wait for a token of every bucket that the call draws on.
+
+        Raises:
+            RateLimitWaitError: the predicted wait exceeds ``max_wait`` seconds; raised after one round trip at most.
+            ConnectionFailedError: Redis is away and ``on_outage`` is "raise", or the limiter was closed.
+        """
+        lane = self._lane(operation, account)
+        slot = lane.take()
+        if slot is not None:
+            self._attend(lane)
+            return RedisPermit(self, lane, slot, 0.0)
+        if self._link.down:
+            if self._on_outage == "raise":
+                raise self._outage_error(operation)
+            if max_wait is not None:
+                wait = lane.predict(priority, lane.queue.ahead_of(priority))
+                if wait > max_wait:
+                    raise lane.refusal(wait, max_wait)
+        return await self._wait(lane, priority, max_wait)
+
+    async def _wait(self, lane: Lane, priority: Priority, max_wait: float | None) -> RedisPermit:
+        began = self._clock.monotonic()
+        future = asyncio.get_running_loop().create_future()
+        waiter = Waiter(future, priority, max_wait, lane.queue.ahead_of(priority))
+        lane.enqueue(waiter)
+        self._attend(lane)
+        try:
+            slot = await future
+        except asyncio.CancelledError:
+            lane.abandon(waiter)
+            self._attend(lane)
+            raise
+        waited = self._clock.monotonic() - began
+        if self._observers:
+            self._observers.emit(Waited(operation=lane.operation.name, account=lane.account.key, seconds=waited))
+        return RedisPermit(self, lane, slot, waited)
+
+    def limits(self) -> tuple[LimitSnapshot, ...]:
+        """Every bucket that this process uses, as last heard of; ``waiting`` counts this process's calls."""
+        shared = {lane.keys[1]: lane for lane in self._lanes.values() if lane.operation.usage_plan.application_rate}
+        return (
+            *(lane.snapshot() for lane in self._lanes.values()),
+            *(lane.shared_snapshot() for lane in shared.values()),
+        )
+
+    async def refresh(self) -> tuple[LimitSnapshot, ...]:
+        """Ask Redis about every bucket that this process uses, then :meth:`limits`.
+
+        Raises:
+            ConnectionFailedError: Redis cannot be reached.
+        """
+        if self._link.down:
+            raise self._outage_error(None)
+        heard = []
+        for lane in self._lanes.values():
+            heard.append(lane.hear())
+            if self._link.submit(lane):
+                lane.submitted()
+        await asyncio.gather(*heard)
+        if self._link.down:
+            raise self._outage_error(None)
+        return self.limits()
+
+    async def snapshot_all(self) -> tuple[LimitSnapshot, ...]:
+        """Every bucket in Redis under this prefix, whichever process uses it; for watching a running job.
+
+        Raises:
+            ConnectionFailedError: Redis cannot be reached.
+        """
+        try:
+            now, found = await self._link.scan(f"{self._prefix}:{{*")
+        except Outage as outage:
+            raise self._outage_error(None) from outage
+        snapshots = (read_snapshot(key, value, now) for key, value in sorted(found.items()))
+        return tuple(snapshot for snapshot in snapshots if snapshot is not None)
+
+    async def aclose(self) -> None:
+        """Give back every lease, close the connection; waiters get ConnectionFailedError."""
+        if self._closed:
+            return
+        self._closed = True
+        self._fail_waiters(
+            lambda lane: ConnectionFailedError("the rate limiter was closed", operation=lane.operation.name)
+        )
+        for lane in self._lanes.values():
+            if lane.timer is not None:
+                lane.timer.cancel()
+        await self._link.aclose(lambda: [(lane.keys, lane.farewell()) for lane in self._lanes.values()])
+
+    # Lanes ---------------------------------------------------------------------------------------------------------
+
+    def _lane(self, operation: Operation[Any], account: Account) -> Lane:
+        if self._closed:
+            raise ConnectionFailedError("the rate limiter was closed", operation=operation.name)
+        key = (operation.name, account.key)
+        lane = self._lanes.get(key)
+        if lane is None:
+            keys = bucket_keys(self._prefix, account.application, account.region.value, operation.name, account.key)
+            shared = self._shared.setdefault(keys[1], SharedView())
+            lane = self._lanes[key] = Lane(operation, account, keys, shared, self._settings)
+            lane.on_reply = self._replied
+            if self._link.down and self._on_outage == "local":
+                self._make_local(lane)
+            if len(self._lanes) % _SWEEP_EVERY == 0:
+                self._forget_idle()
+        return lane
+
+    def _forget_idle(self) -> None:
+        now = self._clock.monotonic()
+        for key, lane in list(self._lanes.items()):
+            if lane.idle and now - lane.touched_at > _IDLE:
+                del self._lanes[key]
+        used = {lane.keys[1] for lane in self._lanes.values()}
+        for name in [name for name in self._shared if name not in used]:
+            del self._shared[name]
+
+    def _attend(self, lane: Lane) -> None:
+        """Send what is due, and set the alarm for what is not."""
+        if self._closed:
+            return
+        if lane.wants_exchange() and self._link.submit(lane):
+            lane.submitted()
+        if lane.timer is not None:
+            lane.timer.cancel()
+            lane.timer = None
+        due = lane.due()
+        if due is not None:
+            lane.timer = asyncio.get_running_loop().call_at(due, self._alarm, lane)
+
+    def _alarm(self, lane: Lane) -> None:
+        lane.timer = None
+        lane.dispatch()
+        self._attend(lane)
+
+    def _replied(self, lane: Lane) -> None:
+        self._note_rate(lane)
+        self._attend(lane)
+
+    # Outcomes ------------------------------------------------------------------------------------------------------
+
+    def observed(self, lane: Lane, status: int | None, rate: float | None, admitted_at: float) -> None:
+        """A request was answered; called by its permit."""
+        if rate is not None and rate > 0 and abs(rate - lane.announced) > 1e-9 * rate:
+            lane.heard_rate(rate)
+        if status == 429:
+            lane.heard_throttle(admitted_at)
+            if self._observers:
+                self._observers.emit(
+                    Throttled(
+                        operation=lane.operation.name,
+                        account=lane.account.key,
+                        rate=lane.reply.rate if lane.reply else lane.announced,
+                        waiting=len(lane.queue),
+                    )
+                )
+        self._attend(lane)
+
+    def returned(self, lane: Lane, slot: Slot) -> None:
+        """A request was not sent; called by its permit."""
+        lane.put_back(slot)
+        self._attend(lane)
+
+    def _note_rate(self, lane: Lane) -> None:
+        """Tell observers when the shared picture of a plan changed, whichever process changed it."""
+        assert lane.reply is not None
+        old, lane.shown = lane.shown, (lane.reply.announced, lane.reply.rate)
+        if self._observers and old != lane.shown:
+            reason = "header" if old[0] != lane.shown[0] else "throttled" if lane.shown[1] < old[1] else "recovery"
+            self._observers.emit(
+                RateChanged(
+                    operation=lane.operation.name,
+                    account=lane.account.key,
+                    old=old[1],
+                    new=lane.shown[1],
+                    reason=reason,
+                )
+            )
+
+    # Outages -------------------------------------------------------------------------------------------------------
+
+    def _redis_left(self) -> None:
+        for lane in self._lanes.values():
+            lane.leave()
+        if self._on_outage == "raise":
+            self._fail_waiters(lambda lane: self._outage_error(lane.operation))
+            return
+        for lane in list(self._lanes.values()):
+            self._make_local(lane)
+            self._attend(lane)
+
+    def _make_local(self, lane: Lane) -> None:
+        """Split the quota among the processes last seen: here where this bucket is known, else anywhere."""
+        lane.leave()
+        lane.go_local(max((other.reply.processes for other in self._lanes.values() if other.reply), default=1))
+
+    def _redis_returned(self) -> None:
+        for shared in self._shared.values():
+            shared.local = None
+        for lane in list(self._lanes.values()):
+            lane.come_back()
+            self._attend(lane)
+
+    def _fail_waiters(self, error: Callable[[Lane], SPAPIError]) -> None:
+        for lane in self._lanes.values():
+            for waiter in lane.queue.clear():
+                if not waiter.future.done():
+                    waiter.future.set_exception(error(lane))
+
+    def _outage_error(self, operation: Operation[Any] | None) -> ConnectionFailedError:
+        return ConnectionFailedError(
+            f"{self._link.label}, which holds the shared rate limits, cannot be used ({self._link.reason})",
+            operation=operation.name if operation else None,
+        )
+
+
+class RedisPermit:
+    """The right to send one request now."""
+
+    __slots__ = ("_admitted_at", "_lane", "_limiter", "_slot", "waited")
+
+    def __init__(self, limiter: RedisRateLimiter, lane: Lane, slot: Slot, waited: float) -> None:
+        self._limiter = limiter
+        self._lane = lane
+        self._slot: Slot | None = slot
+        self._admitted_at = max(slot.at, lane.touched_at)
+        self.waited = waited
+        lane.in_flight += 1
+
+    def observe(self, status: int | None, rate: float | None) -> None:
+        """The request was sent: report the reply's status (None: no reply) and the rate header, if it was a number."""
+        if self._settled() is not None:
+            self._limiter.observed(self._lane, status, rate, self._admitted_at)
+
+    def release(self) -> None:
+        """The request was never sent: the token goes to the next waiter or back to Redis."""
+        slot = self._settled()
+        if slot is not None:
+            self._limiter.returned(self._lane, slot)
+
+    def _settled(self) -> Slot | None:
+        slot, self._slot = self._slot, None
+        if slot is not None:
+            self._lane.in_flight -= 1
+        return slot

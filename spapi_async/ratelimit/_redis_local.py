@@ -1,0 +1,66 @@
+"""This process's share of a quota while Redis is away: a plain token bucket."""
+
+from __future__ import annotations
+
+__all__ = ["LocalShare"]
+
+_SAFETY = 0.95  # the processes last seen are not all the processes there may be
+_CUT, _FLOOR, _RECOVERY = 0.8, 0.05, 0.01
+
+
+class LocalShare:
+    """``1/processes`` of a rate and a capacity, both in tokens; begins at the same part of a level.
+
+    The level may be negative: tokens already sold for a later moment are paid for first.
+    """
+
+    __slots__ = ("_at", "_capacity", "_cut_at", "_full_rate", "_level", "_processes", "rate", "spent")
+
+    def __init__(self, rate: float, capacity: float, processes: int, level: float, now: float) -> None:
+        self._processes = max(1, processes)
+        self._full_rate = rate * _SAFETY / self._processes
+        self._capacity = max(1.0, capacity / self._processes)
+        self._level = min(level / self._processes, self._capacity) if level < 0 else min(level, self._capacity)
+        self._at = now
+        self._cut_at = now
+        self.rate = self._full_rate
+        self.spent = 0
+
+    def level(self, now: float) -> float:
+        """Tokens at hand; negative while a debt is paid off."""
+        self._level = min(self._level + max(0.0, now - self._at) * self.rate, self._capacity)
+        self._at = max(self._at, now)
+        return self._level
+
+    def delay(self, now: float, ahead: int = 0) -> float:
+        """Seconds until a token is there for the one with so many ahead."""
+        missing = ahead + 1 - self.level(now)
+        # A timer set for this delay must not wake a hair too early and be set again for nothing.
+        return missing / self.rate if missing > 1e-9 else 0.0
+
+    def take(self, now: float) -> None:
+        """Spend one."""
+        self._level = self.level(now) - 1
+        self.spent += 1
+        if self.rate < self._full_rate:
+            self.rate = min(self._full_rate, self.rate + _RECOVERY * self._full_rate)
+
+    def put_back(self) -> None:
+        """One was not spent after all."""
+        self._level = min(self._level + 1, self._capacity)
+        self.spent = max(0, self.spent - 1)
+
+    def announce(self, rate: float) -> None:
+        """Amazon's header says another rate."""
+        full = rate * _SAFETY / self._processes
+        self.level(self._at)
+        self.rate *= full / self._full_rate
+        self._full_rate = full
+
+    def throttled(self, now: float, admitted_at: float) -> None:
+        """A 429: nothing is left; requests already on their way at the last one say nothing new."""
+        if admitted_at <= self._cut_at:
+            return
+        self._level = min(self.level(now), 0.0)
+        self.rate = max(self.rate * _CUT, self._full_rate * _FLOOR)
+        self._cut_at = now

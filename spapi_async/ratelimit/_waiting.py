@@ -1,0 +1,93 @@
+"""The calls that wait for one bucket: a line for each priority, first come first served within it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from spapi_async.ratelimit._shares import CLASSES, choose, position, serve
+
+__all__ = ["Line", "Waiter"]
+
+
+class Waiter:
+    """One call in the line; its future brings the permit."""
+
+    __slots__ = ("future", "klass", "queued")
+
+    def __init__(self, future: asyncio.Future[Any], klass: int) -> None:
+        self.future = future
+        self.klass = klass
+        self.queued = True
+
+
+class Line:
+    """Waiters by priority. Every operation takes constant time, leaving a line too (amortised)."""
+
+    __slots__ = ("_gone", "_passed", "_waiters", "counts", "total")
+
+    def __init__(self) -> None:
+        self._waiters: list[deque[Waiter] | None] = [None] * CLASSES
+        self._passed = [0] * CLASSES
+        self._gone = 0
+        self.counts = [0] * CLASSES
+        self.total = 0
+
+    def join(self, waiter: Waiter) -> None:
+        """Stand at the end of the line of its priority."""
+        waiters = self._waiters[waiter.klass]
+        if waiters is None:
+            waiters = self._waiters[waiter.klass] = deque()
+        waiters.append(waiter)
+        self.counts[waiter.klass] += 1
+        self.total += 1
+
+    def leave(self, waiter: Waiter) -> None:
+        """Give up the place. The entry stays until it is reached, or until most entries are such."""
+        if not waiter.queued:
+            return
+        self._strike(waiter)
+        self._gone += 1
+        if self._gone > self.total + 16:
+            for klass, waiters in enumerate(self._waiters):
+                if waiters is not None:
+                    self._waiters[klass] = deque(each for each in waiters if each.queued)
+            self._gone = 0
+
+    def pop(self) -> Waiter | None:
+        """Who is served next; None when nobody waits."""
+        while self.total:
+            waiters = self._waiters[serve(self.counts, self._passed)]
+            while waiters:
+                waiter = waiters.popleft()
+                if not waiter.queued:
+                    self._gone -= 1
+                    continue
+                self._strike(waiter)
+                if not waiter.future.done():
+                    return waiter
+                # Cancelled a moment ago; its task has not yet run to say so.
+                break
+        return None
+
+    def next_class(self) -> int:
+        """The priority of who is served next; -1 when nobody waits."""
+        return choose(self.counts, self._passed)
+
+    def ahead(self, klass: int) -> int:
+        """How many tokens others get before a call that joins now."""
+        return position(self.counts, self._passed, klass)
+
+    def clear(self) -> list[Waiter]:
+        """Send everybody away; who was there."""
+        there = [each for waiters in self._waiters for each in waiters or () if each.queued]
+        for waiter in there:
+            waiter.queued = False
+        self.__init__()  # type: ignore[misc]  # as new
+        return there
+
+    def _strike(self, waiter: Waiter) -> None:
+        waiter.queued = False
+        self.counts[waiter.klass] -= 1
+        self.total -= 1

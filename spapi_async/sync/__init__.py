@@ -1,0 +1,40 @@
+"""Order sync: what changed at Amazon since the last run, into a SQLite or PostgreSQL database.
+
+::
+
+    async with Application.from_env() as app:
+        sellers = [app.selling_partner(token, region="NA", seller_id=id) for id, token in grants.items()]
+        report = await sync_orders(sellers, "postgresql://localhost/orders")
+
+Each page of orders is committed together with the checkpoint after it, so a process may be killed at any moment: the next
+run ends with every order exactly once. A second run fetches only what changed. What quota was spent is saved beside the
+checkpoint, so that a restart does not spend a burst twice.
+
+Needs ``pip install "spapi-async[sync]"``, and ``[postgres]`` for PostgreSQL.
+"""
+
+from spapi_async.sync._checkpoint import Checkpoint
+from spapi_async.sync._database import OrderDatabase, Stored
+from spapi_async.sync._orders import SellerResult, SyncReport, sync_orders
+from spapi_async.sync._progress import PageStored, Progress, SellerFailed, SellerFinished, SellerStarted, SyncEvent
+from spapi_async.sync._source import DEFAULT_DATASETS, Orders2026Source, OrderSource, OrdersV0Source, Page
+
+__all__ = [
+    "DEFAULT_DATASETS",
+    "Checkpoint",
+    "OrderDatabase",
+    "OrderSource",
+    "Orders2026Source",
+    "OrdersV0Source",
+    "Page",
+    "PageStored",
+    "Progress",
+    "SellerFailed",
+    "SellerFinished",
+    "SellerResult",
+    "SellerStarted",
+    "Stored",
+    "SyncEvent",
+    "SyncReport",
+    "sync_orders",
+]

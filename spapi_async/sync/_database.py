@@ -1,0 +1,249 @@
+"""The database of a sync: pages go in whole, each with its checkpoint, in one transaction.
+
+SQLite through aiosqlite, PostgreSQL through asyncpg. A process killed at any moment leaves either a page and the checkpoint
+after it, or neither.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+import msgspec
+
+from spapi_async.errors import ConfigurationError
+from spapi_async.sync._checkpoint import Checkpoint
+from spapi_async.sync._rows import OrderRow, newest
+
+try:
+    from sqlalchemy import URL, delete, event, func, make_url, or_, select
+    from sqlalchemy.dialects import postgresql
+    from sqlalchemy.dialects import sqlite as sqlite_dialect
+    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+    from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
+except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
+    raise ModuleNotFoundError('order sync needs an extra: pip install "spapi-async[sync]"') from error
+
+from spapi_async.sync._tables import checkpoints, limiter_state, metadata, order_items, orders
+
+__all__ = ["OrderDatabase", "Stored", "async_url"]
+
+_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+_ORDER_COLUMNS = tuple(column.name for column in orders.columns)
+_BUSY_SECONDS = 30  # how long SQLite waits for another process that writes
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """What one page did to the database: orders never seen before, orders renewed, orders that were older than the rows."""
+
+    inserted: int = 0
+    updated: int = 0
+    stale: int = 0
+    items: int = 0
+
+
+def async_url(url: str) -> URL:
+    """The URL with the asyncio driver of its database.
+
+    Raises:
+        ConfigurationError: not a database URL, or a database that is not supported.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigurationError("the database must be a URL such as sqlite:///orders.db") from None
+    backend = parsed.drivername.partition("+")[0]
+    if backend not in _DRIVERS:
+        raise ConfigurationError(f"database {backend!r} is not supported; use sqlite:///FILE or postgresql://HOST/NAME")
+    return parsed.set(drivername=_DRIVERS[backend])
+
+
+class OrderDatabase:
+    """An open database with the tables of a sync; made where they are missing.
+
+    Use it as ``async with OrderDatabase("sqlite:///orders.db") as database``. One object serves any number of sellers at once.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = async_url(url)
+        self._engine: AsyncEngine | None = None
+        # SQLite has one writer: queueing here is fair and free, queueing in its busy handler polls.
+        self._writing = anyio.Lock() if self.url.get_backend_name() == "sqlite" else None
+
+    async def open(self) -> Self:
+        """Connect and make what tables are missing.
+
+        Raises:
+            ConfigurationError: the database cannot be opened.
+        """
+        try:
+            self._engine = _engine(self.url)
+            if self._writing is not None:
+                await anyio.to_thread.run_sync(_probe_sqlite, self._engine)
+            async with self._engine.begin() as connection:
+                await connection.run_sync(metadata.create_all)
+        except (SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
+            await self.close()
+            place = self.url.render_as_string(hide_password=True)
+            raise ConfigurationError(f"cannot open database {place}: {_reason(error)}") from error
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def close(self) -> None:
+        """Close every connection."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            with anyio.CancelScope(shield=True):
+                await engine.dispose()
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<OrderDatabase {self.url.render_as_string(hide_password=True)}>"
+
+    async def checkpoint(self, seller: str, stream: str) -> Checkpoint | None:
+        """Where this seller's stream stands, or None the first time."""
+        query = select(checkpoints).where(checkpoints.c.seller == seller, checkpoints.c.stream == stream)
+        async with self._connected().connect() as connection:
+            row = (await connection.execute(query)).mappings().one_or_none()
+        return None if row is None else Checkpoint(**{name: row[name] for name in Checkpoint.__struct_fields__})
+
+    async def store(
+        self,
+        seller: str,
+        rows: Sequence[OrderRow],
+        checkpoint: Checkpoint,
+        *,
+        now: datetime,
+        quota: Mapping[str, str] | None = None,
+    ) -> Stored:
+        """Commit a page's rows, the checkpoint after it and what quota is spent: all of it or nothing.
+
+        An order is replaced, items included, unless the database holds a later version of it. ``quota`` maps an application
+        to the state of its limiter.
+        """
+        if self._writing is None:
+            return await self._store(seller, rows, checkpoint, now, quota or {})
+        async with self._writing:
+            return await self._store(seller, rows, checkpoint, now, quota or {})
+
+    async def _store(
+        self,
+        seller: str,
+        rows: Sequence[OrderRow],
+        checkpoint: Checkpoint,
+        now: datetime,
+        quota: Mapping[str, str],
+    ) -> Stored:
+        async with self._connected().begin() as connection:
+            # The checkpoint first: it takes the write lock before anything is read.
+            await self._put(connection, checkpoints, [{**msgspec.structs.asdict(checkpoint), "updated_at": now}])
+            states = [{"application": key, "saved_at": now, "state": state} for key, state in quota.items()]
+            await self._put(connection, limiter_state, states)
+            return await self._put_orders(connection, seller, newest(rows), now)
+
+    async def _put_orders(
+        self, connection: AsyncConnection, seller: str, rows: Sequence[OrderRow], now: datetime
+    ) -> Stored:
+        if not rows:
+            return Stored()
+        ids = [row.order_id for row in rows]
+        met = set((await connection.execute(select(orders.c.order_id).where(orders.c.order_id.in_(ids)))).scalars())
+        values = [_order_values(row, seller, now) for row in rows]
+        insert = self._insert(orders)
+        changes = {column.name: insert.excluded[column.name] for column in orders.columns if not column.primary_key}
+        # An order without a readable date has no version: it is taken, because nothing says that it is older.
+        newer = or_(
+            orders.c.last_updated_at.is_(None),
+            insert.excluded.last_updated_at.is_(None),
+            insert.excluded.last_updated_at >= orders.c.last_updated_at,
+        )
+        upsert = insert.on_conflict_do_update(index_elements=[orders.c.order_id], set_=changes, where=newer)
+        accepted = set((await connection.execute(upsert.returning(orders.c.order_id), values)).scalars())
+        items = [msgspec.structs.asdict(item) for row in rows if row.order_id in accepted for item in row.items]
+        await connection.execute(delete(order_items).where(order_items.c.order_id.in_(accepted)))
+        if items:
+            await connection.execute(order_items.insert(), items)
+        return Stored(
+            inserted=len(accepted - met), updated=len(accepted & met), stale=len(rows) - len(accepted), items=len(items)
+        )
+
+    async def _put(self, connection: AsyncConnection, table: Any, values: Sequence[Mapping[str, Any]]) -> None:
+        if not values:
+            return
+        insert = self._insert(table)
+        keys = [column.name for column in table.primary_key]
+        changes = {column.name: insert.excluded[column.name] for column in table.columns if not column.primary_key}
+        await connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changes), values)
+
+    def _insert(self, table: Any) -> Any:
+        return sqlite_dialect.insert(table) if self._writing is not None else postgresql.insert(table)
+
+    async def quota(self, application: str) -> tuple[str, datetime] | None:
+        """The limiter's state as last saved for an application, and when."""
+        query = select(limiter_state.c.state, limiter_state.c.saved_at).where(limiter_state.c.application == application)
+        async with self._connected().connect() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else (row.state, row.saved_at)
+
+    async def counts(self) -> tuple[int, int]:
+        """How many orders and how many order items the database holds."""
+        async with self._connected().connect() as connection:
+            found = [(await connection.execute(select(func.count()).select_from(t))).scalar_one() for t in _COUNTED]
+        return found[0], found[1]
+
+    def _connected(self) -> AsyncEngine:
+        if self._engine is None:
+            raise ConfigurationError("the database is not open; use it as `async with OrderDatabase(url) as database`")
+        return self._engine
+
+
+_COUNTED = (orders, order_items)
+
+
+def _engine(url: URL) -> AsyncEngine:
+    if url.get_backend_name() != "sqlite":
+        return create_async_engine(url, pool_pre_ping=True)
+    options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_SECONDS}}
+    if url.database in (None, "", ":memory:"):
+        options["poolclass"] = StaticPool  # each connection to :memory: would be a database of its own
+    engine = create_async_engine(url, **options)
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _probe_sqlite(engine: AsyncEngine) -> None:
+    """Fail here on a file that cannot be opened: aiosqlite leaves a thread behind that complains once the loop is closed."""
+    arguments, options = engine.dialect.create_connect_args(engine.url)
+    sqlite3.connect(*arguments, **options).close()
+
+
+def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    # Readers (a dashboard, sqlite3 on the command line) and the writer do not block each other.
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.close()
+
+
+def _order_values(row: OrderRow, seller: str, now: datetime) -> dict[str, Any]:
+    facts = {"seller": seller, "synced_at": now, "items": len(row.items)}
+    return {name: facts[name] if name in facts else getattr(row, name) for name in _ORDER_COLUMNS}
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what the driver said; SQLAlchemy adds the statement and a link."""
+    cause = getattr(error, "orig", None) or error
+    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]

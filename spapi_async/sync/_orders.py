@@ -1,0 +1,248 @@
+"""The job: every seller's orders updated since the last run, with their items, in a database.
+
+Several sellers run at once, each at the pace of its own quota; one that fails does not stop the others. A seller holds one
+page in memory at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import anyio
+import msgspec
+
+from spapi_async._client import SellingPartner
+from spapi_async._clock import Clock, SystemClock
+from spapi_async.errors import BadRequestError, ConfigurationError
+from spapi_async.sync._checkpoint import Checkpoint, advance, restart, resume
+from spapi_async.sync._database import OrderDatabase
+from spapi_async.sync._progress import PageStored, Progress, SellerFailed, SellerFinished, SellerStarted, SyncEvent
+from spapi_async.sync._quota import Quota
+from spapi_async.sync._source import (
+    DEFAULT_DATASETS,
+    Orders2026Source,
+    OrderSource,
+    OrdersV0Source,
+    Page,
+    check_progress,
+)
+
+__all__ = ["OrdersApi", "SellerResult", "SyncReport", "sync_orders"]
+
+OrdersApi = Literal["orders_2026_01_01", "orders_v0"]
+
+# Amazon keeps orders for two years (developer-docs.amazon.com/sp-api/docs/orders-api).
+HISTORY = timedelta(days=730)
+COMMIT_SECONDS = 60.0
+
+
+class SellerResult(msgspec.Struct, kw_only=True):
+    """What a run did for one seller. ``stale`` orders were older than the database's; ``error`` is None after a full window."""
+
+    seller: str
+    orders: int = 0
+    items: int = 0
+    inserted: int = 0
+    updated: int = 0
+    stale: int = 0
+    pages: int = 0
+    violations: int = 0
+    checkpoint: Checkpoint | None = None
+    error: BaseException | None = None
+
+
+class SyncReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run did, seller by seller in the order they were given."""
+
+    sellers: tuple[SellerResult, ...]
+
+    @property
+    def orders(self) -> int:
+        """Orders fetched."""
+        return sum(result.orders for result in self.sellers)
+
+    @property
+    def failed(self) -> tuple[SellerResult, ...]:
+        """Sellers whose window is not complete; running the sync again goes on where they stopped."""
+        return tuple(result for result in self.sellers if result.error is not None)
+
+
+async def sync_orders(
+    sellers: Iterable[SellingPartner],
+    database: str | OrderDatabase,
+    *,
+    api: OrdersApi = "orders_2026_01_01",
+    since: datetime | None = None,
+    marketplaces: Sequence[str] = (),
+    datasets: Sequence[str] = DEFAULT_DATASETS,
+    page_size: int | None = None,
+    concurrency: int = 50,
+    progress: Progress | None = None,
+    clock: Clock | None = None,
+) -> SyncReport:
+    """Fetch what changed since each seller's checkpoint and store it.
+
+    Args:
+        sellers: handles from ``app.selling_partner``.
+        database: ``sqlite:///orders.db``, ``postgresql://user@host/name``, or an open :class:`OrderDatabase`.
+        api: ``orders_2026_01_01`` brings items inline, 100 orders a request; ``orders_v0`` needs one request more per order, and
+            Amazon removes it on 2027-03-27.
+        since: where a seller without a checkpoint starts; two years back, as far as Amazon keeps orders, by default.
+        marketplaces: only these; all by default.
+        datasets: Orders 2026-01-01 ``includedData``. Personal data is left out by default: add BUYER, RECIPIENT, TAX, PAYMENT.
+        page_size: orders a page, 1 to 100.
+        concurrency: most sellers at once.
+        progress: told of every event.
+        clock: where time comes from.
+
+    Raises:
+        ConfigurationError: the arguments or the database cannot work. Failures of a seller are in the report instead.
+    """
+    if page_size is not None and not 1 <= page_size <= 100:
+        raise ConfigurationError("page_size must be between 1 and 100")
+    if since is not None and since.tzinfo is None:
+        raise ConfigurationError("since must have a time zone")
+    clock = clock or SystemClock()
+    chosen = list(sellers)
+    jobs = [
+        _Job(
+            seller_key(seller),
+            _source(api, seller, marketplaces, datasets, page_size),
+            since or _now(clock) - HISTORY,
+            clock,
+            progress or _nobody,
+        )
+        for seller in chosen
+    ]
+    if len({job.result.seller for job in jobs}) != len(jobs):
+        raise ConfigurationError("the same seller was given twice")
+    if isinstance(database, OrderDatabase):
+        await _run(jobs, chosen, database, concurrency, clock)
+    else:
+        async with OrderDatabase(database) as opened:
+            await _run(jobs, chosen, opened, concurrency, clock)
+    return SyncReport(sellers=tuple(job.result for job in jobs))
+
+
+def seller_key(seller: SellingPartner) -> str:
+    """What a seller's checkpoint is kept under: the seller id, which outlives a new authorisation, or else the grant's key."""
+    return f"{seller.seller_id}@{seller.region.value}" if seller.seller_id else seller.key
+
+
+async def _run(
+    jobs: Sequence[_Job], sellers: Sequence[SellingPartner], database: OrderDatabase, concurrency: int, clock: Clock
+) -> None:
+    quotas = {id(seller.application): Quota(seller.application, clock) for seller in sellers}
+    for quota in quotas.values():
+        await quota.restore(database)
+    places = anyio.CapacityLimiter(concurrency)
+
+    async def run(job: _Job, quota: Quota) -> None:
+        async with places:
+            await job.run(database, quota)
+
+    async with anyio.create_task_group() as group:
+        for job, seller in zip(jobs, sellers, strict=True):
+            group.start_soon(run, job, quotas[id(seller.application)])
+
+
+class _Job:
+    """One seller's run."""
+
+    __slots__ = ("_clock", "_progress", "_since", "_source", "result")
+
+    def __init__(self, key: str, source: OrderSource, since: datetime, clock: Clock, progress: Progress) -> None:
+        self.result = SellerResult(seller=key)
+        self._source = source
+        self._since = since
+        self._clock = clock
+        self._progress = progress
+
+    async def run(self, database: OrderDatabase, quota: Quota) -> None:
+        """Work until the window is complete; a failure is kept in the result, for the other sellers go on."""
+        try:
+            await self._work(database, quota)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this seller's alone and goes into the report
+            self.result.error = error
+            self._progress(SellerFailed(seller=self.result.seller, total=self.result.orders, error=str(error)))
+
+    async def _work(self, database: OrderDatabase, quota: Quota) -> None:
+        result, stream = self.result, self._source.stream
+        saved = await database.checkpoint(result.seller, stream)
+        checkpoint = resume(saved, seller=result.seller, stream=stream, since=self._since, now=_now(self._clock))
+        resumed = checkpoint.cursor is not None
+        result.checkpoint = checkpoint
+        self._progress(
+            SellerStarted(seller=result.seller, last_updated_after=checkpoint.last_updated_after, resumed=resumed)
+        )
+        while True:
+            try:
+                page = await self._source.page(checkpoint)
+            except BadRequestError:
+                if not resumed:
+                    raise
+                # The token is another run's, and Amazon may forget it before its 24 hours are over: the window starts again.
+                checkpoint, resumed = restart(checkpoint), False
+                continue
+            resumed = False
+            check_progress(page, checkpoint, stream)
+            checkpoint = await self._store(page, checkpoint, database, quota)
+            if page.cursor is None:
+                break
+        self._progress(
+            SellerFinished(seller=result.seller, total=result.orders, synced_to=checkpoint.last_updated_after)
+        )
+
+    async def _store(self, page: Page, before: Checkpoint, database: OrderDatabase, quota: Quota) -> Checkpoint:
+        """Commit a page and the checkpoint after it; a cancelled run (Ctrl-C) keeps a page that it has already paid for."""
+        result, now = self.result, _now(self._clock)
+        checkpoint = advance(before, cursor=page.cursor, upper_bound=page.upper_bound, now=now)
+        with anyio.fail_after(COMMIT_SECONDS, shield=True):
+            stored = await database.store(
+                result.seller, page.rows, checkpoint, now=now, quota=quota.dump(last=page.cursor is None)
+            )
+        result.checkpoint = checkpoint
+        result.pages += 1
+        result.orders += len(page.rows)
+        result.items += stored.items
+        result.inserted += stored.inserted
+        result.updated += stored.updated
+        result.stale += stored.stale
+        result.violations += page.violations
+        latest = max((row.last_updated_at for row in page.rows if row.last_updated_at), default=None)
+        self._progress(
+            PageStored(
+                seller=result.seller,
+                orders=len(page.rows),
+                items=stored.items,
+                total=result.orders,
+                violations=page.violations,
+                latest=latest,
+                upper_bound=checkpoint.upper_bound or page.upper_bound,
+            )
+        )
+        return checkpoint
+
+
+def _source(
+    api: OrdersApi,
+    seller: SellingPartner,
+    marketplaces: Sequence[str],
+    datasets: Sequence[str],
+    page_size: int | None,
+) -> OrderSource:
+    if api == "orders_2026_01_01":
+        return Orders2026Source(seller, marketplaces=marketplaces, datasets=datasets, page_size=page_size or 100)
+    if api == "orders_v0":
+        return OrdersV0Source(seller, marketplaces=marketplaces, page_size=page_size or 30)
+    raise ConfigurationError(f"unknown orders API {api!r}; use orders_2026_01_01 or orders_v0")
+
+
+def _now(clock: Clock) -> datetime:
+    return datetime.fromtimestamp(clock.time(), UTC)
+
+
+def _nobody(event: SyncEvent) -> None:
+    """Progress that nobody watches."""

@@ -1,0 +1,55 @@
+"""What a sync reports while it runs; whoever shows it (a bar, a log, a metric) is passed in as a callable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+__all__ = ["PageStored", "Progress", "SellerFailed", "SellerFinished", "SellerStarted", "SyncEvent"]
+
+
+class SyncEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Base of all events; ``seller`` identifies the seller without secrets."""
+
+    seller: str
+
+
+class SellerStarted(SyncEvent, frozen=True, kw_only=True):
+    """A seller's sync began at ``last_updated_after``; ``resumed`` in the middle of a window that an earlier run began."""
+
+    last_updated_after: datetime
+    resumed: bool
+
+
+class PageStored(SyncEvent, frozen=True, kw_only=True):
+    """A page was committed. ``orders`` and ``items`` are its own, ``total`` counts this run's orders of the seller.
+
+    ``latest`` is the latest update on the page and ``upper_bound`` the end of the window, where known: between them lies what is
+    left, if Amazon's pages come in order of time.
+    """
+
+    orders: int
+    items: int
+    total: int
+    violations: int
+    latest: datetime | None
+    upper_bound: datetime | None
+
+
+class SellerFinished(SyncEvent, frozen=True, kw_only=True):
+    """A seller's window is complete; the next sync starts at ``synced_to``."""
+
+    total: int
+    synced_to: datetime
+
+
+class SellerFailed(SyncEvent, frozen=True, kw_only=True):
+    """A seller's sync stopped; what was committed stays, and the next run goes on from there."""
+
+    total: int
+    error: str
+
+
+Progress = Callable[[SyncEvent], None]

@@ -1,0 +1,138 @@
+"""Tokens shared between workers: one call to Amazon for all of them, and a store that can do no harm."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+from fake_amazon import ADDRESS, PLAIN, FakeAmazon, account, authenticator, lwa_error, request
+from virtual_time import VirtualClock, virtual_time
+
+from spapi_async.auth import MemoryTokenStore
+from spapi_async.auth._token import Token
+from spapi_async.errors import LWAError
+
+STALE = b'{"errors": [{"details": "The access token you provided is revoked, malformed or invalid."}]}'
+
+
+def memory() -> MemoryTokenStore:
+    """A store in virtual time."""
+    return MemoryTokenStore(clock=VirtualClock())
+
+
+@virtual_time
+async def test_fifty_workers_of_one_seller_cost_one_call_an_hour() -> None:
+    """Through eight hours in which all of them are busy; restricted tokens likewise."""
+    amazon, store = FakeAmazon(), memory()
+    workers = [authenticator(amazon, store=store) for _ in range(50)]
+    for _ in range(8 * 60):
+        calls = [worker.token(PLAIN, account(), request()) for worker in workers]
+        calls += [worker.token(ADDRESS, account(), request()) for worker in workers]
+        await asyncio.gather(*calls)
+        await asyncio.sleep(60)
+    assert 8 <= len(amazon.forms) <= 9
+    assert 8 <= len(amazon.bodies) <= 9
+
+
+@virtual_time
+async def test_a_rejected_token_is_replaced_once_for_all_workers() -> None:
+    """The one that was refused never comes back out of the store."""
+    amazon, store = FakeAmazon(), memory()
+    workers = [authenticator(amazon, store=store) for _ in range(5)]
+    for worker in workers:
+        old = await worker.token(PLAIN, account(), request())
+    for worker in workers:
+        assert worker.rejected(old, PLAIN, account(), STALE)
+    calls = (worker.token(PLAIN, account(), request()) for worker in workers)
+    assert set(await asyncio.gather(*calls)) == {"Atza|Atzr|a#2"}
+    assert len(amazon.forms) == 2
+
+
+@virtual_time
+async def test_a_worker_that_dies_with_the_lease_holds_nobody_up_for_long() -> None:
+    """The others wait ten seconds and then ask Amazon themselves."""
+    amazon, store = FakeAmazon(), memory()
+    await store.acquire(f"lwa:{account().grant.key}", "the dead", ttl=1e9)
+    assert await authenticator(amazon, store=store).token(PLAIN, account(), request()) == "Atza|Atzr|a#1"
+    assert asyncio.get_running_loop().time() < 11
+
+
+@virtual_time
+async def test_a_refusal_gives_the_lease_back() -> None:
+    """The next one may try at once."""
+    amazon, store = FakeAmazon(latency=0), memory()
+    amazon.script = [lwa_error(400, "invalid_grant")]
+    auth = authenticator(amazon, store=store)
+    with pytest.raises(LWAError):
+        await auth.token(PLAIN, account(), request())
+    await authenticator(amazon, store=store).token(PLAIN, account(), request())
+    assert asyncio.get_running_loop().time() == 0
+
+
+class BrokenStore(MemoryTokenStore):
+    """Fails, or hangs, in one of its methods."""
+
+    def __init__(self, method: str, *, hangs: bool) -> None:
+        super().__init__(clock=VirtualClock())
+        setattr(self, method, self._hang if hangs else self._fail)
+
+    async def _fail(self, *_: object, **__: object) -> Any:
+        raise ConnectionError("redis://:MARK-password@host refused MARK-entry")
+
+    async def _hang(self, *_: object, **__: object) -> Any:
+        await asyncio.sleep(1e9)
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+@pytest.mark.parametrize("method", ["get", "set", "acquire", "release"])
+def test_a_store_that_fails_or_hangs_breaks_no_call(
+    method: str,
+    hangs: bool,  # noqa: FBT001
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The worker asks Amazon itself, within seconds, and logs no secret of the store's."""
+    caplog.set_level(logging.DEBUG)
+
+    @virtual_time
+    async def scenario() -> None:
+        auth = authenticator(FakeAmazon(), store=BrokenStore(method, hangs=hangs))
+        assert await auth.token(PLAIN, account(), request()) == "Atza|Atzr|a#1"
+        assert asyncio.get_running_loop().time() < 10
+
+    scenario()
+    assert "the token store failed" in caplog.text
+    assert "MARK" not in caplog.text
+
+
+@pytest.mark.parametrize("entry", [b"", b"rubbish", b"[1,2,3]", b'["MARK", "x", 1]', b"\xff"])
+def test_an_entry_that_is_no_token_is_dropped(entry: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever wrote it."""
+
+    @virtual_time
+    async def scenario() -> None:
+        store = memory()
+        key = f"lwa:{account().grant.key}"
+        await store.set(key, entry, ttl=100)
+        token = await authenticator(FakeAmazon(), store=store).token(PLAIN, account(), request())
+        assert token == "Atza|Atzr|a#1"
+        kept = await store.get(key)
+        assert kept is not None
+        assert Token.load(kept).value == token
+
+    scenario()
+    assert "MARK" not in caplog.text
+
+
+@virtual_time
+async def test_entries_and_leases_expire() -> None:
+    """And a lease is given back only by its owner."""
+    store = memory()
+    await store.set("k", b"v", ttl=10)
+    assert await store.acquire("k", "one", ttl=10)
+    assert not await store.acquire("k", "two", ttl=10)
+    await store.release("k", "two")
+    assert not await store.acquire("k", "two", ttl=10)
+    await asyncio.sleep(10)
+    assert await store.get("k") is None
+    assert await store.acquire("k", "two", ttl=10)
+    assert "entries=0" in repr(store)

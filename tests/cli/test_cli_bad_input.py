@@ -1,0 +1,197 @@
+"""Everything that can be wrong outside of this program: one line on stderr, an exit code, no traceback, no secret."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spapi_async.cli.application import run
+from spapi_async.emulator.server import Emulator
+
+SECRET = "hush-client-secret"
+REFRESH_TOKEN = "Atzr|hush-refresh-token"
+ORDER = "orders_v0.get_order"
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Complete credentials, as a user has them."""
+    monkeypatch.setenv("LWA_APP_ID", "amzn1.application-oa2-client.tests")
+    monkeypatch.setenv("LWA_CLIENT_SECRET", SECRET)
+    monkeypatch.setenv("SP_API_REFRESH_TOKEN", REFRESH_TOKEN)
+    monkeypatch.setenv("SP_API_REGION", "NA")
+    for name in ("SP_API_MARKETPLACE", "SP_API_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def complaint(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    """Exit code and stderr of a command that fails: one line, no output, no traceback, no secret."""
+    code = run(words)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("spapi-async: ")
+    assert captured.err.count("\n") == 1
+    assert captured.err.endswith("\n")
+    assert "Traceback" not in captured.err
+    assert "hush" not in captured.err
+    return code, captured.err
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize(
+    "name", ["LWA_APP_ID", "LWA_CLIENT_SECRET", "SP_API_REFRESH_TOKEN", "SP_API_REGION"]
+)
+def test_missing_credentials_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """The line says which variable to set."""
+    monkeypatch.delenv(name)
+    code, line = complaint(capsys, "call", ORDER, "111-1111111-1111111")
+    assert code == 2
+    assert name in line
+
+
+@pytest.mark.usefixtures("environment")
+def test_wrong_region(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The line lists the regions that exist."""
+    monkeypatch.setenv("SP_API_REGION", "MARS")
+    assert complaint(capsys, "call", ORDER, "x") == (2, "spapi-async: unknown region 'MARS'; known regions: NA, EU, FE\n")
+
+
+@pytest.mark.usefixtures("environment")
+def test_unknown_marketplace(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the environment and as an option alike."""
+    code, line = complaint(capsys, "sync", "orders", "--database", "sqlite://", "--marketplace", "XX")
+    assert code == 2
+    assert "unknown marketplace 'XX'" in line
+    monkeypatch.setenv("SP_API_MARKETPLACE", "YY")
+    code, line = complaint(capsys, "call", ORDER, "x")
+    assert code == 2
+    assert "unknown marketplace 'YY'" in line
+
+
+@pytest.mark.usefixtures("environment")
+def test_region_that_does_not_serve_the_marketplace(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Contradictions are found before anything is sent."""
+    monkeypatch.setenv("SP_API_MARKETPLACE", "DE")
+    code, line = complaint(capsys, "call", ORDER, "x")
+    assert code == 2
+    assert "DE belongs to region EU" in line
+
+
+@pytest.mark.usefixtures("environment")
+def test_malformed_order_id(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """Amazon's own words, with its request id."""
+    code, line = complaint(capsys, "call", ORDER, "not-an-order", "--endpoint", spapi_emulator.url)
+    assert code == 4
+    assert f"{ORDER} [" in line
+
+
+@pytest.mark.usefixtures("environment")
+def test_unreachable_endpoint(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody listens there."""
+    words = ("call", ORDER, "111-1111111-1111111", "--endpoint", "http://127.0.0.1:1", "--deadline", "0.5")
+    code, line = complaint(capsys, *words)
+    assert code == 5
+    assert "127.0.0.1" in line
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("endpoint", ["127.0.0.1:80", "ftp://x", "http://"])
+def test_endpoint_that_is_no_url(capsys: pytest.CaptureFixture[str], endpoint: str) -> None:
+    """Refused before a token is sent anywhere."""
+    code, _ = complaint(capsys, "call", ORDER, "x", "--endpoint", endpoint)
+    assert code == 2
+
+
+REPLIES: list[tuple[str, dict[str, Any], int, str]] = [
+    ("HTML 503", {"status": 503, "body": "html", "times": None}, 4, "503"),
+    ("invalid JSON", {"status": 200, "body": "{not json", "times": None}, 4, "JSON"),
+    ("403", {"status": 403, "times": None}, 3, "403"),
+    ("404", {"status": 404, "times": None}, 4, "404"),
+]
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize(("rule", "expected", "words"), [r[1:] for r in REPLIES], ids=[r[0] for r in REPLIES])
+def test_bad_replies(
+    spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str], rule: dict[str, Any], expected: int, words: str
+) -> None:
+    """None of them is a success, each keeps to one line."""
+    spapi_emulator.faults({"operation": ORDER, **rule})
+    code, line = complaint(
+        capsys, "call", ORDER, "111-1111111-1111111", "--endpoint", spapi_emulator.url, "--deadline", "0.5"
+    )
+    assert code == expected
+    assert words in line
+
+
+@pytest.mark.usefixtures("environment")
+def test_refused_grant(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """Login with Amazon's error code, at once."""
+    spapi_emulator.faults({"revoke_refresh_token": REFRESH_TOKEN})
+    code, line = complaint(capsys, "call", ORDER, "111-1111111-1111111", "--endpoint", spapi_emulator.url)
+    assert code == 3
+    assert "invalid_grant" in line
+
+
+@pytest.mark.usefixtures("environment")
+def test_quota_that_needs_more_patience_than_allowed(
+    spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The line says how long it would take; what was stored stays."""
+    words = ("sync", "orders", "--database", f"sqlite:///{tmp_path}/o.db", "--endpoint", spapi_emulator.url)
+    code = run([*words, "--page-size", "1", "--max-wait", "2"])
+    captured = capsys.readouterr()
+    assert code == 6
+    assert "try again in" in captured.err
+    assert "orders are stored; run the same command again" in captured.err
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("call", "orders_v0.get_ordr", "x"), "did you mean orders_v0.get_order"),
+        (("call", ORDER, "--colour", "red"), "no parameter 'colour'"),
+        (("call", ORDER, "x", "--body", "-"), "takes no body"),
+        (("call", "feeds_2021_06_30.create_feed", "--body", "/no/such/file"), "cannot read the body"),
+        (("sync", "orders", "--database", "orders.db"), "sqlite:///"),
+        (("sync", "orders", "--database", "sqlite://", "--since", "soon"), "ISO 8601"),
+        (("sync", "orders", "--database", "sqlite://", "--api", "orders_v9"), "orders_v9"),
+        (("sync", "orders"), "--database"),
+        (("operations", "--api", "nothing"), "there is no API"),
+        (("limits",), "--redis URL or --endpoint URL"),
+        (("call", ORDER, "x", "--emulator", "--endpoint", "http://h"), "not both"),
+        (("nothing",), "nothing"),
+    ],
+)
+def test_mistyped_commands(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], hint: str) -> None:
+    """Usage errors end with 2 and say what was meant."""
+    code, line = complaint(capsys, *words)
+    assert code == 2
+    assert hint in line
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich"])
+def test_missing_extra_is_one_line(missing: str) -> None:
+    """Without typer or rich the command says what to install."""
+    program = f"import sys; sys.modules[{missing!r}] = None; from spapi_async.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == 'spapi-async: the command line needs an extra: pip install "spapi-async[cli]"\n'
+
+
+def test_missing_database_extra_is_one_line() -> None:
+    """Without sqlalchemy the sync says what to install."""
+    program = "import sys; sys.modules['sqlalchemy'] = None; from spapi_async.cli import main; main()"
+    words = ["sync", "orders", "--database", "sqlite://", "--emulator"]
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == 'spapi-async: order sync needs an extra: pip install "spapi-async[sync]"\n'

@@ -1,0 +1,257 @@
+"""What the commands print and do, against a real emulator."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spapi_async import api
+from spapi_async.cli.application import run
+from spapi_async.emulator.server import Emulator
+
+WELL_BEHIND = time.time() - 3600  # the emulator's searches lag two minutes behind
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials in the environment, and a terminal that is wide and plain."""
+    monkeypatch.setenv("LWA_APP_ID", "amzn1.application-oa2-client.tests")
+    monkeypatch.setenv("LWA_CLIENT_SECRET", "a-made-up-secret")
+    monkeypatch.setenv("SP_API_REFRESH_TOKEN", "Atzr|cli-tests")
+    monkeypatch.setenv("SP_API_REGION", "NA")
+    monkeypatch.setenv("COLUMNS", "200")
+    for name in ("SP_API_MARKETPLACE", "SP_API_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start the command line in a process of its own, which ends with the test."""
+    with ExitStack() as processes:
+
+        def start(*words: str) -> subprocess.Popen[str]:
+            command = [sys.executable, "-m", "spapi_async", *words]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            processes.enter_context(process)
+            processes.callback(process.kill)
+            return process
+
+        yield start
+
+
+def output(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """What a command that succeeds prints; it says nothing on stderr."""
+    code = run(words)
+    captured = capsys.readouterr()
+    assert (code, captured.err) == (0, "")
+    return captured.out
+
+
+def an_order(emulator: Emulator) -> str:
+    """The id of one of the seller's orders."""
+    added = emulator.change_orders(add=1, seller=seller_id(emulator))["added"]
+    return added[0]
+
+
+def seller_id(emulator: Emulator) -> str:
+    """The seller of the refresh token above, as the emulator knows it."""
+    from spapi_async.emulator.tokens import seller_of
+
+    return seller_of("Atzr|cli-tests")
+
+
+def test_call_prints_amazons_json(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """The whole reply as Amazon sent it, envelope and all."""
+    order_id = an_order(spapi_emulator)
+    printed = output(capsys, "call", "orders_v0.get_order", order_id, "--endpoint", spapi_emulator.url)
+    assert json.loads(printed)["payload"]["AmazonOrderId"] == order_id
+
+
+def test_call_with_json_tells_what_came_beside_the_body(
+    spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status, request id, rate, attempts, violations: in one line for machines."""
+    order_id = an_order(spapi_emulator)
+    words = ("call", "orders_v0.get_order", "--orderId", order_id, "--endpoint", spapi_emulator.url, "--json")
+    printed = output(capsys, *words)
+    reply = json.loads(printed)
+    assert printed.count("\n") == 1
+    assert (reply["status"], reply["attempts"], reply["rate_limit"]) == (200, 1, 0.5)
+    assert reply["request_id"]
+    assert reply["body"]["payload"]["AmazonOrderId"] == order_id
+
+
+def test_call_sends_parameters_and_lists(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """Given by either form, marketplaces by their country too."""
+    words = ("call", "orders_2026_01_01.search_orders", "--param", "lastUpdatedAfter=2020-01-01T00:00:00Z")
+    lists = ("--marketplace-ids", "US", "--marketplace-ids", "CA", "--max-results-per-page", "3")
+    reply = json.loads(output(capsys, *words, *lists, "--endpoint", spapi_emulator.url))
+    assert len(reply["orders"]) == 3
+    target = spapi_emulator.received[-1].target
+    assert "marketplaceIds=ATVPDKIKX0DER,A2EUQ1WTGCTBG2" in target
+    assert "maxResultsPerPage=3" in target
+
+
+@pytest.mark.parametrize("source", ["file", "stdin"])
+def test_call_sends_a_body(
+    source: str,
+    spapi_emulator: Emulator,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From a file or from standard input."""
+    body = b'{"contentType": "text/xml; charset=UTF-8"}'
+    path = tmp_path / "body.json"
+    path.write_bytes(body)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(body)))
+    words = ("call", "feeds_2021_06_30.create_feed_document", "--body", str(path) if source == "file" else "-")
+    assert json.loads(output(capsys, *words, "--endpoint", spapi_emulator.url))["feedDocumentId"]
+
+
+def test_call_needs_no_credentials_with_an_emulator_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And sends none of the real ones to it."""
+    for name in ("LWA_APP_ID", "LWA_CLIENT_SECRET", "SP_API_REFRESH_TOKEN", "SP_API_REGION"):
+        monkeypatch.delenv(name)
+    reply = json.loads(output(capsys, "call", "sellers_v1.get_marketplace_participations", "--emulator"))
+    assert reply["payload"]
+
+
+def test_operations_as_json_are_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    """With everything that decides how to call them."""
+    listed = json.loads(output(capsys, "operations", "--json"))
+    assert [entry["name"] for entry in listed] == sorted(api.operations())
+    (search,) = [entry for entry in listed if entry["name"] == "orders_2026_01_01.search_orders"]
+    assert (search["method"], search["burst"], search["paged"], search["status"]) == ("GET", 20, True, "current")
+
+
+@pytest.mark.parametrize(
+    ("words", "fact"),
+    [
+        (("--api", "orders_v0"), lambda entry: entry["name"].startswith("orders_v0.")),
+        (("--restricted",), lambda entry: entry["restricted"] is not None),
+        (("--grantless",), lambda entry: entry["grantless_scope"] is not None),
+    ],
+)
+def test_operations_can_be_chosen(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], fact: Any) -> None:
+    """By API, restricted, grantless: those and no others."""
+    every = json.loads(output(capsys, "operations", "--json"))
+    chosen = json.loads(output(capsys, "operations", "--json", *words))
+    assert 0 < len(chosen) < len(every)
+    assert chosen == [entry for entry in every if fact(entry)]
+
+
+def test_operations_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """Rate, burst and notes beside verb and path."""
+    printed = output(capsys, "operations", "--api", "orders_v0")
+    (line,) = [line for line in printed.splitlines() if "get_order_address" in line]
+    assert "GET /orders/v0/orders/{orderId}/address" in line
+    assert "restricted" in line
+
+
+@pytest.mark.spapi_emulator(orders=40, rate_scale=1e5, anchor=WELL_BEHIND)
+def test_sync_prints_a_summary(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A table for people, JSON for machines, and nothing moves where nobody watches."""
+    words = ("sync", "orders", "--database", f"sqlite:///{tmp_path}/o.db", "--endpoint", spapi_emulator.url)
+    printed = output(capsys, *words)
+    assert "Orders synced" in printed
+    assert "40" in printed
+    facts = json.loads(output(capsys, *words, "--json"))
+    (seller,) = facts["sellers"]
+    assert (seller["orders"], seller["complete"], seller["error"], facts["throttled"]) == (0, True, None, 0)
+
+
+def test_sync_runs_on_an_emulator_of_its_own(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The main job in one command, with either version of the API."""
+    words = ("sync", "orders", "--emulator", "--orders", "25", "--rate-scale", "100000", "--json")
+    for name in ("orders_2026_01_01", "orders_v0"):
+        facts = json.loads(output(capsys, *words, "--database", f"sqlite:///{tmp_path}/{name}.db", "--api", name))
+        assert facts["sellers"][0]["inserted"] == 25
+
+
+def test_personal_data_is_stored_only_when_asked_for(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Without --include no buyer and no recipient reach the database."""
+    import sqlite3
+    from contextlib import closing
+
+    counts = []
+    for more in ((), ("--include", "buyer", "--include", "recipient")):
+        path = tmp_path / f"{len(more)}.db"
+        output(capsys, "sync", "orders", "--emulator", "--orders", "20", "--database", f"sqlite:///{path}", *more)
+        with closing(sqlite3.connect(path)) as connection:
+            query = "SELECT count(*) FROM orders WHERE payload LIKE '%\"buyer\"%' OR payload LIKE '%\"recipient\"%'"
+            counts.append(connection.execute(query).fetchone()[0])
+    assert counts[0] == 0
+    assert counts[1] > 0
+
+
+def test_interrupted_sync_says_that_its_checkpoint_is_good(
+    spapi_emulator: Emulator, start: Start, tmp_path: Path
+) -> None:
+    """Ctrl-C ends with 130 and one line, and the same command goes on."""
+    words = ["sync", "orders", "--database", f"sqlite:///{tmp_path}/o.db", "--endpoint", spapi_emulator.url]
+    process = start(*words, "--page-size", "5")
+    while len(spapi_emulator.received) < 5:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, complaint = process.communicate(timeout=20)
+    assert (process.returncode, out) == (130, "")
+    assert complaint == (
+        "spapi-async: interrupted; the checkpoint in the database is good: run the same command again to go on\n"
+    )
+
+
+def test_demo_is_fast_enough_and_never_throttled(start: Start) -> None:
+    """2,000 orders in well under a minute, as many rows as orders, some waiting, no 429."""
+    process = start("demo", "--json")
+    out, complaint = process.communicate(timeout=60)
+    assert (process.returncode, complaint) == (0, "")
+    result = json.loads(out)
+    assert result["orders"] == result["orders_emulated"] == 2000
+    assert result["throttled"] == 0
+    assert result["waited"] > 1
+    assert result["violations"] > 0
+    assert result["seconds"] < 45
+
+
+def test_emulator_command_serves_until_interrupted(start: Start) -> None:
+    """It says where it listens, answers there, and ends with 0 on Ctrl-C."""
+    process = start("emulator", "--port", "0", "--orders", "3", "--json")
+    assert process.stdout is not None
+    url = json.loads(process.stdout.readline())["url"]
+    with urllib.request.urlopen(f"{url}/_emulator/stats", timeout=5) as reply:
+        assert json.load(reply)["operations"] == {}
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate(timeout=20)
+    assert (process.returncode, complaint) == (0, "")
+
+
+def test_emulator_command_on_a_port_in_use(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line, exit code 2."""
+    port = spapi_emulator.url.rpartition(":")[2]
+    assert run(["emulator", "--port", port]) == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
+
+
+def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every command that the program has, and the exit codes."""
+    printed = output(capsys, "--help")
+    for command in ("demo", "sync", "call", "operations", "limits", "emulator", "130 interrupted"):
+        assert command in printed

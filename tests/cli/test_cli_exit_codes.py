@@ -1,0 +1,72 @@
+"""Errors as exit codes and as one line."""
+
+from __future__ import annotations
+
+import pytest
+
+from spapi_async import errors
+from spapi_async.cli.exit_codes import describe, exit_code, innermost
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.ConfigurationError("x"), 2),
+        (ModuleNotFoundError("x"), 2),
+        (errors.LWAError("x", code="invalid_grant"), 3),
+        (errors.ForbiddenError("x"), 3),
+        (errors.BadRequestError("x"), 4),
+        (errors.ServerError("x"), 4),
+        (errors.DecodeError("x"), 4),
+        (errors.ConnectionFailedError("x"), 5),
+        (errors.OutcomeUnknownError("x"), 5),
+        (errors.RateLimitWaitError("x"), 6),
+        (errors.QuotaExceededError("x"), 6),
+        (KeyboardInterrupt(), 130),
+        (ZeroDivisionError("x"), 1),
+    ],
+)
+def test_each_kind_of_failure_has_its_code(error: BaseException, code: int) -> None:
+    """Scripts can tell a bad setting from a refused token from a quota that needs patience."""
+    assert exit_code(error) == code
+
+
+def test_every_class_of_the_error_tree_is_told_from_a_bug() -> None:
+    """No error that the library raises on purpose ends with the code of a bug."""
+    for name in errors.__all__:
+        kind = getattr(errors, name)
+        if isinstance(kind, type) and issubclass(kind, errors.SPAPIError):
+            assert exit_code(kind.__new__(kind)) != 1, name
+
+
+def test_a_database_error_is_known_without_sqlalchemy() -> None:
+    """Its module says where it comes from; the command line imports no database to find out."""
+    sqlite3 = pytest.importorskip("sqlite3")
+    assert exit_code(sqlite3.OperationalError("disk I/O error")) == 7
+
+
+def test_description_is_one_line_with_the_facts() -> None:
+    """Operation, request id, message, status, attempts and when to try again."""
+    error = errors.ServerError(
+        "Amazon\nfailed", operation="orders_v0.get_order", request_id="r-1", status=503, attempts=4, retry_after=2.4
+    )
+    line = describe(error)
+    assert line == "orders_v0.get_order [r-1]: Amazon failed (HTTP 503, 4 attempts, try again in 2 s)"
+
+
+def test_notes_follow_the_error() -> None:
+    """What a command adds (what is stored, how to go on) stands in the same line."""
+    error = errors.ConnectionFailedError("no route")
+    error.add_note("3 orders are stored")
+    assert describe(error) == "no route; 3 orders are stored"
+
+
+def test_a_bug_names_its_class_and_how_to_see_more() -> None:
+    """An error that nobody foresaw is still one line."""
+    assert describe(ZeroDivisionError("division by zero")).startswith("ZeroDivisionError: division by zero (")
+
+
+def test_first_error_of_nested_groups_speaks() -> None:
+    """Task groups wrap what happened inside them."""
+    cause = errors.NotFoundError("x")
+    assert innermost(BaseExceptionGroup("a", [BaseExceptionGroup("b", [cause])])) is cause

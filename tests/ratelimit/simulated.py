@@ -1,0 +1,114 @@
+"""Amazon's side of a usage plan, in virtual time: a token bucket written apart from the limiter's, behind a jittery network."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+from spapi_async._operation import Operation, UsagePlan
+from spapi_async._options import Priority
+from spapi_async.credentials import Account, Grant
+from spapi_async.marketplaces import Region
+from spapi_async.ratelimit import LocalRateLimiter, Permit
+
+__all__ = ["ReferenceBucket", "SimulatedAmazon", "account", "operation", "saturate", "take"]
+
+GRACE = 1e-6
+"""Tokens: more than the rounding of a long run, less than any mistake."""
+
+
+def operation(rate: float, burst: int, *, name: str = "orders_v0.get_order", **plan: float | int) -> Operation[object]:
+    """An operation with this usage plan."""
+    usage = UsagePlan(rate=rate, burst=burst, **plan)  # type: ignore[arg-type]
+    return Operation(name=name, id=name, method="GET", path="/", usage_plan=usage)
+
+
+def account(seller: str = "one", *, application: str = "amzn1.app", region: Region = Region.NA) -> Account:
+    """A seller of the application."""
+    return Account(Grant.refresh_token(application, f"Atzr|{seller}"), region)
+
+
+async def take(
+    limiter: LocalRateLimiter,
+    what: Operation[object],
+    who: Account,
+    *,
+    priority: Priority = Priority.NORMAL,
+    max_wait: float | None = None,
+    status: int | None = 200,
+    rate: float | None = None,
+) -> Permit:
+    """A permit whose request was answered at once."""
+    permit = await limiter.acquire(what, who, priority=priority, max_wait=max_wait)
+    permit.observe(status, rate)
+    return permit
+
+
+class ReferenceBucket:
+    """The token bucket of Amazon's documentation, as literally as it can be written."""
+
+    def __init__(self, rate: float, burst: float, now: float = 0.0) -> None:
+        self.rate = rate
+        self.burst = burst
+        self.tokens = float(burst)
+        self.at = now
+
+    def take(self, now: float) -> bool:
+        """One request at this moment: is it served?"""
+        self.tokens = min(self.burst, self.tokens + (now - self.at) * self.rate)
+        self.at = now
+        if self.tokens < 1 - GRACE:
+            return False
+        self.tokens -= 1
+        return True
+
+
+class SimulatedAmazon:
+    """One bucket behind a network that delays each way by a random time from ``latency`` (seconds, lowest and highest)."""
+
+    def __init__(self, rate: float, burst: float, *, latency: tuple[float, float] = (0.0, 0.0), seed: int = 1) -> None:
+        self.bucket = ReferenceBucket(rate, burst, asyncio.get_running_loop().time())
+        self.header: float | None = rate
+        self.latency = latency
+        self.random = random.Random(seed)
+        self.served: list[float] = []
+        self.refused: list[float] = []
+
+    async def request(self, permit: Permit) -> int:
+        """Send one request and report to its permit."""
+        await asyncio.sleep(self.random.uniform(*self.latency))
+        now = asyncio.get_running_loop().time()
+        served = self.bucket.take(now)
+        (self.served if served else self.refused).append(now)
+        await asyncio.sleep(self.random.uniform(*self.latency))
+        permit.observe(200 if served else 429, self.header if served else None)
+        return 200 if served else 429
+
+    async def neighbour(self, pause: Callable[[], float]) -> None:
+        """Another program that spends from the same bucket for ever."""
+        while True:
+            await asyncio.sleep(pause())
+            self.bucket.take(asyncio.get_running_loop().time())
+
+
+async def saturate(
+    limiter: LocalRateLimiter,
+    what: Operation[object],
+    who: Account,
+    send: Callable[[Permit], Awaitable[object]],
+    *,
+    seconds: float,
+) -> None:
+    """Always have calls waiting, for so many virtual seconds."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+
+    async def caller() -> None:
+        while loop.time() < end:
+            permit = await limiter.acquire(what, who, priority=Priority.NORMAL, max_wait=None)
+            flights.create_task(send(permit))  # type: ignore[arg-type]
+
+    async with asyncio.TaskGroup() as flights, asyncio.TaskGroup() as callers:
+        for _ in range(3):
+            callers.create_task(caller())

@@ -1,0 +1,182 @@
+"""What a page does to the database, SQLite and PostgreSQL alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+import pytest
+from order_databases import database_url, postgres_server, postgres_url, sqlite_url
+from sqlalchemy import Table, select
+
+from spapi_async.errors import ConfigurationError
+from spapi_async.sync import Checkpoint, OrderDatabase
+from spapi_async.sync._database import Stored, async_url
+from spapi_async.sync._rows import V2026, OrderRow
+from spapi_async.sync._tables import order_items, orders
+
+NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
+CHECKPOINT = Checkpoint(seller="s", stream="o", last_updated_after=NOW, cursor="page-2", cursor_at=NOW)
+
+
+def order(order_id: str, *, day: int = 1, items: Sequence[str] = ("1",), amount: str = "10.00", **fields: Any) -> OrderRow:
+    """An order updated on a day of January."""
+    return V2026.row(
+        msgspec.json.encode(
+            {
+                "orderId": order_id,
+                "lastUpdatedTime": f"2026-01-{day:02d}T00:00:00Z",
+                "proceeds": {"grandTotal": {"amount": amount, "currencyCode": "USD"}},
+                "orderItems": [{"orderItemId": item, "quantityOrdered": 1} for item in items],
+                **fields,
+            }
+        )
+    )
+
+
+async def rows(database: OrderDatabase, table: Table) -> list[Any]:
+    """Every row of a table, by its key."""
+    async with database._connected().connect() as connection:
+        return list((await connection.execute(select(table).order_by(*table.primary_key))).all())
+
+
+async def store(database: OrderDatabase, *found: OrderRow, checkpoint: Checkpoint = CHECKPOINT) -> Stored:
+    """Commit one page."""
+    return await database.store("s", found, checkpoint, now=NOW)
+
+
+async def test_page_and_checkpoint_are_stored_together(database_url: str) -> None:
+    """What was stored is read back exactly: amounts, times, cursor."""
+    async with OrderDatabase(database_url) as database:
+        stored = await store(database, order("a", amount="0.1000"), order("b", items=("1", "2")))
+        assert stored == Stored(inserted=2, items=3)
+        first, _ = await rows(database, orders)
+        assert (first.order_id, first.total_amount, str(first.total_amount)) == ("a", Decimal("0.1"), "0.1000")
+        assert first.last_updated_at == datetime(2026, 1, 1, tzinfo=UTC)
+        assert await database.checkpoint("s", "o") == CHECKPOINT
+        assert await database.counts() == (2, 3)
+
+
+async def test_later_version_replaces_an_order_and_its_items(database_url: str) -> None:
+    """Items that are gone from the order are gone from the table."""
+    async with OrderDatabase(database_url) as database:
+        await store(database, order("a", items=("1", "2")))
+        assert await store(database, order("a", day=2, items=("3",))) == Stored(updated=1, items=1)
+        assert [row.order_item_id for row in await rows(database, order_items)] == ["3"]
+
+
+async def test_older_version_never_overwrites_a_newer_one(database_url: str) -> None:
+    """A page that arrives late changes neither the order nor its items, but its checkpoint counts."""
+    async with OrderDatabase(database_url) as database:
+        await store(database, order("a", day=9, items=("new",)))
+        done = msgspec.structs.replace(CHECKPOINT, cursor=None, cursor_at=None)
+        assert await store(database, order("a", day=2, items=("old",)), checkpoint=done) == Stored(stale=1)
+        assert [row.order_item_id for row in await rows(database, order_items)] == ["new"]
+        assert await database.checkpoint("s", "o") == done
+
+
+async def test_meeting_a_page_again_changes_nothing(database_url: str) -> None:
+    """A window that starts again meets rows it has stored."""
+    async with OrderDatabase(database_url) as database:
+        page = [order("a"), order("b", items=("1", "2"))]
+        await store(database, *page)
+        before = await rows(database, orders), await rows(database, order_items)
+        assert await store(database, *page) == Stored(updated=2, items=3)
+        assert (await rows(database, orders), await rows(database, order_items)) == before
+
+
+async def test_an_order_twice_on_a_page_is_one_row(database_url: str) -> None:
+    """The later version of the two, wherever it stands."""
+    async with OrderDatabase(database_url) as database:
+        assert await store(database, order("a", day=3, items=("3",)), order("a", day=1)) == Stored(inserted=1, items=1)
+        assert [row.order_item_id for row in await rows(database, order_items)] == ["3"]
+
+
+async def test_an_order_without_a_date_is_taken(database_url: str) -> None:
+    """Nothing says that it is older than what is stored, and nothing may be lost."""
+    async with OrderDatabase(database_url) as database:
+        await store(database, order("a"))
+        assert (await store(database, order("a", lastUpdatedTime=None))).updated == 1
+
+
+async def test_failed_page_leaves_the_old_checkpoint(database_url: str) -> None:
+    """Rows and checkpoint are one transaction: a row that the database refuses undoes both."""
+    async with OrderDatabase(database_url) as database:
+        await store(database, order("a"))
+        broken = msgspec.structs.replace(order("b"), payload=None)
+        moved = msgspec.structs.replace(CHECKPOINT, cursor="page-3")
+        with pytest.raises(Exception, match=r"(?i)not.null"):
+            await store(database, order("c"), broken, checkpoint=moved)
+        assert [row.order_id for row in await rows(database, orders)] == ["a"]
+        assert await database.checkpoint("s", "o") == CHECKPOINT
+
+
+async def test_many_sellers_store_at_once(database_url: str) -> None:
+    """Concurrent pages all arrive, whichever database it is."""
+    async with OrderDatabase(database_url) as database:
+        async with anyio.create_task_group() as group:
+            for number in range(20):
+                place = msgspec.structs.replace(CHECKPOINT, seller=f"s{number}")
+                page = [order(f"{number}-{n}") for n in range(10)]
+                group.start_soon(lambda page=page, place=place: database.store(place.seller, page, place, now=NOW))
+        assert await database.counts() == (200, 200)
+
+
+async def test_quota_is_saved_with_the_page(database_url: str) -> None:
+    """What the limiter knows is kept by application, with the time of saving."""
+    async with OrderDatabase(database_url) as database:
+        assert await database.quota("app") is None
+        for state in ("one", "two"):
+            await database.store("s", [], CHECKPOINT, now=NOW + timedelta(seconds=1), quota={"app": state})
+        assert await database.quota("app") == ("two", NOW + timedelta(seconds=1))
+
+
+async def test_text_that_postgresql_cannot_hold_is_kept_in_the_payload(database_url: str) -> None:
+    """A NUL in a title does not stop a page."""
+    async with OrderDatabase(database_url) as database:
+        title = {"product": {"title": "a\0b"}, "orderItemId": "1"}
+        await store(database, order("a", orderItems=[title]))
+        (item,) = await rows(database, order_items)
+        assert item.title == "ab"
+        assert "\\u0000" in item.payload
+
+
+@pytest.mark.parametrize(
+    ("url", "driver"),
+    [
+        ("sqlite:///x.db", "sqlite+aiosqlite"),
+        ("postgresql://h/d", "postgresql+asyncpg"),
+        ("postgres://h/d", "postgresql+asyncpg"),
+        ("postgresql+psycopg2://h/d", "postgresql+asyncpg"),
+    ],
+)
+def test_urls_get_an_asyncio_driver(url: str, driver: str) -> None:
+    """People write the URLs that they know."""
+    assert async_url(url).drivername == driver
+
+
+@pytest.mark.parametrize("url", ["orders.db", "", "mysql://h/d"])
+def test_other_databases_are_refused(url: str) -> None:
+    """With a line that says what is supported."""
+    with pytest.raises(ConfigurationError, match="sqlite:///"):
+        async_url(url)
+
+
+async def test_database_that_cannot_be_opened_says_so_without_the_password(tmp_path: Path) -> None:
+    """Neither a missing folder nor a server that is away shows more than it should."""
+    for url in (f"sqlite:///{tmp_path}/no/such/folder/x.db", "postgresql://user:hush@127.0.0.1:1/orders"):
+        with pytest.raises(ConfigurationError, match="cannot open database") as caught:
+            await OrderDatabase(url).open()
+        assert "hush" not in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+async def test_a_database_that_was_not_opened_says_how() -> None:
+    """Using the object without its block is a mistake with a name."""
+    with pytest.raises(ConfigurationError, match="async with OrderDatabase"):
+        await OrderDatabase("sqlite:///x.db").counts()

@@ -1,0 +1,248 @@
+"""The order sync against the emulator."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from order_databases import database_url, emulated_orders, postgres_server, postgres_url, query, sqlite_url, stored_orders
+
+from spapi_async import Application, ConfigurationError, LWAError, SellingPartner, ServerError, call_options
+from spapi_async._retry import RetryPolicy
+from spapi_async.emulator.server import Emulator
+from spapi_async.errors import DecodeError, RateLimitWaitError
+from spapi_async.sync import OrderDatabase, SyncEvent, SyncReport, sync_orders
+
+FAST = 100_000.0
+SEARCH = "orders_2026_01_01.search_orders"
+
+
+@asynccontextmanager
+async def emulator(**options: Any) -> AsyncIterator[Emulator]:
+    """An emulator whose orders all lie well behind its search delay."""
+    options = {"orders": 130, "rate_scale": FAST, "anchor": datetime.now(UTC).timestamp() - 3600, **options}
+    async with Emulator(**options) as running:
+        yield running
+
+
+@asynccontextmanager
+async def application(running: Emulator) -> AsyncIterator[Application]:
+    """An application that talks to it and does not dwell on failures."""
+    retry = RetryPolicy(attempts=2, base=0.001, throttled_attempts=3)
+    async with Application("app", "secret", endpoint=running.url, retry=retry) as app:
+        yield app
+
+
+def seller(app: Application, name: str = "one") -> SellingPartner:
+    """A selling partner of the emulator; every name is one."""
+    return app.selling_partner(f"Atzr|{name}", region="NA", seller_id=name)
+
+
+async def sync(running: Emulator, url: str | OrderDatabase, **options: Any) -> SyncReport:
+    """One run of one seller in an application of its own, as a process would."""
+    async with application(running) as app:
+        return await sync_orders([seller(app)], url, page_size=20, **options)
+
+
+def requests(running: Emulator, operation: str = SEARCH) -> int:
+    """How many requests of an operation the emulator has seen."""
+    counts = running.stats()["operations"].get(operation)
+    return int(counts["requests"]) if counts else 0
+
+
+@pytest.mark.parametrize("api", ["orders_2026_01_01", "orders_v0"])
+async def test_every_order_arrives_with_its_items(sqlite_url: str, api: Any) -> None:
+    """The database ends with exactly the emulator's orders and items, from either version of the API, and no 429."""
+    async with emulator() as running:
+        report = await sync(running, sqlite_url, api=api)
+        assert report.failed == ()
+        assert stored_orders(sqlite_url) == emulated_orders(running)
+        assert all(counts["throttled"] == 0 for counts in running.stats()["operations"].values())
+
+
+async def test_both_databases_take_the_same_job(database_url: str) -> None:
+    """PostgreSQL ends with what SQLite ends with."""
+    async with emulator() as running, OrderDatabase(database_url) as database:
+        await sync(running, database)
+        expected = emulated_orders(running)
+        assert await database.counts() == (len(expected), sum(expected.values()))
+
+
+async def test_second_run_fetches_only_what_changed(sqlite_url: str) -> None:
+    """Two changed orders and one new one cost one request, and only they are written."""
+    async with emulator(search_delay=0.0) as running:
+        await sync(running, sqlite_url)
+        before = requests(running)
+        running.change_orders(add=1, update=2)
+        report = await sync(running, sqlite_url)
+        assert requests(running) - before == 1
+        (result,) = report.sellers
+        assert (result.inserted, result.updated, result.stale) == (1, 2, 0)
+        assert stored_orders(sqlite_url) == emulated_orders(running)
+
+
+async def test_empty_window_moves_the_checkpoint(sqlite_url: str) -> None:
+    """The next window starts at the bound that Amazon stated, orders or not."""
+    async with emulator(orders=0) as running:
+        before = datetime.now(UTC)
+        (result,) = (await sync(running, sqlite_url)).sellers
+        assert result.orders == 0
+        assert result.checkpoint is not None
+        assert before - timedelta(seconds=122) <= result.checkpoint.last_updated_after <= datetime.now(UTC)
+
+
+async def test_page_that_fails_leaves_a_checkpoint_to_go_on_from(sqlite_url: str) -> None:
+    """What was committed stays; the next run asks for the page that failed, and for no page before it."""
+    async with emulator() as running:
+        report = await sync(running, sqlite_url, progress=_after_pages(2, running, {"status": 503, "times": None}))
+        (failed,) = report.failed
+        assert isinstance(failed.error, ServerError)
+        assert len(stored_orders(sqlite_url)) == 40
+        running.faults({"clear": True})
+        before = requests(running)
+        (result,) = (await sync(running, sqlite_url)).sellers
+        assert requests(running) - before == result.pages == 5
+        assert stored_orders(sqlite_url) == emulated_orders(running)
+
+
+async def test_token_that_amazon_has_forgotten_restarts_the_window(sqlite_url: str) -> None:
+    """A resumed cursor may be refused before its time: the window is read again and nothing is lost or doubled."""
+    async with emulator() as running:
+        await sync(running, sqlite_url, progress=_after_pages(2, running, {"status": 503, "times": None}))
+        running.faults({"clear": True}, {"status": 400, "operation": SEARCH})
+        assert (await sync(running, sqlite_url)).failed == ()
+        assert stored_orders(sqlite_url) == emulated_orders(running)
+
+
+async def test_refused_first_page_is_an_error(sqlite_url: str) -> None:
+    """Only a token of an earlier run is given up for a fresh window; any other 400 is reported."""
+    async with emulator() as running:
+        running.faults({"status": 400, "operation": SEARCH})
+        (failed,) = (await sync(running, sqlite_url)).failed
+        assert failed.error is not None
+        assert requests(running) == 1
+
+
+async def test_one_seller_that_fails_does_not_stop_the_others(sqlite_url: str) -> None:
+    """Its error is in the report, their orders are in the database."""
+    async with emulator(orders=45) as running, application(running) as app:
+        running.faults({"revoke_refresh_token": "Atzr|revoked"})
+        sellers = [seller(app, name) for name in ("one", "revoked", "two")]
+        report = await sync_orders(sellers, sqlite_url, page_size=20)
+        assert [result.orders for result in report.sellers] == [45, 0, 45]
+        (failed,) = report.failed
+        assert isinstance(failed.error, LWAError)
+        assert len(stored_orders(sqlite_url)) == 90
+
+
+async def test_sellers_have_checkpoints_of_their_own(sqlite_url: str) -> None:
+    """Where one stands says nothing about another."""
+    async with emulator(orders=45) as running, application(running) as app:
+        await sync_orders([seller(app, "one")], sqlite_url)
+        (result,) = (await sync_orders([seller(app, "two")], sqlite_url)).sellers
+        assert result.inserted == 45
+        assert query(sqlite_url, "SELECT seller FROM checkpoints ORDER BY 1") == [("one@na",), ("two@na",)]
+
+
+async def test_marketplaces_are_a_stream_of_their_own(sqlite_url: str) -> None:
+    """A checkpoint for the US says nothing about Canada."""
+    async with emulator() as running:
+        (us,) = (await sync(running, sqlite_url, marketplaces=["ATVPDKIKX0DER"])).sellers
+        (all_of_them,) = (await sync(running, sqlite_url)).sellers
+        assert 0 < us.orders < all_of_them.orders == 130
+        assert stored_orders(sqlite_url) == emulated_orders(running)
+
+
+async def test_payloads_are_kept_whole_where_they_break_their_model(sqlite_url: str) -> None:
+    """What the models do not know is in the payload, to the byte, and is counted."""
+    unknown = b'{"orders":[{"orderId":"x", "future":{"b":1.50,"a":null},"orderItems":[{"orderItemId":7}]}]}'
+    async with emulator() as running:
+        running.faults({"operation": SEARCH, "status": 200, "body": unknown.decode()})
+        (result,) = (await sync(running, sqlite_url)).sellers
+        assert result.violations > 0
+        (payload,) = query(sqlite_url, "SELECT payload FROM orders")[0]
+        assert payload == '{"orderId":"x", "future":{"b":1.50,"a":null},"orderItems":[{"orderItemId":7}]}'
+        assert query(sqlite_url, "SELECT order_item_id FROM order_items") == [("7",)]
+
+
+@pytest.mark.parametrize("body", ["{}", '{"orders":null}', '{"orders":[],"pagination":{"nextToken":5}}'])
+async def test_page_that_hides_its_orders_is_not_the_last_page(sqlite_url: str, body: str) -> None:
+    """Without its list, or with a token that is none, a reply must not move the checkpoint past what it hid."""
+    async with emulator() as running:
+        running.faults({"operation": SEARCH, "status": 200, "body": body})
+        (failed,) = (await sync(running, sqlite_url)).failed
+        assert isinstance(failed.error, DecodeError)
+        assert query(sqlite_url, "SELECT * FROM checkpoints") == []
+
+
+async def test_same_token_twice_is_an_error(sqlite_url: str) -> None:
+    """Following it would go on for ever."""
+    async with emulator() as running:
+        body = '{"orders":[],"pagination":{"nextToken":"again"}}'
+        running.faults({"operation": SEARCH, "status": 200, "body": body, "times": None})
+        (failed,) = (await sync(running, sqlite_url)).failed
+        assert isinstance(failed.error, DecodeError)
+        assert requests(running) == 2
+
+
+async def test_restart_does_not_spend_the_burst_again(sqlite_url: str) -> None:
+    """A run that has emptied the bucket leaves that knowledge behind: the next one would rather not start than throttle."""
+    async with emulator(orders=30, rate_scale=1.0, search_delay=0.0) as running:
+        for _ in range(10):
+            await sync(running, sqlite_url)  # two pages each: the burst of 20 is spent
+        with call_options(max_wait=1.0):
+            (failed,) = (await sync(running, sqlite_url)).failed
+        assert isinstance(failed.error, RateLimitWaitError)
+        assert failed.error.retry_after == pytest.approx(180, abs=5)
+        assert running.stats()["operations"][SEARCH]["throttled"] == 0
+
+
+async def test_memory_holds_one_page_of_a_seller(sqlite_url: str) -> None:
+    """A page is committed before the next is asked for."""
+    seen: list[tuple[int, int]] = []
+    async with emulator() as running:
+
+        def look(event: SyncEvent) -> None:
+            if hasattr(event, "upper_bound"):
+                seen.append((requests(running), len(stored_orders(sqlite_url))))
+
+        await sync(running, sqlite_url, progress=look)
+    assert seen == [(page, min(page * 20, 130)) for page in range(1, 8)]
+
+
+async def test_arguments_that_cannot_work_are_refused(sqlite_url: str) -> None:
+    """Before anything is sent."""
+    async with emulator() as running, application(running) as app:
+        one = seller(app)
+        wrong: list[tuple[Sequence[SellingPartner], dict[str, Any]]] = [
+            ([one], {"page_size": 101}),
+            ([one], {"since": datetime(2026, 1, 1)}),  # noqa: DTZ001
+            ([one], {"api": "orders_v9"}),
+            ([one, seller(app)], {}),
+        ]
+        for sellers, options in wrong:
+            with pytest.raises(ConfigurationError):
+                await sync_orders(sellers, sqlite_url, **options)
+        assert running.stats()["operations"] == {}
+
+
+async def test_since_limits_the_first_run(sqlite_url: str) -> None:
+    """Orders updated earlier are not fetched."""
+    async with emulator() as running:
+        since = datetime.now(UTC) - timedelta(days=20)
+        (result,) = (await sync(running, sqlite_url, since=since)).sellers
+        assert 0 < result.orders < 130
+
+
+def _after_pages(pages: int, running: Emulator, fault: dict[str, Any]) -> Any:
+    """Progress that makes the emulator fail after some pages."""
+    stored = iter(range(1, 1000))
+
+    def progress(event: SyncEvent) -> None:
+        if type(event).__name__ == "PageStored" and next(stored) == pages:
+            running.faults(fault)
+
+    return progress

@@ -1,0 +1,129 @@
+"""Rows from Amazon's JSON, whatever it holds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spapi_async.sync._rows import V0, V2026, OrderRow, newest, read_time
+
+ORDER: dict[str, Any] = {
+    "orderId": "111-0000001-0000001",
+    "createdTime": "2026-01-01T10:00:00Z",
+    "lastUpdatedTime": "2026-01-02T10:00:00.5+01:00",
+    "salesChannel": {"channelName": "AMAZON", "marketplaceId": "ATVPDKIKX0DER"},
+    "fulfillment": {"fulfillmentStatus": "SHIPPED", "fulfilledBy": "AMAZON"},
+    "proceeds": {"grandTotal": {"amount": "19.990", "currencyCode": "USD"}},
+    "orderItems": [
+        {
+            "orderItemId": "7",
+            "quantityOrdered": 2,
+            "product": {"asin": "B01", "sellerSku": "a/b", "price": {"unitPrice": {"amount": "9.995", "currencyCode": "USD"}}},
+            "fulfillment": {"quantityFulfilled": 1},
+        }
+    ],
+}
+
+
+def row(**changes: Any) -> OrderRow:
+    """The rows of the order with some of its fields changed."""
+    return V2026.row(msgspec.json.encode({**ORDER, **changes}))
+
+
+def test_columns_come_from_their_places() -> None:
+    """Each column is read from the field that holds it, times in UTC and amounts exact."""
+    order = row()
+    assert (order.order_id, order.marketplace_id, order.status) == (ORDER["orderId"], "ATVPDKIKX0DER", "SHIPPED")
+    assert order.last_updated_at == datetime(2026, 1, 2, 9, 0, 0, 500000, tzinfo=UTC)
+    assert (order.total_amount, order.total_currency) == (Decimal("19.990"), "USD")
+    item = order.items[0]
+    assert (item.order_item_id, item.quantity_ordered, item.quantity_shipped) == ("7", 2, 1)
+    assert (item.asin, item.seller_sku, item.price_amount) == ("B01", "a/b", Decimal("9.995"))
+
+
+def test_payload_is_what_amazon_sent_to_the_byte() -> None:
+    """Spaces, order of keys, numbers and unknown fields are kept."""
+    sent = b'{ "news":1.10,"orderId" : "1", "orderItems":[ {"x":1e2} ] }'
+    order = V2026.row(sent)
+    assert order.payload == sent.decode()
+    assert order.items[0].payload == '{"x":1e2}'
+
+
+def test_v0_takes_its_items_from_beside_the_order() -> None:
+    """Orders v0 sends items apart and names everything otherwise."""
+    order = V0.row(
+        b'{"AmazonOrderId":"1","OrderStatus":"Shipped","OrderTotal":{"Amount":"5.00","CurrencyCode":"EUR"}}',
+        items=[b'{"OrderItemId":"9","ASIN":"B02","QuantityOrdered":"3","ItemPrice":{"Amount":5.10}}'],
+    )
+    assert (order.status, order.total_amount, order.total_currency) == ("Shipped", Decimal("5.00"), "EUR")
+    assert (order.items[0].quantity_ordered, order.items[0].price_amount) == (3, Decimal("5.10"))
+
+
+@pytest.mark.parametrize("broken", [None, "", 5, [], "soon", {"a": 1}])
+def test_broken_fields_are_null_and_the_order_stays(broken: object) -> None:
+    """A field that breaks its model costs its own column, nothing else."""
+    order = row(lastUpdatedTime=broken, fulfillment=broken, proceeds=broken, orderItems=broken)
+    assert order.order_id == ORDER["orderId"]
+    assert (order.last_updated_at, order.status, order.total_amount, order.items) == (None, None, None, ())
+
+
+def test_unknown_status_is_stored_as_it_is() -> None:
+    """Amazon adds values without notice."""
+    assert row(fulfillment={"fulfillmentStatus": "TELEPORTED"}).status == "TELEPORTED"
+
+
+def test_order_without_an_id_is_still_a_row() -> None:
+    """Its key is made from its content, so meeting it again does not double it."""
+    first, second = row(orderId=None), row(orderId=None)
+    assert not first.identified
+    assert first.order_id == second.order_id
+    assert first.order_id != row(orderId=None, programs=["x"]).order_id
+
+
+def test_items_without_an_id_are_told_apart() -> None:
+    """Amazon has sent items without an id; each keeps a row of its own."""
+    order = row(orderItems=[{"quantityOrdered": 1}, {"quantityOrdered": 2}])
+    assert [item.quantity_ordered for item in order.items] == [1, 2]
+
+
+def test_money_as_a_json_number_is_exact() -> None:
+    """No amount passes through a binary float."""
+    order = V2026.row(b'{"orderId":"1","proceeds":{"grandTotal":{"amount":0.1234567890123456789}}}')
+    assert order.total_amount == Decimal("0.1234567890123456789")
+
+
+def test_newest_version_of_an_order_wins_within_a_page() -> None:
+    """Whatever order a page lists them in."""
+    old, new = row(lastUpdatedTime="2026-01-01T00:00:00Z"), row(lastUpdatedTime="2026-01-03T00:00:00Z")
+    assert newest([new, old]) == newest([old, new]) == [new]
+
+
+@pytest.mark.parametrize(
+    ("text", "hour"), [("2026-01-01", 0), ("2026-01-01T05:00", 5), ("2026-01-01T05:00:00.1234567Z", 5)]
+)
+def test_dates_without_zone_or_seconds_are_read_as_utc(text: str, hour: int) -> None:
+    """Amazon leaves out zones and seconds, and sends fractions of any length."""
+    moment = read_time(text)
+    assert moment is not None
+    assert (moment.hour, moment.tzinfo) == (hour, UTC)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*ORDER, "amount"]), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_any_json_makes_a_row(value: Any) -> None:
+    """No JSON value makes the extraction fail, and its text is kept whole."""
+    payload = msgspec.json.encode(value)
+    assert V2026.row(payload).payload == payload.decode()
+    assert V0.row(payload, items=[payload]).items[0].payload == payload.decode()

@@ -1,0 +1,520 @@
+"""Pages as one stream: Amazon's token rules, one page ahead, circles, resuming, cancellation."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+
+from spapi_async._operation import Operation, Paging, Parameter, UsagePlan
+from spapi_async._paging import PageIterator
+from spapi_async._wire import Model
+from spapi_async.errors import ConfigurationError, NotFoundError, RateLimitWaitError, SPAPIError
+
+
+class Pagination(Model):
+    """Where the token is."""
+
+    next_token: str | None = None
+
+
+class Page(Model):
+    """Items and, at a depth, a token."""
+
+    items: list[Any] | None = None
+    pagination: Pagination | None = None
+
+
+PARAMETERS = tuple(
+    Parameter(name=name, wire_name=name, location=location, type="str", encoding=encoding)  # type: ignore[arg-type]
+    for name, location, encoding in [
+        ("seller_id", "path", "segment"),
+        ("created_after", "query", "plain"),
+        ("page_size", "query", "plain"),
+        ("query_type", "query", "plain"),
+        ("marketplace_id", "query", "plain"),
+        ("next_token", "query", "plain"),
+        ("business_id", "header", "header"),
+    ]
+)
+
+
+def an_operation(
+    parameters: tuple[Parameter, ...] = PARAMETERS, name: str = "things_v1.get_things", **facts: Any
+) -> Operation[Any]:
+    """A paged operation of a made-up API."""
+    rules: dict[str, Any] = {
+        "token_parameter": "next_token",
+        "token_path": ("pagination", "next_token"),
+        "items_path": ("items",),
+        "page_size_parameter": "page_size",
+    }
+    return Operation(
+        name=name,
+        id="getThings",
+        method="GET",
+        path="/{seller_id}/things",
+        usage_plan=UsagePlan(rate=1, burst=1),
+        parameters=parameters,
+        paging=Paging(**{**rules, **facts}),
+    )
+
+
+THINGS = an_operation()
+
+
+def a_page(items: list[Any] | None, token: str | None = None) -> Page:
+    """One page as a method returns it."""
+    return Page(items=items, pagination=Pagination(next_token=token))
+
+
+class Shop:
+    """Answers with pages by token and notes what it was asked."""
+
+    def __init__(self, pages: Mapping[str | None, Any], key: Callable[[dict[str, Any]], Any] | None = None) -> None:
+        self.pages = dict(pages)
+        self.asked: list[dict[str, Any]] = []
+        self.running = 0
+        self._key = key or (lambda arguments: arguments.get("next_token"))
+
+    async def __call__(self, _operation: Operation[Any], arguments: dict[str, Any]) -> Any:
+        """Fetch a page."""
+        self.asked.append(arguments)
+        self.running += 1
+        try:
+            await asyncio.sleep(0)
+            page = self.pages[self._key(arguments)]
+            if isinstance(page, asyncio.Event):
+                await page.wait()
+            if isinstance(page, BaseException):
+                raise page
+            return page
+        finally:
+            self.running -= 1
+
+    @property
+    def tokens(self) -> list[Any]:
+        """The tokens asked for, in order."""
+        return [self._key(arguments) for arguments in self.asked]
+
+
+THREE = {None: a_page([1, 2], "b"), "b": a_page([3], "c"), "c": a_page([4, 5])}
+
+
+async def collect(iterator: AsyncIterator[Any]) -> list[Any]:
+    """Everything that is left."""
+    return [item async for item in iterator]
+
+
+async def settle() -> None:
+    """Let every task that can run do so."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def other_tasks() -> set[asyncio.Task[Any]]:
+    """The tasks of the loop but for the test's own."""
+    return asyncio.all_tasks() - {asyncio.current_task()}
+
+
+# --- the stream ------------------------------------------------------------------------------------------------------
+
+
+async def test_items_come_in_order_across_pages() -> None:
+    """Each page is asked for once."""
+    shop = Shop(THREE)
+    assert await collect(PageIterator(shop, THINGS, {})) == [1, 2, 3, 4, 5]
+    assert shop.tokens == [None, "b", "c"]
+    assert not other_tasks()
+
+
+async def test_pages_come_whole() -> None:
+    """For callers who want what stands beside the items."""
+    assert await collect(PageIterator(Shop(THREE), THINGS, {}).pages()) == list(THREE.values())
+
+
+async def test_an_empty_page_with_a_token_is_not_the_end() -> None:
+    """Many of Amazon's lists filter after paging; only a missing token ends them."""
+    pages = {None: a_page([], "b"), "b": a_page(None, "c"), "c": a_page([1], "d"), "d": a_page([])}
+    assert await collect(PageIterator(Shop(pages), THINGS, {})) == [1]
+
+
+@pytest.mark.parametrize(
+    "last", [a_page([1]), a_page([1], ""), Page(items=[1]), {"items": [1]}, {"items": [1], "pagination": None}]
+)
+async def test_an_absent_null_or_empty_token_ends_the_stream(last: Any) -> None:
+    """All three occur in Amazon's wording."""
+    shop = Shop({None: last})
+    iterator = PageIterator[Any](shop, THINGS, {})
+    assert await collect(iterator) == [1]
+    assert await collect(iterator) == []
+    assert len(shop.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("page", "items"),
+    [
+        ({"Items": [1, 2]}, [1, 2]),
+        (Page(items={"asin": "B0"}), [{"asin": "B0"}]),  # type: ignore[arg-type]
+        (Page(items=Pagination()), [Pagination()]),  # type: ignore[arg-type]
+        (Page(items="garbage", pagination="garbage"), []),  # type: ignore[arg-type]
+        (None, []),
+        ([], []),
+        ("garbage", []),
+    ],
+)
+async def test_pages_that_broke_their_model_do_not_break_the_stream(page: Any, items: list[Any]) -> None:
+    """Plain dicts on the way, one object where a list belongs, nothing at all."""
+    assert await collect(PageIterator(Shop({None: page}), THINGS, {})) == items
+
+
+async def test_tokens_are_found_in_plain_dicts_too() -> None:
+    """A page whose envelope could not be typed still leads to the next one."""
+    pages = {None: {"items": [1], "Pagination": {"nextToken": "b"}}, "b": a_page([2])}
+    assert await collect(PageIterator(Shop(pages), THINGS, {})) == [1, 2]
+
+
+# --- Amazon's rules --------------------------------------------------------------------------------------------------
+
+EVERYTHING = {
+    "seller_id": "S",
+    "created_after": "2026",
+    "page_size": 50,
+    "query_type": "DATE_RANGE",
+    "marketplace_id": "M",
+    "business_id": "B",
+    "data_elements": ("buyerInfo",),
+    "next_token": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("rule", "second"),
+    [
+        ("repeat", EVERYTHING | {"next_token": "b"}),
+        ("alone", {"seller_id": "S", "business_id": "B", "data_elements": ("buyerInfo",), "next_token": "b"}),
+        (
+            "next_token_query",
+            {
+                "seller_id": "S",
+                "business_id": "B",
+                "data_elements": ("buyerInfo",),
+                "marketplace_id": "M",
+                "query_type": "NEXT_TOKEN",
+                "next_token": "b",
+            },
+        ),
+    ],
+)
+async def test_what_goes_beside_the_token(rule: str, second: dict[str, Any]) -> None:
+    """Most want every argument repeated; getReports refuses any; inbound v0 wants QueryType and the marketplace."""
+    shop = Shop({None: a_page([1], "b"), "b": a_page([2])})
+    await collect(PageIterator(shop, an_operation(rule=rule), EVERYTHING))
+    first = {name: value for name, value in EVERYTHING.items() if name != "next_token"}
+    assert shop.asked == [first, second]
+
+
+@pytest.mark.parametrize("body", [{"query": "q"}, Pagination()])
+async def test_a_token_may_belong_into_the_body(body: Any) -> None:
+    """Data Kiosk's createQuery takes it beside the query; the caller's own body stays as it was."""
+    operation = an_operation(parameters=())
+
+    def token(arguments: dict[str, Any]) -> Any:
+        body = arguments["body"]
+        return body.next_token if isinstance(body, Pagination) else body.get("nextToken")
+
+    shop = Shop({None: a_page([1], "b"), "b": a_page([2])}, token)
+    assert await collect(PageIterator(shop, operation, {"body": body})) == [1, 2]
+    assert shop.tokens == [None, "b"]
+    assert body in ({"query": "q"}, Pagination())
+
+
+async def test_a_token_among_the_arguments_is_where_to_begin() -> None:
+    """Whoever kept Amazon's own token may go on from it."""
+    shop = Shop(THREE)
+    assert await collect(PageIterator(shop, THINGS, {"next_token": "b"})) == [3, 4, 5]
+
+
+async def test_pages_that_cannot_be_asked_for_are_not_lost_in_silence() -> None:
+    """The inbound v0 getShipmentItemsByShipmentId returns a token and takes none."""
+    operation = an_operation(token_parameter=None)
+    iterator = PageIterator[Any](Shop({None: a_page([1], "b")}), operation, {})
+    assert await anext(iterator) == 1
+    with pytest.raises(SPAPIError, match="more pages"):
+        await anext(iterator)
+
+
+async def test_where_the_page_is_the_item_its_token_is_the_callers() -> None:
+    """Data Kiosk's getQuery: the token goes into a new createQuery."""
+    operation = an_operation(token_parameter=None, items_path=())
+    page = a_page(None, "b")
+    assert await collect(PageIterator(Shop({None: page}), operation, {})) == [page]
+
+
+def test_an_operation_without_pages_is_refused() -> None:
+    """Before anything is sent."""
+    operation = Operation[Any](name="a.b", id="b", method="GET", path="/", usage_plan=UsagePlan(rate=1, burst=1))
+    with pytest.raises(ConfigurationError, match="no pages"):
+        PageIterator(Shop({}), operation, {})
+
+
+# --- circles ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pages", [{None: a_page([1], "b"), "b": a_page([2], "b")}, THREE | {"c": a_page([4, 5], "b")}])
+async def test_a_token_that_comes_again_ends_in_an_error(pages: Any) -> None:
+    """The same page for ever, or a ring of pages: each page is handed out once, then the iterator raises."""
+    shop = Shop(pages)
+    iterator = PageIterator[Any](shop, THINGS, {})
+    items = []
+
+    async def take() -> None:
+        async for item in iterator:
+            items.append(item)  # noqa: PERF401 - the items before the error count
+
+    with pytest.raises(SPAPIError, match="go round for ever") as caught:
+        await take()
+    assert items == sorted(set(items))
+    assert len(shop.asked) == len(pages)
+    assert caught.value.operation == "things_v1.get_things"
+
+
+async def test_a_ring_that_leads_back_to_the_cursor_is_noticed() -> None:
+    """A resumed iterator knows where it began."""
+    iterator = PageIterator[Any](Shop({"b": a_page([2], "b")}), THINGS, {"next_token": "b"})
+    with pytest.raises(SPAPIError, match="for ever"):
+        await collect(iterator)
+
+
+# --- one page ahead --------------------------------------------------------------------------------------------------
+
+
+async def test_nothing_is_fetched_before_the_first_item_is_asked_for() -> None:
+    """Making an iterator costs no quota."""
+    shop = Shop(THREE)
+    iterator = PageIterator[Any](shop, THINGS, {})
+    await settle()
+    assert shop.tokens == []
+    await iterator.aclose()
+
+
+async def test_one_page_is_fetched_ahead_and_no_more() -> None:
+    """While the first page is handed out, the second is on its way, the third is not."""
+    shop = Shop(THREE)
+    async with PageIterator[Any](shop, THINGS, {}) as iterator:
+        assert await anext(iterator) == 1
+        await settle()
+        assert shop.tokens == [None, "b"]
+        assert await anext(iterator) == 2
+        await settle()
+        assert shop.tokens == [None, "b"]
+        assert await anext(iterator) == 3
+        await settle()
+        assert shop.tokens == [None, "b", "c"]
+
+
+CALLER: ContextVar[str] = ContextVar("caller", default="")
+
+
+async def test_the_page_ahead_is_fetched_with_the_callers_options() -> None:
+    """Call options travel in context variables."""
+    seen = []
+
+    async def fetch(_operation: Operation[Any], arguments: dict[str, Any]) -> Any:
+        seen.append(CALLER.get())
+        return THREE[arguments.get("next_token")]
+
+    CALLER.set("bulk")
+    await collect(PageIterator(fetch, THINGS, {}))
+    assert seen == ["bulk"] * 3
+
+
+async def test_an_error_of_the_page_ahead_comes_when_that_page_is_due() -> None:
+    """Items in hand are handed out first; asking again fetches that page again."""
+    shop = Shop(THREE | {"b": NotFoundError("gone")})
+    iterator = PageIterator[Any](shop, THINGS, {})
+    assert [await anext(iterator), await anext(iterator)] == [1, 2]
+    with pytest.raises(NotFoundError):
+        await anext(iterator)
+    shop.pages["b"] = THREE["b"]
+    assert await collect(iterator) == [3, 4, 5]
+    assert shop.tokens == [None, "b", "b", "c"]
+
+
+async def test_an_error_of_the_first_page_can_be_retried() -> None:
+    """The iterator stays where it was."""
+    shop = Shop(THREE | {None: NotFoundError("gone")})
+    iterator = PageIterator[Any](shop, THINGS, {})
+    with pytest.raises(NotFoundError):
+        await anext(iterator)
+    shop.pages[None] = THREE[None]
+    assert await collect(iterator) == [1, 2, 3, 4, 5]
+
+
+async def test_a_refused_wait_counts_only_when_the_page_is_due() -> None:
+    """Asked too early, a page may be hours away; by the time it is needed, the quota may be there."""
+    shop = Shop(THREE | {"b": RateLimitWaitError("too long", retry_after=180)})
+    iterator = PageIterator[Any](shop, THINGS, {})
+    assert await anext(iterator) == 1
+    await settle()
+    shop.pages["b"] = THREE["b"]
+    assert await collect(iterator) == [2, 3, 4, 5]
+    assert shop.tokens == [None, "b", "b", "c"]
+
+
+# --- resuming --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("taken", "rest"), [(0, [1, 2, 3, 4, 5]), (1, [1, 2, 3, 4, 5]), (2, [1, 2, 3, 4, 5]), (3, [3, 4, 5]), (4, [4, 5])]
+)
+async def test_a_cursor_resumes_at_the_page_at_hand(taken: int, rest: list[int]) -> None:
+    """Items of that page may come again; none is lost, whenever the process dies."""
+    async with PageIterator[Any](Shop(THREE), THINGS, {}) as iterator:
+        for _ in range(taken):
+            await anext(iterator)
+        cursor = iterator.cursor
+    assert iterator.cursor == cursor
+    assert isinstance(cursor, str)
+    assert await collect(PageIterator(Shop(THREE), THINGS, {}, cursor=cursor)) == rest
+
+
+async def test_a_finished_iterator_has_no_cursor() -> None:
+    """None means that everything was handed out."""
+    iterator = PageIterator[Any](Shop(THREE), THINGS, {})
+    await collect(iterator)
+    assert iterator.cursor is None
+
+
+async def test_a_cursor_after_an_error_names_the_page_that_failed() -> None:
+    """What came before it is done."""
+    iterator = PageIterator[Any](Shop(THREE | {"b": NotFoundError("gone")}), THINGS, {})
+    with pytest.raises(NotFoundError):
+        await collect(iterator)
+    assert await collect(PageIterator(Shop(THREE), THINGS, {}, cursor=iterator.cursor)) == [3, 4, 5]
+
+
+def test_a_cursor_of_another_operation_is_refused() -> None:
+    """Its token would be refused by Amazon with less to go by."""
+    cursor = PageIterator[Any](Shop({}), THINGS, {}).cursor
+    with pytest.raises(ConfigurationError, match=r"belongs to things_v1\.get_things"):
+        PageIterator(Shop({}), an_operation(name="things_v1.get_others"), {}, cursor=cursor)
+
+
+@pytest.mark.parametrize("cursor", ["", "xyz", "!!!!", "é", "AAAA"])
+def test_what_is_no_cursor_is_refused(cursor: str) -> None:
+    """A file cut short must not start the whole run afresh."""
+    with pytest.raises(ConfigurationError, match="cursor"):
+        PageIterator(Shop({}), THINGS, {}, cursor=cursor)
+
+
+# --- stopping early --------------------------------------------------------------------------------------------------
+
+
+async def test_aclose_cancels_the_page_ahead_and_leaves_no_task() -> None:
+    """The request is gone when aclose returns, and nothing more is handed out."""
+    shop = Shop(THREE | {"b": asyncio.Event()})
+    iterator = PageIterator[Any](shop, THINGS, {})
+    await anext(iterator)
+    await settle()
+    assert shop.running == 1
+    await iterator.aclose()
+    assert (shop.running, other_tasks()) == (0, set())
+    assert await collect(iterator) == []
+    await iterator.aclose()
+
+
+async def test_aclose_while_another_task_waits_ends_that_wait() -> None:
+    """The waiter sees the end of the stream, not a cancellation that nobody asked for."""
+    shop = Shop({None: a_page([1], "b"), "b": asyncio.Event()})
+    iterator = PageIterator[Any](shop, THINGS, {})
+    waiter = asyncio.create_task(collect(iterator))
+    await settle()
+    await iterator.aclose()
+    assert await waiter == [1]
+    assert not other_tasks()
+
+
+async def test_a_loop_left_by_break_leaves_no_request_behind() -> None:
+    """An iterator that nobody holds any more calls off the page that nobody will read."""
+    shop = Shop(THREE | {"b": asyncio.Event()})
+
+    async def first() -> Any:
+        async for item in PageIterator[Any](shop, THINGS, {}):
+            return item
+        return None
+
+    assert await first() == 1
+    gc.collect()
+    await settle()
+    assert (shop.running, other_tasks()) == (0, set())
+
+
+async def test_an_unread_error_of_the_page_ahead_is_not_reported_as_lost() -> None:
+    """An exception that nobody retrieved makes asyncio complain; here nobody wanted the page."""
+    complaints: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+    iterator = PageIterator[Any](Shop(THREE | {"b": NotFoundError("gone")}), THINGS, {})
+    await anext(iterator)
+    await settle()
+    del iterator
+    gc.collect()
+    await settle()
+    assert complaints == []
+
+
+@pytest.mark.parametrize("stuck_at", [None, "b"])
+async def test_a_cancelled_wait_cancels_the_request_and_can_be_repeated(stuck_at: str | None) -> None:
+    """First page or page ahead: nothing runs on, nothing is lost."""
+    shop = Shop(THREE | {stuck_at: asyncio.Event()})
+    iterator = PageIterator[Any](shop, THINGS, {})
+    before = [] if stuck_at is None else [await anext(iterator), await anext(iterator)]
+    waiter = asyncio.ensure_future(anext(iterator))
+    await settle()
+    waiter.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    assert (shop.running, other_tasks()) == (0, set())
+    shop.pages[stuck_at] = THREE[stuck_at]
+    assert before + await collect(iterator) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("steps", range(12))
+async def test_cancelled_at_any_step_the_stream_goes_on_whole(steps: int) -> None:
+    """Wherever the cancellation strikes, items come neither twice nor never, and no task is left."""
+    iterator = PageIterator[Any](Shop(THREE), THINGS, {})
+    taken: list[Any] = []
+
+    async def take() -> None:
+        async for item in iterator:
+            taken.append(item)  # noqa: PERF401 - what was taken before the cancellation counts
+
+    task = asyncio.create_task(take())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert taken + await collect(iterator) == [1, 2, 3, 4, 5]
+    await iterator.aclose()
+    assert not other_tasks()
+
+
+async def test_two_tasks_cannot_wait_on_one_iterator() -> None:
+    """As with an asynchronous generator."""
+    shop = Shop(THREE | {None: asyncio.Event()})
+    iterator = PageIterator[Any](shop, THINGS, {})
+    first = asyncio.ensure_future(anext(iterator))
+    await settle()
+    with pytest.raises(RuntimeError, match="another task"):
+        await anext(iterator)
+    first.cancel()
+    await asyncio.wait([first])
+
+
+async def test_the_repr_shows_progress_and_no_token() -> None:
+    """Tokens may encode a seller's filters."""
+    iterator = PageIterator[Any](Shop(THREE), THINGS, {"created_after": "secret"})
+    await collect(iterator)
+    assert repr(iterator) == "<PageIterator things_v1.get_things done, 3 pages read>"

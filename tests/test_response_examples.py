@@ -1,0 +1,278 @@
+"""Every static sandbox example in Amazon's models, there and back: requests carry it, replies decode, errors say it."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import msgspec
+import pytest
+
+from spapi_async import _json
+from spapi_async._operation import Operation, Parameter
+from spapi_async._request import prepare
+from spapi_async._response import decode, error_from_reply
+from spapi_async.api import operations
+from spapi_async.errors import error_for_status
+
+MODELS = Path(__file__).parents[2] / "shared" / "models"
+
+pytestmark = pytest.mark.skipif(not MODELS.is_dir(), reason=f"Amazon's models are not at {MODELS}")
+
+
+class Example(NamedTuple):
+    """One request and reply of the static sandbox."""
+
+    operation: Operation[Any]
+    status: int
+    arguments: dict[str, Any]
+    has_reply: bool
+    reply: Any
+    schema: dict[str, Any] | None
+    model: dict[str, Any]
+
+    @property
+    def body(self) -> bytes:
+        """The reply as it would be on the wire."""
+        return json.dumps(self.reply).encode() if self.has_reply and self.status != 204 else b""
+
+
+@cache
+def examples() -> list[Example]:
+    """All of them, in the order of the files."""
+    by_route = {(operation.method, operation.path): operation for operation in operations().values()}
+    found = []
+    for file in sorted(MODELS.glob("*/*.json")):
+        model = json.loads(file.read_text(encoding="utf-8"))
+        for path, item in model.get("paths", {}).items():
+            for verb, facts in item.items():
+                if verb in ("get", "post", "put", "patch", "delete"):
+                    operation = by_route[verb.upper(), path]
+                    found += list(_examples_of(operation, facts, model))
+    return found
+
+
+def _examples_of(operation: Operation[Any], facts: dict[str, Any], model: dict[str, Any]) -> Iterator[Example]:
+    for status, response in facts["responses"].items():
+        declared = resolve(response, model)
+        for static in (declared.get("x-amzn-api-sandbox") or {}).get("static") or []:
+            parameters = (static.get("request") or {}).get("parameters") or {}
+            arguments = {name: holder["value"] for name, holder in parameters.items() if "value" in holder}
+            yield Example(
+                operation,
+                int(status),
+                arguments,
+                "response" in static,
+                static.get("response"),
+                declared.get("schema"),
+                model,
+            )
+
+
+def resolve(schema: Any, model: dict[str, Any]) -> Any:
+    """What a $ref points to."""
+    while isinstance(schema, dict) and "$ref" in schema:
+        target: Any = model
+        for part in schema["$ref"].removeprefix("#/").split("/"):
+            target = target[part]
+        schema = target
+    return schema
+
+
+def test_there_are_as_many_examples_as_amazon_has() -> None:
+    """None is passed over."""
+    assert len(examples()) >= 635
+    assert len(list(successes())) >= 287
+
+
+# --- requests --------------------------------------------------------------------------------------------------------
+
+
+def parameter_of(operation: Operation[Any], wire_name: str) -> Parameter | None:
+    """The parameter that an example means; many call the body just "body"."""
+    wanted = [p for p in operation.parameters if p.wire_name == wire_name]
+    wanted += [p for p in operation.parameters if p.location == "body" and wire_name == "body"]
+    return wanted[0] if wanted else None
+
+
+def as_text(value: Any) -> str:
+    """A scalar as Amazon writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def sent_value(parameter: Parameter, example: Example, request: Any) -> Any:
+    """What an independent reader finds on the wire for a parameter."""
+    path, _, query = request.target.partition("?")
+    if parameter.location == "body":
+        return json.loads(request.body)
+    if parameter.location == "header":
+        return request.headers[parameter.wire_name]
+    if parameter.location == "path":
+        pattern = re.sub(r"\\{[^}]*\\}", "([^/]*)", re.escape(example.operation.path))
+        names = re.findall(r"\{([^}]*)\}", example.operation.path)
+        match = re.fullmatch(pattern, path)
+        assert match
+        return unquote(match[names.index(parameter.wire_name) + 1])
+    values = [pair.partition("=")[2] for pair in query.split("&") if pair.partition("=")[0] == parameter.wire_name]
+    if parameter.encoding.startswith("csv"):
+        return [unquote(item) for value in values for item in value.split(",")]
+    return [unquote(value) for value in values] if parameter.encoding.startswith("multi") else unquote(values[0])
+
+
+def test_a_request_built_from_an_examples_parameters_carries_them() -> None:
+    """Each in its place, whatever characters it has; required ones that it leaves out are made up."""
+    checked = 0
+    for example in examples():
+        named = {name: p for name in example.arguments if (p := parameter_of(example.operation, name))}
+        arguments: dict[str, Any] = {
+            p.name: {} if p.location == "body" else "x" for p in example.operation.parameters if p.required
+        }
+        arguments |= {p.name: example.arguments[name] for name, p in named.items()}
+        request = prepare(example.operation, arguments)
+        for name, parameter in named.items():
+            value = example.arguments[name]
+            if value in (None, []):
+                continue
+            if isinstance(value, list) and parameter.location != "body":
+                value = [as_text(item) for item in value]
+            elif parameter.encoding[:3] in ("csv", "mul"):
+                value = [as_text(value)]
+            elif parameter.location != "body":
+                value = as_text(value)
+            assert sent_value(parameter, example, request) == value, (example.operation, name)
+            checked += 1
+    assert checked > 1000
+
+
+# --- replies ---------------------------------------------------------------------------------------------------------
+
+
+def contradictions(schema: Any, value: Any, path: str, model: dict[str, Any]) -> Iterator[str]:
+    """Where a body breaks its own schema, by an independent reading of it; unknown enum values do not count."""
+    schema = resolve(schema, model)
+    for part in schema.get("allOf", ()):
+        yield from contradictions(part, value, path, model)
+    kind = schema.get("type") or ("object" if "properties" in schema else None)
+    if value is None or not fits(kind, schema.get("format"), value):
+        yield path
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from contradictions(schema.get("items", {}), item, f"{path}[{number}]", model)
+    elif isinstance(value, dict):
+        known = schema.get("properties", {})
+        yield from (f"{path}.{key}" for key in schema.get("required", ()) if key not in value)
+        for key, item in value.items():
+            if key in known:
+                yield from contradictions(known[key], item, f"{path}.{key}", model)
+            elif isinstance(extra := schema.get("additionalProperties"), dict):
+                yield from contradictions(extra, item, f"{path}[*]", model)
+
+
+def fits(kind: str | None, form: str | None, value: Any) -> bool:
+    """Whether a JSON value is of a type, and a time of its format."""
+    kinds: dict[str | None, Any] = {
+        "string": str, "boolean": bool, "object": dict, "array": list, "integer": int, "number": (int, float), None: object
+    }  # fmt: skip
+    if not isinstance(value, kinds[kind]) or (isinstance(value, bool) and kind in ("integer", "number")):
+        return False
+    if form in ("date-time", "dateTime") and kind == "string":
+        pattern = r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:?\d\d)"
+        match = re.fullmatch(pattern, value)
+        return bool(match and is_iso(f"{match[1]}T{match[2]}"))
+    return form != "date" or is_iso(value)
+
+
+def is_iso(text: str) -> bool:
+    """Whether the calendar has it; Amazon's samples know a 30th of February."""
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def successes() -> Iterator[Example]:
+    """The examples of 2xx replies."""
+    return (example for example in examples() if example.status // 100 == 2)
+
+
+def test_replies_decode_with_violations_only_where_they_contradict_their_model() -> None:
+    """Anything else would be the generator's mistake, or the decoder's."""
+    wrong = []
+    for example in successes():
+        response = decode(example.operation, example.status, {}, example.body, strict=False, attempts=1)
+        if not example.has_reply or example.schema is None or not example.body:
+            continue
+        allowed = set(contradictions(example.schema, example.reply, "$", example.model))
+        wrong += [str(violation) for violation in response.violations if violation.path not in allowed]
+    assert wrong == []
+
+
+def test_replies_outside_2xx_become_the_error_with_amazons_code_and_message() -> None:
+    """All the shapes of error lists that Amazon's samples have."""
+    checked = 0
+    for example in examples():
+        if example.status // 100 == 2 or not example.has_reply:
+            continue
+        error = error_from_reply(example.operation, example.status, {}, example.body, attempts=1)
+        assert type(error) is error_for_status(example.status)
+        entries = example.reply if isinstance(example.reply, list) else example.reply.get("errors", [])
+        entries = [entries] if isinstance(entries, dict) else entries
+        if entries:
+            first = entries[0]
+            assert (error.code, error.errors[0].message) == (first.get("code", ""), first.get("message") or "")
+            assert first.get("code", "") in str(error)
+            checked += 1
+    assert checked >= 345
+
+
+# --- and back --------------------------------------------------------------------------------------------------------
+
+
+def differences(value: Any, encoded: Any, original: Any, path: str) -> Iterator[str]:
+    """Where a re-encoded body differs from the one decoded; keys that the model does not know are not compared."""
+    if isinstance(value, msgspec.Struct) and isinstance(original, dict):
+        for field in msgspec.structs.fields(value):
+            key = field.encode_name
+            if key in original and key in encoded:
+                yield from differences(getattr(value, field.name), encoded[key], original[key], f"{path}.{key}")
+            elif encoded.get(key) != original.get(key):
+                yield f"{path}.{key}"
+    elif isinstance(value, list) and isinstance(original, list) and len(value) == len(original):
+        for number, each in enumerate(value):
+            yield from differences(each, encoded[number], original[number], f"{path}[{number}]")
+    elif isinstance(value, dict) and isinstance(original, dict) and value.keys() == original.keys():
+        for key, each in value.items():
+            yield from differences(each, encoded[key], original[key], f"{path}[*]")
+    elif not same(value, encoded, original):
+        yield path
+
+
+def same(value: Any, encoded: Any, original: Any) -> bool:
+    """Equal as JSON, as instants, or as numbers."""
+    if isinstance(value, datetime):
+        return is_iso(original) and datetime.fromisoformat(encoded) == datetime.fromisoformat(original)
+    if isinstance(value, Decimal):
+        return Decimal(str(encoded)) == Decimal(str(original))
+    return bool(encoded == (str(original) if isinstance(value, date) else original))
+
+
+@pytest.mark.parametrize("decimals", ["string", "number"])
+def test_encoding_a_decoded_reply_gives_back_the_same_json(decimals: Any) -> None:
+    """Field by field, but for recorded violations and keys outside the model."""
+    wrong = []
+    for example in successes():
+        whole = msgspec.structs.replace(example.operation, unwrap=None)
+        response = decode(whole, example.status, {}, example.body, strict=False, attempts=1)
+        if response.body is None:
+            continue
+        excused = {violation.path for violation in response.violations}
+        encoded = json.loads(_json.encode(response.body, decimals=decimals))
+        places = differences(response.body, encoded, example.reply, "$")
+        wrong += [f"{example.operation.name} {place}" for place in places if place not in excused]
+    assert wrong == []

@@ -1,0 +1,123 @@
+"""An event loop whose clock jumps: simulated hours pass in milliseconds, and no test really sleeps.
+
+Whenever nothing is ready to run, the clock goes straight to the next timer. Everything that waits through the loop
+(``asyncio.sleep``, ``asyncio.timeout``, ``loop.call_at``, ``SystemClock``) is thereby under the test's control, and a test
+takes as long as its Python code does.
+
+    from virtual_time import VirtualClock, run, virtual_time
+
+    @virtual_time
+    async def test_a_day_passes() -> None:
+        await asyncio.sleep(86_400)
+        assert asyncio.get_running_loop().time() == 86_400
+
+    def test_the_same_inside_a_plain_function() -> None:      # under hypothesis, or to look at the time that passed
+        assert run(job()) == "done"
+
+``@virtual_time`` makes a plain function of an ``async def`` test, so pytest-asyncio leaves it alone; ordinary fixtures are
+passed through, *async* fixtures would live on another loop and must not be used with it.
+
+The loop starts at 0.0. Real sockets and threads do work, but time does not wait for them: where both are needed, use the
+emulator and real time. When no timer is left and nothing happens for a second of real time, the test is deadlocked and
+fails with ``Deadlock`` instead of hanging.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import selectors
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, ParamSpec, TypeVar
+
+__all__ = ["Deadlock", "VirtualClock", "VirtualTimeLoop", "run", "virtual_time"]
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+EPOCH = 1_760_000_000.0
+"""Wall clock of the moment at which a virtual loop starts."""
+
+DEADLOCK_AFTER = 1.0
+"""Real seconds without a timer or an event after which a test counts as deadlocked."""
+
+
+class Deadlock(AssertionError):
+    """Everything waits, and nothing is left that could wake it."""
+
+
+class _JumpingSelector(selectors.BaseSelector):
+    """Polls the real selector without waiting, and lets the time asked for pass at once."""
+
+    def __init__(self) -> None:
+        self._real = selectors.DefaultSelector()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            events = self._real.select(DEADLOCK_AFTER)
+            if not events:
+                raise Deadlock("no timer is set and nothing happens: somebody lost a wake-up")
+            return events
+        events = self._real.select(0)
+        if not events and timeout > 0:
+            self.now += timeout
+        return events
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._real.register(fileobj, events, data)
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._real.unregister(fileobj)
+
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._real.modify(fileobj, events, data)
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return self._real.get_map()
+
+    def close(self) -> None:
+        self._real.close()
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """A selector loop with a clock of its own, which starts at 0."""
+
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.now
+
+
+class VirtualClock:
+    """The library's Clock on the running loop's time; its wall clock is ``EPOCH`` plus the loop's time."""
+
+    def __init__(self, epoch: float = EPOCH) -> None:
+        self.epoch = epoch
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def time(self) -> float:
+        return self.epoch + asyncio.get_running_loop().time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on a fresh loop with virtual time; tasks it left behind are cancelled."""
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(main)
+
+
+def virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Decorate an ``async def`` test to run on a loop with virtual time."""
+
+    @functools.wraps(test)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
+        run(test(*args, **kwargs))
+
+    return wrapper
