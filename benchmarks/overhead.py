@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -61,6 +62,7 @@ def _measure_point(children: dict[str, Child], case: str, width: int, rounds: in
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             cost = children[name].ask({"case": case, "concurrency": width, "calls": sizes[name]})
             costs[name].append(cost["cpu"] / cost["calls"] * 1e6)
+    print(f"{case}, {width} at once: done", file=sys.stderr, flush=True)
     floor = costs[FLOOR]
     return [
         {

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from spapi_async.api.orders_v0 import GET_ORDER
 
 from spapi_async import Priority, Region
 from spapi_async._operation import UsagePlan
+from spapi_async.api.orders_v0 import GET_ORDER
 from spapi_async.credentials import Account, Grant
 from spapi_async.ratelimit import LocalRateLimiter
 
@@ -79,7 +79,7 @@ async def _uncontended() -> float:
 async def _queue(waiters: int) -> tuple[float, float]:
     """``waiters`` callers of one empty bucket: what joining the queue costs each, and what the hand-over costs each.
 
-    The bucket is slow while they gather; then Amazon's header announces a vast rate, and they are let through one by one.
+    The bucket is slow while they gather; then the rate header announces a vast one, and they go through one by one.
     Starting a task and waking it is part of both figures, as it is of any caller's day.
     """
     limiter, operation, account = LocalRateLimiter(), _operation(1e-6, 1), _account()

@@ -229,6 +229,14 @@ class Application:
         grant = Grant.refresh_token(self.client_id, refresh_token)
         return SellingPartner(self, self._pipeline, Account(grant, _region(region, marketplace)), seller_id)
 
+    def delegated(self, restricted_data_token: str, *, region: Region | str) -> SellingPartner:
+        """A handle whose calls carry a restricted data token that another application delegated to this one.
+
+        The selling partner need not have authorised this application. The token lives for an hour.
+        """
+        grant = Grant.restricted_data_token(self.client_id, restricted_data_token)
+        return SellingPartner(self, self._pipeline, Account(grant, Region.parse(region)), None)
+
     def grantless(self, *, region: Region | str) -> SellingPartner:
         """A handle for operations that need no seller, such as ``notifications_v1.create_destination``."""
         account = Account(Grant.scope(self.client_id, _NO_SELLER), Region.parse(region))

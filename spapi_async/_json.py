@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["encode", "mend", "plain_decimal"]
+__all__ = ["encode", "mend", "parse", "plain_decimal"]
 
 Decimals = Literal["string", "number"]
 
@@ -27,8 +27,8 @@ def encode(value: Any, *, decimals: Decimals = "string") -> bytes:
         TypeError, ValueError: a value that JSON cannot carry (its type is named, never the value).
     """
     body = _ENCODERS[decimals].encode(value)
-    if _SUSPICIOUS.search(body):
-        body = msgspec.json.encode(_without_exponents(_builtins(value), decimals))
+    if re.search(_SUSPICIOUS, body):
+        body = msgspec.json.encode(_checked(_builtins(value), decimals))
     return body
 
 
@@ -57,24 +57,39 @@ _ENCODERS: Mapping[Decimals, msgspec.json.Encoder] = {
     "number": msgspec.json.Encoder(enc_hook=_hook, decimal_format="number"),
 }
 
-# msgspec writes Decimals as Python does: "1E+5", "NaN". Either may also stand in an ordinary string, so a match only
-# sends the body round the slower way, which tells them apart by type.
-_SUSPICIOUS = re.compile(rb"[0-9]E[+-]?[0-9]|NaN|Infinity")
+# msgspec writes Decimals as Python does ("1E+5", "NaN") and datetimes without zone as they are. The like may stand in
+# an ordinary string too, so a match only sends the body round the slower way, which tells them apart by type.
+_SUSPICIOUS = rb"[0-9]E[+-]?[0-9]|NaN|Infinity|T[0-9]{2}:[0-9]{2}:[0-9.]+\""
 
 
 def _builtins(value: Any) -> Any:
     return msgspec.to_builtins(value, builtin_types=(Decimal, datetime, date), enc_hook=_hook)
 
 
-def _without_exponents(value: Any, decimals: Decimals) -> Any:
+def _checked(value: Any, decimals: Decimals) -> Any:
+    """The same with plainly written Decimals; ValueError where a number or a time means nothing to Amazon."""
     if isinstance(value, Decimal):
         text = plain_decimal(value)
         return msgspec.Raw(text.encode()) if decimals == "number" else text
+    if isinstance(value, datetime) and value.utcoffset() is None:
+        raise ValueError("a datetime without a zone could mean any of 24 hours; give it a tzinfo")
     if isinstance(value, dict):
-        return {key: _without_exponents(item, decimals) for key, item in value.items()}
+        return {key: _checked(item, decimals) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_exponents(item, decimals) for item in value]
+        return [_checked(item, decimals) for item in value]
     return value
+
+
+def parse(body: bytes) -> Any:
+    """A reply as plain dicts and lists, read as forgivingly as the lenient decoder reads it.
+
+    Raises:
+        ValueError: not JSON.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except ValueError:
+        return msgspec.json.decode(mend(body.decode("utf-8-sig", "replace").encode()))
 
 
 def mend(body: bytes) -> bytes:

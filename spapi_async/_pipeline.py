@@ -6,6 +6,7 @@ the reply to the limiter before anybody decodes it.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import time
 import warnings
@@ -30,7 +31,7 @@ from spapi_async.errors import (
     SPAPIError,
     TransportError,
 )
-from spapi_async.ratelimit._base import RateLimiter
+from spapi_async.ratelimit._base import Permit, RateLimiter
 
 __all__ = ["Pipeline"]
 
@@ -85,15 +86,19 @@ class Pipeline:
         """Perform one call: quota, token, transport, retries, decoding."""
         if operation.status == "removed" and operation not in self._warned:
             self._warned.add(operation)
-            warnings.warn(
-                f"Amazon has removed {operation.name}; it may answer 404 or 410", DeprecationWarning, stacklevel=4
-            )
+            message = f"Amazon has removed {operation.name}; it may answer 404 or 410"
+            warnings.warn(message, DeprecationWarning, stacklevel=4)
         call = _Call(
             operation, _payer(operation, account), prepare(operation, arguments), current_options(), self._clock
         )
-        if not self._observers:
+        try:
+            if self._observers:
+                return await self._send_observed(call)
             return await self._send_with_retries(call)
-        return await self._send_observed(call)
+        except SPAPIError as error:
+            error.operation = error.operation or operation.name
+            error.attempts = call.attempts
+            raise
 
     async def _send_observed(self, call: _Call[T]) -> Response[T]:
         started, error = self._clock.monotonic(), None
@@ -126,17 +131,17 @@ class Pipeline:
 
     async def _send_with_retries(self, call: _Call[T]) -> Response[T]:
         while True:
+            permit = await self._limiter.acquire(
+                call.operation, call.account, priority=call.options.priority, max_wait=call.max_wait()
+            )
+            token = await self._token(call, permit)
             try:
-                reply, token = await self._send_once(call)
+                reply = await self._send_once(call, permit, token)
             except TransportError as error:
                 outcome = Outcome.NOT_SENT if isinstance(error, ConnectionFailedError) else Outcome.NO_REPLY
                 delay = self._delay(call, outcome)
                 if delay is None:
-                    raise _with_facts(error, call) from error.__cause__
-            except SPAPIError as error:
-                error.operation = error.operation or call.operation.name
-                error.attempts = call.attempts
-                raise
+                    raise _as_known(error, call) from error.__cause__
             else:
                 if 200 <= reply.status < 300:
                     return self._accept(call, reply)
@@ -144,9 +149,71 @@ class Pipeline:
             if delay:
                 await self._clock.sleep(delay)
 
+    async def _token(self, call: _Call[Any], permit: Permit) -> str:
+        """The token of this attempt; its own failures have been retried already, and give the quota back."""
+        request, remaining = call.request, call.remaining()
+        try:
+            if remaining is None:
+                return await self._tokens.token(
+                    call.operation, call.account, request, data_elements=request.data_elements
+                )
+            async with asyncio.timeout(remaining):
+                return await self._tokens.token(
+                    call.operation, call.account, request, data_elements=request.data_elements
+                )
+        except TimeoutError:
+            permit.release()
+            raise call.too_late() from None
+        except BaseException:
+            permit.release()
+            raise
+
+    async def _send_once(self, call: _Call[T], permit: Permit, token: str) -> RawReply:
+        request, account = call.request, call.account
+        remaining = call.remaining()
+        if remaining is not None and remaining <= 0:
+            permit.release()
+            raise call.too_late()
+        call.attempts += 1
+        started = self._clock.monotonic() if self._observers else 0.0
+        reply: RawReply | None = None
+        try:
+            reply = await self._pool.exchange(
+                request.method,
+                self._endpoints.api(account.region) + request.target,
+                headers={**request.headers, "x-amz-access-token": token, "x-amz-date": _amz_date(self._clock.time())},
+                body=request.body,
+                timeout=call.exchange_timeout(remaining),
+                session_key=account.region.value,
+            )
+        except ConnectionFailedError:
+            permit.release()
+            raise
+        except BaseException:
+            permit.observe(None, None)  # it may have left, so it may have cost a token
+            raise
+        else:
+            call.rate_limit = parse_rate_limit(reply.headers)
+            permit.observe(reply.status, call.rate_limit)
+            return reply
+        finally:
+            if self._observers:
+                self._report(call, reply, started)
+
     def _accept(self, call: _Call[T], reply: RawReply) -> Response[T]:
         status, headers, body = reply
-        response = decode(call.operation, status, headers, body, strict=self._strict, attempts=call.attempts)
+        response = decode(
+            call.operation,
+            status,
+            headers,
+            body,
+            strict=self._strict,
+            attempts=call.attempts,
+            rate_limit=call.rate_limit,
+        )
+        if response.errors and response.body is None:
+            # An envelope that holds errors and no payload is no success, whatever its status.
+            raise error_from_reply(call.operation, status, headers, body, attempts=call.attempts)
         self._tokens.learn(call.operation, response.body)
         return response
 
@@ -161,43 +228,6 @@ class Pipeline:
         if delay is None:
             raise _refusal(call, reply, outcome)
         return delay
-
-    async def _send_once(self, call: _Call[T]) -> tuple[RawReply, str]:
-        operation, account, request = call.operation, call.account, call.request
-        permit = await self._limiter.acquire(
-            operation, account, priority=call.options.priority, max_wait=call.max_wait()
-        )
-        try:
-            token = await self._tokens.token(operation, account, request, data_elements=request.data_elements)
-            headers = {**request.headers, "x-amz-access-token": token, "x-amz-date": _amz_date(self._clock.time())}
-            timeout = call.exchange_timeout()
-        except BaseException:
-            permit.release()
-            raise
-        call.attempts += 1
-        started = self._clock.monotonic() if self._observers else 0.0
-        reply: RawReply | None = None
-        try:
-            reply = await self._pool.exchange(
-                request.method,
-                self._endpoints.api(account.region) + request.target,
-                headers=headers,
-                body=request.body,
-                timeout=timeout,
-                session_key=account.region.value,
-            )
-        except ConnectionFailedError:
-            permit.release()
-            raise
-        except BaseException:
-            permit.observe(None, None)  # it may have left, so it may have cost a token
-            raise
-        else:
-            permit.observe(reply.status, parse_rate_limit(reply.headers))
-        finally:
-            if self._observers:
-                self._report(call, reply, started)
-        return reply, token
 
     def _report(self, call: _Call[T], reply: RawReply | None, started: float) -> None:
         self._observers.emit(
@@ -229,6 +259,7 @@ class _Call(Generic[T]):
         "failures",
         "operation",
         "options",
+        "rate_limit",
         "request",
         "token_renewed",
     )
@@ -241,6 +272,7 @@ class _Call(Generic[T]):
         self.request = request
         self.options = options
         self.attempts = 0
+        self.rate_limit: float | None = None
         self.failures: dict[Outcome, int] = {}
         self.token_renewed = False
         self._clock = clock
@@ -263,14 +295,14 @@ class _Call(Generic[T]):
         remaining = max(remaining, 0.0)
         return remaining if self.options.max_wait is None else min(remaining, self.options.max_wait)
 
-    def exchange_timeout(self) -> float | None:
+    def exchange_timeout(self, remaining: float | None) -> float | None:
         """The bound of one HTTP exchange; None means the application's."""
-        remaining = self.remaining()
-        if remaining is None:
-            return self.options.timeout
-        if remaining <= 0:
-            raise RequestTimeoutError(f"the deadline of {self.options.deadline:g} s passed before the request was sent")
-        return remaining if self.options.timeout is None else min(remaining, self.options.timeout)
+        timeout = self.options.timeout
+        return timeout if remaining is None else remaining if timeout is None else min(remaining, timeout)
+
+    def too_late(self) -> SPAPIError:
+        """The error of a call whose deadline passed before its request was sent."""
+        return RequestTimeoutError(f"the deadline of {self.options.deadline:g} s passed before the request was sent")
 
 
 def _payer(operation: Operation[Any], account: Account) -> Account:
@@ -278,7 +310,7 @@ def _payer(operation: Operation[Any], account: Account) -> Account:
     scope = operation.grantless_scope
     if scope is not None:
         return Account(Grant.scope(account.application, scope), account.region)
-    if account.grant.grant_type != "refresh_token":
+    if account.grant.grant_type == "client_credentials":
         raise ConfigurationError(
             "this operation acts for a selling partner; use app.selling_partner(...)", operation=operation.name
         )
@@ -301,13 +333,11 @@ def _refusal(call: _Call[Any], reply: RawReply, outcome: Outcome) -> SPAPIError:
     return error
 
 
-def _with_facts(error: TransportError, call: _Call[Any]) -> TransportError:
-    """A transport error that knows its call; one that must not be repeated blindly says so by its class."""
-    if not isinstance(error, ConnectionFailedError) and not call.operation.idempotent and call.attempts:
-        error = OutcomeUnknownError(f"{error.message}; the operation may have taken effect: check before repeating it")
-    error.operation = call.operation.name
-    error.attempts = call.attempts
-    return error
+def _as_known(error: TransportError, call: _Call[Any]) -> TransportError:
+    """A lost reply to a request that must not be repeated blindly says so by its class."""
+    if isinstance(error, ConnectionFailedError) or call.operation.idempotent:
+        return error
+    return OutcomeUnknownError(f"{error.message}; the operation may have taken effect: check before repeating it")
 
 
 @functools.lru_cache(maxsize=2)

@@ -22,11 +22,11 @@ Amazon splits some csv lists only after decoding them, so a SKU that contains a 
 
 from __future__ import annotations
 
-import difflib
 import enum
 import math
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import string
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -188,9 +188,11 @@ class _Builder:
         return ConfigurationError(f"{name} {reason}", operation=self._operation.name)
 
     def _unknown(self, arguments: Mapping[str, Any]) -> ConfigurationError:
+        from difflib import get_close_matches  # slow to import, and wanted by nobody who spells well
+
         name = min(arguments.keys() - self._known, key=str)
         candidates = sorted(p.name for p in self._operation.parameters)
-        close = difflib.get_close_matches(str(name), candidates, n=3, cutoff=0.5)
+        close = get_close_matches(str(name), candidates, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(close)}?" if close else f"it takes {', '.join(candidates) or 'none'}"
         return self._refuse(str(name), f"is not an argument of this operation; {hint}")
 
@@ -279,17 +281,20 @@ def _kind(value: Any) -> str:
 # --- text as part of a URL or a header -------------------------------------------------------------------------------
 
 
-def _quote(text: str, safe: str = "") -> str:
-    # quote() leaves exactly RFC 3986's unreserved characters alone; Amazon wants ! ' ( ) * encoded too.
-    if _unreserved(text):
+def _quote(text: str) -> str:
+    """Every byte outside RFC 3986's unreserved set as ``%XX``."""
+    if not text.strip(_UNRESERVED):
         return text
+    if text.isascii():
+        return text.translate(_ESCAPES)
     try:
-        return quote(text, safe=safe)
+        return quote(text, safe="")
     except UnicodeEncodeError:
         raise _UnsendableError("holds half of a surrogate pair, which has no UTF-8 form") from None
 
 
-_unreserved = re.compile(r"[A-Za-z0-9_.~-]*", re.ASCII).fullmatch
+_UNRESERVED = string.ascii_letters + string.digits + "-._~"
+_ESCAPES = {code: f"%{code:02X}" for code in range(128) if chr(code) not in _UNRESERVED}
 
 
 def _segment(value: Any) -> str:
@@ -304,48 +309,47 @@ def _greedy(value: Any) -> str:
     text = _text(value)
     if not _NOT_A_SEGMENT.isdisjoint(text.split("/")):
         raise _UnsendableError("must not begin or end with '/', and no part of it may be empty, '.' or '..'")
-    return _quote(text, safe="/")
+    return "/".join(map(_quote, text.split("/")))
 
 
 _NOT_A_SEGMENT = frozenset({"", ".", ".."})
 _SEGMENTS: Mapping[str, Encode] = {"segment": _segment, "greedy": _greedy}
 
 
-def _once(text: str) -> str:
-    return _quote(text)
-
-
-def _twice(text: str) -> str:
+def _quote_twice(text: str) -> str:
     # Amazon decodes these lists a second time after splitting them.
     return _quote(text.replace("%", "%25").replace("+", "%2B").replace(",", "%2C"))
 
 
-def _items(value: Any, write: Encode) -> Iterator[str]:
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        value = (value,)  # one item, never its characters
+def _items(value: Any) -> list[Any]:
+    if type(value) is list:
+        items = value
+    elif isinstance(value, str) or not isinstance(value, Iterable):
+        items = [value]  # one item, never its characters
     elif isinstance(value, Mapping | bytes | bytearray):
         raise _UnsendableError(f"takes a list, not {_kind(value)}")
-    for position, item in enumerate(value):
-        if item is None:
-            raise _UnsendableError(f"must not hold None (item {position})")
-        yield write(item)
+    else:
+        items = sorted(value, key=str) if isinstance(value, AbstractSet) else list(value)
+    if None in items:
+        raise _UnsendableError(f"must not hold None (item {items.index(None)})")
+    return items
 
 
 def _query_encoder(parameter: Parameter) -> Encode:
     """How one query parameter becomes ``name=value``, or nothing for an empty list."""
     lead = _quote(parameter.wire_name) + "="
     write: Encode = _calendar_date if parameter.constraints.format == "date" else _text
-    escape = _twice if parameter.encoding.endswith("_double") else _once
+    escape = _quote_twice if parameter.encoding.endswith("_double") else _quote
 
     def plain(value: Any) -> str:
         return lead + _quote(write(value))
 
     def csv(value: Any) -> str:
-        items = [escape(item) for item in _items(value, write)]
+        items = [escape(write(item)) for item in _items(value)]
         return lead + ",".join(items) if items else ""
 
     def multi(value: Any) -> str:
-        return "&".join([lead + escape(item) for item in _items(value, write)])
+        return "&".join([lead + escape(write(item)) for item in _items(value)])
 
     if parameter.encoding.startswith("csv"):
         return csv

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from spapi_async import _lenient
+from spapi_async import _json, _lenient
 from spapi_async._operation import Operation
 from spapi_async.errors import ApiError, DecodeError, ErrorDetail, error_for_status
 
@@ -66,7 +66,7 @@ class Response(msgspec.Struct, Generic[T], frozen=True, eq=False, kw_only=True):
 
     def json(self) -> Any:
         """The body as received, as plain dicts and lists; None where it was empty."""
-        return msgspec.json.decode(self.raw) if self.raw else None
+        return _json.parse(self.raw) if self.raw.strip() else None
 
     def __repr__(self) -> str:
         # Bodies hold names and addresses; headers may hold anything.
@@ -96,8 +96,9 @@ def decode(
     *,
     strict: bool = False,
     attempts: int = 1,
+    rate_limit: float | None = None,
 ) -> Response[Any]:
-    """The response to ``operation`` from a 2xx reply.
+    """The response to ``operation`` from a 2xx reply; ``rate_limit`` is what ``parse_rate_limit`` made of its headers.
 
     Raises:
         DecodeError: the body is not JSON, or (``strict``) breaks its model.
@@ -131,7 +132,7 @@ def decode(
         status=status,
         headers=headers,
         request_id=request_id,
-        rate_limit=parse_rate_limit(headers),
+        rate_limit=rate_limit,
         attempts=attempts,
         violations=tuple([Violation(operation.name, *facts) for facts in found]) if found else (),
         raw=body,
@@ -268,7 +269,7 @@ _LONGEST_TEXT = 1000
 _LONGEST_MESSAGE = 600
 _LONGEST_BODY = 4096
 _MOST_ERRORS = 100
-_TOKEN = re.compile(r"(Atz[a-z]\||amzn1\.(?:application-)?oa2?-?)[^\s\"',;)]+")
+_LWA_STRINGS = r"(Atz[a-z]\||amzn1\.(?:application-)?oa2?-?)[^\s\"',;)]+"
 
 
 def _clean(value: Any) -> str:
@@ -276,7 +277,7 @@ def _clean(value: Any) -> str:
     if value is None or isinstance(value, dict | list):
         return ""
     text = " ".join(str(value)[: 4 * _LONGEST_TEXT].split())
-    return _TOKEN.sub(r"\1…", text)[:_LONGEST_TEXT]
+    return re.sub(_LWA_STRINGS, r"\1…", text)[:_LONGEST_TEXT]
 
 
 def _message(status: int, details: Iterable[ErrorDetail], kind: str, headers: Mapping[str, str], body: bytes) -> str:

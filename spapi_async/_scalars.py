@@ -22,15 +22,13 @@ def _to_string(text: str, kind: str) -> tuple[str, str]:
 
 
 def _to_boolean(text: str, kind: str) -> tuple[bool, str]:
-    return _BOOLEANS[text.strip().lower()], kind
+    folded = text.strip().lower()
+    if folded not in _BOOLEANS:
+        raise ValueError("not a boolean")
+    return _BOOLEANS[folded], kind
 
 
-class _Booleans(dict[str, bool]):
-    def __missing__(self, key: str) -> bool:
-        raise ValueError(key)
-
-
-_BOOLEANS = _Booleans({"true": True, "false": False, "1": True, "0": False})
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 
 def _to_integer(text: str, kind: str) -> tuple[int, str]:
@@ -48,13 +46,13 @@ def _to_number(text: str, kind: str) -> tuple[float, str]:
 
 
 def _to_decimal(text: str, kind: str) -> tuple[Decimal, str]:
-    if not _DECIMAL.fullmatch(text.strip()):
+    if not re.fullmatch(_DECIMAL, text.strip()):
         raise ValueError("not a number")
     return Decimal(text.strip()), kind
 
 
 def _to_datetime(text: str, kind: str) -> tuple[datetime, str]:
-    if match := _JAVA_TIME.fullmatch(text):
+    if match := re.fullmatch(_JAVA_TIME, text):
         month, day_of_month, clock, year = match.groups()
         number = _MONTHS.index(month) // 3 + 1
         return datetime.fromisoformat(f"{year}-{number:02}-{day_of_month}T{clock}+00:00"), kind
@@ -73,7 +71,7 @@ def _to_date(text: str, kind: str) -> tuple[date, str]:
 
 
 def _parse_time(text: str) -> tuple[str, str | None, str | None, str | None]:
-    match = _TIME.fullmatch(text.strip())
+    match = re.fullmatch(_TIME, text.strip())
     if not match:
         raise ValueError("not a time")
     day, hours, seconds, fraction, zone = match.groups()
@@ -84,13 +82,13 @@ def _parse_time(text: str) -> tuple[str, str | None, str | None, str | None]:
     return day, hours, seconds, zone
 
 
+# Not compiled before they are needed: most processes never meet a body that breaks its model.
+_DECIMAL = r"[+-]?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,4})?"
+_DAY, _CLOCK = "([0-9]{4}-[0-9]{2}-[0-9]{2})", "([0-9]{2}:[0-9]{2})(?:(:[0-9]{2})(?:[.,]([0-9]+))?)?"
+_TIME = f"{_DAY}(?:[Tt ]{_CLOCK})? ?([Zz]|[+-][0-9]{{2}}(?::?[0-9]{{2}})?)?"
 # Product fees: the time of an estimate is what Java's Date prints.
-_JAVA_TIME = re.compile(r"[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d{2}) (\d{2}:\d{2}:\d{2}) (?:UTC|GMT) (\d{4})", re.ASCII)
+_JAVA_TIME = "[A-Z][a-z]{2} ([A-Z][a-z]{2}) ([0-9]{2}) ([0-9]{2}:[0-9]{2}:[0-9]{2}) (?:UTC|GMT) ([0-9]{4})"
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
-_DECIMAL = re.compile(r"[+-]?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,4})?", re.ASCII)
-_TIME = re.compile(
-    r"(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2})(?:(:\d{2})(?:[.,](\d+))?)?)? ?([Zz]|[+-]\d{2}(?::?\d{2})?)?", re.ASCII
-)
 
 CONVERTERS: Mapping[Any, tuple[str, Convert]] = {
     str: ("string", _to_string),

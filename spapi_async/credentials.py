@@ -10,7 +10,7 @@ from spapi_async.marketplaces import Region
 
 __all__ = ["Account", "Grant", "Secret"]
 
-GrantType = Literal["refresh_token", "client_credentials"]
+GrantType = Literal["refresh_token", "client_credentials", "restricted_data_token"]
 
 
 class Secret:
@@ -46,7 +46,8 @@ class Secret:
 class Grant:
     """What an application holds that lets it ask for access tokens.
 
-    A *refresh token* grant acts for one selling partner; a *client credentials* grant (with a scope) for none.
+    A *refresh token* grant acts for one selling partner; a *client credentials* grant (with a scope) for none; a
+    delegated *restricted data token* opens what another application chose, until it expires.
     ``key`` identifies it everywhere (tokens, restricted tokens, buckets) without showing it: a digest of application
     and grant. The client secret is no part of it, so that rotating the secret keeps every cache warm.
     """
@@ -55,7 +56,7 @@ class Grant:
 
     def __init__(self, client_id: str, grant_type: GrantType, value: str) -> None:
         if not value or value != value.strip():
-            what = "refresh_token" if grant_type == "refresh_token" else "scope"
+            what = "scope" if grant_type == "client_credentials" else grant_type
             raise ConfigurationError(f"{what} is empty or has spaces around it")
         self.client_id = client_id
         self.grant_type = grant_type
@@ -71,6 +72,15 @@ class Grant:
     def scope(cls, client_id: str, scope: str) -> Grant:
         """The grant of grantless operations, such as ``sellingpartnerapi::notifications``."""
         return cls(client_id, "client_credentials", scope)
+
+    @classmethod
+    def restricted_data_token(cls, client_id: str, token: str) -> Grant:
+        """A restricted data token that another application delegated to this one: it is its own access token."""
+        return cls(client_id, "restricted_data_token", token)
+
+    def reveal(self) -> str:
+        """The secret itself, for where it is sent."""
+        return self._value
 
     def form(self) -> dict[str, str]:
         """The fields of the token request that this grant contributes; secret for a refresh token."""

@@ -50,7 +50,9 @@ async def raw_server(answer: Answer) -> AsyncIterator[RawServer]:
         server.connections += 1
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line[:15] == b"content-length:"), 0)
+                length = next(
+                    (int(line[15:]) for line in head.lower().split(b"\r\n") if line[:15] == b"content-length:"), 0
+                )
                 server.requests.append(head + await reader.readexactly(length))
                 await answer(server.requests[-1], writer)
         except (asyncio.IncompleteReadError, ConnectionError):

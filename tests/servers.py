@@ -141,6 +141,10 @@ class RedisServer:
         stats = self.command("INFO", "commandstats").get(f"cmdstat_{command}")
         return int(stats["calls"]) if stats else 0
 
+    def connections(self) -> int:
+        """How many clients are connected, this question's own not counted."""
+        return int(self.command("INFO", "clients")["connected_clients"]) - 1
+
     def stop(self) -> None:
         """SIGKILL (a paused server does not hear SIGTERM) and remove its directory."""
         self.kill()

@@ -1,6 +1,7 @@
 """The error tree: what every error carries and what it never shows."""
 
 import pickle
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ CLASSES = [value for value in vars(errors).values() if isinstance(value, type) a
 
 def an(kind: type[SPAPIError]) -> SPAPIError:
     """An error of this class with every fact filled in."""
-    extra = {"code": "invalid_grant"} if issubclass(kind, LWAError) else {}
+    extra: dict[str, Any] = {"code": "invalid_grant"} if issubclass(kind, LWAError) else {}
     return kind("refused", operation="orders_v0.get_order", request_id="r-1", status=403, retry_after=2.0, **extra)
 
 

@@ -137,7 +137,7 @@ def leaves(content: Any) -> Iterator[str]:
             yield text.lower().removesuffix("z")
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_random_damage_loses_only_what_it_hit(data: st.DataObject) -> None:
     """Undamaged fields equal the fast path's; nothing appears that was not in the body."""

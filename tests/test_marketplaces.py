@@ -14,7 +14,7 @@ def test_every_marketplace_belongs_to_one_region() -> None:
 
 def test_a_marketplace_stands_for_its_id() -> None:
     """A member can be passed wherever Amazon expects an id."""
-    assert Marketplace.US == "ATVPDKIKX0DER"
+    assert Marketplace.US.value == "ATVPDKIKX0DER"
     assert f"{Marketplace.US}" == "ATVPDKIKX0DER"
 
 

@@ -437,6 +437,23 @@ async def test_aclose_while_another_task_waits_ends_that_wait() -> None:
     assert not other_tasks()
 
 
+async def test_aclose_during_the_first_request_ends_the_stream_with_it() -> None:
+    """That request is the waiter's own; its page is handed out to nobody."""
+    gate = asyncio.Event()
+
+    async def fetch(_operation: Operation[Any], _arguments: dict[str, Any]) -> Any:
+        await gate.wait()
+        return a_page([1], "b")
+
+    iterator = PageIterator[Any](fetch, THINGS, {})
+    waiter = asyncio.create_task(collect(iterator))
+    await settle()
+    await iterator.aclose()
+    gate.set()
+    assert await waiter == []
+    assert not other_tasks()
+
+
 async def test_a_loop_left_by_break_leaves_no_request_behind() -> None:
     """An iterator that nobody holds any more calls off the page that nobody will read."""
     shop = Shop(THREE | {"b": asyncio.Event()})

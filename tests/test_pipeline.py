@@ -11,6 +11,7 @@ import pytest
 from raw_server import Answer, RawServer, answering, hang_up, raw_server, reply, stay_silent
 
 from spapi_async import (
+    ApiError,
     CallFinished,
     ConfigurationError,
     ConnectionFailedError,
@@ -47,6 +48,11 @@ OK = answering(reply(b'{"size":3}'))
 
 class Thing(Model):
     size: int
+
+
+class Envelope(Model):
+    payload: Thing | None = None
+    errors: list[dict[str, str]] | None = None
 
 
 def an_operation(method: Any = "GET", **facts: Any) -> Operation[Any]:
@@ -94,7 +100,7 @@ class Limiter:
     async def acquire(
         self, operation: Operation[Any], account: Account, *, priority: Priority, max_wait: float | None
     ) -> "Limiter":
-        if max_wait is not None and max_wait < 1.0:
+        if max_wait is not None and max_wait < 0.04:
             raise RateLimitWaitError("quota is short", retry_after=1.0)
         self.log.append(("acquire", account.grant.grant_type, priority.name))
         return self
@@ -119,11 +125,13 @@ class Tokens:
         self.error: BaseException | None = None
         self.renewable = True
         self.count = 0
+        self.delay = 0.0
 
     async def token(
         self, operation: Operation[Any], account: Account, request: Request, *, data_elements: tuple[str, ...]
     ) -> str:
         self.log.append(("token",))
+        await asyncio.sleep(self.delay)
         if self.error:
             raise self.error
         self.count += 1
@@ -287,6 +295,33 @@ async def test_a_404_is_an_error_at_once() -> None:
     assert len(here.server.requests) == 1
 
 
+async def test_a_token_that_cannot_be_had_is_not_tried_again_here() -> None:
+    """The token layer has its own retries; doubling them would keep a caller waiting for nothing."""
+    async with world(OK) as here:
+        here.tokens.error = ConnectionFailedError("cannot connect to api.amazon.com")
+        with pytest.raises(ConnectionFailedError):
+            await here.send(POST)
+    assert here.log == [("acquire", "refresh_token", "NORMAL"), ("token",), ("release",)]
+
+
+async def test_the_deadline_bounds_the_wait_for_a_token() -> None:
+    """A slow token endpoint cannot outlast the call."""
+    async with world(OK) as here:
+        here.tokens.delay = 30.0
+        with call_options(deadline=0.05), pytest.raises(RequestTimeoutError, match=r"deadline of 0\.05 s"):
+            await here.pipeline.send(SELLER, GET, {"id": "1"})
+    assert here.log[-1] == ("release",)
+
+
+async def test_an_envelope_of_errors_is_no_success() -> None:
+    """A 200 without its payload raises what its errors say, instead of returning nothing."""
+    enveloped = an_operation(response_type=Envelope, unwrap="payload")
+    async with world(answering(reply(b'{"errors":[{"code":"InvalidInput","message":"no such thing"}]}'))) as here:
+        with pytest.raises(ApiError, match="no such thing") as caught:
+            await here.send(enveloped)
+    assert (caught.value.status, caught.value.code) == (200, "InvalidInput")
+
+
 async def test_cancelling_while_the_reply_is_awaited_counts_the_request() -> None:
     """It may have left, so its token is spent."""
     async with world(stay_silent) as here:
@@ -313,9 +348,9 @@ async def test_call_options_reach_the_limiter() -> None:
     async with world(OK) as here:
         with call_options(priority=Priority.BULK):
             await here.send()
-        with call_options(max_wait=0.5), pytest.raises(RateLimitWaitError) as caught:
+        with call_options(max_wait=0.01), pytest.raises(RateLimitWaitError) as caught:
             await here.send()
-        with call_options(deadline=0.5), pytest.raises(RateLimitWaitError):
+        with call_options(deadline=0.01), pytest.raises(RateLimitWaitError):
             await here.send()
     assert here.log[0] == ("acquire", "refresh_token", "BULK")
     assert (caught.value.operation, caught.value.retry_after) == ("things_v1.do_thing", 1.0)

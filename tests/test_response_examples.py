@@ -18,7 +18,7 @@ from spapi_async._operation import Operation, Parameter
 from spapi_async._request import prepare
 from spapi_async._response import decode, error_from_reply
 from spapi_async.api import operations
-from spapi_async.errors import error_for_status
+from spapi_async.errors import ConfigurationError, error_for_status
 
 MODELS = Path(__file__).parents[2] / "shared" / "models"
 
@@ -133,6 +133,11 @@ def test_a_request_built_from_an_examples_parameters_carries_them() -> None:
             p.name: {} if p.location == "body" else "x" for p in example.operation.parameters if p.required
         }
         arguments |= {p.name: example.arguments[name] for name, p in named.items()}
+        if any(arguments[p.name] == "" for p in named.values() if p.location == "path"):
+            # One example of a 400: an empty segment would address another resource, so it never leaves.
+            with pytest.raises(ConfigurationError):
+                prepare(example.operation, arguments)
+            continue
         request = prepare(example.operation, arguments)
         for name, parameter in named.items():
             value = example.arguments[name]
@@ -175,16 +180,24 @@ def contradictions(schema: Any, value: Any, path: str, model: dict[str, Any]) ->
 
 def fits(kind: str | None, form: str | None, value: Any) -> bool:
     """Whether a JSON value is of a type, and a time of its format."""
-    kinds: dict[str | None, Any] = {
-        "string": str, "boolean": bool, "object": dict, "array": list, "integer": int, "number": (int, float), None: object
-    }  # fmt: skip
-    if not isinstance(value, kinds[kind]) or (isinstance(value, bool) and kind in ("integer", "number")):
+    if not isinstance(value, KINDS[kind]) or (isinstance(value, bool) and kind in ("integer", "number")):
         return False
     if form in ("date-time", "dateTime") and kind == "string":
         pattern = r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:?\d\d)"
         match = re.fullmatch(pattern, value)
         return bool(match and is_iso(f"{match[1]}T{match[2]}"))
     return form != "date" or is_iso(value)
+
+
+KINDS: dict[str | None, Any] = {
+    "string": str,
+    "boolean": bool,
+    "object": dict,
+    "array": list,
+    "integer": int,
+    "number": (int, float),
+    None: object,
+}
 
 
 def is_iso(text: str) -> bool:
@@ -258,13 +271,12 @@ def same(value: Any, encoded: Any, original: Any) -> bool:
     if isinstance(value, datetime):
         return is_iso(original) and datetime.fromisoformat(encoded) == datetime.fromisoformat(original)
     if isinstance(value, Decimal):
-        return Decimal(str(encoded)) == Decimal(str(original))
+        return isinstance(encoded, str) == isinstance(original, str) and Decimal(str(encoded)) == Decimal(str(original))
     return bool(encoded == (str(original) if isinstance(value, date) else original))
 
 
-@pytest.mark.parametrize("decimals", ["string", "number"])
-def test_encoding_a_decoded_reply_gives_back_the_same_json(decimals: Any) -> None:
-    """Field by field, but for recorded violations and keys outside the model."""
+def test_encoding_a_decoded_reply_gives_back_the_same_json() -> None:
+    """Field by field, decimals as strings or numbers too, but for recorded violations and keys outside the model."""
     wrong = []
     for example in successes():
         whole = msgspec.structs.replace(example.operation, unwrap=None)
@@ -272,7 +284,7 @@ def test_encoding_a_decoded_reply_gives_back_the_same_json(decimals: Any) -> Non
         if response.body is None:
             continue
         excused = {violation.path for violation in response.violations}
-        encoded = json.loads(_json.encode(response.body, decimals=decimals))
+        encoded = json.loads(_json.encode(response.body, decimals=example.operation.decimals))
         places = differences(response.body, encoded, example.reply, "$")
         wrong += [f"{example.operation.name} {place}" for place in places if place not in excused]
     assert wrong == []

@@ -204,6 +204,8 @@ class CatalogItems20220401(Namespace):
         """``searchCatalogItems``: GET /catalog/2022-04-01/items.
 
         Usage plan: 2 requests a second, burst 2 (Amazon's model); 500 a second for all sellers of an application.
+        Give ``keywords`` or ``identifiers``, not both; brands and classifications go with keywords.
+        ``identifiers`` need ``identifiers_type``, and the type ``SKU`` needs ``seller_id``.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:

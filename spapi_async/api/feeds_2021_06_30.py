@@ -273,6 +273,8 @@ class Feeds20210630(Namespace):
         """``getFeeds``: GET /feeds/2021-06-30/feeds.
 
         Usage plan: 0.0222 requests a second, burst 10 (Amazon's model).
+        Give ``feed_types`` or ``next_token``.
+        ``next_token`` is sent without the other filters.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
         Args:

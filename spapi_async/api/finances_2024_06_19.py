@@ -306,6 +306,7 @@ class Finances20240619(Namespace):
         """``listTransactions``: GET /finances/2024-06-19/transactions.
 
         Usage plan: 0.5 requests a second, burst 10 (Amazon's model).
+        Without a related identifier ``posted_after`` is needed.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:

@@ -787,6 +787,7 @@ class FulfillmentInboundV0(Namespace):
         """``getShipmentItems``: GET /fba/inbound/v0/shipmentItems.
 
         Usage plan: 2 requests a second, burst 30 (Amazon's model).
+        ``query_type`` decides what else is needed: ``DATE_RANGE`` both ``last_updated_`` dates, ``NEXT_TOKEN`` the token.
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:
@@ -880,6 +881,8 @@ class FulfillmentInboundV0(Namespace):
         """``getShipments``: GET /fba/inbound/v0/shipments.
 
         Usage plan: 2 requests a second, burst 30 (Amazon's model).
+        ``query_type`` decides what else is needed: ``DATE_RANGE`` both ``last_updated_`` dates, ``NEXT_TOKEN`` the token.
+        ``SHIPMENT`` needs ``shipment_status_list`` or ``shipment_id_list``.
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:

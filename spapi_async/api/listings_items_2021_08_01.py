@@ -550,6 +550,8 @@ class ListingsItems20210801(Namespace):
         """``searchListingsItems``: GET /listings/2021-08-01/items/{sellerId}.
 
         Usage plan: 5 requests a second, burst 5 (Amazon's model).
+        ``identifiers`` and ``identifiers_type`` go together.
+        Only one of ``identifiers``, ``variation_parent_sku`` and ``package_hierarchy_sku``.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:

@@ -209,6 +209,8 @@ class Orders20260101(Namespace):
         """``searchOrders``: GET /orders/2026-01-01/orders.
 
         Usage plan: 0.0056 requests a second, burst 20 (Amazon's model).
+        Give exactly one of ``created_after`` and ``last_updated_after``; each has its own ``_before``.
+        An upper bound lies two minutes or more in the past.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:

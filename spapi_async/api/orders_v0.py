@@ -496,6 +496,8 @@ class OrdersV0(Namespace):
         Usage plan: 0.0167 requests a second, burst 20 (Amazon's model).
         Restricted where ``data_elements`` are asked for: the call then uses a restricted data token.
         Deprecated by Amazon.
+        Give exactly one of ``created_after`` and ``last_updated_after``; each has its own ``_before``.
+        An upper bound lies two minutes or more in the past. 1 to 100 results a page.
         Error statuses: 400, 403, 404, 429, 500, 503.
 
         Args:

@@ -381,6 +381,8 @@ class Reports20210630(Namespace):
         """``getReports``: GET /reports/2021-06-30/reports.
 
         Usage plan: 0.0222 requests a second, burst 10 (Amazon's model).
+        Give ``report_types`` or ``next_token``.
+        ``next_token`` is sent without the other filters.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
         Args:

@@ -8,6 +8,7 @@ from spapi_async.auth._authenticator import Authenticator, AuthStatistics, Deleg
 from spapi_async.auth._authorization import (
     Authorization,
     Consent,
+    appstore_url,
     authorization_url,
     new_state,
     read_redirect,
@@ -36,6 +37,7 @@ __all__ = [
     "RedisTokenStore",
     "RestrictedResource",
     "TokenStore",
+    "appstore_url",
     "authorization_url",
     "new_state",
     "parse_secret_notification",

@@ -1,19 +1,21 @@
 """Which token a call carries, and what becomes of it when Amazon refuses it.
 
-============================================  ==============================================================
-call                                          token
-============================================  ==============================================================
-a seller's operation                          access token of the seller's refresh token
-a grantless operation                         access token of the operation's scope
-an operation restricted always                restricted token for the path template
-orders v0 with ``data_elements``              restricted token for the path template and those elements
-a report document of a restricted type        restricted token for that document
-a report document of unknown type             access token first; on a denial, restricted token for that document
-Orders 2026-01-01, any call in the sandbox    access token
-============================================  ==============================================================
+===========================================  ===========================================
+call                                         token
+===========================================  ===========================================
+a seller's operation                         access token of the seller's refresh token
+a grantless operation                        access token of the operation's scope
+an operation restricted always               restricted token, for the path template
+orders v0 with ``data_elements``             restricted token, for template and elements
+report document, type known as restricted    restricted token, for that document
+report document, type unknown                access token; once denied, restricted token
+anything through ``app.delegated(...)``      the restricted token that was delegated
+Orders 2026-01-01, everything in a sandbox   access token
+===========================================  ===========================================
 
-Every token is renewed in the background before it expires, and once at most when Amazon says that it has expired or
-been revoked (a restricted one: when it is refused at all).
+Each is fetched at its first use and renewed in the background when 3 to 6 % of its lifetime are left. Beyond that, an
+access token is replaced once when a 401 or 403 says that it has expired or was revoked, a restricted token once when it
+is refused at all; a replacement that is refused within a minute is not replaced again.
 """
 
 from __future__ import annotations
@@ -142,6 +144,8 @@ class Authenticator:
             LWAError: Login with Amazon refused.
             SPAPIError: a token could not be had for another reason.
         """
+        if account.grant.grant_type == "restricted_data_token":
+            return account.grant.reveal()
         resource = resource_for(operation, path=request.path, data_elements=data_elements)
         grant = self._grant(operation, account)
         try:
@@ -166,6 +170,8 @@ class Authenticator:
         Exactly the refused token is retired: where another caller has had it replaced already, the newer one stays.
         ``request`` tells the documents apart that share a restricted token.
         """
+        if account.grant.grant_type == "restricted_data_token":
+            return False  # only the application that delegated it can make another
         verdict = verdict_on(reply_body)
         document = None
         if request is not None and not _lasts(operation):

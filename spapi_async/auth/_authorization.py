@@ -18,9 +18,18 @@ from spapi_async.credentials import Secret
 from spapi_async.errors import AuthError, ConfigurationError
 from spapi_async.marketplaces import Marketplace
 
-__all__ = ["Authorization", "Consent", "authorization_url", "new_state", "read_redirect", "verify_state"]
+__all__ = [
+    "Authorization",
+    "Consent",
+    "appstore_url",
+    "authorization_url",
+    "new_state",
+    "read_redirect",
+    "verify_state",
+]
 
 CONSENT_PATH = "/apps/authorize/consent"
+_CENTRALS = frozenset(host for place in Marketplace for host in (place.seller_central, place.vendor_central))
 
 
 class Consent(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +79,38 @@ def authorization_url(
     return f"{host}{CONSENT_PATH}?{urlencode(query, quote_via=quote, safe='')}"
 
 
+def appstore_url(
+    login: str | Mapping[str, str],
+    *,
+    state: str,
+    redirect_uri: str | None = None,
+    beta: bool = False,
+) -> str:
+    """Where to send a selling partner who came from Amazon's app store to the login page of the application.
+
+    ``login`` is the address of that visit, or its query: Amazon put ``amazon_callback_uri``, ``amazon_state`` and
+    ``selling_partner_id`` there. Call this once the partner has logged in; what follows is as after
+    ``authorization_url``.
+
+    Raises:
+        AuthError: the visit does not come from one of Amazon's pages; nobody is sent anywhere else.
+        ConfigurationError: an argument that Amazon would refuse.
+    """
+    query = _query(login)
+    callback, amazon_state = query.get("amazon_callback_uri", ""), query.get("amazon_state")
+    parts = urlsplit(callback)
+    if f"{parts.scheme}://{parts.netloc}" not in _CENTRALS or parts.query or parts.fragment or not amazon_state:
+        raise AuthError("this visit does not come from Amazon's app store: its callback is none of Amazon's pages")
+    if not state:
+        raise ConfigurationError("state is empty; new_state() makes one")
+    answer = {"amazon_state": amazon_state, "state": state}
+    if redirect_uri is not None:
+        answer["redirect_uri"] = _checked_redirect(redirect_uri)
+    if beta:
+        answer["version"] = "beta"
+    return f"{callback}?{urlencode(answer, quote_via=quote, safe='')}"
+
+
 def new_state() -> str:
     """An unguessable state: keep it with the browser's session, and compare it when the browser comes back."""
     return secrets.token_urlsafe(32)
@@ -91,12 +132,16 @@ def read_redirect(redirect: str | Mapping[str, str], *, expected_state: str | No
     Raises:
         AuthError: the state differs, or Amazon sent no code.
     """
-    query = dict(parse_qsl(urlsplit(redirect).query)) if isinstance(redirect, str) else redirect
+    query = _query(redirect)
     verify_state(expected_state, query.get("state"))
     code = query.get("spapi_oauth_code")
     if not code:
         raise AuthError("the selling partner's browser came back without a code: consent was not given")
     return Consent(selling_partner_id=query.get("selling_partner_id", ""), code=Secret(code))
+
+
+def _query(visit: str | Mapping[str, str]) -> Mapping[str, str]:
+    return dict(parse_qsl(urlsplit(visit).query)) if isinstance(visit, str) else visit
 
 
 def _checked_redirect(uri: str) -> str:

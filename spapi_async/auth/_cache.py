@@ -25,8 +25,8 @@ logger = logging.getLogger("spapi_async.auth")
 K = TypeVar("K", bound=Hashable)
 
 # Shares of a token's lifetime, counted back from its end. Of Amazon's hour: renewed in the background when 1.8 to 3.6
-# minutes are left (drawn anew for each token, so that many sellers' tokens got together do not fall due together), and no
-# longer served when 30 seconds are left, which the request carrying it may spend on the way.
+# minutes are left (drawn anew for each token, so that many sellers' tokens got together do not fall due together), and
+# no longer served when 30 seconds are left, which the request carrying it may spend on the way.
 RENEW_EARLIEST, RENEW_LATEST = 0.06, 0.03
 TRANSIT, TRANSIT_SECONDS = 0.01, 30.0
 

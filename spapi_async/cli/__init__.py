@@ -1,7 +1,7 @@
 """The command line, ``spapi-async``: see ``spapi-async --help``.
 
-Exit codes are listed in :mod:`spapi_async.cli.exit_codes`. Errors are one line on stderr; what a command has to say goes to
-stdout, as a table for people or, with ``--json``, as JSON for machines.
+Exit codes are listed in :mod:`spapi_async.cli.exit_codes`. Errors are one line on stderr; what a command has to say
+goes to stdout, as a table for people or, with ``--json``, as JSON for machines.
 """
 
 from __future__ import annotations

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -29,12 +30,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("demo")(demo.demo)
+
+
+def _help(command: Callable[..., None]) -> str:
+    """The command's docstring with each paragraph on one line, so that the terminal wraps it."""
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+_ANY_OPTION = {"allow_extra_args": True, "ignore_unknown_options": True}
+app.command("demo", help=_help(demo.demo))(demo.demo)
 app.add_typer(sync.app, name="sync")
-app.command("call", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(call.call)
-app.command("operations")(operations.operations)
-app.command("limits")(limits.limits)
-app.command("emulator")(emulator.emulator)
+app.command("call", help=_help(call.call), context_settings=_ANY_OPTION)(call.call)
+app.command("operations", help=_help(operations.operations))(operations.operations)
+app.command("limits", help=_help(limits.limits))(limits.limits)
+app.command("emulator", help=_help(emulator.emulator))(emulator.emulator)
 
 
 def _version_asked(asked: bool) -> None:  # noqa: FBT001 - typer's callback
@@ -60,8 +70,8 @@ def run(arguments: Sequence[str]) -> int:
     command = typer.main.get_command(app)
     try:
         result = command.main(args=list(arguments), prog_name="spapi-async", standalone_mode=False)
-    except (KeyboardInterrupt, typer.Abort) as error:
-        return _say("interrupted" if isinstance(error, typer.Abort) else describe(error), INTERRUPTED)
+    except (KeyboardInterrupt, typer.Abort):
+        return _say("interrupted", INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - the last place that can turn it into a line
         return _failed(error)
     return result if isinstance(result, int) else 0
@@ -74,8 +84,7 @@ def _failed(error: Exception) -> int:
     if usage is not None:  # the parser's own errors; their classes moved between versions of typer
         message = " ".join(str(usage()).split())
         context = getattr(error, "ctx", None)
-        if context is not None and not message:
-            typer.echo(context.get_help())
+        if not message:  # no command was given, and the help has been printed
             return USAGE
         hint = f" (see {context.command_path} --help)" if context is not None else ""
         return _say(f"{message}{hint}", USAGE)

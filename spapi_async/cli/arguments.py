@@ -33,10 +33,11 @@ def find_operation(operations: Mapping[str, Operation[Any]], name: str) -> Opera
 
 
 def parse_arguments(operation: Operation[Any], words: Sequence[str], pairs: Iterable[str] = ()) -> dict[str, Any]:
-    """Arguments from ``--name value`` or ``--name=value`` words, plain words (path parameters in order) and ``name=value`` pairs.
+    """Arguments from the words after the operation's name.
 
-    Names may be written as in Python, with dashes, or as Amazon writes them. A list is given by repeating its name, or once as
-    a JSON array. Values stay text unless the parameter is a number or a boolean.
+    ``--name value`` and ``--name=value``, plain words (path parameters in order), and ``name=value`` pairs. Names may
+    be written as in Python, with dashes, or as Amazon writes them. A list is given by repeating its name, or once as a
+    JSON array. Values stay text unless the parameter is a number or a boolean.
 
     Raises:
         ConfigurationError: an unknown name, a missing value, or a value of the wrong kind.

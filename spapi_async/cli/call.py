@@ -57,8 +57,9 @@ def call(
 ) -> None:
     """Call one operation and print Amazon's JSON.
 
-    Path parameters may be given as plain words, every parameter as --name value (as in Python, or as Amazon writes it). Lists
-    are given by repetition or as a JSON array. With --json the reply comes in an envelope with status, request id and violations.
+    Path parameters may be given as plain words, every parameter as --name value (as in Python, or as Amazon writes
+    it). Lists are given by repetition or as a JSON array. With --json the reply comes in an envelope with status,
+    request id and violations.
     """
     from spapi_async import api
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from spapi_async.cli.event_loop import run_async
+from spapi_async.cli.exit_codes import Interrupted
 from spapi_async.cli.output import JsonOption, print_json
 from spapi_async.cli.target import LatencyOption, OrdersOption, RateScaleOption, SeedOption
 from spapi_async.errors import ConfigurationError
@@ -30,23 +32,27 @@ def emulator(
     Any client id and secret are accepted, and every refresh token that begins with Atzr| is a seller of its own.
     """
     try:
-        run_async(_serve(host, port, seed, orders, rate_scale, latency, as_json=as_json))
-    except KeyboardInterrupt:
+        run_async(
+            _serve(
+                as_json=as_json,
+                host=host,
+                port=port,
+                seed=seed,
+                orders=orders,
+                rate_scale=rate_scale,
+                latency=latency,
+            )
+        )
+    except Interrupted:
         raise typer.Exit(0) from None  # this is how it is meant to end
     except OSError as error:
         raise ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
 
 
-async def _serve(
-    host: str, port: int, seed: int, orders: int, rate_scale: float, latency: float, *, as_json: bool
-) -> None:
-    import asyncio
-
+async def _serve(*, as_json: bool, **options: Any) -> None:
     from spapi_async.emulator import Emulator
 
-    async with Emulator(
-        host=host, port=port, seed=seed, orders=orders, rate_scale=rate_scale, latency=latency
-    ) as running:
+    async with Emulator(**options) as running:
         if as_json:
             print_json({"url": running.url})
         else:

@@ -6,15 +6,24 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from spapi_async.cli.exit_codes import Interrupted
+
 __all__ = ["run_async"]
 
 T = TypeVar("T")
 
 
-def run_async(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end; Ctrl-C cancels the work, lets it tidy up and raises KeyboardInterrupt."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(work)
+def run_async(work: Coroutine[Any, Any, T], *, leaves: str = "") -> T:
+    """Run to the end.
+
+    Raises:
+        Interrupted: Ctrl-C; the work was cancelled and has tidied up. ``leaves`` is its message.
+    """
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(work)
+    except KeyboardInterrupt:
+        raise Interrupted(*[leaves] if leaves else []) from None
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -29,13 +29,19 @@ from spapi_async.errors import (
     TransportError,
 )
 
-__all__ = ["BUG", "INTERRUPTED", "USAGE", "describe", "exit_code", "innermost"]
+__all__ = ["BUG", "INTERRUPTED", "USAGE", "Interrupted", "describe", "exit_code", "innermost"]
 
 BUG, USAGE, AUTH, API, NETWORK, QUOTA, DATABASE, INTERRUPTED = 1, 2, 3, 4, 5, 6, 7, 130
+
+
+class Interrupted(Exception):  # noqa: N818 - it is what the user asked for
+    """Ctrl-C, after the command has tidied up; the message says what it leaves behind."""
+
 
 # The first class that fits decides, so the narrower ones come first.
 _CODES: tuple[tuple[type[BaseException], int], ...] = (
     (KeyboardInterrupt, INTERRUPTED),
+    (Interrupted, INTERRUPTED),
     (ConfigurationError, USAGE),
     (AuthError, AUTH),
     (ForbiddenError, AUTH),
@@ -66,7 +72,7 @@ def innermost(error: BaseException) -> BaseException:
 
 def describe(error: BaseException) -> str:
     """One line for stderr: what failed, what Amazon said, and when to try again."""
-    if isinstance(error, KeyboardInterrupt):
+    if isinstance(error, KeyboardInterrupt | Interrupted):
         return f"interrupted; {error}" if error.args else "interrupted"
     cause = getattr(error, "orig", None) or error  # SQLAlchemy appends the statement, its values and a link
     line = " ".join(str(cause).split()) or type(error).__name__

@@ -10,12 +10,12 @@ from typing import Annotated
 import anyio
 import msgspec
 import typer
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from spapi_async.cli.event_loop import run_async
-from spapi_async.cli.output import JsonOption, print_json
+from spapi_async.cli.exit_codes import Interrupted
+from spapi_async.cli.output import JsonOption, print_json, table_console
 from spapi_async.cli.target import EndpointOption
 from spapi_async.errors import ConfigurationError, ConnectionFailedError
 from spapi_async.ratelimit import LimitSnapshot
@@ -31,6 +31,9 @@ def limits(
     redis: Annotated[
         str | None, typer.Option("--redis", metavar="URL", help="The Redis that a running job's limiter shares.")
     ] = None,
+    prefix: Annotated[
+        str, typer.Option("--prefix", help="What the job's limiter begins its Redis keys with.")
+    ] = "spapi",
     endpoint: EndpointOption = None,
     interval: Annotated[float, typer.Option("--interval", metavar="SECONDS", min=0.1, help="Between two looks.")] = 1.0,
     once: Annotated[bool, typer.Option("--once", help="Print the table once and end.")] = False,
@@ -39,15 +42,15 @@ def limits(
     """Show every bucket: rate, burst, tokens at hand, calls waiting, 429s. Ends with Ctrl-C."""
     if (redis is None) == (endpoint is None):
         raise ConfigurationError("give --redis URL or --endpoint URL of an emulator")
-    source = _redis(redis) if redis is not None else _emulator(endpoint or "")
+    source = _redis(redis, prefix) if redis is not None else _emulator(endpoint or "")
     try:
         run_async(_show(source, interval, once=once, as_json=as_json))
-    except KeyboardInterrupt:
+    except Interrupted:
         raise typer.Exit(0) from None  # this is how it is meant to end
 
 
 async def _show(source: Source, interval: float, *, once: bool, as_json: bool) -> None:
-    console = Console()
+    console = table_console()
     async with source as fetch:
         if as_json:
             print_json(await fetch())
@@ -89,13 +92,13 @@ class _Limits(msgspec.Struct):
 
 
 @asynccontextmanager
-async def _redis(url: str) -> AsyncIterator[Fetch]:
+async def _redis(url: str, prefix: str) -> AsyncIterator[Fetch]:
     """The buckets that the processes of a job share in Redis."""
     try:
         from spapi_async.ratelimit import RedisRateLimiter
     except ModuleNotFoundError:
         raise ModuleNotFoundError('--redis needs an extra: pip install "spapi-async[redis]"') from None
-    limiter = RedisRateLimiter(url, on_outage="raise")
+    limiter = RedisRateLimiter(url, on_outage="raise", prefix=prefix)
     try:
         yield limiter.snapshot_all
     finally:
@@ -105,19 +108,16 @@ async def _redis(url: str) -> AsyncIterator[Fetch]:
 def limits_table(snapshots: Iterable[LimitSnapshot]) -> Table:
     """The buckets, those that hold calls up first."""
     table = Table(title="Limits", title_justify="left")
-    table.add_column("operation", overflow="fold")
-    table.add_column("seller", overflow="ellipsis", max_width=16)
-    table.add_column("region")
-    for heading in ("rate/s", "tokens", "burst", "waiting", "next in", "admitted", "429"):
-        table.add_column(heading, justify="right")
+    table.add_column("operation", overflow="ellipsis", no_wrap=True, ratio=2)
+    table.add_column("seller", overflow="ellipsis", no_wrap=True, max_width=16, ratio=1)
+    for heading in ("rate/s", "tokens", "waiting", "next in", "calls", "429"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for snapshot in sorted(snapshots, key=lambda s: (-s.waiting, -s.next_available, s.operation, s.account)):
         table.add_row(
             snapshot.operation,
-            snapshot.account or "(all)",
-            snapshot.region,
+            snapshot.account or f"(all)@{snapshot.region}",
             f"{snapshot.rate:.4g}",
-            f"{max(snapshot.tokens, 0.0):.1f}",
-            f"{snapshot.burst:g}",
+            f"{max(snapshot.tokens, 0.0):.1f}/{snapshot.burst:g}",
             f"{snapshot.waiting:,}",
             f"{snapshot.next_available:.1f} s" if snapshot.next_available > 0 else "now",
             f"{snapshot.admitted:,}",

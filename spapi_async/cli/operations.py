@@ -6,11 +6,10 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from spapi_async._operation import Operation
-from spapi_async.cli.output import JsonOption, print_json
+from spapi_async.cli.output import JsonOption, print_json, table_console
 from spapi_async.errors import ConfigurationError
 
 __all__ = ["operations"]
@@ -21,7 +20,9 @@ def operations(
     api: Annotated[
         str | None, typer.Option("--api", metavar="MODULE", help="Only this API, such as orders_v0; a part will do.")
     ] = None,
-    restricted: Annotated[bool, typer.Option("--restricted", help="Only those that may need a restricted token.")] = False,
+    restricted: Annotated[
+        bool, typer.Option("--restricted", help="Only those that may need a restricted token.")
+    ] = False,
     grantless: Annotated[bool, typer.Option("--grantless", help="Only those that need no seller.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -90,13 +91,15 @@ def _print_table(chosen: list[Operation[Any]]) -> None:
             str(plan.burst),
             ", ".join(_notes(operation)),
         )
-    Console().print(table)
+    table_console().print(table)
 
 
 def _notes(operation: Operation[Any]) -> list[str]:
     notes = []
     if operation.restriction:
-        notes.append("restricted" if operation.restriction.mode == "always" else f"restricted ({operation.restriction.mode})")
+        notes.append(
+            "restricted" if operation.restriction.mode == "always" else f"restricted ({operation.restriction.mode})"
+        )
     if operation.grantless_scope:
         notes.append("grantless")
     if operation.paging:

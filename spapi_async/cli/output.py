@@ -9,7 +9,9 @@ import msgspec
 import typer
 from rich.console import Console
 
-__all__ = ["JsonOption", "moving_console", "print_json"]
+__all__ = ["JsonOption", "moving_console", "print_json", "table_console"]
+
+_PIPED_WIDTH = 200
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
@@ -20,6 +22,11 @@ def print_json(value: Any) -> None:
     if sys.stdout.isatty():
         text = msgspec.json.format(text, indent=2)
     sys.stdout.write(text.decode() + "\n")
+
+
+def table_console() -> Console:
+    """Where tables go: as wide as the terminal, or wide enough for everything when the output is piped."""
+    return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 
 
 def moving_console() -> Console:

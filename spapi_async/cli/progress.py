@@ -41,7 +41,9 @@ def window_share(start: datetime, latest: datetime | None, upper_bound: datetime
 class SyncBar:
     """Draws a sync's events on a terminal; elsewhere it draws nothing."""
 
-    def __init__(self, console: Console, limits: Callable[[], Iterable[LimitSnapshot]], *, total: int | None = None) -> None:
+    def __init__(
+        self, console: Console, limits: Callable[[], Iterable[LimitSnapshot]], *, total: int | None = None
+    ) -> None:
         self._limits = limits
         self._total = total
         self._tasks: dict[str, TaskID] = {}
@@ -68,15 +70,21 @@ class SyncBar:
 
     async def _follow_quota(self) -> None:
         while not self._progress.disable:
-            self._show_quota()
+            self.show_quota()
             await anyio.sleep(_REFRESH_SECONDS)
 
-    def _show_quota(self) -> None:
+    def refresh(self) -> None:
+        """Draw what has changed at once."""
+        self._progress.refresh()
+
+    def show_quota(self) -> None:
+        """Bring the quota state up to date."""
         state = quota_state(self._limits())
         for task in self._tasks.values():
             self._progress.update(task, quota=state)
 
     def __call__(self, event: SyncEvent) -> None:
+        """Draw an event."""
         if isinstance(event, SellerStarted):
             self._start(event)
         elif isinstance(event, PageStored):

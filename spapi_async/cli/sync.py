@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import enum
-import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from spapi_async import Marketplace, call_options
 from spapi_async.cli.event_loop import run_async
-from spapi_async.cli.output import JsonOption, moving_console, print_json
+from spapi_async.cli.output import JsonOption, moving_console, print_json, table_console
 from spapi_async.cli.tally import Tally
 from spapi_async.cli.target import (
     EmulatorOption,
@@ -38,6 +37,16 @@ class OrdersApiName(enum.StrEnum):
     orders_v0 = "orders_v0"
 
 
+class Dataset(enum.StrEnum):
+    """The data sets of Orders 2026-01-01 that are not stored unless asked for."""
+
+    BUYER = "BUYER"
+    RECIPIENT = "RECIPIENT"
+    TAX = "TAX"
+    PAYMENT = "PAYMENT"
+    FULFILLMENT_ORDERS = "FULFILLMENT_ORDERS"
+
+
 @app.callback()
 def _sync() -> None:
     """Keep a database in step with Amazon."""
@@ -51,7 +60,9 @@ def orders(
     ],
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="TIME", help="Where the first run starts (ISO 8601); two years back by default."),
+        typer.Option(
+            "--since", metavar="TIME", help="Where the first run starts (ISO 8601); two years back by default."
+        ),
     ] = None,
     api: Annotated[
         OrdersApiName, typer.Option("--api", help="orders_v0 needs one request more for each order.")
@@ -60,8 +71,8 @@ def orders(
         list[str] | None, typer.Option("--marketplace", help="Only this marketplace (US, DE, an id); repeatable.")
     ] = None,
     include: Annotated[
-        list[str] | None,
-        typer.Option("--include", help="Also BUYER, RECIPIENT, TAX or PAYMENT (personal data); repeatable."),
+        list[Dataset] | None,
+        typer.Option("--include", case_sensitive=False, help="Store this too, mostly personal data; repeatable."),
     ] = None,
     page_size: Annotated[int | None, typer.Option("--page-size", min=1, max=100, help="Orders a page.")] = None,
     max_wait: Annotated[
@@ -84,15 +95,27 @@ def orders(
     )
     started = parse_since(since)
     places = [Marketplace.parse(place) for place in marketplace or ()]
-    work = _sync_orders(database, target, api, started, places, include or [], page_size, as_json=as_json)
-    try:
-        with call_options(max_wait=max_wait):
-            run_async(work)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"the checkpoint in the database is good: {AGAIN}") from None
+    work = _sync_orders(
+        database,
+        target,
+        as_json=as_json,
+        api=api.value,
+        since=started,
+        marketplaces=places,
+        datasets=_datasets(include or ()),
+        page_size=page_size,
+    )
+    with call_options(max_wait=max_wait):
+        run_async(work, leaves=f"the checkpoint in the database is good: {AGAIN}")
 
 
 AGAIN = "run the same command again to go on"
+
+
+def _datasets(more: Iterable[Dataset]) -> list[str]:
+    from spapi_async.sync import DEFAULT_DATASETS
+
+    return [*DEFAULT_DATASETS, *(name.value for name in more)]
 
 
 def parse_since(text: str | None) -> datetime | None:
@@ -106,43 +129,26 @@ def parse_since(text: str | None) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ConfigurationError(f"--since takes ISO 8601, such as 2026-01-31 or 2026-01-31T12:00:00Z, not {text!r}") from None
+        raise ConfigurationError(
+            f"--since takes ISO 8601, such as 2026-01-31 or 2026-01-31T12:00:00Z, not {text!r}"
+        ) from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
-async def _sync_orders(
-    database: str,
-    target: Target,
-    api: OrdersApiName,
-    since: datetime | None,
-    marketplaces: list[Marketplace],
-    include: list[str],
-    page_size: int | None,
-    *,
-    as_json: bool,
-) -> None:
+async def _sync_orders(database: str, target: Target, *, as_json: bool, **options: Any) -> None:
     from spapi_async.cli.progress import SyncBar
     from spapi_async.cli.summary import summary_facts, summary_table
-    from spapi_async.sync import DEFAULT_DATASETS, sync_orders
+    from spapi_async.sync import sync_orders
 
     tally = Tally()
     async with connected(target, observers=[tally]) as connection:
         bar = SyncBar(moving_console(), connection.application.limits)
         async with bar.shown():
-            report = await sync_orders(
-                [connection.seller],
-                database,
-                api=api.value,
-                since=since,
-                marketplaces=marketplaces,
-                datasets=[*DEFAULT_DATASETS, *(name.upper() for name in include)],
-                page_size=page_size,
-                progress=bar,
-            )
+            report = await sync_orders([connection.seller], database, progress=bar, **options)
     if as_json:
         print_json(summary_facts(report, tally))
-    else:
-        Console(file=sys.stdout).print(summary_table(report, tally))
+    elif any(result.pages for result in report.sellers):
+        table_console().print(summary_table(report, tally))
     for result in report.failed:
         assert result.error is not None
         if result.pages:

@@ -19,6 +19,7 @@ class Tally:
         self.waited = 0.0
 
     def __call__(self, event: Event) -> None:
+        """Count an event."""
         if isinstance(event, RequestFinished):
             self.requests += 1
             self.throttled += event.status == 429

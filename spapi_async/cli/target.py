@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -37,7 +37,7 @@ SeedOption = Annotated[int, typer.Option("--seed", help="The emulator's data set
 OrdersOption = Annotated[int, typer.Option("--orders", min=0, help="How many orders the emulator holds.")]
 RateScaleOption = Annotated[
     float,
-    typer.Option("--rate-scale", help="The emulator's usage plans, this many times faster than Amazon's."),
+    typer.Option("--rate-scale", min=0.001, help="The emulator's usage plans, this many times faster than Amazon's."),
 ]
 LatencyOption = Annotated[float, typer.Option("--latency", metavar="SECONDS", min=0.0, help="The emulator's latency.")]
 
@@ -51,6 +51,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     orders: int = 200
     rate_scale: float = 1.0
     latency: float = 0.0
+    anchor: float | None = None
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +76,7 @@ async def connected(target: Target, *, observers: Iterable[Observer] = ()) -> As
     if target.emulator and target.endpoint:
         raise ConfigurationError("give --endpoint or --emulator, not both")
     if not target.emulator:
-        options = {"endpoint": target.endpoint} if target.endpoint else {}
+        options: dict[str, Any] = {"endpoint": target.endpoint} if target.endpoint else {}
         async with connect(observers=tuple(observers), **options) as seller:
             yield Connection(seller=seller)
         return
@@ -83,7 +84,11 @@ async def connected(target: Target, *, observers: Iterable[Observer] = ()) -> As
 
     async with (
         Emulator(
-            seed=target.seed, orders=target.orders, rate_scale=target.rate_scale, latency=target.latency
+            seed=target.seed,
+            orders=target.orders,
+            rate_scale=target.rate_scale,
+            latency=target.latency,
+            anchor=target.anchor,
         ) as emulator,
         connect(_made_up(os.environ), endpoint=emulator.url, observers=tuple(observers)) as seller,
     ):

@@ -23,6 +23,7 @@ from spapi_async.codegen.types import render
 __all__ = ["emit_api"]
 
 _FACTS = ("Constraints", "Operation", "OtherPlan", "Paging", "Parameter", "Restriction", "UsagePlan")
+_ARGUMENT_INDENT = " " * 8
 _BUILTIN_ARGUMENTS = {"format", "id", "type", "filter", "input", "object", "hash", "dir", "max", "min", "range", "all"}
 
 
@@ -93,10 +94,13 @@ def _constant(module: str, method: Method) -> str:
         *_types(method),
         *_behaviour(method),
     ]
+    call = Call("Operation", keywords=tuple(keywords))
     before = f"{method.constant}: Operation[{_returned(method)}] = "
-    if len(f"{before}Operation(") > WIDTH:
-        before = f"{method.constant}: Operation[\n    {_returned(method)}\n] = "
-    return layout(Call("Operation", keywords=tuple(keywords)), 0, before, explode=True)
+    if len(f"{before}Operation(") <= WIDTH:
+        return layout(call, 0, before, explode=True)
+    if len(f"{before}(") <= WIDTH:
+        return f"{before}(\n{layout(call, 4, '    ', explode=True)}\n)"
+    return layout(call, 0, f"{method.constant}: Operation[\n    {_returned(method)}\n] = ", explode=True)
 
 
 def _types(method: Method) -> list[tuple[str, Expression]]:
@@ -254,8 +258,19 @@ def _signature(
     if cursor:
         rest.append("cursor: str | None = None")
     everything = ["self", *positional, *(["*", *rest] if rest else [])]
-    call = Call(f"{keyword} {name}", tuple(everything))
+    call = Call(f"{keyword} {name}", tuple(_split_union(argument) for argument in everything))
     return "    " + layout(call, 4, after=f" -> {returned}:")
+
+
+def _split_union(argument: str) -> str:
+    """A union too long for a line, one member a line."""
+    if len(_ARGUMENT_INDENT) + len(argument) + 1 <= WIDTH:
+        return argument
+    depths = [argument[:i].count("[") - argument[:i].count("]") for i in range(len(argument))]
+    return "".join(
+        f"\n{_ARGUMENT_INDENT}" if char == " " and depth == 0 and argument[i + 1 : i + 3] == "| " else char
+        for i, (char, depth) in enumerate(zip(argument, depths, strict=True))
+    )
 
 
 def _optional(type_: str) -> str:
@@ -281,6 +296,7 @@ def _docstring(method: Method, *, takes_elements: bool) -> str:
         facts.append("Served by the sandbox alone.")
     if method.maybe_none:
         facts.append("None stands for a 204 reply: there is nothing to report.")
+    facts += method.conditions
     if method.errors:
         facts.append(f"Error statuses: {', '.join(map(str, method.errors))}.")
     lines = [_argument_line(argument) for argument in method.arguments]

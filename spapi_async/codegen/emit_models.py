@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from spapi_async.codegen.names import words
-from spapi_async.codegen.text import Call, Dictionary, docstring, header, layout, limits_in_words, quoted
-from spapi_async.codegen.types import EnumClass, Field, ModelClass, PyType, render
+from spapi_async.codegen.text import Call, assignment, docstring, header, layout, limits_in_words, quoted
+from spapi_async.codegen.types import PARAMETER, EnumClass, Field, ModelClass, PyType, render
 
 __all__ = ["emit_models"]
 
@@ -21,8 +21,10 @@ def emit_models(title: str, sources: tuple[str, ...], classes: tuple[ModelClass 
     suppressed = ["E741"] if members & {"I", "O"} else []
     if any(_looks_secret(item) for item in classes):
         suppressed.append("S105")
-    imports = _imports(used, classes)
-    return header(f"Types of {title}.", sources, suppressed) + imports + "".join(f"\n\n{block}\n" for block in blocks)
+    body = "".join(f"\n\n{block}\n" for block in blocks)
+    if "= msgspec.field(" in body:
+        used.add("msgspec")
+    return header(f"Types of {title}.", sources, suppressed) + _imports(used, classes) + body
 
 
 def _imports(used: set[str], classes: tuple[ModelClass | EnumClass, ...]) -> str:
@@ -37,7 +39,8 @@ def _imports(used: set[str], classes: tuple[ModelClass | EnumClass, ...]) -> str
     ]
     wire = {"Model" if isinstance(item, ModelClass) else "OpenEnum" for item in classes} | (used & set(_WIRE_NAMES))
     ours = [f"from spapi_async._wire import {', '.join(sorted(wire))}"] if wire else []
-    return "".join("\n" + "".join(f"{line}\n" for line in group) for group in (standard, ours) if group)
+    foreign = ["import msgspec"] if "msgspec" in used else []
+    return "".join("\n" + "".join(f"{line}\n" for line in group) for group in (standard, foreign, ours) if group)
 
 
 def _scalars(classes: tuple[ModelClass | EnumClass, ...]) -> set[str]:
@@ -52,43 +55,41 @@ def _scalars(classes: tuple[ModelClass | EnumClass, ...]) -> set[str]:
 
 
 def _enum(item: EnumClass) -> str:
-    members = "\n".join(f"    {name} = {quoted(value)}" for name, value in item.members)
+    members = "\n".join(f"    {assignment(name, quoted(value), 4)}" for name, value in item.members)
     return f"class {item.name}(OpenEnum):\n{docstring(_summary(item.definition), (), 4)}\n\n{members}"
 
 
 def _model(item: ModelClass) -> str:
     notes = [line for field in item.fields if (line := _note(field))]
     text = docstring(_summary(item.definition), [["Attributes:", *notes]] if notes else [], 4)
-    bases = _bases(item)
-    fields = "\n".join(f"    {_field(field)}" for field in item.fields)
-    return f"{bases}\n{text}" + (f"\n\n{fields}" if fields else "")
+    rule, exceptions = _rename(item.fields)
+    keywords = (("kw_only", "True"), *((("rename", quoted(rule)),) if rule else ()))
+    head = layout(Call(f"class {item.name}", ("Model",), keywords), 0, after=":")
+    fields = "\n".join(f"    {_field(field, renamed=field.wire_name in exceptions)}" for field in item.fields)
+    return f"{head}\n{text}" + (f"\n\n{fields}" if fields else "")
 
 
-def _bases(item: ModelClass) -> str:
-    rename = _rename(item.fields)
-    keywords: tuple[tuple[str, str | Dictionary], ...] = (("kw_only", "True"),)
-    if rename is not None:
-        keywords = (*keywords, ("rename", rename))
-    return layout(Call(f"class {item.name}", ("Model",), keywords), 0, after=":")
-
-
-def _rename(fields: tuple[Field, ...]) -> str | Dictionary | None:
-    """The rule of msgspec where it gives Amazon's names, else the names one by one."""
-    names, wire_names = [field.name for field in fields], tuple(field.wire_name for field in fields)
-    if tuple(names) == wire_names:
-        return None
-    for rule in ("camel", "pascal"):
+def _rename(fields: tuple[Field, ...]) -> tuple[str | None, set[str]]:
+    """The rule of msgspec that gives most of Amazon's names, and the names that it does not give."""
+    names, wire_names = [field.name for field in fields], [field.wire_name for field in fields]
+    found: list[tuple[str | None, set[str]]] = []
+    for rule in (None, "camel", "pascal"):
         probe = msgspec.defstruct("Probe", [(name, object) for name in names], rename=rule)
-        if probe.__struct_encode_fields__ == wire_names:
-            return quoted(rule)
-    return Dictionary(tuple((quoted(f.name), quoted(f.wire_name)) for f in fields if f.name != f.wire_name))
+        made = zip(wire_names, probe.__struct_encode_fields__, strict=True)
+        found.append((rule, {wire_name for wire_name, renamed in made if wire_name != renamed}))
+    return min(found, key=lambda rule: len(rule[1]))
 
 
-def _field(field: Field) -> str:
+def _field(field: Field, *, renamed: bool) -> str:
     annotation = render(field.type)
-    if field.required:
-        return f"{field.name}: {annotation}"
-    return f"{field.name}: {annotation} = None" if annotation == "Any" else f"{field.name}: {annotation} | None = None"
+    if not field.required and annotation != "Any":
+        annotation += " | None"
+    declared = f"{field.name}: {annotation}"
+    if not renamed:
+        return declared if field.required else f"{declared} = None"
+    keywords = () if field.required else (("default", "None"),)
+    call = Call("msgspec.field", keywords=(*keywords, ("name", quoted(field.wire_name))))
+    return layout(call, 4, f"{declared} = ")
 
 
 def _note(field: Field) -> str:
@@ -106,6 +107,8 @@ def _note(field: Field) -> str:
 
 
 def _summary(definition: str) -> str:
+    if definition.startswith(PARAMETER):
+        return f"Values of Amazon's parameter ``{definition.removeprefix(PARAMETER)}``."
     owner, dot, name = definition.partition(".")
     return f"``{name}`` of Amazon's ``{owner}``." if dot else f"Amazon's ``{definition}``."
 

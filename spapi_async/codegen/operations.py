@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from spapi_async._operation import Constraints, Paging, Parameter, Restriction, UsagePlan
+from spapi_async.codegen.conditions import conditions
 from spapi_async.codegen.document import ModelError, RawOperation, RawParameter, Schema
 from spapi_async.codegen.money import Context
 from spapi_async.codegen.names import class_name, constant, field_name, singular, words
@@ -54,6 +55,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     verb: str
     path: str
     arguments: tuple[Argument, ...]
+    conditions: tuple[str, ...]
     response: PyType | None
     unwrap: str | None
     returns: PyType | None
@@ -101,7 +103,14 @@ def _method(operation: RawOperation, name: str, status: Status, names: _Names) -
     response = _response(operation, names.table)
     unwrap, returns = _unwrapped(names.table, response)
     python_names = {a.parameter.wire_name: a.parameter.name for a in arguments if a.parameter.location == "query"}
-    paged = find_paging(f"{names.module}.{name}", operation, python_names, names.table, returns)
+    paged = find_paging(
+        f"{names.module}.{name}",
+        python_names,
+        names.table,
+        body=body_type,
+        result=returns,
+        reads=operation.verb == "GET",
+    )
     success = tuple(code for code, _ in operation.responses if 200 <= code < 300)
     return Method(
         name=name,
@@ -110,6 +119,7 @@ def _method(operation: RawOperation, name: str, status: Status, names: _Names) -
         verb=operation.verb,
         path=operation.path,
         arguments=arguments,
+        conditions=conditions(f"{names.module}.{name}"),
         response=response,
         unwrap=unwrap,
         returns=returns,
@@ -223,7 +233,7 @@ def _scalar(schema: Schema, parameter: RawParameter, operation: RawOperation, na
         name = singular(class_name(parameter.name)) if parameter.schema.kind == "array" else class_name(parameter.name)
         own = f"{class_name(operation.id)}{name}"
         wanted = name if name in names.shared_enums else own
-        return f"m.{names.table.enum_for(wanted, schema.limits.enum, own).name} | str"
+        return f"m.{names.table.enum_for(wanted, own, parameter, schema.limits.enum).name} | str"
     if schema.kind == "string":
         if lowered[-2:] in (["marketplace", "id"], ["marketplace", "ids"]):
             return "Marketplace | str"

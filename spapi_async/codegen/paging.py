@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 
 from spapi_async._operation import Paging
-from spapi_async.codegen.document import RawOperation
 from spapi_async.codegen.names import words
 from spapi_async.codegen.types import ClassTable, Field, PyType
 
@@ -55,39 +55,52 @@ class PagedResult(msgspec.Struct, frozen=True):
 
 
 def find_paging(
-    name: str, operation: RawOperation, names: dict[str, str], table: ClassTable, result: PyType | None
+    name: str,
+    parameters: Mapping[str, str],
+    table: ClassTable,
+    *,
+    body: PyType | None,
+    result: PyType | None,
+    reads: bool,
 ) -> PagedResult | None:
     """The paging of an operation that returns a page token, or None.
 
     Args:
         name: module and method.
-        operation: its parameters are searched for the token's.
-        names: Python names of its query parameters.
+        parameters: its query parameters, Amazon's names and Python's.
         table: the classes of the module.
+        body: the request's body, which may take the token.
         result: what the method returns.
+        reads: whether it is a GET; only that may return a token which it cannot take back.
     """
     if result is None or result.kind != "model":
         return None
     if name in _TOKENS_IN_BODY:
         return PagedResult(Paging(token_parameter=_TOKENS_IN_BODY[name], token_path=(), items_path=()), result)
     token = _find_token(table, result, ())
-    if token is None:
-        return None
-    queries = [parameter.name for parameter in operation.parameters if parameter.location == "query"]
-    parameter = next((query for query in queries if "token" in _lower(query)), None)
-    if parameter is None and operation.verb != "GET":
+    taken = next((parameters[wire_name] for wire_name in parameters if "token" in _lower(wire_name)), None)
+    taken = taken or _token_in_body(table, body)
+    if token is None or (taken is None and not reads):
         return None
     items = _find_items(name, table, result, token)
-    page_size = next((query for query in queries if "".join(_lower(query)) in _PAGE_SIZES), None)
+    sizes = (parameters[wire_name] for wire_name in parameters if "".join(_lower(wire_name)) in _PAGE_SIZES)
     paging = Paging(
-        token_parameter=names[parameter] if parameter else None,
+        token_parameter=taken,
         token_path=tuple(field.name for field in token),
         items_path=tuple(field.name for field in items),
         rule=_rule(name),
-        page_size_parameter=names[page_size] if page_size else None,
+        page_size_parameter=next(sizes, None),
         token_lifetime=_LIFETIMES.get(name),
     )
     return PagedResult(paging, _item_type(items, result))
+
+
+def _token_in_body(table: ClassTable, body: PyType | None) -> str | None:
+    """The field of a request body that takes the token, where no query parameter does."""
+    if body is None or body.kind != "model":
+        return None
+    fields = table.model(body.name).fields
+    return next((f.name for f in fields if f.type.kind == "scalar" and _lower(f.wire_name)[-1:] == ["token"]), None)
 
 
 def _rule(name: str) -> Rule:

@@ -14,6 +14,7 @@ __all__ = [
     "Dictionary",
     "Expression",
     "Tuple",
+    "assignment",
     "docstring",
     "header",
     "layout",
@@ -77,6 +78,15 @@ def _parts(expression: Call | Tuple | Dictionary) -> tuple[str, list[tuple[str, 
         return "{", [(f"{key}: ", value) for key, value in expression.items], "}"
     parts: list[tuple[str, Expression]] = [("", argument) for argument in expression.arguments]
     return f"{expression.name}(", parts + [(f"{key}=", value) for key, value in expression.keywords], ")"
+
+
+def assignment(name: str, value: str, indent: int) -> str:
+    """``name = value``, the value in parentheses where that makes it fit."""
+    line = f"{name} = {value}"
+    if indent + len(line) <= WIDTH or indent + 4 + len(value) > WIDTH:
+        return line
+    pad = " " * indent
+    return f"{name} = (\n{pad}    {value}\n{pad})"
 
 
 def quoted(text: str) -> str:

@@ -8,12 +8,15 @@ from typing import Literal
 import msgspec
 
 from spapi_async._operation import Constraints
-from spapi_async.codegen.document import ModelError, Schema
+from spapi_async.codegen.document import ModelError, RawParameter, Schema
 from spapi_async.codegen.money import Context, number_type, string_type
 from spapi_async.codegen.names import class_name, distinct, field_name, member_name, singular
 from spapi_async.codegen.overlay import Loosened, loosened
 
-__all__ = ["ClassTable", "EnumClass", "Field", "ModelClass", "PyType", "render", "walk"]
+__all__ = ["PARAMETER", "ClassTable", "EnumClass", "Field", "ModelClass", "PyType", "render", "walk"]
+
+PARAMETER = "parameter "
+"""What the definition of a parameter's enum starts with."""
 
 _DATE_TIMES = ("date-time", "dateTime")
 
@@ -95,13 +98,14 @@ class ClassTable:
             return self._object(schema, context)
         return PyType("scalar", _scalar(schema, context))
 
-    def enum_for(self, name: str, values: tuple[str, ...], fallback: str) -> PyType:
+    def enum_for(self, name: str, fallback: str, parameter: RawParameter, values: tuple[str, ...]) -> PyType:
         """An enum for a parameter: an equal one of that name if there is one, else a new one of the first free name."""
         for candidate in (class_name(name), class_name(fallback)):
             found = self._classes.get(candidate)
             if isinstance(found, EnumClass) and tuple(value for _, value in found.members) == values:
                 return PyType("enum", candidate)
-        return self._add_enum(name if class_name(name) not in self._taken else fallback, values, f"parameter {name}")
+        free = name if class_name(name) not in self._taken else fallback
+        return self._add_enum(free, values, f"{PARAMETER}{parameter.name}")
 
     def is_class(self, schema: Schema) -> bool:
         """Whether the schema is, or refers to, a struct or an enum."""

@@ -3,6 +3,25 @@
 It is the referee of this library's tests and can be the stand-in for Amazon in yours. It shares with the client only
 the facts (operations, models, marketplaces), never the code that decides: a bug in the limiter cannot cancel itself
 out here.
+
+::
+
+    async with Emulator(seed=7, orders=500, rate_scale=100) as emulator:
+        async with Application("any id", "any secret", endpoint=emulator.url) as app:
+            seller = app.selling_partner("Atzr|anything", region=Region.NA)
+
+It serves Login with Amazon (``POST /auth/o2/token``), the consent page (``GET /apps/authorize/consent``), presigned
+documents, and every operation. Orders v0 and 2026-01-01, Listings, Catalog, Sellers, Reports, Feeds, Data Kiosk, Tokens
+and the rotation of secrets have state; every other operation answers from its response type.
+
+Beside them, for whoever steers it:
+
+- ``GET /_emulator/stats``: requests, 429s and errors of each operation; tokens issued
+- ``POST /_emulator/faults``: what shall go wrong; the rules are in ``faults``, the commands in ``control``
+- ``POST /_emulator/orders``: ``{"add": n, "update": n, "seller": id, "at": time}``, new and changed orders
+- ``GET /_emulator/notifications``: the queue's notifications of a rotated or expiring client secret
+- ``GET /_emulator/sellers``: the sellers seen so far and how many orders each has
+- ``POST /_emulator/reset``: everything but issued tokens as at the start
 """
 
 from __future__ import annotations

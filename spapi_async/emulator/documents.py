@@ -7,6 +7,8 @@ reaches this store is a leak, and refused.
 from __future__ import annotations
 
 import gzip
+import re
+import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import parse_qs
@@ -61,10 +63,22 @@ class DocumentStore:
         return self._keep(Document(self._new_id(prefix), owner, upload_type=content_type))
 
     def publish(
-        self, owner: str, prefix: str, text: bytes, content_type: str, *, compress: bool, report_type: str | None = None
+        self,
+        owner: str,
+        prefix: str,
+        text: bytes,
+        content_type: str,
+        *,
+        compress: bool,
+        report_type: str | None = None,
+        members: int = 1,
     ) -> Document:
-        """A document to download, gzipped if ``compress``."""
-        content = gzip.compress(text, mtime=0) if compress else text
+        """A document to download, gzipped if ``compress``, in as many gzip members as asked for."""
+        content = text
+        if compress:
+            step = -(-len(text) // members) or 1
+            parts = [text[at : at + step] for at in range(0, len(text), step)]
+            content = b"".join(gzip.compress(part, mtime=0) for part in parts or [b""])
         return self._keep(
             Document(
                 self._new_id(prefix),
@@ -101,7 +115,7 @@ class DocumentStore:
         if method == "PUT":
             return _upload(document, headers, body)
         if method == "GET":
-            return _download(document, signed)
+            return _download(document, signed, headers.get("range", ""))
         return _xml(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
 
     def _refused(self, signed: Mapping[str, str], now: float) -> Reply | None:
@@ -136,14 +150,22 @@ def _upload(document: Document, headers: Mapping[str, str], body: bytes) -> Repl
     return Reply(b"", 200, {"Content-Type": "application/octet-stream", "ETag": '"0"'}, bare=True)
 
 
-def _download(document: Document, signed: Mapping[str, str]) -> Reply:
+def _download(document: Document, signed: Mapping[str, str], span: str) -> Reply:
     if document.content is None:
         return _xml(404, "NoSuchKey", "The specified key does not exist.")
     headers = {"Content-Type": document.content_type}
     if document.compressed:
         # By default a gzipped document announces itself as identity, so that HTTP libraries leave it as it is.
         headers["Content-Encoding"] = signed.get("response-content-encoding", "identity")
-    return Reply(document.content, 200, headers, bare=True)
+    headers |= {"Accept-Ranges": "bytes", "ETag": f'"{zlib.crc32(document.content):08x}"'}
+    start = int(span[6:-1]) if re.fullmatch(r"bytes=\d+-", span) else 0
+    if not start:
+        return Reply(document.content, 200, headers, bare=True)
+    size = len(document.content)
+    if start >= size:
+        return _xml(416, "InvalidRange", "The requested range is not satisfiable")
+    headers["Content-Range"] = f"bytes {start}-{size - 1}/{size}"
+    return Reply(document.content[start:], 206, headers, bare=True)
 
 
 def _xml(status: int, code: str, message: str, more: str = "") -> Reply:

@@ -48,7 +48,8 @@ def order_2026(order: StoredOrder, included: frozenset[str], *, violations: bool
 
 
 def _iso(moment: float, *, seconds: bool = True) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ" if seconds else "%Y-%m-%dT%H:%MZ")
+    text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds" if seconds else "minutes")
+    return text.removesuffix("+00:00") + "Z"
 
 
 def _order_v0(order: StoredOrder, elements: frozenset[str], *, violations: bool) -> dict[str, Any]:

@@ -8,8 +8,8 @@ Where Amazon's body has room (``details``), a refusal also says why this emulato
 from __future__ import annotations
 
 import json
+import random
 import time
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,6 +37,7 @@ RATE_HEADER = "x-amzn-RateLimit-Limit"
 RATE_STATUSES = frozenset({200, 201, 202, 204, 207, 400, 404})
 DENIED = "Access to requested resource is denied."
 
+_ids = random.Random()  # noqa: S311  request ids need to differ, no more
 _encoder = msgspec.json.Encoder(decimal_format="string")
 encode = _encoder.encode
 
@@ -179,8 +180,9 @@ def fault_reply(status: int, body: Any) -> Reply:
 
 def gateway_headers() -> dict[str, str]:
     """The headers of one reply, related to each other as in recordings of 2024 and 2025."""
-    request_id = str(uuid.uuid4())
-    digits = request_id.replace("-", "")
+    # Not uuid4, which asks the kernel for randomness at each reply.
+    digits = f"{_ids.getrandbits(128):032x}"
+    request_id = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
     return {
         "Server": "Server",
         "Content-Type": "application/json",

@@ -1,7 +1,11 @@
 """Reports 2021-06-30: create, poll, list, cancel, schedule, download.
 
-``reportOptions: {"emulatorOutcome": "FATAL"}`` (or ``CANCELLED``) decides how a report ends; so does a fault rule's
-``outcome``.
+What a report becomes can be chosen in its ``reportOptions``, all values being strings:
+
+``emulatorOutcome``  ``FATAL`` or ``CANCELLED`` (a fault rule's ``outcome`` does the same)
+``emulatorRows``     how many rows a flat file has, the seller's orders over and over
+``emulatorCharset``  its encoding in Java's name, such as ``windows-31j``; ``none``: UTF-8 that is not announced
+``emulatorGzip``     ``on``, ``off``, or ``members`` for a file of several gzip members
 """
 
 from __future__ import annotations
@@ -21,6 +25,10 @@ from spapi_async.emulator.world import Call, Handler, Seller
 __all__ = ["HANDLERS", "document_form", "job_page", "outcome_of"]
 
 _KIND = "report"
+_PREFIX = "amzn1.spdoc.1.4.na."
+_WORTH_GZIP = 4096
+# Java's names of charsets in Python's; Amazon's Japanese reports need cp932, not shift_jis.
+_CODECS = {"windows-31j": "cp932", "none": "utf-8"}
 _RETENTION = 90 * 86400
 
 
@@ -88,22 +96,40 @@ def _write(seller: Seller, job: Job) -> Document:
     """The report's document: what the type's name promises, in the encoding it really comes in."""
     kind = job.facts["reportType"]
     publish = seller.jobs.documents.publish
-    prefix = "amzn1.spdoc.1.4.na."
     if job.outcome == "FATAL":
         why = json.dumps({"errorDetails": "The report could not be produced: the emulator was asked to fail it."})
-        return publish(seller.id, prefix, why.encode(), "application/json", compress=False, report_type=kind)
+        return publish(seller.id, _PREFIX, why.encode(), "application/json", compress=False, report_type=kind)
     if "XML" in kind:
         text = f'<?xml version="1.0" encoding="UTF-8"?>\n<Report type="{kind}"/>\n'.encode()
-        return publish(seller.id, prefix, text, "text/xml; charset=UTF-8", compress=False, report_type=kind)
+        return publish(seller.id, _PREFIX, text, "text/xml; charset=UTF-8", compress=False, report_type=kind)
     if any(word in kind for word in ("BRAND_ANALYTICS", "SALES_AND_TRAFFIC", "VENDOR", "PROMOTION", "COUPON")):
         value = {"reportSpecification": {"reportType": kind}, "rows": [_row(order) for order in _orders(seller)]}
         text = json.dumps(value).encode()
-        return publish(seller.id, prefix, text, "application/json", compress=True, report_type=kind)
+        return publish(seller.id, _PREFIX, text, "application/json", compress=True, report_type=kind)
     rows = _listing_rows(seller) if "LISTING" in kind or "INVENTORY" in kind else [_row(o) for o in _orders(seller)]
+    return _flat_file(seller, kind, rows, job.facts.get("reportOptions") or {})
+
+
+def _flat_file(seller: Seller, kind: str, rows: list[dict[str, str]], options: dict[str, str]) -> Document:
+    """Tab-separated, in a Windows code page that only the Content-Type names."""
     header = list(rows[0]) if rows else ["order-id"]
-    lines = ["\t".join(header), *("\t".join(row[name] for name in header) for row in rows)]
-    text = ("\r\n".join(lines) + "\r\n").encode("cp1252", "replace")
-    return publish(seller.id, prefix, text, "text/plain; charset=Cp1252", compress=len(text) > 4096, report_type=kind)
+    lines = ["\t".join(row[name] for name in header) for row in rows]
+    asked = options.get("emulatorRows", "")
+    wanted = int(asked) if asked.isdecimal() else len(lines)
+    lines = (lines * (wanted // max(1, len(lines)) + 1))[:wanted] if lines else []
+    charset = options.get("emulatorCharset", "Cp1252")
+    codec = _CODECS.get(charset.lower(), charset)
+    text = "\r\n".join(["\t".join(header), *lines, ""]).encode(codec, "replace")
+    packing = options.get("emulatorGzip", "on" if len(text) > _WORTH_GZIP else "off")
+    return seller.jobs.documents.publish(
+        seller.id,
+        _PREFIX,
+        text,
+        "text/plain" if charset == "none" else f"text/plain; charset={charset}",
+        compress=packing != "off",
+        members=5 if packing == "members" else 1,
+        report_type=kind,
+    )
 
 
 def _orders(seller: Seller) -> Sequence[Any]:

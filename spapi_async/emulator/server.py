@@ -193,7 +193,9 @@ class Emulator:
     def stats(self) -> dict[str, Any]:
         """The same as ``GET /_emulator/stats``."""
         tokens = {"lwa": self._lwa.issued, "rdt": self._statistics.tokens_rdt, "lwa_requests": self._lwa.requests}
-        return self._statistics.report(tokens=tokens, faults=self._faults.injected)
+        server = self._runner.server if self._runner is not None else None
+        connections = len(server.connections) if server is not None else 0
+        return self._statistics.report(tokens=tokens, faults=self._faults.injected, open_connections=connections)
 
     def faults(self, *rules: Mapping[str, Any]) -> None:
         """The same as ``POST /_emulator/faults``."""
@@ -381,9 +383,16 @@ async def _respond(request: web.BaseRequest, reply: Reply, rule: FaultRule | Non
         if request.transport is not None:
             request.transport.close()
         return partial
-    response = web.Response(status=reply.status, body=reply.body, headers=headers)
-    if reply.bare and reply.status == 403 and "Content-Type" not in headers:
-        # An unknown path: chunked and without a content type.
-        response.headers.pop("Content-Type", None)
-        response.enable_chunked_encoding()
-    return response
+    if reply.bare and "Content-Type" not in headers:
+        untyped = _Untyped(status=reply.status, body=reply.body, headers=headers)
+        untyped.enable_chunked_encoding()
+        return untyped
+    return web.Response(status=reply.status, body=reply.body, headers=headers)
+
+
+class _Untyped(web.Response):
+    """A reply without a content type, chunked: what an unknown path gets. aiohttp would add one at the last moment."""
+
+    async def _prepare_headers(self) -> None:
+        await super()._prepare_headers()
+        self.headers.pop("Content-Type", None)

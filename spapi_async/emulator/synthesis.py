@@ -17,6 +17,7 @@ from spapi_async._operation import Operation, Paging
 from spapi_async.emulator import believable
 from spapi_async.emulator.goods import chance
 from spapi_async.emulator.pages import next_token, read_token
+from spapi_async.emulator.quirks import damage
 from spapi_async.emulator.replies import Reply, bad_input, encode
 from spapi_async.emulator.world import Call
 
@@ -69,11 +70,13 @@ def _make_reply(call: Call, page: int, pages: int, fixed: dict[str, Any]) -> Any
     value = maker.make(type_info(operation.response_type), "")
     if pages and operation.paging is not None:
         _paginate(call, maker, value, page=page, pages=pages, fixed=fixed)
+    if call.world.settings.violations and not call.world.settings.synthetic:
+        damage(operation.name, value, dice)
     return value
 
 
 def _page_of(call: Call) -> tuple[int, int, dict[str, Any]]:
-    """(this page from 0, how many there are or 0 for an operation without pages, the arguments that must stay)."""
+    """(the page from 0, how many there are or 0 for an operation without pages, the arguments that must stay)."""
     operation, arguments = call.operation, dict(call.arguments)
     paging = operation.paging
     if paging is None or paging.token_parameter is None:
@@ -130,11 +133,14 @@ def _paginate(call: Call, maker: Maker, value: Any, *, page: int, pages: int, fi
         empty = page == 1 and pages > 2 and operation.api in _EMPTY_PAGES
         count = 0 if empty else max(1, min(int(size), _ITEMS_A_PAGE))
         place.holder[place.key] = [maker.make(place.info.item_type, place.key) for _ in range(count)]
-    if page + 1 >= pages:
+    more = page + 1 < pages
+    # The last page has no token: absent, null and empty all occur, and here each operation keeps to one of them.
+    ending = chance(operation.name, "ending").choice(("absent", None, ""))
+    if not more and ending == "absent":
         return
     token = _walk(maker, info, value, (*prefix, *paging.token_path))
     if token is not None:
-        token.holder[token.key] = next_token(fixed, call.now, page + 1)
+        token.holder[token.key] = next_token(fixed, call.now, page + 1) if more else ending
 
 
 class _Place:

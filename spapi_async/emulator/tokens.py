@@ -64,11 +64,14 @@ class TokenDesk:
         self._random = random.Random(f"tokens {seed}")  # noqa: S311  a stand-in's tokens, repeatable
         self._issued: dict[str, AccessToken] = {}
         self._revoked: set[str] = set()
+        self.sellers: dict[str, None] = {}  # those that were issued a token, in that order
 
     def issue(self, prefix: str, token: AccessToken) -> str:
         """A new value of about Amazon's length for ``token``."""
         value = prefix + b64encode(self._random.randbytes(180)).decode()
         self._issued[value] = token
+        if token.seller is not None:
+            self.sellers[token.seller] = None
         return value
 
     def look_up(self, value: str | None, now: float) -> AccessToken:

@@ -94,8 +94,8 @@ class World:
 
     @property
     def sellers(self) -> Sequence[Seller]:
-        """The sellers seen so far; not the nobody of grantless calls."""
-        return tuple(seller for seller in self._sellers.values() if seller.id)
+        """Every seller that has been issued a token."""
+        return tuple(map(self.seller, self.desk.sellers))
 
     def seller(self, seller_id: str) -> Seller:
         """The seller with this id; every id is one."""

@@ -642,13 +642,13 @@ class PostContentDocumentSuspendSubmissionResponse(Model, kw_only=True):
 
 
 class GetContentDocumentIncludedDataSet(OpenEnum):
-    """Amazon's ``parameter GetContentDocumentIncludedDataSet``."""
+    """Values of Amazon's parameter ``includedDataSet``."""
 
     CONTENTS = "CONTENTS"
     METADATA = "METADATA"
 
 
 class ListContentDocumentAsinRelationsIncludedDataSet(OpenEnum):
-    """Amazon's ``parameter ListContentDocumentAsinRelationsIncludedDataSet``."""
+    """Values of Amazon's parameter ``includedDataSet``."""
 
     METADATA = "METADATA"

@@ -206,7 +206,7 @@ class ClassificationRefinement(Model, kw_only=True, rename="camel"):
 
 
 class GetCatalogItemIncludedData(OpenEnum):
-    """Amazon's ``parameter GetCatalogItemIncludedData``."""
+    """Values of Amazon's parameter ``includedData``."""
 
     ATTRIBUTES = "attributes"
     IDENTIFIERS = "identifiers"
@@ -219,7 +219,7 @@ class GetCatalogItemIncludedData(OpenEnum):
 
 
 class SearchCatalogItemsIncludedData(OpenEnum):
-    """Amazon's ``parameter SearchCatalogItemsIncludedData``."""
+    """Values of Amazon's parameter ``includedData``."""
 
     IDENTIFIERS = "identifiers"
     IMAGES = "images"

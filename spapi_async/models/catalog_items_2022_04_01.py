@@ -310,7 +310,7 @@ class ClassificationRefinement(Model, kw_only=True, rename="camel"):
 
 
 class IncludedData(OpenEnum):
-    """Amazon's ``parameter IncludedData``."""
+    """Values of Amazon's parameter ``includedData``."""
 
     ATTRIBUTES = "attributes"
     CLASSIFICATIONS = "classifications"
@@ -325,7 +325,7 @@ class IncludedData(OpenEnum):
 
 
 class IdentifiersType(OpenEnum):
-    """Amazon's ``parameter IdentifiersType``."""
+    """Values of Amazon's parameter ``identifiersType``."""
 
     ASIN = "ASIN"
     EAN = "EAN"

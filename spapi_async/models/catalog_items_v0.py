@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from spapi_async._wire import Model, Number
 
 
@@ -17,16 +19,12 @@ class ListCatalogCategoriesResponse(Model, kw_only=True):
     errors: list[Error] | None = None
 
 
-class Categories(
-    Model,
-    kw_only=True,
-    rename={"product_category_id": "ProductCategoryId", "product_category_name": "ProductCategoryName"},
-):
+class Categories(Model, kw_only=True, rename="pascal"):
     """Amazon's ``Categories``."""
 
     product_category_id: str | None = None
     product_category_name: str | None = None
-    parent: dict[str, Any] | None = None
+    parent: dict[str, Any] | None = msgspec.field(default=None, name="parent")
 
 
 class Error(Model, kw_only=True):
@@ -66,34 +64,26 @@ class Item(Model, kw_only=True, rename="pascal"):
     sales_rankings: list[SalesRankType] | None = None
 
 
-class IdentifierType(
-    Model,
-    kw_only=True,
-    rename={"marketplace_asin": "MarketplaceASIN", "sku_identifier": "SKUIdentifier"},
-):
+class IdentifierType(Model, kw_only=True):
     """Amazon's ``IdentifierType``."""
 
-    marketplace_asin: ASINIdentifier | None = None
-    sku_identifier: SellerSKUIdentifier | None = None
+    marketplace_asin: ASINIdentifier | None = msgspec.field(default=None, name="MarketplaceASIN")
+    sku_identifier: SellerSKUIdentifier | None = msgspec.field(default=None, name="SKUIdentifier")
 
 
-class ASINIdentifier(Model, kw_only=True, rename={"marketplace_id": "MarketplaceId", "asin": "ASIN"}):
+class ASINIdentifier(Model, kw_only=True, rename="pascal"):
     """Amazon's ``ASINIdentifier``."""
 
     marketplace_id: str
-    asin: str
+    asin: str = msgspec.field(name="ASIN")
 
 
-class SellerSKUIdentifier(
-    Model,
-    kw_only=True,
-    rename={"marketplace_id": "MarketplaceId", "seller_id": "SellerId", "seller_sku": "SellerSKU"},
-):
+class SellerSKUIdentifier(Model, kw_only=True, rename="pascal"):
     """Amazon's ``SellerSKUIdentifier``."""
 
     marketplace_id: str
     seller_id: str
-    seller_sku: str
+    seller_sku: str = msgspec.field(name="SellerSKU")
 
 
 class AttributeSetListType(Model, kw_only=True, rename="pascal"):
@@ -197,18 +187,18 @@ class AttributeSetListType(Model, kw_only=True, rename="pascal"):
     weee_tax_value: Price | None = None
 
 
-class DecimalWithUnits(Model, kw_only=True, rename={"units": "Units"}):
+class DecimalWithUnits(Model, kw_only=True):
     """Amazon's ``DecimalWithUnits``."""
 
     value: float | None = None
-    units: str | None = None
+    units: str | None = msgspec.field(default=None, name="Units")
 
 
-class CreatorType(Model, kw_only=True, rename={"role": "Role"}):
+class CreatorType(Model, kw_only=True):
     """Amazon's ``CreatorType``."""
 
     value: str | None = None
-    role: str | None = None
+    role: str | None = msgspec.field(default=None, name="Role")
 
 
 class DimensionType(Model, kw_only=True, rename="pascal"):
@@ -228,10 +218,10 @@ class LanguageType(Model, kw_only=True, rename="pascal"):
     audio_format: str | None = None
 
 
-class Image(Model, kw_only=True, rename={"url": "URL", "height": "Height", "width": "Width"}):
+class Image(Model, kw_only=True, rename="pascal"):
     """Amazon's ``Image``."""
 
-    url: str | None = None
+    url: str | None = msgspec.field(default=None, name="URL")
     height: DecimalWithUnits | None = None
     width: DecimalWithUnits | None = None
 

@@ -86,7 +86,7 @@ class GetDocumentResponse(Model, kw_only=True, rename="camel"):
 
 
 class ProcessingStatus(OpenEnum):
-    """Amazon's ``parameter ProcessingStatus``."""
+    """Values of Amazon's parameter ``processingStatuses``."""
 
     CANCELLED = "CANCELLED"
     DONE = "DONE"

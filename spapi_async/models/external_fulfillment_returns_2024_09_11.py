@@ -160,7 +160,7 @@ class ReturnsResponse(Model, kw_only=True, rename="camel"):
 
 
 class Status(OpenEnum):
-    """Amazon's ``parameter Status``."""
+    """Values of Amazon's parameter ``status``."""
 
     CREATED = "CREATED"
     CARRIER_NOTIFIED_TO_PICK_UP_FROM_CUSTOMER = "CARRIER_NOTIFIED_TO_PICK_UP_FROM_CUSTOMER"

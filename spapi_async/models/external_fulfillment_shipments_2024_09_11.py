@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
+
 from spapi_async._wire import Model, OpenEnum
 
 
@@ -399,17 +401,7 @@ class ShipmentSubStatus(OpenEnum):
     DAMAGED = "DAMAGED"
 
 
-class ShippingInfo(
-    Model,
-    kw_only=True,
-    rename={
-        "recommended_ship_method": "recommendedShipMethod",
-        "expected_shipping_date_time_in_utc": "expectedShippingDateTimeInUTC",
-        "ship_to_address": "shipToAddress",
-        "shipping_type": "shippingType",
-        "recommended_packages": "recommendedPackages",
-    },
-):
+class ShippingInfo(Model, kw_only=True, rename="camel"):
     """Amazon's ``ShippingInfo``.
 
     Attributes:
@@ -417,7 +409,7 @@ class ShippingInfo(
     """
 
     recommended_ship_method: str | None = None
-    expected_shipping_date_time_in_utc: str
+    expected_shipping_date_time_in_utc: str = msgspec.field(name="expectedShippingDateTimeInUTC")
     ship_to_address: Address | None = None
     shipping_type: ShippingInfoShippingType | None = None
     recommended_packages: list[RecommendedPackage] | None = None
@@ -838,14 +830,14 @@ class Status(OpenEnum):
 
 
 class GenerateShipLabelsOperation(OpenEnum):
-    """Amazon's ``parameter GenerateShipLabelsOperation``."""
+    """Values of Amazon's parameter ``operation``."""
 
     GENERATE = "GENERATE"
     REGENERATE = "REGENERATE"
 
 
 class GetShipmentsStatus(OpenEnum):
-    """Amazon's ``parameter GetShipmentsStatus``."""
+    """Values of Amazon's parameter ``status``."""
 
     CREATED = "CREATED"
     ACCEPTED = "ACCEPTED"
@@ -860,13 +852,13 @@ class GetShipmentsStatus(OpenEnum):
 
 
 class ProcessShipmentOperation(OpenEnum):
-    """Amazon's ``parameter ProcessShipmentOperation``."""
+    """Values of Amazon's parameter ``operation``."""
 
     CONFIRM = "CONFIRM"
     REJECT = "REJECT"
 
 
 class UpdatePackageStatusStatus(OpenEnum):
-    """Amazon's ``parameter UpdatePackageStatusStatus``."""
+    """Values of Amazon's parameter ``status``."""
 
     SHIPPED = "SHIPPED"

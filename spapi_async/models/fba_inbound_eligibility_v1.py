@@ -87,7 +87,7 @@ class Error(Model, kw_only=True):
 
 
 class Program(OpenEnum):
-    """Amazon's ``parameter Program``."""
+    """Values of Amazon's parameter ``program``."""
 
     INBOUND = "INBOUND"
     COMMINGLING = "COMMINGLING"

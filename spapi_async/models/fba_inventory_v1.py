@@ -158,6 +158,6 @@ class Error(Model, kw_only=True):
 
 
 class GranularityType(OpenEnum):
-    """Amazon's ``parameter GranularityType``."""
+    """Values of Amazon's parameter ``granularityType``."""
 
     MARKETPLACE = "Marketplace"

@@ -144,7 +144,7 @@ class CreateFeedDocumentResult(Model, kw_only=True, rename="camel"):
 
 
 class ProcessingStatus(OpenEnum):
-    """Amazon's ``parameter ProcessingStatus``."""
+    """Values of Amazon's parameter ``processingStatuses``."""
 
     CANCELLED = "CANCELLED"
     DONE = "DONE"

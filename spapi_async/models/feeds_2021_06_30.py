@@ -99,7 +99,7 @@ class CreateFeedDocumentResponse(Model, kw_only=True, rename="camel"):
 
 
 class ProcessingStatus(OpenEnum):
-    """Amazon's ``parameter ProcessingStatus``."""
+    """Values of Amazon's parameter ``processingStatuses``."""
 
     CANCELLED = "CANCELLED"
     DONE = "DONE"

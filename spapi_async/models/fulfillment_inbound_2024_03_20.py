@@ -1571,7 +1571,7 @@ class WindowInput(Model, kw_only=True):
 
 
 class Status(OpenEnum):
-    """Amazon's ``parameter Status``."""
+    """Values of Amazon's parameter ``status``."""
 
     ACTIVE = "ACTIVE"
     VOIDED = "VOIDED"
@@ -1579,14 +1579,14 @@ class Status(OpenEnum):
 
 
 class SortBy(OpenEnum):
-    """Amazon's ``parameter SortBy``."""
+    """Values of Amazon's parameter ``sortBy``."""
 
     LAST_UPDATED_TIME = "LAST_UPDATED_TIME"
     CREATION_TIME = "CREATION_TIME"
 
 
 class SortOrder(OpenEnum):
-    """Amazon's ``parameter SortOrder``."""
+    """Values of Amazon's parameter ``sortOrder``."""
 
     ASC = "ASC"
     DESC = "DESC"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 
+import msgspec
+
 from spapi_async._wire import Model, Number, OpenEnum, Timestamp
 
 
@@ -19,19 +21,10 @@ class Error(Model, kw_only=True):
     details: str | None = None
 
 
-class ASINPrepInstructions(
-    Model,
-    kw_only=True,
-    rename={
-        "asin": "ASIN",
-        "barcode_instruction": "BarcodeInstruction",
-        "prep_guidance": "PrepGuidance",
-        "prep_instruction_list": "PrepInstructionList",
-    },
-):
+class ASINPrepInstructions(Model, kw_only=True, rename="pascal"):
     """Amazon's ``ASINPrepInstructions``."""
 
-    asin: str | None = None
+    asin: str | None = msgspec.field(default=None, name="ASIN")
     barcode_instruction: BarcodeInstruction | None = None
     prep_guidance: PrepGuidance | None = None
     prep_instruction_list: list[PrepInstruction] | None = None
@@ -121,16 +114,16 @@ class GetBillOfLadingResponse(Model, kw_only=True):
     errors: list[Error] | None = None
 
 
-class LabelDownloadURL(Model, kw_only=True, rename={"download_url": "DownloadURL"}):
+class LabelDownloadURL(Model, kw_only=True):
     """Amazon's ``LabelDownloadURL``."""
 
-    download_url: str | None = None
+    download_url: str | None = msgspec.field(default=None, name="DownloadURL")
 
 
-class BillOfLadingDownloadURL(Model, kw_only=True, rename={"download_url": "DownloadURL"}):
+class BillOfLadingDownloadURL(Model, kw_only=True):
     """Amazon's ``BillOfLadingDownloadURL``."""
 
-    download_url: str | None = None
+    download_url: str | None = msgspec.field(default=None, name="DownloadURL")
 
 
 class GetLabelsResponse(Model, kw_only=True):
@@ -140,22 +133,19 @@ class GetLabelsResponse(Model, kw_only=True):
     errors: list[Error] | None = None
 
 
-class GetPrepInstructionsResult(
-    Model,
-    kw_only=True,
-    rename={
-        "sku_prep_instructions_list": "SKUPrepInstructionsList",
-        "invalid_sku_list": "InvalidSKUList",
-        "asin_prep_instructions_list": "ASINPrepInstructionsList",
-        "invalid_asin_list": "InvalidASINList",
-    },
-):
+class GetPrepInstructionsResult(Model, kw_only=True):
     """Amazon's ``GetPrepInstructionsResult``."""
 
-    sku_prep_instructions_list: list[SKUPrepInstructions] | None = None
-    invalid_sku_list: list[InvalidSKU] | None = None
-    asin_prep_instructions_list: list[ASINPrepInstructions] | None = None
-    invalid_asin_list: list[InvalidASIN] | None = None
+    sku_prep_instructions_list: list[SKUPrepInstructions] | None = msgspec.field(
+        default=None,
+        name="SKUPrepInstructionsList",
+    )
+    invalid_sku_list: list[InvalidSKU] | None = msgspec.field(default=None, name="InvalidSKUList")
+    asin_prep_instructions_list: list[ASINPrepInstructions] | None = msgspec.field(
+        default=None,
+        name="ASINPrepInstructionsList",
+    )
+    invalid_asin_list: list[InvalidASIN] | None = msgspec.field(default=None, name="InvalidASINList")
 
 
 class GetPrepInstructionsResponse(Model, kw_only=True):
@@ -184,25 +174,12 @@ class InboundShipmentInfo(Model, kw_only=True, rename="pascal"):
     estimated_box_contents_fee: BoxContentsFeeDetails | None = None
 
 
-class InboundShipmentItem(
-    Model,
-    kw_only=True,
-    rename={
-        "shipment_id": "ShipmentId",
-        "seller_sku": "SellerSKU",
-        "fulfillment_network_sku": "FulfillmentNetworkSKU",
-        "quantity_shipped": "QuantityShipped",
-        "quantity_received": "QuantityReceived",
-        "quantity_in_case": "QuantityInCase",
-        "release_date": "ReleaseDate",
-        "prep_details_list": "PrepDetailsList",
-    },
-):
+class InboundShipmentItem(Model, kw_only=True, rename="pascal"):
     """Amazon's ``InboundShipmentItem``."""
 
     shipment_id: str | None = None
-    seller_sku: str
-    fulfillment_network_sku: str | None = None
+    seller_sku: str = msgspec.field(name="SellerSKU")
+    fulfillment_network_sku: str | None = msgspec.field(default=None, name="FulfillmentNetworkSKU")
     quantity_shipped: int
     quantity_received: int | None = None
     quantity_in_case: int | None = None
@@ -210,17 +187,17 @@ class InboundShipmentItem(
     prep_details_list: list[PrepDetails] | None = None
 
 
-class InvalidASIN(Model, kw_only=True, rename={"asin": "ASIN", "error_reason": "ErrorReason"}):
+class InvalidASIN(Model, kw_only=True, rename="pascal"):
     """Amazon's ``InvalidASIN``."""
 
-    asin: str | None = None
+    asin: str | None = msgspec.field(default=None, name="ASIN")
     error_reason: ErrorReason | None = None
 
 
-class InvalidSKU(Model, kw_only=True, rename={"seller_sku": "SellerSKU", "error_reason": "ErrorReason"}):
+class InvalidSKU(Model, kw_only=True, rename="pascal"):
     """Amazon's ``InvalidSKU``."""
 
-    seller_sku: str | None = None
+    seller_sku: str | None = msgspec.field(default=None, name="SellerSKU")
     error_reason: ErrorReason | None = None
 
 
@@ -308,22 +285,11 @@ class PrepOwner(OpenEnum):
     SELLER = "SELLER"
 
 
-class SKUPrepInstructions(
-    Model,
-    kw_only=True,
-    rename={
-        "seller_sku": "SellerSKU",
-        "asin": "ASIN",
-        "barcode_instruction": "BarcodeInstruction",
-        "prep_guidance": "PrepGuidance",
-        "prep_instruction_list": "PrepInstructionList",
-        "amazon_prep_fees_details_list": "AmazonPrepFeesDetailsList",
-    },
-):
+class SKUPrepInstructions(Model, kw_only=True, rename="pascal"):
     """Amazon's ``SKUPrepInstructions``."""
 
-    seller_sku: str | None = None
-    asin: str | None = None
+    seller_sku: str | None = msgspec.field(default=None, name="SellerSKU")
+    asin: str | None = msgspec.field(default=None, name="ASIN")
     barcode_instruction: BarcodeInstruction | None = None
     prep_guidance: PrepGuidance | None = None
     prep_instruction_list: list[PrepInstruction] | None = None
@@ -523,40 +489,20 @@ class InboundShipmentPlan(Model, kw_only=True, rename="pascal"):
     estimated_box_contents_fee: BoxContentsFeeDetails | None = None
 
 
-class InboundShipmentPlanItem(
-    Model,
-    kw_only=True,
-    rename={
-        "seller_sku": "SellerSKU",
-        "fulfillment_network_sku": "FulfillmentNetworkSKU",
-        "quantity": "Quantity",
-        "prep_details_list": "PrepDetailsList",
-    },
-):
+class InboundShipmentPlanItem(Model, kw_only=True, rename="pascal"):
     """Amazon's ``InboundShipmentPlanItem``."""
 
-    seller_sku: str
-    fulfillment_network_sku: str
+    seller_sku: str = msgspec.field(name="SellerSKU")
+    fulfillment_network_sku: str = msgspec.field(name="FulfillmentNetworkSKU")
     quantity: int
     prep_details_list: list[PrepDetails] | None = None
 
 
-class InboundShipmentPlanRequestItem(
-    Model,
-    kw_only=True,
-    rename={
-        "seller_sku": "SellerSKU",
-        "asin": "ASIN",
-        "condition": "Condition",
-        "quantity": "Quantity",
-        "quantity_in_case": "QuantityInCase",
-        "prep_details_list": "PrepDetailsList",
-    },
-):
+class InboundShipmentPlanRequestItem(Model, kw_only=True, rename="pascal"):
     """Amazon's ``InboundShipmentPlanRequestItem``."""
 
-    seller_sku: str
-    asin: str
+    seller_sku: str = msgspec.field(name="SellerSKU")
+    asin: str = msgspec.field(name="ASIN")
     condition: Condition
     quantity: int
     quantity_in_case: int | None = None
@@ -844,7 +790,7 @@ class Weight(Model, kw_only=True, rename="pascal"):
 
 
 class PageType(OpenEnum):
-    """Amazon's ``parameter PageType``."""
+    """Values of Amazon's parameter ``PageType``."""
 
     PACKAGE_LABEL_LETTER_2 = "PackageLabel_Letter_2"
     PACKAGE_LABEL_LETTER_4 = "PackageLabel_Letter_4"
@@ -861,7 +807,7 @@ class PageType(OpenEnum):
 
 
 class LabelType(OpenEnum):
-    """Amazon's ``parameter LabelType``."""
+    """Values of Amazon's parameter ``LabelType``."""
 
     BARCODE_2D = "BARCODE_2D"
     UNIQUE = "UNIQUE"
@@ -869,14 +815,14 @@ class LabelType(OpenEnum):
 
 
 class GetShipmentItemsQueryType(OpenEnum):
-    """Amazon's ``parameter GetShipmentItemsQueryType``."""
+    """Values of Amazon's parameter ``QueryType``."""
 
     DATE_RANGE = "DATE_RANGE"
     NEXT_TOKEN = "NEXT_TOKEN"
 
 
 class GetShipmentsQueryType(OpenEnum):
-    """Amazon's ``parameter GetShipmentsQueryType``."""
+    """Values of Amazon's parameter ``QueryType``."""
 
     SHIPMENT = "SHIPMENT"
     DATE_RANGE = "DATE_RANGE"
@@ -884,7 +830,7 @@ class GetShipmentsQueryType(OpenEnum):
 
 
 class ShipmentStatusList(OpenEnum):
-    """Amazon's ``parameter ShipmentStatusList``."""
+    """Values of Amazon's parameter ``ShipmentStatusList``."""
 
     WORKING = "WORKING"
     READY_TO_SHIP = "READY_TO_SHIP"

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
+
 from spapi_async._wire import Model, OpenEnum, Timestamp
 
 
@@ -263,29 +265,13 @@ class FulfillmentOrderItem(Model, kw_only=True, rename="camel"):
     per_unit_declared_value: Money | None = None
 
 
-class FulfillmentPreview(
-    Model,
-    kw_only=True,
-    rename={
-        "shipping_speed_category": "shippingSpeedCategory",
-        "scheduled_delivery_info": "scheduledDeliveryInfo",
-        "is_fulfillable": "isFulfillable",
-        "is_cod_capable": "isCODCapable",
-        "estimated_shipping_weight": "estimatedShippingWeight",
-        "estimated_fees": "estimatedFees",
-        "fulfillment_preview_shipments": "fulfillmentPreviewShipments",
-        "unfulfillable_preview_items": "unfulfillablePreviewItems",
-        "order_unfulfillable_reasons": "orderUnfulfillableReasons",
-        "marketplace_id": "marketplaceId",
-        "feature_constraints": "featureConstraints",
-    },
-):
+class FulfillmentPreview(Model, kw_only=True, rename="camel"):
     """Amazon's ``FulfillmentPreview``."""
 
     shipping_speed_category: ShippingSpeedCategory
     scheduled_delivery_info: ScheduledDeliveryInfo | None = None
     is_fulfillable: bool
-    is_cod_capable: bool
+    is_cod_capable: bool = msgspec.field(name="isCODCapable")
     estimated_shipping_weight: Weight | None = None
     estimated_fees: list[Fee] | None = None
     fulfillment_preview_shipments: list[FulfillmentPreviewShipment] | None = None
@@ -407,24 +393,14 @@ class GetFulfillmentPreviewItem(Model, kw_only=True, rename="camel"):
     seller_fulfillment_order_item_id: str
 
 
-class GetFulfillmentPreviewRequest(
-    Model,
-    kw_only=True,
-    rename={
-        "marketplace_id": "marketplaceId",
-        "shipping_speed_categories": "shippingSpeedCategories",
-        "include_cod_fulfillment_preview": "includeCODFulfillmentPreview",
-        "include_delivery_windows": "includeDeliveryWindows",
-        "feature_constraints": "featureConstraints",
-    },
-):
+class GetFulfillmentPreviewRequest(Model, kw_only=True, rename="camel"):
     """Amazon's ``GetFulfillmentPreviewRequest``."""
 
     marketplace_id: str | None = None
     address: Address
     items: list[GetFulfillmentPreviewItem]
     shipping_speed_categories: list[ShippingSpeedCategory] | None = None
-    include_cod_fulfillment_preview: bool | None = None
+    include_cod_fulfillment_preview: bool | None = msgspec.field(default=None, name="includeCODFulfillmentPreview")
     include_delivery_windows: bool | None = None
     feature_constraints: list[FeatureSettings] | None = None
 
@@ -687,27 +663,7 @@ class AdditionalLocationInfo(OpenEnum):
     SIDE_DOOR = "SIDE_DOOR"
 
 
-class PackageTrackingDetails(
-    Model,
-    kw_only=True,
-    rename={
-        "package_number": "packageNumber",
-        "tracking_number": "trackingNumber",
-        "customer_tracking_link": "customerTrackingLink",
-        "carrier_code": "carrierCode",
-        "carrier_phone_number": "carrierPhoneNumber",
-        "carrier_url": "carrierURL",
-        "ship_date": "shipDate",
-        "estimated_arrival_date": "estimatedArrivalDate",
-        "ship_to_address": "shipToAddress",
-        "current_status": "currentStatus",
-        "current_status_description": "currentStatusDescription",
-        "delivery_window": "deliveryWindow",
-        "signed_for_by": "signedForBy",
-        "additional_location_info": "additionalLocationInfo",
-        "tracking_events": "trackingEvents",
-    },
-):
+class PackageTrackingDetails(Model, kw_only=True, rename="camel"):
     """Amazon's ``PackageTrackingDetails``."""
 
     package_number: int
@@ -715,7 +671,7 @@ class PackageTrackingDetails(
     customer_tracking_link: str | None = None
     carrier_code: str | None = None
     carrier_phone_number: str | None = None
-    carrier_url: str | None = None
+    carrier_url: str | None = msgspec.field(default=None, name="carrierURL")
     ship_date: Timestamp | None = None
     estimated_arrival_date: Timestamp | None = None
     ship_to_address: TrackingAddress | None = None
@@ -750,24 +706,14 @@ class PaymentInformation(Model, kw_only=True, rename="camel"):
     payment_date: Timestamp
 
 
-class ReturnAuthorization(
-    Model,
-    kw_only=True,
-    rename={
-        "return_authorization_id": "returnAuthorizationId",
-        "fulfillment_center_id": "fulfillmentCenterId",
-        "return_to_address": "returnToAddress",
-        "amazon_rma_id": "amazonRmaId",
-        "rma_page_url": "rmaPageURL",
-    },
-):
+class ReturnAuthorization(Model, kw_only=True, rename="camel"):
     """Amazon's ``ReturnAuthorization``."""
 
     return_authorization_id: str
     fulfillment_center_id: str
     return_to_address: Address
     amazon_rma_id: str
-    rma_page_url: str
+    rma_page_url: str = msgspec.field(name="rmaPageURL")
 
 
 class ReturnItem(Model, kw_only=True, rename="camel"):

@@ -226,20 +226,20 @@ class ErrorList(Model, kw_only=True):
 
 
 class SortOrder(OpenEnum):
-    """Amazon's ``parameter SortOrder``."""
+    """Values of Amazon's parameter ``sortOrder``."""
 
     DESC = "DESC"
     ASC = "ASC"
 
 
 class SortBy(OpenEnum):
-    """Amazon's ``parameter SortBy``."""
+    """Values of Amazon's parameter ``sortBy``."""
 
     START_DATE_TIME = "START_DATE_TIME"
 
 
 class Status(OpenEnum):
-    """Amazon's ``parameter Status``."""
+    """Values of Amazon's parameter ``status``."""
 
     REQUESTED = "REQUESTED"
     PROCESSING = "PROCESSING"

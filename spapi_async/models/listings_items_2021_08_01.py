@@ -307,7 +307,7 @@ class Pagination(Model, kw_only=True, rename="camel"):
 
 
 class GetListingsItemIncludedData(OpenEnum):
-    """Amazon's ``parameter GetListingsItemIncludedData``."""
+    """Values of Amazon's parameter ``includedData``."""
 
     SUMMARIES = "summaries"
     ATTRIBUTES = "attributes"
@@ -320,27 +320,27 @@ class GetListingsItemIncludedData(OpenEnum):
 
 
 class PatchListingsItemIncludedData(OpenEnum):
-    """Amazon's ``parameter PatchListingsItemIncludedData``."""
+    """Values of Amazon's parameter ``includedData``."""
 
     IDENTIFIERS = "identifiers"
     ISSUES = "issues"
 
 
 class Mode(OpenEnum):
-    """Amazon's ``parameter Mode``."""
+    """Values of Amazon's parameter ``mode``."""
 
     VALIDATION_PREVIEW = "VALIDATION_PREVIEW"
 
 
 class PutListingsItemIncludedData(OpenEnum):
-    """Amazon's ``parameter PutListingsItemIncludedData``."""
+    """Values of Amazon's parameter ``includedData``."""
 
     IDENTIFIERS = "identifiers"
     ISSUES = "issues"
 
 
 class SearchListingsItemsIncludedData(OpenEnum):
-    """Amazon's ``parameter SearchListingsItemsIncludedData``."""
+    """Values of Amazon's parameter ``includedData``."""
 
     SUMMARIES = "summaries"
     ATTRIBUTES = "attributes"
@@ -353,7 +353,7 @@ class SearchListingsItemsIncludedData(OpenEnum):
 
 
 class IdentifiersType(OpenEnum):
-    """Amazon's ``parameter IdentifiersType``."""
+    """Values of Amazon's parameter ``identifiersType``."""
 
     ASIN = "ASIN"
     EAN = "EAN"
@@ -367,28 +367,28 @@ class IdentifiersType(OpenEnum):
 
 
 class WithIssueSeverity(OpenEnum):
-    """Amazon's ``parameter WithIssueSeverity``."""
+    """Values of Amazon's parameter ``withIssueSeverity``."""
 
     WARNING = "WARNING"
     ERROR = "ERROR"
 
 
 class WithStatus(OpenEnum):
-    """Amazon's ``parameter WithStatus``."""
+    """Values of Amazon's parameter ``withStatus``."""
 
     BUYABLE = "BUYABLE"
     DISCOVERABLE = "DISCOVERABLE"
 
 
 class WithoutStatus(OpenEnum):
-    """Amazon's ``parameter WithoutStatus``."""
+    """Values of Amazon's parameter ``withoutStatus``."""
 
     BUYABLE = "BUYABLE"
     DISCOVERABLE = "DISCOVERABLE"
 
 
 class SortBy(OpenEnum):
-    """Amazon's ``parameter SortBy``."""
+    """Values of Amazon's parameter ``sortBy``."""
 
     SKU = "sku"
     CREATED_DATE = "createdDate"
@@ -396,7 +396,7 @@ class SortBy(OpenEnum):
 
 
 class SortOrder(OpenEnum):
-    """Amazon's ``parameter SortOrder``."""
+    """Values of Amazon's parameter ``sortOrder``."""
 
     ASC = "ASC"
     DESC = "DESC"

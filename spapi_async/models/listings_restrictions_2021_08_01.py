@@ -80,7 +80,7 @@ class Error(Model, kw_only=True):
 
 
 class ConditionType(OpenEnum):
-    """Amazon's ``parameter ConditionType``."""
+    """Values of Amazon's parameter ``conditionType``."""
 
     NEW_NEW = "new_new"
     NEW_OPEN_BOX = "new_open_box"

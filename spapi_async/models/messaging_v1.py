@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from spapi_async._wire import Model, Timestamp
 
 
@@ -30,11 +32,11 @@ class MessagingAction(Model, kw_only=True):
     name: str
 
 
-class GetMessagingActionsForOrderResponse(Model, kw_only=True, rename={"links": "_links", "embedded": "_embedded"}):
+class GetMessagingActionsForOrderResponse(Model, kw_only=True):
     """Amazon's ``GetMessagingActionsForOrderResponse``."""
 
-    links: GetMessagingActionsForOrderResponseLinks | None = None
-    embedded: GetMessagingActionsForOrderResponseEmbedded | None = None
+    links: GetMessagingActionsForOrderResponseLinks | None = msgspec.field(default=None, name="_links")
+    embedded: GetMessagingActionsForOrderResponseEmbedded | None = msgspec.field(default=None, name="_embedded")
     errors: list[Error] | None = None
 
 
@@ -51,11 +53,11 @@ class GetMessagingActionsForOrderResponseEmbedded(Model, kw_only=True):
     actions: list[GetMessagingActionResponse]
 
 
-class GetMessagingActionResponse(Model, kw_only=True, rename={"links": "_links", "embedded": "_embedded"}):
+class GetMessagingActionResponse(Model, kw_only=True):
     """Amazon's ``GetMessagingActionResponse``."""
 
-    links: GetMessagingActionResponseLinks | None = None
-    embedded: GetMessagingActionResponseEmbedded | None = None
+    links: GetMessagingActionResponseLinks | None = msgspec.field(default=None, name="_links")
+    embedded: GetMessagingActionResponseEmbedded | None = msgspec.field(default=None, name="_embedded")
     payload: MessagingAction | None = None
     errors: list[Error] | None = None
 
@@ -73,10 +75,10 @@ class GetMessagingActionResponseEmbedded(Model, kw_only=True):
     schema: GetSchemaResponse | None = None
 
 
-class GetSchemaResponse(Model, kw_only=True, rename={"links": "_links"}):
+class GetSchemaResponse(Model, kw_only=True):
     """Amazon's ``GetSchemaResponse``."""
 
-    links: GetSchemaResponseLinks | None = None
+    links: GetSchemaResponseLinks | None = msgspec.field(default=None, name="_links")
     payload: dict[str, Any] | None = None
     errors: list[Error] | None = None
 

@@ -638,7 +638,7 @@ class FulfillmentOrder(Model, kw_only=True, rename="camel"):
 
 
 class IncludedData(OpenEnum):
-    """Amazon's ``parameter IncludedData``."""
+    """Values of Amazon's parameter ``includedData``."""
 
     BUYER = "BUYER"
     RECIPIENT = "RECIPIENT"
@@ -654,7 +654,7 @@ class IncludedData(OpenEnum):
 
 
 class FulfilledBy(OpenEnum):
-    """Amazon's ``parameter FulfilledBy``."""
+    """Values of Amazon's parameter ``fulfilledBy``."""
 
     MERCHANT = "MERCHANT"
     AMAZON = "AMAZON"

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
+
 from spapi_async._wire import Model, OpenEnum, Timestamp
 
 
@@ -118,59 +120,7 @@ class OrdersList(Model, kw_only=True, rename="pascal"):
     created_before: str | None = None
 
 
-class Order(
-    Model,
-    kw_only=True,
-    rename={
-        "amazon_order_id": "AmazonOrderId",
-        "seller_order_id": "SellerOrderId",
-        "purchase_date": "PurchaseDate",
-        "last_update_date": "LastUpdateDate",
-        "order_status": "OrderStatus",
-        "fulfillment_channel": "FulfillmentChannel",
-        "sales_channel": "SalesChannel",
-        "order_channel": "OrderChannel",
-        "ship_service_level": "ShipServiceLevel",
-        "order_total": "OrderTotal",
-        "number_of_items_shipped": "NumberOfItemsShipped",
-        "number_of_items_unshipped": "NumberOfItemsUnshipped",
-        "payment_execution_detail": "PaymentExecutionDetail",
-        "payment_method": "PaymentMethod",
-        "payment_method_details": "PaymentMethodDetails",
-        "marketplace_id": "MarketplaceId",
-        "shipment_service_level_category": "ShipmentServiceLevelCategory",
-        "easy_ship_shipment_status": "EasyShipShipmentStatus",
-        "cba_displayable_shipping_label": "CbaDisplayableShippingLabel",
-        "order_type": "OrderType",
-        "earliest_ship_date": "EarliestShipDate",
-        "latest_ship_date": "LatestShipDate",
-        "earliest_delivery_date": "EarliestDeliveryDate",
-        "latest_delivery_date": "LatestDeliveryDate",
-        "is_business_order": "IsBusinessOrder",
-        "is_prime": "IsPrime",
-        "is_premium_order": "IsPremiumOrder",
-        "is_global_express_enabled": "IsGlobalExpressEnabled",
-        "replaced_order_id": "ReplacedOrderId",
-        "is_replacement_order": "IsReplacementOrder",
-        "promise_response_due_date": "PromiseResponseDueDate",
-        "is_estimated_ship_date_set": "IsEstimatedShipDateSet",
-        "is_sold_by_ab": "IsSoldByAB",
-        "is_iba": "IsIBA",
-        "default_ship_from_location_address": "DefaultShipFromLocationAddress",
-        "buyer_invoice_preference": "BuyerInvoicePreference",
-        "buyer_tax_information": "BuyerTaxInformation",
-        "fulfillment_instruction": "FulfillmentInstruction",
-        "is_ispu": "IsISPU",
-        "is_access_point_order": "IsAccessPointOrder",
-        "marketplace_tax_info": "MarketplaceTaxInfo",
-        "seller_display_name": "SellerDisplayName",
-        "shipping_address": "ShippingAddress",
-        "buyer_info": "BuyerInfo",
-        "automated_shipping_settings": "AutomatedShippingSettings",
-        "has_regulated_items": "HasRegulatedItems",
-        "electronic_invoice_status": "ElectronicInvoiceStatus",
-    },
-):
+class Order(Model, kw_only=True, rename="pascal"):
     """Amazon's ``Order``."""
 
     amazon_order_id: str
@@ -205,13 +155,13 @@ class Order(
     is_replacement_order: bool | None = None
     promise_response_due_date: str | None = None
     is_estimated_ship_date_set: bool | None = None
-    is_sold_by_ab: bool | None = None
-    is_iba: bool | None = None
+    is_sold_by_ab: bool | None = msgspec.field(default=None, name="IsSoldByAB")
+    is_iba: bool | None = msgspec.field(default=None, name="IsIBA")
     default_ship_from_location_address: Address | None = None
     buyer_invoice_preference: OrderBuyerInvoicePreference | None = None
     buyer_tax_information: BuyerTaxInformation | None = None
     fulfillment_instruction: FulfillmentInstruction | None = None
-    is_ispu: bool | None = None
+    is_ispu: bool | None = msgspec.field(default=None, name="IsISPU")
     is_access_point_order: bool | None = None
     marketplace_tax_info: MarketplaceTaxInfo | None = None
     seller_display_name: str | None = None
@@ -556,60 +506,15 @@ class OrderItemsList(Model, kw_only=True, rename="pascal"):
     amazon_order_id: str
 
 
-class OrderItem(
-    Model,
-    kw_only=True,
-    rename={
-        "asin": "ASIN",
-        "seller_sku": "SellerSKU",
-        "order_item_id": "OrderItemId",
-        "associated_items": "AssociatedItems",
-        "title": "Title",
-        "quantity_ordered": "QuantityOrdered",
-        "quantity_shipped": "QuantityShipped",
-        "product_info": "ProductInfo",
-        "points_granted": "PointsGranted",
-        "item_price": "ItemPrice",
-        "shipping_price": "ShippingPrice",
-        "item_tax": "ItemTax",
-        "shipping_tax": "ShippingTax",
-        "shipping_discount": "ShippingDiscount",
-        "shipping_discount_tax": "ShippingDiscountTax",
-        "promotion_discount": "PromotionDiscount",
-        "promotion_discount_tax": "PromotionDiscountTax",
-        "promotion_ids": "PromotionIds",
-        "cod_fee": "CODFee",
-        "cod_fee_discount": "CODFeeDiscount",
-        "is_gift": "IsGift",
-        "condition_note": "ConditionNote",
-        "condition_id": "ConditionId",
-        "condition_subtype_id": "ConditionSubtypeId",
-        "scheduled_delivery_start_date": "ScheduledDeliveryStartDate",
-        "scheduled_delivery_end_date": "ScheduledDeliveryEndDate",
-        "price_designation": "PriceDesignation",
-        "tax_collection": "TaxCollection",
-        "serial_number_required": "SerialNumberRequired",
-        "is_transparency": "IsTransparency",
-        "ioss_number": "IossNumber",
-        "store_chain_store_id": "StoreChainStoreId",
-        "deemed_reseller_category": "DeemedResellerCategory",
-        "buyer_info": "BuyerInfo",
-        "buyer_requested_cancel": "BuyerRequestedCancel",
-        "serial_numbers": "SerialNumbers",
-        "substitution_preferences": "SubstitutionPreferences",
-        "measurement": "Measurement",
-        "shipping_constraints": "ShippingConstraints",
-        "amazon_programs": "AmazonPrograms",
-    },
-):
+class OrderItem(Model, kw_only=True, rename="pascal"):
     """Amazon's ``OrderItem``.
 
     Attributes:
         asin: required by Amazon's model, but items of deleted listings have none.
     """
 
-    asin: str | None = None
-    seller_sku: str | None = None
+    asin: str | None = msgspec.field(default=None, name="ASIN")
+    seller_sku: str | None = msgspec.field(default=None, name="SellerSKU")
     order_item_id: str
     associated_items: list[AssociatedItem] | None = None
     title: str | None = None
@@ -626,8 +531,8 @@ class OrderItem(
     promotion_discount: Money | None = None
     promotion_discount_tax: Money | None = None
     promotion_ids: list[str] | None = None
-    cod_fee: Money | None = None
-    cod_fee_discount: Money | None = None
+    cod_fee: Money | None = msgspec.field(default=None, name="CODFee")
+    cod_fee_discount: Money | None = msgspec.field(default=None, name="CODFeeDiscount")
     is_gift: str | None = None
     condition_note: str | None = None
     condition_id: str | None = None
@@ -678,22 +583,12 @@ class SubstitutionPreferencesSubstitutionType(OpenEnum):
     DO_NOT_SUBSTITUTE = "DO_NOT_SUBSTITUTE"
 
 
-class SubstitutionOption(
-    Model,
-    kw_only=True,
-    rename={
-        "asin": "ASIN",
-        "quantity_ordered": "QuantityOrdered",
-        "seller_sku": "SellerSKU",
-        "title": "Title",
-        "measurement": "Measurement",
-    },
-):
+class SubstitutionOption(Model, kw_only=True, rename="pascal"):
     """Amazon's ``SubstitutionOption``."""
 
-    asin: str | None = None
+    asin: str | None = msgspec.field(default=None, name="ASIN")
     quantity_ordered: int | None = None
-    seller_sku: str | None = None
+    seller_sku: str | None = msgspec.field(default=None, name="SellerSKU")
     title: str | None = None
     measurement: Measurement | None = None
 
@@ -780,10 +675,10 @@ class ProductInfoDetail(Model, kw_only=True, rename="pascal"):
     number_of_items: str | None = None
 
 
-class BuyerCustomizedInfoDetail(Model, kw_only=True, rename={"customized_url": "CustomizedURL"}):
+class BuyerCustomizedInfoDetail(Model, kw_only=True):
     """Amazon's ``BuyerCustomizedInfoDetail``."""
 
-    customized_url: str | None = None
+    customized_url: str | None = msgspec.field(default=None, name="CustomizedURL")
 
 
 class TaxCollection(Model, kw_only=True, rename="pascal"):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from spapi_async._wire import Model, Number, OpenEnum, Timestamp
 
 
@@ -38,34 +40,26 @@ class BatchOffersRequestParams(Model, kw_only=True, rename="pascal"):
     customer_type: CustomerType | None = None
 
 
-class ItemOffersRequest(
-    Model,
-    kw_only=True,
-    rename={"marketplace_id": "MarketplaceId", "item_condition": "ItemCondition", "customer_type": "CustomerType"},
-):
+class ItemOffersRequest(Model, kw_only=True):
     """Amazon's ``ItemOffersRequest``."""
 
     uri: str
     method: HttpMethod
     headers: dict[str, str] | None = None
-    marketplace_id: str
-    item_condition: ItemCondition
-    customer_type: CustomerType | None = None
+    marketplace_id: str = msgspec.field(name="MarketplaceId")
+    item_condition: ItemCondition = msgspec.field(name="ItemCondition")
+    customer_type: CustomerType | None = msgspec.field(default=None, name="CustomerType")
 
 
-class ListingOffersRequest(
-    Model,
-    kw_only=True,
-    rename={"marketplace_id": "MarketplaceId", "item_condition": "ItemCondition", "customer_type": "CustomerType"},
-):
+class ListingOffersRequest(Model, kw_only=True):
     """Amazon's ``ListingOffersRequest``."""
 
     uri: str
     method: HttpMethod
     headers: dict[str, str] | None = None
-    marketplace_id: str
-    item_condition: ItemCondition
-    customer_type: CustomerType | None = None
+    marketplace_id: str = msgspec.field(name="MarketplaceId")
+    item_condition: ItemCondition = msgspec.field(name="ItemCondition")
+    customer_type: CustomerType | None = msgspec.field(default=None, name="CustomerType")
 
 
 class GetItemOffersBatchResponse(Model, kw_only=True):
@@ -114,22 +108,13 @@ class ItemOffersResponse(Model, kw_only=True):
     request: ItemOffersRequestParams
 
 
-class ListingOffersRequestParams(
-    Model,
-    kw_only=True,
-    rename={
-        "marketplace_id": "MarketplaceId",
-        "item_condition": "ItemCondition",
-        "customer_type": "CustomerType",
-        "seller_sku": "SellerSKU",
-    },
-):
+class ListingOffersRequestParams(Model, kw_only=True, rename="pascal"):
     """Amazon's ``ListingOffersRequestParams``."""
 
     marketplace_id: str
     item_condition: ItemCondition
     customer_type: CustomerType | None = None
-    seller_sku: str
+    seller_sku: str = msgspec.field(name="SellerSKU")
 
 
 class ListingOffersResponse(Model, kw_only=True):
@@ -165,19 +150,7 @@ class GetOffersResponse(Model, kw_only=True):
     errors: list[Error] | None = None
 
 
-class GetOffersResult(
-    Model,
-    kw_only=True,
-    rename={
-        "marketplace_id": "marketplaceId",
-        "asin": "ASIN",
-        "sku": "SKU",
-        "item_condition": "ItemCondition",
-        "identifier": "Identifier",
-        "summary": "Summary",
-        "offers": "Offers",
-    },
-):
+class GetOffersResult(Model, kw_only=True, rename="pascal"):
     """Amazon's ``GetOffersResult``.
 
     Attributes:
@@ -185,21 +158,21 @@ class GetOffersResult(
         offers: at most 20 items.
     """
 
-    marketplace_id: str | None = None
-    asin: str | None = None
-    sku: str | None = None
+    marketplace_id: str | None = msgspec.field(default=None, name="marketplaceId")
+    asin: str | None = msgspec.field(default=None, name="ASIN")
+    sku: str | None = msgspec.field(default=None, name="SKU")
     item_condition: ConditionType
-    status: str
+    status: str = msgspec.field(name="status")
     identifier: ItemIdentifier
     summary: Summary
     offers: list[OfferDetail]
 
 
-class HttpResponseHeaders(Model, kw_only=True, rename={"date": "Date", "x_amzn_request_id": "x-amzn-RequestId"}):
+class HttpResponseHeaders(Model, kw_only=True, rename="pascal"):
     """Amazon's ``HttpResponseHeaders``."""
 
     date: str | None = None
-    x_amzn_request_id: str | None = None
+    x_amzn_request_id: str | None = msgspec.field(default=None, name="x-amzn-RequestId")
 
 
 class GetOffersHttpStatusLine(Model, kw_only=True, rename="camel"):
@@ -231,13 +204,13 @@ class BatchRequest(Model, kw_only=True):
     headers: dict[str, str] | None = None
 
 
-class Price(Model, kw_only=True, rename={"seller_sku": "SellerSKU", "asin": "ASIN", "product": "Product"}):
+class Price(Model, kw_only=True):
     """Amazon's ``Price``."""
 
     status: str
-    seller_sku: str | None = None
-    asin: str | None = None
-    product: Product | None = None
+    seller_sku: str | None = msgspec.field(default=None, name="SellerSKU")
+    asin: str | None = msgspec.field(default=None, name="ASIN")
+    product: Product | None = msgspec.field(default=None, name="Product")
 
 
 class Product(Model, kw_only=True, rename="pascal"):
@@ -251,34 +224,26 @@ class Product(Model, kw_only=True, rename="pascal"):
     offers: list[OfferType] | None = None
 
 
-class IdentifierType(
-    Model,
-    kw_only=True,
-    rename={"marketplace_asin": "MarketplaceASIN", "sku_identifier": "SKUIdentifier"},
-):
+class IdentifierType(Model, kw_only=True):
     """Amazon's ``IdentifierType``."""
 
-    marketplace_asin: ASINIdentifier
-    sku_identifier: SellerSKUIdentifier | None = None
+    marketplace_asin: ASINIdentifier = msgspec.field(name="MarketplaceASIN")
+    sku_identifier: SellerSKUIdentifier | None = msgspec.field(default=None, name="SKUIdentifier")
 
 
-class ASINIdentifier(Model, kw_only=True, rename={"marketplace_id": "MarketplaceId", "asin": "ASIN"}):
+class ASINIdentifier(Model, kw_only=True, rename="pascal"):
     """Amazon's ``ASINIdentifier``."""
 
     marketplace_id: str
-    asin: str
+    asin: str = msgspec.field(name="ASIN")
 
 
-class SellerSKUIdentifier(
-    Model,
-    kw_only=True,
-    rename={"marketplace_id": "MarketplaceId", "seller_id": "SellerId", "seller_sku": "SellerSKU"},
-):
+class SellerSKUIdentifier(Model, kw_only=True, rename="pascal"):
     """Amazon's ``SellerSKUIdentifier``."""
 
     marketplace_id: str
     seller_id: str
-    seller_sku: str
+    seller_sku: str = msgspec.field(name="SellerSKU")
 
 
 class CompetitivePricingType(Model, kw_only=True, rename="pascal"):
@@ -289,23 +254,11 @@ class CompetitivePricingType(Model, kw_only=True, rename="pascal"):
     trade_in_value: MoneyType | None = None
 
 
-class CompetitivePriceType(
-    Model,
-    kw_only=True,
-    rename={
-        "competitive_price_id": "CompetitivePriceId",
-        "price": "Price",
-        "offer_type": "offerType",
-        "quantity_tier": "quantityTier",
-        "quantity_discount_type": "quantityDiscountType",
-        "seller_id": "sellerId",
-        "belongs_to_requester": "belongsToRequester",
-    },
-):
+class CompetitivePriceType(Model, kw_only=True, rename="camel"):
     """Amazon's ``CompetitivePriceType``."""
 
-    competitive_price_id: str
-    price: PriceType
+    competitive_price_id: str = msgspec.field(name="CompetitivePriceId")
+    price: PriceType = msgspec.field(name="Price")
     condition: str | None = None
     subcondition: str | None = None
     offer_type: OfferCustomerType | None = None
@@ -315,10 +268,10 @@ class CompetitivePriceType(
     belongs_to_requester: bool | None = None
 
 
-class OfferListingCountType(Model, kw_only=True, rename={"count": "Count"}):
+class OfferListingCountType(Model, kw_only=True):
     """Amazon's ``OfferListingCountType``."""
 
-    count: int
+    count: int = msgspec.field(name="Count")
     condition: str
 
 
@@ -345,32 +298,21 @@ class PriceType(Model, kw_only=True, rename="pascal"):
     points: Points | None = None
 
 
-class OfferType(
-    Model,
-    kw_only=True,
-    rename={
-        "offer_type": "offerType",
-        "buying_price": "BuyingPrice",
-        "regular_price": "RegularPrice",
-        "business_price": "businessPrice",
-        "quantity_discount_prices": "quantityDiscountPrices",
-        "fulfillment_channel": "FulfillmentChannel",
-        "item_condition": "ItemCondition",
-        "item_sub_condition": "ItemSubCondition",
-        "seller_sku": "SellerSKU",
-    },
-):
+class OfferType(Model, kw_only=True, rename="pascal"):
     """Amazon's ``OfferType``."""
 
-    offer_type: OfferCustomerType | None = None
+    offer_type: OfferCustomerType | None = msgspec.field(default=None, name="offerType")
     buying_price: PriceType
     regular_price: MoneyType
-    business_price: MoneyType | None = None
-    quantity_discount_prices: list[QuantityDiscountPriceType] | None = None
+    business_price: MoneyType | None = msgspec.field(default=None, name="businessPrice")
+    quantity_discount_prices: list[QuantityDiscountPriceType] | None = msgspec.field(
+        default=None,
+        name="quantityDiscountPrices",
+    )
     fulfillment_channel: str
     item_condition: str
     item_sub_condition: str
-    seller_sku: str
+    seller_sku: str = msgspec.field(name="SellerSKU")
 
 
 class OfferCustomerType(OpenEnum):
@@ -411,21 +353,12 @@ class ConditionType(OpenEnum):
     CLUB = "Club"
 
 
-class ItemIdentifier(
-    Model,
-    kw_only=True,
-    rename={
-        "marketplace_id": "MarketplaceId",
-        "asin": "ASIN",
-        "seller_sku": "SellerSKU",
-        "item_condition": "ItemCondition",
-    },
-):
+class ItemIdentifier(Model, kw_only=True, rename="pascal"):
     """Amazon's ``ItemIdentifier``."""
 
     marketplace_id: str
-    asin: str | None = None
-    seller_sku: str | None = None
+    asin: str | None = msgspec.field(default=None, name="ASIN")
+    seller_sku: str | None = msgspec.field(default=None, name="SellerSKU")
     item_condition: ConditionType
 
 
@@ -444,16 +377,12 @@ class Summary(Model, kw_only=True, rename="pascal"):
     offers_available_time: Timestamp | None = None
 
 
-class OfferCountType(
-    Model,
-    kw_only=True,
-    rename={"fulfillment_channel": "fulfillmentChannel", "offer_count": "OfferCount"},
-):
+class OfferCountType(Model, kw_only=True, rename="camel"):
     """Amazon's ``OfferCountType``."""
 
     condition: str | None = None
     fulfillment_channel: FulfillmentChannelType | None = None
-    offer_count: int | None = None
+    offer_count: int | None = msgspec.field(default=None, name="OfferCount")
 
 
 class FulfillmentChannelType(OpenEnum):
@@ -463,20 +392,7 @@ class FulfillmentChannelType(OpenEnum):
     MERCHANT = "Merchant"
 
 
-class LowestPriceType(
-    Model,
-    kw_only=True,
-    rename={
-        "fulfillment_channel": "fulfillmentChannel",
-        "offer_type": "offerType",
-        "quantity_tier": "quantityTier",
-        "quantity_discount_type": "quantityDiscountType",
-        "landed_price": "LandedPrice",
-        "listing_price": "ListingPrice",
-        "shipping": "Shipping",
-        "points": "Points",
-    },
-):
+class LowestPriceType(Model, kw_only=True, rename="camel"):
     """Amazon's ``LowestPriceType``."""
 
     condition: str
@@ -484,72 +400,41 @@ class LowestPriceType(
     offer_type: OfferCustomerType | None = None
     quantity_tier: int | None = None
     quantity_discount_type: QuantityDiscountType | None = None
-    landed_price: MoneyType | None = None
-    listing_price: MoneyType
-    shipping: MoneyType | None = None
-    points: Points | None = None
+    landed_price: MoneyType | None = msgspec.field(default=None, name="LandedPrice")
+    listing_price: MoneyType = msgspec.field(name="ListingPrice")
+    shipping: MoneyType | None = msgspec.field(default=None, name="Shipping")
+    points: Points | None = msgspec.field(default=None, name="Points")
 
 
-class BuyBoxPriceType(
-    Model,
-    kw_only=True,
-    rename={
-        "offer_type": "offerType",
-        "quantity_tier": "quantityTier",
-        "quantity_discount_type": "quantityDiscountType",
-        "landed_price": "LandedPrice",
-        "listing_price": "ListingPrice",
-        "shipping": "Shipping",
-        "points": "Points",
-        "seller_id": "sellerId",
-    },
-):
+class BuyBoxPriceType(Model, kw_only=True, rename="camel"):
     """Amazon's ``BuyBoxPriceType``."""
 
     condition: str
     offer_type: OfferCustomerType | None = None
     quantity_tier: int | None = None
     quantity_discount_type: QuantityDiscountType | None = None
-    landed_price: MoneyType
-    listing_price: MoneyType
-    shipping: MoneyType
-    points: Points | None = None
+    landed_price: MoneyType = msgspec.field(name="LandedPrice")
+    listing_price: MoneyType = msgspec.field(name="ListingPrice")
+    shipping: MoneyType = msgspec.field(name="Shipping")
+    points: Points | None = msgspec.field(default=None, name="Points")
     seller_id: str | None = None
 
 
-class OfferDetail(
-    Model,
-    kw_only=True,
-    rename={
-        "my_offer": "MyOffer",
-        "offer_type": "offerType",
-        "sub_condition": "SubCondition",
-        "seller_id": "SellerId",
-        "condition_notes": "ConditionNotes",
-        "seller_feedback_rating": "SellerFeedbackRating",
-        "shipping_time": "ShippingTime",
-        "listing_price": "ListingPrice",
-        "quantity_discount_prices": "quantityDiscountPrices",
-        "points": "Points",
-        "shipping": "Shipping",
-        "ships_from": "ShipsFrom",
-        "is_fulfilled_by_amazon": "IsFulfilledByAmazon",
-        "prime_information": "PrimeInformation",
-        "is_buy_box_winner": "IsBuyBoxWinner",
-        "is_featured_merchant": "IsFeaturedMerchant",
-    },
-):
+class OfferDetail(Model, kw_only=True, rename="pascal"):
     """Amazon's ``OfferDetail``."""
 
     my_offer: bool | None = None
-    offer_type: OfferCustomerType | None = None
+    offer_type: OfferCustomerType | None = msgspec.field(default=None, name="offerType")
     sub_condition: str
     seller_id: str | None = None
     condition_notes: str | None = None
     seller_feedback_rating: SellerFeedbackType | None = None
     shipping_time: DetailedShippingTimeType
     listing_price: MoneyType
-    quantity_discount_prices: list[QuantityDiscountPriceType] | None = None
+    quantity_discount_prices: list[QuantityDiscountPriceType] | None = msgspec.field(
+        default=None,
+        name="quantityDiscountPrices",
+    )
     points: Points | None = None
     shipping: MoneyType
     ships_from: ShipsFromType | None = None
@@ -623,14 +508,14 @@ class Error(Model, kw_only=True):
 
 
 class ItemType(OpenEnum):
-    """Amazon's ``parameter ItemType``."""
+    """Values of Amazon's parameter ``ItemType``."""
 
     ASIN = "Asin"
     SKU = "Sku"
 
 
 class GetPricingOfferType(OpenEnum):
-    """Amazon's ``parameter OfferType``."""
+    """Values of Amazon's parameter ``OfferType``."""
 
     B2C = "B2C"
     B2B = "B2B"

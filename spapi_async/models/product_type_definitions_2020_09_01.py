@@ -104,7 +104,7 @@ class ProductTypeList(Model, kw_only=True, rename="camel"):
 
 
 class Requirements(OpenEnum):
-    """Amazon's ``parameter Requirements``."""
+    """Values of Amazon's parameter ``requirements``."""
 
     LISTING = "LISTING"
     LISTING_PRODUCT_ONLY = "LISTING_PRODUCT_ONLY"
@@ -112,14 +112,14 @@ class Requirements(OpenEnum):
 
 
 class RequirementsEnforced(OpenEnum):
-    """Amazon's ``parameter RequirementsEnforced``."""
+    """Values of Amazon's parameter ``requirementsEnforced``."""
 
     ENFORCED = "ENFORCED"
     NOT_ENFORCED = "NOT_ENFORCED"
 
 
 class Locale(OpenEnum):
-    """Amazon's ``parameter Locale``."""
+    """Values of Amazon's parameter ``locale``."""
 
     DEFAULT = "DEFAULT"
     AR = "ar"
@@ -162,7 +162,7 @@ class Locale(OpenEnum):
 
 
 class ParentageLevel(OpenEnum):
-    """Amazon's ``parameter ParentageLevel``."""
+    """Values of Amazon's parameter ``parentageLevel``."""
 
     NONE = "NONE"
     CHILD = "CHILD"

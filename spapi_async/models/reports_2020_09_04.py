@@ -214,7 +214,7 @@ class GetReportDocumentResponse(Model, kw_only=True):
 
 
 class ProcessingStatus(OpenEnum):
-    """Amazon's ``parameter ProcessingStatus``."""
+    """Values of Amazon's parameter ``processingStatuses``."""
 
     CANCELLED = "CANCELLED"
     DONE = "DONE"

@@ -150,7 +150,7 @@ class ReportDocumentCompressionAlgorithm(OpenEnum):
 
 
 class ProcessingStatus(OpenEnum):
-    """Amazon's ``parameter ProcessingStatus``."""
+    """Values of Amazon's parameter ``processingStatuses``."""
 
     CANCELLED = "CANCELLED"
     DONE = "DONE"

@@ -44,7 +44,7 @@ class Money(Model, kw_only=True, rename="camel"):
 
 
 class Granularity(OpenEnum):
-    """Amazon's ``parameter Granularity``."""
+    """Values of Amazon's parameter ``granularity``."""
 
     HOUR = "Hour"
     DAY = "Day"
@@ -55,7 +55,7 @@ class Granularity(OpenEnum):
 
 
 class BuyerType(OpenEnum):
-    """Amazon's ``parameter BuyerType``."""
+    """Values of Amazon's parameter ``buyerType``."""
 
     B2B = "B2B"
     B2C = "B2C"
@@ -63,13 +63,13 @@ class BuyerType(OpenEnum):
 
 
 class FirstDayOfWeek(OpenEnum):
-    """Amazon's ``parameter FirstDayOfWeek``."""
+    """Values of Amazon's parameter ``firstDayOfWeek``."""
 
     MONDAY = "Monday"
     SUNDAY = "Sunday"
 
 
 class AmazonProgram(OpenEnum):
-    """Amazon's ``parameter AmazonProgram``."""
+    """Values of Amazon's parameter ``amazonProgram``."""
 
     AMAZON_HAUL = "AmazonHaul"

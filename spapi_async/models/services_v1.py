@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from spapi_async._wire import Model, Number, OpenEnum, Timestamp
 
 
@@ -640,11 +642,7 @@ class AppointmentSlot(Model, kw_only=True, rename="camel"):
     capacity: int | None = None
 
 
-class ServiceUploadDocument(
-    Model,
-    kw_only=True,
-    rename={"content_type": "contentType", "content_length": "contentLength", "content_md5": "contentMD5"},
-):
+class ServiceUploadDocument(Model, kw_only=True, rename="camel"):
     r"""Amazon's ``ServiceUploadDocument``.
 
     Attributes:
@@ -654,7 +652,7 @@ class ServiceUploadDocument(
 
     content_type: ServiceUploadDocumentContentType
     content_length: int
-    content_md5: str | None = None
+    content_md5: str | None = msgspec.field(default=None, name="contentMD5")
 
 
 class ServiceUploadDocumentContentType(OpenEnum):
@@ -699,14 +697,14 @@ class EncryptionDetailsStandard(OpenEnum):
 
 
 class SortField(OpenEnum):
-    """Amazon's ``parameter SortField``."""
+    """Values of Amazon's parameter ``sortField``."""
 
     JOB_DATE = "JOB_DATE"
     JOB_STATUS = "JOB_STATUS"
 
 
 class SortOrder(OpenEnum):
-    """Amazon's ``parameter SortOrder``."""
+    """Values of Amazon's parameter ``sortOrder``."""
 
     ASC = "ASC"
     DESC = "DESC"

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
+
 from spapi_async._wire import Model, OpenEnum, Timestamp
 
 
@@ -105,27 +107,11 @@ class TaxClassification(Model, kw_only=True, rename="pascal"):
     value: str | None = None
 
 
-class ShipmentItem(
-    Model,
-    kw_only=True,
-    rename={
-        "asin": "ASIN",
-        "seller_sku": "SellerSKU",
-        "order_item_id": "OrderItemId",
-        "title": "Title",
-        "quantity_ordered": "QuantityOrdered",
-        "item_price": "ItemPrice",
-        "shipping_price": "ShippingPrice",
-        "gift_wrap_price": "GiftWrapPrice",
-        "shipping_discount": "ShippingDiscount",
-        "promotion_discount": "PromotionDiscount",
-        "serial_numbers": "SerialNumbers",
-    },
-):
+class ShipmentItem(Model, kw_only=True, rename="pascal"):
     """Amazon's ``ShipmentItem``."""
 
-    asin: str | None = None
-    seller_sku: str | None = None
+    asin: str | None = msgspec.field(default=None, name="ASIN")
+    seller_sku: str | None = msgspec.field(default=None, name="SellerSKU")
     order_item_id: str | None = None
     title: str | None = None
     quantity_ordered: float | None = None
@@ -152,20 +138,12 @@ class Error(Model, kw_only=True):
     details: str | None = None
 
 
-class SubmitInvoiceRequest(
-    Model,
-    kw_only=True,
-    rename={
-        "invoice_content": "InvoiceContent",
-        "marketplace_id": "MarketplaceId",
-        "content_md5_value": "ContentMD5Value",
-    },
-):
+class SubmitInvoiceRequest(Model, kw_only=True, rename="pascal"):
     """Amazon's ``SubmitInvoiceRequest``."""
 
     invoice_content: str
     marketplace_id: str | None = None
-    content_md5_value: str
+    content_md5_value: str = msgspec.field(name="ContentMD5Value")
 
 
 class SubmitInvoiceResponse(Model, kw_only=True):

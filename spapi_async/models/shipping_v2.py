@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from spapi_async._wire import Model, Number, OpenEnum, Timestamp
 
 
@@ -241,19 +243,10 @@ class PackageDocument(Model, kw_only=True):
     contents: str
 
 
-class PrintOption(
-    Model,
-    kw_only=True,
-    rename={
-        "supported_dpis": "supportedDPIs",
-        "supported_page_layouts": "supportedPageLayouts",
-        "supported_file_joining_options": "supportedFileJoiningOptions",
-        "supported_document_details": "supportedDocumentDetails",
-    },
-):
+class PrintOption(Model, kw_only=True, rename="camel"):
     """Amazon's ``PrintOption``."""
 
-    supported_dpis: list[int] | None = None
+    supported_dpis: list[int] | None = msgspec.field(default=None, name="supportedDPIs")
     supported_page_layouts: list[str]
     supported_file_joining_options: list[bool]
     supported_document_details: list[SupportedDocumentDetail]
@@ -331,14 +324,10 @@ class Package(Model, kw_only=True, rename="camel"):
     items: list[Item]
 
 
-class DirectFulfillmentItemIdentifiers(
-    Model,
-    kw_only=True,
-    rename={"line_item_id": "lineItemID", "piece_number": "pieceNumber"},
-):
+class DirectFulfillmentItemIdentifiers(Model, kw_only=True, rename="camel"):
     """Amazon's ``DirectFulfillmentItemIdentifiers``."""
 
-    line_item_id: str
+    line_item_id: str = msgspec.field(name="lineItemID")
     piece_number: str | None = None
 
 
@@ -1143,19 +1132,10 @@ class PaymentType(OpenEnum):
     PAY_DIRECT_TO_CARRIER = "PAY_DIRECT_TO_CARRIER"
 
 
-class RateItem(
-    Model,
-    kw_only=True,
-    rename={
-        "rate_item_id": "rateItemID",
-        "rate_item_type": "rateItemType",
-        "rate_item_charge": "rateItemCharge",
-        "rate_item_name_localization": "rateItemNameLocalization",
-    },
-):
+class RateItem(Model, kw_only=True, rename="camel"):
     """Amazon's ``RateItem``."""
 
-    rate_item_id: RateItemID | None = None
+    rate_item_id: RateItemID | None = msgspec.field(default=None, name="rateItemID")
     rate_item_type: RateItemType | None = None
     rate_item_charge: Currency | None = None
     rate_item_name_localization: str | None = None
@@ -1253,7 +1233,7 @@ class Carrier(Model, kw_only=True):
 
 
 class XAmznShippingBusinessId(OpenEnum):
-    """Amazon's ``parameter XAmznShippingBusinessId``."""
+    """Values of Amazon's parameter ``x-amzn-shipping-business-id``."""
 
     AMAZON_SHIPPING_US = "AmazonShipping_US"
     AMAZON_SHIPPING_IN = "AmazonShipping_IN"

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from spapi_async._wire import Model
 
 
@@ -23,11 +25,11 @@ class SolicitationsAction(Model, kw_only=True):
     name: str
 
 
-class GetSolicitationActionsForOrderResponse(Model, kw_only=True, rename={"links": "_links", "embedded": "_embedded"}):
+class GetSolicitationActionsForOrderResponse(Model, kw_only=True):
     """Amazon's ``GetSolicitationActionsForOrderResponse``."""
 
-    links: GetSolicitationActionsForOrderResponseLinks | None = None
-    embedded: GetSolicitationActionsForOrderResponseEmbedded | None = None
+    links: GetSolicitationActionsForOrderResponseLinks | None = msgspec.field(default=None, name="_links")
+    embedded: GetSolicitationActionsForOrderResponseEmbedded | None = msgspec.field(default=None, name="_embedded")
     errors: list[Error] | None = None
 
 
@@ -44,11 +46,11 @@ class GetSolicitationActionsForOrderResponseEmbedded(Model, kw_only=True):
     actions: list[GetSolicitationActionResponse]
 
 
-class GetSolicitationActionResponse(Model, kw_only=True, rename={"links": "_links", "embedded": "_embedded"}):
+class GetSolicitationActionResponse(Model, kw_only=True):
     """Amazon's ``GetSolicitationActionResponse``."""
 
-    links: GetSolicitationActionResponseLinks | None = None
-    embedded: GetSolicitationActionResponseEmbedded | None = None
+    links: GetSolicitationActionResponseLinks | None = msgspec.field(default=None, name="_links")
+    embedded: GetSolicitationActionResponseEmbedded | None = msgspec.field(default=None, name="_embedded")
     payload: SolicitationsAction | None = None
     errors: list[Error] | None = None
 
@@ -66,10 +68,10 @@ class GetSolicitationActionResponseEmbedded(Model, kw_only=True):
     schema: GetSchemaResponse | None = None
 
 
-class GetSchemaResponse(Model, kw_only=True, rename={"links": "_links"}):
+class GetSchemaResponse(Model, kw_only=True):
     """Amazon's ``GetSchemaResponse``."""
 
-    links: GetSchemaResponseLinks | None = None
+    links: GetSchemaResponseLinks | None = msgspec.field(default=None, name="_links")
     payload: dict[str, Any] | None = None
     errors: list[Error] | None = None
 

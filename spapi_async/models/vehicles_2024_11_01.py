@@ -106,7 +106,7 @@ class VehicleStatusInCatalog(OpenEnum):
 
 
 class VehicleType(OpenEnum):
-    """Amazon's ``parameter VehicleType``."""
+    """Values of Amazon's parameter ``vehicleType``."""
 
     CAR = "CAR"
     MOTORBIKE = "MOTORBIKE"

@@ -261,7 +261,7 @@ class TaxItemDetails(Model, kw_only=True, rename="camel"):
 
 
 class Status(OpenEnum):
-    """Amazon's ``parameter Status``."""
+    """Values of Amazon's parameter ``status``."""
 
     NEW = "NEW"
     SHIPPED = "SHIPPED"
@@ -270,7 +270,7 @@ class Status(OpenEnum):
 
 
 class SortOrder(OpenEnum):
-    """Amazon's ``parameter SortOrder``."""
+    """Values of Amazon's parameter ``sortOrder``."""
 
     ASC = "ASC"
     DESC = "DESC"

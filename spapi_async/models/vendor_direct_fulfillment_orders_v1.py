@@ -267,7 +267,7 @@ class GiftDetails(Model, kw_only=True, rename="camel"):
 
 
 class Status(OpenEnum):
-    """Amazon's ``parameter Status``."""
+    """Values of Amazon's parameter ``status``."""
 
     NEW = "NEW"
     SHIPPED = "SHIPPED"
@@ -276,7 +276,7 @@ class Status(OpenEnum):
 
 
 class SortOrder(OpenEnum):
-    """Amazon's ``parameter SortOrder``."""
+    """Values of Amazon's parameter ``sortOrder``."""
 
     ASC = "ASC"
     DESC = "DESC"

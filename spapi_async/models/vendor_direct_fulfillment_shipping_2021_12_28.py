@@ -388,7 +388,7 @@ class ContainerLabelFormat(OpenEnum):
 
 
 class SortOrder(OpenEnum):
-    """Amazon's ``parameter SortOrder``."""
+    """Values of Amazon's parameter ``sortOrder``."""
 
     ASC = "ASC"
     DESC = "DESC"

@@ -393,7 +393,7 @@ class ContainerType(OpenEnum):
 
 
 class SortOrder(OpenEnum):
-    """Amazon's ``parameter SortOrder``."""
+    """Values of Amazon's parameter ``sortOrder``."""
 
     ASC = "ASC"
     DESC = "DESC"

@@ -401,20 +401,20 @@ class Error(Model, kw_only=True):
 
 
 class SortOrder(OpenEnum):
-    """Amazon's ``parameter SortOrder``."""
+    """Values of Amazon's parameter ``sortOrder``."""
 
     ASC = "ASC"
     DESC = "DESC"
 
 
 class PoItemState(OpenEnum):
-    """Amazon's ``parameter PoItemState``."""
+    """Values of Amazon's parameter ``poItemState``."""
 
     CANCELLED = "Cancelled"
 
 
 class PurchaseOrderState(OpenEnum):
-    """Amazon's ``parameter PurchaseOrderState``."""
+    """Values of Amazon's parameter ``purchaseOrderState``."""
 
     NEW = "New"
     ACKNOWLEDGED = "Acknowledged"
@@ -422,14 +422,14 @@ class PurchaseOrderState(OpenEnum):
 
 
 class PurchaseOrderStatus(OpenEnum):
-    """Amazon's ``parameter PurchaseOrderStatus``."""
+    """Values of Amazon's parameter ``purchaseOrderStatus``."""
 
     OPEN = "OPEN"
     CLOSED = "CLOSED"
 
 
 class ItemConfirmationStatus(OpenEnum):
-    """Amazon's ``parameter ItemConfirmationStatus``."""
+    """Values of Amazon's parameter ``itemConfirmationStatus``."""
 
     ACCEPTED = "ACCEPTED"
     PARTIALLY_ACCEPTED = "PARTIALLY_ACCEPTED"
@@ -438,7 +438,7 @@ class ItemConfirmationStatus(OpenEnum):
 
 
 class ItemReceiveStatus(OpenEnum):
-    """Amazon's ``parameter ItemReceiveStatus``."""
+    """Values of Amazon's parameter ``itemReceiveStatus``."""
 
     NOT_RECEIVED = "NOT_RECEIVED"
     PARTIALLY_RECEIVED = "PARTIALLY_RECEIVED"

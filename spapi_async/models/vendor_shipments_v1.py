@@ -722,7 +722,7 @@ class Error(Model, kw_only=True):
 
 
 class SortOrder(OpenEnum):
-    """Amazon's ``parameter SortOrder``."""
+    """Values of Amazon's parameter ``sortOrder``."""
 
     ASC = "ASC"
     DESC = "DESC"

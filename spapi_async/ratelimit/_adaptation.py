@@ -1,17 +1,17 @@
 """What a bucket's rate and burst are believed to be, and how replies change the belief. Pure.
 
-*Rate.* The plan says one figure, the ``x-amzn-RateLimit-Limit`` header another one, and a 429 that neither can be had: somebody
-else spends from the same bucket. Then the rate falls by a seventh, and grows back along a cubic curve as calls succeed:
-quickly at first, hardly at all near the rate at which the 429 came, then ever faster until the announced rate is reached
-or the next 429 comes. (TCP CUBIC's idea: most of the time is spent just below what is really there, and one refusal pays
-for a hundred calls or more.)
+*Rate.* The plan says one figure, the ``x-amzn-RateLimit-Limit`` header another one, and a 429 that neither can be
+had: somebody else spends from the same bucket. Then the rate falls by a seventh, and grows back along a cubic curve
+as calls succeed: quickly at first, hardly at all near the rate at which the 429 came, then ever faster until the
+announced rate is reached or the next 429 comes. (TCP CUBIC's idea: most of the time is spent just below what is
+really there, and one refusal pays for a hundred calls or more.)
 
-*One event.* Several requests in flight that meet one empty bucket are one piece of news. A 429 counts only if its request
-left after the last one that counted.
+*One event.* Several requests in flight that meet one empty bucket are one piece of news. A 429 counts only if its
+request left after the last one that counted.
 
-*Burst.* A 429 on a request that left while this side still counted on tokens may mean that the bucket is smaller than
-published: the believed burst shrinks by what was left over. It grows back by one token at a time after many calls
-without such a 429, after twice as many if growing back was what brought it.
+*Burst.* When one of the first requests after a pause is refused, which met a bucket that should have been full, the
+bucket is smaller than published: it is then believed to hold as many as were served. The belief grows back by one
+token at a time after many calls without a 429, after twice as many if growing back was what brought it.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ DECREASE = 0.85
 DECREASE_AGAIN = 0.7
 """The same when no call succeeded since the last event: far off, so take larger steps."""
 
-LOWEST = 1 / 20
+LOWEST = 1 / 10
 """The rate never falls below this part of the announced one: somebody who takes all cannot stop us from asking."""
 
-RECOVERY = 100
+RECOVERY = 50
 """Successes from a decrease back to the rate before it."""
 
-LONGEST_RECOVERY = 400
+LONGEST_RECOVERY = 120
 """The same, when 429s came at about the same rate several times: a steady neighbour need not be asked so often."""
 
 BURST_PATIENCE = 100
@@ -44,13 +44,17 @@ SLOWEST, FASTEST = 1e-6, 1e5
 """Requests a second; a header outside is garbage."""
 
 ROUNDING = 0.05
+"""A header further than this from the published rate is another rate, not another print of it."""
+
+MEMORY = 3600.0
+"""Seconds after the last 429 for which an idle bucket's lowered rate and burst are worth keeping."""
 
 
 def announced_rate(header: float, plan: float) -> float | None:
     """The rate that a header announces, or None if it is no rate.
 
-    Amazon prints a rate cut or rounded to a few digits (``0.0167`` and ``0.016`` are both seen for one request a minute):
-    a header that is only a coarser print of the published rate leaves the published one.
+    Amazon prints a rate cut or rounded to a few digits (``0.0167`` and ``0.016`` are both seen for one request a
+    minute): a header that is only a coarser print of the published rate leaves the published one.
     """
     if not (math.isfinite(header) and SLOWEST <= header <= FASTEST):
         return None
@@ -63,13 +67,15 @@ def announced_rate(header: float, plan: float) -> float | None:
 
 
 class Adaptation:
-    """The belief about one bucket. ``rate`` and ``burst`` are what to run at; every other attribute is how it got there."""
+    """The belief about one bucket: ``rate`` and ``burst`` are what to run at, the rest is how it got there."""
 
     __slots__ = (
         "_announced_burst",
         "_burst_patience",
         "_burst_successes",
         "_event_at",
+        "_event_burst",
+        "_event_size",
         "_knee",
         "_recovery",
         "_start",
@@ -87,6 +93,8 @@ class Adaptation:
         self._announced_burst = burst
         self.calm = True  # nothing is learned but what is announced: successes need not be counted
         self._event_at = -math.inf
+        self._event_burst = burst
+        self._event_size = burst
         self._knee = rate
         self._start = rate
         self._recovery: float = RECOVERY
@@ -98,21 +106,41 @@ class Adaptation:
         """The header's rate: up or down; a rate that 429s had lowered keeps its proportion to it."""
         factor = rate / self.announced
         self.announced = rate
-        self.rate = rate if self.rate * factor > rate else self.rate * factor
+        self.rate = min(self.rate * factor, rate)
         self._knee *= factor
         self._start *= factor
 
-    def throttled(self, *, sent_at: float, now: float, spare: float) -> bool:
-        """Learn from a 429; whether it is news.
+    @property
+    def event_at(self) -> float:
+        """When the last 429 that was news came; minus infinity when none did."""
+        return self._event_at
+
+    def is_worth_keeping(self, now: float) -> bool:
+        """Whether a bucket that is full and idle still knows something that a new one would have to learn from 429s."""
+        return not self.calm and now - self._event_at < MEMORY
+
+    def restore(self, *, announced: float, rate: float, burst: float, event_at: float) -> None:
+        """Take up what an earlier run believed; ``event_at`` is on this run's clock."""
+        self.announced = announced
+        self.rate = self._start = min(rate, announced)
+        self.burst = min(burst, self._announced_burst)
+        self._knee = min(self.rate / DECREASE, announced)
+        self._event_at = event_at
+        self.calm = self.rate >= announced and self.burst >= self._announced_burst
+
+    def throttled(self, *, sent_at: float, now: float, number: int = 0, drawn: int = 0) -> bool:
+        """Learn from a 429; whether it is news. Rate and burst may change.
 
         Args:
             sent_at: when the refused request left.
             now: when the refusal came.
-            spare: tokens that this side counted on when it left, its own included.
+            number: how many requests had left since the bucket was full, the refused one included; 0: no clue.
+            drawn: how many have left by now.
         """
-        if sent_at <= self._event_at:
+        news = sent_at > self._event_at
+        self._learn_burst(number, drawn, news=news)
+        if not news:
             return False
-        self._learn_burst(spare)
         old = self.rate
         # Refused at about the same rate as the last time: the neighbour is steady, ask again later.
         steady = not self.calm and abs(old - self._knee) < 0.2 * self._knee
@@ -145,14 +173,19 @@ class Adaptation:
         self.rate = rate
         return changed
 
-    def _learn_burst(self, spare: float) -> None:
-        smaller = max(1.0, math.floor(self.burst - spare + 1e-6))
-        # One token more or less is rounding; two were certain.
-        if spare < 2.0 or smaller >= self.burst:
+    def _learn_burst(self, number: int, drawn: int, *, news: bool) -> None:
+        if news:
+            self._event_burst = self.burst
+            self._event_size = min(drawn, self.burst)
+        if not 0 < number <= self._event_burst:
             return
-        if self.burst < self._announced_burst:
-            self._burst_patience = min(2 * self._burst_patience, LONGEST_BURST_PATIENCE)
-        self.burst = smaller
+        # One of the first requests since the bucket was certainly full. They may arrive in any order, so what counts
+        # is how many of them were served: all but those refused.
+        self._event_size = max(self._event_size - 1, 1.0)
+        if self._event_size < self.burst:
+            if news and self.burst < self._announced_burst:
+                self._burst_patience = min(2 * self._burst_patience, LONGEST_BURST_PATIENCE)
+            self.burst = self._event_size
 
     def _recover_burst(self) -> bool:
         if self.burst >= self._announced_burst:

@@ -1,13 +1,14 @@
 """One token bucket as Amazon keeps it, seen from here: pure arithmetic on moments that the caller names.
 
-``aiolimiter.AsyncLimiter`` supplies the leaking level (it counts *used* capacity, so tokens are ``max_rate - level``). What it
-lacks is added here: an explicit clock, requests in flight, rates and bursts that change, tokens that come back, debt.
+``aiolimiter.AsyncLimiter`` supplies the leaking level (it counts *used* capacity, so tokens are ``max_rate -
+level``). What it lacks is added here: an explicit clock, requests in flight, rates and bursts that change, tokens
+that come back, debt.
 
-*In flight.* The bucket that counts stands at Amazon's gate, and a request reaches it some unknown time after it left. While
-that bucket is full, nothing flows into it: a request that arrives late costs the refill it would have started. So a request
-is charged at the latest moment at which it can have arrived (its reply came, or the network's measured jitter has passed:
-``lands_by``), and until then one token is kept for it. The level here is therefore never above Amazon's, whatever the network
-does, and costs no throughput as long as the burst covers what is in flight.
+*In flight.* The bucket that counts stands at Amazon's gate, and a request reaches it some unknown time after it left.
+While that bucket is full, nothing flows into it: a request that arrives late costs the refill it would have started.
+So a request is charged at the latest moment at which it can have arrived (its reply came, or the network's measured
+jitter has passed: ``lands_by``), and until then one token is kept for it. The level here is therefore never above
+Amazon's, whatever the network does, and costs no throughput as long as the burst covers what is in flight.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class Flight(Protocol):
     lands_by: float
     spare: float
     """Tokens that were counted on when it left, its own included."""
+    number: int
+    """How many had left since the bucket was full, this one included."""
 
 
 class _Moment:
@@ -51,7 +54,7 @@ class TokenBucket(AsyncLimiter):
     """
 
     # AsyncLimiter reads the time from its ``_loop`` property; this slot takes the property's place.
-    __slots__ = ("_flights", "_loop", "flying")
+    __slots__ = ("_flights", "_loop", "drawn", "flying")
 
     _loop: Any
 
@@ -60,6 +63,7 @@ class TokenBucket(AsyncLimiter):
         self._loop = _Moment(now)
         self._last_check = now
         self._flights: deque[Flight] | None = None
+        self.drawn = 0  # requests since it was full
         self.flying = 0  # requests sent that may not have arrived yet; each keeps one token
 
     @property
@@ -78,7 +82,7 @@ class TokenBucket(AsyncLimiter):
         """Whether a request that leaves now is certain to find a token."""
         if self._flights:
             self._land_overdue(now)
-        self._loop.now = now if now > self._last_check else self._last_check
+        self._loop.now = max(self._last_check, now)
         return self.has_capacity(1 + self.flying - EPSILON)
 
     def spend(self) -> None:
@@ -87,6 +91,9 @@ class TokenBucket(AsyncLimiter):
 
     def launch(self, flight: Flight) -> None:
         """Keep a token for a request that leaves now; ``has_token`` was true in the same breath."""
+        if not self._level and not self.flying:
+            self.drawn = 0
+        self.drawn = flight.number = self.drawn + 1
         flight.spare = self.max_rate - self._level - self.flying
         flights = self._flights
         if flights is None:
@@ -137,7 +144,7 @@ class TokenBucket(AsyncLimiter):
 
     def _leak_until(self, moment: float) -> None:
         # Never backwards: AsyncLimiter would raise its level by the negative time.
-        self._loop.now = moment if moment > self._last_check else self._last_check
+        self._loop.now = max(self._last_check, moment)
         self._leak()
 
     # ---- changing ---------------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ LONGEST = 0.21
 """Seconds. What varies by more is Amazon's own work on the request, which comes after its bucket was asked."""
 
 UNKNOWN = 1.0
-"""Seconds allowed before the first reply of a bucket: a connection may have to be opened and a token fetched on the way."""
+"""Seconds allowed before the first reply of a bucket: a connection may have to be opened and a token fetched on the
+way."""
 
 MARGIN = 1.25
 FEW = 16

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any
 from spapi_async._events import RateChanged, Throttled
 from spapi_async._operation import Operation
 from spapi_async.credentials import Account
+from spapi_async.errors import RateLimitWaitError
 from spapi_async.ratelimit._adaptation import Adaptation, announced_rate
 from spapi_async.ratelimit._base import LimitSnapshot
 from spapi_async.ratelimit._bucket import TokenBucket
 from spapi_async.ratelimit._jitter import UNKNOWN, Jitter
 from spapi_async.ratelimit._shares import CLASSES, serve
+from spapi_async.ratelimit._state import BucketState, restore
 from spapi_async.ratelimit._waiting import Line, Waiter
 
 if TYPE_CHECKING:
     from spapi_async._clock import Clock
     from spapi_async._events import Observers
 
-__all__ = ["Lane", "LocalPermit", "Pool"]
+__all__ = ["Lane", "LocalPermit", "Pool", "wait_error"]
 
 QUOTA_EXCEEDED = 429
 NOT_COUNTED = frozenset({401, 403})
@@ -30,17 +32,25 @@ SHORTEST_TIMER = 1e-6
 """Seconds; a timer set for less could fire at the same reading of the clock for ever."""
 
 
+def wait_error(operation: Operation[Any], wait: float) -> RateLimitWaitError:
+    """The refusal of a call that would have to wait longer than it may."""
+    return RateLimitWaitError(
+        f"quota is {wait:.1f} s away, longer than the call may wait", operation=operation.name, retry_after=wait
+    )
+
+
 class LocalPermit:
     """The right to send one request now."""
 
-    __slots__ = ("_lane", "landed", "lands_by", "sent_at", "spare", "waited")
+    __slots__ = ("_lane", "landed", "lands_by", "number", "sent_at", "spare", "waited")
 
     def __init__(self, lane: Lane, sent_at: float, lands_by: float) -> None:
         self._lane: Lane | None = lane
         self.sent_at = sent_at
         self.lands_by = lands_by
         self.landed = False
-        self.spare = 0.0
+        self.spare = 0.0  # the bucket fills in this and the next
+        self.number = 0
         self.waited = 0.0
 
     def observe(self, status: int | None, rate: float | None) -> None:
@@ -98,8 +108,20 @@ class Pool(_Timed):
     Lanes take turns, so that a seller with a thousand waiting calls does not keep the others out.
     """
 
-    __slots__ = ("_counts", "_lanes", "_passed", "adaptation", "admitted", "application", "bucket", "operation", "region",
-                 "throttled", "_suspect")  # fmt: skip
+    __slots__ = (
+        "_counts",
+        "_lanes",
+        "_passed",
+        "_suspect",
+        "adaptation",
+        "admitted",
+        "application",
+        "bucket",
+        "operation",
+        "region",
+        "throttled",
+        "waiting",
+    )  # fmt: skip
 
     def __init__(self, operation: Operation[Any], application: str, region: str, clock: Clock, now: float) -> None:
         super().__init__(clock)
@@ -110,18 +132,19 @@ class Pool(_Timed):
         assert plan.application_rate is not None
         # Amazon publishes no burst for some: a second's worth, or what one seller may send at once.
         burst = plan.application_burst or max(plan.burst, plan.application_rate)
-        self.adaptation = Adaptation(plan.application_rate, burst)
-        self.bucket = TokenBucket(plan.application_rate, burst, now)
+        self.adaptation = Adaptation(float(plan.application_rate), float(burst))
+        self.bucket = TokenBucket(self.adaptation.rate, self.adaptation.burst, now)
         self.admitted = 0
         self.throttled = 0
         self._lanes: list[deque[Lane]] = [deque() for _ in range(CLASSES)]
         self._counts = [0] * CLASSES
         self._passed = [0] * CLASSES
+        self.waiting = 0  # lanes that ask for a turn
         self._suspect: Lane | None = None
 
     def admits(self, now: float) -> bool:
         """Whether there is a token that no lane waits for."""
-        return not any(self._counts) and self.bucket.has_token(now)
+        return not self.waiting and self.bucket.has_token(now)
 
     def spend(self) -> None:
         """Take one token."""
@@ -135,12 +158,14 @@ class Pool(_Timed):
             lane.turns.add(klass)
             self._lanes[klass].append(lane)
             self._counts[klass] += 1
+            self.waiting += 1
 
     def pump(self, now: float) -> None:
         while (delay := self._delay(now)) == 0.0:
             klass = serve(self._counts, self._passed)
             lane = self._lanes[klass].popleft()
             self._counts[klass] -= 1
+            self.waiting -= 1
             lane.turns.discard(klass)
             # Much may have changed since it asked: callers gone, its own bucket drained.
             if lane.bucket.has_token(now) and lane.grant_next(now):
@@ -153,9 +178,28 @@ class Pool(_Timed):
 
     def _delay(self, now: float) -> float:
         """Seconds to the next turn; negative when nobody asks for one."""
-        if not any(self._counts):
+        if not self.waiting:
             return -1.0
         return 0.0 if self.bucket.has_token(now) else max(self.bucket.delay(now), SHORTEST_TIMER)
+
+    def is_idle(self, now: float) -> bool:
+        """Whether a new one would be no different."""
+        return not self.waiting and self.bucket.is_full(now) and not self.adaptation.is_worth_keeping(now)
+
+    def state(self, now: float) -> BucketState:
+        """What a later run should know."""
+        return BucketState(
+            key=(self.operation.name, self.application, self.region),
+            tokens=self.bucket.tokens(now),
+            announced=self.adaptation.announced,
+            rate=self.adaptation.rate,
+            burst=self.adaptation.burst,
+            age=now - self.adaptation.event_at if not self.adaptation.calm else None,
+        )
+
+    def restore(self, state: BucketState, now: float) -> None:
+        """Take up what an earlier run knew."""
+        restore(self.bucket, self.adaptation, state, now)
 
     def wait_for(self, now: float, klass: int) -> float:
         """Seconds until a lane that asked now would be served, as far as the lanes in front tell."""
@@ -172,7 +216,7 @@ class Pool(_Timed):
         other, self._suspect = self._suspect, lane
         mine = self.bucket.tokens(now) / self.bucket.burst
         suspected = mine < permit.spare / lane.bucket.burst or (other is not None and other is not lane)
-        if suspected and self.adaptation.throttled(sent_at=permit.sent_at, now=now, spare=0.0):
+        if suspected and self.adaptation.throttled(sent_at=permit.sent_at, now=now):
             self.bucket.set_rate(self.adaptation.rate, now)
             self.bucket.set_tokens(0.0, now)
         return suspected
@@ -194,7 +238,7 @@ class Pool(_Timed):
             announced_rate=self.adaptation.announced,
             burst=self.bucket.burst,
             tokens=self.bucket.tokens(now),
-            waiting=sum(self._counts),
+            waiting=self.waiting,
             next_available=self.wait_for(now, 1),
             admitted=self.admitted,
             throttled=self.throttled,
@@ -223,8 +267,8 @@ class Lane(_Timed):
         self.operation = operation
         self.account = account
         self.pool = pool
-        self.adaptation = Adaptation(plan.rate, plan.burst)
-        self.bucket = TokenBucket(plan.rate, plan.burst, now)
+        self.adaptation = Adaptation(float(plan.rate), float(plan.burst))
+        self.bucket = TokenBucket(self.adaptation.rate, self.adaptation.burst, now)
         self.line = Line()
         self.turns: set[int] = set()  # the priorities under which it stands in the pool's queue
         self.admitted = 0
@@ -298,6 +342,25 @@ class Lane(_Timed):
         wait = self.bucket.delay(now, ahead + 1)
         return wait if self.pool is None else max(wait, self.pool.wait_for(now, klass))
 
+    def is_idle(self, now: float) -> bool:
+        """Whether a new one would be no different, but for the announced rate."""
+        return not self.line.total and self.bucket.is_full(now) and not self.adaptation.is_worth_keeping(now)
+
+    def _refuse_the_late(self, now: float) -> None:
+        """The rate fell: calls that cannot be served within their ``max_wait`` any more are told now, not then."""
+        if not self.line.impatient:
+            return
+        place = 0
+        for waiter in list(self.line.in_order()):
+            place += 1
+            if waiter.deadline is None or waiter.future.done():
+                continue
+            wait = self.bucket.delay(now, place)
+            if now + wait > waiter.deadline:
+                self.line.leave(waiter)
+                waiter.future.set_exception(wait_error(self.operation, wait))
+                place -= 1
+
     # ---- learning ---------------------------------------------------------------------------------------------------
 
     def observe(self, permit: LocalPermit, status: int | None, rate: float | None) -> None:
@@ -310,7 +373,7 @@ class Lane(_Timed):
         if status is not None:
             self._replied = True
             self._jitter.record(now - permit.sent_at)
-            if status < 500 and status != QUOTA_EXCEEDED and status not in NOT_COUNTED:  # noqa: PLR2004
+            if status < 500 and status != QUOTA_EXCEEDED and status not in NOT_COUNTED:
                 self._succeeded(now)
         if rate is not None and rate != self._header:
             self._announced(rate, now)
@@ -340,13 +403,8 @@ class Lane(_Timed):
     def _throttled(self, permit: LocalPermit, now: float) -> None:
         self.throttled += 1
         self.bucket.recall(permit, now)
-        if self.pool is not None and self.pool.blame(self, permit, now):
-            pass
-        elif self.adaptation.throttled(sent_at=permit.sent_at, now=now, spare=permit.spare):
-            old = self.bucket.rate
-            self._apply(now)
-            self.bucket.set_tokens(0.0, now)
-            self._report(old, "throttled")
+        if self.pool is None or not self.pool.blame(self, permit, now):
+            self._learn_from(permit, now)
         if self._observers:
             self._observers.emit(
                 Throttled(
@@ -357,6 +415,17 @@ class Lane(_Timed):
                 )
             )
 
+    def _learn_from(self, refused: LocalPermit, now: float) -> None:
+        old = self.bucket.rate
+        news = self.adaptation.throttled(
+            sent_at=refused.sent_at, now=now, number=refused.number, drawn=self.bucket.drawn
+        )
+        self._apply(now)
+        if news:
+            self.bucket.set_tokens(0.0, now)
+            self._refuse_the_late(now)
+            self._report(old, "throttled")
+
     def _announced(self, header: float, now: float) -> None:
         self._header = header
         rate = announced_rate(header, self.operation.usage_plan.rate)
@@ -364,6 +433,8 @@ class Lane(_Timed):
             old = self.bucket.rate
             self.adaptation.announce(rate)
             self._apply(now)
+            if self.bucket.rate < old:
+                self._refuse_the_late(now)
             self._report(old, "header")
 
     def _apply(self, now: float) -> None:
@@ -383,6 +454,26 @@ class Lane(_Timed):
                     reason=reason,
                 )
             )
+
+    def adopt_rate(self, rate: float, now: float) -> None:
+        """The rate that a header announced earlier."""
+        self.adaptation.announce(rate)
+        self._apply(now)
+
+    def state(self, now: float) -> BucketState:
+        """What a later run should know."""
+        return BucketState(
+            key=(self.operation.name, self.account.key),
+            tokens=self.bucket.tokens(now),
+            announced=self.adaptation.announced,
+            rate=self.adaptation.rate,
+            burst=self.adaptation.burst,
+            age=now - self.adaptation.event_at if not self.adaptation.calm else None,
+        )
+
+    def restore(self, state: BucketState, now: float) -> None:
+        """Take up what an earlier run knew."""
+        restore(self.bucket, self.adaptation, state, now)
 
     # ---- looking ----------------------------------------------------------------------------------------------------
 

@@ -44,8 +44,9 @@ from spapi_async._operation import Operation
 from spapi_async._options import Priority
 from spapi_async.credentials import Account
 from spapi_async.errors import ConfigurationError, ConnectionFailedError, SPAPIError
+from spapi_async.ratelimit._adaptation import announced_rate
 from spapi_async.ratelimit._base import LimitSnapshot
-from spapi_async.ratelimit._redis_lane import Lane, LaneSettings, SharedView, Slot, Waiter
+from spapi_async.ratelimit._redis_lane import Caller, Lane, LaneSettings, SharedView
 from spapi_async.ratelimit._redis_link import Outage, RedisLink
 from spapi_async.ratelimit._redis_script import bucket_keys
 from spapi_async.ratelimit._redis_snapshot import read_snapshot
@@ -54,7 +55,7 @@ __all__ = ["RedisRateLimiter"]
 
 _IDLE = 300.0  # seconds after which a process forgets a bucket that it does not use
 _SWEEP_EVERY = 1024
-_JITTER = 0.05  # seconds by which the network may bunch requests
+_JITTER = 0.05  # seconds: the least that timers and the event loop add
 
 
 class RedisRateLimiter:
@@ -70,7 +71,7 @@ class RedisRateLimiter:
         lease_seconds: how far ahead tokens are bought, and so how long an urgent call may have to wait behind tokens that
             another process already holds.
         timeout: longest wait for Redis in one exchange, in seconds.
-        jitter: seconds by which the network may bunch requests that left evenly spaced.
+        jitter: least number of seconds by which requests that left evenly spaced may be bunched; more is measured.
     """
 
     def __init__(
@@ -125,18 +126,18 @@ class RedisRateLimiter:
 
         Raises:
             RateLimitWaitError: the predicted wait exceeds ``max_wait`` seconds; raised after one round trip at most.
-            ConnectionFailedError: Redis is away and ``on_outage`` is "raise", or the limiter was closed.
+            ConnectionFailedError: Redis is away and ``on_outage`` is "raise".
+            SPAPIError: the limiter was closed, before or while the call waited.
         """
         lane = self._lane(operation, account)
-        slot = lane.take()
-        if slot is not None:
+        if lane.take() is not None:
             self._attend(lane)
-            return RedisPermit(self, lane, slot, 0.0)
+            return RedisPermit(self, lane, lane.touched_at, 0.0)
         if self._link.down:
             if self._on_outage == "raise":
                 raise self._outage_error(operation)
             if max_wait is not None:
-                wait = lane.predict(priority, lane.queue.ahead_of(priority))
+                wait = lane.predict(priority, lane.queue.ahead(priority))
                 if wait > max_wait:
                     raise lane.refusal(wait, max_wait)
         return await self._wait(lane, priority, max_wait)
@@ -144,19 +145,20 @@ class RedisRateLimiter:
     async def _wait(self, lane: Lane, priority: Priority, max_wait: float | None) -> RedisPermit:
         began = self._clock.monotonic()
         future = asyncio.get_running_loop().create_future()
-        waiter = Waiter(future, priority, max_wait, lane.queue.ahead_of(priority))
+        waiter = Caller(future, priority, max_wait, lane.queue.ahead(priority))
         lane.enqueue(waiter)
         self._attend(lane)
         try:
-            slot = await future
+            await future
         except asyncio.CancelledError:
             lane.abandon(waiter)
             self._attend(lane)
             raise
-        waited = self._clock.monotonic() - began
+        now = self._clock.monotonic()
+        waited = now - began
         if self._observers:
             self._observers.emit(Waited(operation=lane.operation.name, account=lane.account.key, seconds=waited))
-        return RedisPermit(self, lane, slot, waited)
+        return RedisPermit(self, lane, now, waited)
 
     def limits(self) -> tuple[LimitSnapshot, ...]:
         """Every bucket that this process uses, as last heard of; ``waiting`` counts this process's calls."""
@@ -198,7 +200,7 @@ class RedisRateLimiter:
         return tuple(snapshot for snapshot in snapshots if snapshot is not None)
 
     async def aclose(self) -> None:
-        """Give back every lease, close the connection; waiters get ConnectionFailedError."""
+        """Give back every lease, close the connection; waiters get an SPAPIError."""
         if self._closed:
             return
         self._closed = True
@@ -214,7 +216,7 @@ class RedisRateLimiter:
 
     def _lane(self, operation: Operation[Any], account: Account) -> Lane:
         if self._closed:
-            raise ConnectionFailedError("the rate limiter was closed", operation=operation.name)
+            raise _closed_error(operation)
         key = (operation.name, account.key)
         lane = self._lanes.get(key)
         if lane is None:
@@ -263,9 +265,12 @@ class RedisRateLimiter:
 
     def observed(self, lane: Lane, status: int | None, rate: float | None, admitted_at: float) -> None:
         """A request was answered; called by its permit."""
-        if rate is not None and rate > 0 and abs(rate - lane.announced) > 1e-9 * rate:
-            lane.heard_rate(rate)
-        if status == 429:
+        if status is not None:
+            lane.heard(self._clock.monotonic() - admitted_at)
+        announced = None if rate is None else announced_rate(rate, lane.operation.usage_plan.rate)
+        if announced is not None and announced != lane.announced:
+            lane.heard_rate(announced)
+        if status == 429:  # noqa: PLR2004 - HTTP
             lane.heard_throttle(admitted_at)
             if self._observers:
                 self._observers.emit(
@@ -273,14 +278,14 @@ class RedisRateLimiter:
                         operation=lane.operation.name,
                         account=lane.account.key,
                         rate=lane.reply.rate if lane.reply else lane.announced,
-                        waiting=len(lane.queue),
+                        waiting=lane.queue.total,
                     )
                 )
         self._attend(lane)
 
-    def returned(self, lane: Lane, slot: Slot) -> None:
+    def returned(self, lane: Lane) -> None:
         """A request was not sent; called by its permit."""
-        lane.put_back(slot)
+        lane.put_back()
         self._attend(lane)
 
     def _note_rate(self, lane: Lane) -> None:
@@ -339,29 +344,31 @@ class RedisRateLimiter:
 class RedisPermit:
     """The right to send one request now."""
 
-    __slots__ = ("_admitted_at", "_lane", "_limiter", "_slot", "waited")
+    __slots__ = ("_admitted_at", "_lane", "_limiter", "_open", "waited")
 
-    def __init__(self, limiter: RedisRateLimiter, lane: Lane, slot: Slot, waited: float) -> None:
+    def __init__(self, limiter: RedisRateLimiter, lane: Lane, admitted_at: float, waited: float) -> None:
         self._limiter = limiter
         self._lane = lane
-        self._slot: Slot | None = slot
-        self._admitted_at = max(slot.at, lane.touched_at)
+        self._open = True
+        self._admitted_at = admitted_at
         self.waited = waited
         lane.in_flight += 1
 
     def observe(self, status: int | None, rate: float | None) -> None:
         """The request was sent: report the reply's status (None: no reply) and the rate header, if it was a number."""
-        if self._settled() is not None:
+        if self._settle():
             self._limiter.observed(self._lane, status, rate, self._admitted_at)
 
     def release(self) -> None:
         """The request was never sent: the token goes to the next waiter or back to Redis."""
-        slot = self._settled()
-        if slot is not None:
-            self._limiter.returned(self._lane, slot)
+        if self._settle():
+            self._limiter.returned(self._lane)
 
-    def _settled(self) -> Slot | None:
-        slot, self._slot = self._slot, None
-        if slot is not None:
-            self._lane.in_flight -= 1
-        return slot
+    def _settle(self) -> bool:
+        settled, self._open = self._open, False
+        self._lane.in_flight -= settled
+        return settled
+
+
+def _closed_error(operation: Operation[Any]) -> SPAPIError:
+    return SPAPIError("the rate limiter is closed", operation=operation.name)

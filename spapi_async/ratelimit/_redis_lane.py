@@ -16,11 +16,12 @@ from spapi_async._options import Priority
 from spapi_async.credentials import Account
 from spapi_async.errors import RateLimitWaitError
 from spapi_async.ratelimit._base import LimitSnapshot
+from spapi_async.ratelimit._jitter import UNKNOWN, Jitter
 from spapi_async.ratelimit._redis_local import LocalShare
-from spapi_async.ratelimit._redis_queue import WaitQueue
 from spapi_async.ratelimit._redis_script import Feedback, Reply, Request
+from spapi_async.ratelimit._waiting import Line, Waiter
 
-__all__ = ["Lane", "LaneSettings", "SharedView", "Slot", "Waiter"]
+__all__ = ["Caller", "Lane", "LaneSettings", "SharedView", "Slot"]
 
 _FROZEN = 8  # feedbacks whose delivery is in doubt; older ones are dropped, which can only cost us tokens
 _PREFETCH_RATE = 4.0  # tokens a second from which a round trip per call is worth avoiding
@@ -50,14 +51,13 @@ class Slot:
         self.leased = leased
 
 
-class Waiter:
-    """A call in the queue. ``ahead`` is how many of its own process were before it when it came."""
+class Caller(Waiter):
+    """A call in the line. ``ahead`` is how many of its own process come before it, as it looked when it came."""
 
-    __slots__ = ("ahead", "future", "max_wait", "priority")
+    __slots__ = ("ahead", "max_wait")
 
     def __init__(self, future: asyncio.Future[Slot], priority: Priority, max_wait: float | None, ahead: int) -> None:
-        self.future = future
-        self.priority = priority
+        super().__init__(future, int(priority), None)
         self.max_wait = max_wait
         self.ahead = ahead
 
@@ -65,10 +65,12 @@ class Waiter:
 class SharedView:
     """What this process knows of all accounts of one (application, region, operation)."""
 
-    __slots__ = ("known", "local", "processes", "reply", "reply_at")
+    __slots__ = ("jitter", "known", "local", "processes", "replied", "reply", "reply_at")
 
     def __init__(self) -> None:
         self.known = ""
+        self.jitter = Jitter()
+        self.replied = False
         self.processes = 1
         self.reply: Reply | None = None
         self.reply_at = 0.0
@@ -96,7 +98,7 @@ class Lane:
         self.keys = keys
         self.shared = shared
         self._settings = settings
-        self.queue = WaitQueue[Waiter]()
+        self.queue = Line()
         self.stock: list[Slot] = []
         self.local: LocalShare | None = None
         self.in_flight = 0  # permits whose outcome is not known yet
@@ -108,13 +110,14 @@ class Lane:
         self.reply_at = 0.0
         self.announced = operation.usage_plan.rate
         self.shown = (self.announced, self.announced)  # announced and actual rate as observers know them
-        self._undecided: list[Waiter] = []
-        self._asking: list[Waiter] = []  # those of the undecided that the request under way will decide
+        self._undecided: list[Caller] = []
+        self._asking: list[Caller] = []  # those of the undecided that the request under way will decide
         self._listeners: list[asyncio.Future[None]] = []
         self._away = False
         self._news = False
         self._exchanging = False
         self._asked_at = 0.0
+        self._asked_ahead = 0
         self._poll_at = -math.inf
         self._prefetch_at = -math.inf
         self._lost = 0
@@ -125,7 +128,7 @@ class Lane:
         self._used_at = self.touched_at
 
     def __repr__(self) -> str:
-        return f"<Lane {self.operation.name} {self.account.key} waiting={len(self.queue)} stock={len(self.stock)}>"
+        return f"<Lane {self.operation.name} {self.account.key} waiting={self.queue.total} stock={len(self.stock)}>"
 
     # Taking tokens -------------------------------------------------------------------------------------------------
 
@@ -133,42 +136,49 @@ class Lane:
         """A token that is at hand now and that nobody waits for."""
         now = self._settings.now()
         self.touched_at = now
-        return None if self.queue else self._next_slot(now)
+        return None if self.queue.total else self._next_slot(now)
 
-    def enqueue(self, waiter: Waiter) -> None:
+    def enqueue(self, waiter: Caller) -> None:
         """Wait for a token."""
-        first = self.queue.count(waiter.priority) == 0
-        self.queue.push(waiter, waiter.priority)
+        first = self.queue.counts[waiter.klass] == 0
+        self.queue.join(waiter)
         if waiter.max_wait is not None:
             self._undecided.append(waiter)
-        if first or waiter.max_wait is not None:
+        if (first and not self.stock) or waiter.max_wait is not None:
             self._poll_at = -math.inf
             self._news = True
 
-    def abandon(self, waiter: Waiter) -> None:
+    def abandon(self, waiter: Caller) -> None:
         """The caller gave up: its place goes, and so does the token it may just have been given."""
         if waiter.future.done() and not waiter.future.cancelled() and waiter.future.exception() is None:
-            self.put_back(waiter.future.result())
+            self.put_back()
         else:
             waiter.future.cancel()
-            self.queue.discard(waiter)
+            self.queue.leave(waiter)
 
-    def put_back(self, slot: Slot) -> None:
+    def put_back(self) -> None:
         """A token that was taken and not spent: for the next waiter, or back to where it came from."""
-        if self.local is not None:
-            self.local.put_back()
-            if self.shared.local is not None:
-                self.shared.local.put_back()
-        else:
-            self.stock.insert(0, Slot(self._settings.now()))
+        self._return(self._settings.now())
         self.dispatch()
+
+    def _return(self, now: float) -> None:
+        if self.local is None:
+            self.stock.insert(0, Slot(now))
+            return
+        self.local.put_back()
+        if self.shared.local is not None:
+            self.shared.local.put_back()
 
     def dispatch(self) -> None:
         """Give tokens whose time has come to those who wait; give up those that nobody wants."""
         now = self._settings.now()
-        while self.queue and (slot := self._next_slot(now)) is not None:
-            self.queue.pop().future.set_result(slot)
-        if not self.queue:
+        while self.queue.total and (slot := self._next_slot(now)) is not None:
+            waiter = self.queue.pop()
+            if waiter is None:  # the last one was cancelled a moment ago
+                self._return(now)
+                break
+            waiter.future.set_result(slot)
+        if not self.queue.total:
             wanted = [slot for slot in self.stock if slot.leased]
             if len(wanted) < len(self.stock):
                 self._feedback().credit += len(self.stock) - len(wanted)
@@ -212,21 +222,21 @@ class Lane:
         now = self._settings.now()
         if self._open is not None and self._open.urgent:
             return True
-        if sum(self._uncovered()):
-            return now >= self._poll_at
+        if any(self._uncovered()):
+            return now >= self._ask_at()
         return self._prefetch(now) > 0 or (self._open is not None and now >= self._report_at())
 
     def due(self) -> float | None:
         """When to look again (loop time), or None if only an event can change anything."""
         now = self._settings.now()
         times: list[float] = []
-        if self.queue:
+        if self.queue.total:
             times += [slot.at for slot in self.stock[:1]]
             if self.local is not None:
                 shared = self.shared.local.delay(now) if self.shared.local else 0.0
                 times.append(now + max(self.local.delay(now), shared))
-            elif not self._exchanging and not self._away and sum(self._uncovered()):
-                times.append(self._poll_at)
+            elif not self._exchanging and not self._away and any(self._uncovered()):
+                times.append(self._ask_at())
         if self.stock:
             times.append(min(slot.expires for slot in self.stock))
         if self._open is not None and not self._away and not self._exchanging:
@@ -234,16 +244,22 @@ class Lane:
         soonest = min(times, default=math.inf)
         return max(soonest, now) if soonest < math.inf else None
 
+    def _ask_at(self) -> float:
+        """When to ask for tokens: as the server said, or when those in stock are nearly used up."""
+        if self._poll_at > -math.inf or self._undecided or not self.stock:
+            return self._poll_at
+        return self.stock[-1].at - self._settings.lease_seconds / 2
+
     def _report_at(self) -> float:
         """Use of leased tokens must be told before Redis takes the lease for lost."""
-        return self.reply_at + 2 * self._settings.lease_seconds
+        return self.reply_at + (self.reply.lease if self.reply else 0.0)
 
     def _uncovered(self) -> tuple[int, int, int]:
         """Waiting calls, by priority, that no granted token is meant for yet."""
         covered = len(self.stock)
         left = []
         for priority in Priority:
-            count = self.queue.count(priority)
+            count = self.queue.counts[priority]
             left.append(max(0, count - covered))
             covered = max(0, covered - count)
         return left[0], left[1], left[2]
@@ -261,7 +277,7 @@ class Lane:
     @property
     def idle(self) -> bool:
         """Nothing would be lost by forgetting this object."""
-        return not (self.queue or self.stock or self.in_flight or self._open or self._frozen or self._exchanging)
+        return not (self.queue.total or self.stock or self.in_flight or self._open or self._frozen or self._exchanging)
 
     # Exchanges -----------------------------------------------------------------------------------------------------
 
@@ -299,6 +315,7 @@ class Lane:
         plan, settings = self.operation.usage_plan, self._settings
         self._exchanging = True
         self._asked_at = settings.now()
+        self._asked_ahead = prefetch
         self._last_number = settings.number()
         app_rate = plan.application_rate or 0.0
         return Request(
@@ -307,7 +324,7 @@ class Lane:
             lost=self._lost,
             known=self.shared.known,
             fresh=f"{settings.me}-{self._last_number}",
-            jitter=settings.jitter,
+            jitter=max(self.shared.jitter.bound, settings.jitter) if self.shared.replied else UNKNOWN,
             horizon=settings.lease_seconds,
             rate=plan.rate,
             burst=plan.burst,
@@ -331,11 +348,10 @@ class Lane:
         now = self._settings.now()
         self._frozen.clear()
         self._lost = 0
-        self._prefetch_at = now + self._settings.lease_seconds / 4
-        expires = self._asked_at + 2 * self._settings.lease_seconds
-        demanded = len(reply.delays) - reply.leased
-        for index, delay in enumerate(reply.delays):
-            leased = index >= demanded
+        if self._asked_ahead and not any(leased for _, leased in reply.delays):
+            self._prefetch_at = now + self._settings.lease_seconds / 4  # none to spare: do not ask at every call
+        expires = self._asked_at + reply.lease
+        for delay, leased in reply.delays:
             bisect.insort(self.stock, Slot(now + delay, expires if leased else math.inf, leased=leased), key=_at)
         self.reply, self.reply_at = reply, now
         self.announced = reply.announced
@@ -366,6 +382,11 @@ class Lane:
         return self._open
 
     # What Amazon answered ------------------------------------------------------------------------------------------
+
+    def heard(self, round_trip: float) -> None:
+        """Amazon answered, after so many seconds."""
+        self.shared.replied = True
+        self.shared.jitter.record(round_trip)
 
     def heard_rate(self, rate: float) -> None:
         """Amazon's header announced another rate."""
@@ -416,7 +437,7 @@ class Lane:
         for waiter in undecided:
             wait = local.delay(self._settings.now(), waiter.ahead)
             if not waiter.future.done() and waiter.max_wait is not None and wait > waiter.max_wait:
-                self.queue.discard(waiter)
+                self.queue.leave(waiter)
                 waiter.future.set_exception(self.refusal(wait, waiter.max_wait))
 
     def come_back(self) -> None:
@@ -434,9 +455,9 @@ class Lane:
         for waiter in asking:
             if waiter.future.done():
                 continue
-            wait = self.predict(waiter.priority, waiter.ahead, reply.others)
+            wait = self.predict(waiter.klass, waiter.ahead, reply.others)
             if waiter.max_wait is not None and wait > waiter.max_wait:
-                self.queue.discard(waiter)
+                self.queue.leave(waiter)
                 waiter.future.set_exception(self.refusal(wait, waiter.max_wait))
 
     def refusal(self, wait: float, max_wait: float) -> RateLimitWaitError:
@@ -447,7 +468,7 @@ class Lane:
             retry_after=wait,
         )
 
-    def predict(self, priority: Priority, ahead: int, others: list[tuple[int, int, int]] | None = None) -> float:
+    def predict(self, klass: int, ahead: int, others: list[tuple[int, int, int]] | None = None) -> float:
         """Seconds until a call with ``ahead`` calls of its own process before it would be admitted."""
         now = self._settings.now()
         if self.local is not None:
@@ -460,7 +481,7 @@ class Lane:
             return 0.0
         # The others take turns with us: each is served at most as often as we are before it is our turn.
         turns = ahead + 1 - in_stock
-        rivals = sum(min(turns, sum(other[: priority + 1])) for other in others or ())
+        rivals = sum(min(turns, sum(other[: klass + 1])) for other in others or ())
         level = min(reply.level + reply.pace * (now - self.reply_at), reply.capacity)
         wait = (turns + rivals - level) / reply.pace
         if reply.app_pace > 0:
@@ -481,8 +502,8 @@ class Lane:
             announced_rate=self.announced,
             burst=reply.burst if reply else float(plan.burst),
             tokens=self.local.level(now) if self.local else level + len(self.stock),
-            waiting=len(self.queue),
-            next_available=self.predict(Priority.NORMAL, self.queue.ahead_of(Priority.NORMAL)),
+            waiting=self.queue.total,
+            next_available=self.predict(Priority.NORMAL, self.queue.ahead(Priority.NORMAL)),
             admitted=reply.admitted if reply else 0,
             throttled=max(self.throttled, reply.throttled if reply else 0),
         )

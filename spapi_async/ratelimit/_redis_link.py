@@ -168,7 +168,7 @@ class RedisLink:
 
     def _connected(self) -> Any:
         if self._client is None:
-            settings = {"socket_timeout": self._timeout, "socket_connect_timeout": self._timeout}
+            settings: dict[str, Any] = {"socket_timeout": self._timeout, "socket_connect_timeout": self._timeout}
             retry = Retry(NoBackoff(), 0)  # this class decides when to try again
             try:
                 if self._cluster:

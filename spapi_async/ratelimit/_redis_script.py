@@ -90,7 +90,8 @@ class Reply(msgspec.Struct, kw_only=True):
     """What the server answers.
 
     Attributes:
-        delays: when each granted token may be used, in seconds from now; the last ``leased`` of them are on lease.
+        delays: when each granted token may be used, in seconds from now, and whether it is on lease.
+        lease: seconds for which leased tokens may be kept.
         poll: seconds after which to ask again, or -1 when every wish was granted.
         others: calls waiting in each other process, by priority (only when asked for).
         level, pace, capacity: tokens, tokens a second really handed out, most tokens kept.
@@ -98,8 +99,8 @@ class Reply(msgspec.Struct, kw_only=True):
 
     now: float
     stale: int = 0
-    delays: list[float] = []
-    leased: int = 0
+    delays: list[tuple[float, bool]] = []
+    lease: float = 0.0
     poll: float = -1.0
     marker: str = ""
     processes: int = 1

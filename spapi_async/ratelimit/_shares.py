@@ -1,8 +1,8 @@
 """Who is served next when calls of several priorities wait, and how many go first. Pure.
 
 The highest priority with somebody waiting is served, except that a class which was passed over ``PATIENCE`` times goes
-next. A lower class is so sure of one token in ten, never more than its own turn is lost by a call of a higher class that
-comes alone, and nothing starves.
+next. A lower class is so sure of one token in ten, never more than its own turn is lost by a call of a higher class
+that comes alone, and nothing starves.
 """
 
 from __future__ import annotations

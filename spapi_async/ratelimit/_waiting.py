@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 from spapi_async.ratelimit._shares import CLASSES, choose, position, serve
@@ -14,18 +15,19 @@ __all__ = ["Line", "Waiter"]
 class Waiter:
     """One call in the line; its future brings the permit."""
 
-    __slots__ = ("future", "klass", "queued")
+    __slots__ = ("deadline", "future", "klass", "queued")
 
-    def __init__(self, future: asyncio.Future[Any], klass: int) -> None:
+    def __init__(self, future: asyncio.Future[Any], klass: int, deadline: float | None) -> None:
         self.future = future
         self.klass = klass
+        self.deadline = deadline  # the moment until which it may be kept waiting
         self.queued = True
 
 
 class Line:
     """Waiters by priority. Every operation takes constant time, leaving a line too (amortised)."""
 
-    __slots__ = ("_gone", "_passed", "_waiters", "counts", "total")
+    __slots__ = ("_gone", "_passed", "_waiters", "counts", "impatient", "total")
 
     def __init__(self) -> None:
         self._waiters: list[deque[Waiter] | None] = [None] * CLASSES
@@ -33,6 +35,7 @@ class Line:
         self._gone = 0
         self.counts = [0] * CLASSES
         self.total = 0
+        self.impatient = 0  # how many of them have a deadline
 
     def join(self, waiter: Waiter) -> None:
         """Stand at the end of the line of its priority."""
@@ -42,6 +45,8 @@ class Line:
         waiters.append(waiter)
         self.counts[waiter.klass] += 1
         self.total += 1
+        if waiter.deadline is not None:
+            self.impatient += 1
 
     def leave(self, waiter: Waiter) -> None:
         """Give up the place. The entry stays until it is reached, or until most entries are such."""
@@ -79,9 +84,13 @@ class Line:
         """How many tokens others get before a call that joins now."""
         return position(self.counts, self._passed, klass)
 
+    def in_order(self) -> Iterator[Waiter]:
+        """Everybody, in about the order of service (the shares of lower priorities left aside)."""
+        return (each for waiters in self._waiters for each in waiters or () if each.queued)
+
     def clear(self) -> list[Waiter]:
         """Send everybody away; who was there."""
-        there = [each for waiters in self._waiters for each in waiters or () if each.queued]
+        there = list(self.in_order())
         for waiter in there:
             waiter.queued = False
         self.__init__()  # type: ignore[misc]  # as new
@@ -91,3 +100,5 @@ class Line:
         waiter.queued = False
         self.counts[waiter.klass] -= 1
         self.total -= 1
+        if waiter.deadline is not None:
+            self.impatient -= 1

@@ -6,9 +6,9 @@
         sellers = [app.selling_partner(token, region="NA", seller_id=id) for id, token in grants.items()]
         report = await sync_orders(sellers, "postgresql://localhost/orders")
 
-Each page of orders is committed together with the checkpoint after it, so a process may be killed at any moment: the next
-run ends with every order exactly once. A second run fetches only what changed. What quota was spent is saved beside the
-checkpoint, so that a restart does not spend a burst twice.
+Each page of orders is committed together with the checkpoint after it, so a process may be killed at any moment: the
+next run ends with every order exactly once. A second run fetches only what changed. What quota was spent is saved
+beside the checkpoint, so that a restart does not spend a burst twice.
 
 Needs ``pip install "spapi-async[sync]"``, and ``[postgres]`` for PostgreSQL.
 """

@@ -1,9 +1,10 @@
 """Where a seller's sync stands, and how it moves: pure decisions on values.
 
-A sync reads *windows*: every order updated at or after ``last_updated_after`` and before ``upper_bound``. Amazon states the
-upper bound in its reply (``lastUpdatedBefore``, two minutes behind its clock), so windows meet exactly: the bound of one is
-the start of the next, no order falls between, and no clock of ours is asked. Inside a window, ``cursor`` is the token of the
-page to fetch next. Amazon keeps a token for 24 hours; an older one means that the window starts again.
+A sync reads *windows*: every order updated at or after ``last_updated_after`` and before ``upper_bound``. Amazon
+states the upper bound in its reply (``lastUpdatedBefore``, two minutes behind its clock), so windows meet exactly:
+the bound of one is the start of the next, no order falls between, and no clock of ours is asked. Inside a window,
+``cursor`` is the token of the page to fetch next. Amazon keeps a token for 24 hours; an older one means that the
+window starts again.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def resume(saved: Checkpoint | None, *, seller: str, stream: str, since: datetime, now: datetime) -> Checkpoint:
-    """Where to go on: the saved place, the start of its window if its cursor is too old, or ``since`` the first time."""
+    """Where to go on: the saved place, its window's start if the cursor is too old, or ``since`` the first time."""
     if saved is None:
         return Checkpoint(seller=seller, stream=stream, last_updated_after=since.astimezone(UTC))
     if saved.cursor is None:
@@ -62,8 +63,8 @@ def restart(checkpoint: Checkpoint) -> Checkpoint:
 def advance(checkpoint: Checkpoint, *, cursor: str | None, upper_bound: datetime | None, now: datetime) -> Checkpoint:
     """The checkpoint to commit together with a page's rows.
 
-    ``cursor`` is the token of the page after it; None ends the window. The earliest upper bound that any page of the window
-    stated is kept: a later one would skip what was updated between two pages.
+    ``cursor`` is the token of the page after it; None ends the window. The earliest upper bound that any page of the
+    window stated is kept: a later one would skip what was updated between two pages.
     """
     bounds = [bound for bound in (checkpoint.upper_bound, upper_bound) if bound is not None]
     bound = min(bounds, default=None)

@@ -1,13 +1,13 @@
 """The database of a sync: pages go in whole, each with its checkpoint, in one transaction.
 
-SQLite through aiosqlite, PostgreSQL through asyncpg. A process killed at any moment leaves either a page and the checkpoint
-after it, or neither.
+SQLite through aiosqlite, PostgreSQL through asyncpg. A process killed at any moment leaves either a page and the
+checkpoint after it, or neither.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -38,8 +38,11 @@ _ORDER_COLUMNS = tuple(column.name for column in orders.columns)
 _BUSY_SECONDS = 30  # how long SQLite waits for another process that writes
 
 
+NO_QUOTA: Mapping[str, str] = {}
+
+
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
-    """What one page did to the database: orders never seen before, orders renewed, orders that were older than the rows."""
+    """What one page did: orders never seen before, orders renewed, orders older than what the database held; items."""
 
     inserted: int = 0
     updated: int = 0
@@ -66,7 +69,8 @@ def async_url(url: str) -> URL:
 class OrderDatabase:
     """An open database with the tables of a sync; made where they are missing.
 
-    Use it as ``async with OrderDatabase("sqlite:///orders.db") as database``. One object serves any number of sellers at once.
+    Use it as ``async with OrderDatabase("sqlite:///orders.db") as database``. One object serves any number of sellers
+    at once.
     """
 
     def __init__(self, url: str) -> None:
@@ -128,17 +132,17 @@ class OrderDatabase:
         checkpoint: Checkpoint,
         *,
         now: datetime,
-        quota: Mapping[str, str] | None = None,
+        quota: Mapping[str, str] = NO_QUOTA,
     ) -> Stored:
         """Commit a page's rows, the checkpoint after it and what quota is spent: all of it or nothing.
 
-        An order is replaced, items included, unless the database holds a later version of it. ``quota`` maps an application
-        to the state of its limiter.
+        An order is replaced, items included, unless the database holds a later version of it. ``quota`` maps an
+        application to the state of its limiter.
         """
         if self._writing is None:
-            return await self._store(seller, rows, checkpoint, now, quota or {})
+            return await self._store(seller, rows, checkpoint, now, quota)
         async with self._writing:
-            return await self._store(seller, rows, checkpoint, now, quota or {})
+            return await self._store(seller, rows, checkpoint, now, quota)
 
     async def _store(
         self,
@@ -192,12 +196,12 @@ class OrderDatabase:
     def _insert(self, table: Any) -> Any:
         return sqlite_dialect.insert(table) if self._writing is not None else postgresql.insert(table)
 
-    async def quota(self, application: str) -> tuple[str, datetime] | None:
-        """The limiter's state as last saved for an application, and when."""
-        query = select(limiter_state.c.state, limiter_state.c.saved_at).where(limiter_state.c.application == application)
+    async def quota(self, application: str) -> str | None:
+        """The limiter's state as last saved for an application."""
+        query = select(limiter_state.c.state).where(limiter_state.c.application == application)
         async with self._connected().connect() as connection:
-            row = (await connection.execute(query)).one_or_none()
-        return None if row is None else (row.state, row.saved_at)
+            state: str | None = (await connection.execute(query)).scalar_one_or_none()
+        return state
 
     async def counts(self) -> tuple[int, int]:
         """How many orders and how many order items the database holds."""
@@ -226,9 +230,10 @@ def _engine(url: URL) -> AsyncEngine:
 
 
 def _probe_sqlite(engine: AsyncEngine) -> None:
-    """Fail here on a file that cannot be opened: aiosqlite leaves a thread behind that complains once the loop is closed."""
+    """Fail here on a file that cannot be opened; aiosqlite would leave a thread that complains to a closed loop."""
     arguments, options = engine.dialect.create_connect_args(engine.url)
-    sqlite3.connect(*arguments, **options).close()
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+    connect(*arguments, **options).close()
 
 
 def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:

@@ -1,11 +1,12 @@
 """The job: every seller's orders updated since the last run, with their items, in a database.
 
-Several sellers run at once, each at the pace of its own quota; one that fails does not stop the others. A seller holds one
-page in memory at a time.
+Several sellers run at once, each at the pace of its own quota; one that fails does not stop the others. A seller
+holds one page in memory at a time.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -33,13 +34,18 @@ __all__ = ["OrdersApi", "SellerResult", "SyncReport", "sync_orders"]
 
 OrdersApi = Literal["orders_2026_01_01", "orders_v0"]
 
+logger = logging.getLogger("spapi_async.sync")
+
 # Amazon keeps orders for two years (developer-docs.amazon.com/sp-api/docs/orders-api).
 HISTORY = timedelta(days=730)
 COMMIT_SECONDS = 60.0
 
 
 class SellerResult(msgspec.Struct, kw_only=True):
-    """What a run did for one seller. ``stale`` orders were older than the database's; ``error`` is None after a full window."""
+    """What a run did for one seller.
+
+    ``stale`` orders were older than the database's; ``error`` is None when the window is complete.
+    """
 
     seller: str
     orders: int = 0
@@ -87,11 +93,12 @@ async def sync_orders(
     Args:
         sellers: handles from ``app.selling_partner``.
         database: ``sqlite:///orders.db``, ``postgresql://user@host/name``, or an open :class:`OrderDatabase`.
-        api: ``orders_2026_01_01`` brings items inline, 100 orders a request; ``orders_v0`` needs one request more per order, and
-            Amazon removes it on 2027-03-27.
+        api: ``orders_2026_01_01`` brings items inline, 100 orders a request; ``orders_v0`` needs one request more per
+            order, and Amazon removes it on 2027-03-27.
         since: where a seller without a checkpoint starts; two years back, as far as Amazon keeps orders, by default.
         marketplaces: only these; all by default.
-        datasets: Orders 2026-01-01 ``includedData``. Personal data is left out by default: add BUYER, RECIPIENT, TAX, PAYMENT.
+        datasets: Orders 2026-01-01 ``includedData``. Personal data is left out by default: add BUYER, RECIPIENT, TAX,
+            PAYMENT.
         page_size: orders a page, 1 to 100.
         concurrency: most sellers at once.
         progress: told of every event.
@@ -119,22 +126,22 @@ async def sync_orders(
     if len({job.result.seller for job in jobs}) != len(jobs):
         raise ConfigurationError("the same seller was given twice")
     if isinstance(database, OrderDatabase):
-        await _run(jobs, chosen, database, concurrency, clock)
+        await _run(jobs, chosen, database, concurrency)
     else:
         async with OrderDatabase(database) as opened:
-            await _run(jobs, chosen, opened, concurrency, clock)
+            await _run(jobs, chosen, opened, concurrency)
     return SyncReport(sellers=tuple(job.result for job in jobs))
 
 
 def seller_key(seller: SellingPartner) -> str:
-    """What a seller's checkpoint is kept under: the seller id, which outlives a new authorisation, or else the grant's key."""
+    """What a checkpoint is kept under: the seller id, which outlives a new authorisation, or else the grant's key."""
     return f"{seller.seller_id}@{seller.region.value}" if seller.seller_id else seller.key
 
 
 async def _run(
-    jobs: Sequence[_Job], sellers: Sequence[SellingPartner], database: OrderDatabase, concurrency: int, clock: Clock
+    jobs: Sequence[_Job], sellers: Sequence[SellingPartner], database: OrderDatabase, concurrency: int
 ) -> None:
-    quotas = {id(seller.application): Quota(seller.application, clock) for seller in sellers}
+    quotas = {id(seller.application): Quota(seller.application) for seller in sellers}
     for quota in quotas.values():
         await quota.restore(database)
     places = anyio.CapacityLimiter(concurrency)
@@ -166,7 +173,7 @@ class _Job:
             await self._work(database, quota)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this seller's alone and goes into the report
             self.result.error = error
-            self._progress(SellerFailed(seller=self.result.seller, total=self.result.orders, error=str(error)))
+            self._tell(SellerFailed(seller=self.result.seller, total=self.result.orders, error=str(error)))
 
     async def _work(self, database: OrderDatabase, quota: Quota) -> None:
         result, stream = self.result, self._source.stream
@@ -174,7 +181,7 @@ class _Job:
         checkpoint = resume(saved, seller=result.seller, stream=stream, since=self._since, now=_now(self._clock))
         resumed = checkpoint.cursor is not None
         result.checkpoint = checkpoint
-        self._progress(
+        self._tell(
             SellerStarted(seller=result.seller, last_updated_after=checkpoint.last_updated_after, resumed=resumed)
         )
         while True:
@@ -183,7 +190,8 @@ class _Job:
             except BadRequestError:
                 if not resumed:
                     raise
-                # The token is another run's, and Amazon may forget it before its 24 hours are over: the window starts again.
+                # The token is another run's, and Amazon may forget it before its 24 hours are over: the window starts
+                # again.
                 checkpoint, resumed = restart(checkpoint), False
                 continue
             resumed = False
@@ -191,12 +199,10 @@ class _Job:
             checkpoint = await self._store(page, checkpoint, database, quota)
             if page.cursor is None:
                 break
-        self._progress(
-            SellerFinished(seller=result.seller, total=result.orders, synced_to=checkpoint.last_updated_after)
-        )
+        self._tell(SellerFinished(seller=result.seller, total=result.orders, synced_to=checkpoint.last_updated_after))
 
     async def _store(self, page: Page, before: Checkpoint, database: OrderDatabase, quota: Quota) -> Checkpoint:
-        """Commit a page and the checkpoint after it; a cancelled run (Ctrl-C) keeps a page that it has already paid for."""
+        """Commit a page and the checkpoint after it; a cancelled run (Ctrl-C) keeps a page that it has paid for."""
         result, now = self.result, _now(self._clock)
         checkpoint = advance(before, cursor=page.cursor, upper_bound=page.upper_bound, now=now)
         with anyio.fail_after(COMMIT_SECONDS, shield=True):
@@ -212,7 +218,7 @@ class _Job:
         result.stale += stored.stale
         result.violations += page.violations
         latest = max((row.last_updated_at for row in page.rows if row.last_updated_at), default=None)
-        self._progress(
+        self._tell(
             PageStored(
                 seller=result.seller,
                 orders=len(page.rows),
@@ -224,6 +230,13 @@ class _Job:
             )
         )
         return checkpoint
+
+    def _tell(self, event: SyncEvent) -> None:
+        """Report an event; whoever shows it and fails does not stop what it shows."""
+        try:
+            self._progress(event)
+        except Exception:
+            logger.exception("progress %r failed on %s", self._progress, type(event).__name__)
 
 
 def _source(

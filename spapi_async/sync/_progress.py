@@ -17,7 +17,7 @@ class SyncEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class SellerStarted(SyncEvent, frozen=True, kw_only=True):
-    """A seller's sync began at ``last_updated_after``; ``resumed`` in the middle of a window that an earlier run began."""
+    """A seller's sync began at ``last_updated_after``; ``resumed`` inside a window that an earlier run began."""
 
     last_updated_after: datetime
     resumed: bool
@@ -26,8 +26,8 @@ class SellerStarted(SyncEvent, frozen=True, kw_only=True):
 class PageStored(SyncEvent, frozen=True, kw_only=True):
     """A page was committed. ``orders`` and ``items`` are its own, ``total`` counts this run's orders of the seller.
 
-    ``latest`` is the latest update on the page and ``upper_bound`` the end of the window, where known: between them lies what is
-    left, if Amazon's pages come in order of time.
+    ``latest`` is the latest update on the page and ``upper_bound`` the end of the window, where known: between them
+    lies what is left, if Amazon's pages come in order of time.
     """
 
     orders: int

@@ -1,8 +1,8 @@
 """From Amazon's JSON to rows: pure, and tolerant of anything.
 
-The columns are read from the JSON itself rather than from the decoded models, so that an order which breaks its model (an
-unknown status, a missing price, a date that is no date) still makes a row: what cannot be read is NULL, and the payload
-keeps it whole.
+The columns are read from the JSON itself rather than from the decoded models, so that an order which breaks its model
+(an unknown status, a missing price, a date that is no date) still makes a row: what cannot be read is NULL, and the
+payload keeps it whole.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["ItemRow", "OrderRow", "OrderShape", "V0", "V2026", "newest", "read_time"]
+__all__ = ["V0", "V2026", "ItemRow", "OrderRow", "OrderShape", "newest", "read_time"]
 
 Path = tuple[str, ...]
 # A JSON number is read as Decimal: Amazon sends money as numbers here and there, and a binary float would not be exact.

@@ -1,7 +1,7 @@
 """Where orders come from: one page of one seller's orders at a time, items included.
 
-A source keeps nothing between pages: the checkpoint says which page comes next, so that a run which was killed and a run
-which was not take the same path.
+A source keeps nothing between pages: the checkpoint says which page comes next, so that a run which was killed and a
+run which was not take the same path.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Seller(Protocol):
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """One page: its rows, the token of the next (None on the last), the end of the window, and how many violations it had."""
+    """One page: its rows, the token of the next (None on the last), the end of the window, its violations."""
 
     rows: tuple[OrderRow, ...]
     cursor: str | None
@@ -130,8 +130,9 @@ class Orders2026Source:
 class OrdersV0Source:
     """Orders v0: ``getOrders``, then ``getOrderItems`` for each order, several at once at the pace of their quota.
 
-    Thirty orders a page by default: while ``getOrderItems`` (one in 2 s) works those off, ``getOrders`` earns its next token
-    (one in 60 s), so larger pages are no faster and would lose more of the dear item calls when a run is killed.
+    Thirty orders a page by default: while ``getOrderItems`` (one in 2 s) works those off, ``getOrders`` earns its
+    next token (one in 60 s), so larger pages are no faster and would lose more of the dear item calls when a run is
+    killed.
     """
 
     def __init__(
@@ -214,7 +215,7 @@ class OrdersV0Source:
             token = payload.next_token
 
     async def _participations(self) -> list[str]:
-        """getOrders demands marketplaces; the seller's own are asked for when none were chosen."""
+        """The seller's own marketplaces: ``getOrders`` demands some, even where none were chosen."""
         from spapi_async.api.sellers_v1 import GET_MARKETPLACE_PARTICIPATIONS
 
         response = await self._seller.call(GET_MARKETPLACE_PARTICIPATIONS)

@@ -1,8 +1,8 @@
 """The tables that a sync fills, and the column types that keep Amazon's values exact in either database.
 
-``orders`` and ``order_items`` hold the columns that reports are written on, and beside them ``payload``: the JSON text as
-Amazon sent it, unknown fields included. ``checkpoints`` says where each seller's sync stands; ``limiter_state`` what of the
-quota has been spent.
+``orders`` and ``order_items`` hold the columns that reports are written on, and beside them ``payload``: the JSON
+text as Amazon sent it, unknown fields included. ``checkpoints`` says where each seller's sync stands;
+``limiter_state`` what of the quota has been spent.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["checkpoints", "limiter_state", "metadata", "order_items", "orders"]
 
 
 class UtcTimestamp(TypeDecorator[datetime]):
-    """An aware datetime: ``timestamptz`` in PostgreSQL; in SQLite UTC text of one width, so that text order is time order."""
+    """An aware datetime: ``timestamptz`` in PostgreSQL, UTC text of one width in SQLite (text order is time order)."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -60,7 +60,7 @@ class Money(TypeDecorator[Decimal]):
             return None
         return format(value, "f") if dialect.name == "sqlite" else value
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:  # noqa: ARG002 - SQLAlchemy's signature
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:  # noqa: ARG002 - its signature
         return None if value is None else Decimal(value)
 
 

@@ -38,6 +38,7 @@ ORDER = operation(
     restriction=Restriction(mode="optional", data_elements=ALL_ELEMENTS),
 )
 ORDER_2026 = operation("orders_2026_01_01.get_order", "/orders/2026-01-01/orders/{orderId}")
+CREATE = operation("tokens_2021_03_01.create_restricted_data_token", "/tokens/2021-03-01/restrictedDataToken")
 DOCUMENT = operation(
     "reports_2021_06_30.get_report_document",
     "/reports/2021-06-30/documents/{reportDocumentId}",

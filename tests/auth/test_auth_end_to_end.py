@@ -138,7 +138,7 @@ async def test_report_documents_get_a_restricted_token_exactly_when_they_need_on
     report_type: str, restricted: int
 ) -> None:
     """The client that saw the report knows; another one finds out from the denial; both cost no needless token."""
-    async with running() as (emulator, app):
+    async with running(processing=0.02) as (emulator, app):
         seller = app.selling_partner("Atzr|a", marketplace="US")
         document = await make_report(seller, report_type)
         assert (await seller.reports_2021_06_30.get_report_document(document)).url
@@ -153,7 +153,7 @@ async def test_report_documents_get_a_restricted_token_exactly_when_they_need_on
 
 async def test_the_caller_can_forbid_a_restricted_token() -> None:
     """Then the denial is final."""
-    async with running() as (emulator, app):
+    async with running(processing=0.02) as (emulator, app):
         seller = app.selling_partner("Atzr|a", marketplace="US")
         document = await make_report(seller, "GET_FLAT_FILE_ORDER_REPORT_DATA_SHIPPING")
         with call_options(restricted=False), pytest.raises(ForbiddenError):

@@ -2,11 +2,13 @@
 
 import asyncio
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from fake_amazon import (
     ADDRESS,
     BUYER,
+    CREATE,
     DESTINATIONS,
     DOCUMENT,
     ORDER,
@@ -21,12 +23,13 @@ from fake_amazon import (
     lwa_error,
     request,
 )
-from virtual_time import virtual_time
+from virtual_time import VirtualClock, run, virtual_time
 
 from spapi_async._endpoints import Endpoints
 from spapi_async._events import Event, Observers, TokenIssued
+from spapi_async._operation import Operation
 from spapi_async._options import call_options
-from spapi_async.auth import NewClientSecret
+from spapi_async.auth import Authenticator, MemoryTokenStore, NewClientSecret
 from spapi_async.credentials import Account, Grant, Secret
 from spapi_async.errors import AuthError, ConfigurationError, LWAError
 from spapi_async.marketplaces import Region
@@ -150,7 +153,7 @@ async def test_the_sandbox_needs_no_restricted_token() -> None:
         ("GET_MERCHANT_LISTINGS_ALL_DATA", False),
     ],
 )
-def test_a_report_document_is_restricted_as_its_type_is(report_type: str, restricted: bool) -> None:  # noqa: FBT001
+def test_a_report_document_is_restricted_as_its_type_is(report_type: str, restricted: bool) -> None:
     """Learnt from the reply that named the document."""
 
     @virtual_time
@@ -194,7 +197,7 @@ async def test_an_unknown_document_that_is_denied_gets_a_restricted_token() -> N
 
 
 @pytest.mark.parametrize("restricted", [True, False])
-def test_the_caller_can_say_what_a_document_is(restricted: bool) -> None:  # noqa: FBT001
+def test_the_caller_can_say_what_a_document_is(restricted: bool) -> None:
     """And is believed: a denial is then final."""
 
     @virtual_time
@@ -282,6 +285,51 @@ async def test_retiring_one_restricted_token_leaves_the_others() -> None:
     auth.rejected(address, ADDRESS, account(), REVOKED)
     assert await auth.token(BUYER, account(), request()) == buyer
     assert await auth.token(ADDRESS, account("b"), request()) == other
+
+
+# Cancellation
+
+
+class NestedAmazon(FakeAmazon):
+    """A Tokens call that first needs an access token, as the real one does."""
+
+    auth: Authenticator
+
+    async def create(self, account: Account, body: dict[str, Any]) -> Any:
+        """Fetch an access token, then answer."""
+        await self.auth.token(CREATE, account, request())
+        return await super().create(account, body)
+
+
+@pytest.mark.parametrize("with_store", [False, True])
+@pytest.mark.parametrize("what", [ADDRESS, DOCUMENT, PLAIN], ids=lambda operation: operation.id)
+def test_cancelling_callers_at_any_await_never_breaks_the_flight(what: Operation[Any], with_store: bool) -> None:
+    """Access token, restricted token and batch: at every step of the loop, whoever gives up, the others get theirs."""
+
+    async def scenario(step: int, victims: tuple[int, ...]) -> bool:
+        amazon = NestedAmazon(latency=0)
+        store = MemoryTokenStore(clock=VirtualClock()) if with_store else None
+        auth = amazon.auth = authenticator(amazon, store=store)
+        with call_options(restricted=True):
+            callers = [asyncio.create_task(auth.token(what, account(), document("d"))) for _ in range(4)]
+        for _ in range(step):
+            await asyncio.sleep(0)
+        finished = all(caller.done() for caller in callers)
+        for victim in victims:
+            callers[victim].cancel()
+        results = await asyncio.gather(*callers, return_exceptions=True)
+        kept = {result for number, result in enumerate(results) if number not in victims}
+        assert len(kept) == (len(victims) < len(callers))
+        await asyncio.sleep(1)
+        asked = 1 if step or kept else 0  # cancelled before they began, they asked for nothing
+        assert (len(amazon.forms), len(amazon.bodies)) == (asked, 0 if what is PLAIN else asked)
+        await auth.aclose()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        return finished
+
+    for victims in ((0,), (3,), (0, 1, 2), (0, 1, 2, 3)):
+        steps = next(step for step in range(100) if run(scenario(step, victims)))
+        assert steps > 2
 
 
 # Secrets, events, codes, life

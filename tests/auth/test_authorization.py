@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from spapi_async.auth import authorization_url, new_state, read_redirect, verify_state
+from spapi_async.auth import appstore_url, authorization_url, new_state, read_redirect, verify_state
 from spapi_async.errors import AuthError, ConfigurationError
 from spapi_async.marketplaces import Marketplace
 
@@ -13,7 +13,7 @@ APP = "amzn1.sp.solution.1"
 
 @pytest.mark.parametrize("place", list(Marketplace))
 @pytest.mark.parametrize("vendor", [False, True])
-def test_every_marketplace_has_a_seller_and_a_vendor_host(place: Marketplace, vendor: bool) -> None:  # noqa: FBT001
+def test_every_marketplace_has_a_seller_and_a_vendor_host(place: Marketplace, vendor: bool) -> None:
     """The page has the same path on each."""
     parts = urlsplit(authorization_url(APP, place, state="s", vendor=vendor))
     assert f"https://{parts.netloc}" == (place.vendor_central if vendor else place.seller_central)
@@ -98,3 +98,38 @@ def test_a_redirect_that_is_forged_or_empty_is_refused(query: str) -> None:
     with pytest.raises(AuthError) as caught:
         read_redirect(f"https://x/back?{query}", expected_state="s")
     assert "MARK" not in str(caught.value)
+
+
+CALLBACK = "https://sellercentral.amazon.com/apps/authorize/confirm/amzn1.sp.solution.1"
+
+
+def test_a_visit_from_the_app_store_goes_back_to_amazon() -> None:
+    """With Amazon's state and one's own."""
+    visit = {"amazon_callback_uri": CALLBACK, "amazon_state": "a=&", "selling_partner_id": "A1"}
+    url = appstore_url(visit, state="s", redirect_uri="https://x.example/back", beta=True)
+    assert url.partition("?")[0] == CALLBACK
+    assert parse_qs(urlsplit(url).query) == {
+        "amazon_state": ["a=&"],
+        "state": ["s"],
+        "redirect_uri": ["https://x.example/back"],
+        "version": ["beta"],
+    }
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [
+        "",
+        "https://evil.example/apps/authorize/confirm/x",
+        "http://sellercentral.amazon.com/apps",
+        "https://sellercentral.amazon.com@evil.example/apps",
+        "https://sellercentral.amazon.com.evil.example/apps",
+        "https://sellercentral.amazon.com:444/apps",
+        "//sellercentral.amazon.com/apps",
+        CALLBACK + "?x=1",
+    ],
+)
+def test_nobody_is_sent_to_a_page_that_is_not_amazons(callback: str) -> None:
+    """A forged visit must not turn the application into a redirector."""
+    with pytest.raises(AuthError, match="app store"):
+        appstore_url({"amazon_callback_uri": callback, "amazon_state": "a"}, state="s")

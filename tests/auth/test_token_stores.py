@@ -87,7 +87,7 @@ class BrokenStore(MemoryTokenStore):
 @pytest.mark.parametrize("method", ["get", "set", "acquire", "release"])
 def test_a_store_that_fails_or_hangs_breaks_no_call(
     method: str,
-    hangs: bool,  # noqa: FBT001
+    hangs: bool,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The worker asks Amazon itself, within seconds, and logs no secret of the store's."""

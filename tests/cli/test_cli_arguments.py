@@ -40,9 +40,7 @@ def test_pairs_join_the_words() -> None:
     assert parse_arguments(GET_THINGS, ["s1"], ["sellerSkus=a=b"]) == {"shop_id": "s1", "seller_skus": ["a=b"]}
 
 
-@pytest.mark.parametrize(
-    "words", [["--seller-skus", "a,1", "--seller-skus", "[b"], ["--seller-skus", '["a,1", "[b"]']]
-)
+@pytest.mark.parametrize("words", [["--seller-skus", "a,1", "--seller-skus", "[b"], ["--seller-skus", '["a,1", "[b"]']])
 def test_lists_are_given_by_repetition_or_as_json(words: list[str]) -> None:
     """A comma belongs to the item."""
     assert parse_arguments(GET_THINGS, words) == {"seller_skus": ["a,1", "[b"]}

@@ -42,9 +42,7 @@ def complaint(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str
 
 
 @pytest.mark.usefixtures("environment")
-@pytest.mark.parametrize(
-    "name", ["LWA_APP_ID", "LWA_CLIENT_SECRET", "SP_API_REFRESH_TOKEN", "SP_API_REGION"]
-)
+@pytest.mark.parametrize("name", ["LWA_APP_ID", "LWA_CLIENT_SECRET", "SP_API_REFRESH_TOKEN", "SP_API_REGION"])
 def test_missing_credentials_are_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -59,7 +57,10 @@ def test_missing_credentials_are_named(
 def test_wrong_region(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The line lists the regions that exist."""
     monkeypatch.setenv("SP_API_REGION", "MARS")
-    assert complaint(capsys, "call", ORDER, "x") == (2, "spapi-async: unknown region 'MARS'; known regions: NA, EU, FE\n")
+    assert complaint(capsys, "call", ORDER, "x") == (
+        2,
+        "spapi-async: unknown region 'MARS'; known regions: NA, EU, FE\n",
+    )
 
 
 @pytest.mark.usefixtures("environment")
@@ -96,7 +97,7 @@ def test_malformed_order_id(spapi_emulator: Emulator, capsys: pytest.CaptureFixt
 @pytest.mark.usefixtures("environment")
 def test_unreachable_endpoint(capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody listens there."""
-    words = ("call", ORDER, "111-1111111-1111111", "--endpoint", "http://127.0.0.1:1", "--deadline", "0.5")
+    words = ("call", ORDER, "111-1111111-1111111", "--endpoint", "http://127.0.0.1:1")
     code, line = complaint(capsys, *words)
     assert code == 5
     assert "127.0.0.1" in line
@@ -125,9 +126,7 @@ def test_bad_replies(
 ) -> None:
     """None of them is a success, each keeps to one line."""
     spapi_emulator.faults({"operation": ORDER, **rule})
-    code, line = complaint(
-        capsys, "call", ORDER, "111-1111111-1111111", "--endpoint", spapi_emulator.url, "--deadline", "0.5"
-    )
+    code, line = complaint(capsys, "call", ORDER, "111-1111111-1111111", "--endpoint", spapi_emulator.url)
     assert code == expected
     assert words in line
 

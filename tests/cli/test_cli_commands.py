@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 
 from spapi_async import api
+from spapi_async._request import prepare
 from spapi_async.cli.application import run
+from spapi_async.cli.arguments import parse_arguments
 from spapi_async.emulator.server import Emulator
 
 WELL_BEHIND = time.time() - 3600  # the emulator's searches lag two minutes behind
@@ -255,3 +257,29 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     printed = output(capsys, "--help")
     for command in ("demo", "sync", "call", "operations", "limits", "emulator", "130 interrupted"):
         assert command in printed
+
+
+@pytest.mark.parametrize("words", [(), ("sync",)])
+def test_no_command_prints_the_help_once(capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
+    """It is a usage error all the same."""
+    assert run(words) == 2
+    captured = capsys.readouterr()
+    assert (captured.out + captured.err).count("Usage:") == 1
+
+
+VALUES = {"bool": "true", "int": "7", "float": "0.5"}
+
+
+def test_every_operation_can_be_called_by_words() -> None:
+    """Each parameter of each operation is found under its Python name, and what it becomes can be sent."""
+    for operation in api.operations().values():
+        words: list[str] = []
+        for parameter in operation.parameters:
+            if parameter.location != "body":
+                value = "US" if "Marketplace" in parameter.type else VALUES.get(parameter.type, "2026-01-31")
+                words += [f"--{parameter.name}", value]
+        arguments = parse_arguments(operation, words)
+        assert list(arguments) == [parameter.name for parameter in operation.parameters if parameter.location != "body"]
+        if any(parameter.location == "body" for parameter in operation.parameters):
+            arguments["body"] = {}
+        assert prepare(operation, arguments).method == operation.method

@@ -13,14 +13,17 @@ PATH = "$.paths['/things/v0/thing'].get"
 
 
 def with_operation(**changes: Any) -> dict[str, Any]:
+    """A model whose only operation is changed."""
     return swagger(paths={"/things/v0/thing": {"get": operation(**changes)}})
 
 
 def with_parameter(**parameter: Any) -> dict[str, Any]:
+    """A model whose only parameter is changed."""
     return with_operation(parameters=[{"name": "x", "in": "query", "type": "string"} | parameter])
 
 
 def with_schema(schema: Any) -> dict[str, Any]:
+    """A model with one definition."""
     return swagger({"Thing": schema})
 
 

@@ -1,4 +1,4 @@
-"""Amazon's side of a usage plan, in virtual time: a token bucket written apart from the limiter's, behind a jittery network."""
+"""Amazon's side of a usage plan: a token bucket written apart from the limiter's, behind a jittery network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GRACE = 1e-6
 """Tokens: more than the rounding of a long run, less than any mistake."""
 
 
-def operation(rate: float, burst: int, *, name: str = "orders_v0.get_order", **plan: float | int) -> Operation[object]:
+def operation(rate: float, burst: int, *, name: str = "orders_v0.get_order", **plan: float) -> Operation[object]:
     """An operation with this usage plan."""
     usage = UsagePlan(rate=rate, burst=burst, **plan)  # type: ignore[arg-type]
     return Operation(name=name, id=name, method="GET", path="/", usage_plan=usage)
@@ -55,7 +55,7 @@ class ReferenceBucket:
         self.at = now
 
     def take(self, now: float) -> bool:
-        """One request at this moment: is it served?"""
+        """Whether one request at this moment is served."""
         self.tokens = min(self.burst, self.tokens + (now - self.at) * self.rate)
         self.at = now
         if self.tokens < 1 - GRACE:
@@ -65,7 +65,7 @@ class ReferenceBucket:
 
 
 class SimulatedAmazon:
-    """One bucket behind a network that delays each way by a random time from ``latency`` (seconds, lowest and highest)."""
+    """One bucket behind a network that takes ``latency`` (lowest, highest seconds) each way."""
 
     def __init__(self, rate: float, burst: float, *, latency: tuple[float, float] = (0.0, 0.0), seed: int = 1) -> None:
         self.bucket = ReferenceBucket(rate, burst, asyncio.get_running_loop().time())

@@ -1,29 +1,13 @@
-"""Fixtures: a database of each kind, empty; and what an emulator holds, to compare with what a sync stored."""
+"""What an emulator holds and what a database holds, each read without the code under test."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
-import pytest
-from servers import postgres_server, postgres_url
-
 from spapi_async.emulator.server import Emulator
-
-__all__ = [
-    "CREDENTIALS",
-    "REFRESH_TOKEN",
-    "database_url",
-    "emulated_orders",
-    "postgres_server",
-    "postgres_url",
-    "query",
-    "sqlite_url",
-    "stored_orders",
-]
 
 REFRESH_TOKEN = "Atzr|sync-tests"
 CREDENTIALS = {
@@ -32,20 +16,6 @@ CREDENTIALS = {
     "SP_API_REFRESH_TOKEN": REFRESH_TOKEN,
     "SP_API_REGION": "NA",
 }
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    """A SQLite file that is this test's alone."""
-    return f"sqlite:///{tmp_path / 'orders.db'}"
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> str:
-    """The same test on either database."""
-    name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
-    url: str = request.getfixturevalue(name)
-    return url
 
 
 def emulated_orders(emulator: Emulator) -> dict[str, int]:

@@ -7,14 +7,17 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import anyio
 import pytest
-from order_databases import database_url, emulated_orders, postgres_server, postgres_url, query, sqlite_url, stored_orders
+from order_databases import emulated_orders, query, stored_orders
 
 from spapi_async import Application, ConfigurationError, LWAError, SellingPartner, ServerError, call_options
 from spapi_async._retry import RetryPolicy
 from spapi_async.emulator.server import Emulator
 from spapi_async.errors import DecodeError, RateLimitWaitError
-from spapi_async.sync import OrderDatabase, SyncEvent, SyncReport, sync_orders
+from spapi_async.sync import OrderDatabase, SellerFinished, SyncEvent, SyncReport, sync_orders
+
+pytest_plugins = ("sync_fixtures",)
 
 FAST = 100_000.0
 SEARCH = "orders_2026_01_01.search_orders"
@@ -138,6 +141,54 @@ async def test_one_seller_that_fails_does_not_stop_the_others(sqlite_url: str) -
         assert len(stored_orders(sqlite_url)) == 90
 
 
+async def test_many_sellers_at_once(sqlite_url: str) -> None:
+    """Each at the pace of its own quota, no more at a time than allowed, every order of every one."""
+    async with emulator(orders=30, latency=0.002) as running, application(running) as app:
+        sellers = [seller(app, f"seller-{number}") for number in range(25)]
+        under_way: set[str] = set()
+        most = 0
+
+        def watch(event: SyncEvent) -> None:
+            nonlocal most
+            (under_way.discard if isinstance(event, SellerFinished) else under_way.add)(event.seller)
+            most = max(most, len(under_way))
+
+        report = await sync_orders(sellers, sqlite_url, page_size=20, concurrency=8, progress=watch)
+        assert report.failed == ()
+        assert 1 < most <= 8
+        assert stored_orders(sqlite_url) == emulated_orders(running)
+
+
+async def test_cancelled_run_keeps_the_page_it_was_committing(sqlite_url: str) -> None:
+    """Ctrl-C during a commit: the commit ends first, and the next run asks for the page after it."""
+    async with emulator() as running, application(running) as app, OrderDatabase(sqlite_url) as database:
+        with anyio.CancelScope() as scope:
+            committing = database._put_orders
+
+            async def cancelled_meanwhile(*words: Any) -> Any:
+                scope.cancel()
+                return await committing(*words)
+
+            database._put_orders = cancelled_meanwhile  # type: ignore[method-assign]
+            await sync_orders([seller(app)], database, page_size=20)
+        assert scope.cancelled_caught
+        assert len(stored_orders(sqlite_url)) == 20
+        assert query(sqlite_url, "SELECT count(cursor) FROM checkpoints") == [(1,)]
+        assert requests(running) == 1
+
+
+async def test_progress_that_fails_does_not_stop_the_sync(sqlite_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged; the orders arrive."""
+
+    def broken(event: SyncEvent) -> None:
+        raise RuntimeError("the bar broke")
+
+    async with emulator() as running:
+        assert (await sync(running, sqlite_url, progress=broken)).failed == ()
+        assert stored_orders(sqlite_url) == emulated_orders(running)
+    assert "the bar broke" in caplog.text
+
+
 async def test_sellers_have_checkpoints_of_their_own(sqlite_url: str) -> None:
     """Where one stands says nothing about another."""
     async with emulator(orders=45) as running, application(running) as app:
@@ -189,14 +240,14 @@ async def test_same_token_twice_is_an_error(sqlite_url: str) -> None:
 
 
 async def test_restart_does_not_spend_the_burst_again(sqlite_url: str) -> None:
-    """A run that has emptied the bucket leaves that knowledge behind: the next one would rather not start than throttle."""
-    async with emulator(orders=30, rate_scale=1.0, search_delay=0.0) as running:
-        for _ in range(10):
-            await sync(running, sqlite_url)  # two pages each: the burst of 20 is spent
+    """A run that spent most of the burst leaves that knowledge behind: later ones wait, they are not throttled."""
+    async with emulator(orders=360, rate_scale=1.0) as running:
         with call_options(max_wait=1.0):
-            (failed,) = (await sync(running, sqlite_url)).failed
-        assert isinstance(failed.error, RateLimitWaitError)
-        assert failed.error.retry_after == pytest.approx(180, abs=5)
+            runs = [await sync(running, sqlite_url) for _ in range(5)]  # 18 pages, then one each
+        assert runs[0].failed == ()
+        refused = runs[4].failed[0].error
+        assert isinstance(refused, RateLimitWaitError)
+        assert 100 < (refused.retry_after or 0) <= 400
         assert running.stats()["operations"][SEARCH]["throttled"] == 0
 
 

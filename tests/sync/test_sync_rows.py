@@ -24,7 +24,11 @@ ORDER: dict[str, Any] = {
         {
             "orderItemId": "7",
             "quantityOrdered": 2,
-            "product": {"asin": "B01", "sellerSku": "a/b", "price": {"unitPrice": {"amount": "9.995", "currencyCode": "USD"}}},
+            "product": {
+                "asin": "B01",
+                "sellerSku": "a/b",
+                "price": {"unitPrice": {"amount": "9.995", "currencyCode": "USD"}},
+            },
             "fulfillment": {"quantityFulfilled": 1},
         }
     ],

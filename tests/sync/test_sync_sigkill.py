@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
@@ -11,9 +12,12 @@ import time
 from collections.abc import Mapping, Sequence
 
 import pytest
-from order_databases import CREDENTIALS, emulated_orders, query, sqlite_url, stored_orders
+from order_databases import CREDENTIALS, emulated_orders, query, stored_orders
 
 from spapi_async.emulator.server import Emulator
+from spapi_async.sync import OrderDatabase
+
+pytest_plugins = ("sync_fixtures",)
 
 SEARCH = "orders_2026_01_01.search_orders"
 WELL_BEHIND = time.time() - 3600  # the emulator's searches lag two minutes behind
@@ -22,9 +26,7 @@ WELL_BEHIND = time.time() - 3600  # the emulator's searches lag two minutes behi
 def start(words: Sequence[str], environ: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
     """A command line of its own, as a user starts it."""
     environment = {**os.environ, **CREDENTIALS, **(environ or {})}
-    return subprocess.Popen(
-        [sys.executable, *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    return subprocess.Popen([sys.executable, *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def sync_words(emulator: Emulator, url: str) -> list[str]:
@@ -51,7 +53,7 @@ def kill_after(process: subprocess.Popen[bytes], emulator: Emulator, pages: int,
 
 @pytest.mark.spapi_emulator(orders=330, rate_scale=1e6, latency=0.004, anchor=WELL_BEHIND)
 def test_killed_at_random_points_it_ends_with_every_order_once(spapi_emulator: Emulator, sqlite_url: str) -> None:
-    """Each run gets a few pages further; the last one completes; nothing is lost, nothing doubled, little fetched twice."""
+    """Each run gets a few pages further, the last completes; nothing is lost or doubled, little is fetched twice."""
     chance, kills, words = random.Random(7), 0, sync_words(spapi_emulator, sqlite_url)
     for _ in range(7):
         kills += kill_after(start(words), spapi_emulator, chance.randrange(1, 4), chance.random() * 0.02)
@@ -92,7 +94,9 @@ main()
 """
 
 
-@pytest.mark.parametrize(("point", "pages"), [(POINTS[name], 3 + (name == "after the commit")) for name in POINTS], ids=POINTS)
+@pytest.mark.parametrize(
+    ("point", "pages"), [(POINTS[name], 3 + (name == "after the commit")) for name in POINTS], ids=POINTS
+)
 @pytest.mark.spapi_emulator(orders=100, rate_scale=1e6, anchor=WELL_BEHIND)
 def test_page_and_checkpoint_survive_a_kill_together(
     spapi_emulator: Emulator, sqlite_url: str, point: str, pages: int
@@ -109,3 +113,24 @@ def test_page_and_checkpoint_survive_a_kill_together(
     assert again.returncode == 0
     assert stored_orders(sqlite_url) == emulated_orders(spapi_emulator)
     assert requests(spapi_emulator) == 7 + (pages == 3)
+
+
+@pytest.mark.spapi_emulator(orders=60, rate_scale=1e6, anchor=WELL_BEHIND)
+def test_postgresql_survives_a_kill_inside_its_transaction(spapi_emulator: Emulator, postgres_url: str) -> None:
+    """The half-done page is rolled back with its checkpoint, and the next run completes."""
+    words = sync_words(spapi_emulator, postgres_url)
+    killed = start(["-c", KILLER.replace("{point}", POINTS["inside the transaction"]), *words[2:]])
+    killed.communicate(timeout=30)
+    assert killed.returncode == -signal.SIGKILL
+    assert asyncio.run(counts(postgres_url))[0] == 45
+    again = start(words)
+    again.communicate(timeout=30)
+    assert again.returncode == 0
+    expected = emulated_orders(spapi_emulator)
+    assert asyncio.run(counts(postgres_url)) == (60, sum(expected.values()))
+
+
+async def counts(url: str) -> tuple[int, int]:
+    """Orders and items in a database."""
+    async with OrderDatabase(url) as database:
+        return await database.counts()

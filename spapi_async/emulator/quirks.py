@@ -1,0 +1,80 @@
+"""Deviations from Amazon's models in synthesised replies: what clients really meet, operation by operation.
+
+Each line restates an observation of real replies (recordings, issue reports). A quirk hits about half of the places
+that it can hit, by the reply's own seed; ``Emulator(violations=False)`` and ``synthetic=True`` leave them out.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["damage"]
+
+Quirk = Callable[[dict[str, Any]], None]
+
+
+def damage(operation: str, value: Any, dice: random.Random) -> None:
+    """Change a reply in place, if the operation is known for something."""
+    for quirk in _QUIRKS.get(operation, ()):
+        _visit(value, quirk, dice)
+
+
+def _visit(value: Any, quirk: Quirk, dice: random.Random) -> None:
+    if isinstance(value, list):
+        for each in value:
+            _visit(each, quirk, dice)
+    elif isinstance(value, dict):
+        for each in value.values():
+            _visit(each, quirk, dice)
+        if dice.random() < 0.5:
+            quirk(value)
+
+
+def _drop(key: str) -> Quirk:
+    return lambda holder: holder.pop(key, None)
+
+
+def _put(key: str, wrong: Any) -> Quirk:
+    def put(holder: dict[str, Any]) -> None:
+        if key in holder:
+            holder[key] = wrong
+
+    return put
+
+
+def _rename(key: str, wrong: str) -> Quirk:
+    def rename(holder: dict[str, Any]) -> None:
+        if key in holder:
+            holder[wrong] = holder.pop(key)
+
+    return rename
+
+
+def _as_number(key: str) -> Quirk:
+    def number(holder: dict[str, Any]) -> None:
+        if isinstance(holder.get(key), str):
+            holder[key] = float(holder[key])
+
+    return number
+
+
+_QUIRKS: dict[str, tuple[Quirk, ...]] = {
+    # An empty string where the model has a date.
+    "fba_inventory_v1.get_inventory_summaries": (_put("lastUpdatedTime", ""),),
+    # Money as JSON numbers where the model says string.
+    "sales_v1.get_order_metrics": (_as_number("amount"),),
+    # Required fields that are missing at times.
+    "fulfillment_inbound_v0.get_shipments": (_drop("AreCasesRequired"), _drop("PostalCode")),
+    "merchant_fulfillment_v0.get_eligible_shipment_services": (
+        _drop("RequiresAdditionalSellerInputs"),
+        _drop("CarrierWillPickUp"),
+    ),
+    "fulfillment_outbound_2020_07_01.get_fulfillment_order": (_drop("sellerReturnReasonCode"),),
+    "product_pricing_2022_05_01.get_competitive_summary": (_drop("condition"),),
+    "supply_sources_2020_07_01.get_supply_source": (_put("email", ""), _drop("name")),
+    # A key that the model spells differently.
+    "product_pricing_v0.get_item_offers": (_rename("MarketplaceId", "MarketplaceID"),),
+    "product_pricing_v0.get_listing_offers": (_rename("MarketplaceId", "MarketplaceID"),),
+}

@@ -1,0 +1,57 @@
+"""The example web application, visited by a browser that follows Amazon's redirects."""
+
+import asyncio
+import runpy
+import socket
+from argparse import Namespace
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "consent_web_app.py"
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[aiohttp.ClientSession]:
+    """A browser on the example, started as its docstring says."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    main = runpy.run_path(str(EXAMPLE))["main"]
+    running = asyncio.create_task(main(Namespace(emulator=True, port=port, public_url=None)))
+    async with aiohttp.ClientSession(f"http://localhost:{port}") as session:
+        while True:
+            with suppress(aiohttp.ClientConnectionError):
+                await (await session.get("/")).read()
+                break
+            assert not running.done()
+            await asyncio.sleep(0.01)
+        yield session
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def visit(browser: aiohttp.ClientSession, path: str) -> tuple[int, str]:
+    """Status and text of the page that the browser ends on."""
+    async with browser.get(path) as answer:
+        return answer.status, await answer.text()
+
+
+async def test_a_selling_partner_is_connected(browser: aiohttp.ClientSession) -> None:
+    """Pick a marketplace, consent, come back: the first call has been made. The way back works once."""
+    assert "marketplace=DE" in (await visit(browser, "/"))[1]
+    async with browser.get("/connect?marketplace=DE") as answer:
+        assert "Connected" in await answer.text()
+        back = str(answer.url.relative())
+    assert (await visit(browser, back))[0] == 400
+
+
+@pytest.mark.parametrize("query", ["", "state=forged&spapi_oauth_code=x", "spapi_oauth_code=x"])
+async def test_a_forged_way_back_is_refused(browser: aiohttp.ClientSession, query: str) -> None:
+    """Whoever did not start here is not connected."""
+    status, text = await visit(browser, f"/back?{query}")
+    assert status == 400
+    assert "start the authorisation again" in text

@@ -1,0 +1,52 @@
+"""The watch over the suite itself: it sees what it should."""
+
+import logging
+from typing import Any
+
+import pytest
+from secret_watch import SecretWatch, looks_secret, pytest_runtest_makereport
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Atza|abc", "Atc|xyz", "amzn1.oa2-cs.v1.00ff", "https://b.s3/x?X-Amz-Signature=0a1b", "Atzr|IwE", "xMARKx"],
+)
+def test_secrets_are_recognised(text: str) -> None:
+    """By Amazon's prefixes."""
+    assert looks_secret(text)
+
+
+@pytest.mark.parametrize("text", ["", "Atzr|", "a token", "X-Amz-Date=2025", "amzn1.sp.solution.1"])
+def test_other_text_is_not(text: str) -> None:
+    """Ids and headers are no secrets."""
+    assert looks_secret(text) is None
+
+
+def test_a_logged_secret_is_noticed_wherever_it_stands() -> None:
+    """In the message, its arguments, a fact beside it, or the error's traceback; what is noted does not show it."""
+    watch, error = SecretWatch(), ValueError("Atz.sprdt|AODFNESL")
+    records: list[dict[str, Any]] = [
+        {"msg": "got Atza|IwEBI"},
+        {"msg": "got %s", "args": ("Atza|IwEBI",)},
+        {"msg": "got", "token": "Atza|IwEBI"},
+        {"msg": "failed", "exc_info": (ValueError, error, None)},
+        {"msg": "a token was renewed"},
+    ]
+    for number, record in enumerate(records):
+        watch.emit(logging.makeLogRecord({"name": f"record {number}", **record}))
+    assert {leak.partition(",")[0] for leak in watch.leaks} == {f"record {number}" for number in range(4)}
+    assert "IwEBI" not in str(watch.leaks)
+
+
+@pytest.mark.parametrize(("printed", "outcome"), [("Atzr|IwEBI", "failed"), ("12 orders", "passed")])
+def test_a_test_that_prints_a_secret_fails(printed: str, outcome: str) -> None:
+    """Standard output and error alike."""
+    report = pytest.TestReport(
+        "t", ("t", 0, "t"), {}, "passed", None, "call", sections=[("Captured stdout call", printed)]
+    )
+    hook = pytest_runtest_makereport()
+    next(hook)
+    with pytest.raises(StopIteration) as returned:
+        hook.send(report)
+    assert returned.value.value.outcome == outcome
+    assert "IwEBI" not in str(report.longrepr)

@@ -1,0 +1,121 @@
+"""The table of buckets: of a job's Redis, of an emulator."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from spapi_async import Application
+from spapi_async.cli.application import run
+from spapi_async.cli.limits import limits_table
+from spapi_async.emulator.server import Emulator
+from spapi_async.ratelimit import LimitSnapshot, RedisRateLimiter
+
+pytest_plugins = ("servers",)
+
+SNAPSHOT = LimitSnapshot(
+    operation="orders_v0.get_order",
+    application="app",
+    account="seller@na",
+    region="na",
+    rate=0.5,
+    announced_rate=0.5,
+    burst=30,
+    tokens=-0.25,
+    waiting=1200,
+    next_available=2.5,
+    admitted=31,
+    throttled=2,
+)
+
+
+def lines(*snapshots: LimitSnapshot) -> list[list[str]]:
+    """The cells of the table's rows, as a person reads them."""
+    console = Console(width=200, file=io.StringIO(), record=True)
+    console.print(limits_table(snapshots))
+    rows = [line for line in console.export_text().splitlines() if line.startswith("│")]
+    return [[cell.strip() for cell in row.strip("│").split("│")] for row in rows]
+
+
+def test_a_bucket_is_a_row() -> None:
+    """Debt shows as no tokens, the shared bucket of all sellers as such."""
+    shared = msgspec.structs.replace(SNAPSHOT, account="", waiting=0, next_available=0.0, tokens=7.25)
+    assert lines(SNAPSHOT, shared) == [
+        ["orders_v0.get_order", "seller@na", "0.5", "0.0/30", "1,200", "2.5 s", "31", "2"],
+        ["orders_v0.get_order", "(all)@na", "0.5", "7.2/30", "0", "now", "31", "2"],
+    ]
+
+
+def test_buckets_that_hold_calls_up_come_first() -> None:
+    """What somebody looks for is at the top."""
+    idle = msgspec.structs.replace(SNAPSHOT, operation="a.a", waiting=0, next_available=0.0)
+    assert [row[0] for row in lines(idle, SNAPSHOT)] == ["orders_v0.get_order", "a.a"]
+
+
+@pytest.fixture
+def endpoint() -> Iterator[str]:
+    """What answers as an emulator does when it is asked for its buckets."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = msgspec.json.encode({"limits": [SNAPSHOT]})
+            self.send_response(200 if self.path == "/_emulator/limits" else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_limits_of_an_emulator(endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """As JSON for machines, as one table where no terminal could show a live one."""
+    assert run(["limits", "--endpoint", endpoint, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [msgspec.to_builtins(SNAPSHOT)]
+    assert run(["limits", "--endpoint", endpoint]) == 0
+    assert "orders_v0" in capsys.readouterr().out
+
+
+def test_limits_of_a_running_jobs_redis(
+    redis_url: str, spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whichever process made the calls."""
+
+    async def job() -> None:
+        limiter = RedisRateLimiter(redis_url)
+        async with Application("app", "secret", endpoint=spapi_emulator.url, limiter=limiter) as app:
+            await app.selling_partner("Atzr|x", region="NA").sellers_v1.get_marketplace_participations()
+
+    asyncio.run(job())
+    assert run(["limits", "--redis", redis_url, "--json"]) == 0
+    (bucket,) = json.loads(capsys.readouterr().out)
+    assert (bucket["operation"], bucket["burst"]) == ("sellers_v1.get_marketplace_participations", 15)
+
+
+@pytest.mark.parametrize("words", [("--redis", "redis://127.0.0.1:1"), ("--endpoint", "http://127.0.0.1:1")])
+def test_limits_of_nobody(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing answers: one line, exit code 5."""
+    assert run(["limits", *words]) == 5
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_limits_of_something_else(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """A host that is no emulator is told from one that is away."""
+    assert run(["limits", "--endpoint", f"{spapi_emulator.url}/elsewhere"]) == 2
+    assert "is no emulator" in capsys.readouterr().err

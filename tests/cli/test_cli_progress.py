@@ -1,0 +1,86 @@
+"""The progress of a sync, as it is drawn."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from spapi_async.cli.progress import SyncBar, quota_state, window_share
+from spapi_async.ratelimit import LimitSnapshot
+from spapi_async.sync import PageStored, SellerFinished, SellerStarted
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+LIMIT = LimitSnapshot(
+    operation="orders_2026_01_01.search_orders",
+    application="app",
+    account="s",
+    region="na",
+    rate=0.0056,
+    announced_rate=0.0056,
+    burst=20,
+    tokens=3.25,
+    waiting=0,
+    next_available=0.0,
+    admitted=0,
+    throttled=0,
+)
+
+
+def test_quota_state_tells_tokens_and_the_next_one() -> None:
+    """In words that fit beside a bar."""
+    assert quota_state([LIMIT]) == "search_orders: 3.2 of 20 tokens"
+    empty = msgspec.structs.replace(LIMIT, tokens=-0.5, next_available=91.26)
+    assert quota_state([empty]) == "search_orders: 0.0 of 20 tokens, next in 91.3 s"
+    assert quota_state([]) == ""
+
+
+def test_quota_state_is_that_of_the_bucket_that_holds_the_run_up() -> None:
+    """Somebody waits there."""
+    other = msgspec.structs.replace(LIMIT, operation="a.get_things", waiting=1, next_available=1.0)
+    assert quota_state([LIMIT, other]).startswith("get_things")
+
+
+@pytest.mark.parametrize(("days", "share"), [(-1, 0.0), (0, 0.0), (5, 0.5), (10, 1.0), (11, 1.0)])
+def test_share_of_a_window_is_measured_in_time(days: int, share: float) -> None:
+    """Amazon does not say how many orders there are, but when the window ends."""
+    assert window_share(START, START + timedelta(days=days), START + timedelta(days=10)) == share
+
+
+def test_share_of_a_window_without_an_end_is_unknown() -> None:
+    """Then the bar only pulses."""
+    assert window_share(START, START, None) is None
+    assert window_share(START, None, START) is None
+
+
+async def test_bar_draws_a_sellers_run() -> None:
+    """Orders so far and the quota state, from the first page to the last."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=160)
+    bar = SyncBar(console, lambda: [LIMIT])
+    page = PageStored(
+        seller="s", orders=5, items=7, total=1234, violations=0, latest=START, upper_bound=START + timedelta(days=1)
+    )
+    async with bar.shown():
+        bar(SellerStarted(seller="s", last_updated_after=START, resumed=True))
+        bar(page)
+        bar.show_quota()
+        bar.refresh()
+        bar(SellerFinished(seller="s", total=1234, synced_to=START))
+    assert isinstance(console.file, io.StringIO)
+    drawn = console.file.getvalue()
+    for words in ("resuming from 2026-01-01", "1,234 orders", "3.2 of 20 tokens"):
+        assert words in drawn
+
+
+async def test_bar_draws_nothing_where_nobody_watches() -> None:
+    """A log file gets no control characters."""
+    console = Console(file=io.StringIO(), force_terminal=False)
+    bar = SyncBar(console, lambda: [LIMIT])
+    async with bar.shown():
+        bar(SellerStarted(seller="s", last_updated_after=START, resumed=False))
+        bar(SellerFinished(seller="s", total=0, synced_to=START))
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == ""

@@ -1,0 +1,103 @@
+"""The generator writes what the formatter would, whatever the lengths and characters."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from swagger_snippets import FILE, loaded, operation, swagger
+
+from spapi_async.codegen.generate import generate
+from spapi_async.codegen.text import Call, Dictionary, Tuple, docstring, layout, quoted
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+STRING = {"type": "string"}
+LONG = "aNameLongerThanTheLongestOneThatAmazonHasThoughtOfYet"
+
+
+def kitchen_sink() -> dict[str, Any]:
+    """A model that stretches every line: long names, quotes, backslashes, many values, all kinds of schemas."""
+    thing = {"$ref": f"#/definitions/{LONG}"}
+    properties = {
+        LONG: STRING | {"pattern": '^["\\\\]{3}$', "maxLength": 1},
+        "SKUs": {"type": "array", "items": STRING | {"enum": ["A", "a", "1", "", "it's", 'say "x"', "O", "token"]}},
+        "format": {"type": "number"},
+        "currencyCode": STRING,
+        "price": {"type": "number"},
+        "when": STRING | {"format": "date-time"},
+        "day": STRING | {"format": "date"},
+        "free": {},
+        "deep": {"type": "object", "additionalProperties": {"type": "array", "items": thing}},
+        "inline": {"type": "object", "properties": {"nextToken": STRING, "count": {"type": "integer", "enum": [1, 2]}}},
+    }
+    page = {"type": "object", "properties": {"nextToken": STRING, "list": {"type": "array", "items": thing}}}
+    queries = [
+        {"name": f"{LONG}{i}", "in": "query", "type": "string", "enum": [f"{LONG}{j}" for j in range(9)]}
+        for i in (1, 2)
+    ]
+    paged = operation(
+        operationId=f"list{LONG}",
+        parameters=[*queries, {"name": "nextToken", "in": "query", **STRING}, {"name": "id", "in": "header", **STRING}],
+        responses={"200": {"description": "", "schema": {"$ref": "#/definitions/Page"}}},
+    )
+    body = {"name": "body", "in": "body", "schema": {"type": "array", "items": thing}}
+    posted = operation(operationId="postIt", parameters=[body], responses={"200": {"description": "", "schema": thing}})
+    empty = {"type": "object", "allOf": [{"type": "object", "properties": {}}]}
+    return swagger(
+        {LONG: {"type": "object", "properties": properties}, "Page": page, "Empty": empty},
+        {f"/{LONG}": {"get": paged, "post": posted}, "/none": {"delete": operation(operationId="remove")}},
+    )
+
+
+def test_everything_at_once_can_be_imported() -> None:
+    """The kitchen sink is legal Python with working types."""
+    models, api = loaded(kitchen_sink())
+    assert len(api.ThingsV0.__dict__) > 3
+    assert models.Empty() == models.Empty()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ruff") is None, reason="ruff is not installed")
+@pytest.mark.parametrize("command", [["format", "--diff"], ["check"]], ids=["format", "check"])
+def test_the_linter_has_nothing_to_say(tmp_path: Path, command: list[str]) -> None:
+    """Generated files pass the project's own ruff configuration as they are."""
+    for path, text in generate({FILE: kitchen_sink(), "cV1.json": swagger()}, {}).items():
+        target = tmp_path / "spapi_async" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    (tmp_path / "spapi_async/__init__.py").write_text('"""A package."""\n', encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
+    found = subprocess.run(
+        [sys.executable, "-m", "ruff", *command, "--no-cache", "spapi_async"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+@given(st.text(max_size=40))
+def test_any_string_is_quoted_as_itself(text: str) -> None:
+    """Quotes, backslashes and control characters come back."""
+    assert eval(quoted(text)) == text
+
+
+def test_what_fits_stays_on_one_line() -> None:
+    """The line with what stands before and after it may be 120 wide."""
+    call = Call("f", ("x" * 110,))
+    assert layout(call, 0, "a = ") == f"a = f({'x' * 110})"
+    assert len(layout(call, 0, "abcd = ", after=":").splitlines()) == 3
+
+
+def test_what_does_not_fit_stands_item_by_item() -> None:
+    """Nested values are broken only as far as needed."""
+    value = Call("f", (Tuple(("1",)), Dictionary((("a", "b" * 100),))), (("key", "c"),))
+    assert layout(value, 0).splitlines() == ["f(", "    (1,),", f"    {{a: {'b' * 100}}},", "    key=c,", ")"]
+
+
+def test_backslashes_make_a_raw_docstring() -> None:
+    """A pattern is shown as it is."""
+    assert docstring("A.", [["\\d"]], 0) == 'r"""A.\n\n\\d\n"""'

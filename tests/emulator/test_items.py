@@ -1,0 +1,104 @@
+"""Listings and the catalogue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from direct import US, Direct, running
+
+from spapi_async.models import catalog_items_2022_04_01, listings_items_2021_08_01
+
+LISTINGS, CATALOG = "/listings/2021-08-01/items/A1", "/catalog/2022-04-01/items"
+EVERYTHING = "summaries,attributes,issues,offers,fulfillmentAvailability,procurement,relationships,productTypes"
+DATA_SETS = (
+    "attributes,classifications,dimensions,identifiers,images,productTypes,relationships,salesRanks,summaries,"
+    "vendorDetails"
+)
+
+
+async def _listings(api: Direct, **query: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    query = {"marketplaceIds": US, "pageSize": 20, "includedData": EVERYTHING, **query}
+    while True:
+        answer = await api.get(LISTINGS, **query)
+        msgspec.json.decode(answer.body, type=listings_items_2021_08_01.ItemSearchResults)
+        found += answer.json["items"]
+        if "pagination" not in answer.json:
+            return found
+        query["pageToken"] = answer.json["pagination"]["nextToken"]
+
+
+async def test_listings_can_be_searched_and_read() -> None:
+    """Every listing is found once, and read by its SKU, awkward characters included."""
+    async with running(throttle=False) as api:
+        found = await _listings(api)
+        skus = [item["sku"] for item in found]
+        assert len(set(skus)) == 60
+        odd = next(sku for sku in skus if "/" in sku or "#" in sku or "+" in sku)
+        from urllib.parse import quote
+
+        answer = await api.get(f"{LISTINGS}/{quote(odd, safe='')}", marketplaceIds=US)
+        assert answer.json["sku"] == odd
+
+
+async def test_put_patch_and_delete_are_remembered() -> None:
+    """What is put is read back, patched, previewed without effect, and gone once deleted."""
+    async with running() as api:
+        path = f"{LISTINGS}/MY%2FSKU"
+        at = f"{path}?marketplaceIds={US}"
+        body = {"productType": "LAMP", "attributes": {"color": [{"value": "Rust"}]}}
+        put = await api.send("PUT", at, body=body)
+        msgspec.json.decode(put.body, type=listings_items_2021_08_01.ListingsItemSubmissionResponse)
+        assert put.json["status"] == "ACCEPTED"
+        patch = {
+            "productType": "LAMP",
+            "patches": [{"op": "replace", "path": "/attributes/color", "value": [{"value": "Oat"}]}],
+        }
+        preview = await api.send("PATCH", at + "&mode=VALIDATION_PREVIEW", body=patch)
+        assert preview.json["status"] == "VALID"
+        read = f"{path}"
+        before = (await api.get(read, marketplaceIds=US, includedData="attributes")).json["attributes"]
+        await api.send("PATCH", at, body=patch)
+        after = (await api.get(read, marketplaceIds=US, includedData="attributes")).json["attributes"]
+        assert (before["color"], after["color"]) == ([{"value": "Rust"}], [{"value": "Oat"}])
+        assert (await api.send("DELETE", at)).status == 200
+        assert (await api.get(read, marketplaceIds=US)).status == 404
+
+
+async def test_listings_are_the_sellers_own() -> None:
+    """What one seller puts, another does not see."""
+    async with running() as api:
+        at = f"{LISTINGS}/MINE?marketplaceIds={US}"
+        await api.send("PUT", at, body={"productType": "LAMP", "attributes": {}})
+        assert (await api.send("GET", at)).status == 200
+        assert (await api.send("GET", at, token=await api.log_in("Atzr|two"))).status == 404
+
+
+async def test_catalogue_items() -> None:
+    """An ASIN of a listing is in the catalogue with every data set; an unknown one is not."""
+    async with running(throttle=False) as api:
+        asin = (await _listings(api))[0]["summaries"][0]["asin"]
+        answer = await api.get(f"{CATALOG}/{asin}", marketplaceIds=US, includedData=DATA_SETS)
+        item = msgspec.json.decode(answer.body, type=catalog_items_2022_04_01.Item)
+        assert item.asin == asin
+        assert set(answer.json) == {"asin", *DATA_SETS.split(",")}
+        assert (await api.get(f"{CATALOG}/B000000000", marketplaceIds=US)).status == 404
+
+
+async def test_catalogue_search() -> None:
+    """Keywords and identifiers find items, twenty a page at most; one of the two is needed."""
+    async with running(throttle=False) as api:
+        query: dict[str, Any] = {"marketplaceIds": US, "keywords": "yoga mat", "pageSize": 20}
+        first = await api.get(CATALOG, **query)
+        msgspec.json.decode(first.body, type=catalog_items_2022_04_01.ItemSearchResults)
+        total = first.json["numberOfResults"]
+        seen = [item["asin"] for item in first.json["items"]]
+        page = first.json
+        while "pagination" in page:
+            page = (await api.get(CATALOG, **query, pageToken=page["pagination"]["nextToken"])).json
+            seen += [item["asin"] for item in page["items"]]
+        assert len(seen) == len(set(seen)) == total > 20
+        by_id = await api.get(CATALOG, marketplaceIds=US, identifiers=",".join(seen[:20]), identifiersType="ASIN")
+        assert by_id.json["numberOfResults"] == 20
+        assert (await api.get(CATALOG, marketplaceIds=US)).status == 400

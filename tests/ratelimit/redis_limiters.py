@@ -1,0 +1,66 @@
+"""Limiters on a real Redis for tests: one call each for what most of them do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from spapi_async._operation import Operation
+from spapi_async._options import Priority
+from spapi_async.credentials import Account
+from spapi_async.errors import RateLimitWaitError
+from spapi_async.ratelimit._base import LimitSnapshot
+from spapi_async.ratelimit._redis import RedisPermit, RedisRateLimiter
+
+from redis_worker import make_account, make_operation
+
+__all__ = ["SELLER", "admit_all", "crash", "limiters", "make_account", "make_operation", "only", "permit"]
+
+SELLER = make_account()
+
+
+@asynccontextmanager
+async def limiters(url: str, count: int = 2, **options: Any) -> AsyncIterator[list[RedisRateLimiter]]:
+    """So many limiters, each as if in a process of its own."""
+    made = [RedisRateLimiter(url, **options) for _ in range(count)]
+    try:
+        yield made
+    finally:
+        for limiter in made:
+            await limiter.aclose()
+
+
+async def permit(
+    limiter: RedisRateLimiter,
+    operation: Operation[Any],
+    account: Account = SELLER,
+    *,
+    priority: Priority = Priority.NORMAL,
+    max_wait: float | None = None,
+) -> RedisPermit:
+    """Acquire."""
+    return await limiter.acquire(operation, account, priority=priority, max_wait=max_wait)
+
+
+async def admit_all(limiter: RedisRateLimiter, operation: Operation[Any], account: Account = SELLER) -> int:
+    """Send requests (all answered 200) until the next one would have to wait; how many that were."""
+    admitted = 0
+    try:
+        while True:
+            (await permit(limiter, operation, account, max_wait=0)).observe(200, None)
+            admitted += 1
+    except RateLimitWaitError:
+        return admitted
+
+
+def only(snapshots: tuple[LimitSnapshot, ...]) -> LimitSnapshot:
+    """The one snapshot there is."""
+    (snapshot,) = snapshots
+    return snapshot
+
+
+async def crash(limiter: RedisRateLimiter) -> None:
+    """What a SIGKILL leaves: nothing is said, nothing returned, the connection is gone."""
+    limiter._link.down = True
+    await limiter.aclose()

@@ -1,0 +1,207 @@
+"""Rates from headers, and what a 429 teaches."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+
+import pytest
+from simulated import SimulatedAmazon, account, operation, saturate, take
+from virtual_time import virtual_time
+
+from spapi_async._events import Event, RateChanged, Throttled
+from spapi_async._options import Priority
+from spapi_async.ratelimit import LocalRateLimiter, Permit
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def permit(limiter: LocalRateLimiter, what: object) -> Permit:
+    return await limiter.acquire(what, account(), priority=Priority.NORMAL, max_wait=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("status", [200, 201, 204, 400, 404])
+def test_a_header_raises_the_rate(status: int) -> None:
+    """A higher x-amzn-RateLimit-Limit takes effect on whatever status carries it."""
+
+    @virtual_time
+    async def scenario() -> None:
+        limiter = LocalRateLimiter()
+        slow = operation(0.1, 1)
+        await take(limiter, slow, account(), status=status, rate=2.0)
+        assert (await take(limiter, slow, account())).waited == pytest.approx(0.5)
+        assert limiter.limits()[0].announced_rate == 2.0
+
+    scenario()
+
+
+@virtual_time
+async def test_a_higher_rate_wakes_those_who_wait_already() -> None:
+    """The queue is rescheduled at once, not after the wait that the old rate had asked for."""
+    limiter, slow = LocalRateLimiter(), operation(0.001, 2)
+    first, _ = [await permit(limiter, slow) for _ in range(2)]
+    waiting = [asyncio.create_task(take(limiter, slow, account())) for _ in range(3)]
+    await asyncio.sleep(10)
+    first.observe(200, 1.0)
+    assert [(await task).waited for task in waiting] == pytest.approx([10.99, 11.99, 12.99], abs=0.02)
+
+
+@virtual_time
+async def test_a_lower_rate_slows_down_and_keeps_what_accrued() -> None:
+    """Time until the header came counts at the old rate, time after it at the new one."""
+    limiter, op = LocalRateLimiter(), operation(1.0, 2)
+    await take(limiter, op, account())
+    second = await permit(limiter, op)
+    waiting = asyncio.create_task(take(limiter, op, account()))
+    await asyncio.sleep(0.5)
+    second.observe(200, 0.1)
+    assert (await waiting).waited == pytest.approx(0.5 + 0.5 / 0.1)
+
+
+@virtual_time
+@pytest.mark.parametrize("garbage", [math.nan, math.inf, -math.inf, 0.0, -1.0, 1e-9, 1e9])
+async def test_a_header_that_is_no_rate_changes_nothing(garbage: float) -> None:
+    """Zero, negative, infinite and absurd figures keep the known rate."""
+    limiter, op = LocalRateLimiter(), operation(0.5, 1)
+    await take(limiter, op, account(), rate=garbage)
+    assert limiter.limits()[0].rate == 0.5
+
+
+@virtual_time
+@pytest.mark.parametrize(
+    ("plan", "header", "believed"),
+    [(0.0167, 0.0167, 0.0167), (0.0167, 0.016, 0.0167), (1 / 60, 0.0167, 1 / 60), (0.5, 0.48, 0.48), (5.0, 5.0, 5.0)],
+)
+async def test_a_coarser_print_of_the_published_rate_is_no_change(plan: float, header: float, believed: float) -> None:
+    """Amazon cuts and rounds: 0.016 for one a minute is not another rate."""
+    limiter, op = LocalRateLimiter(), operation(plan, 1)
+    await take(limiter, op, account(), rate=header)
+    assert limiter.limits()[0].rate == believed
+
+
+@virtual_time
+async def test_after_a_429_waiters_come_one_by_one() -> None:
+    """The bucket is drained and a queue of fifty spaced at the lowered rate: no herd."""
+    limiter, op = LocalRateLimiter(), operation(5.0, 10)
+    first = await permit(limiter, op)
+    first.observe(429, None)
+    left: list[float] = []
+
+    async def call() -> None:
+        await take(limiter, op, account(), status=None)
+        left.append(now())
+
+    await asyncio.gather(*(call() for _ in range(50)))
+    gaps = [after - before for before, after in itertools.pairwise(left)]
+    assert left[0] == pytest.approx(1 / 4.25)
+    assert min(gaps) >= 1 / 5.0
+
+
+@virtual_time
+async def test_many_429s_of_one_event_are_one_decrease() -> None:
+    """Ten requests in flight that meet the same empty bucket lower the rate once."""
+    events: list[Event] = []
+    limiter, op = LocalRateLimiter(observers=[events.append]), operation(5.0, 10)
+    flights = [await permit(limiter, op) for _ in range(10)]
+    await asyncio.sleep(0.1)
+    for flight in flights:
+        flight.observe(429, None)
+    (limit,) = limiter.limits()
+    assert limit.rate == pytest.approx(5.0 * 0.85)
+    assert limit.throttled == 10
+    assert sum(isinstance(event, Throttled) for event in events) == 10
+    assert [event.reason for event in events if isinstance(event, RateChanged)] == ["throttled"]
+
+
+@virtual_time
+async def test_the_rate_recovers_gradually_to_the_announced_one() -> None:
+    """Success by success, never above what Amazon announces, and observers hear when it is back."""
+    events: list[Event] = []
+    limiter, op = LocalRateLimiter(observers=[events.append]), operation(5.0, 10)
+    await take(limiter, op, account(), status=429)
+    rates = []
+    for _ in range(400):
+        await take(limiter, op, account(), rate=5.0)
+        rates.append(limiter.limits()[0].rate)
+    assert rates == sorted(rates)
+    assert max(after - before for before, after in itertools.pairwise(rates)) < 0.05 * 5.0
+    assert rates[-1] == 5.0
+    assert [event.reason for event in events if isinstance(event, RateChanged)] == ["throttled", "recovery"]
+
+
+@virtual_time
+async def test_server_errors_and_refused_tokens_prove_nothing() -> None:
+    """A 503 or a 403 does not raise a lowered rate: it may not have asked the bucket."""
+    limiter, op = LocalRateLimiter(), operation(5.0, 10)
+    await take(limiter, op, account(), status=429)
+    for status in (500, 503, 403, 401, None) * 20:
+        await take(limiter, op, account(), status=status)
+    assert limiter.limits()[0].rate == pytest.approx(5.0 * 0.85)
+
+
+@virtual_time
+async def test_requests_one_after_another_teach_a_smaller_burst_too() -> None:
+    """The sixth in a row is refused: the bucket holds five, and the next row of eight is served."""
+    limiter, op = LocalRateLimiter(), operation(0.5, 10)
+    amazon = SimulatedAmazon(0.5, 5, latency=(0.01, 0.02))
+    for _ in range(8):
+        await amazon.request(await permit(limiter, op))
+    assert (len(amazon.refused), limiter.limits()[0].burst) == (1, 5)
+    await asyncio.sleep(60)
+    for _ in range(8):
+        await amazon.request(await permit(limiter, op))
+    assert len(amazon.refused) == 1
+
+
+@virtual_time
+async def test_a_burst_of_requests_that_meets_a_smaller_bucket_teaches_its_size() -> None:
+    """Ten leave together, five are refused: the bucket holds five."""
+    limiter, op = LocalRateLimiter(), operation(5.0, 10)
+    amazon = SimulatedAmazon(5.0, 5, latency=(0.01, 0.01))
+    flights = [asyncio.create_task(amazon.request(await permit(limiter, op))) for _ in range(10)]
+    await asyncio.gather(*flights)
+    assert len(amazon.refused) == 5
+    assert limiter.limits()[0].burst == 5
+    await saturate(limiter, op, account(), amazon.request, seconds=10)
+    await asyncio.sleep(60)
+    before = len(amazon.refused)
+    await asyncio.gather(*[asyncio.create_task(amazon.request(await permit(limiter, op))) for _ in range(10)])
+    assert len(amazon.refused) == before
+
+
+@virtual_time
+async def test_a_learned_burst_is_tried_larger_ever_more_rarely() -> None:
+    """A bucket that stays smaller than published costs a vanishing part of the calls."""
+    limiter, op = LocalRateLimiter(), operation(5.0, 10)
+    amazon = SimulatedAmazon(5.0, 5, latency=(0.01, 0.01))
+    for _ in range(400):
+        await asyncio.gather(*[asyncio.create_task(amazon.request(await permit(limiter, op))) for _ in range(10)])
+        await asyncio.sleep(5)
+    assert len(amazon.refused) <= 0.01 * len(amazon.served)
+
+
+@virtual_time
+async def test_a_burst_that_really_grew_is_found() -> None:
+    """After enough calls without a 429 the published burst is believed again."""
+    limiter, op = LocalRateLimiter(), operation(5.0, 10)
+    amazon = SimulatedAmazon(5.0, 5, latency=(0.01, 0.01))
+    await asyncio.gather(*[asyncio.create_task(amazon.request(await permit(limiter, op))) for _ in range(10)])
+    amazon.bucket.burst = 10
+    await saturate(limiter, op, account(), amazon.request, seconds=200)
+    assert limiter.limits()[0].burst == 10
+    assert len(amazon.refused) == 5
+
+
+@virtual_time
+async def test_two_sellers_refused_in_a_row_incriminate_the_shared_tier() -> None:
+    """429s of different sellers at once slow the application's bucket rather than each seller's."""
+    limiter = LocalRateLimiter()
+    op = operation(5.0, 10, application_rate=20.0, application_burst=20)
+    for seller in "abcd":
+        await take(limiter, op, account(seller), status=429)
+    by_account = {limit.account: limit for limit in limiter.limits()}
+    assert by_account[""].rate < 20.0
+    assert [limit.rate for key, limit in by_account.items() if key not in ("", account("a").key)] == []

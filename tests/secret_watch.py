@@ -1,0 +1,73 @@
+"""Watches the whole suite for secrets: every log record at DEBUG, and everything a test prints.
+
+In ``tests/conftest.py``::
+
+    from secret_watch import pytest_runtest_makereport, watch_for_secrets  # noqa: F401
+
+A test during which something that looks like a token, a client secret or a presigned URL's signature is logged or
+printed fails, whatever else it tests. Tests that plant secrets of their own mark them with ``MARK``.
+"""
+
+import logging
+import re
+import traceback
+from collections.abc import Generator, Iterator
+
+import pytest
+
+__all__ = ["SecretWatch", "looks_secret", "pytest_runtest_makereport", "watch_for_secrets"]
+
+# Login with Amazon's prefixes, a client secret's, and what makes a presigned URL worth stealing.
+_SECRET = re.compile(r"(Atz[ar]|Atc|Atz\.sprdt)\|[\w+/=|-]{3}|amzn1\.oa2-cs\.|X-Amz-Signature=\w|MARK")
+
+
+def looks_secret(text: str) -> str | None:
+    """The kind of secret in the text (the beginning of it), if there is one."""
+    found = _SECRET.search(text)
+    return found.group()[:8] if found else None
+
+
+class SecretWatch(logging.Handler):
+    """A log handler that notes where a secret was logged, and not which."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.leaks: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Look at the message, its facts and its traceback."""
+        shown = [record.getMessage(), str(vars(record))]
+        if record.exc_info and record.exc_info[1]:
+            shown += traceback.format_exception(record.exc_info[1])
+        for kind in filter(None, map(looks_secret, shown)):
+            self.leaks.append(f"{record.name}, {record.pathname}:{record.lineno}: {kind}…")
+
+
+@pytest.fixture(autouse=True)
+def watch_for_secrets() -> Iterator[None]:
+    """Fail the test during which a secret is logged, at any level."""
+    watch, loggers = SecretWatch(), [logging.getLogger(name) for name in ("", "spapi_async", "asyncio", "aiohttp")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers[1:]:
+        logger.setLevel(logging.DEBUG)
+    loggers[0].addHandler(watch)
+    try:
+        yield
+    finally:
+        loggers[0].removeHandler(watch)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+    assert watch.leaks == []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail the test that prints a secret."""
+    report = yield
+    if report.passed:
+        for title, content in report.sections:
+            kind = looks_secret(content)
+            if kind:
+                report.outcome = "failed"
+                report.longrepr = f"{title} shows a secret: {kind}…"
+    return report

@@ -1,0 +1,24 @@
+"""Fixtures: a database of each kind, empty. Used as a plugin, so that tests need not import them by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from servers import postgres_server, postgres_url, redis_server, redis_url
+
+__all__ = ["database_url", "postgres_server", "postgres_url", "redis_server", "redis_url", "sqlite_url"]
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A SQLite file that is this test's alone."""
+    return f"sqlite:///{tmp_path / 'orders.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The same test on either database."""
+    name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
+    url: str = request.getfixturevalue(name)
+    return url

@@ -1,0 +1,301 @@
+"""Every operation of every API is there, as a value and as a method."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import subprocess
+import sys
+from collections import Counter
+from importlib import import_module
+from typing import Any
+
+import msgspec
+import pytest
+
+import spapi_async.api
+import spapi_async.models
+from spapi_async._namespace import Namespace
+from spapi_async._operation import Operation
+from spapi_async.api import NAMESPACES, operations
+
+COUNTS = {
+    "aplus_content_2020_11_01": 10,
+    "app_integrations_2024_04_01": 3,
+    "application_management_2023_11_30": 1,
+    "awd_2024_05_09": 21,
+    "catalog_items_2020_12_01": 2,
+    "catalog_items_2022_04_01": 2,
+    "catalog_items_v0": 3,
+    "customer_feedback_2024_06_01": 7,
+    "data_kiosk_2023_11_15": 5,
+    "delivery_by_amazon_2022_07_01": 2,
+    "easy_ship_2022_03_23": 5,
+    "external_fulfillment_inventory_2024_09_11": 1,
+    "external_fulfillment_returns_2024_09_11": 2,
+    "external_fulfillment_shipments_2024_09_11": 10,
+    "fba_inbound_eligibility_v1": 1,
+    "fba_inventory_v1": 4,
+    "feeds_2020_09_04": 6,
+    "feeds_2021_06_30": 6,
+    "finances_2024_06_19": 3,
+    "finances_v0": 4,
+    "fulfillment_inbound_2024_03_20": 45,
+    "fulfillment_inbound_v0": 16,
+    "fulfillment_outbound_2020_07_01": 14,
+    "invoices_2024_06_19": 10,
+    "listings_items_2020_09_01": 3,
+    "listings_items_2021_08_01": 5,
+    "listings_restrictions_2021_08_01": 1,
+    "merchant_fulfillment_v0": 5,
+    "messaging_v1": 13,
+    "notifications_v1": 10,
+    "orders_2026_01_01": 2,
+    "orders_v0": 10,
+    "product_fees_v0": 3,
+    "product_pricing_2022_05_01": 2,
+    "product_pricing_v0": 6,
+    "product_type_definitions_2020_09_01": 2,
+    "replenishment_2022_11_07": 3,
+    "reports_2020_09_04": 9,
+    "reports_2021_06_30": 9,
+    "sales_v1": 1,
+    "seller_wallet_2024_03_01": 12,
+    "sellers_v1": 2,
+    "services_v1": 17,
+    "shipment_invoicing_v0": 3,
+    "shipping_v1": 9,
+    "shipping_v2": 20,
+    "solicitations_v1": 2,
+    "supply_sources_2020_07_01": 6,
+    "tokens_2021_03_01": 1,
+    "transfers_2024_06_01": 4,
+    "uploads_2020_11_01": 1,
+    "vehicles_2024_11_01": 1,
+    "vendor_direct_fulfillment_inventory_v1": 1,
+    "vendor_direct_fulfillment_orders_2021_12_28": 3,
+    "vendor_direct_fulfillment_orders_v1": 3,
+    "vendor_direct_fulfillment_payments_v1": 1,
+    "vendor_direct_fulfillment_sandbox_data_2021_10_28": 2,
+    "vendor_direct_fulfillment_shipping_2021_12_28": 11,
+    "vendor_direct_fulfillment_shipping_v1": 9,
+    "vendor_direct_fulfillment_transactions_2021_12_28": 1,
+    "vendor_direct_fulfillment_transactions_v1": 1,
+    "vendor_invoices_v1": 1,
+    "vendor_orders_v1": 4,
+    "vendor_shipments_v1": 4,
+    "vendor_transaction_status_v1": 1,
+}
+
+
+def namespace(module: str) -> type[Namespace]:
+    """The namespace class of a module."""
+    found = getattr(import_module(f"spapi_async.api.{module}"), NAMESPACES[module])
+    assert isinstance(found, type)
+    assert issubclass(found, Namespace)
+    return found
+
+
+def test_no_operation_is_missing() -> None:
+    """387 operations in 65 modules; a change of either is a change of Amazon's models."""
+    assert Counter(operation.api for operation in operations().values()) == COUNTS
+    assert len(operations()) == 387
+    assert set(NAMESPACES) == set(COUNTS) == spapi_async.models.MODULES
+
+
+@pytest.mark.parametrize("module", sorted(NAMESPACES))
+def test_each_operation_has_its_method(module: str) -> None:
+    """Methods and constants correspond one to one, arguments and parameters too."""
+    made = namespace(module)
+    for operation in (found for found in operations().values() if found.api == module):
+        method = operation.name.partition(".")[2]
+        assert getattr(import_module(f"spapi_async.api.{module}"), method.upper()) is operation
+        function = getattr(made, method)
+        assert inspect.iscoroutinefunction(function)
+        optional = ["data_elements"] if operation.restricted_data_elements else []
+        assert list(inspect.signature(function).parameters) == [
+            "self",
+            *(parameter.name for parameter in operation.parameters),
+            *optional,
+        ]
+
+
+@pytest.mark.parametrize("module", sorted(NAMESPACES))
+def test_path_parameters_are_positional_and_the_rest_is_not(module: str) -> None:
+    """In path order; only what Amazon requires has no default."""
+    made = namespace(module)
+    for operation in (found for found in operations().values() if found.api == module):
+        arguments = inspect.signature(getattr(made, operation.name.partition(".")[2])).parameters
+        order = [piece.partition("}")[0] for piece in operation.path.split("{")[1:]]
+        assert [p.wire_name for p in operation.parameters if p.location == "path"] == order
+        for parameter in operation.parameters:
+            argument = arguments[parameter.name]
+            assert (argument.kind is argument.POSITIONAL_OR_KEYWORD) == (parameter.location == "path")
+            assert (argument.default is argument.empty) == parameter.required
+
+
+def test_every_operation_has_a_usage_plan() -> None:
+    """Positive figures; those that nobody publishes say so, and are few."""
+    assert all(found.usage_plan.rate > 0 and found.usage_plan.burst >= 1 for found in operations().values())
+    assumed = {found.name for found in operations().values() if found.usage_plan.source == "assumed"}
+    living = {name for name in assumed if operations()[name].status != "removed"}
+    assert living == {
+        "awd_2024_05_09.confirm_replenishment_order",
+        "awd_2024_05_09.create_replenishment_order",
+        "awd_2024_05_09.get_replenishment_order",
+        "awd_2024_05_09.list_replenishment_orders",
+        "vendor_direct_fulfillment_sandbox_data_2021_10_28.generate_order_scenarios",
+        "vendor_direct_fulfillment_sandbox_data_2021_10_28.get_order_scenarios",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "burst", "source"),
+    [
+        ("orders_v0.get_order", 0.5, 30, "model"),
+        ("orders_v0.get_orders", 0.0167, 20, "model"),
+        ("orders_2026_01_01.search_orders", 0.0056, 20, "model"),
+        ("listings_items_2021_08_01.get_listings_item", 5, 10, "model"),
+        ("seller_wallet_2024_03_01.create_transaction", 1, 10, "sdk"),
+        ("reports_2020_09_04.create_report", 0.0167, 15, "assumed"),
+    ],
+)
+def test_known_plans(name: str, rate: float, burst: int, source: str) -> None:
+    """A sample of Amazon's figures."""
+    plan = operations()[name].usage_plan
+    assert (plan.rate, plan.burst, plan.source) == (rate, burst, source)
+
+
+def test_money_is_never_spent_twice() -> None:
+    """Nothing that creates, buys or pays may be repeated blindly; reads may."""
+    idempotent = {name for name, found in operations().items() if found.idempotent}
+    for name in (
+        "feeds_2021_06_30.create_feed",
+        "shipping_v2.purchase_shipment",
+        "transfers_2024_06_01.initiate_payout",
+    ):
+        assert name not in idempotent
+    for name in ("tokens_2021_03_01.create_restricted_data_token", "product_pricing_v0.get_item_offers_batch"):
+        assert name in idempotent
+    assert all(found.idempotent for found in operations().values() if found.method == "GET")
+    creating = {name for name in idempotent if operations()[name].method == "POST" and ".create_" in name}
+    assert all("token" in name or "document" in name or "upload" in name for name in creating)
+
+
+def test_grantless_operations_name_their_scope() -> None:
+    """Notifications and the secret's rotation act for no seller."""
+    scopes = Counter(found.grantless_scope for found in operations().values() if found.grantless_scope)
+    assert scopes == {"sellingpartnerapi::notifications": 7, "sellingpartnerapi::client_credential:rotation": 1}
+    assert operations()["notifications_v1.create_subscription"].grantless_scope is None
+
+
+def test_removed_operations_say_so() -> None:
+    """29 operations are gone from Amazon's models, six of the living are deprecated."""
+    assert Counter(found.status for found in operations().values()) == {"current": 352, "deprecated": 6, "removed": 29}
+
+
+def test_special_encodings() -> None:
+    """Amazon decodes some lists twice, and one path parameter may hold slashes."""
+    special = {
+        (found.name.partition(".")[2], parameter.name): parameter.encoding
+        for found in operations().values()
+        for parameter in found.parameters
+        if parameter.encoding in ("multi", "multi_double", "csv_double", "greedy")
+    }
+    assert special == {
+        ("list_item_compliance_details", "mskus"): "multi_double",
+        ("list_prep_details", "mskus"): "multi_double",
+        ("get_pricing", "skus"): "csv_double",
+        ("get_pricing", "asins"): "csv_double",
+        ("get_competitive_pricing", "skus"): "csv_double",
+        ("get_competitive_pricing", "asins"): "csv_double",
+        ("create_upload_destination_for_resource", "resource"): "greedy",
+    }
+
+
+def test_paged_operations_have_iterators() -> None:
+    """Each takes the method's arguments but the token, and a cursor."""
+    paged = [found for found in operations().values() if found.paging is not None]
+    assert len(paged) == 75
+    for operation in paged:
+        assert operation.paging is not None
+        method = operation.name.partition(".")[2]
+        head, _, rest = method.partition("_")
+        made = namespace(operation.api)
+        short = f"iter_{rest}" if head in ("get", "list", "search") else f"iter_{method}"
+        arguments = set(inspect.signature(getattr(made, short)).parameters)
+        token = operation.paging.token_parameter
+        assert token not in arguments
+        assert ("cursor" in arguments) == (token is not None)
+
+
+def test_the_items_of_a_page_are_what_the_iterator_says() -> None:
+    """Following the paths of a Paging from the response type leads to a token and to the items."""
+    for operation in operations().values():
+        paging = operation.paging
+        if paging is None or not paging.token_path:
+            continue
+        start = (operation.unwrap,) if operation.unwrap else ()
+        assert _leads_to(operation, start + paging.token_path)
+        assert _leads_to(operation, start + paging.items_path)
+
+
+def _leads_to(operation: Operation[Any], path: tuple[str, ...]) -> bool:
+    type_: Any = msgspec.inspect.type_info(operation.response_type)
+    for name in path:
+        if isinstance(type_, msgspec.inspect.UnionType):
+            type_ = next(part for part in type_.types if isinstance(part, msgspec.inspect.StructType))
+        fields = {field.name: field.type for field in type_.fields}
+        if name not in fields:
+            return False
+        type_ = fields[name]
+    return True
+
+
+@pytest.mark.parametrize("module", sorted(NAMESPACES))
+def test_types_can_be_decoded(module: str) -> None:
+    """Every annotation of every reply and body resolves to something that msgspec decodes."""
+    for operation in (found for found in operations().values() if found.api == module):
+        for type_ in (operation.response_type, operation.body_type):
+            if type_ is not None:
+                msgspec.json.Decoder(type_)
+
+
+def test_an_operation_survives_a_pickle_as_itself() -> None:
+    """Identity is kept: limiters key on it."""
+    for operation in operations().values():
+        assert pickle.loads(pickle.dumps(operation)) is operation
+
+
+def test_a_version_is_imported_when_it_is_asked_for() -> None:
+    """``import spapi_async.api`` alone imports no version; an attribute does."""
+    program = (
+        "import sys, spapi_async.api\n"
+        "def versions(): return {name for name in sys.modules if name.count('.') == 2 and '.api.' in name}\n"
+        "assert not versions(), versions()\n"
+        "spapi_async.api.sellers_v1.SellersV1\n"
+        "assert versions() == {'spapi_async.api.sellers_v1'}, versions()\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("package", [spapi_async.api, spapi_async.models])
+def test_an_unknown_version_is_an_attribute_error(package: Any) -> None:
+    """With the module's name in it, as Python itself would say."""
+    with pytest.raises(AttributeError, match="never_seen_v9"):
+        package.never_seen_v9  # noqa: B018 - the access is the test
+    assert "orders_v0" in package.__all__
+
+
+def test_overlays_are_in_force() -> None:
+    """Inventory without a date and items of deleted listings stay on the fast path."""
+    inventory = msgspec.json.decode(
+        b'{"payload": {"granularity": {}, "inventorySummaries": [{"lastUpdatedTime": ""}]}}',
+        type=operations()["fba_inventory_v1.get_inventory_summaries"].response_type,
+    )
+    assert inventory.payload.inventory_summaries[0].last_updated_time == ""
+    items = msgspec.json.decode(
+        b'{"payload": {"AmazonOrderId": "1", "OrderItems": [{"OrderItemId": "2", "QuantityOrdered": 1}]}}',
+        type=operations()["orders_v0.get_order_items"].response_type,
+    )
+    assert items.payload.order_items[0].asin is None

@@ -1,0 +1,82 @@
+"""Every operation of every API: with each argument filled, each arrives where Amazon looks for it."""
+
+import json
+import re
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from spapi_async._operation import Operation, Parameter
+from spapi_async._request import prepare
+from spapi_async.api import operations
+from spapi_async.errors import ConfigurationError
+
+HOSTILE = "a/b%c+d&e;f=g#h?i j!'(k)*é漢"
+
+
+def an_argument(parameter: Parameter) -> Any:
+    """A hostile value of the kind that the parameter takes."""
+    if parameter.location == "body":
+        return [{"sku": HOSTILE}] if parameter.type.startswith(("Sequence", "list")) else {"sku": HOSTILE}
+    if parameter.location == "header":
+        return "a b/c"
+    if parameter.encoding == "greedy":
+        return "aplus/2020 11/x+y"
+    return [HOSTILE, "b"] if parameter.encoding.startswith(("csv", "multi")) else HOSTILE
+
+
+def arrived(operation: Operation[Any], target: str) -> dict[str, Any]:
+    """What a server that knows the encodings finds in a target, by wire name."""
+    path, _, query = target.partition("?")
+    by_name = {parameter.wire_name: parameter for parameter in operation.parameters}
+    greedy = {name for name, parameter in by_name.items() if parameter.encoding == "greedy"}
+    pattern = re.escape(operation.path).replace(r"\{", "{").replace(r"\}", "}")
+    for name in re.findall(r"\{([^}]*)\}", operation.path):
+        pattern = pattern.replace(f"{{{re.escape(name)}}}", "(.+)" if name in greedy else "([^/]+)")
+    match = re.fullmatch(pattern, path)
+    assert match, (pattern, path)
+    found: dict[str, Any] = dict(
+        zip(re.findall(r"\{([^}]*)\}", operation.path), map(unquote, match.groups()), strict=True)
+    )
+    for pair in filter(None, query.split("&")):
+        name, _, value = pair.partition("=")
+        encoding = by_name[unquote(name)].encoding
+        items = [unquote(item) for item in value.split(",")]
+        if encoding.endswith("_double"):
+            items = [unquote(item) for item in items]
+        found[unquote(name)] = found.get(unquote(name), []) + items if encoding[:3] in ("csv", "mul") else items[0]
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(operations()))
+def test_every_argument_of_every_operation_arrives(name: str) -> None:
+    """An independent reader of paths, queries, headers and bodies finds what was given."""
+    operation = operations()[name]
+    arguments = {parameter.name: an_argument(parameter) for parameter in operation.parameters}
+    request = prepare(operation, arguments)
+    found = arrived(operation, request.target)
+    for parameter in operation.parameters:
+        value = arguments[parameter.name]
+        if parameter.location == "header":
+            assert request.headers[parameter.wire_name] == value
+        elif parameter.location == "body":
+            assert json.loads(request.body or b"") == value
+        else:
+            assert found.pop(parameter.wire_name) == value
+    assert (request.method, found) == (operation.method, {})
+    assert (request.body is None) == (not any(p.location == "body" for p in operation.parameters))
+
+
+@pytest.mark.parametrize("name", sorted(operations()))
+def test_every_required_argument_of_every_operation_is_missed(name: str) -> None:
+    """Left out one by one, each is named before anything is sent."""
+    operation = operations()[name]
+    arguments = {parameter.name: an_argument(parameter) for parameter in operation.parameters}
+    for parameter in operation.parameters:
+        rest = {key: value for key, value in arguments.items() if key != parameter.name}
+        if parameter.required:
+            with pytest.raises(ConfigurationError, match=f"{parameter.name} is required"):
+                prepare(operation, rest)
+        else:
+            prepare(operation, rest)
