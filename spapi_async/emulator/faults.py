@@ -2,7 +2,7 @@
 
 A rule is a JSON object; the first one that matches a request applies to it:
 
-``operation``    ``"orders_v0.get_order"``, ``"lwa"``, ``"document"`` or ``"*"`` (the default: any of them)
+``operation``    ``"orders_v0.get_order"``, ``"lwa"``, ``"document"`` or ``"*"`` (the default: any operation)
 ``times``        how many requests it hits (1; null for ever)
 ``probability``  of hitting a request (1.0), from the emulator's seed
 ``delay``        seconds before the request is acted on
@@ -64,7 +64,7 @@ class Faults:
     def draw(self, operation: str) -> FaultRule | None:
         """The rule that hits this request, if one does."""
         for rule in self._rules:
-            if rule.operation not in ("*", operation):
+            if rule.operation != operation and not (rule.operation == "*" and "." in operation):
                 continue
             if rule.probability < 1.0 and self._random.random() >= rule.probability:
                 continue

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import anyio
+import anyio.lowlevel
 import msgspec
 
 from spapi_async._client import SellingPartner
@@ -199,6 +200,7 @@ class _Job:
             checkpoint = await self._store(page, checkpoint, database, quota)
             if page.cursor is None:
                 break
+            await anyio.lowlevel.checkpoint()  # cancelled during the commit: end here, not in the middle of a request
         self._tell(SellerFinished(seller=result.seller, total=result.orders, synced_to=checkpoint.last_updated_after))
 
     async def _store(self, page: Page, before: Checkpoint, database: OrderDatabase, quota: Quota) -> Checkpoint:

@@ -77,6 +77,14 @@ async def test_a_delay_is_a_delay() -> None:
         assert time.monotonic() - before >= 0.05
 
 
+async def test_a_rule_for_everything_leaves_tokens_alone() -> None:
+    """Without a name a rule hits any operation, and neither the token service nor documents."""
+    async with running() as api:
+        api.emulator.faults({"status": 500})
+        assert (await api.grant(grant_type="refresh_token", refresh_token="Atzr|x")).status == 200
+        assert (await api.get(ACCOUNT)).status == 500
+
+
 async def test_faults_of_the_token_service_have_its_shape() -> None:
     """Login with Amazon answers errors of its own kind."""
     async with running() as api:

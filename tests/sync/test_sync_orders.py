@@ -159,7 +159,7 @@ async def test_many_sellers_at_once(sqlite_url: str) -> None:
         assert stored_orders(sqlite_url) == emulated_orders(running)
 
 
-async def test_cancelled_run_keeps_the_page_it_was_committing(sqlite_url: str) -> None:
+async def test_cancelled_run_keeps_the_page_it_was_committing(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C during a commit: the commit ends first, and the next run asks for the page after it."""
     async with emulator() as running, application(running) as app, OrderDatabase(sqlite_url) as database:
         with anyio.CancelScope() as scope:
@@ -169,7 +169,7 @@ async def test_cancelled_run_keeps_the_page_it_was_committing(sqlite_url: str) -
                 scope.cancel()
                 return await committing(*words)
 
-            database._put_orders = cancelled_meanwhile  # type: ignore[method-assign]
+            monkeypatch.setattr(database, "_put_orders", cancelled_meanwhile)
             await sync_orders([seller(app)], database, page_size=20)
         assert scope.cancelled_caught
         assert len(stored_orders(sqlite_url)) == 20

@@ -1,0 +1,282 @@
+"""Who goes first, who may leave, and what a hundred thousand in line cost."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from simulated import account, operation, take
+from virtual_time import run, virtual_time
+
+from spapi_async._options import Priority
+from spapi_async.errors import RateLimitWaitError
+from spapi_async.ratelimit import LocalRateLimiter
+from spapi_async.ratelimit._shares import PATIENCE, position, serve
+
+INTERACTIVE, NORMAL, BULK = Priority.INTERACTIVE, Priority.NORMAL, Priority.BULK
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+class Queue:
+    """Calls of one bucket of one token a second, and the order in which they were served."""
+
+    def __init__(self) -> None:
+        self.limiter = LocalRateLimiter()
+        self.operation = operation(1.0, 1)
+        self.served: list[str] = []
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def empty_bucket(self) -> None:
+        await take(self.limiter, self.operation, account())
+
+    async def add(self, name: str, priority: Priority, number: int = 1) -> None:
+        self.tasks += [asyncio.create_task(self._call(name, priority)) for _ in range(number)]
+        await asyncio.sleep(0)
+
+    async def _call(self, name: str, priority: Priority) -> None:
+        await take(self.limiter, self.operation, account(), priority=priority)
+        self.served.append(name)
+
+    def cancel_all(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+
+
+@virtual_time
+async def test_first_come_first_served_within_a_priority() -> None:
+    """Equal calls are served in the order of their coming."""
+    queue = Queue()
+    await queue.empty_bucket()
+    for name in "abcdef":
+        await queue.add(name, NORMAL)
+    await asyncio.gather(*queue.tasks)
+    assert queue.served == list("abcdef")
+    assert now() == pytest.approx(6.0)
+
+
+@virtual_time
+async def test_urgent_calls_overtake() -> None:
+    """INTERACTIVE goes before NORMAL before BULK."""
+    queue = Queue()
+    await queue.empty_bucket()
+    await queue.add("bulk", BULK)
+    await queue.add("normal", NORMAL)
+    await queue.add("interactive", INTERACTIVE)
+    await asyncio.gather(*queue.tasks)
+    assert queue.served == ["interactive", "normal", "bulk"]
+
+
+@virtual_time
+async def test_an_interactive_call_waits_one_token_under_ten_thousand_bulk_calls() -> None:
+    """However long the bulk queue, the next token is the interactive call's."""
+    queue = Queue()
+    await queue.empty_bucket()
+    await queue.add("bulk", BULK, 10_000)
+    for _ in range(5):
+        await asyncio.sleep(17.3)
+        permit = await take(queue.limiter, queue.operation, account(), priority=INTERACTIVE)
+        assert permit.waited <= 1.0
+    queue.cancel_all()
+
+
+@virtual_time
+async def test_lower_priorities_keep_one_token_in_ten() -> None:
+    """Under a flood of interactive calls, NORMAL and BULK still get theirs."""
+    queue = Queue()
+    await queue.empty_bucket()
+    await queue.add("bulk", BULK, 50)
+    await queue.add("normal", NORMAL, 50)
+    await queue.add("interactive", INTERACTIVE, 500)
+    await asyncio.sleep(200.5)
+    assert queue.served.count("bulk") == pytest.approx(20, abs=1)
+    assert queue.served.count("normal") == pytest.approx(20, abs=1)
+    queue.cancel_all()
+
+
+@given(
+    waiting=st.tuples(*[st.integers(0, 60)] * 3),
+    passed=st.tuples(*[st.integers(0, PATIENCE)] * 3),
+    klass=st.integers(0, 2),
+)
+def test_the_predicted_place_is_the_real_one(
+    waiting: tuple[int, int, int], passed: tuple[int, int, int], klass: int
+) -> None:
+    """Playing the queue forward one by one serves a new call exactly when predicted."""
+    left, turns = list(waiting), list(passed)
+    predicted = position(waiting, passed, klass) if any(waiting) else 0
+    left[klass] += 1
+    served = 0
+    while (chosen := serve(left, turns)) != klass or left[klass] > 1:
+        left[chosen] -= 1
+        served += 1
+    assert predicted == served
+
+
+@virtual_time
+async def test_the_predicted_wait_is_the_real_one() -> None:
+    """What a refusal says about each priority is what a call that waits then experiences."""
+    for priority in Priority:
+        queue = Queue()
+        await queue.empty_bucket()
+        await queue.add("bulk", BULK, 30)
+        await queue.add("normal", NORMAL, 30)
+        await queue.add("interactive", INTERACTIVE, 30)
+        with pytest.raises(RateLimitWaitError) as caught:
+            await take(queue.limiter, queue.operation, account(), priority=priority, max_wait=0)
+        permit = await take(queue.limiter, queue.operation, account(), priority=priority)
+        assert permit.waited == pytest.approx(caught.value.retry_after)
+        queue.cancel_all()
+
+
+@virtual_time
+async def test_sixty_cancelled_calls_cost_the_next_one_nothing() -> None:
+    """Callers that gave up spend no token: the next waits for one token, not for sixty-one."""
+    limiter, search_orders = LocalRateLimiter(), operation(1 / 180, 1)
+    await take(limiter, search_orders, account())
+    gone = [asyncio.create_task(take(limiter, search_orders, account())) for _ in range(60)]
+    await asyncio.sleep(1)
+    for task in gone:
+        task.cancel()
+    permit = await take(limiter, search_orders, account())
+    assert now() == pytest.approx(180.0)
+    assert permit.waited == pytest.approx(179.0)
+
+
+@virtual_time
+async def test_a_call_that_times_out_gives_up_its_place() -> None:
+    """asyncio.timeout round a call works like a cancellation."""
+    limiter, slow = LocalRateLimiter(), operation(0.1, 1)
+    await take(limiter, slow, account())
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(3):
+            await take(limiter, slow, account())
+    assert limiter.limits()[0].waiting == 0
+    assert (await take(limiter, slow, account())).waited == pytest.approx(7.0)
+
+
+@virtual_time
+async def test_a_call_cancelled_in_the_moment_it_is_served_passes_its_token_on() -> None:
+    """Granted, but cancelled before it could run: the token goes to the next in line, in the same moment."""
+    limiter, slow = LocalRateLimiter(), operation(0.1, 1)
+    await take(limiter, slow, account())
+    first = asyncio.create_task(take(limiter, slow, account()))
+    second = asyncio.create_task(take(limiter, slow, account()))
+    await asyncio.sleep(0)
+    # This timer comes due together with the bucket's and cancels after the grant, before the task runs.
+    asyncio.get_running_loop().call_at(10.0, lambda: asyncio.get_running_loop().call_soon(first.cancel))
+    assert (await second).waited <= 10.0 + 1e-3 or first.cancelled()
+    assert first.cancelled() or first.done()
+    assert limiter.limits()[0].waiting == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000), cancel_after=st.integers(0, 12))
+def test_cancelling_at_any_step_loses_no_token(seed: int, cancel_after: int) -> None:
+    """Wherever a call is cut off, its token is used by another one, and none is spent twice."""
+
+    async def scenario() -> None:
+        limiter, op = LocalRateLimiter(), operation(1.0, 2)
+        rng = random.Random(seed)
+        served: list[float] = []
+
+        async def call() -> None:
+            await take(limiter, op, account(), priority=rng.choice(list(Priority)))
+            served.append(now())
+
+        tasks = [asyncio.create_task(call()) for _ in range(12)]
+        await asyncio.sleep(rng.choice([0.0, 0.5, 1.0, 1.5]))
+        for _ in range(cancel_after):
+            await asyncio.sleep(0)
+        victims = rng.sample(tasks, 6)
+        for task in victims:
+            task.cancel()
+        async with asyncio.timeout(60):
+            await asyncio.gather(*tasks, return_exceptions=True)
+        # Work conserved: whoever stayed was served at the pace of the bucket, with no gap.
+        assert now() == pytest.approx(max(len(served) - 2, now() if len(served) <= 2 else 0), abs=1e-6)
+        assert limiter.limits()[0].waiting == 0
+
+    run(scenario())
+
+
+@virtual_time
+async def test_a_hundred_thousand_calls_wait_in_ten_thousand_buckets() -> None:
+    """All are served in order; each bucket has one timer, and cancelled calls leave no heap of dead entries."""
+    limiter, op = LocalRateLimiter(), operation(1.0, 1)
+    sellers = [account(str(number)) for number in range(10_000)]
+    done = 0
+
+    async def call(number: int) -> None:
+        nonlocal done
+        await take(limiter, op, sellers[number % 10_000])
+        done += 1
+
+    tasks = [asyncio.create_task(call(number)) for number in range(110_000)]
+    await asyncio.sleep(0.5)
+    assert (done, limiter._lanes[sellers[7].key, op].line.total) == (10_000, 10)
+    scheduled = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
+    assert len(scheduled) <= 10_001
+    for task in tasks[60_000:]:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert done == 60_000
+    assert now() == pytest.approx(5.0)
+
+
+@virtual_time
+async def test_those_who_left_do_not_pile_up() -> None:
+    """Ten thousand calls that come and go before one that stays leave a bounded number of entries behind."""
+    limiter, slow = LocalRateLimiter(), operation(0.001, 1)
+    await take(limiter, slow, account())
+    patient = asyncio.create_task(take(limiter, slow, account()))
+    for _ in range(10_000):
+        task = asyncio.create_task(take(limiter, slow, account()))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.sleep(0)
+    line = limiter._lanes[account().key, slow].line
+    assert sum(len(waiters) for waiters in line._waiters if waiters) < 100
+    await patient
+
+
+@virtual_time
+async def test_idle_buckets_are_forgotten_once_full() -> None:
+    """Ten thousand sellers each called once are gone when their buckets are full again; one that waits stays."""
+    limiter, op = LocalRateLimiter(), operation(1.0, 5)
+    slow = operation(0.0001, 1, name="slow")
+    await take(limiter, slow, account())
+    for number in range(1000):
+        await take(limiter, op, account(str(number)))
+    assert len(limiter.limits()) == 1001
+    await asyncio.sleep(2)
+    assert [limit.operation for limit in limiter.limits()] == ["slow"]
+
+
+@virtual_time
+async def test_opening_buckets_forgets_idle_ones() -> None:
+    """A crawl through ever new sellers does not grow for ever, though nobody asks for the limits."""
+    limiter, op = LocalRateLimiter(), operation(1.0, 5)
+    for number in range(3000):
+        await take(limiter, op, account(str(number)))
+        await asyncio.sleep(0.1)
+    assert len(limiter._lanes) < 50
+
+
+@virtual_time
+async def test_what_was_learned_outlives_the_bucket() -> None:
+    """A forgotten bucket's announced rate is known when it returns; one lowered by a 429 is kept for an hour."""
+    limiter, op = LocalRateLimiter(), operation(1.0, 1)
+    await take(limiter, op, account("a"), rate=0.25)
+    await take(limiter, op, account("b"), status=429)
+    await asyncio.sleep(100)
+    assert [limit.rate for limit in limiter.limits()] == [0.85]
+    await take(limiter, op, account("a"))
+    assert (await take(limiter, op, account("a"))).waited == pytest.approx(4.0)
+    await asyncio.sleep(3600)
+    assert limiter.limits() == ()

@@ -1,0 +1,49 @@
+"""What editors and type checkers see; `mypy` checks this file, nothing runs it."""
+
+from decimal import Decimal
+from typing import assert_type
+
+from spapi_async import Application, Marketplace, PageIterator, Response, SellingPartner, connect
+from spapi_async.api.orders_v0 import GET_ORDER
+from spapi_async.models import catalog_items_2022_04_01, orders_2026_01_01, orders_v0
+
+
+async def a_method_returns_its_payload(seller: SellingPartner) -> None:
+    """Not the envelope, and not Any."""
+    order = await seller.orders_v0.get_order("902-3159896-1390916")
+    assert_type(order, orders_v0.Order)
+    if order.order_total is not None:
+        assert_type(order.order_total.amount, Decimal | None)
+
+
+async def an_iterator_yields_its_items(seller: SellingPartner) -> None:
+    """With the item's own type."""
+    items = seller.orders_v0.iter_order_items("902-3159896-1390916")
+    assert_type(items, PageIterator[orders_v0.OrderItem])
+    async for item in items:
+        assert_type(item, orders_v0.OrderItem)
+
+
+async def a_marketplace_is_accepted_where_an_id_is(seller: SellingPartner) -> None:
+    """Both in lists and alone."""
+    page = await seller.catalog_items_2022_04_01.search_catalog_items(
+        marketplace_ids=[Marketplace.US], keywords=["tea"]
+    )
+    assert_type(page, catalog_items_2022_04_01.ItemSearchResults)
+
+
+async def the_whole_reply_is_typed(seller: SellingPartner) -> None:
+    """By its operation."""
+    response = await seller.call(GET_ORDER, order_id="902-3159896-1390916")
+    assert_type(response, Response[orders_v0.Order])
+    assert_type(response.body, orders_v0.Order)
+
+
+async def context_managers_give_what_they_say(app: Application) -> None:
+    """An application, a seller."""
+    async with app as same:
+        assert_type(same, Application)
+    async with connect() as seller:
+        assert_type(seller, SellingPartner)
+        page = await seller.orders_2026_01_01.search_orders(last_updated_after="2026-01-01T00:00:00Z")
+        assert_type(page, orders_2026_01_01.SearchOrdersResponse)
