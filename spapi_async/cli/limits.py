@@ -16,7 +16,7 @@ from rich.table import Table
 from spapi_async.cli.event_loop import run_async
 from spapi_async.cli.exit_codes import Interrupted
 from spapi_async.cli.output import JsonOption, print_json, table_console
-from spapi_async.cli.target import EndpointOption
+from spapi_async.cli.target import EndpointOption, redis_limiter
 from spapi_async.errors import ConfigurationError, ConnectionFailedError
 from spapi_async.ratelimit import LimitSnapshot
 
@@ -94,11 +94,7 @@ class _Limits(msgspec.Struct):
 @asynccontextmanager
 async def _redis(url: str, prefix: str) -> AsyncIterator[Fetch]:
     """The buckets that the processes of a job share in Redis."""
-    try:
-        from spapi_async.ratelimit import RedisRateLimiter
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError('--redis needs an extra: pip install "spapi-async[redis]"') from None
-    limiter = RedisRateLimiter(url, on_outage="raise", prefix=prefix)
+    limiter = redis_limiter(url, on_outage="raise", prefix=prefix)
     try:
         yield limiter.snapshot_all
     finally:

@@ -78,6 +78,9 @@ def orders(
     max_wait: Annotated[
         float | None, typer.Option("--max-wait", metavar="SECONDS", help="Stop if quota needs a longer wait.")
     ] = None,
+    redis: Annotated[
+        str | None, typer.Option("--redis", metavar="URL", help="Share quota with other processes through this Redis.")
+    ] = None,
     endpoint: EndpointOption = None,
     emulator: EmulatorOption = False,
     seed: SeedOption = 0,
@@ -91,7 +94,13 @@ def orders(
     Each page is committed together with the place to go on from: stop it at any moment, run it again, and it continues.
     """
     target = Target(
-        endpoint=endpoint, emulator=emulator, seed=seed, orders=emulated_orders, rate_scale=rate_scale, latency=latency
+        endpoint=endpoint,
+        emulator=emulator,
+        seed=seed,
+        orders=emulated_orders,
+        rate_scale=rate_scale,
+        latency=latency,
+        redis=redis,
     )
     started = parse_since(since)
     places = [Marketplace.parse(place) for place in marketplace or ()]

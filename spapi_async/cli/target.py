@@ -16,6 +16,7 @@ from spapi_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from spapi_async.emulator import Emulator
+    from spapi_async.ratelimit import RedisRateLimiter
 
 __all__ = [
     "EmulatorOption",
@@ -26,6 +27,7 @@ __all__ = [
     "SeedOption",
     "Target",
     "connected",
+    "redis_limiter",
 ]
 
 EndpointOption = Annotated[
@@ -52,6 +54,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     rate_scale: float = 1.0
     latency: float = 0.0
     anchor: float | None = None
+    redis: str | None = None
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,9 +78,13 @@ async def connected(target: Target, *, observers: Iterable[Observer] = ()) -> As
     """
     if target.emulator and target.endpoint:
         raise ConfigurationError("give --endpoint or --emulator, not both")
+    options: dict[str, Any] = {"observers": tuple(observers)}
+    if target.redis:
+        options["limiter"] = redis_limiter(target.redis, observers=options["observers"])
     if not target.emulator:
-        options: dict[str, Any] = {"endpoint": target.endpoint} if target.endpoint else {}
-        async with connect(observers=tuple(observers), **options) as seller:
+        if target.endpoint:
+            options["endpoint"] = target.endpoint
+        async with connect(**options) as seller:
             yield Connection(seller=seller)
         return
     from spapi_async.emulator import Emulator
@@ -90,9 +97,22 @@ async def connected(target: Target, *, observers: Iterable[Observer] = ()) -> As
             latency=target.latency,
             anchor=target.anchor,
         ) as emulator,
-        connect(_made_up(os.environ), endpoint=emulator.url, observers=tuple(observers)) as seller,
+        connect(_made_up(os.environ), endpoint=emulator.url, **options) as seller,
     ):
         yield Connection(seller=seller, emulator=emulator)
+
+
+def redis_limiter(url: str, **options: Any) -> RedisRateLimiter:
+    """The limiter that shares its buckets through this Redis.
+
+    Raises:
+        ModuleNotFoundError: the extra is not installed; the message says which.
+    """
+    try:
+        from spapi_async.ratelimit import RedisRateLimiter
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError('--redis needs an extra: pip install "spapi-async[redis]"') from None
+    return RedisRateLimiter(url, **options)
 
 
 def _made_up(environ: Mapping[str, str]) -> dict[str, str]:

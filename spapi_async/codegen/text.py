@@ -91,7 +91,7 @@ def assignment(name: str, value: str, indent: int) -> str:
 
 def quoted(text: str) -> str:
     """A string literal with double quotes, unless single ones save an escape."""
-    escaped = text.encode("unicode_escape").decode("ascii") if not text.isprintable() else text.replace("\\", "\\\\")
+    escaped = text.replace("\\", "\\\\") if _is_plain(text) else _escaped(text)
     if '"' in escaped and "'" not in escaped:
         return f"'{escaped}'"
     return '"' + escaped.replace('"', '\\"') + '"'
@@ -101,7 +101,7 @@ def docstring(summary: str, paragraphs: Sequence[Sequence[str]], indent: int) ->
     """A docstring: the summary line, then paragraphs of lines."""
     pad = " " * indent
     blocks = [list(lines) for lines in paragraphs if lines]
-    text = "\n".join([summary, *(line for block in blocks for line in ["", *block])])
+    text = "\n".join([summary, *(line for block in blocks for line in ["", *block])]).replace('"""', "'''")
     prefix = "r" if "\\" in text else ""
     if not blocks:
         return f'{pad}{prefix}"""{summary}"""'
@@ -120,7 +120,7 @@ def limits_in_words(limits: Constraints, item: Constraints | None = None) -> str
     """What a value must keep to: allowed values, sizes with their units, pattern, default."""
     said = []
     if values := (item.enum if item else limits.enum):
-        shown = ", ".join(f"``{value}``" for value in values[:_SHOWN_VALUES])
+        shown = ", ".join(f"``{_shown(value)}``" for value in values[:_SHOWN_VALUES])
         more = f" and {len(values) - _SHOWN_VALUES} more" if len(values) > _SHOWN_VALUES else ""
         said.append(f"{'each ' if item else ''}one of {shown}{more}")
     said += _range(limits.min_items, limits.max_items, "item", "items")
@@ -130,11 +130,24 @@ def limits_in_words(limits: Constraints, item: Constraints | None = None) -> str
         for text in _range(inner.min_length, inner.max_length, "character", "characters")
     ]
     said += _range(inner.minimum, inner.maximum, "", "")
-    if inner.pattern is not None and '"""' not in inner.pattern:
-        said.append(f"pattern ``{inner.pattern}``")
+    if inner.pattern is not None:
+        said.append(f"pattern ``{_shown(inner.pattern)}``")
     if limits.default is not None:
-        said.append(f"Amazon's default ``{_plain(limits.default)}``")
+        said.append(f"Amazon's default ``{_shown(_plain(limits.default))}``")
     return "; ".join(said)
+
+
+def _shown(text: str) -> str:
+    """Text for a docstring: one line, ASCII."""
+    return text if _is_plain(text) else _escaped(text)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
+def _escaped(text: str) -> str:
+    return text.encode("unicode_escape").decode("ascii")
 
 
 def _range(low: float | None, high: float | None, unit: str, units: str) -> list[str]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from itertools import groupby
 
 from spapi_async.codegen.document import ModelError
 
 __all__ = ["read_usage_plan"]
 
 _NUMBER = re.compile(r"(?:\d+(?:\.\d+)?|\.\d+)$")
+_ANNOUNCED = re.compile(r"usage plan", re.IGNORECASE)
+_FIGURES = re.compile(r"requests per second", re.IGNORECASE)
+_HEADERS = (["rate", "burst"], ["plan", "rate", "burst"])
 _DEFAULT_ROW = "default"
 _VARIABLE_ROW = "variable"
 
@@ -23,23 +27,19 @@ def read_usage_plan(prose: str, where: str) -> tuple[float, int] | None:
         ModelError: there is a table that cannot be read.
     """
     lines = [line.strip() for line in prose.replace("\\n", "\n").split("\n")]
-    tables = [line for line in lines if line.startswith("|")]
-    start = next((i for i, line in enumerate(tables) if _is_header(_cells(line))), None)
-    if start is None:
-        if re.search(r"usage plan", prose, re.IGNORECASE) and re.search(
-            r"\|\s*burst|requests per second", prose, re.IGNORECASE
-        ):
+    runs = groupby(lines, key=lambda line: line.startswith("|"))
+    tables = [[_cells(line) for line in run] for is_table, run in runs if is_table]
+    table = next((table for table in tables if _is_header(table[0])), None)
+    if table is None:
+        if _ANNOUNCED.search(prose) and (tables or _FIGURES.search(prose)):
             raise ModelError(where, "the usage plan has no table that can be read")
         return None
-    header = _cells(tables[start])
-    rows = [cells for line in tables[start + 1 :] if not _is_ruler(cells := _cells(line))]
-    if any(len(cells) != len(header) for cells in rows) or not rows:
-        raise ModelError(where, f"the usage-plan table under {header} cannot be read: {rows}")
-    rate_at = next(i for i, cell in enumerate(header) if "rate" in cell.lower())
-    burst_at = next(i for i, cell in enumerate(header) if "burst" in cell.lower())
-    return _choose(
-        [(cells[0], cells[rate_at], cells[burst_at]) for cells in rows], labelled=len(header) > 2, where=where
-    )
+    header = [cell.lower().partition(" ")[0] for cell in table[0]]
+    rows = [cells for cells in table[1:] if not _is_ruler(cells)]
+    if header not in _HEADERS or not rows or any(len(cells) != len(header) for cells in rows):
+        raise ModelError(where, f"the usage-plan table under {table[0]} cannot be read: {rows}")
+    labelled = len(header) > len(_HEADERS[0])
+    return _choose([(cells[0], cells[-2], cells[-1]) for cells in rows], labelled=labelled, where=where)
 
 
 def _choose(rows: list[tuple[str, str, str]], *, labelled: bool, where: str) -> tuple[float, int] | None:
@@ -57,7 +57,8 @@ def _choose(rows: list[tuple[str, str, str]], *, labelled: bool, where: str) -> 
 
 
 def _is_header(cells: list[str]) -> bool:
-    return any("rate" in cell.lower() for cell in cells) and any("burst" in cell.lower() for cell in cells)
+    text = " ".join(cells).lower()
+    return "rate" in text and "burst" in text
 
 
 def _is_ruler(cells: list[str]) -> bool:

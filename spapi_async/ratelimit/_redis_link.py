@@ -79,6 +79,7 @@ class RedisLink:
         self._pending: dict[Exchanger, None] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
         self.down = False
         self.reason = ""
         self.round_trips = 0
@@ -98,7 +99,7 @@ class RedisLink:
         return True
 
     async def _run(self) -> None:
-        while True:
+        while not self._closing:
             if self.down:
                 await self._wait_until_back()
             await self._wake.wait()
@@ -229,9 +230,11 @@ class RedisLink:
     async def aclose(self, farewell: Callable[[], Sequence[tuple[tuple[str, str], Request]]]) -> None:
         """Stop, say what is left to say, and close the connection."""
         task, self._task = self._task, None
-        if task is not None:
+        self._closing = True
+        while task is not None and not task.done():
+            # A cancellation can get lost in the client library (one that meets the end of a read does).
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await asyncio.wait((task,), timeout=self._timeout)
         try:
             calls = [] if self.down else farewell()
             for start in range(0, len(calls), _BATCH):

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from rich.console import Console
 
-from spapi_async import Application
 from spapi_async.cli.application import run
 from spapi_async.cli.limits import limits_table
 from spapi_async.emulator.server import Emulator
-from spapi_async.ratelimit import LimitSnapshot, RedisRateLimiter
+from spapi_async.ratelimit import LimitSnapshot
 
 pytest_plugins = ("servers",)
 
@@ -92,20 +91,14 @@ def test_limits_of_an_emulator(endpoint: str, capsys: pytest.CaptureFixture[str]
     assert "orders_v0" in capsys.readouterr().out
 
 
-def test_limits_of_a_running_jobs_redis(
-    redis_url: str, spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Whichever process made the calls."""
-
-    async def job() -> None:
-        limiter = RedisRateLimiter(redis_url)
-        async with Application("app", "secret", endpoint=spapi_emulator.url, limiter=limiter) as app:
-            await app.selling_partner("Atzr|x", region="NA").sellers_v1.get_marketplace_participations()
-
-    asyncio.run(job())
+def test_limits_of_a_running_jobs_redis(redis_url: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """What a sync with the same --redis has spent, from another process."""
+    words = ("sync", "orders", "--emulator", "--orders", "30", "--database", f"sqlite:///{tmp_path}/o.db")
+    assert run([*words, "--page-size", "10", "--redis", redis_url]) == 0
+    capsys.readouterr()
     assert run(["limits", "--redis", redis_url, "--json"]) == 0
     (bucket,) = json.loads(capsys.readouterr().out)
-    assert (bucket["operation"], bucket["burst"]) == ("sellers_v1.get_marketplace_participations", 15)
+    assert (bucket["operation"], bucket["burst"], bucket["admitted"]) == ("orders_2026_01_01.search_orders", 20, 3)
 
 
 @pytest.mark.parametrize("words", [("--redis", "redis://127.0.0.1:1"), ("--endpoint", "http://127.0.0.1:1")])

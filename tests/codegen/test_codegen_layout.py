@@ -26,7 +26,11 @@ def kitchen_sink() -> dict[str, Any]:
     thing = {"$ref": f"#/definitions/{LONG}"}
     properties = {
         LONG: STRING | {"pattern": '^["\\\\]{3}$', "maxLength": 1},
-        "SKUs": {"type": "array", "items": STRING | {"enum": ["A", "a", "1", "", "it's", 'say "x"', "O", "token"]}},
+        "SKUs": {
+            "type": "array",
+            "items": STRING
+            | {"enum": ["A", "a", "1", "", "it's", 'say "x"', "O", "token", 'a"""b', "new\nline", "\u2019"]},
+        },
         "format": {"type": "number"},
         "currencyCode": STRING,
         "price": {"type": "number"},

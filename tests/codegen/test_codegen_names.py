@@ -60,7 +60,14 @@ def test_members_that_differ_in_case_alone_are_numbered() -> None:
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("type", "type"), ("class", "class_"), ("list", "list_"), ("2d", "value_2d"), ("日", "value")],
+    [
+        ("type", "type"),
+        ("class", "class_"),
+        ("list", "list_"),
+        ("msgspec", "msgspec_"),
+        ("2d", "value_2d"),
+        ("日", "value"),
+    ],
 )
 def test_attributes_hide_no_type(name: str, expected: str) -> None:
     """Keywords and the types that annotations use get an underscore."""

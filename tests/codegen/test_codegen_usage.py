@@ -19,6 +19,7 @@ TYPED = "| Plan type | Rate (requests per second) | Burst |\n| ---- | ---- | ---
         (f"{HEAD}| .5 | 15 |", (0.5, 15)),
         (f"{HEAD}| 2 | 6 |".replace("\n", "\\n"), (2.0, 6)),
         (f"{TYPED}|Default| 5 | 10 |\n|Selling partner specific| Variable | Variable |", (5.0, 10)),
+        (f"{HEAD}| 1 | 2 |\n\n| Other | Table | Here |\n| - | - | - |\n| a | b | c |", (1.0, 2)),
         (f"{HEAD}| n | n |", None),
         ("No table at all.", None),
     ],
@@ -38,10 +39,18 @@ def test_an_unreadable_table_fails(rows: str) -> None:
         read_usage_plan(HEAD + rows, "ordersV0.json: here")
 
 
-def test_prose_instead_of_a_table_fails() -> None:
-    """A usage plan that is announced without a table is not taken for none."""
+@pytest.mark.parametrize(
+    "prose",
+    [
+        "Usage plan: 5 requests per second.",
+        "**Usage Plan:**\n\n| Requests | Peak |\n| ---- | ---- |\n| 5 | 10 |",
+        "**Usage Plan:**\n\n| Rate (requests per second) | Burst | Application |\n| - | - | - |\n| 5 | 10 | 100 |",
+    ],
+)
+def test_a_plan_in_another_form_fails(prose: str) -> None:
+    """A usage plan that is announced is never taken for none, nor an unknown column left out."""
     with pytest.raises(ModelError):
-        read_usage_plan("Usage plan: 5 requests per second.", "here")
+        read_usage_plan(prose, "here")
 
 
 def test_the_models_figure_comes_first_and_the_others_are_kept() -> None:

@@ -43,12 +43,14 @@ async def permit(
     return await limiter.acquire(operation, account, priority=priority, max_wait=max_wait)
 
 
-async def admit_all(limiter: RedisRateLimiter, operation: Operation[Any], account: Account = SELLER) -> int:
-    """Send requests (all answered 200) until the next one would have to wait; how many that were."""
+async def admit_all(
+    limiter: RedisRateLimiter, operation: Operation[Any], account: Account = SELLER, *, max_wait: float = 1
+) -> int:
+    """Send requests (all answered 200) until the next one would have to wait (longer than the headroom asks for)."""
     admitted = 0
     try:
         while True:
-            (await permit(limiter, operation, account, max_wait=0)).observe(200, None)
+            (await permit(limiter, operation, account, max_wait=max_wait)).observe(200, None)
             admitted += 1
     except RateLimitWaitError:
         return admitted

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 from simulated import account, operation, take
-from virtual_time import VirtualClock, run, virtual_time
+from virtual_time import VirtualClock, virtual_time
 
 from spapi_async._options import Priority
 from spapi_async.errors import ConfigurationError
@@ -15,16 +13,12 @@ from spapi_async.ratelimit import LocalRateLimiter
 SLOW = operation(0.1, 10)
 
 
-def saved_after(number: int, *, status: int = 200, rate: float | None = None) -> bytes:
+async def saved_after(number: int, *, status: int = 200, rate: float | None = None) -> bytes:
     """The state of a run that made so many calls."""
-
-    async def job() -> bytes:
-        limiter = LocalRateLimiter(clock=VirtualClock())
-        for _ in range(number):
-            await take(limiter, SLOW, account(), status=status, rate=rate)
-        return limiter.dump_state()
-
-    return run(job())
+    limiter = LocalRateLimiter(clock=VirtualClock())
+    for _ in range(number):
+        await take(limiter, SLOW, account(), status=status, rate=rate)
+    return limiter.dump_state()
 
 
 def restored(saved: bytes, *, seconds_later: float) -> LocalRateLimiter:
@@ -36,7 +30,7 @@ def restored(saved: bytes, *, seconds_later: float) -> LocalRateLimiter:
 @virtual_time
 async def test_a_spent_burst_stays_spent_over_a_restart() -> None:
     """Five of ten spent, ten seconds pass between the runs: six are left."""
-    limiter = restored(saved_after(5), seconds_later=10)
+    limiter = restored(await saved_after(5), seconds_later=10)
     for _ in range(6):
         assert (await take(limiter, SLOW, account())).waited == 0.0
     assert (await take(limiter, SLOW, account())).waited == pytest.approx(10.0)
@@ -45,7 +39,7 @@ async def test_a_spent_burst_stays_spent_over_a_restart() -> None:
 @virtual_time
 async def test_time_between_the_runs_refills_but_not_beyond_the_burst() -> None:
     """After a day the bucket is simply full."""
-    limiter = restored(saved_after(10), seconds_later=86_400)
+    limiter = restored(await saved_after(10), seconds_later=86_400)
     await take(limiter, SLOW, account())
     assert limiter.limits()[0].tokens == 9.0
 
@@ -53,18 +47,18 @@ async def test_time_between_the_runs_refills_but_not_beyond_the_burst() -> None:
 @virtual_time
 async def test_a_clock_that_went_back_refills_nothing() -> None:
     """A saved state from the future counts as saved just now."""
-    limiter = restored(saved_after(10), seconds_later=-500)
+    limiter = restored(await saved_after(10), seconds_later=-500)
     assert (await take(limiter, SLOW, account())).waited == pytest.approx(10.0)
 
 
 @virtual_time
 async def test_learned_rates_are_saved() -> None:
     """The header's rate and a rate lowered by a 429 survive; the latter for an hour."""
-    limiter = restored(saved_after(1, rate=0.5), seconds_later=0)
+    limiter = restored(await saved_after(1, rate=0.5), seconds_later=0)
     await take(limiter, SLOW, account())
     assert limiter.limits()[0].rate == 0.5
     for later, rate in ((60, 0.085), (4000, 0.1)):
-        limiter = restored(saved_after(1, status=429), seconds_later=later)
+        limiter = restored(await saved_after(1, status=429), seconds_later=later)
         await take(limiter, SLOW, account())
         assert limiter.limits()[0].rate == pytest.approx(rate)
 
@@ -72,7 +66,7 @@ async def test_learned_rates_are_saved() -> None:
 @virtual_time
 async def test_buckets_not_used_again_are_saved_again() -> None:
     """A run that touches nothing hands on what it was given, with the time that passed."""
-    second = restored(saved_after(10), seconds_later=10).dump_state()
+    second = restored(await saved_after(10), seconds_later=10).dump_state()
     limiter = restored(second, seconds_later=20)
     for _ in range(2):
         assert (await take(limiter, SLOW, account())).waited == 0.0
@@ -99,9 +93,10 @@ async def test_the_shared_tier_is_saved_too() -> None:
     assert (await take(again, shared, account("b"))).waited == pytest.approx(10.0)
 
 
-def test_a_saved_state_holds_no_secret() -> None:
+@virtual_time
+async def test_a_saved_state_holds_no_secret() -> None:
     """Digests, not tokens."""
-    assert b"Atzr" not in saved_after(3)
+    assert b"Atzr" not in await saved_after(3)
 
 
 @pytest.mark.parametrize(
@@ -110,8 +105,5 @@ def test_a_saved_state_holds_no_secret() -> None:
 def test_garbage_is_refused(garbage: bytes) -> None:
     """A damaged file is a clear error, not a limiter that believes anything."""
 
-    async def load() -> None:
-        LocalRateLimiter().load_state(garbage)
-
     with pytest.raises(ConfigurationError):
-        asyncio.run(load())
+        LocalRateLimiter().load_state(garbage)

@@ -34,8 +34,8 @@ def stored_orders(url: str) -> dict[str, int]:
 
 
 def query(url: str, statement: str) -> list[Any]:
-    """Rows of a SQLite file."""
-    with closing(_open(url)) as connection:
+    """Rows of a SQLite file; a change is committed."""
+    with closing(_open(url)) as connection, connection:
         return connection.execute(statement).fetchall()
 
 

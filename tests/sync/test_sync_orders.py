@@ -14,7 +14,8 @@ from order_databases import emulated_orders, query, stored_orders
 from spapi_async import Application, ConfigurationError, LWAError, SellingPartner, ServerError, call_options
 from spapi_async._retry import RetryPolicy
 from spapi_async.emulator.server import Emulator
-from spapi_async.errors import DecodeError, RateLimitWaitError
+from spapi_async.errors import BadRequestError, DecodeError, RateLimitWaitError
+from spapi_async.ratelimit import RedisRateLimiter
 from spapi_async.sync import OrderDatabase, SellerFinished, SyncEvent, SyncReport, sync_orders
 
 pytest_plugins = ("sync_fixtures",)
@@ -249,6 +250,45 @@ async def test_restart_does_not_spend_the_burst_again(sqlite_url: str) -> None:
         assert isinstance(refused, RateLimitWaitError)
         assert 100 < (refused.retry_after or 0) <= 400
         assert running.stats()["operations"][SEARCH]["throttled"] == 0
+
+
+async def test_unreadable_quota_is_ignored(sqlite_url: str) -> None:
+    """A state that another version saved is no reason to stop."""
+    async with emulator(orders=30) as running:
+        await sync(running, sqlite_url)
+        query(sqlite_url, "UPDATE limiter_state SET state = 'from the future'")
+        assert (await sync(running, sqlite_url)).failed == ()
+
+
+async def test_quota_in_redis_is_not_saved_twice(sqlite_url: str, redis_url: str) -> None:
+    """A limiter that shares its buckets keeps them itself."""
+    async with emulator(orders=30) as running:
+        limiter = RedisRateLimiter(redis_url)
+        async with Application("app", "secret", endpoint=running.url, limiter=limiter) as app:
+            assert (await sync_orders([seller(app)], sqlite_url)).failed == ()
+        assert query(sqlite_url, "SELECT * FROM limiter_state") == []
+
+
+async def test_two_runs_of_one_seller_at_once_do_no_harm(sqlite_url: str) -> None:
+    """They waste quota, nothing else: every order is there once, and the checkpoint is one that a run reached."""
+    async with emulator() as running:
+        async with anyio.create_task_group() as group:
+            for _ in range(2):
+                group.start_soon(sync, running, sqlite_url)
+        assert stored_orders(sqlite_url) == emulated_orders(running)
+        (result,) = (await sync(running, sqlite_url)).sellers
+        assert result.orders == 0
+
+
+async def test_order_whose_items_fail_ends_the_page(sqlite_url: str) -> None:
+    """Orders v0: an order is not stored without its items, and the report names the error itself."""
+    async with emulator(orders=10) as running:
+        running.faults({"operation": "orders_v0.get_order_items", "status": 400})
+        (failed,) = (await sync(running, sqlite_url, api="orders_v0")).failed
+        assert isinstance(failed.error, BadRequestError)
+        assert stored_orders(sqlite_url) == {}
+        assert (await sync(running, sqlite_url, api="orders_v0")).failed == ()
+        assert stored_orders(sqlite_url) == emulated_orders(running)
 
 
 async def test_memory_holds_one_page_of_a_seller(sqlite_url: str) -> None:
