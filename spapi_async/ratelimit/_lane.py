@@ -300,7 +300,9 @@ class Lane(_Timed):
     def enter(self, waiter: Waiter, now: float) -> None:
         """Stand in line."""
         self.line.join(waiter)
-        self.pump(now)
+        # Where others wait already, the timer is set; but a more urgent call may improve the place in the pool's queue.
+        if self.line.total == 1 or self.pool is not None:
+            self.pump(now)
 
     def abandon(self, waiter: Waiter, now: float) -> None:
         """The caller is gone: give up its place, or give back its token."""

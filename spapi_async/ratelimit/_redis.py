@@ -326,6 +326,9 @@ class RedisRateLimiter:
             shared.local = None
         for lane in list(self._lanes.values()):
             lane.come_back()
+            # Even those with nothing to say: a Redis that lost its memory must hear that somebody remembers.
+            if self._link.submit(lane):
+                lane.submitted()
             self._attend(lane)
 
     def _fail_waiters(self, error: Callable[[Lane], SPAPIError]) -> None:

@@ -276,12 +276,9 @@ local function next_in_line(delay)
   return best, chosen
 end
 
-local function anyone_waits(wanted)
-  if self.c[wanted] > 0 then return true end
-  for _, e in ipairs(rivals) do
-    if e.c[wanted] > 0 then return true end
-  end
-  return false
+local elsewhere = {}
+for _, e in ipairs(rivals) do
+  for each = 1, 3 do elsewhere[each] = elsewhere[each] or e.c[each] > 0 end
 end
 
 local function delay_of(bucket, number)
@@ -302,7 +299,8 @@ while sold < 400 do
   run = run + 1
   winner.t = winner.t + 1
   if winner == self then
-    if delay > (kind == 4 and horizon * 0.75 or horizon) then
+    -- Whose turn it is gets one token even if others have sold the horizon out: or they would, each time, before it comes.
+    if delay > (kind == 4 and horizon * 0.75 or sold == 0 and horizon * 2 or horizon) then
       if kind < 4 then until_next = delay end
       break
     end
@@ -311,7 +309,7 @@ while sold < 400 do
     s.v = max(s.v, self.t - 1)
     -- Only tokens really handed out count for the shares: a rival whose turn it was may come for it later.
     for each = 1, 3 do
-      if each == class or not anyone_waits(each) then
+      if each == class or not (elsewhere[each] or self.c[each] > 0) then
         s.sh[each] = 0
       elseif each > class then
         s.sh[each] = s.sh[each] + 1

@@ -14,7 +14,7 @@ __all__ = ["CLASSES", "PATIENCE", "choose", "position", "serve"]
 CLASSES = 3
 """INTERACTIVE, NORMAL, BULK."""
 
-PATIENCE = 9
+PATIENCE = 8
 
 
 def choose(waiting: Sequence[int], passed: Sequence[int]) -> int:
@@ -50,8 +50,9 @@ def position(waiting: Sequence[int], passed: Sequence[int], klass: int) -> int:
     left, turns = list(waiting), list(passed)
     left[klass] += 1
     served = 0
-    period = PATIENCE + 1
     while True:
+        lines = sum(map(bool, left))
+        period = PATIENCE + lines - 1 if lines > 1 else 1
         if sum(left) > 2 * period:
             trial, trial_turns = list(left), list(turns)
             for _ in range(period):

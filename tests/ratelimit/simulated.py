@@ -63,6 +63,12 @@ class ReferenceBucket:
         self.tokens -= 1
         return True
 
+    def set_rate(self, rate: float, now: float) -> None:
+        """Another rate from now on."""
+        self.tokens = min(self.burst, self.tokens + (now - self.at) * self.rate)
+        self.at = now
+        self.rate = rate
+
 
 class SimulatedAmazon:
     """One bucket behind a network that takes ``latency`` (lowest, highest seconds) each way."""

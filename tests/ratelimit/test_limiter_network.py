@@ -107,7 +107,7 @@ def test_a_neighbour_who_leaves_is_noticed() -> None:
         other = asyncio.create_task(amazon.neighbour(lambda: rng.uniform(0.3, 0.5)))
         await saturate(limiter, op, account(), amazon.request, seconds=600)
         other.cancel()
-        await saturate(limiter, op, account(), amazon.request, seconds=120)
+        await saturate(limiter, op, account(), amazon.request, seconds=240)
         return limiter.limits()[0].rate
 
     assert run(scenario()) == 5.0

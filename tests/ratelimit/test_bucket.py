@@ -1,0 +1,108 @@
+"""The arithmetic under the limiter, and the parts of aiolimiter that it stands on."""
+
+from __future__ import annotations
+
+import pytest
+from aiolimiter import AsyncLimiter
+
+from spapi_async.ratelimit._bucket import TokenBucket
+from spapi_async.ratelimit._jitter import FEW, LONGEST, Jitter
+
+
+class Request:
+    """A request on its way."""
+
+    def __init__(self, lands_by: float) -> None:
+        self.lands_by = lands_by
+        self.landed = False
+        self.spare = 0.0
+        self.number = 0
+
+
+def test_aiolimiter_still_has_the_parts_we_stand_on() -> None:
+    """The level, its moment and its rate are slots; the leak reads the time from ``_loop`` and nothing else."""
+    assert {"_level", "_last_check", "_rate_per_sec", "max_rate", "time_period"} <= set(AsyncLimiter.__slots__)
+    bucket = TokenBucket(2.0, 10.0, 100.0)
+    for _ in range(10):
+        bucket.spend()
+    assert bucket._level == 10.0
+    bucket._loop.now = 101.5
+    bucket._leak()
+    assert (bucket._level, bucket._last_check, bucket._rate_per_sec) == (7.0, 101.5, 2.0)
+    assert bucket.has_capacity(3.0)
+    assert not bucket.has_capacity(3.001)
+    assert bucket.time_period == bucket.max_rate / 2.0
+
+
+def test_a_rate_change_settles_first() -> None:
+    """What accrued until the change accrued at the old rate."""
+    bucket = TokenBucket(1.0, 10.0, 0.0)
+    bucket.set_tokens(0.0, 0.0)
+    bucket.set_rate(0.1, 4.0)
+    assert bucket.tokens(4.0) == 4.0
+    assert bucket.tokens(14.0) == pytest.approx(5.0)
+
+
+def test_a_burst_change_keeps_the_tokens_that_fit() -> None:
+    """Smaller: what does not fit is lost; larger: nothing is given."""
+    bucket = TokenBucket(1.0, 10.0, 0.0)
+    bucket.set_burst(4.0, 0.0)
+    assert bucket.tokens(0.0) == 4.0
+    bucket.set_burst(10.0, 0.0)
+    assert bucket.tokens(0.0) == 4.0
+    assert bucket.tokens(100.0) == 10.0
+
+
+def test_time_that_goes_back_takes_nothing() -> None:
+    """An earlier moment than the last one counts as the last one."""
+    bucket = TokenBucket(1.0, 10.0, 50.0)
+    bucket.spend()
+    assert bucket.tokens(50.5) == 9.5
+    assert bucket.tokens(10.0) == 9.5
+
+
+def test_a_request_keeps_a_full_bucket_full_until_it_lands() -> None:
+    """Nothing flows into Amazon's bucket before the request arrives: the refill starts at the latest arrival."""
+    bucket = TokenBucket(1.0, 1.0, 0.0)
+    request = Request(lands_by=0.2)
+    assert bucket.has_token(0.0)
+    bucket.launch(request)
+    assert not bucket.has_token(1.1)
+    assert bucket.delay(0.0) == pytest.approx(0.2)
+    assert bucket.delay(0.0, 2) == pytest.approx(2.2)
+    assert bucket.has_token(1.2)
+
+
+def test_a_reply_lands_a_request_early() -> None:
+    """Once the reply is there the request has arrived, whatever the jitter allows."""
+    bucket = TokenBucket(1.0, 1.0, 0.0)
+    request = Request(lands_by=0.2)
+    bucket.launch(request)
+    bucket.land(request, 0.05)
+    assert bucket.delay(0.05) == pytest.approx(1.0)
+    assert bucket.tokens(0.55) == pytest.approx(0.5)
+
+
+def test_a_request_that_never_left_gives_its_token_back() -> None:
+    """Before and after the moment at which it would have landed."""
+    bucket = TokenBucket(1.0, 2.0, 0.0)
+    first, second = Request(lands_by=0.2), Request(lands_by=0.3)
+    bucket.launch(first)
+    bucket.launch(second)
+    bucket.recall(first, 0.1)
+    assert bucket.tokens(0.1) == 1.0
+    bucket.recall(second, 0.4)
+    assert bucket.is_full(0.4)
+
+
+def test_jitter_is_the_spread_of_round_trips() -> None:
+    """A distant but steady host needs no room; an unsteady one as much as its replies vary; never more than the bound."""
+    steady, unsteady, wild = Jitter(), Jitter(), Jitter()
+    for number in range(5 * FEW):
+        steady.record(0.3)
+        unsteady.record(0.3 + 0.05 * (number % 2))
+        wild.record(0.3 + 5.0 * (number % 2))
+    assert steady.bound < 0.001
+    assert 0.05 <= unsteady.bound < 0.08
+    assert wild.bound == LONGEST
+    assert Jitter().bound == LONGEST

@@ -1,0 +1,187 @@
+"""Redis away, back, emptied, full: what one process does about it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+from servers import RedisServer, free_port
+
+from redis_limiters import admit_all, limiters, make_account, make_operation, only, permit
+from spapi_async.errors import ConfigurationError, ConnectionFailedError, RateLimitWaitError
+from spapi_async.ratelimit._redis import RedisRateLimiter
+from spapi_async.ratelimit._redis_local import LocalShare
+
+SLOW = make_operation(1 / 180, 5)
+QUICK = make_operation(50, 50)
+
+
+async def meet(made: list[RedisRateLimiter]) -> None:
+    """Let every process see the others: one call each, then a look."""
+    for limiter in made:
+        (await permit(limiter, QUICK)).observe(200, None)
+    for limiter in made:
+        await limiter.refresh()
+
+
+async def test_an_outage_splits_the_quota_among_the_processes_last_seen(redis_chaos: RedisServer) -> None:
+    """Each of four processes goes on at a quarter of the rate, less a margin."""
+    async with limiters(redis_chaos.url, 4, timeout=0.3) as made, asyncio.timeout(20):
+        await meet(made)
+        redis_chaos.kill()
+        for limiter in made:
+            (await permit(limiter, QUICK)).observe(200, None)
+        rates = [only(limiter.limits()).rate for limiter in made]
+    assert sum(rates) <= 50
+    assert all(50 / 4 * 0.9 <= rate <= 50 / 4 for rate in rates)
+
+
+async def test_calls_go_on_while_redis_is_silent(redis_chaos: RedisServer) -> None:
+    """A Redis that accepts connections and answers nothing holds up no call for longer than the timeout."""
+    async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(20):
+        await meet([limiter])
+        redis_chaos.pause()
+        for _ in range(10):
+            (await permit(limiter, QUICK)).observe(200, None)
+        redis_chaos.resume()
+
+
+async def test_service_is_shared_again_after_an_outage(redis_chaos: RedisServer) -> None:
+    """When Redis returns, the limiter uses it again without being restarted, and says what it spent meanwhile."""
+    async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(20):
+        await meet([limiter])
+        redis_chaos.fill()
+        for _ in range(10):
+            (await permit(limiter, QUICK)).observe(200, None)
+        redis_chaos.drain()
+        while "down" in repr(limiter):
+            await asyncio.sleep(0.02)
+        await limiter.refresh()
+        assert only(await limiter.snapshot_all()).admitted >= 11
+
+
+async def test_a_redis_restarted_empty_hands_out_no_second_burst(redis_chaos: RedisServer) -> None:
+    """Processes that remember the lost memory begin with an empty bucket."""
+    async with limiters(redis_chaos.url, 2, timeout=0.3) as made, asyncio.timeout(20):
+        for limiter in made:
+            (await permit(limiter, SLOW)).observe(200, None)
+        redis_chaos.restart_empty()
+        for limiter in made:
+            with pytest.raises(RateLimitWaitError):
+                await permit(limiter, SLOW, max_wait=5)
+
+
+async def test_a_newcomers_full_bucket_is_corrected_by_those_who_remember(redis_chaos: RedisServer) -> None:
+    """If the first to come to an emptied Redis is a new process, the first old one drains the bucket it filled."""
+    async with limiters(redis_chaos.url) as (old, new), asyncio.timeout(20):
+        (await permit(old, SLOW)).observe(200, None)
+        redis_chaos.restart_empty()
+        (await permit(new, SLOW)).observe(200, None)
+        with pytest.raises(RateLimitWaitError):
+            await permit(old, SLOW, max_wait=5)
+        while "down" in repr(old):
+            await asyncio.sleep(0.02)
+        await old.refresh()
+        with pytest.raises(RateLimitWaitError):
+            await permit(new, SLOW, max_wait=5)
+
+
+async def test_what_was_learned_survives_an_emptied_redis(redis_chaos: RedisServer) -> None:
+    """The announced rate comes back from the processes that know it."""
+    async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(20):
+        (await permit(limiter, SLOW)).observe(200, 2.0)
+        await limiter.refresh()
+        redis_chaos.restart_empty()
+        (await permit(limiter, SLOW)).observe(200, None)
+        while "down" in repr(limiter):
+            await asyncio.sleep(0.02)
+        assert only(await limiter.refresh()).announced_rate == 2.0
+
+
+async def test_scripts_flushed_from_redis_are_sent_again(redis_url: str, redis_server: RedisServer) -> None:
+    """NOSCRIPT is no outage."""
+    async with limiters(redis_url, 1) as (limiter,):
+        (await permit(limiter, SLOW)).observe(200, None)
+        redis_server.command("SCRIPT", "FLUSH")
+        (await permit(limiter, SLOW)).observe(200, None)
+        assert " up" in repr(limiter)
+
+
+async def test_refusing_during_an_outage_names_redis_and_not_its_password(caplog: pytest.LogCaptureFixture) -> None:
+    """on_outage="raise" raises ConnectionFailedError at once; nobody sees the password of the URL."""
+    caplog.set_level(logging.DEBUG)
+    url = f"redis://someone:s3cretword@127.0.0.1:{free_port()}/0"
+    async with limiters(url, 1, on_outage="raise", timeout=0.3) as (limiter,), asyncio.timeout(20):
+        for _ in range(2):
+            with pytest.raises(ConnectionFailedError, match=r"Redis at 127\.0\.0\.1:\d+") as failure:
+                await permit(limiter, SLOW)
+        with pytest.raises(ConnectionFailedError):
+            await limiter.snapshot_all()
+        seen = f"{limiter!r} {failure.value!r} {failure.value.__cause__!r} {caplog.text}"
+    assert "s3cretword" not in seen
+    assert "someone" not in seen
+
+
+async def test_a_wrong_password_is_an_outage_that_does_not_show_it() -> None:
+    """A Redis that refuses the password is treated like one that is away."""
+    with RedisServer(password="right") as server:
+        url = server.url.replace("right", "s3cretword")
+        async with limiters(url, 1, on_outage="raise") as (limiter,), asyncio.timeout(20):
+            with pytest.raises(ConnectionFailedError) as failure:
+                await permit(limiter, SLOW)
+    assert "s3cretword" not in f"{failure.value} {failure.value.__context__!r} {limiter!r}"
+
+
+@pytest.mark.parametrize("url", ["http://:s3cretword@host", "redis://:s3cretword@host:port", "s3cretword"])
+def test_a_url_that_cannot_work_is_refused_without_showing_it(url: str) -> None:
+    """Settings that cannot work raise ConfigurationError when the limiter is made."""
+    with pytest.raises(ConfigurationError) as failure:
+        RedisRateLimiter(url)
+    assert "s3cretword" not in f"{failure.value!r} {failure.value.__cause__!r}"
+
+
+async def test_a_process_that_never_saw_redis_starts_with_one_call_in_hand() -> None:
+    """With Redis away from the start nothing is known: one call passes, then the plan's rate applies."""
+    async with limiters(f"redis://127.0.0.1:{free_port()}", 1, timeout=0.3) as (limiter,), asyncio.timeout(20):
+        assert await admit_all(limiter, SLOW) == 1
+        assert await admit_all(limiter, SLOW, make_account("another")) == 1
+
+
+async def test_cancelling_during_an_outage_gives_the_place_back(redis_chaos: RedisServer) -> None:
+    """Waiters cancelled while Redis is silent leave nothing behind."""
+    async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(20):
+        await admit_all(limiter, SLOW)
+        redis_chaos.pause()
+        tasks = [asyncio.create_task(permit(limiter, SLOW)) for _ in range(20)]
+        await asyncio.sleep(0.05)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert only(limiter.limits()).waiting == 0
+        redis_chaos.resume()
+
+
+async def test_closing_during_an_outage_is_quick(redis_chaos: RedisServer) -> None:
+    """aclose() does not wait for a Redis that is silent."""
+    async with asyncio.timeout(5), limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,):
+        (await permit(limiter, SLOW)).observe(200, None)
+        redis_chaos.pause()
+
+
+def test_the_parts_of_a_quota_do_not_exceed_it() -> None:
+    """However many processes split a quota, they spend no more than it together, and begin with what is there."""
+    for processes in range(1, 9):
+        shares = [LocalShare(8.0, 10.0, processes, -4.0, now=0.0) for _ in range(processes)]
+        assert sum(share.rate for share in shares) <= 8.0
+        assert sum(share.level(0.0) for share in shares) == pytest.approx(-4.0)
+
+
+def test_a_429_during_an_outage_slows_this_process_down_once_per_event() -> None:
+    """Requests that were already on their way at the last decrease say nothing new."""
+    share = LocalShare(8.0, 10.0, 1, 5.0, now=0.0)
+    before = share.rate
+    for _ in range(3):
+        share.throttled(now=2.0, admitted_at=1.0)
+    assert share.rate == pytest.approx(before * 0.8)
+    assert share.delay(2.0) > 0
