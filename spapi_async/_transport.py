@@ -19,6 +19,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from spapi_async._version import __version__
+from spapi_async._watch import Watch
 from spapi_async.errors import ConfigurationError, ConnectionFailedError, RequestTimeoutError, TransportError
 
 __all__ = ["RawReply", "SessionPool", "Timeout", "user_agent_header"]
@@ -73,6 +74,7 @@ class SessionPool:
         "_ssl",
         "_timeout",
         "_trust_env",
+        "_watch",
     )
 
     def __init__(
@@ -87,7 +89,11 @@ class SessionPool:
     ) -> None:
         self._headers = {"user-agent": user_agent, "accept": "application/json, application/hal+json"}
         self._timeout = timeout or Timeout()
-        self._client_timeout = self._aiohttp_timeout(self._timeout.total)
+        # The total is bounded by one watch for all exchanges, which costs them no timer each.
+        self._client_timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=self._timeout.connect, sock_read=self._timeout.read
+        )
+        self._watch = Watch()
         self._connections = connections
         self._proxy = proxy
         self._ssl = ssl
@@ -116,19 +122,19 @@ class SessionPool:
             TransportError: it may have left, and the connection broke.
         """
         session = self._sessions.get(session_key) or self._open(session_key)
-        bound = self._client_timeout if timeout is None else self._aiohttp_timeout(timeout)
+        seconds = self._timeout.total if timeout is None else timeout
         try:
-            async with session.request(
-                method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False, timeout=bound
-            ) as reply:
+            with self._watch.bounded(seconds):
+                reply = await session.request(
+                    method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False
+                )
+                # Reading to the end gives the connection back; failing to closes it.
                 return RawReply(reply.status, reply.headers, await reply.read())
         except _NEVER_SENT as error:
             raise ConnectionFailedError(f"cannot connect to {_host(url)}: {_reason(error)}") from error
         except TimeoutError as error:
-            seconds = self._timeout.total if timeout is None else timeout
-            raise RequestTimeoutError(
-                f"no complete reply from {_host(url)} (read or {seconds:g} s total timeout)"
-            ) from error
+            bounds = f"read or {seconds:g} s total timeout"
+            raise RequestTimeoutError(f"no complete reply from {_host(url)} ({bounds})") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # ValueError: a reply that aiohttp cannot parse, such as a broken content coding.
             raise TransportError(f"connection to {_host(url)} broke: {_reason(error)}") from error
@@ -158,9 +164,6 @@ class SessionPool:
         session._retry_connection = False  # noqa: SLF001
         self._sessions[session_key] = session
         return session
-
-    def _aiohttp_timeout(self, total: float) -> aiohttp.ClientTimeout:
-        return aiohttp.ClientTimeout(total=total, sock_connect=self._timeout.connect, sock_read=self._timeout.read)
 
     def __repr__(self) -> str:
         return f"SessionPool(open={sorted(self._sessions)})"

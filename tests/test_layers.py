@@ -23,7 +23,7 @@ LAYERS: list[set[str]] = [
         "_version",
         "models",
     },
-    {"_request", "_response", "_lenient", "_scalars", "_retry", "_paging", "_json"},
+    {"_request", "_response", "_lenient", "_scalars", "_retry", "_paging", "_json", "_watch"},
     {"ratelimit", "_transport", "auth"},
     {"_pipeline", "_namespace"},
     {"api"},

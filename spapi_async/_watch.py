@@ -1,0 +1,121 @@
+"""Time limits for many short tasks at the price of one timer.
+
+``asyncio.timeout`` sets a timer for each block and cancels it again; in a process with a thousand requests in flight
+the event loop's heap of such timers costs more than the limiter does. Limits of equal length end in the order in which they
+began, so a queue and one timer for its head do as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from types import TracebackType
+
+__all__ = ["Watch"]
+
+
+class Watch:
+    """Bounds blocks of code in time; each length has its own queue, and there are few lengths."""
+
+    __slots__ = ("_queues",)
+
+    def __init__(self) -> None:
+        self._queues: dict[float, _Queue] = {}
+
+    def bounded(self, seconds: float) -> _Limit:
+        """A context manager that raises TimeoutError when its block takes longer.
+
+        Like ``asyncio.timeout``: the task is cancelled, and the cancellation is turned into TimeoutError at the block's
+        end unless somebody else cancelled it too.
+        """
+        queue = self._queues.get(seconds)
+        if queue is None:
+            if len(self._queues) >= MOST_LENGTHS:
+                self._queues = {length: kept for length, kept in self._queues.items() if kept.limits}
+            queue = self._queues[seconds] = _Queue(seconds)
+        return _Limit(queue)
+
+
+MOST_LENGTHS = 64
+"""Deadlines make lengths of their own; queues that have run empty are dropped beyond this many."""
+
+
+SLACK = 256
+"""Closed limits that may stand behind an open one before they are swept out."""
+
+
+class _Queue:
+    """The limits of one length, oldest first, and the timer for the first that is still open."""
+
+    __slots__ = ("limits", "open", "seconds", "timer")
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.limits: deque[_Limit] = deque()
+        self.open = 0
+        self.timer: asyncio.TimerHandle | None = None
+
+    def add(self, limit: _Limit, loop: asyncio.AbstractEventLoop) -> None:
+        """Watch one more."""
+        if len(self.limits) > 2 * self.open + SLACK:
+            self.limits = deque([kept for kept in self.limits if kept.task is not None])
+        self.open += 1
+        self.limits.append(limit)
+        if self.timer is None:
+            self.timer = loop.call_at(limit.ends_at, self._fire, loop)
+
+    def _drop_closed(self) -> None:
+        limits = self.limits
+        while limits and limits[0].task is None:
+            limits.popleft()
+
+    def _fire(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.timer = None
+        now = loop.time()
+        self._drop_closed()
+        while self.limits and self.limits[0].ends_at <= now:
+            self.limits.popleft().expire()
+            self._drop_closed()
+        if self.limits:
+            self.timer = loop.call_at(self.limits[0].ends_at, self._fire, loop)
+
+
+class _Limit:
+    """One block under watch; ``task`` is None before it begins and after it ended."""
+
+    __slots__ = ("_cancelling", "_expired", "_queue", "ends_at", "task")
+
+    def __init__(self, queue: _Queue) -> None:
+        self._queue = queue
+        self._expired = False
+        self._cancelling = 0
+        self.ends_at = 0.0
+        self.task: asyncio.Task[object] | None = None
+
+    def expire(self) -> None:
+        """The time is up."""
+        if self.task is not None:
+            self._expired = True
+            self.task.cancel()
+
+    def __enter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
+        assert task is not None, "requests are sent from tasks"
+        self.task = task
+        self._cancelling = task.cancelling()
+        self.ends_at = loop.time() + self._queue.seconds
+        self._queue.add(self, loop)
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        task, self.task = self.task, None
+        self._queue.open -= 1
+        if (
+            self._expired
+            and task is not None
+            and task.uncancel() <= self._cancelling
+            and exc_type is asyncio.CancelledError
+        ):
+            raise TimeoutError from exc

@@ -1,0 +1,119 @@
+"""Time limits that share a timer."""
+
+import asyncio
+
+import pytest
+from virtual_time import run
+
+from spapi_async._watch import SLACK, Watch
+
+
+def test_a_block_that_takes_too_long_raises_timeout_error() -> None:
+    """At its own time, and the task goes on undisturbed."""
+
+    async def main() -> float:
+        watch, loop = Watch(), asyncio.get_running_loop()
+        started = loop.time()
+        with pytest.raises(TimeoutError), watch.bounded(5.0):
+            await asyncio.sleep(60)
+        taken = loop.time() - started
+        await asyncio.sleep(1)
+        return taken
+
+    assert run(main()) == pytest.approx(5.0)
+
+
+def test_a_block_that_is_quick_enough_is_left_alone() -> None:
+    """And so is whatever its task does afterwards."""
+
+    async def main() -> str:
+        with Watch().bounded(5.0):
+            await asyncio.sleep(4.9)
+        await asyncio.sleep(60)
+        return "done"
+
+    assert run(main()) == "done"
+
+
+def test_each_of_many_blocks_ends_at_its_own_time() -> None:
+    """One timer serves them all, whichever of them end early."""
+
+    async def one(watch: Watch, number: int) -> float | None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(number / 10)
+        started = loop.time()
+        try:
+            with watch.bounded(5.0 if number % 3 else 7.0):
+                await asyncio.sleep(1.0 if number % 2 else 100.0)
+        except TimeoutError:
+            return loop.time() - started
+        return None
+
+    async def main() -> list[float | None]:
+        watch = Watch()
+        return await asyncio.gather(*(one(watch, number) for number in range(60)))
+
+    for number, taken in enumerate(run(main())):
+        expected = None if number % 2 else pytest.approx(5.0 if number % 3 else 7.0)
+        assert taken == expected
+
+
+def test_somebody_elses_cancellation_stays_a_cancellation() -> None:
+    """Also when it comes at the moment at which the time is up."""
+
+    async def main() -> bool:
+        async def bounded() -> None:
+            with Watch().bounded(5.0):
+                await asyncio.sleep(60)
+
+        task = asyncio.create_task(bounded())
+        asyncio.get_running_loop().call_later(5.0, task.cancel)
+        try:
+            await task
+        except asyncio.CancelledError:
+            return True
+        return False
+
+    assert run(main())
+
+
+def test_limits_nest() -> None:
+    """The inner one's end does not disturb the outer one."""
+
+    async def too_long(watch: Watch) -> None:
+        with watch.bounded(2.0):
+            await asyncio.sleep(60)
+
+    async def main() -> float:
+        watch, loop = Watch(), asyncio.get_running_loop()
+        try:
+            with watch.bounded(9.0):
+                with pytest.raises(TimeoutError):
+                    await too_long(watch)
+                await asyncio.sleep(60)
+        except TimeoutError:
+            return loop.time()
+        return -1.0
+
+    assert run(main()) == pytest.approx(9.0)
+
+
+def test_closed_limits_behind_an_open_one_are_swept_out() -> None:
+    """One hanging request among thousands of quick ones keeps no memory of them."""
+
+    async def main() -> int:
+        watch = Watch()
+        hanging = asyncio.create_task(_hang(watch))
+        await asyncio.sleep(0)
+        for _ in range(10 * SLACK):
+            with watch.bounded(60.0):
+                pass
+        hanging.cancel()
+        return len(watch._queues[60.0].limits)
+
+    assert run(main()) <= SLACK + 3
+
+
+async def _hang(watch: Watch) -> None:
+    with watch.bounded(60.0):
+        await asyncio.sleep(1000)
