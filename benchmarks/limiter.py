@@ -21,6 +21,7 @@ from subprocess import DEVNULL, Popen
 from typing import Any
 
 import msgspec
+from emulator_process import Referee
 from limiter_worker import RACERS
 from processes import program, read_line
 
@@ -51,10 +52,15 @@ def _race(racers: Sequence[str], requests: int, workers: int) -> list[Result]:
     seconds = PATIENCE * ideal_seconds(requests) + 5
     with ExitStack() as stack:
         redis_url = stack.enter_context(_redis()) if workers > 1 and "spapi_async" in racers else None
-        urls = {name: read_line(stack.enter_context(program("emulator_process.py"))) for name in racers}
+        referees = {
+            name: msgspec.json.decode(read_line(stack.enter_context(program("emulator_process.py"))), type=Referee)
+            for name in racers
+        }
         crews: dict[str, list[Popen[str]]] = {}
         for name in racers:
-            command = ["limiter_worker.py", name, urls[name], str(requests // workers), str(workers), str(seconds)]
+            referee = referees[name]
+            command = ["limiter_worker.py", name, referee.url, referee.seller, referee.sku]
+            command += [str(requests // workers), str(workers), str(seconds)]
             extra = [redis_url] if redis_url and name == "spapi_async" else []
             crews[name] = [stack.enter_context(program(*command, *extra)) for _ in range(workers)]
         for process in (process for crew in crews.values() for process in crew):
@@ -65,7 +71,7 @@ def _race(racers: Sequence[str], requests: int, workers: int) -> list[Result]:
             process.stdin.write("go\n")
             process.stdin.flush()
         reports = {name: [msgspec.json.decode(read_line(process)) for process in crew] for name, crew in crews.items()}
-        return [_row(name, workers, started, reports[name], _throttled(urls[name])) for name in racers]
+        return [_row(name, workers, started, reports[name], _throttled(referees[name].url)) for name in racers]
 
 
 def _row(name: str, workers: int, started: float, reports: list[Any], throttled: int) -> Result:

@@ -1,7 +1,7 @@
 """One worker of the limiter's race: makes its share of the requests with one client, as that client's users would.
 
-``limiter_worker.py SUBJECT URL REQUESTS WORKERS SECONDS [REDIS_URL]``. It prints ``"ready"``, waits for a line,
-asks for everything at once, and prints when each request was asked and answered and whether it succeeded.
+``limiter_worker.py SUBJECT URL SELLER SKU REQUESTS WORKERS SECONDS [REDIS_URL]``. It prints ``"ready"``, waits for a
+line, asks for everything at once, and prints when each request was asked and answered and whether it succeeded.
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ from subjects import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN
 
 __all__ = ["RACERS"]
 
-SELLER = "A1BENCHMARK"
 RATE = 5.0
 # Time between two looks at our own limiter's state, in seconds.
 SAMPLING = 0.05
 
-Call = Callable[[str], Awaitable[Any]]
+Call = Callable[[], Awaitable[Any]]
 Look = Callable[[], tuple[float, int]]
 
 
@@ -35,6 +34,8 @@ class Job(msgspec.Struct):
 
     subject: str
     url: str
+    seller: str
+    sku: str
     requests: int
     workers: int
     seconds: float
@@ -54,8 +55,10 @@ async def ours(job: Job) -> AsyncIterator[tuple[Call, Look | None]]:
     async with Application(CLIENT_ID, CLIENT_SECRET, endpoint=job.url, **options) as app:
         seller = app.selling_partner(REFRESH_TOKEN, region=Region.NA)
 
-        async def call(sku: str) -> Any:
-            return await seller.listings_items_2021_08_01.get_listings_item(SELLER, sku, marketplace_ids=[MARKETPLACE])
+        async def call() -> Any:
+            return await seller.listings_items_2021_08_01.get_listings_item(
+                job.seller, job.sku, marketplace_ids=[MARKETPLACE]
+            )
 
         def look() -> tuple[float, int]:
             buckets = [bucket for bucket in app.limits() if bucket.account]
@@ -75,10 +78,10 @@ async def pacer(job: Job) -> AsyncIterator[tuple[Call, Look | None]]:
             headers = {"x-amz-access-token": (await reply.json())["access_token"]}
         turn = asyncio.Lock()
 
-        async def call(sku: str) -> Any:
+        async def call() -> Any:
             async with turn:
                 await asyncio.sleep(1 / RATE)
-            address = f"{job.url}/listings/2021-08-01/items/{SELLER}/{sku}"
+            address = f"{job.url}/listings/2021-08-01/items/{job.seller}/{job.sku}"
             async with session.get(address, params={"marketplaceIds": MARKETPLACE}, headers=headers) as reply:
                 return await reply.json()
 
@@ -92,8 +95,8 @@ async def amzn_selling_partner(job: Job) -> AsyncIterator[tuple[Call, Look | Non
 
     async with at(job.url) as client:
 
-        async def call(sku: str) -> Any:
-            return await client.listings_items_v2021_08_01.get_listings_item(SELLER, sku, [MARKETPLACE])
+        async def call() -> Any:
+            return await client.listings_items_v2021_08_01.get_listings_item(job.seller, job.sku, [MARKETPLACE])
 
         yield call, None
 
@@ -106,8 +109,8 @@ async def python_amazon_sp_api(job: Job) -> AsyncIterator[tuple[Call, Look | Non
 
     async with at(job.url, ListingsItemsV20210801, version="2021-08-01") as client:
 
-        async def call(sku: str) -> Any:
-            return await client.get_listings_item(SELLER, sku, marketplaceIds=[MARKETPLACE])
+        async def call() -> Any:
+            return await client.get_listings_item(job.seller, job.sku, marketplaceIds=[MARKETPLACE])
 
         yield call, None
 
@@ -129,9 +132,9 @@ async def python_amazon_sp_api_retry(job: Job) -> AsyncIterator[tuple[Call, Look
     patient = throttle_retry()(client.get_listings_item)
     threads = ThreadPoolExecutor(max(1, 20 // job.workers))
 
-    async def call(sku: str) -> Any:
+    async def call() -> Any:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(threads, lambda: patient(SELLER, sku, marketplaceIds=[MARKETPLACE]))
+        return await loop.run_in_executor(threads, lambda: patient(job.seller, job.sku, marketplaceIds=[MARKETPLACE]))
 
     yield call, None
 
@@ -152,10 +155,10 @@ async def _main(job: Job) -> None:
         records: list[tuple[float, float | None, str]] = []
         samples: list[tuple[float, float, int]] = []
 
-        async def request(number: int) -> None:
+        async def request() -> None:
             asked = time.time()
             try:
-                await call(f"SKU-{number:04d}")
+                await call()
             except Exception as error:  # noqa: BLE001  # each client has errors of its own: which one is the result
                 records.append((asked, time.time(), type(error).__name__))
             else:
@@ -168,7 +171,7 @@ async def _main(job: Job) -> None:
 
         started = time.time()
         watcher = asyncio.ensure_future(watch(look)) if look else None
-        tasks = [asyncio.ensure_future(request(number)) for number in range(job.requests)]
+        tasks = [asyncio.ensure_future(request()) for _ in range(job.requests)]
         await asyncio.wait(tasks, timeout=job.seconds)
         records += [(started, None, "unfinished")] * (job.requests - len(records))
         if watcher:

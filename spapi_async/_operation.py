@@ -123,7 +123,8 @@ class Operation(msgspec.Struct, Generic[T], frozen=True, kw_only=True, eq=False)
         response_type: the type of the whole 2xx body; None where Amazon sends none.
         unwrap: the attribute of the response type that the method returns (``"payload"``), or None for the whole body.
         body_type: the type of the request body, or None.
-        decimals: how a Decimal in the request body is written: Amazon's models use JSON strings or JSON numbers.
+        decimals: how a Decimal in the request body is written: Amazon's models use JSON strings or JSON numbers. Where
+            no body has decimals it says how the reply writes them, so that a reply encoded again has Amazon's form.
         usage_plan: rate and burst.
         idempotent: repeating the request after an unknown outcome does no harm.
         restriction: when a restricted data token is needed.

@@ -1,8 +1,8 @@
 """Time limits for many short tasks at the price of one timer.
 
 ``asyncio.timeout`` sets a timer for each block and cancels it again; in a process with a thousand requests in flight
-the event loop's heap of such timers costs more than the limiter does. Limits of equal length end in the order in which they
-began, so a queue and one timer for its head do as well.
+the event loop's heap of such timers costs more than the limiter does. Limits of equal length end in the order in which
+they began, so a queue and one timer for its head do as well.
 """
 
 from __future__ import annotations

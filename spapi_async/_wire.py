@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
-__all__ = ["Model", "Number", "OpenEnum", "Timestamp"]
+__all__ = ["Model", "Number", "OpenEnum", "PersonalModel", "Timestamp"]
 
 Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
 """A datetime with a zone. Amazon sometimes leaves the zone out; that is a violation, read as UTC."""
@@ -24,6 +25,47 @@ class Model(msgspec.Struct, kw_only=True, omit_defaults=True):
     Optional fields default to None and are left out when encoded. Keys that the model does not know are ignored here;
     they stay in ``Response.raw``.
     """
+
+
+class PersonalModel(Model, kw_only=True, omit_defaults=True):
+    """A JSON object with personal data, or with a key to it, whose values its repr does not show.
+
+    ``Address(<personal data: name, city>)`` names the fields that are set. Where ``__personal__`` lists fields, these
+    alone are hidden: ``ReportDocument(report_document_id='1', url=<hidden>)``. Everything else (encoding, equality,
+    pickling, attributes) is that of a ``Model``.
+    """
+
+    __personal__: ClassVar[tuple[str, ...]] = ()
+
+    def __repr__(self) -> str:
+        shown = (repr(value) if name is None else f"{name}={value!r}" for name, value in self._shown())
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __rich_repr__(self) -> Iterator[Any]:  # type: ignore[override] # rich takes values without a name too
+        for name, value in self._shown():
+            yield value if name is None else (name, value)
+
+    def _shown(self) -> Iterator[tuple[str | None, Any]]:
+        """What a repr may show: names (None for a remark without one) and values."""
+        fields, personal = self.__struct_fields__, self.__personal__
+        if personal:
+            for name in fields:
+                value = getattr(self, name)
+                yield name, _Hidden("hidden") if name in personal and value is not None else value
+        elif present := [name for name in fields if getattr(self, name) is not None]:
+            yield None, _Hidden(f"personal data: {', '.join(present)}")
+
+
+class _Hidden:
+    """Stands for a value in a repr."""
+
+    __slots__ = ("_remark",)
+
+    def __init__(self, remark: str) -> None:
+        self._remark = remark
+
+    def __repr__(self) -> str:
+        return f"<{self._remark}>"
 
 
 class OpenEnum(enum.StrEnum):

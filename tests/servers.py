@@ -43,11 +43,14 @@ __all__ = [
 ]
 
 
-def free_port() -> int:
+def free_port(highest: int = 65535) -> int:
     """A TCP port of 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port <= highest:
+            return port
 
 
 class RedisServer:
@@ -64,7 +67,8 @@ class RedisServer:
         self._options = (*options, "--requirepass", password) if password else options
         self._password = password
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = free_port()
+        self._started = False
+        self.port = free_port(55535)  # a cluster node also listens on the port 10,000 above
 
     @property
     def url(self) -> str:
@@ -74,6 +78,19 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it, empty, on the same port as before, and wait until it answers."""
+        for _ in range(5):
+            try:
+                self._start()
+            except OSError:
+                if self._started:
+                    raise
+                self.port = free_port(55535)  # somebody else was quicker
+            else:
+                self._started = True
+                return
+        raise OSError("redis-server does not start: " + self._log())
+
+    def _start(self) -> None:
         assert self._process is None
         command = (self._binary, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
         with (self._directory / "log").open("ab") as log:
@@ -86,12 +103,17 @@ class RedisServer:
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             assert self._process is not None
-            assert self._process.poll() is None, (self._directory / "log").read_text()
-            with contextlib.suppress(OSError):
+            if self._process.poll() is not None:
+                self._process = None
+                raise OSError("redis-server ended: " + self._log())
+            with contextlib.suppress(ConnectionError):
                 self.command("PING")
                 return
             time.sleep(0.01)
         raise TimeoutError("redis-server did not come up")
+
+    def _log(self) -> str:
+        return (self._directory / "log").read_text()[-2000:]
 
     def kill(self) -> None:
         """SIGKILL."""

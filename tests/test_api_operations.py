@@ -299,3 +299,14 @@ def test_overlays_are_in_force() -> None:
         type=operations()["orders_v0.get_order_items"].response_type,
     )
     assert items.payload.order_items[0].asin is None
+
+
+def test_strings_that_are_date_times_are_datetimes() -> None:
+    """Amazon's model of orders v0 calls them strings; strictly read they are moments with a zone."""
+    reply = msgspec.json.decode(
+        b'{"payload": {"AmazonOrderId": "1", "OrderStatus": "Shipped", "PurchaseDate": "2025-01-02T03:04:05.5Z",'
+        b'"LastUpdateDate": "2025-01-02T03:04:05+01:00"}}',
+        type=operations()["orders_v0.get_order"].response_type,
+    )
+    assert reply.payload.purchase_date == datetime(2025, 1, 2, 3, 4, 5, 500000, tzinfo=UTC)
+    assert reply.payload.last_update_date == datetime(2025, 1, 2, 2, 4, 5, tzinfo=UTC)

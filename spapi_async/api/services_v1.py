@@ -14,6 +14,7 @@ from spapi_async.models import services_v1 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from spapi_async._paging import PageIterator
     from spapi_async.marketplaces import Marketplace
@@ -246,8 +247,8 @@ GET_APPOINTMENT_SLOTS: Operation[m.AppointmentSlotReport] = Operation(
             required=True,
             constraints=Constraints(max_items=1),
         ),
-        Parameter(name="start_time", wire_name="startTime", location="query", type="str", encoding="plain"),
-        Parameter(name="end_time", wire_name="endTime", location="query", type="str", encoding="plain"),
+        Parameter(name="start_time", wire_name="startTime", location="query", type="datetime | str", encoding="plain"),
+        Parameter(name="end_time", wire_name="endTime", location="query", type="datetime | str", encoding="plain"),
     ),
     response_type=m.GetAppointmentSlotsResponse,
     unwrap="payload",
@@ -279,8 +280,8 @@ GET_APPOINTMMENT_SLOTS_BY_JOB_ID: Operation[m.AppointmentSlotReport] = Operation
             required=True,
             constraints=Constraints(max_items=1),
         ),
-        Parameter(name="start_time", wire_name="startTime", location="query", type="str", encoding="plain"),
-        Parameter(name="end_time", wire_name="endTime", location="query", type="str", encoding="plain"),
+        Parameter(name="start_time", wire_name="startTime", location="query", type="datetime | str", encoding="plain"),
+        Parameter(name="end_time", wire_name="endTime", location="query", type="datetime | str", encoding="plain"),
     ),
     response_type=m.GetAppointmentSlotsResponse,
     unwrap="payload",
@@ -475,34 +476,46 @@ GET_SERVICE_JOBS: Operation[m.JobListing] = Operation(
             encoding="plain",
             constraints=Constraints(enum=("ASC", "DESC")),
         ),
-        Parameter(name="created_after", wire_name="createdAfter", location="query", type="str", encoding="plain"),
-        Parameter(name="created_before", wire_name="createdBefore", location="query", type="str", encoding="plain"),
+        Parameter(
+            name="created_after",
+            wire_name="createdAfter",
+            location="query",
+            type="datetime | str",
+            encoding="plain",
+        ),
+        Parameter(
+            name="created_before",
+            wire_name="createdBefore",
+            location="query",
+            type="datetime | str",
+            encoding="plain",
+        ),
         Parameter(
             name="last_updated_after",
             wire_name="lastUpdatedAfter",
             location="query",
-            type="str",
+            type="datetime | str",
             encoding="plain",
         ),
         Parameter(
             name="last_updated_before",
             wire_name="lastUpdatedBefore",
             location="query",
-            type="str",
+            type="datetime | str",
             encoding="plain",
         ),
         Parameter(
             name="schedule_start_date",
             wire_name="scheduleStartDate",
             location="query",
-            type="str",
+            type="datetime | str",
             encoding="plain",
         ),
         Parameter(
             name="schedule_end_date",
             wire_name="scheduleEndDate",
             location="query",
-            type="str",
+            type="datetime | str",
             encoding="plain",
         ),
         Parameter(
@@ -834,8 +847,8 @@ class ServicesV1(Namespace):
         asin: str,
         store_id: str,
         marketplace_ids: Sequence[Marketplace | str],
-        start_time: str | None = None,
-        end_time: str | None = None,
+        start_time: datetime | str | None = None,
+        end_time: datetime | str | None = None,
     ) -> m.AppointmentSlotReport:
         """``getAppointmentSlots``: GET /service/v1/appointmentSlots.
 
@@ -865,8 +878,8 @@ class ServicesV1(Namespace):
         service_job_id: str,
         *,
         marketplace_ids: Sequence[Marketplace | str],
-        start_time: str | None = None,
-        end_time: str | None = None,
+        start_time: datetime | str | None = None,
+        end_time: datetime | str | None = None,
     ) -> m.AppointmentSlotReport:
         """``getAppointmmentSlotsByJobId``: GET /service/v1/serviceJobs/{serviceJobId}/appointmentSlots.
 
@@ -1006,12 +1019,12 @@ class ServicesV1(Namespace):
         page_size: int | None = None,
         sort_field: m.SortField | str | None = None,
         sort_order: m.SortOrder | str | None = None,
-        created_after: str | None = None,
-        created_before: str | None = None,
-        last_updated_after: str | None = None,
-        last_updated_before: str | None = None,
-        schedule_start_date: str | None = None,
-        schedule_end_date: str | None = None,
+        created_after: datetime | str | None = None,
+        created_before: datetime | str | None = None,
+        last_updated_after: datetime | str | None = None,
+        last_updated_before: datetime | str | None = None,
+        schedule_start_date: datetime | str | None = None,
+        schedule_end_date: datetime | str | None = None,
         asins: Sequence[str] | None = None,
         required_skills: Sequence[str] | None = None,
         store_ids: Sequence[str] | None = None,
@@ -1076,12 +1089,12 @@ class ServicesV1(Namespace):
         page_size: int | None = None,
         sort_field: m.SortField | str | None = None,
         sort_order: m.SortOrder | str | None = None,
-        created_after: str | None = None,
-        created_before: str | None = None,
-        last_updated_after: str | None = None,
-        last_updated_before: str | None = None,
-        schedule_start_date: str | None = None,
-        schedule_end_date: str | None = None,
+        created_after: datetime | str | None = None,
+        created_before: datetime | str | None = None,
+        last_updated_after: datetime | str | None = None,
+        last_updated_before: datetime | str | None = None,
+        schedule_start_date: datetime | str | None = None,
+        schedule_end_date: datetime | str | None = None,
         asins: Sequence[str] | None = None,
         required_skills: Sequence[str] | None = None,
         store_ids: Sequence[str] | None = None,

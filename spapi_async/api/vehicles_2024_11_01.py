@@ -13,6 +13,8 @@ from spapi_async._operation import Constraints, Operation, Paging, Parameter, Us
 from spapi_async.models import vehicles_2024_11_01 as m
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from spapi_async._paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
@@ -41,7 +43,13 @@ GET_VEHICLES: Operation[m.VehiclesResponse] = Operation(
             constraints=Constraints(enum=("CAR", "MOTORBIKE")),
         ),
         Parameter(name="page_token", wire_name="pageToken", location="query", type="str", encoding="plain"),
-        Parameter(name="updated_after", wire_name="updatedAfter", location="query", type="str", encoding="plain"),
+        Parameter(
+            name="updated_after",
+            wire_name="updatedAfter",
+            location="query",
+            type="datetime | str",
+            encoding="plain",
+        ),
     ),
     response_type=m.VehiclesResponse,
     idempotent=True,
@@ -60,7 +68,7 @@ class Vehicles20241101(Namespace):
         marketplace_id: Marketplace | str,
         vehicle_type: m.VehicleType | str,
         page_token: str | None = None,
-        updated_after: str | None = None,
+        updated_after: datetime | str | None = None,
     ) -> m.VehiclesResponse:
         """``getVehicles``: GET /catalog/2024-11-01/automotive/vehicles.
 
@@ -88,7 +96,7 @@ class Vehicles20241101(Namespace):
         *,
         marketplace_id: Marketplace | str,
         vehicle_type: m.VehicleType | str,
-        updated_after: str | None = None,
+        updated_after: datetime | str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Vehicle]:
         """Items of every page of ``get_vehicles``, whose arguments these are.

@@ -5,10 +5,16 @@ from __future__ import annotations
 import msgspec
 
 from spapi_async.codegen.names import words
-from spapi_async.codegen.text import Call, assignment, docstring, header, layout, limits_in_words, quoted
+from spapi_async.codegen.text import Call, Tuple, assignment, docstring, header, layout, limits_in_words, quoted
 from spapi_async.codegen.types import PARAMETER, EnumClass, Field, ModelClass, PyType, render
 
 __all__ = ["emit_models"]
+
+_MODEL_SAYS = {
+    "optional": "required by Amazon's model",
+    "text": "a date-time in Amazon's model",
+    "timestamp": "a string in Amazon's model",
+}
 
 _WIRE_NAMES = ("Model", "Number", "OpenEnum", "Timestamp")
 
@@ -37,7 +43,7 @@ def _imports(used: set[str], classes: tuple[ModelClass | EnumClass, ...]) -> str
         )
         if name in used
     ]
-    wire = {"Model" if isinstance(item, ModelClass) else "OpenEnum" for item in classes} | (used & set(_WIRE_NAMES))
+    wire = {_base(item) if isinstance(item, ModelClass) else "OpenEnum" for item in classes} | (used & set(_WIRE_NAMES))
     ours = [f"from spapi_async._wire import {', '.join(sorted(wire))}"] if wire else []
     foreign = ["import msgspec"] if "msgspec" in used else []
     return "".join("\n" + "".join(f"{line}\n" for line in group) for group in (standard, foreign, ours) if group)
@@ -64,9 +70,20 @@ def _model(item: ModelClass) -> str:
     text = docstring(_summary(item.definition), [["Attributes:", *notes]] if notes else [], 4)
     rule, exceptions = _rename(item.fields)
     keywords = (("kw_only", "True"), *((("rename", quoted(rule)),) if rule else ()))
-    head = layout(Call(f"class {item.name}", ("Model",), keywords), 0, after=":")
+    head = layout(Call(f"class {item.name}", (_base(item),), keywords), 0, after=":")
     fields = "\n".join(f"    {_field(field, renamed=field.wire_name in exceptions)}" for field in item.fields)
-    return f"{head}\n{text}" + (f"\n\n{fields}" if fields else "")
+    return "\n\n".join(part for part in (f"{head}\n{text}", _personal(item), fields) if part)
+
+
+def _base(item: ModelClass) -> str:
+    return "PersonalModel" if item.hidden else "Model"
+
+
+def _personal(item: ModelClass) -> str:
+    """The fields that the repr hides, unless it hides all."""
+    if item.hidden in ("all", ()):
+        return ""
+    return "    " + layout(Tuple(tuple(quoted(name) for name in item.hidden)), 4, "__personal__ = ")
 
 
 def _rename(fields: tuple[Field, ...]) -> tuple[str | None, set[str]]:
@@ -99,9 +116,8 @@ def _note(field: Field) -> str:
     if items is not None:
         items = msgspec.structs.replace(items, enum=())
     said = [limits_in_words(limits, items)]
-    if field.loosened is not None:
-        what = "required by Amazon's model" if field.loosened.change == "optional" else "a date-time in Amazon's model"
-        said.append(f"{what}, but {field.loosened.reason}")
+    if field.overlay is not None:
+        said.append(f"{_MODEL_SAYS[field.overlay.change]}, but {field.overlay.reason}")
     text = "; ".join(part for part in said if part)
     return f"    {field.name}: {text}." if text else ""
 

@@ -37,9 +37,9 @@ _RENAMED_FILES = {
 
 # Types that annotations of struct fields and signatures use: a name that hides one would change their meaning.
 _TYPE_WORDS = frozenset({"bool", "dict", "dt", "float", "int", "list", "msgspec", "str"})
-_RESERVED_CLASSES = frozenset({"Any", "Decimal", "Mapping", "Model", "Number", "OpenEnum", "Sequence", "Timestamp"}) | {
-    name for name in dir(builtins) if name[0].isupper()
-}
+_RESERVED_CLASSES = frozenset(
+    {"Any", "Decimal", "Mapping", "Model", "Number", "OpenEnum", "PersonalModel", "Sequence", "Timestamp"}
+) | {name for name in dir(builtins) if name[0].isupper()}
 
 
 def words(name: str) -> list[str]:

@@ -11,6 +11,7 @@ from spapi_async.codegen.conditions import conditions
 from spapi_async.codegen.document import ModelError, RawOperation, RawParameter, Schema
 from spapi_async.codegen.money import Context
 from spapi_async.codegen.names import class_name, constant, field_name, singular, words
+from spapi_async.codegen.overlay import is_date_time
 from spapi_async.codegen.paging import find_paging
 from spapi_async.codegen.plans import usage_plan
 from spapi_async.codegen.repeats import is_idempotent
@@ -243,6 +244,12 @@ def _scalar(schema: Schema, parameter: RawParameter, operation: RawOperation, na
             "date": "date | str",
             "boolean": "bool",
         }
+        if (
+            schema.limits.format is None
+            and parameter.location == "query"
+            and is_date_time(names.module, parameter.name)
+        ):
+            return by_format["date-time"]
         return by_format.get(schema.limits.format or "", "str")
     if schema.kind == "number":
         return "Decimal" if "amount" in lowered or "price" in lowered else "float"

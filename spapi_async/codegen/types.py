@@ -11,7 +11,8 @@ from spapi_async._operation import Constraints
 from spapi_async.codegen.document import ModelError, RawParameter, Schema
 from spapi_async.codegen.money import Context, number_type, string_type
 from spapi_async.codegen.names import class_name, distinct, field_name, member_name, singular
-from spapi_async.codegen.overlay import Loosened, loosened
+from spapi_async.codegen.overlay import Overlay, overlay
+from spapi_async.codegen.personal import Hidden, hidden_fields
 
 __all__ = ["PARAMETER", "ClassTable", "EnumClass", "Field", "ModelClass", "PyType", "render", "walk"]
 
@@ -38,15 +39,19 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     required: bool
     limits: Constraints
     item_limits: Constraints | None = None
-    loosened: Loosened | None = None
+    overlay: Overlay | None = None
 
 
 class ModelClass(msgspec.Struct, frozen=True, kw_only=True):
-    """A struct; ``definition`` is Amazon's name for it, or the owner and property of an inline object."""
+    """A struct; ``definition`` is Amazon's name for it, or the owner and property of an inline object.
+
+    ``hidden``: the fields whose values its repr does not show.
+    """
 
     name: str
     definition: str
     fields: tuple[Field, ...]
+    hidden: Hidden = ()
 
 
 class EnumClass(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,21 +155,21 @@ class ClassTable:
         fields: list[Field] = []
         for wire_name, child in merged.items():
             context = Context(owner=definition, name=wire_name, siblings=siblings)
-            change = loosened(self._module, definition, wire_name)
-            text = change is not None and change.change == "text"
+            change = overlay(self._module, definition, wire_name)
             resolved = self._resolve(child)
             fields.append(
                 Field(
                     name=field_name(wire_name, {field.name for field in fields}),
                     wire_name=wire_name,
-                    type=PyType("scalar", "str") if text else self.type_of(child, context),
+                    type=_changed(change) or self.type_of(child, context),
                     required=wire_name in required and not (change and change.change == "optional"),
                     limits=resolved.limits,
                     item_limits=self._resolve(resolved.items).limits if resolved.items else None,
-                    loosened=change,
+                    overlay=change,
                 )
             )
-        self._classes[name] = ModelClass(name=name, definition=definition, fields=tuple(fields))
+        hidden = hidden_fields(self._module, name, [(field.name, _holds_text(field.type)) for field in fields])
+        self._classes[name] = ModelClass(name=name, definition=definition, fields=tuple(fields), hidden=hidden)
 
     def _merged(self, schema: Schema, seen: tuple[str, ...]) -> tuple[dict[str, Schema], set[str]]:
         """All properties of an object, those of its allOf parts first; a later part overrides an earlier one."""
@@ -238,6 +243,17 @@ def walk(table: ClassTable, root: PyType) -> Iterator[PyType]:
         if type_.kind == "model" and type_.name not in seen:
             seen.add(type_.name)
             stack += [field.type for field in table.model(type_.name).fields]
+
+
+def _holds_text(type_: PyType) -> bool:
+    """Whether it is text or may contain some, other than in a class of its own."""
+    return _holds_text(type_.item) if type_.item else type_.name in ("str", "Any")
+
+
+def _changed(change: Overlay | None) -> PyType | None:
+    """The type that an overlay puts in place of the model's."""
+    names = {"text": "str", "timestamp": "Timestamp"}
+    return PyType("scalar", names[change.change]) if change and change.change in names else None
 
 
 def _scalar(schema: Schema, context: Context) -> str:

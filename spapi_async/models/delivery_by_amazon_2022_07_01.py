@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from spapi_async._wire import Model, OpenEnum
+from spapi_async._wire import Model, OpenEnum, PersonalModel
 
 
 class Error(Model, kw_only=True):
@@ -18,8 +18,10 @@ class Error(Model, kw_only=True):
     details: str | None = None
 
 
-class SubmitInvoiceRequest(Model, kw_only=True, rename="camel"):
+class SubmitInvoiceRequest(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``SubmitInvoiceRequest``."""
+
+    __personal__ = ("invoice_content",)
 
     invoice_content: str
     marketplace_id: str

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import msgspec
 
-from spapi_async._wire import Model, OpenEnum
+from spapi_async._wire import Model, OpenEnum, PersonalModel, Timestamp
 
 
 class ErrorList(Model, kw_only=True):
@@ -63,7 +63,7 @@ class Amount(Model, kw_only=True, rename="camel"):
     currency_code: str
 
 
-class Address(Model, kw_only=True, rename="camel"):
+class Address(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``Address``.
 
     Attributes:
@@ -346,6 +346,9 @@ class Shipment(Model, kw_only=True, rename="camel"):
         charges: at least 1 item.
         line_items: at least 1 item.
         packages: at least 1 item.
+        creation_date_time: a string in Amazon's model, but a date-time in every example.
+        last_updated_date_time: a string in Amazon's model, but a date-time in every example.
+        earliest_pack_date_time: a string in Amazon's model, but a date-time in every example.
     """
 
     id: str
@@ -362,9 +365,9 @@ class Shipment(Model, kw_only=True, rename="camel"):
     line_items: list[ShipmentLineItem]
     shipping_info: ShippingInfo
     packages: list[Package] | None = None
-    creation_date_time: str
-    last_updated_date_time: str
-    earliest_pack_date_time: str | None = None
+    creation_date_time: Timestamp
+    last_updated_date_time: Timestamp
+    earliest_pack_date_time: Timestamp | None = None
 
 
 class ShipmentStatus(OpenEnum):
@@ -405,11 +408,12 @@ class ShippingInfo(Model, kw_only=True, rename="camel"):
     """Amazon's ``ShippingInfo``.
 
     Attributes:
+        expected_shipping_date_time_in_utc: a string in Amazon's model, but a date-time in every example.
         recommended_packages: at least 1 item.
     """
 
     recommended_ship_method: str | None = None
-    expected_shipping_date_time_in_utc: str = msgspec.field(name="expectedShippingDateTimeInUTC")
+    expected_shipping_date_time_in_utc: Timestamp = msgspec.field(name="expectedShippingDateTimeInUTC")
     ship_to_address: Address | None = None
     shipping_type: ShippingInfoShippingType | None = None
     recommended_packages: list[RecommendedPackage] | None = None
@@ -530,7 +534,7 @@ class PartyIdentificationInfoPartyType(OpenEnum):
     SELLING_PARTY = "SELLING_PARTY"
 
 
-class TaxRegistrationInfo(Model, kw_only=True):
+class TaxRegistrationInfo(PersonalModel, kw_only=True):
     """Amazon's ``TaxRegistrationInfo``."""
 
     type: TaxRegistrationInfoType | None = None
@@ -572,10 +576,14 @@ class OriginalLineItem(Model, kw_only=True, rename="camel"):
 
 
 class InvoiceInfo(Model, kw_only=True, rename="camel"):
-    """Amazon's ``InvoiceInfo``."""
+    """Amazon's ``InvoiceInfo``.
+
+    Attributes:
+        creation_date_time: a string in Amazon's model, but a date-time in every example.
+    """
 
     invoice_id: str
-    creation_date_time: str
+    creation_date_time: Timestamp
 
 
 class RequirementLevel(OpenEnum):
@@ -672,8 +680,10 @@ class ShipLabelMetadata(Model, kw_only=True, rename="camel"):
     handover_location: HandoverLocation | None = None
 
 
-class Document(Model, kw_only=True):
+class Document(PersonalModel, kw_only=True):
     """Amazon's ``Document``."""
+
+    __personal__ = ("content",)
 
     format: DocumentFormat | None = None
     content: str | None = None
@@ -750,8 +760,10 @@ class ShipmentAcknowledgementRequest(Model, kw_only=True, rename="camel"):
     line_items: list[LineItemWithReason]
 
 
-class DocumentV2(Model, kw_only=True):
+class DocumentV2(PersonalModel, kw_only=True):
     """Amazon's ``DocumentV2``."""
+
+    __personal__ = ("url",)
 
     url: str
 

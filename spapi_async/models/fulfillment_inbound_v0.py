@@ -10,7 +10,7 @@ import datetime as dt
 
 import msgspec
 
-from spapi_async._wire import Model, Number, OpenEnum, Timestamp
+from spapi_async._wire import Model, Number, OpenEnum, PersonalModel, Timestamp
 
 
 class Error(Model, kw_only=True):
@@ -30,7 +30,7 @@ class ASINPrepInstructions(Model, kw_only=True, rename="pascal"):
     prep_instruction_list: list[PrepInstruction] | None = None
 
 
-class Address(Model, kw_only=True, rename="pascal"):
+class Address(PersonalModel, kw_only=True, rename="pascal"):
     """Amazon's ``Address``.
 
     Attributes:
@@ -361,7 +361,7 @@ class ConfirmTransportResponse(Model, kw_only=True):
     errors: list[Error] | None = None
 
 
-class Contact(Model, kw_only=True, rename="pascal"):
+class Contact(PersonalModel, kw_only=True, rename="pascal"):
     """Amazon's ``Contact``.
 
     Attributes:

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import msgspec
 
-from spapi_async._wire import Model, OpenEnum, Timestamp
+from spapi_async._wire import Model, OpenEnum, PersonalModel, Timestamp
 
 
 class Error(Model, kw_only=True):
@@ -20,7 +20,7 @@ class Error(Model, kw_only=True):
     details: str | None = None
 
 
-class Address(Model, kw_only=True, rename="camel"):
+class Address(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``Address``."""
 
     name: str
@@ -45,7 +45,7 @@ class CODSettings(Model, kw_only=True, rename="camel"):
     shipping_charge_tax: Money | None = None
 
 
-class CreateFulfillmentOrderItem(Model, kw_only=True, rename="camel"):
+class CreateFulfillmentOrderItem(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``CreateFulfillmentOrderItem``.
 
     Attributes:
@@ -54,6 +54,8 @@ class CreateFulfillmentOrderItem(Model, kw_only=True, rename="camel"):
         gift_message: at most 512 characters.
         displayable_comment: at most 250 characters.
     """
+
+    __personal__ = ("gift_message", "displayable_comment")
 
     seller_sku: str
     seller_fulfillment_order_item_id: str
@@ -88,7 +90,7 @@ class FulfillmentOrderStatus(OpenEnum):
     INVALID = "Invalid"
 
 
-class CreateFulfillmentOrderRequest(Model, kw_only=True, rename="camel"):
+class CreateFulfillmentOrderRequest(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``CreateFulfillmentOrderRequest``.
 
     Attributes:
@@ -97,6 +99,8 @@ class CreateFulfillmentOrderRequest(Model, kw_only=True, rename="camel"):
         displayable_order_comment: at most 750 characters.
         notification_emails: each at most 64 characters.
     """
+
+    __personal__ = ("displayable_order_comment", "notification_emails")
 
     marketplace_id: str | None = None
     seller_fulfillment_order_id: str
@@ -138,13 +142,15 @@ class CreateFulfillmentReturnResponse(Model, kw_only=True):
     errors: list[Error] | None = None
 
 
-class CreateReturnItem(Model, kw_only=True, rename="camel"):
+class CreateReturnItem(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``CreateReturnItem``.
 
     Attributes:
         seller_return_item_id: at most 80 characters.
         return_comment: at most 1000 characters.
     """
+
+    __personal__ = ("return_comment",)
 
     seller_return_item_id: str
     seller_fulfillment_order_item_id: str
@@ -167,7 +173,7 @@ class DeliveryWindow(Model, kw_only=True, rename="camel"):
     end_date: Timestamp
 
 
-class DeliveryPreferences(Model, kw_only=True, rename="camel"):
+class DeliveryPreferences(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``DeliveryPreferences``.
 
     Attributes:
@@ -178,7 +184,7 @@ class DeliveryPreferences(Model, kw_only=True, rename="camel"):
     drop_off_location: DropOffLocation | None = None
 
 
-class DropOffLocation(Model, kw_only=True):
+class DropOffLocation(PersonalModel, kw_only=True):
     """Amazon's ``DropOffLocation``."""
 
     type: DropOffLocationType
@@ -221,12 +227,14 @@ class FulfillmentAction(OpenEnum):
     HOLD = "Hold"
 
 
-class FulfillmentOrder(Model, kw_only=True, rename="camel"):
+class FulfillmentOrder(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``FulfillmentOrder``.
 
     Attributes:
         notification_emails: each at most 64 characters.
     """
+
+    __personal__ = ("displayable_order_comment", "notification_emails")
 
     seller_fulfillment_order_id: str
     marketplace_id: str
@@ -246,8 +254,10 @@ class FulfillmentOrder(Model, kw_only=True, rename="camel"):
     feature_constraints: list[FeatureSettings] | None = None
 
 
-class FulfillmentOrderItem(Model, kw_only=True, rename="camel"):
+class FulfillmentOrderItem(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``FulfillmentOrderItem``."""
+
+    __personal__ = ("gift_message", "displayable_comment")
 
     seller_sku: str
     seller_fulfillment_order_item_id: str
@@ -473,8 +483,10 @@ class GetDeliveryOffersTerms(Model, kw_only=True):
     destination: Destination
 
 
-class Destination(Model, kw_only=True, rename="camel"):
+class Destination(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``Destination``."""
+
+    __personal__ = ("ip_address",)
 
     delivery_address: VariablePrecisionAddress | None = None
     ip_address: str | None = None
@@ -500,7 +512,7 @@ class Origin(Model, kw_only=True, rename="camel"):
     country_code: str
 
 
-class VariablePrecisionAddress(Model, kw_only=True, rename="camel"):
+class VariablePrecisionAddress(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``VariablePrecisionAddress``.
 
     Attributes:
@@ -530,8 +542,10 @@ class DeliveryPolicy(Model, kw_only=True):
     message: DeliveryMessage | None = None
 
 
-class DeliveryMessage(Model, kw_only=True):
+class DeliveryMessage(PersonalModel, kw_only=True):
     """Amazon's ``DeliveryMessage``."""
+
+    __personal__ = ("text",)
 
     text: str | None = None
     locale: str | None = None
@@ -588,8 +602,10 @@ class ListReturnReasonCodesResponse(Model, kw_only=True):
     errors: list[Error] | None = None
 
 
-class LockerDetails(Model, kw_only=True, rename="camel"):
+class LockerDetails(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``LockerDetails``."""
+
+    __personal__ = ("locker_access_code",)
 
     locker_number: str | None = None
     locker_access_code: str | None = None
@@ -602,8 +618,10 @@ class DeliveryInformation(Model, kw_only=True, rename="camel"):
     drop_off_location: DropOffLocation | None = None
 
 
-class DeliveryDocument(Model, kw_only=True, rename="camel"):
+class DeliveryDocument(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``DeliveryDocument``."""
+
+    __personal__ = ("url",)
 
     document_type: str
     url: str | None = None
@@ -663,8 +681,10 @@ class AdditionalLocationInfo(OpenEnum):
     SIDE_DOOR = "SIDE_DOOR"
 
 
-class PackageTrackingDetails(Model, kw_only=True, rename="camel"):
+class PackageTrackingDetails(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``PackageTrackingDetails``."""
+
+    __personal__ = ("customer_tracking_link", "signed_for_by")
 
     package_number: int
     tracking_number: str | None = None
@@ -716,12 +736,14 @@ class ReturnAuthorization(Model, kw_only=True, rename="camel"):
     rma_page_url: str = msgspec.field(name="rmaPageURL")
 
 
-class ReturnItem(Model, kw_only=True, rename="camel"):
+class ReturnItem(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``ReturnItem``.
 
     Attributes:
         seller_return_reason_code: required by Amazon's model, but replies leave it out.
     """
+
+    __personal__ = ("return_comment",)
 
     seller_return_item_id: str
     seller_fulfillment_order_item_id: str
@@ -753,7 +775,7 @@ class ScheduledDeliveryInfo(Model, kw_only=True, rename="camel"):
     delivery_windows: list[DeliveryWindow]
 
 
-class TrackingAddress(Model, kw_only=True):
+class TrackingAddress(PersonalModel, kw_only=True):
     """Amazon's ``TrackingAddress``.
 
     Attributes:
@@ -830,7 +852,7 @@ class UnfulfillablePreviewItem(Model, kw_only=True, rename="camel"):
     item_unfulfillable_reasons: list[str] | None = None
 
 
-class UpdateFulfillmentOrderItem(Model, kw_only=True, rename="camel"):
+class UpdateFulfillmentOrderItem(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``UpdateFulfillmentOrderItem``.
 
     Attributes:
@@ -838,6 +860,8 @@ class UpdateFulfillmentOrderItem(Model, kw_only=True, rename="camel"):
         gift_message: at most 512 characters.
         displayable_comment: at most 250 characters.
     """
+
+    __personal__ = ("gift_message", "displayable_comment")
 
     seller_sku: str | None = None
     seller_fulfillment_order_item_id: str
@@ -851,7 +875,7 @@ class UpdateFulfillmentOrderItem(Model, kw_only=True, rename="camel"):
     per_unit_tax: Money | None = None
 
 
-class UpdateFulfillmentOrderRequest(Model, kw_only=True, rename="camel"):
+class UpdateFulfillmentOrderRequest(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``UpdateFulfillmentOrderRequest``.
 
     Attributes:
@@ -859,6 +883,8 @@ class UpdateFulfillmentOrderRequest(Model, kw_only=True, rename="camel"):
         displayable_order_comment: at most 750 characters.
         notification_emails: each at most 64 characters.
     """
+
+    __personal__ = ("displayable_order_comment", "notification_emails")
 
     marketplace_id: str | None = None
     displayable_order_id: str | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from spapi_async._wire import Model, OpenEnum, Timestamp
+from spapi_async._wire import Model, OpenEnum, PersonalModel, Timestamp
 
 
 class AttributeOption(Model, kw_only=True):
@@ -17,7 +17,7 @@ class AttributeOption(Model, kw_only=True):
     value: str | None = None
 
 
-class CarrierDetailsContext(Model, kw_only=True, rename="camel"):
+class CarrierDetailsContext(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``CarrierDetailsContext``."""
 
     name: str | None = None
@@ -183,8 +183,10 @@ class Invoice(Model, kw_only=True, rename="camel"):
     transaction_type: str | None = None
 
 
-class InvoiceDocument(Model, kw_only=True, rename="camel"):
+class InvoiceDocument(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``InvoiceDocument``."""
+
+    __personal__ = ("invoice_document_url",)
 
     invoice_document_url: str | None = None
 
@@ -205,8 +207,10 @@ class InvoicesAttributes(Model, kw_only=True, rename="camel"):
     transaction_type_options: list[AttributeOption] | None = None
 
 
-class InvoicesDocument(Model, kw_only=True, rename="camel"):
+class InvoicesDocument(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``InvoicesDocument``."""
+
+    __personal__ = ("invoices_document_url",)
 
     invoices_document_id: str | None = None
     invoices_document_url: str | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from spapi_async._wire import Model, Number, OpenEnum, Timestamp
+from spapi_async._wire import Model, Number, OpenEnum, PersonalModel, Timestamp
 
 
 class Error(Model, kw_only=True):
@@ -86,8 +86,10 @@ class InputTargetType(OpenEnum):
     ITEM_LEVEL = "ITEM_LEVEL"
 
 
-class AdditionalSellerInput(Model, kw_only=True, rename="pascal"):
+class AdditionalSellerInput(PersonalModel, kw_only=True, rename="pascal"):
     """Amazon's ``AdditionalSellerInput``."""
+
+    __personal__ = ("value_as_string",)
 
     data_type: str | None = None
     value_as_string: str | None = None
@@ -107,7 +109,7 @@ class AdditionalSellerInputs(Model, kw_only=True, rename="pascal"):
     additional_seller_input: AdditionalSellerInput
 
 
-class Address(Model, kw_only=True, rename="pascal"):
+class Address(PersonalModel, kw_only=True, rename="pascal"):
     """Amazon's ``Address``.
 
     Attributes:
@@ -222,8 +224,10 @@ class DeliveryExperienceType(OpenEnum):
     NO_TRACKING = "NoTracking"
 
 
-class FileContents(Model, kw_only=True, rename="pascal"):
+class FileContents(PersonalModel, kw_only=True, rename="pascal"):
     """Amazon's ``FileContents``."""
+
+    __personal__ = ("contents",)
 
     contents: str
     file_type: FileType

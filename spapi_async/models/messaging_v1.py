@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from spapi_async._wire import Model, Timestamp
+from spapi_async._wire import Model, PersonalModel, Timestamp
 
 
 class Attachment(Model, kw_only=True, rename="camel"):
@@ -101,12 +101,14 @@ class InvoiceResponse(Model, kw_only=True):
     errors: list[Error] | None = None
 
 
-class CreateConfirmCustomizationDetailsRequest(Model, kw_only=True):
+class CreateConfirmCustomizationDetailsRequest(PersonalModel, kw_only=True):
     """Amazon's ``CreateConfirmCustomizationDetailsRequest``.
 
     Attributes:
         text: 1 to 800 characters.
     """
+
+    __personal__ = ("text",)
 
     text: str | None = None
     attachments: list[Attachment] | None = None
@@ -118,12 +120,14 @@ class CreateConfirmCustomizationDetailsResponse(Model, kw_only=True):
     errors: list[Error] | None = None
 
 
-class CreateConfirmDeliveryDetailsRequest(Model, kw_only=True):
+class CreateConfirmDeliveryDetailsRequest(PersonalModel, kw_only=True):
     """Amazon's ``CreateConfirmDeliveryDetailsRequest``.
 
     Attributes:
         text: 1 to 2000 characters.
     """
+
+    __personal__ = ("text",)
 
     text: str | None = None
 
@@ -146,12 +150,14 @@ class CreateLegalDisclosureResponse(Model, kw_only=True):
     errors: list[Error] | None = None
 
 
-class CreateConfirmOrderDetailsRequest(Model, kw_only=True):
+class CreateConfirmOrderDetailsRequest(PersonalModel, kw_only=True):
     """Amazon's ``CreateConfirmOrderDetailsRequest``.
 
     Attributes:
         text: 1 to 2000 characters.
     """
+
+    __personal__ = ("text",)
 
     text: str | None = None
 
@@ -162,12 +168,14 @@ class CreateConfirmOrderDetailsResponse(Model, kw_only=True):
     errors: list[Error] | None = None
 
 
-class CreateConfirmServiceDetailsRequest(Model, kw_only=True):
+class CreateConfirmServiceDetailsRequest(PersonalModel, kw_only=True):
     """Amazon's ``CreateConfirmServiceDetailsRequest``.
 
     Attributes:
         text: 1 to 2000 characters.
     """
+
+    __personal__ = ("text",)
 
     text: str | None = None
 
@@ -205,12 +213,14 @@ class GetAttributesResponseBuyer(Model, kw_only=True):
     locale: str | None = None
 
 
-class CreateDigitalAccessKeyRequest(Model, kw_only=True):
+class CreateDigitalAccessKeyRequest(PersonalModel, kw_only=True):
     """Amazon's ``CreateDigitalAccessKeyRequest``.
 
     Attributes:
         text: 1 to 400 characters.
     """
+
+    __personal__ = ("text",)
 
     text: str | None = None
     attachments: list[Attachment] | None = None
@@ -222,12 +232,14 @@ class CreateDigitalAccessKeyResponse(Model, kw_only=True):
     errors: list[Error] | None = None
 
 
-class CreateUnexpectedProblemRequest(Model, kw_only=True):
+class CreateUnexpectedProblemRequest(PersonalModel, kw_only=True):
     """Amazon's ``CreateUnexpectedProblemRequest``.
 
     Attributes:
         text: 1 to 2000 characters.
     """
+
+    __personal__ = ("text",)
 
     text: str | None = None
 

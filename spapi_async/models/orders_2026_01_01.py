@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 
-from spapi_async._wire import Model, OpenEnum, Timestamp
+from spapi_async._wire import Model, OpenEnum, PersonalModel, Timestamp
 
 
 class SearchOrdersResponse(Model, kw_only=True, rename="camel"):
@@ -75,7 +75,7 @@ class SalesChannel(Model, kw_only=True, rename="camel"):
     marketplace_name: str | None = None
 
 
-class Buyer(Model, kw_only=True, rename="camel"):
+class Buyer(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``Buyer``."""
 
     buyer_name: str | None = None
@@ -148,7 +148,7 @@ class OrderPackage(Model, kw_only=True, rename="camel"):
     package_items: list[PackageItem] | None = None
 
 
-class DeliveryPreference(Model, kw_only=True, rename="camel"):
+class DeliveryPreference(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``DeliveryPreference``."""
 
     drop_off_location: str | None = None
@@ -157,7 +157,7 @@ class DeliveryPreference(Model, kw_only=True, rename="camel"):
     delivery_capabilities: list[str] | None = None
 
 
-class CustomerAddress(Model, kw_only=True, rename="camel"):
+class CustomerAddress(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``CustomerAddress``."""
 
     name: str | None = None
@@ -176,7 +176,7 @@ class CustomerAddress(Model, kw_only=True, rename="camel"):
     address_type: str | None = None
 
 
-class AddressExtendedFields(Model, kw_only=True, rename="camel"):
+class AddressExtendedFields(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``AddressExtendedFields``."""
 
     street_name: str | None = None
@@ -185,7 +185,7 @@ class AddressExtendedFields(Model, kw_only=True, rename="camel"):
     neighborhood: str | None = None
 
 
-class MerchantAddress(Model, kw_only=True, rename="camel"):
+class MerchantAddress(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``MerchantAddress``."""
 
     name: str | None = None
@@ -366,7 +366,7 @@ class ItemPrice(Model, kw_only=True, rename="camel"):
     price_designation: str | None = None
 
 
-class ItemCustomization(Model, kw_only=True, rename="camel"):
+class ItemCustomization(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``ItemCustomization``."""
 
     customized_url: str | None = None
@@ -441,7 +441,7 @@ class ItemShipping(Model, kw_only=True, rename="camel"):
     international_shipping: ItemInternationalShipping | None = None
 
 
-class GiftOption(Model, kw_only=True, rename="camel"):
+class GiftOption(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``GiftOption``."""
 
     gift_message: str | None = None
@@ -550,7 +550,7 @@ class OrderTax(Model, kw_only=True, rename="camel"):
     tax_invoicing: OrderTaxInvoicing | None = None
 
 
-class OrderTaxRegistration(Model, kw_only=True, rename="camel"):
+class OrderTaxRegistration(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``OrderTaxRegistration``."""
 
     entity_type: str | None = None
@@ -561,7 +561,7 @@ class OrderTaxRegistration(Model, kw_only=True, rename="camel"):
     tax_registration_attributes: list[TaxRegistrationAttribute] | None = None
 
 
-class TaxRegistrationAttribute(Model, kw_only=True):
+class TaxRegistrationAttribute(PersonalModel, kw_only=True):
     """Amazon's ``TaxRegistrationAttribute``."""
 
     key: str | None = None

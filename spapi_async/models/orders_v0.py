@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import msgspec
 
-from spapi_async._wire import Model, OpenEnum, Timestamp
+from spapi_async._wire import Model, OpenEnum, PersonalModel, Timestamp
 
 
 class UpdateShipmentStatusRequest(Model, kw_only=True, rename="camel"):
@@ -121,12 +121,22 @@ class OrdersList(Model, kw_only=True, rename="pascal"):
 
 
 class Order(Model, kw_only=True, rename="pascal"):
-    """Amazon's ``Order``."""
+    """Amazon's ``Order``.
+
+    Attributes:
+        purchase_date: a string in Amazon's model, but a date-time in every example.
+        last_update_date: a string in Amazon's model, but a date-time in every example.
+        earliest_ship_date: a string in Amazon's model, but a date-time in every example.
+        latest_ship_date: a string in Amazon's model, but a date-time in every example.
+        earliest_delivery_date: a string in Amazon's model, but a date-time in every example.
+        latest_delivery_date: a string in Amazon's model, but a date-time in every example.
+        promise_response_due_date: a string in Amazon's model, but a date-time as the other dates of an order are.
+    """
 
     amazon_order_id: str
     seller_order_id: str | None = None
-    purchase_date: str
-    last_update_date: str
+    purchase_date: Timestamp
+    last_update_date: Timestamp
     order_status: OrderStatus
     fulfillment_channel: OrderFulfillmentChannel | None = None
     sales_channel: str | None = None
@@ -143,17 +153,17 @@ class Order(Model, kw_only=True, rename="pascal"):
     easy_ship_shipment_status: EasyShipShipmentStatus | None = None
     cba_displayable_shipping_label: str | None = None
     order_type: OrderType | None = None
-    earliest_ship_date: str | None = None
-    latest_ship_date: str | None = None
-    earliest_delivery_date: str | None = None
-    latest_delivery_date: str | None = None
+    earliest_ship_date: Timestamp | None = None
+    latest_ship_date: Timestamp | None = None
+    earliest_delivery_date: Timestamp | None = None
+    latest_delivery_date: Timestamp | None = None
     is_business_order: bool | None = None
     is_prime: bool | None = None
     is_premium_order: bool | None = None
     is_global_express_enabled: bool | None = None
     replaced_order_id: str | None = None
     is_replacement_order: bool | None = None
-    promise_response_due_date: str | None = None
+    promise_response_due_date: Timestamp | None = None
     is_estimated_ship_date_set: bool | None = None
     is_sold_by_ab: bool | None = msgspec.field(default=None, name="IsSoldByAB")
     is_iba: bool | None = msgspec.field(default=None, name="IsIBA")
@@ -217,7 +227,7 @@ class OrderBuyerInvoicePreference(OpenEnum):
     BUSINESS = "BUSINESS"
 
 
-class OrderBuyerInfo(Model, kw_only=True, rename="pascal"):
+class OrderBuyerInfo(PersonalModel, kw_only=True, rename="pascal"):
     """Amazon's ``OrderBuyerInfo``."""
 
     amazon_order_id: str
@@ -238,13 +248,17 @@ class OrderRegulatedInfo(Model, kw_only=True, rename="pascal"):
 
 
 class RegulatedOrderVerificationStatus(Model, kw_only=True, rename="pascal"):
-    """Amazon's ``RegulatedOrderVerificationStatus``."""
+    """Amazon's ``RegulatedOrderVerificationStatus``.
+
+    Attributes:
+        review_date: a string in Amazon's model, but an ISO 8601 date-time by its description.
+    """
 
     status: VerificationStatus
     requires_merchant_action: bool
     valid_rejection_reasons: list[RejectionReason]
     rejection_reason: RejectionReason | None = None
-    review_date: str | None = None
+    review_date: Timestamp | None = None
     external_reviewer_id: str | None = None
     valid_verification_details: list[ValidVerificationDetail] | None = None
     valid_interim_status_codes: list[ValidInterimStatusCode] | None = None
@@ -257,7 +271,7 @@ class RejectionReason(Model, kw_only=True, rename="pascal"):
     rejection_reason_description: str
 
 
-class PrescriptionDetail(Model, kw_only=True, rename="camel"):
+class PrescriptionDetail(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``PrescriptionDetail``.
 
     Attributes:
@@ -326,7 +340,7 @@ class RegulatedInformation(Model, kw_only=True, rename="pascal"):
     fields: list[RegulatedInformationField]
 
 
-class RegulatedInformationField(Model, kw_only=True, rename="pascal"):
+class RegulatedInformationField(PersonalModel, kw_only=True, rename="pascal"):
     """Amazon's ``RegulatedInformationField``."""
 
     field_id: str
@@ -342,7 +356,7 @@ class RegulatedInformationFieldFieldType(OpenEnum):
     FILE_ATTACHMENT = "FileAttachment"
 
 
-class OrderAddress(Model, kw_only=True, rename="pascal"):
+class OrderAddress(PersonalModel, kw_only=True, rename="pascal"):
     """Amazon's ``OrderAddress``."""
 
     amazon_order_id: str
@@ -351,7 +365,7 @@ class OrderAddress(Model, kw_only=True, rename="pascal"):
     delivery_preferences: DeliveryPreferences | None = None
 
 
-class Address(Model, kw_only=True, rename="pascal"):
+class Address(PersonalModel, kw_only=True, rename="pascal"):
     """Amazon's ``Address``."""
 
     name: str | None = None
@@ -378,7 +392,7 @@ class AddressType(OpenEnum):
     COMMERCIAL = "Commercial"
 
 
-class AddressExtendedFields(Model, kw_only=True, rename="pascal"):
+class AddressExtendedFields(PersonalModel, kw_only=True, rename="pascal"):
     """Amazon's ``AddressExtendedFields``."""
 
     street_name: str | None = None
@@ -395,7 +409,7 @@ class GeoCoordinates(Model, kw_only=True, rename="pascal"):
     longitude: float | None = None
 
 
-class DeliveryPreferences(Model, kw_only=True, rename="pascal"):
+class DeliveryPreferences(PersonalModel, kw_only=True, rename="pascal"):
     """Amazon's ``DeliveryPreferences``."""
 
     drop_off_location: str | None = None
@@ -477,7 +491,7 @@ class PaymentExecutionDetailItem(Model, kw_only=True, rename="pascal"):
     authorization_code: str | None = None
 
 
-class BuyerTaxInfo(Model, kw_only=True, rename="pascal"):
+class BuyerTaxInfo(PersonalModel, kw_only=True, rename="pascal"):
     """Amazon's ``BuyerTaxInfo``."""
 
     company_legal_name: str | None = None
@@ -491,7 +505,7 @@ class MarketplaceTaxInfo(Model, kw_only=True, rename="pascal"):
     tax_classifications: list[TaxClassification] | None = None
 
 
-class TaxClassification(Model, kw_only=True, rename="pascal"):
+class TaxClassification(PersonalModel, kw_only=True, rename="pascal"):
     """Amazon's ``TaxClassification``."""
 
     name: str | None = None
@@ -511,6 +525,8 @@ class OrderItem(Model, kw_only=True, rename="pascal"):
 
     Attributes:
         asin: required by Amazon's model, but items of deleted listings have none.
+        scheduled_delivery_start_date: a string in Amazon's model, but an ISO 8601 date-time by its description.
+        scheduled_delivery_end_date: a string in Amazon's model, but an ISO 8601 date-time by its description.
     """
 
     asin: str | None = msgspec.field(default=None, name="ASIN")
@@ -537,8 +553,8 @@ class OrderItem(Model, kw_only=True, rename="pascal"):
     condition_note: str | None = None
     condition_id: str | None = None
     condition_subtype_id: str | None = None
-    scheduled_delivery_start_date: str | None = None
-    scheduled_delivery_end_date: str | None = None
+    scheduled_delivery_start_date: Timestamp | None = None
+    scheduled_delivery_end_date: Timestamp | None = None
     price_designation: str | None = None
     tax_collection: TaxCollection | None = None
     serial_number_required: bool | None = None
@@ -651,7 +667,7 @@ class OrderItemsBuyerInfoList(Model, kw_only=True, rename="pascal"):
     amazon_order_id: str
 
 
-class OrderItemBuyerInfo(Model, kw_only=True, rename="pascal"):
+class OrderItemBuyerInfo(PersonalModel, kw_only=True, rename="pascal"):
     """Amazon's ``OrderItemBuyerInfo``."""
 
     order_item_id: str
@@ -675,7 +691,7 @@ class ProductInfoDetail(Model, kw_only=True, rename="pascal"):
     number_of_items: str | None = None
 
 
-class BuyerCustomizedInfoDetail(Model, kw_only=True):
+class BuyerCustomizedInfoDetail(PersonalModel, kw_only=True):
     """Amazon's ``BuyerCustomizedInfoDetail``."""
 
     customized_url: str | None = msgspec.field(default=None, name="CustomizedURL")
@@ -700,7 +716,7 @@ class TaxCollectionResponsibleParty(OpenEnum):
     AMAZON_SERVICES_INC = "Amazon Services, Inc."
 
 
-class BuyerTaxInformation(Model, kw_only=True, rename="pascal"):
+class BuyerTaxInformation(PersonalModel, kw_only=True, rename="pascal"):
     """Amazon's ``BuyerTaxInformation``."""
 
     buyer_legal_company_name: str | None = None
@@ -730,7 +746,7 @@ class ConstraintType(OpenEnum):
     MANDATORY = "MANDATORY"
 
 
-class BuyerInfo(Model, kw_only=True, rename="pascal"):
+class BuyerInfo(PersonalModel, kw_only=True, rename="pascal"):
     """Amazon's ``BuyerInfo``."""
 
     buyer_email: str | None = None
@@ -740,7 +756,7 @@ class BuyerInfo(Model, kw_only=True, rename="pascal"):
     purchase_order_number: str | None = None
 
 
-class ItemBuyerInfo(Model, kw_only=True, rename="pascal"):
+class ItemBuyerInfo(PersonalModel, kw_only=True, rename="pascal"):
     """Amazon's ``ItemBuyerInfo``."""
 
     buyer_customized_info: BuyerCustomizedInfoDetail | None = None
@@ -758,8 +774,10 @@ class AutomatedShippingSettings(Model, kw_only=True, rename="pascal"):
     automated_ship_method: str | None = None
 
 
-class BuyerRequestedCancel(Model, kw_only=True, rename="pascal"):
+class BuyerRequestedCancel(PersonalModel, kw_only=True, rename="pascal"):
     """Amazon's ``BuyerRequestedCancel``."""
+
+    __personal__ = ("buyer_cancel_reason",)
 
     is_buyer_requested_cancel: str | None = None
     buyer_cancel_reason: str | None = None

@@ -154,11 +154,10 @@ class GetOffersResult(Model, kw_only=True, rename="pascal"):
     """Amazon's ``GetOffersResult``.
 
     Attributes:
-        marketplace_id: required by Amazon's model, but some replies call it MarketplaceID.
         offers: at most 20 items.
     """
 
-    marketplace_id: str | None = msgspec.field(default=None, name="marketplaceId")
+    marketplace_id: str = msgspec.field(name="marketplaceId")
     asin: str | None = msgspec.field(default=None, name="ASIN")
     sku: str | None = msgspec.field(default=None, name="SKU")
     item_condition: ConditionType

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import msgspec
 
-from spapi_async._wire import Model, Number, OpenEnum, Timestamp
+from spapi_async._wire import Model, Number, OpenEnum, PersonalModel, Timestamp
 
 
-class PayeeContactInformation(Model, kw_only=True, rename="camel"):
+class PayeeContactInformation(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``PayeeContactInformation``."""
 
     payee_first_name: str
@@ -28,8 +28,10 @@ class PayeeContactInformation(Model, kw_only=True, rename="camel"):
     payee_entity_type: PayeeEntityType
 
 
-class BankAccount(Model, kw_only=True, rename="camel"):
+class BankAccount(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``BankAccount``."""
+
+    __personal__ = ("account_holder_name", "bank_account_number_tail")
 
     account_id: str | None = None
     account_holder_name: str | None = None
@@ -248,16 +250,20 @@ class TransactionInitiationRequest(Model, kw_only=True, rename="camel"):
     request_time: Timestamp
 
 
-class TransactionInstrumentDetails(Model, kw_only=True, rename="camel"):
+class TransactionInstrumentDetails(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``TransactionInstrumentDetails``."""
+
+    __personal__ = ("bank_account_number", "account_holder_name")
 
     bank_account: BankAccount
     bank_account_number: str
     account_holder_name: str
 
 
-class Transaction(Model, kw_only=True, rename="camel"):
+class Transaction(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``Transaction``."""
+
+    __personal__ = ("requester_name",)
 
     account_id: str
     transaction_id: str
@@ -278,8 +284,10 @@ class Transaction(Model, kw_only=True, rename="camel"):
     transaction_failure_reason: str | None = None
 
 
-class TransactionAccount(Model, kw_only=True, rename="camel"):
+class TransactionAccount(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``TransactionAccount``."""
+
+    __personal__ = ("bank_account_holder_name", "bank_account_number_tail")
 
     account_id: str | None = None
     bank_account_holder_name: str | None = None

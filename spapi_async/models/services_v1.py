@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from spapi_async._wire import Model, Number, OpenEnum, Timestamp
+from spapi_async._wire import Model, Number, OpenEnum, PersonalModel, Timestamp
 
 
 class GetServiceJobByServiceJobIdResponse(Model, kw_only=True):
@@ -162,7 +162,7 @@ class MoneyAmount(Model, kw_only=True):
     currency: str
 
 
-class Buyer(Model, kw_only=True, rename="camel"):
+class Buyer(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``Buyer``.
 
     Attributes:
@@ -211,7 +211,7 @@ class AppointmentStatus(OpenEnum):
     COMPLETED = "COMPLETED"
 
 
-class Technician(Model, kw_only=True, rename="camel"):
+class Technician(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``Technician``.
 
     Attributes:
@@ -309,7 +309,7 @@ class ServiceLocationType(OpenEnum):
     ONLINE = "ONLINE"
 
 
-class Address(Model, kw_only=True, rename="camel"):
+class Address(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``Address``."""
 
     name: str
@@ -673,8 +673,10 @@ class CreateServiceDocumentUploadDestination(Model, kw_only=True):
     errors: list[Error] | None = None
 
 
-class ServiceDocumentUploadDestination(Model, kw_only=True, rename="camel"):
+class ServiceDocumentUploadDestination(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``ServiceDocumentUploadDestination``."""
+
+    __personal__ = ("url",)
 
     upload_destination_id: str
     url: str
@@ -682,8 +684,10 @@ class ServiceDocumentUploadDestination(Model, kw_only=True, rename="camel"):
     headers: dict[str, Any] | None = None
 
 
-class EncryptionDetails(Model, kw_only=True, rename="camel"):
+class EncryptionDetails(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``EncryptionDetails``."""
+
+    __personal__ = ("initialization_vector", "key")
 
     standard: EncryptionDetailsStandard
     initialization_vector: str

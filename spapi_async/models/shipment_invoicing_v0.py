@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import msgspec
 
-from spapi_async._wire import Model, OpenEnum, Timestamp
+from spapi_async._wire import Model, OpenEnum, PersonalModel, Timestamp
 
 
 class GetShipmentDetailsResponse(Model, kw_only=True):
@@ -19,8 +19,10 @@ class GetShipmentDetailsResponse(Model, kw_only=True):
     errors: list[Error] | None = None
 
 
-class ShipmentDetail(Model, kw_only=True, rename="pascal"):
+class ShipmentDetail(PersonalModel, kw_only=True, rename="pascal"):
     """Amazon's ``ShipmentDetail``."""
+
+    __personal__ = ("buyer_name", "buyer_county")
 
     warehouse_id: str | None = None
     amazon_order_id: str | None = None
@@ -39,7 +41,7 @@ class ShipmentDetail(Model, kw_only=True, rename="pascal"):
     shipment_items: list[ShipmentItem] | None = None
 
 
-class Address(Model, kw_only=True, rename="pascal"):
+class Address(PersonalModel, kw_only=True, rename="pascal"):
     """Amazon's ``Address``."""
 
     name: str | None = None
@@ -84,7 +86,7 @@ class PaymentMethodEnum(OpenEnum):
     OTHER = "Other"
 
 
-class BuyerTaxInfo(Model, kw_only=True, rename="pascal"):
+class BuyerTaxInfo(PersonalModel, kw_only=True, rename="pascal"):
     """Amazon's ``BuyerTaxInfo``."""
 
     company_legal_name: str | None = None
@@ -100,7 +102,7 @@ class MarketplaceTaxInfo(Model, kw_only=True, rename="pascal"):
     tax_classifications: list[TaxClassification] | None = None
 
 
-class TaxClassification(Model, kw_only=True, rename="pascal"):
+class TaxClassification(PersonalModel, kw_only=True, rename="pascal"):
     """Amazon's ``TaxClassification``."""
 
     name: str | None = None
@@ -138,8 +140,10 @@ class Error(Model, kw_only=True):
     details: str | None = None
 
 
-class SubmitInvoiceRequest(Model, kw_only=True, rename="pascal"):
+class SubmitInvoiceRequest(PersonalModel, kw_only=True, rename="pascal"):
     """Amazon's ``SubmitInvoiceRequest``."""
+
+    __personal__ = ("invoice_content",)
 
     invoice_content: str
     marketplace_id: str | None = None

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from spapi_async._wire import Model, Number, OpenEnum, Timestamp
+from spapi_async._wire import Model, Number, OpenEnum, PersonalModel, Timestamp
 
 
 class Error(Model, kw_only=True):
@@ -152,17 +152,19 @@ class TrackingDetailCodes(Model, kw_only=True):
     returns: list[DetailCodes]
 
 
-class ShipperInstruction(Model, kw_only=True, rename="camel"):
+class ShipperInstruction(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``ShipperInstruction``.
 
     Attributes:
         delivery_notes: at most 256 characters.
     """
 
+    __personal__ = ("delivery_notes",)
+
     delivery_notes: str | None = None
 
 
-class Address(Model, kw_only=True, rename="camel"):
+class Address(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``Address``.
 
     Attributes:
@@ -188,14 +190,14 @@ class Address(Model, kw_only=True, rename="camel"):
     geocode: Geocode | None = None
 
 
-class Geocode(Model, kw_only=True):
+class Geocode(PersonalModel, kw_only=True):
     """Amazon's ``Geocode``."""
 
     latitude: str | None = None
     longitude: str | None = None
 
 
-class Location(Model, kw_only=True, rename="camel"):
+class Location(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``Location``."""
 
     state_or_region: str | None = None
@@ -235,8 +237,10 @@ class LabelAttribute(OpenEnum):
     COLLECT_ON_DELIVERY_AMOUNT = "COLLECT_ON_DELIVERY_AMOUNT"
 
 
-class PackageDocument(Model, kw_only=True):
+class PackageDocument(PersonalModel, kw_only=True):
     """Amazon's ``PackageDocument``."""
+
+    __personal__ = ("contents",)
 
     type: DocumentType
     format: DocumentFormat
@@ -434,8 +438,10 @@ class TaxType(OpenEnum):
     GST = "GST"
 
 
-class TaxDetail(Model, kw_only=True, rename="camel"):
+class TaxDetail(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``TaxDetail``."""
+
+    __personal__ = ("tax_registration_number",)
 
     tax_type: TaxType
     tax_registration_number: str
@@ -613,12 +619,14 @@ class NdrAction(OpenEnum):
     RTO = "RTO"
 
 
-class NdrRequestData(Model, kw_only=True, rename="camel"):
+class NdrRequestData(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``NdrRequestData``.
 
     Attributes:
         additional_address_notes: at most 256 characters.
     """
+
+    __personal__ = ("additional_address_notes",)
 
     reschedule_date: Timestamp | None = None
     additional_address_notes: str | None = None
@@ -1019,8 +1027,10 @@ class DateRange(Model, kw_only=True, rename="camel"):
     end_date: Timestamp | None = None
 
 
-class CarrierAccountAttribute(Model, kw_only=True, rename="camel"):
+class CarrierAccountAttribute(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``CarrierAccountAttribute``."""
+
+    __personal__ = ("value",)
 
     attribute_name: str | None = None
     property_group: str | None = None
@@ -1036,8 +1046,10 @@ class AccountStatus(OpenEnum):
     SUSPENDED = "SUSPENDED"
 
 
-class CollectionsFormDocument(Model, kw_only=True, rename="camel"):
+class CollectionsFormDocument(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``CollectionsFormDocument``."""
+
+    __personal__ = ("base64_encoded_content",)
 
     base64_encoded_content: str | None = None
     document_format: str | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spapi_async._wire import Model
+from spapi_async._wire import Model, PersonalModel
 
 
 class CreateUploadDestinationResponse(Model, kw_only=True):
@@ -17,8 +17,10 @@ class CreateUploadDestinationResponse(Model, kw_only=True):
     errors: list[Error] | None = None
 
 
-class UploadDestination(Model, kw_only=True, rename="camel"):
+class UploadDestination(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``UploadDestination``."""
+
+    __personal__ = ("url",)
 
     upload_destination_id: str | None = None
     url: str | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from spapi_async._wire import Model, OpenEnum, Timestamp
+from spapi_async._wire import Model, OpenEnum, PersonalModel, Timestamp
 
 
 class OrderList(Model, kw_only=True):
@@ -63,8 +63,10 @@ class PartyIdentification(Model, kw_only=True, rename="camel"):
     tax_info: TaxRegistrationDetails | None = None
 
 
-class TaxRegistrationDetails(Model, kw_only=True, rename="camel"):
+class TaxRegistrationDetails(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``TaxRegistrationDetails``."""
+
+    __personal__ = ("tax_registration_number",)
 
     tax_registration_type: TaxRegistrationDetailsTaxRegistrationType | None = None
     tax_registration_number: str
@@ -79,7 +81,7 @@ class TaxRegistrationDetailsTaxRegistrationType(OpenEnum):
     GST = "GST"
 
 
-class Address(Model, kw_only=True, rename="camel"):
+class Address(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``Address``."""
 
     name: str
@@ -119,7 +121,7 @@ class Money(Model, kw_only=True, rename="camel"):
     amount: Decimal | None = None
 
 
-class BuyerCustomizedInfoDetail(Model, kw_only=True, rename="camel"):
+class BuyerCustomizedInfoDetail(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``buyerCustomizedInfoDetail``."""
 
     customized_url: str | None = None
@@ -220,8 +222,10 @@ class Error(Model, kw_only=True):
     details: str | None = None
 
 
-class ShipmentDetails(Model, kw_only=True, rename="camel"):
+class ShipmentDetails(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``ShipmentDetails``."""
+
+    __personal__ = ("message_to_customer",)
 
     is_priority_shipment: bool
     is_scheduled_delivery_shipment: bool | None = None
@@ -247,7 +251,7 @@ class ScheduledDeliveryShipment(Model, kw_only=True, rename="camel"):
     latest_nominated_delivery_date: Timestamp | None = None
 
 
-class GiftDetails(Model, kw_only=True, rename="camel"):
+class GiftDetails(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``GiftDetails``."""
 
     gift_message: str | None = None

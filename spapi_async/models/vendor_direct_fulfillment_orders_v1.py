@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from spapi_async._wire import Model, OpenEnum, Timestamp
+from spapi_async._wire import Model, OpenEnum, PersonalModel, Timestamp
 
 
 class GetOrdersResponse(Model, kw_only=True):
@@ -82,8 +82,10 @@ class PartyIdentification(Model, kw_only=True, rename="camel"):
     tax_info: TaxRegistrationDetails | None = None
 
 
-class TaxRegistrationDetails(Model, kw_only=True, rename="camel"):
+class TaxRegistrationDetails(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``TaxRegistrationDetails``."""
+
+    __personal__ = ("tax_registration_number",)
 
     tax_registration_type: TaxRegistrationDetailsTaxRegistrationType | None = None
     tax_registration_number: str
@@ -98,7 +100,7 @@ class TaxRegistrationDetailsTaxRegistrationType(OpenEnum):
     GST = "GST"
 
 
-class Address(Model, kw_only=True, rename="camel"):
+class Address(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``Address``."""
 
     name: str
@@ -232,8 +234,10 @@ class Error(Model, kw_only=True):
     details: str | None = None
 
 
-class ShipmentDetails(Model, kw_only=True, rename="camel"):
+class ShipmentDetails(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``ShipmentDetails``."""
+
+    __personal__ = ("message_to_customer",)
 
     is_priority_shipment: bool
     is_scheduled_delivery_shipment: bool | None = None
@@ -259,7 +263,7 @@ class ScheduledDeliveryShipment(Model, kw_only=True, rename="camel"):
     latest_nominated_delivery_date: Timestamp | None = None
 
 
-class GiftDetails(Model, kw_only=True, rename="camel"):
+class GiftDetails(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``GiftDetails``."""
 
     gift_message: str | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from spapi_async._wire import Model, OpenEnum, Timestamp
+from spapi_async._wire import Model, OpenEnum, PersonalModel, Timestamp
 
 
 class SubmitInvoiceRequest(Model, kw_only=True):
@@ -57,8 +57,10 @@ class PartyIdentification(Model, kw_only=True, rename="camel"):
     tax_registration_details: list[TaxRegistrationDetail] | None = None
 
 
-class TaxRegistrationDetail(Model, kw_only=True, rename="camel"):
+class TaxRegistrationDetail(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``TaxRegistrationDetail``."""
+
+    __personal__ = ("tax_registration_number",)
 
     tax_registration_type: TaxRegistrationDetailTaxRegistrationType | None = None
     tax_registration_number: str
@@ -73,7 +75,7 @@ class TaxRegistrationDetailTaxRegistrationType(OpenEnum):
     GST = "GST"
 
 
-class Address(Model, kw_only=True, rename="camel"):
+class Address(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``Address``."""
 
     name: str

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from spapi_async._wire import Model, OpenEnum, Timestamp
+from spapi_async._wire import Model, OpenEnum, PersonalModel, Timestamp
 
 
-class PackingSlip(Model, kw_only=True, rename="camel"):
+class PackingSlip(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``PackingSlip``.
 
     Attributes:
         purchase_order_number: pattern ``^[a-zA-Z0-9]+$``.
     """
+
+    __personal__ = ("content",)
 
     purchase_order_number: str
     content: str
@@ -117,8 +119,10 @@ class StatusUpdateDetails(Model, kw_only=True, rename="camel"):
     shipment_schedule: ShipmentSchedule | None = None
 
 
-class TaxRegistrationDetails(Model, kw_only=True, rename="camel"):
+class TaxRegistrationDetails(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``TaxRegistrationDetails``."""
+
+    __personal__ = ("tax_registration_number",)
 
     tax_registration_type: TaxRegistrationDetailsTaxRegistrationType | None = None
     tax_registration_number: str
@@ -133,7 +137,7 @@ class TaxRegistrationDetailsTaxRegistrationType(OpenEnum):
     GST = "GST"
 
 
-class Address(Model, kw_only=True, rename="camel"):
+class Address(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``Address``."""
 
     name: str
@@ -201,8 +205,10 @@ class ShippingLabelList(Model, kw_only=True, rename="camel"):
     shipping_labels: list[ShippingLabel] | None = None
 
 
-class LabelData(Model, kw_only=True, rename="camel"):
+class LabelData(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``LabelData``."""
+
+    __personal__ = ("content",)
 
     package_identifier: str | None = None
     tracking_number: str | None = None
@@ -289,12 +295,14 @@ class Pagination(Model, kw_only=True, rename="camel"):
     next_token: str | None = None
 
 
-class CustomerInvoice(Model, kw_only=True, rename="camel"):
+class CustomerInvoice(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``CustomerInvoice``.
 
     Attributes:
         purchase_order_number: pattern ``^[a-zA-Z0-9]+$``.
     """
+
+    __personal__ = ("content",)
 
     purchase_order_number: str
     content: str
@@ -372,8 +380,10 @@ class CreateContainerLabelResponse(Model, kw_only=True, rename="camel"):
     container_label: ContainerLabel
 
 
-class ContainerLabel(Model, kw_only=True, rename="camel"):
+class ContainerLabel(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``ContainerLabel``."""
+
+    __personal__ = ("content",)
 
     container_tracking_number: str | None = None
     content: str

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from spapi_async._wire import Model, OpenEnum, Timestamp
+from spapi_async._wire import Model, OpenEnum, PersonalModel, Timestamp
 
 
-class PackingSlip(Model, kw_only=True, rename="camel"):
+class PackingSlip(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``PackingSlip``.
 
     Attributes:
         purchase_order_number: pattern ``^[a-zA-Z0-9]+$``.
     """
+
+    __personal__ = ("content",)
 
     purchase_order_number: str
     content: str
@@ -130,8 +132,10 @@ class StatusUpdateDetailsShipmentSchedule(Model, kw_only=True, rename="camel"):
     appt_window_end_date_time: Timestamp | None = None
 
 
-class TaxRegistrationDetails(Model, kw_only=True, rename="camel"):
+class TaxRegistrationDetails(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``TaxRegistrationDetails``."""
+
+    __personal__ = ("tax_registration_number",)
 
     tax_registration_type: TaxRegistrationDetailsTaxRegistrationType | None = None
     tax_registration_number: str
@@ -146,7 +150,7 @@ class TaxRegistrationDetailsTaxRegistrationType(OpenEnum):
     GST = "GST"
 
 
-class Address(Model, kw_only=True, rename="camel"):
+class Address(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``Address``."""
 
     name: str
@@ -234,8 +238,10 @@ class ShippingLabelList(Model, kw_only=True, rename="camel"):
     shipping_labels: list[ShippingLabel] | None = None
 
 
-class LabelData(Model, kw_only=True, rename="camel"):
+class LabelData(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``LabelData``."""
+
+    __personal__ = ("content",)
 
     package_identifier: str | None = None
     tracking_number: str | None = None
@@ -343,12 +349,14 @@ class Pagination(Model, kw_only=True, rename="camel"):
     next_token: str | None = None
 
 
-class CustomerInvoice(Model, kw_only=True, rename="camel"):
+class CustomerInvoice(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``CustomerInvoice``.
 
     Attributes:
         purchase_order_number: pattern ``^[a-zA-Z0-9]+$``.
     """
+
+    __personal__ = ("content",)
 
     purchase_order_number: str
     content: str

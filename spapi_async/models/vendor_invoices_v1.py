@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from spapi_async._wire import Model, OpenEnum, Timestamp
+from spapi_async._wire import Model, OpenEnum, PersonalModel, Timestamp
 
 
 class SubmitInvoicesResponse(Model, kw_only=True):
@@ -72,8 +72,10 @@ class PartyIdentification(Model, kw_only=True, rename="camel"):
     tax_registration_details: list[TaxRegistrationDetails] | None = None
 
 
-class TaxRegistrationDetails(Model, kw_only=True, rename="camel"):
+class TaxRegistrationDetails(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``TaxRegistrationDetails``."""
+
+    __personal__ = ("tax_registration_number",)
 
     tax_registration_type: TaxRegistrationDetailsTaxRegistrationType
     tax_registration_number: str
@@ -86,7 +88,7 @@ class TaxRegistrationDetailsTaxRegistrationType(OpenEnum):
     GST = "GST"
 
 
-class Address(Model, kw_only=True, rename="camel"):
+class Address(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``Address``.
 
     Attributes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from spapi_async._wire import Model, OpenEnum, Timestamp
+from spapi_async._wire import Model, OpenEnum, PersonalModel, Timestamp
 
 
 class SubmitShipmentConfirmationsRequest(Model, kw_only=True, rename="camel"):
@@ -190,8 +190,10 @@ class ShipmentInformationShipMode(OpenEnum):
     LTL = "LTL"
 
 
-class LabelData(Model, kw_only=True, rename="camel"):
+class LabelData(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``LabelData``."""
+
+    __personal__ = ("label",)
 
     label_sequence_number: int | None = None
     label_format: LabelDataLabelFormat | None = None
@@ -301,7 +303,7 @@ class TransportationDetailsForShipmentConfirmationTransportationMode(OpenEnum):
     OCEAN = "Ocean"
 
 
-class CarrierDetails(Model, kw_only=True, rename="camel"):
+class CarrierDetails(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``CarrierDetails``."""
 
     name: str | None = None
@@ -519,8 +521,10 @@ class PartyIdentification(Model, kw_only=True, rename="camel"):
     tax_registration_details: list[TaxRegistrationDetails] | None = None
 
 
-class TaxRegistrationDetails(Model, kw_only=True, rename="camel"):
+class TaxRegistrationDetails(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``TaxRegistrationDetails``."""
+
+    __personal__ = ("tax_registration_number",)
 
     tax_registration_type: TaxRegistrationDetailsTaxRegistrationType
     tax_registration_number: str
@@ -533,7 +537,7 @@ class TaxRegistrationDetailsTaxRegistrationType(OpenEnum):
     GST = "GST"
 
 
-class Address(Model, kw_only=True, rename="camel"):
+class Address(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``Address``."""
 
     name: str

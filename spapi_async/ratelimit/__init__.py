@@ -1,4 +1,39 @@
-"""The scheduler around every call (theory to come)."""
+"""The scheduler around every call: it decides when a request may leave.
+
+**The token bucket.** Amazon gives every operation a bucket for each seller that uses it through your application.
+Tokens drip into it at a fixed *rate* (``getOrder``: one in two seconds) until it holds its *burst* (30); then they
+run over and are lost. A request takes one token. If there is none, Amazon answers 429 and the request was in vain. So
+a client may send its first thirty requests at once, after that one every two seconds, and after a minute of silence
+thirty again. Nobody can do better, and whoever sleeps after each call, or forgets the burst, does worse.
+
+**A copy that is never too high.** Amazon does not say how many tokens are left, so the client keeps a copy of the
+bucket. The copy must never show more than the original. What makes it wrong is the network: while the original is
+full nothing flows in, so a request that arrives late starts the refill late. Therefore a request is booked when it
+must have arrived (its reply came, or the longest delay that round trips suggest has passed), and until then one token
+is held for it. As long as the burst covers what is on its way, this costs nothing: a saturated operation runs at its
+full rate without a 429. With a burst of one it costs that delay once per request.
+
+**Waiting.** When the copy is empty, calls wait in line: INTERACTIVE before NORMAL before BULK, in order of arrival
+within each, and a class that was passed over often enough goes next, so each keeps at least one token in ten. One
+timer per bucket fires when the next token is due. A caller who is cancelled leaves the line, or hands its token on. A
+caller with ``max_wait`` is told at once, from its place in line, when that cannot be met.
+
+**Two tiers.** Some operations also have one bucket for all sellers of the application. A call takes a token of both,
+or waits and takes none; sellers take turns at the shared one.
+
+**Learning.** The ``x-amzn-RateLimit-Limit`` header tells the rate (never the burst): what accrued so far is settled
+at the old rate, then the new one holds, and the line is rescheduled. A 429 means that the original is emptier than
+the copy: somebody else spends from it. The copy is emptied, the rate falls by a seventh, once however many requests
+meet the same empty bucket, and grows back with every success: fast at first, slowly around the rate that was too
+much, then faster until the announced rate is reached. A neighbour's share is found this way and left to it. When the
+very first requests after a pause are refused, the burst is smaller than published; that is remembered, and doubted
+again after a while.
+
+**Forgetting and remembering.** A bucket that is full, unused and not slowed down by 429s in the last hour equals a
+new one and is dropped. ``dump_state`` and ``load_state`` carry the copies over a restart.
+
+Within one process all this is ``LocalRateLimiter``; ``RedisRateLimiter`` shares it between processes and hosts.
+"""
 
 from __future__ import annotations
 

@@ -80,9 +80,11 @@ class TokenBucket(AsyncLimiter):
 
     def has_token(self, now: float) -> bool:
         """Whether a request that leaves now is certain to find a token."""
-        if self._flights:
+        flights = self._flights
+        if flights and flights[0].lands_by <= now:
             self._land_overdue(now)
-        self._loop.now = max(self._last_check, now)
+        last = self._last_check
+        self._loop.now = now if now > last else last  # noqa: FURB136  # every call comes by here, and max() is slow
         return self.has_capacity(1 + self.flying - EPSILON)
 
     def spend(self) -> None:

@@ -1,9 +1,7 @@
-"""A bucket with its line of waiting calls, and the bucket that several of them share."""
+"""A seller's bucket for one operation, with its line of waiting calls."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from spapi_async._events import RateChanged, Throttled
@@ -14,22 +12,24 @@ from spapi_async.ratelimit._adaptation import Adaptation, announced_rate
 from spapi_async.ratelimit._base import LimitSnapshot
 from spapi_async.ratelimit._bucket import TokenBucket
 from spapi_async.ratelimit._jitter import UNKNOWN, Jitter
-from spapi_async.ratelimit._shares import CLASSES, serve
+from spapi_async.ratelimit._pool import Pool
 from spapi_async.ratelimit._state import BucketState, restore
+from spapi_async.ratelimit._timer import Timed
 from spapi_async.ratelimit._waiting import Line, Waiter
 
 if TYPE_CHECKING:
     from spapi_async._clock import Clock
     from spapi_async._events import Observers
 
-__all__ = ["Lane", "LocalPermit", "Pool", "wait_error"]
+__all__ = ["Lane", "LocalPermit", "wait_error"]
 
 QUOTA_EXCEEDED = 429
 NOT_COUNTED = frozenset({401, 403})
 """Replies that come from in front of the quota, or may: no proof that a token was there."""
 
-SHORTEST_TIMER = 1e-6
-"""Seconds; a timer set for less could fire at the same reading of the clock for ever."""
+
+LINGER = 10.0
+"""Seconds after its last call for which a full bucket stays, so that whoever watches the limits sees what happened."""
 
 
 def wait_error(operation: Operation[Any], wait: float) -> RateLimitWaitError:
@@ -69,187 +69,11 @@ class LocalPermit:
         return f"<LocalPermit waited={self.waited:.3f} {'open' if self._lane else 'closed'}>"
 
 
-class _Timed:
-    """At most one timer, which calls ``pump``."""
-
-    __slots__ = ("_timer", "clock")
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self._timer: asyncio.TimerHandle | None = None
-
-    def pump(self, now: float) -> None:
-        """Admit whom the tokens allow, and set the timer for the next."""
-        raise NotImplementedError
-
-    def _arm(self, now: float, delay: float) -> None:
-        when = now + max(delay, SHORTEST_TIMER)
-        timer = self._timer
-        if timer is not None:
-            if timer.when() == when:
-                return
-            timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(when, self._fire)
-
-    def disarm(self) -> None:
-        """Forget the timer."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _fire(self) -> None:
-        self._timer = None
-        self.pump(self.clock.monotonic())
-
-
-class Pool(_Timed):
-    """The bucket that all sellers of one application share for an operation, and the lanes that wait for it.
-
-    Lanes take turns, so that a seller with a thousand waiting calls does not keep the others out.
-    """
-
-    __slots__ = (
-        "_counts",
-        "_lanes",
-        "_passed",
-        "_suspect",
-        "adaptation",
-        "admitted",
-        "application",
-        "bucket",
-        "operation",
-        "region",
-        "throttled",
-        "waiting",
-    )  # fmt: skip
-
-    def __init__(self, operation: Operation[Any], application: str, region: str, clock: Clock, now: float) -> None:
-        super().__init__(clock)
-        self.operation = operation
-        self.application = application
-        self.region = region
-        plan = operation.usage_plan
-        assert plan.application_rate is not None
-        # Amazon publishes no burst for some: a second's worth, or what one seller may send at once.
-        burst = plan.application_burst or max(plan.burst, plan.application_rate)
-        self.adaptation = Adaptation(float(plan.application_rate), float(burst))
-        self.bucket = TokenBucket(self.adaptation.rate, self.adaptation.burst, now)
-        self.admitted = 0
-        self.throttled = 0
-        self._lanes: list[deque[Lane]] = [deque() for _ in range(CLASSES)]
-        self._counts = [0] * CLASSES
-        self._passed = [0] * CLASSES
-        self.waiting = 0  # lanes that ask for a turn
-        self._suspect: Lane | None = None
-
-    def admits(self, now: float) -> bool:
-        """Whether there is a token that no lane waits for."""
-        return not self.waiting and self.bucket.has_token(now)
-
-    def spend(self) -> None:
-        """Take one token."""
-        self.admitted += 1
-        self.bucket.spend()
-
-    def enqueue(self, lane: Lane) -> None:
-        """A lane that has a token of its own and somebody waiting asks for a turn."""
-        klass = lane.line.next_class()
-        if klass not in lane.turns:
-            lane.turns.add(klass)
-            self._lanes[klass].append(lane)
-            self._counts[klass] += 1
-            self.waiting += 1
-
-    def pump(self, now: float) -> None:
-        while (delay := self._delay(now)) == 0.0:
-            klass = serve(self._counts, self._passed)
-            lane = self._lanes[klass].popleft()
-            self._counts[klass] -= 1
-            self.waiting -= 1
-            lane.turns.discard(klass)
-            # Much may have changed since it asked: callers gone, its own bucket drained.
-            if lane.bucket.has_token(now) and lane.grant_next(now):
-                self.spend()
-            lane.ask(now)
-        if delay > 0.0:
-            self._arm(now, delay)
-        else:
-            self.disarm()
-
-    def _delay(self, now: float) -> float:
-        """Seconds to the next turn; negative when nobody asks for one."""
-        if not self.waiting:
-            return -1.0
-        return 0.0 if self.bucket.has_token(now) else max(self.bucket.delay(now), SHORTEST_TIMER)
-
-    def is_idle(self, now: float) -> bool:
-        """Whether a new one would be no different."""
-        return not self.waiting and self.bucket.is_full(now) and not self.adaptation.is_worth_keeping(now)
-
-    def state(self, now: float) -> BucketState:
-        """What a later run should know."""
-        return BucketState(
-            key=(self.operation.name, self.application, self.region),
-            tokens=self.bucket.tokens(now),
-            announced=self.adaptation.announced,
-            rate=self.adaptation.rate,
-            burst=self.adaptation.burst,
-            age=now - self.adaptation.event_at if not self.adaptation.calm else None,
-        )
-
-    def restore(self, state: BucketState, now: float) -> None:
-        """Take up what an earlier run knew."""
-        restore(self.bucket, self.adaptation, state, now)
-
-    def wait_for(self, now: float, klass: int) -> float:
-        """Seconds until a lane that asked now would be served, as far as the lanes in front tell."""
-        ahead = sum(self._counts[: klass + 1])
-        return self.bucket.delay(now, ahead + 1)
-
-    def blame(self, lane: Lane, permit: LocalPermit, now: float) -> bool:
-        """Whether a lane's 429 is rather this bucket's doing; if so, learn from it.
-
-        Amazon does not say which limit was hit. This one is suspected when it was nearer to empty than the seller's, or
-        when two sellers in a row are refused.
-        """
-        self.throttled += 1
-        other, self._suspect = self._suspect, lane
-        mine = self.bucket.tokens(now) / self.bucket.burst
-        suspected = mine < permit.spare / lane.bucket.burst or (other is not None and other is not lane)
-        if suspected and self.adaptation.throttled(sent_at=permit.sent_at, now=now):
-            self.bucket.set_rate(self.adaptation.rate, now)
-            self.bucket.set_tokens(0.0, now)
-        return suspected
-
-    def succeeded(self, now: float) -> None:
-        """A call got through."""
-        self._suspect = None
-        if not self.adaptation.calm and self.adaptation.succeeded():
-            self.bucket.set_rate(self.adaptation.rate, now)
-
-    def snapshot(self, now: float) -> LimitSnapshot:
-        """As it is now."""
-        return LimitSnapshot(
-            operation=self.operation.name,
-            application=self.application,
-            account="",
-            region=self.region,
-            rate=self.bucket.rate,
-            announced_rate=self.adaptation.announced,
-            burst=self.bucket.burst,
-            tokens=self.bucket.tokens(now),
-            waiting=self.waiting,
-            next_available=self.wait_for(now, 1),
-            admitted=self.admitted,
-            throttled=self.throttled,
-        )
-
-
-class Lane(_Timed):
+class Lane(Timed):
     """The bucket of one seller and operation, what is believed about it, and who waits for it."""
 
-    __slots__ = ("_header", "_jitter", "_observers", "_replied", "account", "adaptation", "admitted", "bucket", "line",
-                 "operation", "pool", "throttled", "turns")  # fmt: skip
+    __slots__ = ("_header", "_jitter", "_observers", "_replied", "_used_at", "account", "adaptation", "admitted",
+                 "bucket", "line", "operation", "pool", "throttled", "turns")  # fmt: skip
 
     def __init__(
         self,
@@ -277,6 +101,7 @@ class Lane(_Timed):
         self._observers = observers
         self._header: float | None = None
         self._replied = False
+        self._used_at = now
 
     # ---- admitting --------------------------------------------------------------------------------------------------
 
@@ -295,6 +120,7 @@ class Lane(_Timed):
         permit = LocalPermit(self, now, now + (self._jitter.bound if self._replied else UNKNOWN))
         self.bucket.launch(permit)
         self.admitted += 1
+        self._used_at = now
         return permit
 
     def enter(self, waiter: Waiter, now: float) -> None:
@@ -328,6 +154,9 @@ class Lane(_Timed):
                 self.pool.enqueue(self)
                 break
             self.grant_next(now)
+        else:
+            if self.turns and self.pool is not None:
+                self.pool.withdraw(self)
         self.disarm()
 
     def grant_next(self, now: float) -> bool:
@@ -346,7 +175,12 @@ class Lane(_Timed):
 
     def is_idle(self, now: float) -> bool:
         """Whether a new one would be no different, but for the announced rate."""
-        return not self.line.total and self.bucket.is_full(now) and not self.adaptation.is_worth_keeping(now)
+        return (
+            now - self._used_at >= LINGER
+            and not self.line.total
+            and self.bucket.is_full(now)
+            and not self.adaptation.is_worth_keeping(now)
+        )
 
     def _refuse_the_late(self, now: float) -> None:
         """The rate fell: calls that cannot be served within their ``max_wait`` any more are told now, not then."""

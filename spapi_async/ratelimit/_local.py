@@ -15,7 +15,8 @@ from spapi_async.credentials import Account
 from spapi_async.errors import SPAPIError
 from spapi_async.ratelimit._base import LimitSnapshot
 from spapi_async.ratelimit._jitter import Jitter
-from spapi_async.ratelimit._lane import Lane, LocalPermit, Pool, wait_error
+from spapi_async.ratelimit._lane import Lane, LocalPermit, wait_error
+from spapi_async.ratelimit._pool import Pool
 from spapi_async.ratelimit._state import BucketState, pack, unpack
 from spapi_async.ratelimit._waiting import Waiter
 
@@ -40,6 +41,7 @@ class LocalRateLimiter:
 
     def __init__(self, *, clock: Clock | None = None, observers: Observers | Iterable[Observer] = ()) -> None:
         self._clock = clock or SystemClock()
+        self._monotonic = self._clock.monotonic
         self._observers = observers if isinstance(observers, Observers) else Observers(observers)
         self._lanes: dict[tuple[str, Operation[Any]], Lane] = {}
         self._pools: dict[tuple[str, str, Operation[Any]], Pool] = {}
@@ -66,7 +68,7 @@ class LocalRateLimiter:
             lane = self._lanes[account.key, operation]
         except KeyError:
             lane = self._open_lane(operation, account)
-        now = self._clock.monotonic()
+        now = self._monotonic()
         return lane.admit(now) or await self._wait(lane, now, priority, max_wait)
 
     async def _wait(self, lane: Lane, now: float, priority: Priority, max_wait: float | None) -> LocalPermit:

@@ -1,32 +1,35 @@
 """One quota shared by any number of processes, through Redis.
 
-The theory, for those who know the token bucket from this package's docstring. Amazon keeps one bucket for an operation and
-a seller; every process that calls it spends from it, so all of them must spend from one picture of it. That picture lives
-in Redis and changes only inside one script (``_redis_script.lua``), which runs atomically and on the server's clock:
-processes need not agree on the time.
+The theory, for those who know the token bucket from this package's docstring. Amazon keeps one bucket for an
+operation and a seller; every process that calls it spends from it, so all of them must spend from one picture of
+it. That picture lives in Redis and changes only inside one script (``_redis_script.lua``), which runs atomically
+and on the server's clock: processes need not agree on the time.
 
-*Sold ahead.* Asking Redis for each token would cost a round trip per call. Instead the script sells tokens that will flow in
-within the next ``lease_seconds``, each with the moment from which it may be used; the level of the bucket goes below zero by
-what was sold. One visit thus fetches several tokens of a fast operation, and one of a slow operation only when it is
-nearly due, so that the choice of who gets it is made late.
+*Sold ahead.* Asking Redis for each token would cost a round trip per call. Instead the script sells tokens that
+will flow in within the next ``lease_seconds``, each with the moment from which it may be used; the level of the
+bucket goes below zero by what was sold. One visit thus fetches several tokens of a fast operation, and one of a
+slow operation only when it is nearly due, so that the choice of who gets it is made late.
 
-*Leases.* A process that has been making many calls also takes tokens for calls that it expects. Those are on lease: Redis
-keeps a record of them, holds back as much room in the bucket (or a token lent out and a bucket refilled meanwhile could be
-spent together), and takes back what was not reported as used when the lease ends, whether the process said so or crashed.
+*Leases.* A process that has been making many calls also takes tokens for calls that it expects. Those are on lease:
+Redis keeps a record of them, holds back as much room in the bucket (or a token lent out and a bucket refilled
+meanwhile could be spent together), and takes back what was not reported as used when the lease ends, whether the
+process said so or crashed.
 
-*Turns.* Processes that must wait leave word how many calls wait, by priority, and when they will ask again. The script
-gives each new token to the highest priority that waits anywhere, with a share kept for the lower ones; among processes of
-equal priority they take turns. A process that does not come for its token within a second of the time it named is passed
-over. Inside a process a token goes to the first in line at the moment it becomes usable, whoever it was fetched for.
+*Turns.* Processes that must wait leave word how many calls wait, by priority, and when they will ask again. The
+script gives each new token to the highest priority that waits anywhere, with a share kept for the lower ones; among
+processes of equal priority they take turns. A process that does not come for its token within a second of the time
+it named is passed over. Inside a process a token goes to the first in line at the moment it becomes usable, whoever
+it was fetched for.
 
-*Feedback.* A 429 from Amazon drains the shared bucket, lowers the shared rate once (requests already on their way say nothing
-new), and the rate recovers as tokens are spent without another; a rate in Amazon's header changes it for all. Such news, and
-tokens that come back, travel with the next request, numbered, so that a request sent again after a lost reply counts once.
+*Feedback.* A 429 from Amazon drains the shared bucket, lowers the shared rate once (requests already on their way
+say nothing new), and the rate recovers as tokens are spent without another; a rate in Amazon's header changes it
+for all. Such news, and tokens that come back, travel with the next request, numbered, so that a request sent again
+after a lost reply counts once.
 
 *Outages.* Nothing waits for Redis longer than ``timeout``. When it does not answer, or answers with an error (full,
-read-only), each process goes on with its part of the quota (``on_outage="local"``) or refuses calls ("raise"), and tries
-again at least once a second. A Redis that comes back with its memory is told what was spent meanwhile; one that comes back
-empty is recognised by the marker it lost, and begins with an empty bucket rather than a full one.
+read-only), each process goes on with its part of the quota (``on_outage="local"``) or refuses calls ("raise"), and
+tries again at least once a second. A Redis that comes back with its memory is told what was spent meanwhile; one
+that comes back empty is recognised by the marker it lost, and begins with an empty bucket rather than a full one.
 """
 
 from __future__ import annotations
@@ -46,10 +49,11 @@ from spapi_async.credentials import Account
 from spapi_async.errors import ConfigurationError, ConnectionFailedError, SPAPIError
 from spapi_async.ratelimit._adaptation import announced_rate
 from spapi_async.ratelimit._base import LimitSnapshot
-from spapi_async.ratelimit._redis_lane import Caller, Lane, LaneSettings, SharedView
+from spapi_async.ratelimit._redis_lane import Lane
 from spapi_async.ratelimit._redis_link import Outage, RedisLink
 from spapi_async.ratelimit._redis_script import bucket_keys
-from spapi_async.ratelimit._redis_snapshot import read_snapshot
+from spapi_async.ratelimit._redis_snapshot import lane_snapshot, read_snapshot, shared_snapshot
+from spapi_async.ratelimit._redis_view import Caller, LaneSettings, SharedView
 
 __all__ = ["RedisRateLimiter"]
 
@@ -68,8 +72,8 @@ class RedisRateLimiter:
         on_outage: what a call does while Redis is away: ``"local"`` spends this process's part of the quota (an equal
             split among the processes last seen), ``"raise"`` raises ConnectionFailedError.
         prefix: begins every key; programs that share quota must share it.
-        lease_seconds: how far ahead tokens are bought, and so how long an urgent call may have to wait behind tokens that
-            another process already holds.
+        lease_seconds: how far ahead tokens are bought (up to four times as far for fast operations that many processes
+            wait for), and so how long an urgent call may have to wait behind tokens that another process already holds.
         timeout: longest wait for Redis in one exchange, in seconds.
         jitter: least number of seconds by which requests that left evenly spaced may be bunched; more is measured.
     """
@@ -162,10 +166,11 @@ class RedisRateLimiter:
 
     def limits(self) -> tuple[LimitSnapshot, ...]:
         """Every bucket that this process uses, as last heard of; ``waiting`` counts this process's calls."""
+        now = self._clock.monotonic()
         shared = {lane.keys[1]: lane for lane in self._lanes.values() if lane.operation.usage_plan.application_rate}
         return (
-            *(lane.snapshot() for lane in self._lanes.values()),
-            *(lane.shared_snapshot() for lane in shared.values()),
+            *(lane_snapshot(lane, now) for lane in self._lanes.values()),
+            *(shared_snapshot(lane, now) for lane in shared.values()),
         )
 
     async def refresh(self) -> tuple[LimitSnapshot, ...]:
@@ -270,7 +275,7 @@ class RedisRateLimiter:
         announced = None if rate is None else announced_rate(rate, lane.operation.usage_plan.rate)
         if announced is not None and announced != lane.announced:
             lane.heard_rate(announced)
-        if status == 429:  # noqa: PLR2004 - HTTP
+        if status == 429:
             lane.heard_throttle(admitted_at)
             if self._observers:
                 self._observers.emit(
@@ -290,8 +295,10 @@ class RedisRateLimiter:
 
     def _note_rate(self, lane: Lane) -> None:
         """Tell observers when the shared picture of a plan changed, whichever process changed it."""
-        assert lane.reply is not None
-        old, lane.shown = lane.shown, (lane.reply.announced, lane.reply.rate)
+        reply, old = lane.reply, lane.shown
+        if reply is None or (reply.announced == old[0] and old[1] < reply.rate < reply.announced):
+            return  # a recovery is told when it is complete
+        lane.shown = (reply.announced, reply.rate)
         if self._observers and old != lane.shown:
             reason = "header" if old[0] != lane.shown[0] else "throttled" if lane.shown[1] < old[1] else "recovery"
             self._observers.emit(

@@ -1,4 +1,4 @@
-"""One bucket as one process sees it: who waits, what was granted, what Redis has yet to be told. No I/O, no awaiting."""
+"""One bucket as one process sees it: who waits, what was granted, what Redis has yet to be told. No I/O, no waiting."""
 
 from __future__ import annotations
 
@@ -9,80 +9,28 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from spapi_async._operation import Operation
 from spapi_async._options import Priority
 from spapi_async.credentials import Account
 from spapi_async.errors import RateLimitWaitError
-from spapi_async.ratelimit._base import LimitSnapshot
-from spapi_async.ratelimit._jitter import UNKNOWN, Jitter
+from spapi_async.ratelimit._jitter import UNKNOWN
 from spapi_async.ratelimit._redis_local import LocalShare
 from spapi_async.ratelimit._redis_script import Feedback, Reply, Request
-from spapi_async.ratelimit._waiting import Line, Waiter
+from spapi_async.ratelimit._redis_view import Caller, LaneSettings, SharedView, Slot
+from spapi_async.ratelimit._waiting import Line
 
-__all__ = ["Caller", "Lane", "LaneSettings", "SharedView", "Slot"]
+__all__ = ["Lane"]
 
 _FROZEN = 8  # feedbacks whose delivery is in doubt; older ones are dropped, which can only cost us tokens
 _PREFETCH_RATE = 4.0  # tokens a second from which a round trip per call is worth avoiding
-
-
-class LaneSettings(msgspec.Struct, kw_only=True):
-    """What all lanes of a process have in common.
-
-    ``number`` gives the next request or feedback number; numbers never repeat, whatever lane uses them.
-    """
-
-    me: str
-    lease_seconds: float
-    jitter: float
-    number: Callable[[], int]
-    now: Callable[[], float]
-
-
-class Slot:
-    """A token, usable at the moment ``at`` of the loop's clock and until ``expires``."""
-
-    __slots__ = ("at", "expires", "leased")
-
-    def __init__(self, at: float, expires: float = math.inf, *, leased: bool = False) -> None:
-        self.at = at
-        self.expires = expires
-        self.leased = leased
-
-
-class Caller(Waiter):
-    """A call in the line. ``ahead`` is how many of its own process come before it, as it looked when it came."""
-
-    __slots__ = ("ahead", "max_wait")
-
-    def __init__(self, future: asyncio.Future[Slot], priority: Priority, max_wait: float | None, ahead: int) -> None:
-        super().__init__(future, int(priority), None)
-        self.max_wait = max_wait
-        self.ahead = ahead
-
-
-class SharedView:
-    """What this process knows of all accounts of one (application, region, operation)."""
-
-    __slots__ = ("jitter", "known", "local", "processes", "replied", "reply", "reply_at")
-
-    def __init__(self) -> None:
-        self.known = ""
-        self.jitter = Jitter()
-        self.replied = False
-        self.processes = 1
-        self.reply: Reply | None = None
-        self.reply_at = 0.0
-        self.local: LocalShare | None = None
 
 
 class Lane:
     """The bucket of one account and operation, seen from one process.
 
     Tokens arrive from Redis as :class:`Slot` objects in ``stock`` and go to the queue when their time has come; which
-    waiter gets one is decided at that moment, so that an urgent call may still overtake. What happened to tokens gathers
-    in ``_open`` and travels with the next request; a feedback that was sent once is frozen until Redis confirmed it.
+    waiter gets one is decided at that moment, so that an urgent call may still overtake. What happened to tokens
+    gathers in ``_open`` and travels with the next request; a feedback sent once is frozen until Redis confirmed it.
     """
 
     def __init__(
@@ -343,6 +291,7 @@ class Lane:
         """Book what Redis granted and said."""
         if reply.stale:
             self.lost()
+            self.on_reply(self)
             return
         self._over()
         now = self._settings.now()
@@ -488,47 +437,6 @@ class Lane:
             app_level = min(reply.app_level + reply.app_pace * (now - self.reply_at), reply.app_capacity)
             wait = max(wait, (turns + rivals - app_level) / reply.app_pace)
         return max(0.0, wait)
-
-    def snapshot(self) -> LimitSnapshot:
-        """The bucket as last heard of, brought up to now."""
-        now, reply, plan = self._settings.now(), self.reply, self.operation.usage_plan
-        level = min(reply.level + reply.pace * (now - self.reply_at), reply.capacity) if reply else float(plan.burst)
-        return LimitSnapshot(
-            operation=self.operation.name,
-            application=self.account.application,
-            account=self.account.key,
-            region=self.account.region.value,
-            rate=self.local.rate if self.local else reply.rate if reply else plan.rate,
-            announced_rate=self.announced,
-            burst=reply.burst if reply else float(plan.burst),
-            tokens=self.local.level(now) if self.local else level + len(self.stock),
-            waiting=self.queue.total,
-            next_available=self.predict(Priority.NORMAL, self.queue.ahead(Priority.NORMAL)),
-            admitted=reply.admitted if reply else 0,
-            throttled=max(self.throttled, reply.throttled if reply else 0),
-        )
-
-    def shared_snapshot(self) -> LimitSnapshot:
-        """The bucket of all accounts of the application, likewise."""
-        now, reply, plan = self._settings.now(), self.shared.reply, self.operation.usage_plan
-        rate, burst = plan.application_rate or 0.0, float(plan.application_burst or plan.application_rate or 0)
-        level = burst
-        if reply:
-            level = min(reply.app_level + reply.app_pace * (now - self.shared.reply_at), reply.app_capacity)
-        return LimitSnapshot(
-            operation=self.operation.name,
-            application=self.account.application,
-            account="",
-            region=self.account.region.value,
-            rate=reply.app_rate if reply else rate,
-            announced_rate=rate,
-            burst=reply.app_burst if reply else burst,
-            tokens=level,
-            waiting=0,
-            next_available=max(0.0, (1 - level) / rate),
-            admitted=reply.app_admitted if reply else 0,
-            throttled=0,
-        )
 
 
 def _at(slot: Slot) -> float:

@@ -53,8 +53,8 @@ class Exchanger(Protocol):
 class RedisLink:
     """Carries exchanges in batches, in order, one batch at a time, on one connection.
 
-    While one batch is under way the next one gathers, so that ten thousand buckets need no more connections than one and
-    a slow Redis is asked less often rather than more.
+    While one batch is under way the next one gathers, so that ten thousand buckets need no more connections than one,
+    and a slow Redis is asked less often rather than more.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class RedisLink:
         return f"<RedisLink {self.label} {'down' if self.down else 'up'}, {self.round_trips} round trips>"
 
     def submit(self, exchanger: Exchanger) -> bool:
-        """Exchange soon; a bucket that already waits for its turn is not queued twice. False while down: nothing will come."""
+        """Exchange soon; a bucket already in the queue is not queued twice. False while down: no exchange will come."""
         if self.down:
             return False
         self._pending[exchanger] = None

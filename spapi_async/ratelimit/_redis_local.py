@@ -1,4 +1,4 @@
-"""This process's share of a quota while Redis is away: a plain token bucket."""
+"""One process's share of a quota while Redis is away: a plain token bucket."""
 
 from __future__ import annotations
 

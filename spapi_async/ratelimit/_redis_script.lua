@@ -93,7 +93,7 @@ if not me then
 end
 me.j = req.jitter
 for _, e in pairs(s.p) do
-  if now - e.s < LONGEST_POLL then jitter = max(jitter, e.j) end
+  if now - e.s < 2 then jitter = max(jitter, e.j) end
 end
 local mine = shared.p[req.me]
 if not mine then

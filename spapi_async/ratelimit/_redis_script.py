@@ -150,13 +150,13 @@ class SharedState(msgspec.Struct):
 
 
 def bucket_keys(prefix: str, application: str, region: str, operation: str, account: str) -> tuple[str, str]:
-    """The two keys of a call. The part in braces is the hash tag: one slot on Redis Cluster, so that one script may use both."""
+    """The two keys of a call; the part in braces is the hash tag, which puts both in one slot of a Redis Cluster."""
     tag = f"{application}:{region}:{operation}".replace("{", "(").replace("}", ")")
     return f"{prefix}:{{{tag}}}:{account}", f"{prefix}:{{{tag}}}:"
 
 
 def parse_key(key: str) -> tuple[str, str, str, str] | None:
-    """Application, region, operation and account (empty for the shared key) of a key; None for a key of another kind."""
+    """Application, region, operation and account (empty: the shared key) of a key; None for a key of another kind."""
     _, opened, rest = key.partition(":{")
     tag, closed, account = rest.partition("}:")
     parts = tag.rsplit(":", 2)

@@ -1,8 +1,8 @@
 """Who is served next when calls of several priorities wait, and how many go first. Pure.
 
 The highest priority with somebody waiting is served, except that a class which was passed over ``PATIENCE`` times goes
-next. A lower class is so sure of one token in ten, never more than its own turn is lost by a call of a higher class
-that comes alone, and nothing starves.
+next. So a lower class is sure of at least one token in ten and nothing starves, while a call of a higher class that
+comes alone gets the very next token however long the queues below it are.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ CLASSES = 3
 """INTERACTIVE, NORMAL, BULK."""
 
 PATIENCE = 8
+"""One token in nine for a class that waits below one other, one in ten for each of two."""
 
 
 def choose(waiting: Sequence[int], passed: Sequence[int]) -> int:

@@ -7,7 +7,8 @@ checkpoint after it, or neither.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -26,6 +27,7 @@ try:
     from sqlalchemy.exc import ArgumentError, SQLAlchemyError
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
     from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
+    from sqlalchemy.schema import CreateIndex, CreateTable
 except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
     raise ModuleNotFoundError('order sync needs an extra: pip install "spapi-async[sync]"') from error
 
@@ -36,6 +38,7 @@ __all__ = ["OrderDatabase", "Stored", "async_url"]
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 _ORDER_COLUMNS = tuple(column.name for column in orders.columns)
 _BUSY_SECONDS = 30  # how long SQLite waits for another process that writes
+_LONGEST_SECONDS = 90.0  # for anything asked of the database
 
 
 NO_QUOTA: Mapping[str, str] = {}
@@ -87,10 +90,11 @@ class OrderDatabase:
         """
         try:
             self._engine = _engine(self.url)
-            if self._writing is not None:
-                await anyio.to_thread.run_sync(_probe_sqlite, self._engine)
-            async with self._engine.begin() as connection:
-                await connection.run_sync(metadata.create_all)
+            with _to_the_end():
+                if self._writing is not None:
+                    await anyio.to_thread.run_sync(_probe_sqlite, self._engine)
+                async with self._engine.begin() as connection:
+                    await self._create_tables(connection)
         except (SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
             await self.close()
             place = self.url.render_as_string(hide_password=True)
@@ -121,8 +125,9 @@ class OrderDatabase:
     async def checkpoint(self, seller: str, stream: str) -> Checkpoint | None:
         """Where this seller's stream stands, or None the first time."""
         query = select(checkpoints).where(checkpoints.c.seller == seller, checkpoints.c.stream == stream)
-        async with self._connected().connect() as connection:
-            row = (await connection.execute(query)).mappings().one_or_none()
+        with _to_the_end():
+            async with self._connected().connect() as connection:
+                row = (await connection.execute(query)).mappings().one_or_none()
         return None if row is None else Checkpoint(**{name: row[name] for name in Checkpoint.__struct_fields__})
 
     async def store(
@@ -139,10 +144,9 @@ class OrderDatabase:
         An order is replaced, items included, unless the database holds a later version of it. ``quota`` maps an
         application to the state of its limiter.
         """
-        if self._writing is None:
-            return await self._store(seller, rows, checkpoint, now, quota)
-        async with self._writing:
-            return await self._store(seller, rows, checkpoint, now, quota)
+        with _to_the_end():
+            async with self._writing or nullcontext():
+                return await self._store(seller, rows, checkpoint, now, quota)
 
     async def _store(
         self,
@@ -193,20 +197,32 @@ class OrderDatabase:
         changes = {column.name: insert.excluded[column.name] for column in table.columns if not column.primary_key}
         await connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changes), values)
 
+    async def _create_tables(self, connection: AsyncConnection) -> None:
+        """Make what is missing; other processes may be doing the same."""
+        if self._writing is None:
+            # PostgreSQL's IF NOT EXISTS still collides with a transaction that has not committed: one at a time.
+            await connection.execute(select(func.pg_advisory_xact_lock(_CREATING)))
+        for table in metadata.sorted_tables:
+            await connection.execute(CreateTable(table, if_not_exists=True))
+            for index in table.indexes:
+                await connection.execute(CreateIndex(index, if_not_exists=True))
+
     def _insert(self, table: Any) -> Any:
         return sqlite_dialect.insert(table) if self._writing is not None else postgresql.insert(table)
 
     async def quota(self, application: str) -> str | None:
         """The limiter's state as last saved for an application."""
         query = select(limiter_state.c.state).where(limiter_state.c.application == application)
-        async with self._connected().connect() as connection:
-            state: str | None = (await connection.execute(query)).scalar_one_or_none()
+        with _to_the_end():
+            async with self._connected().connect() as connection:
+                state: str | None = (await connection.execute(query)).scalar_one_or_none()
         return state
 
     async def counts(self) -> tuple[int, int]:
         """How many orders and how many order items the database holds."""
-        async with self._connected().connect() as connection:
-            found = [(await connection.execute(select(func.count()).select_from(t))).scalar_one() for t in _COUNTED]
+        with _to_the_end():
+            async with self._connected().connect() as connection:
+                found = [(await connection.execute(select(func.count()).select_from(t))).scalar_one() for t in _COUNTED]
         return found[0], found[1]
 
     def _connected(self) -> AsyncEngine:
@@ -216,6 +232,18 @@ class OrderDatabase:
 
 
 _COUNTED = (orders, order_items)
+_CREATING = 0x5370_6170_6941_7379  # an advisory lock of our own
+
+
+@contextmanager
+def _to_the_end() -> Iterator[None]:
+    """Finish what is asked of the database before a cancellation is heard, within reason.
+
+    A statement of aiosqlite's that is cancelled under SQLAlchemy leaves a task behind that never ends, and the event
+    loop waits for it when it closes: Ctrl-C would hang.
+    """
+    with anyio.fail_after(_LONGEST_SECONDS, shield=True):
+        yield
 
 
 def _engine(url: URL) -> AsyncEngine:

@@ -39,7 +39,6 @@ logger = logging.getLogger("spapi_async.sync")
 
 # Amazon keeps orders for two years (developer-docs.amazon.com/sp-api/docs/orders-api).
 HISTORY = timedelta(days=730)
-COMMIT_SECONDS = 60.0
 
 
 class SellerResult(msgspec.Struct, kw_only=True):
@@ -204,13 +203,11 @@ class _Job:
         self._tell(SellerFinished(seller=result.seller, total=result.orders, synced_to=checkpoint.last_updated_after))
 
     async def _store(self, page: Page, before: Checkpoint, database: OrderDatabase, quota: Quota) -> Checkpoint:
-        """Commit a page and the checkpoint after it; a cancelled run (Ctrl-C) keeps a page that it has paid for."""
+        """Commit a page and the checkpoint after it, even while the run is being cancelled: it has been paid for."""
         result, now = self.result, _now(self._clock)
         checkpoint = advance(before, cursor=page.cursor, upper_bound=page.upper_bound, now=now)
-        with anyio.fail_after(COMMIT_SECONDS, shield=True):
-            stored = await database.store(
-                result.seller, page.rows, checkpoint, now=now, quota=quota.dump(last=page.cursor is None)
-            )
+        spent = quota.dump(last=page.cursor is None)
+        stored = await database.store(result.seller, page.rows, checkpoint, now=now, quota=spent)
         result.checkpoint = checkpoint
         result.pages += 1
         result.orders += len(page.rows)

@@ -19,7 +19,7 @@ from spapi_async.cli.limits import limits_table
 from spapi_async.emulator.server import Emulator
 from spapi_async.ratelimit import LimitSnapshot
 
-pytest_plugins = ("servers",)
+pytest_plugins = ("cli_fixtures",)
 
 SNAPSHOT = LimitSnapshot(
     operation="orders_v0.get_order",

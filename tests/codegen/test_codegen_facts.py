@@ -9,8 +9,9 @@ from importlib import import_module
 
 import pytest
 
+from spapi_async._wire import PersonalModel
 from spapi_async.api import NAMESPACES, operations
-from spapi_async.codegen import conditions, overlay, paging, plans, repeats, restrictions
+from spapi_async.codegen import conditions, overlay, paging, personal, plans, repeats, restrictions
 
 MODULES_NOT_AT_HAND = {"finances_invoices_2026_06_25", "fulfillment_outbound_2026_07_04", "tracking_2026_01_30"}
 
@@ -62,7 +63,7 @@ def _namespace(module: str) -> type:
     return found
 
 
-def test_overlays_loosen_fields_that_exist() -> None:
+def test_overlays_change_fields_that_exist() -> None:
     """Each entry shows in the docstring of its class, with its reason."""
     for module, fields in overlay._OVERLAY.items():
         models = import_module(f"spapi_async.models.{module}")
@@ -74,8 +75,64 @@ def test_overlays_loosen_fields_that_exist() -> None:
                 for n, wire in zip(made.__struct_fields__, made.__struct_encode_fields__, strict=True)
                 if wire == path.partition(".")[2]
             )
-            assert (
-                "None" in made.__annotations__[field]
-                if entry.change == "optional"
-                else "str" in made.__annotations__[field]
-            )
+            expected = {"optional": "None", "text": "str", "timestamp": "Timestamp"}[entry.change]
+            assert expected in made.__annotations__[field], path
+
+
+@pytest.mark.parametrize(
+    ("parameter", "expected"),
+    [
+        *[(name, True) for name in ("CreatedAfter", "lastUpdatedBefore", "createdSince", "createdUntil")],
+        *[(name, True) for name in ("postedAfter", "startTime", "scheduleEndDate", "LatestDeliveryDateAfter")],
+        *[(name, False) for name in ("granularityTimeZone", "asOfDate", "contentUpdatePreviewId", "time", "afterId")],
+    ],
+)
+def test_the_bounds_of_a_span_of_time_are_date_times(parameter: str, expected: bool) -> None:
+    """Whether a string parameter without a format is a date-time is read from its name."""
+    assert overlay.is_date_time("any_v1", parameter) is expected
+
+
+def test_no_bound_of_a_span_of_time_is_a_mere_string() -> None:
+    """Every such query parameter takes a datetime, whatever Amazon's model calls it; a list of days would show here."""
+    for operation in operations().values():
+        for parameter in operation.parameters:
+            if parameter.location == "query" and overlay.is_date_time(operation.api, parameter.wire_name):
+                assert parameter.type in ("datetime | str", "date | str"), (operation.name, parameter.name)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "expected"),
+    [
+        ("ShipToAddress", [("city", True), ("is_business", False)], "all"),
+        ("BuyerInfo", [("anything", True)], "all"),
+        ("CarrierDetails", [("name", True), ("phone", True)], "all"),
+        ("ShipmentDetail", [("order_id", True), ("buyer_name", True)], ("buyer_name",)),
+        ("ReportDocument", [("report_document_id", True), ("url", True)], ("url",)),
+        ("AddressList", [("address", False)], ()),  # only a container
+        ("Carrier", [("name", True)], ()),
+        ("PackageDimensions", [("length", False)], ()),
+    ],
+)
+def test_personal_data_is_found_by_names(
+    name: str, fields: list[tuple[str, bool]], expected: tuple[str, ...] | str
+) -> None:
+    """By the name of the type, by a field that only contacts have, else field by field."""
+    assert personal.hidden_fields("reports_2021_06_30", name, fields) == expected
+
+
+def test_places_of_personal_data_exist() -> None:
+    """Each entry of the table is in force in the class that it names; a field that Amazon renames shows here."""
+    for module, classes in personal._PLACES.items():
+        models = import_module(f"spapi_async.models.{module}")
+        for name, fields in classes.items():
+            assert set(fields) <= set(getattr(models, name).__personal__), (module, name)
+
+
+def test_hidden_names_are_used() -> None:
+    """No entry of the lists of names has become idle."""
+    modules = [import_module(f"spapi_async.models.{module}") for module in NAMESPACES]
+    classes = [c for m in modules for c in vars(m).values() if isinstance(c, type) and issubclass(c, PersonalModel)]
+    single = {name for made in classes for name in made.__personal__}
+    whole = {name for made in classes if not made.__personal__ for name in made.__struct_fields__}
+    assert single >= personal._FIELDS - whole
+    assert whole >= personal._MARKS

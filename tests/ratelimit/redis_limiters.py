@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from redis_worker import make_account, make_operation
+
 from spapi_async._operation import Operation
 from spapi_async._options import Priority
 from spapi_async.credentials import Account
 from spapi_async.errors import RateLimitWaitError
 from spapi_async.ratelimit._base import LimitSnapshot
 from spapi_async.ratelimit._redis import RedisPermit, RedisRateLimiter
-
-from redis_worker import make_account, make_operation
 
 __all__ = ["SELLER", "admit_all", "crash", "limiters", "make_account", "make_operation", "only", "permit"]
 

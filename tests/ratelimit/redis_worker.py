@@ -1,6 +1,6 @@
 """A process that makes calls through a shared limiter; started by the tests of several processes.
 
-``python redis_worker.py '{"redis": url, "server": url, "calls": 50, "rate": 5, "burst": 10, ...}'`` prints one line of JSON.
+``python redis_worker.py '{"redis": url, "server": url, "calls": 50, "rate": 5, "burst": 10}'`` prints a line of JSON.
 """
 
 from __future__ import annotations

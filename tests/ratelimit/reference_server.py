@@ -44,6 +44,11 @@ class ReferenceServer:
         return sum(status == 429 for _, status in self.record)
 
     @property
+    def silence(self) -> float:
+        """Seconds since the last request."""
+        return time.monotonic() - self.record[-1][0]
+
+    @property
     def elapsed(self) -> float:
         """Seconds from the first request to the last."""
         return self.record[-1][0] - self.record[0][0]
@@ -71,7 +76,11 @@ async def run_workers(count: int, **config: Any) -> list[dict[str, Any]]:
     """Run so many worker processes to their end, and what each of them reports."""
     processes = [
         await asyncio.create_subprocess_exec(
-            sys.executable, str(WORKER), json.dumps(config), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            sys.executable,
+            str(WORKER),
+            json.dumps(config),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
         )
         for _ in range(count)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,11 +39,11 @@ class Traffic:
         self.exact = True  # until a 429 or a token that came back makes the client wait longer than the reference asks
         self.finished = 0
 
-    async def play(self, script: list[dict[str, object]]) -> None:
+    async def play(self, script: list[dict[str, Any]]) -> None:
         tasks = []
         for call in script:
-            await asyncio.sleep(call["pause"])  # type: ignore[arg-type]
-            tasks.append(asyncio.create_task(self._call(**call)))  # type: ignore[arg-type]
+            await asyncio.sleep(call["pause"])
+            tasks.append(asyncio.create_task(self._call(**call)))
         async with asyncio.timeout(1000 + 20 * len(script) / min(RATES)):
             await asyncio.gather(*tasks)
         assert self.finished == len(script)
@@ -87,7 +88,7 @@ class Traffic:
 
 @settings(max_examples=150, deadline=None)
 @given(rate=st.sampled_from(RATES), burst=st.integers(1, 4), script=st.lists(CALL, max_size=40))
-def test_random_traffic_keeps_to_the_reference(rate: float, burst: int, script: list[dict[str, object]]) -> None:
+def test_random_traffic_keeps_to_the_reference(rate: float, burst: int, script: list[dict[str, Any]]) -> None:
     """Arrivals, priorities, cancellations, refusals, headers and 429s in any order keep every invariant."""
 
     async def scenario() -> None:
@@ -121,3 +122,55 @@ def test_any_jitter_and_any_traffic_is_never_refused(
         return len(amazon.refused)
 
     assert run(scenario()) == 0
+
+
+SHARED_CALL = st.fixed_dictionaries(
+    {
+        "pause": PAUSES,
+        "seller": st.sampled_from("abc"),
+        "priority": st.sampled_from(list(Priority)),
+        "give_up_after": st.sampled_from([None, None, None, 0.0, 0.2, 1.0, 10.0]),
+    }
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    rate=st.sampled_from(RATES),
+    burst=st.integers(1, 4),
+    shared_rate=st.sampled_from([0.2, 1.0, 10.0]),
+    shared_burst=st.integers(1, 6),
+    script=st.lists(SHARED_CALL, max_size=40),
+)
+def test_random_traffic_keeps_to_both_tiers(
+    rate: float, burst: int, shared_rate: float, shared_burst: int, script: list[dict[str, Any]]
+) -> None:
+    """Three sellers under one application limit: no bucket is overdrawn, nobody waits while both have tokens."""
+
+    async def scenario() -> None:
+        op = operation(rate, burst, application_rate=shared_rate, application_burst=shared_burst)
+        limiter, shared = LocalRateLimiter(), ReferenceBucket(shared_rate, shared_burst)
+        own = {seller: ReferenceBucket(rate, burst) for seller in "abc"}
+
+        async def call(seller: str, priority: Priority, give_up_after: float | None) -> None:
+            try:
+                async with asyncio.timeout(give_up_after):
+                    permit = await limiter.acquire(op, account(seller), priority=priority, max_wait=None)
+            except TimeoutError:
+                return
+            now = asyncio.get_running_loop().time()
+            assert own[seller].take(now)
+            assert shared.take(now)
+            if permit.waited:
+                assert min(own[seller].tokens, shared.tokens) <= 10 * GRACE
+            permit.observe(200, None)
+
+        tasks = []
+        for each in script:
+            await asyncio.sleep(each["pause"])
+            tasks.append(asyncio.create_task(call(each["seller"], each["priority"], each["give_up_after"])))
+        async with asyncio.timeout(1000):
+            await asyncio.gather(*tasks)
+        assert all(limit.waiting == 0 for limit in limiter.limits())
+
+    run(scenario())

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from redis_limiters import SELLER, admit_all, crash, limiters, make_account, make_operation, only, permit
 from servers import RedisServer
 
-from redis_limiters import SELLER, admit_all, crash, limiters, make_account, make_operation, only, permit
 from spapi_async._events import Event, RateChanged, Throttled, Waited
 from spapi_async._options import Priority
 from spapi_async.errors import RateLimitWaitError, SPAPIError
@@ -18,7 +18,7 @@ FAST = make_operation(20, 40)
 
 
 async def test_processes_share_one_burst(redis_url: str) -> None:
-    """Two processes together are admitted no more often than the bucket holds tokens, and no less than it surely does."""
+    """Two processes together are admitted as often as the one bucket holds tokens."""
     async with limiters(redis_url) as (first, second):
         admitted = await admit_all(first, SLOW) + await admit_all(second, SLOW)
     assert admitted == 5
@@ -95,7 +95,11 @@ async def test_an_urgent_call_overtakes_those_of_another_process(redis_url: str)
         (await permit(limiter, operation, priority=priority)).observe(200, None)
         order.append(name)
 
-    async with limiters(redis_url, lease_seconds=0.2) as (first, second), asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with (
+        limiters(redis_url, lease_seconds=0.2) as (first, second),
+        asyncio.timeout(20),
+        asyncio.TaskGroup() as tasks,
+    ):
         await admit_all(first, operation, max_wait=0)
         for _ in range(6):
             tasks.create_task(call(first, "bulk", Priority.BULK))
@@ -113,7 +117,11 @@ async def test_bulk_work_of_one_process_is_not_starved_by_urgent_work_of_another
         (await permit(limiter, operation, priority=priority)).observe(200, None)
         order.append(name)
 
-    async with limiters(redis_url, lease_seconds=0.2) as (first, second), asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with (
+        limiters(redis_url, lease_seconds=0.2) as (first, second),
+        asyncio.timeout(20),
+        asyncio.TaskGroup() as tasks,
+    ):
         await admit_all(first, operation, max_wait=0)
         for _ in range(100):
             tasks.create_task(call(first, "urgent", Priority.INTERACTIVE))
@@ -209,7 +217,7 @@ async def test_fast_operations_seldom_ask(redis_server: RedisServer, redis_url: 
     async with limiters(redis_url, 1) as (limiter,):
         for _ in range(100):
             (await permit(limiter, FAST)).observe(200, None)
-    assert (redis_server.calls("evalsha") - before) / 100 <= 0.25
+    assert (redis_server.calls("evalsha") - before) / 100 <= 0.2
 
 
 async def test_what_a_crashed_process_held_comes_back(redis_url: str) -> None:

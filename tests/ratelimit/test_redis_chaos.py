@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from servers import RedisServer
-
 from reference_server import ReferenceServer, reference_server, run_workers
+from servers import RedisServer
 
 PROCESSES, CALLS = 4, 25
 RATE, BURST = 20.0, 20
@@ -46,11 +45,11 @@ async def test_every_request_completes_whatever_happens_to_redis(
 ) -> None:
     """Every call is answered, in little more than the time the quota asks for, and 429s stay within a second's quota.
 
-    Where 429s can come from: a process that finds Redis gone splits the quota and begins with nothing in hand, so the
-    processes together stay below the rate; but they find out (within ``timeout``, half a second here) and come back (within
-    a second, the longest pause between attempts) one by one, and until the last has done so those that share again may
-    spend the whole rate beside the parts of those that do not. That is at most (n - 1)/n of a second's tokens, once, at the
-    return; in the same way less than half a second's at the loss. One second's quota covers both where the headroom helps.
+    Where 429s can come from: a process that finds Redis gone takes its part of the quota and begins with nothing in
+    hand, so the processes together stay below the rate. But they come back one by one (within a second, the longest
+    pause between attempts), and until the last is back those that share again may spend the whole rate beside the parts
+    of those that do not: at most (n - 1)/n of a second's tokens. At the loss no such thing happens: what was sold is
+    already paid for, and nothing is sold any more.
     """
     async with asyncio.timeout(40), reference_server(RATE, BURST) as server:
         config = {"redis": redis_chaos.url, "server": server.url, "rate": RATE, "burst": BURST, "calls": CALLS}
@@ -70,10 +69,11 @@ async def test_calls_are_refused_while_redis_is_away_if_so_configured(redis_chao
     async with asyncio.timeout(40), reference_server(RATE, BURST) as server:
         config = {"redis": redis_chaos.url, "server": server.url, "rate": RATE, "burst": BURST, "calls": CALLS}
         workers = asyncio.create_task(run_workers(2, on_outage="raise", **config))
-        await arrivals(server, 40)
+        await arrivals(server, 22)
         redis_chaos.kill()
-        await asyncio.sleep(1)  # long enough for some calls to be refused; the assertion does not depend on how many
+        while server.silence < 0.5:  # what was sold before is still sent
+            await asyncio.sleep(0.01)
         redis_chaos.start()
         results = await workers
     assert [result["done"] for result in results] == [CALLS] * 2
-    assert all(result["refused"] for result in results)
+    assert any(result["refused"] for result in results)

@@ -6,9 +6,9 @@ import asyncio
 import logging
 
 import pytest
+from redis_limiters import admit_all, limiters, make_account, make_operation, only, permit
 from servers import RedisServer, free_port
 
-from redis_limiters import admit_all, limiters, make_account, make_operation, only, permit
 from spapi_async.errors import ConfigurationError, ConnectionFailedError, RateLimitWaitError
 from spapi_async.ratelimit._redis import RedisRateLimiter
 from spapi_async.ratelimit._redis_local import LocalShare
@@ -18,10 +18,10 @@ QUICK = make_operation(50, 50)
 
 
 async def meet(made: list[RedisRateLimiter]) -> None:
-    """Let every process see the others: one call each, then a look."""
+    """Let every process see the others: one call each, then a look, and another with what the first reply taught."""
     for limiter in made:
         (await permit(limiter, QUICK)).observe(200, None)
-    for limiter in made:
+    for limiter in (*made, *made):
         await limiter.refresh()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import msgspec
 import pytest
 from sqlalchemy import Table, select
@@ -129,6 +131,30 @@ async def test_many_sellers_store_at_once(database_url: str) -> None:
                 page = [order(f"{number}-{n}") for n in range(10)]
                 group.start_soon(partial(database.store, place.seller, page, place, now=NOW))
         assert await database.counts() == (200, 200)
+
+
+async def test_many_processes_may_make_the_tables(database_url: str) -> None:
+    """They start at once on an empty database; none of them fails."""
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(_open_and_close, database_url)
+
+
+async def _open_and_close(url: str) -> None:
+    async with OrderDatabase(url) as database:
+        assert await database.counts() == (0, 0)
+
+
+async def test_cancelled_statement_leaves_nothing_behind(database_url: str) -> None:
+    """A cancellation waits for the statement, so no task of the driver's stays behind for the loop to wait for."""
+    async with OrderDatabase(database_url) as database:
+        for work in (partial(store, database, order("a")), partial(database.checkpoint, "s", "o"), database.counts):
+            async with anyio.create_task_group() as group:
+                group.start_soon(work)
+                await anyio.lowlevel.checkpoint()
+                group.cancel_scope.cancel()
+        assert await database.counts() == (1, 1)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_quota_is_saved_with_the_page(database_url: str) -> None:

@@ -55,9 +55,9 @@ def kill_after(process: subprocess.Popen[bytes], emulator: Emulator, pages: int,
 def test_killed_at_random_points_it_ends_with_every_order_once(spapi_emulator: Emulator, sqlite_url: str) -> None:
     """Each run gets a few pages further, the last completes; nothing is lost or doubled, little is fetched twice."""
     chance, kills, words = random.Random(7), 0, sync_words(spapi_emulator, sqlite_url)
-    for _ in range(7):
+    for _ in range(5):
         kills += kill_after(start(words), spapi_emulator, chance.randrange(1, 4), chance.random() * 0.02)
-    assert kills >= 4
+    assert kills >= 3
     last = start(words)
     _, complaint = last.communicate(timeout=30)
     assert (last.returncode, complaint) == (0, b"")

@@ -1,0 +1,116 @@
+"""Which generated types hold personal data or a key to it: their reprs show no values.
+
+Three rules in this order: a type whose name says that it is about a person; a type with a field that only addresses
+and contacts have; single fields of other types, by name or from a table. Types that merely contain such types need no
+entry: the inner repr is masked. Names of things (carriers, plans, stores, marketplaces) are not personal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+
+__all__ = ["Hidden", "hidden_fields"]
+
+Hidden = Literal["all"] | tuple[str, ...]
+"""Every field, or these ones."""
+
+# About buyers, recipients and other people: nothing of such a type is shown.
+_TYPES = re.compile(
+    r"""
+      (?:Legacy)?
+      (?: \w*Address | AddressExtendedFields | VariablePrecisionAddress
+        | Buyer | \w*BuyerInfo | Buyer(?:Tax|Customized)Info\w* | BuyerTaxInformation
+        | Business | Contact\w* | PrimaryContact | PayeeContactInformation
+        | DeliveryPreferences? | DropOffLocation | Geocode
+        | Gift(?:Option|Details) | ItemCustomization
+        | OrderTaxRegistration | TaxRegistrationAttribute | TaxRegistrationInfo | TaxClassification
+        | PrescriptionDetail | RegulatedInformationField
+        | Recipient\w* | Technician )
+    """,
+    re.VERBOSE,
+)
+
+# A type with one of these describes where or how to reach someone: the fields beside it are of the same person.
+_MARKS = frozenset(
+    {"address", "address_line1", "email", "email_address", "latitude", "phone", "phone_number", "postal_code"}
+    | {"street_name"}
+)
+
+# Single fields, wherever they stand.
+_FIELDS = frozenset(
+    {
+        "account_holder_name", "additional_address_notes", "address_instruction", "address_instructions",
+        "bank_account_holder_name", "bank_account_number", "bank_account_number_tail", "buyer_cancel_reason",
+        "buyer_company_name", "buyer_county", "buyer_email", "buyer_name", "customer_tracking_link", "customized_url",
+        "delivery_instructions", "delivery_notes", "displayable_comment", "displayable_order_comment", "gift_message",
+        "gift_message_text", "invoice_content", "ip_address", "label_stream", "legal_name", "locker_access_code",
+        "message_to_customer", "notification_emails", "otp", "requester_name", "restricted_data_token",
+        "return_comment", "signed_for_by", "tax_registration_number", "value_as_string",
+    }
+)  # fmt: skip
+
+# Fields whose names say too little: documents and labels with an address on them, links that open such a document for
+# whoever holds them, keys that decrypt one, the values of a carrier account's login, texts to buyers.
+_PLACES: dict[str, dict[str, tuple[str, ...]]] = {
+    "data_kiosk_2023_11_15": {"GetDocumentResponse": ("document_url",)},
+    "easy_ship_2022_03_23": {"CreateScheduledPackagesResponse": ("printable_documents_url",)},
+    "external_fulfillment_shipments_2024_09_11": {"Document": ("content",), "DocumentV2": ("url",)},
+    "feeds_2020_09_04": {
+        "CreateFeedDocumentResult": ("url",),
+        "FeedDocument": ("url",),
+        "FeedDocumentEncryptionDetails": ("initialization_vector", "key"),
+    },
+    "feeds_2021_06_30": {"CreateFeedDocumentResponse": ("url",), "FeedDocument": ("url",)},
+    "fulfillment_outbound_2020_07_01": {"DeliveryDocument": ("url",), "DeliveryMessage": ("text",)},
+    "invoices_2024_06_19": {
+        "InvoiceDocument": ("invoice_document_url",),
+        "InvoicesDocument": ("invoices_document_url",),
+    },
+    "merchant_fulfillment_v0": {"FileContents": ("contents",)},
+    "messaging_v1": {
+        "CreateConfirmCustomizationDetailsRequest": ("text",),
+        "CreateConfirmDeliveryDetailsRequest": ("text",),
+        "CreateConfirmOrderDetailsRequest": ("text",),
+        "CreateConfirmServiceDetailsRequest": ("text",),
+        "CreateDigitalAccessKeyRequest": ("text",),
+        "CreateUnexpectedProblemRequest": ("text",),
+    },
+    "reports_2020_09_04": {
+        "ReportDocument": ("url",),
+        "ReportDocumentEncryptionDetails": ("initialization_vector", "key"),
+    },
+    "reports_2021_06_30": {"ReportDocument": ("url",)},
+    "services_v1": {
+        "EncryptionDetails": ("initialization_vector", "key"),
+        "ServiceDocumentUploadDestination": ("url",),
+    },
+    "shipping_v2": {
+        "CarrierAccountAttribute": ("value",),
+        "CollectionsFormDocument": ("base64_encoded_content",),
+        "PackageDocument": ("contents",),
+    },
+    "uploads_2020_11_01": {"UploadDestination": ("url",)},
+    "vendor_direct_fulfillment_shipping_2021_12_28": {
+        "ContainerLabel": ("content",),
+        "CustomerInvoice": ("content",),
+        "LabelData": ("content",),
+        "PackingSlip": ("content",),
+    },
+    "vendor_direct_fulfillment_shipping_v1": {
+        "CustomerInvoice": ("content",),
+        "LabelData": ("content",),
+        "PackingSlip": ("content",),
+    },
+    "vendor_shipments_v1": {"LabelData": ("label",)},
+}
+
+
+def hidden_fields(module: str, name: str, fields: Iterable[tuple[str, bool]]) -> Hidden:
+    """The fields whose values are hidden in the repr of a class; ``fields`` are names and whether they hold text."""
+    texts = [field for field, is_text in fields if is_text]
+    if texts and (_TYPES.fullmatch(name) or not _MARKS.isdisjoint(texts)):
+        return "all"
+    here = _PLACES.get(module, {}).get(name, ())
+    return tuple(field for field in texts if field in _FIELDS or field in here)

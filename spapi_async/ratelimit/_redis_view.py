@@ -1,0 +1,67 @@
+"""The small things that a process's picture of a shared bucket is made of."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+
+import msgspec
+
+from spapi_async._options import Priority
+from spapi_async.ratelimit._jitter import Jitter
+from spapi_async.ratelimit._redis_local import LocalShare
+from spapi_async.ratelimit._redis_script import Reply
+from spapi_async.ratelimit._waiting import Waiter
+
+__all__ = ["Caller", "LaneSettings", "SharedView", "Slot"]
+
+
+class LaneSettings(msgspec.Struct, kw_only=True):
+    """What all lanes of a process have in common.
+
+    ``number`` gives the next request or feedback number; numbers never repeat, whatever lane uses them.
+    """
+
+    me: str
+    lease_seconds: float
+    jitter: float
+    number: Callable[[], int]
+    now: Callable[[], float]
+
+
+class Slot:
+    """A token, usable at the moment ``at`` of the loop's clock and until ``expires``."""
+
+    __slots__ = ("at", "expires", "leased")
+
+    def __init__(self, at: float, expires: float = math.inf, *, leased: bool = False) -> None:
+        self.at = at
+        self.expires = expires
+        self.leased = leased
+
+
+class Caller(Waiter):
+    """A call in the line. ``ahead`` is how many of its own process come before it, as it looked when it came."""
+
+    __slots__ = ("ahead", "max_wait")
+
+    def __init__(self, future: asyncio.Future[Slot], priority: Priority, max_wait: float | None, ahead: int) -> None:
+        super().__init__(future, int(priority), None)
+        self.max_wait = max_wait
+        self.ahead = ahead
+
+
+class SharedView:
+    """What this process knows of all accounts of one (application, region, operation)."""
+
+    __slots__ = ("jitter", "known", "local", "processes", "replied", "reply", "reply_at")
+
+    def __init__(self) -> None:
+        self.known = ""
+        self.jitter = Jitter()
+        self.replied = False
+        self.processes = 1
+        self.reply: Reply | None = None
+        self.reply_at = 0.0
+        self.local: LocalShare | None = None

@@ -1,0 +1,143 @@
+"""The script inside Redis, spoken to directly: what it does with requests that come late, twice or never again."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+import pytest
+import redis
+from redis_limiters import SELLER, admit_all, limiters, make_operation
+from servers import RedisServer
+
+from spapi_async.ratelimit._redis_script import SCRIPT, Feedback, Reply, Request, bucket_keys, parse_key
+
+KEYS = bucket_keys("spapi", "application", "na", "tests_v0.get_thing", "seller@na")
+SLOW = make_operation(1 / 180, 5)
+
+
+class Speaker:
+    """Runs the script as a process of that name would."""
+
+    def __init__(self, url: str) -> None:
+        self._client: Any = redis.Redis.from_url(url)
+
+    def ask(self, n: int, *, me: str = "me", **changes: Any) -> Reply:
+        """Send one request; what is not said is what a process with one call waiting would say."""
+        request = Request(
+            me=me, n=n, lost=0, known="", fresh=f"{me}{n}", jitter=0.0, horizon=0.1, rate=0.01, burst=10, app_rate=0,
+            app_burst=0, known_rate=0.01, known_announced=0.01, waiting=(0, 1, 0), prefetch=0, predict=0, bye=0,
+            feedback=[],
+        )  # fmt: skip
+        payload = msgspec.msgpack.encode(msgspec.structs.replace(request, **changes))
+        return msgspec.msgpack.decode(self._client.eval(SCRIPT, 2, *KEYS, payload), type=Reply, strict=False)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+@pytest.fixture
+def speaker(redis_url: str) -> Any:
+    """Somebody who speaks to the script."""
+    speaker = Speaker(redis_url)
+    yield speaker
+    speaker.close()
+
+
+def test_a_request_whose_reply_was_lost_costs_nothing(speaker: Speaker) -> None:
+    """The next request names it, and what it was given is taken back first."""
+    before = speaker.ask(1).level
+    speaker.ask(2)
+    assert speaker.ask(3, lost=2).level == pytest.approx(before - 1, abs=0.05)
+
+
+def test_a_lost_request_that_never_arrived_is_not_credited(speaker: Speaker) -> None:
+    """Naming a request that was not carried out changes nothing."""
+    before = speaker.ask(1).level
+    assert speaker.ask(3, lost=2).level == pytest.approx(before - 1, abs=0.05)
+
+
+def test_feedback_sent_twice_counts_once(speaker: Speaker) -> None:
+    """A feedback is repeated until it is confirmed, and applied once."""
+    news = [Feedback(seq=5, credit=2, hits=1, hit_at=time.time() + 5)]
+    speaker.ask(1)
+    first = speaker.ask(2, feedback=news, waiting=(0, 0, 0))
+    second = speaker.ask(3, feedback=news, waiting=(0, 0, 0))
+    assert (first.throttled, second.throttled) == (1, 1)
+    assert (first.admitted, second.admitted) == (-1, -1)
+
+
+def test_an_overtaken_request_is_not_carried_out(speaker: Speaker) -> None:
+    """What lay in the socket of a paused Redis is ignored when a later request was answered before it."""
+    level = speaker.ask(2).level
+    late = speaker.ask(1)
+    assert late.stale
+    assert not late.delays
+    assert speaker.ask(3, waiting=(0, 0, 0)).level == pytest.approx(level, abs=0.05)
+
+
+def test_a_lease_leaves_room_for_its_tokens(speaker: Speaker) -> None:
+    """A bucket does not refill while its tokens are lent: lent and refilled tokens could be spent together."""
+    granted = speaker.ask(1, prefetch=5, waiting=(0, 0, 0), rate=1000, horizon=30)
+    assert sum(leased for _, leased in granted.delays) == 5
+    reply = speaker.ask(1, me="other", waiting=(0, 0, 0), rate=1000)
+    assert reply.level == pytest.approx(5, abs=0.1)
+
+
+def test_used_tokens_of_a_lease_are_replaced_and_unused_ones_return(speaker: Speaker) -> None:
+    """Two of five used and three given back: the bucket lacks two, and then fills."""
+    speaker.ask(1, prefetch=5, waiting=(0, 0, 0))
+    reply = speaker.ask(2, feedback=[Feedback(seq=1, used=2, back=3)], waiting=(0, 0, 0))
+    assert reply.level == pytest.approx(8, abs=0.1)
+
+
+def test_a_lease_reported_used_after_it_ended_is_charged_again(speaker: Speaker) -> None:
+    """A process that was suspended past the end of its lease does not get the tokens twice."""
+    speaker.ask(1, prefetch=5, waiting=(0, 0, 0), horizon=0.01)
+    deadline = time.monotonic() + 10
+    while speaker.ask(number := time.monotonic_ns(), me="other", waiting=(0, 0, 0)).level < 9.5:
+        assert time.monotonic() < deadline, number
+    reply = speaker.ask(2, feedback=[Feedback(seq=1, used=5)], waiting=(0, 0, 0))
+    assert reply.level == pytest.approx(5, abs=0.2)
+
+
+def test_a_429_ends_belief_in_tokens_that_were_not_there(speaker: Speaker) -> None:
+    """A 429 at a level of eight means that the bucket is smaller than published, and empty."""
+    speaker.ask(1)
+    reply = speaker.ask(2, feedback=[Feedback(seq=1, hits=1, hit_at=time.time() + 5)], waiting=(0, 0, 0))
+    assert reply.burst < 10
+    assert reply.level <= 0.1
+
+
+def test_keys_of_one_call_share_a_slot_and_can_be_read_back() -> None:
+    """Both keys carry the same hash tag, whatever the application is called."""
+    keys = bucket_keys("spapi", "app{1}:x", "eu", "orders_v0.get_order", "abc@eu")
+    tags = {key[key.index("{") + 1 : key.index("}")] for key in keys}
+    assert len(tags) == 1
+    assert [parse_key(key) for key in keys] == [
+        ("app(1):x", "eu", "orders_v0.get_order", "abc@eu"),
+        ("app(1):x", "eu", "orders_v0.get_order", ""),
+    ]
+
+
+async def test_every_key_expires(redis_url: str, redis_server: RedisServer) -> None:
+    """Nothing stays in Redis for ever."""
+    async with limiters(redis_url, 1) as (limiter,):
+        await admit_all(limiter, SLOW, SELLER)
+    keys = redis_server.command("KEYS", "*")
+    assert len(keys) == 2
+    assert all(int(redis_server.command("PTTL", key.decode())) > 0 for key in keys)
+
+
+async def test_it_runs_on_a_cluster() -> None:
+    """On Redis Cluster, which refuses a script whose keys lie in different slots, both buckets of a call work."""
+    operation = make_operation(1 / 180, 5, application_rate=1 / 180, application_burst=3)
+    with RedisServer("--cluster-enabled", "yes") as server:
+        server.command("CLUSTER", "ADDSLOTS", *map(str, range(16384)))
+        deadline = time.monotonic() + 10
+        while "cluster_state:ok" not in str(server.command("CLUSTER", "INFO")) and time.monotonic() < deadline:
+            time.sleep(0.05)  # noqa: ASYNC251 - nothing else runs yet
+        async with limiters(server.url, 2, cluster=True) as (first, second):
+            assert await admit_all(first, operation) + await admit_all(second, operation) == 3
+            assert len(await first.snapshot_all()) == 2
