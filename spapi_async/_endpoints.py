@@ -45,5 +45,6 @@ class Endpoints:
 def _checked(endpoint: str) -> str:
     parts = urlsplit(endpoint)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
-        raise ConfigurationError(f"endpoint must be like https://host[:port], not {endpoint!r}")
+        # Not the text itself: it may hold a password.
+        raise ConfigurationError("endpoint must be like https://host[:port], without user, query or fragment")
     return endpoint.rstrip("/")

@@ -142,6 +142,7 @@ class Pipeline:
                 delay = self._delay(call, outcome)
                 if delay is None:
                     raise _as_known(error, call) from error.__cause__
+                call.failure = error
             else:
                 if 200 <= reply.status < 300:
                     return self._accept(call, reply)
@@ -225,8 +226,10 @@ class Pipeline:
                 return 0.0
         outcome = Outcome.of_status(reply.status)
         delay = self._delay(call, outcome)
+        error = _refusal(call, reply, outcome)
         if delay is None:
-            raise _refusal(call, reply, outcome)
+            raise error
+        call.failure = error
         return delay
 
     def _report(self, call: _Call[T], reply: RawReply | None, started: float) -> None:
@@ -256,6 +259,7 @@ class _Call(Generic[T]):
         "_deadline",
         "account",
         "attempts",
+        "failure",
         "failures",
         "operation",
         "options",
@@ -274,6 +278,7 @@ class _Call(Generic[T]):
         self.attempts = 0
         self.rate_limit: float | None = None
         self.failures: dict[Outcome, int] = {}
+        self.failure: SPAPIError | None = None
         self.token_renewed = False
         self._clock = clock
         self._deadline = None if options.deadline is None else clock.monotonic() + options.deadline
@@ -301,8 +306,10 @@ class _Call(Generic[T]):
         return timeout if remaining is None else remaining if timeout is None else min(remaining, timeout)
 
     def too_late(self) -> SPAPIError:
-        """The error of a call whose deadline passed before its request was sent."""
-        return RequestTimeoutError(f"the deadline of {self.options.deadline:g} s passed before the request was sent")
+        """The error of a call whose deadline passed before its request was sent: what made the last attempt fail."""
+        return self.failure or RequestTimeoutError(
+            f"the deadline of {self.options.deadline:g} s passed before the request was sent"
+        )
 
 
 def _payer(operation: Operation[Any], account: Account) -> Account:

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 from collections import Counter
+from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any
 

@@ -104,8 +104,8 @@ async def _redis(url: str, prefix: str) -> AsyncIterator[Fetch]:
 def limits_table(snapshots: Iterable[LimitSnapshot]) -> Table:
     """The buckets, those that hold calls up first."""
     table = Table(title="Limits", title_justify="left")
-    table.add_column("operation", overflow="ellipsis", no_wrap=True, ratio=2)
-    table.add_column("seller", overflow="ellipsis", no_wrap=True, max_width=16, ratio=1)
+    table.add_column("operation", overflow="fold")  # gives way first: the figures stay whole on a narrow terminal
+    table.add_column("seller", overflow="ellipsis", no_wrap=True, max_width=10)
     for heading in ("rate/s", "tokens", "waiting", "next in", "calls", "429"):
         table.add_column(heading, justify="right", no_wrap=True)
     for snapshot in sorted(snapshots, key=lambda s: (-s.waiting, -s.next_available, s.operation, s.account)):
