@@ -12,6 +12,7 @@ import importlib.metadata
 import os
 import platform
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -42,7 +43,7 @@ MEASUREMENTS: dict[str, Callable[[bool], Any]] = {
 }
 _TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "overhead": ("Processor time per call, and multiples of the floor", overhead.table),
-    "limiter": ("200 calls of getListingsItem against a quota of 5/s, burst 10", limiter.table),
+    "limiter": ("getListingsItem against a quota of 5/s, burst 10", limiter.table),
     "queueing": ("The limiter alone", queueing.table),
     "memory": ("Memory", memory.table),
     "imports": ("Import and first call", imports.table),
@@ -59,13 +60,12 @@ _PICTURES: dict[str, Callable[[Any, Path], None]] = {
 def main() -> int:
     """Measure, write, print."""
     chosen = _arguments()
-    RESULTS.mkdir(exist_ok=True)
     results: Result = {"machine": _machine(), "versions": _versions(), "quick": chosen.quick}
     for name in chosen.only.split(","):
         started = time.monotonic()
         results[name] = MEASUREMENTS[name](chosen.quick)
         print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-    target = RESULTS if not chosen.quick else RESULTS / "quick"
+    target = Path(tempfile.mkdtemp(prefix="spapi_async-benchmarks-")) if chosen.quick else RESULTS
     target.mkdir(exist_ok=True)
     document = _markdown(results)
     (target / "results.json").write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
@@ -74,12 +74,16 @@ def main() -> int:
         if name in results:
             draw(results[name], target / f"{name}.png")
     print(document)
+    print(f"written to {target}", file=sys.stderr)
     return 0
 
 
 def _markdown(results: Result) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
-    parts = [f"Measured on {results['machine']} by `python benchmarks/run_all.py`.", f"Versions: {versions}."]
+    parts = [
+        f"Measured on {results['machine']} by `python benchmarks/run_all.py{' --quick' if results['quick'] else ''}`.",
+        f"Versions: {versions}.",
+    ]
     judged = bars(results)
     if judged:
         parts += ["### Bars", bars_table(judged)]
@@ -102,7 +106,7 @@ def _versions() -> dict[str, str]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, fewer requests; into results/quick")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, fewer requests; into a temporary directory")
     parser.add_argument("--only", default=",".join(MEASUREMENTS), help="with commas")
     return parser.parse_args()
 

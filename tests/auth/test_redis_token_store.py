@@ -77,7 +77,7 @@ async def test_keys_rotate_without_losing_entries(redis_url: str) -> None:  # no
         await store.aclose()
 
 
-@pytest.mark.parametrize("keys", [[], [KEY, "short"], KEY, [""]])
+@pytest.mark.parametrize("keys", [[], [KEY, "short"], KEY, [""]], ids=["none", "one too short", "no list", "empty"])
 def test_keys_that_cannot_work_are_refused(keys: list[str]) -> None:
     """At once, and without showing them."""
     with pytest.raises(ConfigurationError, match="Fernet key") as caught:
