@@ -19,22 +19,14 @@ from spapi_async._pipeline import Pipeline
 from spapi_async._response import Response
 from spapi_async._retry import RetryPolicy
 from spapi_async._transport import SessionPool, Timeout, user_agent_header
-from spapi_async.auth import (
-    Authenticator,
-    Authorization,
-    DelegatedToken,
-    NewClientSecret,
-    RestrictedResource,
-    TokenStore,
-    authorization_url,
-)
 from spapi_async.credentials import Account, Grant, Secret
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region
-from spapi_async.ratelimit import LimitSnapshot, LocalRateLimiter, RateLimiter
+from spapi_async.ratelimit._base import LimitSnapshot, RateLimiter
 
 if TYPE_CHECKING:
     from spapi_async.api import Namespaces
+    from spapi_async.auth import Authorization, DelegatedToken, NewClientSecret, RestrictedResource, TokenStore
 else:
     Namespaces = object  # the real class only tells type checkers what __getattr__ finds
 
@@ -168,6 +160,7 @@ class Application:
         if decoding not in ("lenient", "strict"):
             raise ConfigurationError(f'decoding must be "lenient" or "strict", not {decoding!r}')
         self.client_id = client_id
+        self.limiter: RateLimiter
         self._endpoint = endpoint
         told = Observers(observers)
         clock = clock or SystemClock()
@@ -180,7 +173,11 @@ class Application:
             ssl=ssl,
             trust_env=trust_env,
         )
-        self.limiter: RateLimiter = limiter or LocalRateLimiter(clock=clock, observers=told)
+        # Imported here: a process that never makes an application (a web worker, a test run) does not pay for them.
+        from spapi_async.auth import Authenticator
+        from spapi_async.ratelimit import LocalRateLimiter
+
+        self.limiter = LocalRateLimiter(clock=clock, observers=told) if limiter is None else limiter
         self._auth = Authenticator(
             client_id=client_id,
             client_secret=Secret(client_secret),
@@ -265,6 +262,8 @@ class Application:
         Raises:
             ConfigurationError: an argument that Amazon would refuse on its page.
         """
+        from spapi_async.auth import authorization_url
+
         return authorization_url(
             application_id,
             marketplace,

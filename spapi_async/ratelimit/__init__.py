@@ -37,20 +37,24 @@ Within one process all this is ``LocalRateLimiter``; ``RedisRateLimiter`` shares
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from spapi_async.ratelimit._base import LimitSnapshot, Permit, RateLimiter
-from spapi_async.ratelimit._local import LocalRateLimiter
 
 if TYPE_CHECKING:
+    from spapi_async.ratelimit._local import LocalRateLimiter
     from spapi_async.ratelimit._redis import RedisRateLimiter
 
 __all__ = ["LimitSnapshot", "LocalRateLimiter", "Permit", "RateLimiter", "RedisRateLimiter"]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "RedisRateLimiter":  # redis is an extra, and slow to import
-        from spapi_async.ratelimit._redis import RedisRateLimiter
+# On first use: redis is an extra, and aiolimiter takes longer to import than the rest of this library together.
+_LAZY = {"LocalRateLimiter": "_local", "RedisRateLimiter": "_redis"}
 
-        return RedisRateLimiter
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    return value
