@@ -12,7 +12,7 @@ What becomes of a piece that does not fit:
   number or boolean for a string, a time without seconds, zone (then UTC) or hours, a time where a date belongs
 - one object where a list belongs: a list of it. A list where an object belongs: its one item, or the list under the
   object's only key
-- anything else: the plain JSON value
+- anything else: the plain JSON value, its repr without the content of objects and lists (it may be a customer's)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from __future__ import annotations
 import enum
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Literal
@@ -28,7 +28,7 @@ from typing import Any, Literal
 import msgspec
 
 from spapi_async import _json, _scalars
-from spapi_async._wire import OpenEnum
+from spapi_async._wire import KeptList, KeptObject, OpenEnum
 
 __all__ = ["build", "describe"]
 
@@ -129,7 +129,14 @@ class _Shape:
         """What does not fit stays as it is; an empty string says nothing."""
         empty = raw == b'""'
         reading.note(path, self.name, "empty string" if empty else kind)
-        return None if empty else _plain(raw)
+        if empty:
+            return None
+        value = _plain(raw)
+        hiding = _HIDING.get(type(value))
+        return hiding(value) if hiding else value
+
+
+_HIDING: Mapping[type, Callable[[Any], Any]] = {dict: KeptObject, list: KeptList}
 
 
 def _read(shape: _Shape, raw: bytes, path: str, reading: _Reading) -> Any:

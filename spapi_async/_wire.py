@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 
-__all__ = ["Model", "Number", "OpenEnum", "PersonalModel", "Timestamp"]
+__all__ = ["KeptList", "KeptObject", "Model", "Number", "OpenEnum", "PersonalModel", "Timestamp"]
 
 Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
 """A datetime with a zone. Amazon sometimes leaves the zone out; that is a violation, read as UTC."""
@@ -66,6 +66,27 @@ class _Hidden:
 
     def __repr__(self) -> str:
         return f"<{self._remark}>"
+
+
+class KeptObject(dict[str, Any]):
+    """A JSON object that Amazon sent where the model has something else; what it holds may be personal data.
+
+    A dict in everything but its repr.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<object that does not fit the model: {len(self)} keys>"
+
+
+class KeptList(list[Any]):
+    """A JSON list that Amazon sent where the model has something else; a list in everything but its repr."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<list that does not fit the model: {len(self)} items>"
 
 
 class OpenEnum(enum.StrEnum):

@@ -54,22 +54,44 @@ def test_every_row_has_its_operation() -> None:
         )
 
 
-def test_every_published_rate_is_in_a_plan() -> None:
-    """Figures of model, SDK and documentation: the plan's own, or among ``others``."""
-    routes = by_route()
+def figures(row: dict[str, str]) -> dict[str, tuple[float, int | None]]:
+    """Rate and burst by source, in the order in which they count."""
+    columns = {"model": "model_rate", "sdk": "sdk_rate_per_s", "docs": "docs_account_rate"}
+    bursts = {"model": "model_burst", "sdk": "sdk_burst", "docs": "docs_burst"}
+    return {
+        source: (float(row[column]), int(row[bursts[source]]) if row[bursts[source]] else None)
+        for source, column in columns.items()
+        if row[column]
+    }
+
+
+def differ(one: tuple[float, int | None], other: tuple[float, int | None]) -> bool:
+    """Whether two figures mean different plans; 0.0167 and 0.01667 do not."""
+    return abs(one[0] - other[0]) > 0.05 * max(one[0], other[0]) or (
+        None not in (one[1], other[1]) and one[1] != other[1]
+    )
+
+
+def test_every_plan_has_the_first_published_figure_and_names_the_others() -> None:
+    """Model, then SDK, then documentation; what disagrees is recorded; what nobody publishes is assumed."""
+    checked = 0
     for row in table("rates.tsv"):
-        found = routes.get((row["method"], row["path"]))
+        found = by_route().get((row["method"], row["path"]))
         if found is None:  # an API whose model is not at hand
             continue
-        plan = found.usage_plan
-        known = {(plan.source, plan.rate, plan.burst), *((o.source, o.rate, o.burst) for o in plan.others)}
-        if row["model_rate"]:
-            assert ("model", float(row["model_rate"]), int(row["model_burst"])) in known, found.name
-        if row["sdk_rate_per_s"]:
-            rate, burst = float(row["sdk_rate_per_s"]), int(row["sdk_burst"])
-            assert any(abs(r - rate) <= 0.05 * rate and b == burst for _, r, b in known), found.name
-        if row["docs_app_rate"].replace(".", "").isdigit():
-            assert plan.application_rate == float(row["docs_app_rate"]), found.name
+        plan, published = found.usage_plan, figures(row)
+        source = next(iter(published), "assumed")
+        assert plan.source == source, found.name
+        recorded = {other.source: (other.rate, other.burst) for other in plan.others}
+        own = published.pop(source, (1.0, 1))
+        assert not differ((plan.rate, plan.burst), own), found.name
+        assert recorded.keys() <= published.keys(), found.name
+        for other, figure in published.items():
+            assert not differ(recorded.get(other, own), figure), (found.name, other)
+        application = row["docs_app_rate"]
+        assert plan.application_rate == (float(application) if application[:1].isdigit() else None), found.name
+        checked += 1
+    assert checked >= 358
 
 
 def test_every_restricted_operation_is_marked() -> None:
@@ -84,27 +106,56 @@ def test_every_restricted_operation_is_marked() -> None:
 
 
 def test_every_list_parameter_has_its_encoding() -> None:
-    """112 lists: csv unless Amazon says multi; allowed numbers of items as in the model."""
-    checked = 0
-    for row in table("array_params.tsv"):
-        for found in (f for f in by_route().values() if f.id == row["operationId"]):
-            for parameter in (p for p in found.parameters if p.wire_name == row["name"] and p.type.startswith("Seq")):
-                base = parameter.encoding.removesuffix("_double")
-                assert base == ("multi" if row["collectionFormat"] == "multi" else "csv")
-                checked += 1
-    assert checked >= 112
+    """112 lists: csv unless Amazon says multi; allowed values and numbers of items as in the model."""
+    modules = {(Path(row["source"]).stem, row["operationId"]): row["module"] for row in table("operations.tsv")}
+    by_id = {(found.api, found.id): found for found in by_route().values()}
+    rows = table("array_params.tsv")
+    assert len(rows) >= 112
+    for row in rows:
+        found = by_id[modules[row["api"], row["operationId"]], row["operationId"]]
+        (parameter,) = (p for p in found.parameters if p.wire_name == row["name"])
+        assert parameter.location == row["in"]
+        assert parameter.type.startswith("Sequence["), found.name
+        base = parameter.encoding.removesuffix("_double")
+        assert base == ("multi" if row["collectionFormat"] == "multi" else "csv"), found.name
+        limits = parameter.constraints
+        assert [str(n or "") if n != 0 else "0" for n in (limits.min_items, limits.max_items)] == [
+            row["minItems"],
+            row["maxItems"],
+        ], found.name
+        assert bool(limits.enum) == (row["enum"] == "enum"), found.name
 
 
 def test_every_page_token_is_known() -> None:
-    """Each operation with a page token has Paging; the token's place in the reply is Amazon's."""
+    """Each row with a page token has Paging: the token's names both ways, the page size and the items are Amazon's."""
+    checked = 0
     for row in table("pagination.tsv"):
         found = by_route().get((row["method"], row["path"]))
         if found is None or not row["response_token"]:
             continue
-        assert found.paging is not None, found.name
-        path = [found.unwrap, *found.paging.token_path] if found.unwrap else list(found.paging.token_path)
-        spelled = [name.replace("_", "") for name in path]
-        assert spelled in [place.strip().lower().split(".") for place in row["response_token"].split(",")], found.name
+        paging = found.paging
+        assert paging is not None, found.name
+        wire: dict[str | None, str] = {p.name: p.wire_name for p in found.parameters}
+        asked = row["request_params(parenthesised=non-token)"].split(", ")
+        token = next((name.partition(":")[2] for name in asked if not name.startswith("(")), "")
+        assert wire.get(paging.token_parameter, "") == token, found.name
+        assert wire.get(paging.page_size_parameter, "") == row["page_size_param"].partition("(")[0], found.name
+        if paging.token_path:
+            assert spelled(found, paging.token_path) in places(row["response_token"]), found.name
+        if paging.items_path and "+34 lists" not in row["response_arrays"]:  # financial events: an object of lists
+            assert spelled(found, paging.items_path) in places(row["response_arrays"]), found.name
+        checked += 1
+    assert checked >= 72
+
+
+def spelled(found: Any, attributes: tuple[str, ...]) -> str:
+    """A path of attributes from the top of the body, without regard to case."""
+    return ".".join([*filter(None, [found.unwrap]), *attributes]).replace("_", "")
+
+
+def places(cell: str) -> list[str]:
+    """The paths that a cell of the table lists."""
+    return [place.strip().lower() for place in cell.split(",")]
 
 
 WORD = re.compile(r"[A-Za-z']+")

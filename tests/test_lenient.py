@@ -1,6 +1,7 @@
 """Bodies that break their model: what is kept, what is converted, what is noted."""
 
 import json
+import pickle
 import timeit
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -366,3 +367,15 @@ def test_zone_offsets_are_kept() -> None:
     """A local time stays the local time that Amazon sent."""
     value, _ = read_field("updated", "2026-01-02T12:00+05:30")
     assert value.utcoffset() == timezone(timedelta(hours=5, minutes=30)).utcoffset(None)
+
+
+@pytest.mark.parametrize("misfit", [{"Name": "Jane Doe"}, ["Jane Doe", "5 High Street"]])
+def test_the_repr_of_what_does_not_fit_shows_no_value(misfit: Any) -> None:
+    """It may be a customer's address; as a value it is the plain object or list, and it is encoded as such."""
+    item, violations = read(Item, {"ASIN": "B0", "QuantityOrdered": misfit})
+    assert len(violations) == 1
+    assert item.quantity == misfit
+    assert "does not fit" in repr(item)
+    assert "Jane" not in repr(item)
+    assert json.loads(msgspec.json.encode(item))["QuantityOrdered"] == misfit
+    assert pickle.loads(pickle.dumps(item)) == item

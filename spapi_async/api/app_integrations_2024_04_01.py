@@ -95,7 +95,7 @@ class AppIntegrations20240401(Namespace):
     ) -> m.CreateNotificationResponse:
         """``createNotification``: POST /appIntegrations/2024-04-01/notifications.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Error statuses: 400, 401, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -106,7 +106,7 @@ class AppIntegrations20240401(Namespace):
     async def delete_notifications(self, *, body: m.DeleteNotificationsRequest | Mapping[str, Any]) -> None:
         """``deleteNotifications``: POST /appIntegrations/2024-04-01/notifications/deletion.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -122,7 +122,7 @@ class AppIntegrations20240401(Namespace):
     ) -> None:
         """``recordActionFeedback``: POST /appIntegrations/2024-04-01/notifications/{notificationId}/feedback.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Error statuses: 400, 401, 403, 404, 413, 415, 429, 500, 503.
 
         Args:

@@ -574,7 +574,7 @@ class Awd20240509(Namespace):
     async def cancel_inbound(self, order_id: str) -> None:
         """``cancelInbound``: POST /awd/2024-05-09/inboundOrders/{orderId}/cancellation.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's model).
+        Usage plan: 1 request a second, burst 1 (Amazon's model).
         Error statuses: 400, 403, 404, 409, 413, 415, 429, 500, 503.
 
         Args:
@@ -585,7 +585,7 @@ class Awd20240509(Namespace):
     async def check_inbound_eligibility(self, *, body: m.InboundPackages | Mapping[str, Any]) -> m.InboundEligibility:
         """``checkInboundEligibility``: POST /awd/2024-05-09/inboundEligibility.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's model).
+        Usage plan: 1 request a second, burst 1 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -596,7 +596,7 @@ class Awd20240509(Namespace):
     async def confirm_inbound(self, order_id: str) -> None:
         """``confirmInbound``: POST /awd/2024-05-09/inboundOrders/{orderId}/confirmation.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's model).
+        Usage plan: 1 request a second, burst 1 (Amazon's model).
         Error statuses: 400, 403, 404, 409, 413, 415, 429, 500, 503.
 
         Args:
@@ -607,7 +607,7 @@ class Awd20240509(Namespace):
     async def confirm_outbound(self, order_id: str) -> None:
         """``confirmOutbound``: POST /awd/2024-05-09/outboundOrders/{orderId}/confirmation.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's model).
+        Usage plan: 1 request a second, burst 1 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -618,7 +618,7 @@ class Awd20240509(Namespace):
     async def confirm_replenishment_order(self, order_id: str) -> None:
         """``confirmReplenishmentOrder``: POST /awd/2024-05-09/replenishmentOrders/{orderId}/confirmation.
 
-        Usage plan: 1 requests a second, burst 1 (assumed, Amazon publishes none).
+        Usage plan: 1 request a second, burst 1 (assumed, Amazon publishes none).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -629,7 +629,7 @@ class Awd20240509(Namespace):
     async def create_inbound(self, *, body: m.InboundOrderCreationData | Mapping[str, Any]) -> m.InboundOrderReference:
         """``createInbound``: POST /awd/2024-05-09/inboundOrders.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's model).
+        Usage plan: 1 request a second, burst 1 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -644,7 +644,7 @@ class Awd20240509(Namespace):
     ) -> m.OutboundOrderReference:
         """``createOutbound``: POST /awd/2024-05-09/outboundOrders.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's model).
+        Usage plan: 1 request a second, burst 1 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -659,7 +659,7 @@ class Awd20240509(Namespace):
     ) -> m.ReplenishmentOrderReference:
         """``createReplenishmentOrder``: POST /awd/2024-05-09/replenishmentOrders.
 
-        Usage plan: 1 requests a second, burst 1 (assumed, Amazon publishes none).
+        Usage plan: 1 request a second, burst 1 (assumed, Amazon publishes none).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -707,7 +707,7 @@ class Awd20240509(Namespace):
     ) -> m.ShipmentLabels:
         """``getInboundShipmentLabels``: GET /awd/2024-05-09/inboundShipments/{shipmentId}/labels.
 
-        Usage plan: 1 requests a second, burst 2 (Amazon's model).
+        Usage plan: 1 request a second, burst 2 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -723,7 +723,7 @@ class Awd20240509(Namespace):
     async def get_label_page_types(self, shipment_id: str) -> m.ShipmentLabelPageTypes:
         """``getLabelPageTypes``: GET /awd/2024-05-09/inboundShipments/{shipmentId}/labelPageTypes.
 
-        Usage plan: 1 requests a second, burst 2 (Amazon's model).
+        Usage plan: 1 request a second, burst 2 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -734,7 +734,7 @@ class Awd20240509(Namespace):
     async def get_outbound(self, order_id: str) -> m.OutboundOrder:
         """``getOutbound``: GET /awd/2024-05-09/outboundOrders/{orderId}.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's model).
+        Usage plan: 1 request a second, burst 1 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -745,7 +745,7 @@ class Awd20240509(Namespace):
     async def get_replenishment_order(self, order_id: str) -> m.ReplenishmentOrder:
         """``getReplenishmentOrder``: GET /awd/2024-05-09/replenishmentOrders/{orderId}.
 
-        Usage plan: 1 requests a second, burst 1 (assumed, Amazon publishes none).
+        Usage plan: 1 request a second, burst 1 (assumed, Amazon publishes none).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -766,7 +766,7 @@ class Awd20240509(Namespace):
     ) -> m.ShipmentListing:
         """``listInboundShipments``: GET /awd/2024-05-09/inboundShipments.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's model).
+        Usage plan: 1 request a second, burst 1 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -881,7 +881,7 @@ class Awd20240509(Namespace):
     ) -> m.OutboundListing:
         """``listOutbounds``: GET /awd/2024-05-09/outboundOrders.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's model).
+        Usage plan: 1 request a second, burst 1 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -937,7 +937,7 @@ class Awd20240509(Namespace):
     ) -> m.ReplenishmentOrderListing:
         """``listReplenishmentOrders``: GET /awd/2024-05-09/replenishmentOrders.
 
-        Usage plan: 1 requests a second, burst 1 (assumed, Amazon publishes none).
+        Usage plan: 1 request a second, burst 1 (assumed, Amazon publishes none).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -985,7 +985,7 @@ class Awd20240509(Namespace):
     async def update_inbound(self, order_id: str, *, body: m.InboundOrder | Mapping[str, Any]) -> None:
         """``updateInbound``: PUT /awd/2024-05-09/inboundOrders/{orderId}.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's model).
+        Usage plan: 1 request a second, burst 1 (Amazon's model).
         Error statuses: 400, 403, 404, 409, 413, 415, 429, 500, 503.
 
         Args:
@@ -1002,7 +1002,7 @@ class Awd20240509(Namespace):
     ) -> None:
         """``updateInboundShipmentTransportDetails``: PUT /awd/2024-05-09/inboundShipments/{shipmentId}/transport.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's model).
+        Usage plan: 1 request a second, burst 1 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -1019,7 +1019,7 @@ class Awd20240509(Namespace):
     ) -> m.OutboundOrderReference:
         """``updateOutbound``: PUT /awd/2024-05-09/outboundOrders/{orderId}.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's model).
+        Usage plan: 1 request a second, burst 1 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:

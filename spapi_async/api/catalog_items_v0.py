@@ -100,7 +100,7 @@ class CatalogItemsV0(Namespace):
     async def get_catalog_item(self, asin: str, *, marketplace_id: Marketplace | str) -> m.Item:
         """``getCatalogItem``: GET /catalog/v0/items/{asin}.
 
-        Usage plan: 1 requests a second, burst 1 (assumed, Amazon publishes none).
+        Usage plan: 1 request a second, burst 1 (assumed, Amazon publishes none).
         Removed by Amazon: it may answer 404 or 410; the first call warns.
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
@@ -119,7 +119,7 @@ class CatalogItemsV0(Namespace):
     ) -> list[m.Categories]:
         """``listCatalogCategories``: GET /catalog/v0/categories.
 
-        Usage plan: 1 requests a second, burst 2 (Amazon's model).
+        Usage plan: 1 request a second, burst 2 (Amazon's model).
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:
@@ -146,7 +146,7 @@ class CatalogItemsV0(Namespace):
     ) -> m.ListMatchingItemsResponse:
         """``listCatalogItems``: GET /catalog/v0/items.
 
-        Usage plan: 1 requests a second, burst 1 (assumed, Amazon publishes none).
+        Usage plan: 1 request a second, burst 1 (assumed, Amazon publishes none).
         Removed by Amazon: it may answer 404 or 410; the first call warns.
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 

@@ -212,7 +212,7 @@ class CustomerFeedback20240601(Namespace):
     ) -> m.BrowseNodeReturnTopicsResponse | None:
         """``getBrowseNodeReturnTopics``: GET /customerFeedback/2024-06-01/browseNodes/{browseNodeId}/returns/topics.
 
-        Usage plan: 1 requests a second, burst 10 (Amazon's SDK).
+        Usage plan: 1 request a second, burst 10 (Amazon's SDK).
         None stands for a 204 reply: there is nothing to report.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
@@ -233,7 +233,7 @@ class CustomerFeedback20240601(Namespace):
     ) -> m.BrowseNodeReturnTrendsResponse | None:
         """``getBrowseNodeReturnTrends``: GET /customerFeedback/2024-06-01/browseNodes/{browseNodeId}/returns/trends.
 
-        Usage plan: 1 requests a second, burst 10 (Amazon's SDK).
+        Usage plan: 1 request a second, burst 10 (Amazon's SDK).
         None stands for a 204 reply: there is nothing to report.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
@@ -255,7 +255,7 @@ class CustomerFeedback20240601(Namespace):
     ) -> m.BrowseNodeReviewTopicsResponse | None:
         """``getBrowseNodeReviewTopics``: GET /customerFeedback/2024-06-01/browseNodes/{browseNodeId}/reviews/topics.
 
-        Usage plan: 1 requests a second, burst 10 (Amazon's SDK).
+        Usage plan: 1 request a second, burst 10 (Amazon's SDK).
         None stands for a 204 reply: there is nothing to report.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
@@ -277,7 +277,7 @@ class CustomerFeedback20240601(Namespace):
     ) -> m.BrowseNodeReviewTrendsResponse | None:
         """``getBrowseNodeReviewTrends``: GET /customerFeedback/2024-06-01/browseNodes/{browseNodeId}/reviews/trends.
 
-        Usage plan: 1 requests a second, burst 10 (Amazon's SDK).
+        Usage plan: 1 request a second, burst 10 (Amazon's SDK).
         None stands for a 204 reply: there is nothing to report.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
@@ -298,7 +298,7 @@ class CustomerFeedback20240601(Namespace):
     ) -> m.BrowseNodeResponse | None:
         """``getItemBrowseNode``: GET /customerFeedback/2024-06-01/items/{asin}/browseNode.
 
-        Usage plan: 1 requests a second, burst 10 (Amazon's SDK).
+        Usage plan: 1 request a second, burst 10 (Amazon's SDK).
         None stands for a 204 reply: there is nothing to report.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
@@ -317,7 +317,7 @@ class CustomerFeedback20240601(Namespace):
     ) -> m.ItemReviewTopicsResponse | None:
         """``getItemReviewTopics``: GET /customerFeedback/2024-06-01/items/{asin}/reviews/topics.
 
-        Usage plan: 1 requests a second, burst 10 (Amazon's SDK).
+        Usage plan: 1 request a second, burst 10 (Amazon's SDK).
         None stands for a 204 reply: there is nothing to report.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
@@ -339,7 +339,7 @@ class CustomerFeedback20240601(Namespace):
     ) -> m.ItemReviewTrendsResponse | None:
         """``getItemReviewTrends``: GET /customerFeedback/2024-06-01/items/{asin}/reviews/trends.
 
-        Usage plan: 1 requests a second, burst 10 (Amazon's SDK).
+        Usage plan: 1 request a second, burst 10 (Amazon's SDK).
         None stands for a 204 reply: there is nothing to report.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 

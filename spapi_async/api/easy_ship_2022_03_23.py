@@ -135,7 +135,7 @@ class EasyShip20220323(Namespace):
     async def create_scheduled_package(self, *, body: m.CreateScheduledPackageRequest | Mapping[str, Any]) -> m.Package:
         """``createScheduledPackage``: POST /easyShip/2022-03-23/package.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Error statuses: 400, 401, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -150,7 +150,7 @@ class EasyShip20220323(Namespace):
     ) -> m.CreateScheduledPackagesResponse:
         """``createScheduledPackageBulk``: POST /easyShip/2022-03-23/packages/bulk.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Restricted: every call uses a restricted data token, which is fetched for it.
         Error statuses: 400, 401, 403, 404, 413, 415, 429, 500, 503.
 
@@ -162,7 +162,7 @@ class EasyShip20220323(Namespace):
     async def get_scheduled_package(self, *, amazon_order_id: str, marketplace_id: Marketplace | str) -> m.Package:
         """``getScheduledPackage``: GET /easyShip/2022-03-23/package.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Error statuses: 400, 401, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -181,7 +181,7 @@ class EasyShip20220323(Namespace):
     ) -> m.ListHandoverSlotsResponse:
         """``listHandoverSlots``: POST /easyShip/2022-03-23/timeSlot.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Error statuses: 400, 401, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -196,7 +196,7 @@ class EasyShip20220323(Namespace):
     ) -> m.Packages:
         """``updateScheduledPackages``: PATCH /easyShip/2022-03-23/package.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Error statuses: 400, 401, 403, 404, 413, 415, 429, 500, 503.
 
         Args:

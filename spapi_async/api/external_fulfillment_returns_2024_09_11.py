@@ -162,7 +162,7 @@ class ExternalFulfillmentReturns20240911(Namespace):
     async def get_return(self, return_id: str) -> m.Return:
         """``getReturn``: GET /externalFulfillment/2024-09-11/returns/{returnId}.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's SDK); Amazon's documentation says 10 and 20.
+        Usage plan: 1 request a second, burst 1 (Amazon's SDK); Amazon's documentation says 10 and 20.
         Error statuses: 400, 403, 404, 409, 413, 415, 429, 500, 503.
 
         Args:
@@ -188,7 +188,7 @@ class ExternalFulfillmentReturns20240911(Namespace):
     ) -> m.ReturnsResponse:
         """``listReturns``: GET /externalFulfillment/2024-09-11/returns.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's SDK); Amazon's documentation says 10 and 20.
+        Usage plan: 1 request a second, burst 1 (Amazon's SDK); Amazon's documentation says 10 and 20.
         Error statuses: 400, 403, 404, 409, 413, 415, 429, 500, 503.
 
         Args:

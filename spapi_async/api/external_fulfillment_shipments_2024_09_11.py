@@ -390,7 +390,7 @@ class ExternalFulfillmentShipments20240911(Namespace):
     async def create_packages(self, shipment_id: str, *, body: m.Packages | Mapping[str, Any]) -> None:
         """``createPackages``: POST /externalFulfillment/2024-09-11/shipments/{shipmentId}/packages.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's SDK).
+        Usage plan: 1 request a second, burst 1 (Amazon's SDK).
         Error statuses: 400, 403, 404, 409, 413, 415, 422, 429, 500, 503.
 
         Args:
@@ -402,7 +402,7 @@ class ExternalFulfillmentShipments20240911(Namespace):
     async def generate_invoice(self, shipment_id: str) -> m.InvoiceResponse:
         """``generateInvoice``: POST /externalFulfillment/2024-09-11/shipments/{shipmentId}/invoice.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's SDK).
+        Usage plan: 1 request a second, burst 1 (Amazon's SDK).
         Error statuses: 400, 403, 404, 409, 413, 415, 422, 429, 500, 503.
 
         Args:
@@ -420,7 +420,7 @@ class ExternalFulfillmentShipments20240911(Namespace):
     ) -> m.ShipLabelsResponse:
         """``generateShipLabels``: PUT /externalFulfillment/2024-09-11/shipments/{shipmentId}/shipLabels.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's SDK).
+        Usage plan: 1 request a second, burst 1 (Amazon's SDK).
         Error statuses: 400, 403, 404, 409, 413, 415, 422, 429, 500, 503.
 
         Args:
@@ -442,7 +442,7 @@ class ExternalFulfillmentShipments20240911(Namespace):
     async def get_shipment(self, shipment_id: str) -> m.Shipment:
         """``getShipment``: GET /externalFulfillment/2024-09-11/shipments/{shipmentId}.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's SDK).
+        Usage plan: 1 request a second, burst 1 (Amazon's SDK).
         Error statuses: 400, 403, 404, 409, 413, 415, 429, 500, 503.
 
         Args:
@@ -464,7 +464,7 @@ class ExternalFulfillmentShipments20240911(Namespace):
     ) -> m.ShipmentsResponse:
         """``getShipments``: GET /externalFulfillment/2024-09-11/shipments.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's SDK).
+        Usage plan: 1 request a second, burst 1 (Amazon's SDK).
         Error statuses: 400, 403, 404, 409, 413, 415, 429, 500, 503.
 
         Args:
@@ -530,7 +530,7 @@ class ExternalFulfillmentShipments20240911(Namespace):
     ) -> None:
         """``processShipment``: POST /externalFulfillment/2024-09-11/shipments/{shipmentId}.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's SDK).
+        Usage plan: 1 request a second, burst 1 (Amazon's SDK).
         Error statuses: 400, 403, 404, 409, 413, 415, 422, 429, 500, 503.
 
         Args:
@@ -543,7 +543,7 @@ class ExternalFulfillmentShipments20240911(Namespace):
     async def retrieve_invoice(self, shipment_id: str) -> m.InvoiceResponse:
         """``retrieveInvoice``: GET /externalFulfillment/2024-09-11/shipments/{shipmentId}/invoice.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's SDK).
+        Usage plan: 1 request a second, burst 1 (Amazon's SDK).
         Error statuses: 400, 403, 404, 409, 413, 415, 429, 500, 503.
 
         Args:
@@ -554,7 +554,7 @@ class ExternalFulfillmentShipments20240911(Namespace):
     async def retrieve_shipping_options(self, shipment_id: str, *, package_id: str) -> m.ShippingOptionsResponse:
         """``retrieveShippingOptions``: GET /externalFulfillment/2024-09-11/shipments/{shipmentId}/shippingOptions.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's SDK).
+        Usage plan: 1 request a second, burst 1 (Amazon's SDK).
         Error statuses: 400, 403, 404, 409, 413, 415, 422, 429, 500, 503.
 
         Args:
@@ -569,7 +569,7 @@ class ExternalFulfillmentShipments20240911(Namespace):
     async def update_package(self, shipment_id: str, package_id: str, *, body: m.Package | Mapping[str, Any]) -> None:
         """``updatePackage``: PUT /externalFulfillment/2024-09-11/shipments/{shipmentId}/packages/{packageId}.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's SDK).
+        Usage plan: 1 request a second, burst 1 (Amazon's SDK).
         Error statuses: 400, 403, 404, 409, 413, 415, 422, 429, 500, 503.
 
         Args:
@@ -589,7 +589,7 @@ class ExternalFulfillmentShipments20240911(Namespace):
     ) -> None:
         """``updatePackageStatus``: PATCH /externalFulfillment/2024-09-11/shipments/{shipmentId}/packages/{packageId}.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's SDK).
+        Usage plan: 1 request a second, burst 1 (Amazon's SDK).
         Error statuses: 400, 403, 404, 409, 413, 415, 422, 429, 500, 503.
 
         Args:

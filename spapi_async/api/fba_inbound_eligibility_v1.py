@@ -62,7 +62,7 @@ class FbaInboundEligibilityV1(Namespace):
     ) -> m.ItemEligibilityPreview:
         """``getItemEligibilityPreview``: GET /fba/inbound/v1/eligibility/itemPreview.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's model).
+        Usage plan: 1 request a second, burst 1 (Amazon's model).
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:

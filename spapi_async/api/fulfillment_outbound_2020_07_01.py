@@ -653,7 +653,7 @@ class FulfillmentOutbound20200701(Namespace):
     ) -> m.SubmitFulfillmentOrderStatusUpdateResponse:
         """``submitFulfillmentOrderStatusUpdate``: PUT /fba/outbound/2020-07-01/fulfillmentOrders/{sellerFulfillmentOrderId}/status.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's SDK).
+        Usage plan: 1 request a second, burst 1 (Amazon's SDK).
         Served by the sandbox alone.
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 

@@ -598,7 +598,7 @@ class Invoices20240619(Namespace):
     async def get_invoices_attributes(self, *, marketplace_id: Marketplace | str) -> m.GetInvoicesAttributesResponse:
         """``getInvoicesAttributes``: GET /tax/invoices/2024-06-19/attributes.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's SDK).
+        Usage plan: 1 request a second, burst 1 (Amazon's SDK).
         Error statuses: 400, 401, 403, 404, 413, 415, 429, 500, 503.
 
         Args:

@@ -144,7 +144,7 @@ class MerchantFulfillmentV0(Namespace):
     async def cancel_shipment(self, shipment_id: str) -> m.Shipment:
         """``cancelShipment``: DELETE /mfn/v0/shipments/{shipmentId}.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's model); Amazon's SDK says 5 and 10.
+        Usage plan: 1 request a second, burst 1 (Amazon's model); Amazon's SDK says 5 and 10.
         Restricted: every call uses a restricted data token, which is fetched for it.
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
@@ -172,7 +172,7 @@ class MerchantFulfillmentV0(Namespace):
     ) -> m.GetAdditionalSellerInputsResult:
         """``getAdditionalSellerInputs``: POST /mfn/v0/additionalSellerInputs.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's model); Amazon's SDK says 5 and 10.
+        Usage plan: 1 request a second, burst 1 (Amazon's model); Amazon's SDK says 5 and 10.
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:
@@ -198,7 +198,7 @@ class MerchantFulfillmentV0(Namespace):
     async def get_shipment(self, shipment_id: str) -> m.Shipment:
         """``getShipment``: GET /mfn/v0/shipments/{shipmentId}.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's model); Amazon's SDK says 5 and 10.
+        Usage plan: 1 request a second, burst 1 (Amazon's model); Amazon's SDK says 5 and 10.
         Restricted: every call uses a restricted data token, which is fetched for it.
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 

@@ -500,7 +500,7 @@ class MessagingV1(Namespace):
     ) -> m.CreateConfirmCustomizationDetailsResponse:
         """``confirmCustomizationDetails``: POST /messaging/v1/orders/{amazonOrderId}/messages/confirmCustomizationDetails.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -522,7 +522,7 @@ class MessagingV1(Namespace):
     ) -> m.CreateAmazonMotorsResponse:
         """``CreateAmazonMotors``: POST /messaging/v1/orders/{amazonOrderId}/messages/amazonMotors.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Removed by Amazon: it may answer 404 or 410; the first call warns.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
@@ -545,7 +545,7 @@ class MessagingV1(Namespace):
     ) -> m.CreateConfirmDeliveryDetailsResponse:
         """``createConfirmDeliveryDetails``: POST /messaging/v1/orders/{amazonOrderId}/messages/confirmDeliveryDetails.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -567,7 +567,7 @@ class MessagingV1(Namespace):
     ) -> m.CreateConfirmOrderDetailsResponse:
         """``createConfirmOrderDetails``: POST /messaging/v1/orders/{amazonOrderId}/messages/confirmOrderDetails.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -589,7 +589,7 @@ class MessagingV1(Namespace):
     ) -> m.CreateConfirmServiceDetailsResponse:
         """``createConfirmServiceDetails``: POST /messaging/v1/orders/{amazonOrderId}/messages/confirmServiceDetails.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -611,7 +611,7 @@ class MessagingV1(Namespace):
     ) -> m.CreateDigitalAccessKeyResponse:
         """``createDigitalAccessKey``: POST /messaging/v1/orders/{amazonOrderId}/messages/digitalAccessKey.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -633,7 +633,7 @@ class MessagingV1(Namespace):
     ) -> m.CreateLegalDisclosureResponse:
         """``createLegalDisclosure``: POST /messaging/v1/orders/{amazonOrderId}/messages/legalDisclosure.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -654,7 +654,7 @@ class MessagingV1(Namespace):
     ) -> m.CreateNegativeFeedbackRemovalResponse:
         """``createNegativeFeedbackRemoval``: POST /messaging/v1/orders/{amazonOrderId}/messages/negativeFeedbackRemoval.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Removed by Amazon: it may answer 404 or 410; the first call warns.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
@@ -676,7 +676,7 @@ class MessagingV1(Namespace):
     ) -> m.CreateUnexpectedProblemResponse:
         """``createUnexpectedProblem``: POST /messaging/v1/orders/{amazonOrderId}/messages/unexpectedProblem.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -698,7 +698,7 @@ class MessagingV1(Namespace):
     ) -> m.CreateWarrantyResponse:
         """``CreateWarranty``: POST /messaging/v1/orders/{amazonOrderId}/messages/warranty.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -719,7 +719,7 @@ class MessagingV1(Namespace):
     ) -> m.GetAttributesResponse:
         """``GetAttributes``: GET /messaging/v1/orders/{amazonOrderId}/attributes.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -739,7 +739,7 @@ class MessagingV1(Namespace):
     ) -> m.GetMessagingActionsForOrderResponse:
         """``getMessagingActionsForOrder``: GET /messaging/v1/orders/{amazonOrderId}.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -760,7 +760,7 @@ class MessagingV1(Namespace):
     ) -> m.InvoiceResponse:
         """``sendInvoice``: POST /messaging/v1/orders/{amazonOrderId}/messages/invoice.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's SDK).
+        Usage plan: 1 request a second, burst 5 (Amazon's SDK).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:

@@ -282,7 +282,7 @@ class NotificationsV1(Namespace):
     async def create_destination(self, *, body: m.CreateDestinationRequest | Mapping[str, Any]) -> m.Destination:
         """``createDestination``: POST /notifications/v1/destinations.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Grantless: acts for no seller; scope ``sellingpartnerapi::notifications``.
         Error statuses: 400, 403, 404, 409, 413, 415, 429, 500, 503.
 
@@ -299,7 +299,7 @@ class NotificationsV1(Namespace):
     ) -> m.Subscription:
         """``createSubscription``: POST /notifications/v1/subscriptions/{notificationType}.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Error statuses: 400, 403, 404, 409, 413, 415, 429, 500, 503.
 
         Args:
@@ -311,7 +311,7 @@ class NotificationsV1(Namespace):
     async def delete_destination(self, destination_id: str) -> m.DeleteDestinationResponse:
         """``deleteDestination``: DELETE /notifications/v1/destinations/{destinationId}.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Grantless: acts for no seller; scope ``sellingpartnerapi::notifications``.
         Error statuses: 400, 403, 404, 409, 413, 415, 429, 500, 503.
 
@@ -327,7 +327,7 @@ class NotificationsV1(Namespace):
     ) -> m.DeleteSubscriptionByIdResponse:
         """``deleteSubscriptionById``: DELETE /notifications/v1/subscriptions/{notificationType}/{subscriptionId}.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Grantless: acts for no seller; scope ``sellingpartnerapi::notifications``.
         Error statuses: 400, 403, 404, 409, 413, 415, 429, 500, 503.
 
@@ -343,7 +343,7 @@ class NotificationsV1(Namespace):
     async def get_destination(self, destination_id: str) -> m.Destination:
         """``getDestination``: GET /notifications/v1/destinations/{destinationId}.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Grantless: acts for no seller; scope ``sellingpartnerapi::notifications``.
         Error statuses: 400, 403, 404, 409, 413, 415, 429, 500, 503.
 
@@ -355,7 +355,7 @@ class NotificationsV1(Namespace):
     async def get_destinations(self) -> list[m.Destination]:
         """``getDestinations``: GET /notifications/v1/destinations.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Grantless: acts for no seller; scope ``sellingpartnerapi::notifications``.
         Error statuses: 400, 403, 404, 409, 413, 415, 429, 500, 503.
         """
@@ -364,7 +364,7 @@ class NotificationsV1(Namespace):
     async def get_subscription(self, notification_type: str, *, payload_version: str | None = None) -> m.Subscription:
         """``getSubscription``: GET /notifications/v1/subscriptions/{notificationType}.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -379,7 +379,7 @@ class NotificationsV1(Namespace):
     async def get_subscription_by_id(self, notification_type: str, subscription_id: str) -> m.Subscription:
         """``getSubscriptionById``: GET /notifications/v1/subscriptions/{notificationType}/{subscriptionId}.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Grantless: acts for no seller; scope ``sellingpartnerapi::notifications``.
         Error statuses: 400, 403, 404, 409, 413, 415, 429, 500, 503.
 
@@ -402,7 +402,7 @@ class NotificationsV1(Namespace):
     ) -> m.GetSubscriptionsPayload:
         """``getSubscriptions``: GET /notifications/v1/subscriptions.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -447,7 +447,7 @@ class NotificationsV1(Namespace):
     ) -> Any:
         """``sendTestNotification``: POST /notifications/v1/subscriptions/{notificationType}/testNotification.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Grantless: acts for no seller; scope ``sellingpartnerapi::notifications``.
         Served by the sandbox alone.
         Error statuses: 400, 403, 404, 409, 413, 415, 429, 500, 503.

@@ -105,7 +105,7 @@ class ProductFeesV0(Namespace):
     ) -> m.GetMyFeesEstimateResult:
         """``getMyFeesEstimateForASIN``: POST /products/fees/v0/items/{Asin}/feesEstimate.
 
-        Usage plan: 1 requests a second, burst 2 (Amazon's model).
+        Usage plan: 1 request a second, burst 2 (Amazon's model).
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:
@@ -122,7 +122,7 @@ class ProductFeesV0(Namespace):
     ) -> m.GetMyFeesEstimateResult:
         """``getMyFeesEstimateForSKU``: POST /products/fees/v0/listings/{SellerSKU}/feesEstimate.
 
-        Usage plan: 1 requests a second, burst 2 (Amazon's model).
+        Usage plan: 1 request a second, burst 2 (Amazon's model).
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:

@@ -357,7 +357,7 @@ class ProductPricingV0(Namespace):
     ) -> m.GetOffersResult:
         """``getListingOffers``: GET /products/pricing/v0/listings/{SellerSKU}/offers.
 
-        Usage plan: 1 requests a second, burst 2 (Amazon's model).
+        Usage plan: 1 request a second, burst 2 (Amazon's model).
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:

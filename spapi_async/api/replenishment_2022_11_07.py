@@ -90,7 +90,7 @@ class Replenishment20221107(Namespace):
     ) -> m.GetSellingPartnerMetricsResponse:
         """``getSellingPartnerMetrics``: POST /replenishment/2022-11-07/sellingPartners/metrics/search.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's model).
+        Usage plan: 1 request a second, burst 1 (Amazon's model).
         Error statuses: 400, 401, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -105,7 +105,7 @@ class Replenishment20221107(Namespace):
     ) -> m.ListOfferMetricsResponse:
         """``listOfferMetrics``: POST /replenishment/2022-11-07/offers/metrics/search.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's model).
+        Usage plan: 1 request a second, burst 1 (Amazon's model).
         Error statuses: 400, 401, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -116,7 +116,7 @@ class Replenishment20221107(Namespace):
     async def list_offers(self, *, body: m.ListOffersRequest | Mapping[str, Any] | None = None) -> m.ListOffersResponse:
         """``listOffers``: POST /replenishment/2022-11-07/offers/search.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's model).
+        Usage plan: 1 request a second, burst 1 (Amazon's model).
         Error statuses: 400, 401, 403, 404, 413, 415, 429, 500, 503.
 
         Args:

@@ -460,7 +460,7 @@ class SellerWallet20240301(Namespace):
     ) -> m.CreateTransactionResponse:
         """``createTransaction``: POST /finances/transfers/wallet/2024-03-01/transactions.
 
-        Usage plan: 1 requests a second, burst 10 (Amazon's SDK).
+        Usage plan: 1 request a second, burst 10 (Amazon's SDK).
         Error statuses: 400, 403, 404, 408, 413, 415, 422, 429, 500, 503.
 
         Args:

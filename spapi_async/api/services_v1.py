@@ -747,7 +747,7 @@ class ServicesV1(Namespace):
     ) -> m.AssignAppointmentResourcesResponsePayload:
         """``assignAppointmentResources``: PUT /service/v1/serviceJobs/{serviceJobId}/appointments/{appointmentId}/resources.
 
-        Usage plan: 1 requests a second, burst 2 (Amazon's model); Amazon's SDK says 5 and 20.
+        Usage plan: 1 request a second, burst 2 (Amazon's model); Amazon's SDK says 5 and 20.
         Error statuses: 400, 403, 404, 413, 415, 422, 429, 500, 503.
 
         Args:

@@ -285,7 +285,7 @@ class ShippingV1(Namespace):
     async def get_tracking_information(self, tracking_id: str) -> m.TrackingInformation:
         """``getTrackingInformation``: GET /shipping/v1/tracking/{trackingId}.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's model).
+        Usage plan: 1 request a second, burst 1 (Amazon's model).
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:

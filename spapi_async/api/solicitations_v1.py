@@ -90,7 +90,7 @@ class SolicitationsV1(Namespace):
     ) -> m.CreateProductReviewAndSellerFeedbackSolicitationResponse:
         """``createProductReviewAndSellerFeedbackSolicitation``: POST /solicitations/v1/orders/{amazonOrderId}/solicitations/productReviewAndSellerFeedback.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -110,7 +110,7 @@ class SolicitationsV1(Namespace):
     ) -> m.GetSolicitationActionsForOrderResponse:
         """``getSolicitationActionsForOrder``: GET /solicitations/v1/orders/{amazonOrderId}.
 
-        Usage plan: 1 requests a second, burst 5 (Amazon's model).
+        Usage plan: 1 request a second, burst 5 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:

@@ -243,7 +243,7 @@ class SupplySources20200701(Namespace):
     ) -> None:
         """``updateSupplySource``: PUT /supplySources/2020-07-01/supplySources/{supplySourceId}.
 
-        Usage plan: 1 requests a second, burst 1 (Amazon's SDK).
+        Usage plan: 1 request a second, burst 1 (Amazon's SDK).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:

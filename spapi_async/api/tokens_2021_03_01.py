@@ -48,7 +48,7 @@ class Tokens20210301(Namespace):
     ) -> m.CreateRestrictedDataTokenResponse:
         """``createRestrictedDataToken``: POST /tokens/2021-03-01/restrictedDataToken.
 
-        Usage plan: 1 requests a second, burst 10 (Amazon's model).
+        Usage plan: 1 request a second, burst 10 (Amazon's model).
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
         Args:

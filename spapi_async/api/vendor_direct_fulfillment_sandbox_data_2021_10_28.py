@@ -70,7 +70,7 @@ class VendorDirectFulfillmentSandboxData20211028(Namespace):
     ) -> m.TransactionReference:
         """``generateOrderScenarios``: POST /vendor/directFulfillment/sandbox/2021-10-28/orders.
 
-        Usage plan: 1 requests a second, burst 1 (assumed, Amazon publishes none).
+        Usage plan: 1 request a second, burst 1 (assumed, Amazon publishes none).
         Served by the sandbox alone.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
@@ -82,7 +82,7 @@ class VendorDirectFulfillmentSandboxData20211028(Namespace):
     async def get_order_scenarios(self, transaction_id: str) -> m.TransactionStatus:
         """``getOrderScenarios``: GET /vendor/directFulfillment/sandbox/2021-10-28/transactions/{transactionId}.
 
-        Usage plan: 1 requests a second, burst 1 (assumed, Amazon publishes none).
+        Usage plan: 1 request a second, burst 1 (assumed, Amazon publishes none).
         Served by the sandbox alone.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 

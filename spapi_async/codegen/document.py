@@ -10,6 +10,17 @@ from typing import Any, Literal
 import msgspec
 
 from spapi_async._operation import Constraints
+from spapi_async.codegen.nodes import (
+    ModelError,
+    below,
+    flag,
+    items,
+    members,
+    number,
+    refuse_media,
+    refuse_unknown,
+    text,
+)
 
 __all__ = ["Document", "ModelError", "RawOperation", "RawParameter", "Schema", "parse_document", "read_json"]
 
@@ -41,13 +52,6 @@ _TOP_KEYS = {
     "basePath", "consumes", "definitions", "externalDocs", "host", "info", "parameters", "paths", "produces",
     "responses", "schemes", "security", "securityDefinitions", "swagger", "tags",
 }  # fmt: skip
-
-
-class ModelError(Exception):
-    """A model file holds something that the generator does not understand; says where."""
-
-    def __init__(self, where: str, problem: str) -> None:
-        super().__init__(f"{where}: {problem}")
 
 
 class Schema(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,38 +129,41 @@ def parse_document(data: Mapping[str, Any], file: str) -> Document:
     root = f"{file}: $"
     if data.get("swagger") != "2.0":
         raise ModelError(root, f"is not Swagger 2.0 (swagger: {data.get('swagger')!r})")
-    _refuse_unknown(data, _TOP_KEYS, root)
-    _refuse_media(data, root)
+    refuse_unknown(data, _TOP_KEYS, root)
+    refuse_media(data, root)
     definitions = {
-        name: _schema(node, f"{root}.definitions{_key(name)}") for name, node in data.get("definitions", {}).items()
+        name: _schema(node, below(f"{root}.definitions", name))
+        for name, node in members(data, "definitions", root).items()
     }
     return Document(
         file=file,
         stem=file.rpartition("/")[2].removesuffix(".json"),
-        version=str(data.get("info", {}).get("version", "")),
+        version=str(members(data, "info", root).get("version", "")),
         definitions=definitions,
         operations=tuple(_operations(data, root)),
     )
 
 
 def _operations(data: Mapping[str, Any], root: str) -> list[RawOperation]:
-    base = str(data.get("basePath", "/")).rstrip("/")
+    base = (text(data, "basePath", root) or "/").rstrip("/")
     found = []
-    for path, item in data.get("paths", {}).items():
-        where = f"{root}.paths{_key(path)}"
-        _refuse_unknown(item, {*_VERBS, "parameters"}, where)
+    for path, item in members(data, "paths", root).items():
+        where = below(f"{root}.paths", path)
+        refuse_unknown(item, {*_VERBS, "parameters"}, where)
         shared = _parameters(item, data, where)
         for verb in _VERBS:
             if verb in item:
                 # Some flags stand on the path (FBA Inventory) and some on the operation (Vendor DF Sandbox Data).
-                _refuse_unknown(item[verb], _OPERATION_KEYS, f"{where}.{verb}")
+                refuse_unknown(item[verb], _OPERATION_KEYS, f"{where}.{verb}")
                 node = {key: value for key, value in item.items() if key == _SANDBOX_ONLY} | item[verb]
                 found.append(_operation(node, data, f"{where}.{verb}", (verb, base + path), shared))
+    if not found:
+        raise ModelError(f"{root}.paths", "holds no operation")
     return found
 
 
 def _parameters(node: Mapping[str, Any], data: Mapping[str, Any], where: str) -> list[RawParameter]:
-    entries = enumerate(node.get("parameters", ()))
+    entries = enumerate(items(node, "parameters", where))
     return [_parameter(entry, data, f"{where}.parameters[{i}]") for i, entry in entries]
 
 
@@ -168,8 +175,9 @@ def _operation(
     shared: list[RawParameter],
 ) -> RawOperation:
     verb, path = route
-    _refuse_media(node, where)
-    if "operationId" not in node:
+    refuse_media(node, where)
+    operation_id = text(node, "operationId", where)
+    if not operation_id:
         raise ModelError(where, "has no operationId")
     own = _parameters(node, data, where)
     replaced = {(parameter.name, parameter.location) for parameter in own}
@@ -179,25 +187,25 @@ def _operation(
     _refuse_loose_path(path, parameters, where)
     return RawOperation(
         where=where,
-        id=node["operationId"],
+        id=operation_id,
         verb=_VERBS[verb],
         path=path,
         parameters=tuple(parameters),
         responses=tuple(_responses(node, data, where)),
         prose=f"{node.get('summary', '')}\n{node.get('description', '')}",
-        deprecated=bool(node.get("deprecated", False)),
-        sandbox_only=bool(node.get(_SANDBOX_ONLY, False)),
+        deprecated=flag(node, "deprecated", where),
+        sandbox_only=flag(node, _SANDBOX_ONLY, where),
     )
 
 
 def _responses(node: Mapping[str, Any], data: Mapping[str, Any], where: str) -> list[tuple[int, Schema | None]]:
     found = []
-    for status, entry in node.get("responses", {}).items():
-        at = f"{where}.responses{_key(status)}"
+    for status, entry in members(node, "responses", where).items():
+        at = below(f"{where}.responses", status)
         if status.startswith("x-"):
             continue
         reply = _follow(entry, data, "responses", at)
-        _refuse_unknown(reply, {"description", "schema", "headers", "examples"}, at)
+        refuse_unknown(reply, {"description", "schema", "headers", "examples"}, at)
         schema = _schema(reply["schema"], f"{at}.schema") if "schema" in reply else None
         if status == "default":  # says nothing about success; errors are read without their model
             continue
@@ -209,7 +217,7 @@ def _responses(node: Mapping[str, Any], data: Mapping[str, Any], where: str) -> 
 
 def _parameter(entry: Mapping[str, Any], data: Mapping[str, Any], where: str) -> RawParameter:
     node = _follow(entry, data, "parameters", where)
-    _refuse_unknown(node, _PARAMETER_KEYS, where)
+    refuse_unknown(node, _PARAMETER_KEYS, where)
     location = node.get("in")
     if location not in ("path", "query", "header", "body"):
         raise ModelError(where, f"a parameter in {location!r} is not understood")
@@ -231,17 +239,17 @@ def _parameter(entry: Mapping[str, Any], data: Mapping[str, Any], where: str) ->
         where=where,
         name=node["name"],
         location=location,
-        required=bool(node.get("required", False)),
+        required=flag(node, "required", where),
         schema=schema,
         collection_format=collection_format,
-        greedy=bool(node.get("x-amazon-spds-greedy-path-parameter", False)),
+        greedy=flag(node, "x-amazon-spds-greedy-path-parameter", where),
     )
 
 
 def _schema(node: Any, where: str) -> Schema:
     if not isinstance(node, dict):
         raise ModelError(where, f"a schema must be an object, not {type(node).__name__}")
-    _refuse_unknown(node, _SCHEMA_KEYS, where)
+    refuse_unknown(node, _SCHEMA_KEYS, where)
     if "$ref" in node:  # what stands beside a $ref is prose, a limit or a repetition of the target's type
         if beside := _SHAPES.intersection(node):
             raise ModelError(where, f"$ref beside {', '.join(sorted(beside))} is not understood")
@@ -273,15 +281,18 @@ def _plain(node: Mapping[str, Any], kind: Kind, where: str) -> Schema:
 
 
 def _object(node: Mapping[str, Any], kind: Kind, where: str) -> Schema:
+    for name in members(node, "properties", where):
+        if not name.isprintable() or set(name) & {"\\", '"'}:
+            raise ModelError(where, f"a property called {name!r} is not understood: msgspec has no such names")
     more = node.get("additionalProperties")
     return Schema(
         where=where,
         kind=kind,
         properties=tuple(
-            (name, _schema(child, f"{where}.properties{_key(name)}"))
-            for name, child in node.get("properties", {}).items()
+            (name, _schema(child, below(f"{where}.properties", name)))
+            for name, child in members(node, "properties", where).items()
         ),
-        required=tuple(node.get("required", ())),
+        required=tuple(items(node, "required", where, str)),
         extra=None if more in (None, True, False, {}) else _schema(more, f"{where}.additionalProperties"),
         limits=_limits(node, where),
     )
@@ -294,7 +305,9 @@ def _array(node: Mapping[str, Any], kind: Kind, where: str) -> Schema:
 
 
 def _all_of(node: Mapping[str, Any], kind: Kind, where: str) -> Schema:
-    parts = [_schema(part, f"{where}.allOf[{i}]") for i, part in enumerate(node["allOf"])]
+    parts = [_schema(part, f"{where}.allOf[{i}]") for i, part in enumerate(items(node, "allOf", where))]
+    if not parts:
+        raise ModelError(f"{where}.allOf", "is empty")
     own = {key: value for key, value in node.items() if key in ("properties", "required", "additionalProperties")}
     if own:
         parts.append(_object(own, "object", where))
@@ -309,7 +322,7 @@ _BUILDERS: dict[Kind, Callable[[Mapping[str, Any], Kind, str], Schema]] = {
 
 
 def _limits(node: Mapping[str, Any], where: str) -> Constraints:
-    values = node.get("enum", ())
+    values = items(node, "enum", where, (str, int, float))
     default = node.get("default")
     if isinstance(default, list):  # of a csv list
         default = ",".join(map(str, default))
@@ -317,20 +330,22 @@ def _limits(node: Mapping[str, Any], where: str) -> Constraints:
         raise ModelError(where, "a default that is no scalar is not understood")
     return Constraints(
         enum=tuple(dict.fromkeys(str(value) for value in values)),
-        minimum=node.get("minimum"),
-        maximum=node.get("maximum"),
-        min_length=node.get("minLength"),
-        max_length=node.get("maxLength"),
-        min_items=node.get("minItems"),
-        max_items=node.get("maxItems"),
-        pattern=node.get("pattern"),
+        minimum=number(node, "minimum", where),
+        maximum=number(node, "maximum", where),
+        min_length=number(node, "minLength", where),
+        max_length=number(node, "maxLength", where),
+        min_items=number(node, "minItems", where),
+        max_items=number(node, "maxItems", where),
+        pattern=text(node, "pattern", where),
         default=default,
-        format=node.get("format"),
+        format=text(node, "format", where),
     )
 
 
 def _follow(node: Mapping[str, Any], data: Mapping[str, Any], section: str, where: str) -> Mapping[str, Any]:
     """What a ``$ref`` to a shared parameter or response names, or the node itself."""
+    if not isinstance(node, dict):
+        raise ModelError(where, f"must be an object, not {type(node).__name__}")
     if "$ref" not in node:
         return node
     name = _target(node["$ref"], section, where)
@@ -347,27 +362,8 @@ def _target(ref: str, section: str, where: str) -> str:
     return ref.removeprefix(prefix).replace("~1", "/").replace("~0", "~")
 
 
-def _refuse_unknown(node: Mapping[str, Any], known: set[str], where: str) -> None:
-    if not isinstance(node, dict):
-        raise ModelError(where, f"must be an object, not {type(node).__name__}")
-    for key in node:
-        if key not in known and not key.startswith("x-"):
-            raise ModelError(where, f"{key!r} is not understood")
-
-
-def _refuse_media(node: Mapping[str, Any], where: str) -> None:
-    for key in ("consumes", "produces"):
-        for media in node.get(key, ()):
-            if "json" not in media:
-                raise ModelError(f"{where}.{key}", f"media type {media!r} is not understood")
-
-
 def _refuse_loose_path(path: str, parameters: list[RawParameter], where: str) -> None:
     declared = {parameter.name for parameter in parameters if parameter.location == "path"}
     named = {piece.partition("}")[0] for piece in path.split("{")[1:]}
     if declared != named:
         raise ModelError(where, f"path parameters {sorted(declared)} do not match the template {path}")
-
-
-def _key(name: str) -> str:
-    return f".{name}" if name.isidentifier() else f"[{name!r}]"

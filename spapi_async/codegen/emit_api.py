@@ -334,7 +334,8 @@ def _plan_in_words(plan: UsagePlan) -> str:
         "docs": "Amazon's documentation",
         "assumed": "assumed, Amazon publishes none",
     }
-    text = f"Usage plan: {plan.rate:g} requests a second, burst {plan.burst} ({sources[plan.source]})"
+    noun = "request" if plan.rate == 1 else "requests"
+    text = f"Usage plan: {plan.rate:g} {noun} a second, burst {plan.burst} ({sources[plan.source]})"
     for other in plan.others:
         text += f"; {sources[other.source]} says {other.rate:g} and {other.burst}"
     if plan.application_rate is not None:

@@ -75,8 +75,11 @@ def _emit(module: _Module) -> dict[str, str]:
     table = ClassTable(module.name, module.definitions)
     names = method_names([(operation.id, operation.verb) for operation, _ in module.operations])
     if len(set(names)) != len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise ModelError(" and ".join(module.sources), f"several operations are called {', '.join(twice)}")
+        twice = next(name for name in names if names.count(name) > 1)
+        places = [
+            operation.where for (operation, _), name in zip(module.operations, names, strict=True) if name == twice
+        ]
+        raise ModelError(" and ".join(places), f"several operations are called {twice}")
     entries = [(operation, name, status) for (operation, status), name in zip(module.operations, names, strict=True)]
     methods = build_methods(module.name, entries, table)
     title = _title(module.name)

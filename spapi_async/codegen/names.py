@@ -121,7 +121,7 @@ def method_names(operations: Iterable[tuple[str, str]]) -> list[str]:
 
     One id may serve two verbs (Shipping v2 linkCarrierAccount): POST keeps the name, the other takes its verb.
     """
-    pairs = [(snake(operation_id), verb) for operation_id, verb in operations]
+    pairs = [(field_name(operation_id), verb) for operation_id, verb in operations]
     counts: dict[str, int] = {}
     for name, _ in pairs:
         counts[name] = counts.get(name, 0) + 1

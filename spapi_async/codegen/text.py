@@ -102,6 +102,7 @@ def docstring(summary: str, paragraphs: Sequence[Sequence[str]], indent: int) ->
     pad = " " * indent
     blocks = [list(lines) for lines in paragraphs if lines]
     text = "\n".join([summary, *(line for block in blocks for line in ["", *block])]).replace('"""', "'''")
+    summary = text.partition("\n")[0]
     prefix = "r" if "\\" in text else ""
     if not blocks:
         return f'{pad}{prefix}"""{summary}"""'

@@ -105,3 +105,9 @@ def test_what_does_not_fit_stands_item_by_item() -> None:
 def test_backslashes_make_a_raw_docstring() -> None:
     """A pattern is shown as it is."""
     assert docstring("A.", [["\\d"]], 0) == 'r"""A.\n\n\\d\n"""'
+
+
+def test_quotes_in_a_name_do_not_end_a_docstring() -> None:
+    """A definition may be called anything."""
+    assert docstring('A """ b.', [], 0) == '"""A \'\'\' b."""'
+    assert docstring('A """ b.', [["c"]], 0) == '"""A \'\'\' b.\n\nc\n"""'

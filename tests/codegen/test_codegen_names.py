@@ -117,3 +117,9 @@ def test_a_module_is_named_after_file_and_version(stem: str, version: str, expec
 def test_one_id_for_two_verbs_makes_two_methods() -> None:
     """POST keeps the name; the other is named after its verb (Shipping v2 linkCarrierAccount)."""
     assert method_names([("link", "PUT"), ("link", "POST"), ("other", "GET")]) == ["link_put", "link", "other"]
+
+
+@pytest.mark.parametrize(("operation_id", "method"), [("import", "import_"), ("list", "list_"), ("2Go", "value_2_go")])
+def test_a_method_has_a_legal_name(operation_id: str, method: str) -> None:
+    """A keyword, a type that annotations use, or a digit at the start would break the module."""
+    assert method_names([(operation_id, "GET")]) == [method]

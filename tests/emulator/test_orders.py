@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -225,6 +225,18 @@ async def test_known_violations_of_v0_occur(path: str, expected: str) -> None:
         "number": [o for o in orders if not isinstance(o.get("OrderTotal", {}).get("Amount", ""), str)],
     }[expected]
     assert 0 < len(seen) < 12, path
+
+
+async def test_the_data_set_moves_on_when_searches_have_caught_up_with_the_day() -> None:
+    """Two minutes after midnight UTC, not before: until then the day's last orders could not be found."""
+    newest = []
+    for seconds in (-1, 119, 121):
+        clock = HandClock()
+        clock.now = datetime(2026, 9, 20, tzinfo=UTC).timestamp() + seconds - clock.time()
+        async with running(orders=20, clock=clock, throttle=False) as api:
+            newest.append(datetime.fromisoformat((await api.orders())[-1]["LastUpdateDate"]))
+    assert newest[1] == newest[0]
+    assert newest[2] == newest[0] + timedelta(days=1)
 
 
 async def test_known_violations_of_items_and_2026_occur() -> None:

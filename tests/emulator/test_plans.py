@@ -137,3 +137,26 @@ def test_a_bucket_never_exceeds_its_burst() -> None:
     """However long nobody asks, there are never more tokens than the burst."""
     bucket = Bucket(rate=GET_ORDER.usage_plan.rate, burst=30, now=0.0)
     assert bucket.settle(1e9) == 30
+
+
+async def test_limits_tell_of_every_bucket_in_use() -> None:
+    """GET /_emulator/limits gives what each bucket holds, let through and refused, and takes no token itself."""
+    clock = HandClock()
+    async with running(clock=clock) as api:
+        assert (await api.get("/_emulator/limits")).json == {"limits": []}
+        for _ in range(31):
+            await api.get(ORDER)
+        clock.now += 0.5
+        (bucket,) = (await api.get("/_emulator/limits")).json["limits"]
+        assert (bucket["operation"], bucket["application"]) == ("orders_v0.get_order", "app")
+        assert (bucket["rate"], bucket["announced_rate"], bucket["burst"]) == (0.5, 0.5, 30)
+        assert (bucket["tokens"], bucket["next_available"], bucket["waiting"]) == (0.25, 1.5, 0)
+        assert (bucket["admitted"], bucket["throttled"]) == (30, 1)
+
+
+async def test_limits_of_an_application_name_no_seller() -> None:
+    """GetListingsItem has a bucket that all sellers share beside each seller's own."""
+    async with running(clock=HandClock()) as api:
+        await api.get("/listings/2021-08-01/items/A1/SKU", marketplaceIds="ATVPDKIKX0DER")
+        buckets = (await api.get("/_emulator/limits")).json["limits"]
+        assert sorted(bool(bucket["account"]) for bucket in buckets) == [False, True]

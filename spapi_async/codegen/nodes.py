@@ -1,0 +1,77 @@
+"""Nodes of a model file: what is not of the kind that Swagger says is refused with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["ModelError", "below", "flag", "items", "members", "number", "refuse_media", "refuse_unknown", "text"]
+
+
+class ModelError(Exception):
+    """A model file holds something that the generator does not understand; says where."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(f"{where}: {problem}")
+
+
+def below(where: str, name: str) -> str:
+    """The JSON path of a member."""
+    return f"{where}.{name}" if name.isidentifier() else f"{where}[{name!r}]"
+
+
+def members(node: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
+    """The object under a key; empty where it is absent."""
+    return _of_kind(node, key, where, dict, "an object") if key in node else {}
+
+
+def items(node: Mapping[str, Any], key: str, where: str, kind: type | tuple[type, ...] = object) -> list[Any]:
+    """The list under a key, all of one kind; empty where it is absent."""
+    if key not in node:
+        return []
+    found: list[Any] = _of_kind(node, key, where, list, "a list")
+    for i, item in enumerate(found):
+        if not isinstance(item, kind):
+            raise ModelError(f"{below(where, key)}[{i}]", f"{type(item).__name__} is not understood here")
+    return found
+
+
+def text(node: Mapping[str, Any], key: str, where: str) -> str | None:
+    """The string under a key, if there is one."""
+    return _of_kind(node, key, where, str, "a string") if key in node else None
+
+
+def flag(node: Mapping[str, Any], key: str, where: str) -> bool:
+    """The boolean under a key; False where it is absent."""
+    return key in node and bool(_of_kind(node, key, where, bool, "a boolean"))
+
+
+def number(node: Mapping[str, Any], key: str, where: str) -> Any:
+    """The number under a key, if there is one."""
+    if isinstance(node.get(key), bool):
+        raise ModelError(below(where, key), "must be a number, not bool")
+    return _of_kind(node, key, where, (int, float), "a number") if key in node else None
+
+
+def refuse_unknown(node: Any, known: set[str], where: str) -> None:
+    """Every key must be known, or a vendor's (``x-…``)."""
+    if not isinstance(node, dict):
+        raise ModelError(where, f"must be an object, not {type(node).__name__}")
+    for key in node:
+        if key not in known and not key.startswith("x-"):
+            raise ModelError(where, f"{key!r} is not understood")
+
+
+def refuse_media(node: Mapping[str, Any], where: str) -> None:
+    """Everything that Amazon sends and takes is JSON; anything else needs a decision."""
+    for key in ("consumes", "produces"):
+        for media in items(node, key, where, str):
+            if "json" not in media:
+                raise ModelError(below(where, key), f"media type {media!r} is not understood")
+
+
+def _of_kind(node: Mapping[str, Any], key: str, where: str, kind: type | tuple[type, ...], expected: str) -> Any:
+    value = node[key]
+    if not isinstance(value, kind):
+        raise ModelError(below(where, key), f"must be {expected}, not {type(value).__name__}")
+    return value
