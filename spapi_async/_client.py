@@ -27,6 +27,7 @@ from spapi_async.ratelimit._base import LimitSnapshot, RateLimiter
 if TYPE_CHECKING:
     from spapi_async.api import Namespaces
     from spapi_async.auth import Authorization, DelegatedToken, NewClientSecret, RestrictedResource, TokenStore
+    from spapi_async.documents import Documents
 else:
     Namespaces = object  # the real class only tells type checkers what __getattr__ finds
 
@@ -37,6 +38,9 @@ T = TypeVar("T")
 # Any scope does: it marks an account that has no seller; each grantless operation brings its own scope.
 _NO_SELLER = "sellingpartnerapi::notifications"
 
+# Unversioned attributes, written by hand on top of the generated ones; imported when first used, like them.
+_WORKFLOWS = {"documents": ("spapi_async.documents", "Documents")}
+
 
 class SellingPartner(Namespaces):
     """A handle on one selling partner in one region, or on none (:meth:`Application.grantless`).
@@ -46,6 +50,9 @@ class SellingPartner(Namespaces):
     """
 
     __slots__ = ("__dict__", "_account", "_application", "_pipeline", "seller_id")
+
+    if TYPE_CHECKING:
+        documents: Documents
 
     def __init__(self, application: Application, pipeline: Pipeline, account: Account, seller_id: str | None) -> None:
         self._application = application
@@ -90,17 +97,17 @@ class SellingPartner(Namespaces):
         # Reached once for each namespace and handle: the namespace is kept in the instance's dictionary.
         from spapi_async.api import NAMESPACES
 
-        class_name = NAMESPACES.get(name)
-        if class_name is None:
+        module, class_name = _WORKFLOWS.get(name) or (f"spapi_async.api.{name}", NAMESPACES.get(name, ""))
+        if not class_name:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        namespace = getattr(import_module(f"spapi_async.api.{name}"), class_name)(self)
+        namespace = getattr(import_module(module), class_name)(self)
         self.__dict__[name] = namespace
         return namespace
 
     def __dir__(self) -> Iterable[str]:
         from spapi_async.api import NAMESPACES
 
-        return sorted({*super().__dir__(), *NAMESPACES})
+        return sorted({*super().__dir__(), *NAMESPACES, *_WORKFLOWS})
 
     def __repr__(self) -> str:
         return f"<SellingPartner {self.seller_id or self._account.key}>"

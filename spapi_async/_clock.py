@@ -32,7 +32,10 @@ class SystemClock:
     __slots__ = ()
 
     def monotonic(self) -> float:
-        return asyncio.get_running_loop().time()
+        try:
+            return asyncio.get_running_loop().time()
+        except RuntimeError:  # after asyncio.run(): limits() to be shown, state to be saved
+            return time.monotonic()
 
     def time(self) -> float:
         return time.time()

@@ -131,9 +131,7 @@ class Pipeline:
 
     async def _send_with_retries(self, call: _Call[T]) -> Response[T]:
         while True:
-            permit = await self._limiter.acquire(
-                call.operation, call.account, priority=call.options.priority, max_wait=call.max_wait()
-            )
+            permit = await self._permit(call)
             token = await self._token(call, permit)
             try:
                 reply = await self._send_once(call, permit, token)
@@ -149,6 +147,20 @@ class Pipeline:
                 delay = self._delay_after(call, reply, token)
             if delay:
                 await self._clock.sleep(delay)
+
+    async def _permit(self, call: _Call[Any]) -> Permit:
+        """Quota for one attempt. The limiter predicts the wait; calls more urgent than this one can prolong it."""
+        acquired = self._limiter.acquire(
+            call.operation, call.account, priority=call.options.priority, max_wait=call.max_wait()
+        )
+        remaining = call.remaining()
+        if remaining is None:
+            return await acquired
+        try:
+            async with asyncio.timeout(max(remaining, 0.0)):
+                return await acquired
+        except TimeoutError:
+            raise call.too_late() from None
 
     async def _token(self, call: _Call[Any], permit: Permit) -> str:
         """The token of this attempt; its own failures have been retried already, and give the quota back."""
@@ -184,7 +196,7 @@ class Pipeline:
                 self._endpoints.api(account.region) + request.target,
                 headers={**request.headers, "x-amz-access-token": token, "x-amz-date": _amz_date(self._clock.time())},
                 body=request.body,
-                timeout=call.exchange_timeout(remaining),
+                timeout=call.exchange_timeout(remaining, self._pool.total),
                 session_key=account.region.value,
             )
         except ConnectionFailedError:
@@ -300,10 +312,12 @@ class _Call(Generic[T]):
         remaining = max(remaining, 0.0)
         return remaining if self.options.max_wait is None else min(remaining, self.options.max_wait)
 
-    def exchange_timeout(self, remaining: float | None) -> float | None:
-        """The bound of one HTTP exchange; None means the application's."""
+    def exchange_timeout(self, remaining: float | None, usual: float) -> float | None:
+        """The bound of one HTTP exchange; None means the application's. A deadline shortens it, never lengthens it."""
         timeout = self.options.timeout
-        return timeout if remaining is None else remaining if timeout is None else min(remaining, timeout)
+        if remaining is None or remaining >= (usual if timeout is None else timeout):
+            return timeout
+        return remaining
 
     def too_late(self) -> SPAPIError:
         """The error of a call whose deadline passed before its request was sent: what made the last attempt fail."""

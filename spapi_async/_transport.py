@@ -7,10 +7,12 @@ request that never left may always be repeated, one that left may have moved mon
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 import ssl as ssl_module
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import aiohttp
@@ -22,16 +24,20 @@ from spapi_async._version import __version__
 from spapi_async._watch import Watch
 from spapi_async.errors import ConfigurationError, ConnectionFailedError, RequestTimeoutError, TransportError
 
-__all__ = ["RawReply", "SessionPool", "Timeout", "user_agent_header"]
+__all__ = ["RawReply", "SessionPool", "StreamedReply", "Timeout", "user_agent_header"]
 
 # Amazon rejects a longer one (developer-docs.amazon.com/sp-api/docs/include-a-user-agent-header-in-all-requests).
 MAX_USER_AGENT = 500
+
+# Bytes of a streamed body that are handed on at a time.
+_CHUNK = 64 * 1024
 
 # No byte of the request has been written when one of these is raised.
 _NEVER_SENT = (
     aiohttp.ClientConnectorError,
     aiohttp.ClientConnectorCertificateError,
     aiohttp.ConnectionTimeoutError,
+    aiohttp.ClientHttpProxyError,
     aiohttp.InvalidURL,
 )
 
@@ -58,10 +64,19 @@ class RawReply(NamedTuple):
     body: bytes
 
 
+class StreamedReply(NamedTuple):
+    """A reply whose body is still under way: chunks as they come, a content coding left in place."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    chunks: AsyncIterator[bytes]
+
+
 class SessionPool:
     """An aiohttp session for each region, opened at its first request and closed together.
 
-    A session is a connection pool: all sellers of a region share it, so that connections stay warm and are bounded.
+    A session is a connection pool: all sellers of a region share it, so that connections stay warm and are bounded. It
+    belongs to an event loop: a pool that is used in another one (``asyncio.run`` twice) opens new ones there.
     """
 
     __slots__ = (
@@ -69,6 +84,7 @@ class SessionPool:
         "_closed",
         "_connections",
         "_headers",
+        "_loop",
         "_proxy",
         "_sessions",
         "_ssl",
@@ -99,7 +115,13 @@ class SessionPool:
         self._ssl = ssl
         self._trust_env = trust_env
         self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+
+    @property
+    def total(self) -> float:
+        """Seconds that an exchange may take unless its caller says otherwise."""
+        return self._timeout.total
 
     async def exchange(
         self,
@@ -121,6 +143,8 @@ class SessionPool:
             RequestTimeoutError: it may have left, and no whole reply came in time.
             TransportError: it may have left, and the connection broke.
         """
+        if (loop := asyncio.get_running_loop()) is not self._loop:
+            self._move_to(loop)
         session = self._sessions.get(session_key) or self._open(session_key)
         seconds = self._timeout.total if timeout is None else timeout
         try:
@@ -131,13 +155,60 @@ class SessionPool:
                 # Reading to the end gives the connection back; failing to closes it.
                 return RawReply(reply.status, reply.headers, await reply.read())
         except _NEVER_SENT as error:
-            raise ConnectionFailedError(f"cannot connect to {_host(url)}: {_reason(error)}") from error
+            failure: TransportError = ConnectionFailedError(f"cannot connect to {_host(url)}: {_reason(error)}")
+            failure.__cause__ = _shown(error)
         except TimeoutError as error:
             bounds = f"read or {seconds:g} s total timeout"
             raise RequestTimeoutError(f"no complete reply from {_host(url)} ({bounds})") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # ValueError: a reply that aiohttp cannot parse, such as a broken content coding.
-            raise TransportError(f"connection to {_host(url)} broke: {_reason(error)}") from error
+            failure = TransportError(f"connection to {_host(url)} broke: {_reason(error)}")
+            failure.__cause__ = _shown(error)
+        raise failure  # out here it has no context, which would show what _shown hides
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | AsyncIterable[bytes] | None = None,
+        session_key: str,
+    ) -> AsyncIterator[StreamedReply]:
+        """Send one request and read its reply piecemeal: no retry, no redirect, no decompression.
+
+        A document may take an hour, so only silence is bounded: by the read timeout, or the total where there is none.
+        Not reading is no silence. Leaving the block before the end closes the connection.
+
+        Raises:
+            ConnectionFailedError, RequestTimeoutError, TransportError: as :meth:`exchange`; the chunks raise them too.
+        """
+        if (loop := asyncio.get_running_loop()) is not self._loop:
+            self._move_to(loop)
+        session = self._sessions.get(session_key) or self._open(session_key)
+        silence = self._timeout.total if self._timeout.read is None else self._timeout.read
+        bounds = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout.connect, sock_read=silence)
+        try:
+            reply = await session.request(
+                method,
+                URL(url, encoded=True),
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+                auto_decompress=False,
+                timeout=bounds,
+                read_bufsize=_CHUNK,
+            )
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            failure = _stream_failure(error, url, silence)
+        else:
+            try:
+                yield StreamedReply(reply.status, reply.headers, _chunks(reply, url, silence))
+            finally:
+                reply.close()  # gives a connection back that was read to its end
+            return
+        raise failure
 
     async def aclose(self) -> None:
         """Close every session; the pool opens none afterwards."""
@@ -145,6 +216,12 @@ class SessionPool:
         sessions, self._sessions = self._sessions, {}
         for session in sessions.values():
             await session.close()
+
+    def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Leave an earlier loop's sessions and timers behind: nothing of theirs works here, not even closing."""
+        self._loop = loop
+        self._sessions = {}
+        self._watch = Watch()
 
     def _open(self, session_key: str) -> aiohttp.ClientSession:
         if self._closed:
@@ -189,6 +266,44 @@ def _host(url: str) -> str:
     return parsed.authority or "the host"
 
 
+async def _chunks(reply: aiohttp.ClientResponse, url: str, silence: float) -> AsyncIterator[bytes]:
+    """The body as it comes; aiohttp stops reading from the socket when twice a chunk lies unread."""
+    while True:
+        try:
+            chunk = await reply.content.read(_CHUNK)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            failure = _stream_failure(error, url, silence)
+        else:
+            if not chunk:
+                return
+            yield chunk
+            continue
+        raise failure
+
+
+def _stream_failure(error: Exception, url: str, silence: float) -> TransportError:
+    failure: TransportError
+    if isinstance(error, _NEVER_SENT):
+        failure = ConnectionFailedError(f"cannot connect to {_host(url)}: {_reason(error)}")
+    elif isinstance(error, TimeoutError):
+        failure = RequestTimeoutError(f"no byte from {_host(url)} for {silence:g} s")
+    else:
+        failure = TransportError(f"connection to {_host(url)} broke: {_reason(error)}")
+    failure.__cause__ = _shown(error)
+    return failure
+
+
+def _shown(error: Exception) -> Exception | None:
+    """What may be seen as a cause.
+
+    A response error of aiohttp's may not, for it holds the request's headers and so its token; nor may an InvalidURL,
+    for a URL can hold personal data, and a presigned one is a secret.
+    """
+    if type(error) is aiohttp.ClientOSError:  # "Can not write request body for <URL>"
+        return error.__cause__ if isinstance(error.__cause__, OSError) else None
+    return None if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL) else error
+
+
 def _reason(error: BaseException) -> str:
     """What went wrong without the URL: a query can hold personal data, a presigned URL is a secret."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
@@ -197,6 +312,9 @@ def _reason(error: BaseException) -> str:
         return error.strerror or type(error.os_error).__name__
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return "connect timeout"
-    if isinstance(error, OSError) and not isinstance(error, asyncio.TimeoutError) and error.strerror:
-        return error.strerror
+    if isinstance(error, aiohttp.ClientResponseError):
+        refused = isinstance(error, aiohttp.ClientHttpProxyError)
+        return f"the proxy answered {error.status}" if refused else "the reply is not HTTP"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)  # the error's own words may hold the URL
     return type(error).__name__

@@ -17,10 +17,11 @@ __all__ = ["Watch"]
 class Watch:
     """Bounds blocks of code in time; each length has its own queue, and there are few lengths."""
 
-    __slots__ = ("_queues",)
+    __slots__ = ("_most", "_queues")
 
     def __init__(self) -> None:
         self._queues: dict[float, _Queue] = {}
+        self._most = MOST_LENGTHS
 
     def bounded(self, seconds: float) -> _Limit:
         """A context manager that raises TimeoutError when its block takes longer.
@@ -30,14 +31,16 @@ class Watch:
         """
         queue = self._queues.get(seconds)
         if queue is None:
-            if len(self._queues) >= MOST_LENGTHS:
-                self._queues = {length: kept for length, kept in self._queues.items() if kept.limits}
+            if len(self._queues) >= self._most:
+                self._queues = {length: kept for length, kept in self._queues.items() if kept.open}
+                self._most = max(MOST_LENGTHS, 2 * len(self._queues))  # a look at each, once in as many new ones
             queue = self._queues[seconds] = _Queue(seconds)
         return _Limit(queue)
 
 
 MOST_LENGTHS = 64
-"""Deadlines make lengths of their own; queues that have run empty are dropped beyond this many."""
+"""Deadlines make lengths of their own; queues that have run empty are dropped beyond this many, or when as many again
+have come as were in use."""
 
 
 SLACK = 256

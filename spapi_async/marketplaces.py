@@ -44,7 +44,7 @@ class Region(enum.StrEnum):
         """
         try:
             return cls(value.strip().lower())
-        except ValueError:
+        except (ValueError, AttributeError):
             known = ", ".join(region.name for region in cls)
             raise ConfigurationError(f"unknown region {value!r}; known regions: {known}") from None
 

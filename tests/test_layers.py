@@ -28,7 +28,7 @@ LAYERS: list[set[str]] = [
     {"_pipeline", "_namespace"},
     {"api"},
     {"_client", "__init__"},
-    {"sync"},
+    {"documents", "sync"},
     {"cli", "emulator", "codegen", "__main__"},
 ]
 EDGES = LAYERS[-1]

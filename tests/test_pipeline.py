@@ -29,6 +29,7 @@ from spapi_async import (
     RequestTimeoutError,
     RetryPolicy,
     ServerError,
+    Timeout,
     ViolationsFound,
     call_options,
 )
@@ -362,6 +363,31 @@ async def test_a_calls_own_timeout_bounds_the_exchange() -> None:
         with call_options(timeout=0.02), pytest.raises(RequestTimeoutError) as caught:
             await here.send()
     assert caught.value.attempts == 3
+
+
+async def test_a_deadline_never_lengthens_the_exchange() -> None:
+    """A call that has an hour still gives a silent server the application's timeout, and then tries again."""
+    async with world(stay_silent, OK) as here:
+        pool = SessionPool(user_agent="t", timeout=Timeout(total=0.05))
+        with call_options(deadline=3600.0):
+            response = await asyncio.wait_for(here.send(pipeline=here.make(here.server.url, pool=pool)), 5)
+        await pool.aclose()
+    assert response.attempts == 2
+
+
+async def test_the_deadline_bounds_the_wait_for_quota() -> None:
+    """The limiter's prediction can fail: calls that are more urgent overtake this one."""
+
+    class Overtaken(Limiter):
+        async def acquire(self, *_: Any, **__: Any) -> Limiter:
+            await asyncio.sleep(30)
+            return self
+
+    async with world(OK) as here:
+        limited = here.make(here.server.url, limiter=Overtaken(here.log))
+        with call_options(deadline=0.05), pytest.raises(RequestTimeoutError, match=r"deadline of 0\.05 s"):
+            await here.send(pipeline=limited)
+    assert (here.log, here.server.requests) == ([], [])
 
 
 async def test_no_retry_outlasts_the_deadline() -> None:

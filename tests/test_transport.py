@@ -1,5 +1,6 @@
 """One HTTP exchange: what is sent, and what each failure is called."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
@@ -153,3 +154,49 @@ def test_a_user_agent_that_amazon_would_refuse_is_refused_here(agent: str) -> No
     """Too long, or no header value at all."""
     with pytest.raises(ConfigurationError, match="user_agent"):
         user_agent_header(agent)
+
+
+@pytest.mark.parametrize("raw", [b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n"])
+async def test_no_error_in_the_chain_holds_the_token(pool: SessionPool, raw: bytes) -> None:
+    """The HTTP library's error for a reply that is not HTTP has the request's headers in its repr."""
+    async with raw_server(answering(raw)) as server:
+        with pytest.raises(TransportError, match="the reply is not HTTP") as caught:
+            await get(pool, server)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+async def test_a_proxy_that_refuses_has_sent_nothing() -> None:
+    """Its refusal comes before the request has left, and the error does not show the proxy's password."""
+    async with raw_server(answering(reply(b"", "407 Proxy Authentication Required"))) as server:
+        pool = SessionPool(user_agent="t", proxy=server.url.replace("//", "//me:pw@"))
+        with pytest.raises(ConnectionFailedError, match="the proxy answered 407") as caught:
+            await pool.exchange("POST", "https://sellingpartnerapi-na.amazon.com/x", headers={}, session_key="na")
+        await pool.aclose()
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+def test_a_pool_works_in_one_loop_after_another() -> None:
+    """``asyncio.run`` twice with one application; the timeouts work in the second loop, too."""
+    pool = SessionPool(user_agent="t", timeout=Timeout(total=0.1))
+
+    async def first() -> int:
+        async with raw_server(answering(reply())) as server:
+            status = (await get(pool, server)).status
+            await pool._sessions["na"].close()  # the pool itself stays open
+            return status
+
+    async def second() -> None:
+        async with raw_server(stay_silent) as server:
+            with pytest.raises(RequestTimeoutError):
+                await asyncio.wait_for(get(pool, server), 5)
+        await pool.aclose()
+
+    assert asyncio.run(first()) == 200
+    asyncio.run(second())
+
+
+async def test_an_address_that_cannot_be_is_not_shown(pool: SessionPool) -> None:
+    """Neither by the error nor by its cause: a query can hold personal data."""
+    with pytest.raises(ConnectionFailedError) as caught:
+        await pool.exchange("GET", "http:///x?buyer=Jane", headers={}, session_key="na")
+    assert "Jane" not in repr((caught.value, caught.value.__cause__, caught.value.__context__))

@@ -114,6 +114,25 @@ def test_closed_limits_behind_an_open_one_are_swept_out() -> None:
     assert run(main()) <= SLACK + 3
 
 
-async def _hang(watch: Watch) -> None:
-    with watch.bounded(60.0):
+async def _hang(watch: Watch, seconds: float = 60.0) -> None:
+    with watch.bounded(seconds):
         await asyncio.sleep(1000)
+
+
+def test_limits_of_many_lengths_are_not_looked_through_for_each_new_one() -> None:
+    """Ten thousand calls with a deadline each: the look for empty queues comes after as many again."""
+
+    async def main() -> tuple[int, int, int]:
+        watch = Watch()
+        calls = [asyncio.create_task(_hang(watch, 60.0 + number)) for number in range(1000)]
+        await asyncio.sleep(0)
+        most, kept = watch._most, len(watch._queues)
+        await asyncio.gather(*(call for call in calls if call.cancel()), return_exceptions=True)
+        for number in range(kept + 10):
+            with watch.bounded(1e6 + number):
+                pass
+        return most, kept, len(watch._queues)
+
+    most, kept, left = run(main())
+    assert (most, kept) == (1024, 1000)
+    assert left < kept

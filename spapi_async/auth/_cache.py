@@ -116,7 +116,10 @@ class TokenCache(Generic[K]):
                 return entry.token.value
         if self._closed:
             raise AuthError("the application is closed")
-        outcome = await _outcome(self._flights.get(key) or self._take_off(key))
+        flight = self._flights.get(key)
+        if flight is None or flight.done():  # done, and still here: an event loop ended before it could begin
+            flight = self._take_off(key)
+        outcome = await _outcome(flight)
         if isinstance(outcome, Token):
             return outcome.value
         raise _copy_of(outcome)
@@ -129,7 +132,8 @@ class TokenCache(Generic[K]):
             return Retirement.REPLACED if keys or value in self._former else Retirement.UNKNOWN
         if all(entry.rejected for entry in entries):
             return Retirement.REPLACED
-        if any(entry.replacement and self._clock.time() < entry.token.issued_at + FRESH for entry in entries):
+        now = self._clock.time()
+        if any(entry.replacement and now < min(entry.token.issued_at + FRESH, entry.usable_until) for entry in entries):
             return Retirement.TOO_FRESH
         for entry in entries:
             entry.rejected = True

@@ -239,6 +239,9 @@ class _Batch:
 
     def add(self, resource: RestrictedResource) -> asyncio.Future[Token]:
         """The token that will open ``resource``."""
+        if self._task is not None and self._task.done():  # an event loop ended before it could begin
+            self._task = None
+            self._waiting.clear()
         future = self._waiting.get(resource)
         if future is None or future.cancelled():
             future = self._waiting[resource] = asyncio.get_running_loop().create_future()

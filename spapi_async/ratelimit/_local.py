@@ -72,11 +72,11 @@ class LocalRateLimiter:
         return lane.admit(now) or await self._wait(lane, now, priority, max_wait)
 
     async def _wait(self, lane: Lane, now: float, priority: Priority, max_wait: float | None) -> LocalPermit:
+        loop = self._attach()
         if max_wait is not None:
             predicted = lane.predict(now, priority)
             if predicted > max_wait:
                 raise wait_error(lane.operation, predicted)
-        loop = self._attach()
         deadline = None if max_wait is None else now + max_wait
         waiter = Waiter(loop.create_future(), int(priority), deadline)
         lane.enter(waiter, now)

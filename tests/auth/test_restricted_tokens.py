@@ -1,6 +1,7 @@
 """The broker of restricted data tokens: batches, delegation, bounds."""
 
 import asyncio
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,9 @@ from fake_amazon import ADDRESS, ALL_ELEMENTS, DOCUMENT, ORDER, FakeAmazon, acco
 from virtual_time import virtual_time
 
 from spapi_async._options import call_options
-from spapi_async.auth import Authenticator, restricted_resource
+from spapi_async.auth import Authenticator, RestrictedResource, restricted_resource
+from spapi_async.auth._rdt import _Batch
+from spapi_async.auth._token import Token
 from spapi_async.credentials import Account
 from spapi_async.errors import AuthError, BadRequestError, ConfigurationError, QuotaExceededError
 
@@ -193,3 +196,25 @@ async def test_a_reply_without_a_token_is_an_error() -> None:
     auth = authenticator(FakeAmazon(), create_restricted_token=create)
     with pytest.raises(AuthError, match="without a restricted data token"):
         await auth.token(ADDRESS, account(), request())
+
+
+def test_a_batch_that_an_ended_loop_left_behind_is_started_anew() -> None:
+    """``asyncio.run`` that ends before the batch began, and then another one with the same application."""
+    resource = restricted_resource(DOCUMENT, path="/reports/2021-06-30/documents/a")
+    token = Token("Atz.sprdt|a", issued_at=0.0, expires_at=1.0)
+
+    async def issue(_: Sequence[RestrictedResource]) -> Token:
+        return token
+
+    batch = _Batch(issue, on_idle=lambda: None)
+
+    async def leave_at_once() -> None:
+        batch.add(resource)
+        assert batch._task
+        batch._task.cancel()
+
+    async def use() -> Token:
+        return await batch.add(resource)
+
+    asyncio.run(leave_at_once())
+    assert asyncio.run(use()) is token

@@ -277,3 +277,24 @@ def test_a_token_shows_itself_nowhere() -> None:
     assert "MARK" not in repr(token)
     with pytest.raises(TypeError):
         pickle.dumps(token)
+
+
+@virtual_time
+async def test_a_replacement_that_has_expired_is_replaced_again() -> None:
+    """Refused for its age and not for what it is, however short it lived."""
+    source = Source(lifetime=5.0, latency=0.0)
+    for _ in range(3):
+        token = await source.cache.get("a")
+        await asyncio.sleep(4.99)
+        assert source.cache.retire(token) is Retirement.RETIRED
+
+
+def test_a_flight_that_an_ended_loop_left_behind_is_started_anew() -> None:
+    """``asyncio.run`` that ends before the flight began, and then another one with the same application."""
+    source = Source(latency=0.0)
+
+    async def leave_at_once() -> None:
+        source.cache._take_off("a").cancel()
+
+    asyncio.run(leave_at_once())
+    assert asyncio.run(source.cache.get("a")) == "a#1"

@@ -15,6 +15,7 @@ from spapi_async._options import Priority
 from spapi_async.errors import RateLimitWaitError, SPAPIError
 from spapi_async.marketplaces import Region
 from spapi_async.ratelimit import LocalRateLimiter, RateLimiter
+from spapi_async.ratelimit._waiting import Waiter
 
 GET_ORDER = operation(0.5, 30)
 
@@ -227,6 +228,25 @@ def test_one_limiter_serves_one_loop_after_another() -> None:
     asyncio.run(leave_one_waiting())
     asyncio.run(go_on())
     assert limiter._lanes[seller.key, fast].line.total == 0
+
+
+def test_calls_that_an_ended_loop_left_waiting_are_in_nobodys_way() -> None:
+    """The wait predicted in the next loop does not count them."""
+    limiter, seller = LocalRateLimiter(), account()
+    tenth = operation(10, 1)
+
+    async def leave_fifty_waiting() -> None:
+        await take(limiter, tenth, seller)
+        limiter._attach()
+        for _ in range(50):
+            future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+            limiter._lanes[seller.key, tenth].enter(Waiter(future, Priority.NORMAL, None), now())
+
+    async def go_on() -> None:
+        await take(limiter, tenth, seller, max_wait=2.0)
+
+    asyncio.run(leave_fifty_waiting())
+    asyncio.run(go_on())
 
 
 @virtual_time

@@ -1,0 +1,365 @@
+"""Applications and their handles: what they are made of, what they share, and what they refuse."""
+
+import asyncio
+import gc
+import pickle
+import tracemalloc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from raw_server import hang_up, raw_server
+
+from spapi_async import (
+    Application,
+    ConfigurationError,
+    DecodeError,
+    ForbiddenError,
+    LWAError,
+    Marketplace,
+    NotFoundError,
+    Region,
+    RequestTimeoutError,
+    SPAPIError,
+    call_options,
+    connect,
+)
+from spapi_async.api import NAMESPACES
+from spapi_async.api.notifications_v1 import GET_DESTINATIONS
+from spapi_async.api.orders_v0 import GET_ORDER_ADDRESS, GET_ORDERS
+from spapi_async.api.sellers_v1 import GET_MARKETPLACE_PARTICIPATIONS
+from spapi_async.auth import restricted_resource
+from spapi_async.emulator import Emulator
+
+ENVIRONMENT = {
+    "LWA_APP_ID": "app",
+    "LWA_CLIENT_SECRET": "secret",
+    "SP_API_REFRESH_TOKEN": "Atzr|a",
+    "SP_API_MARKETPLACE": "DE",
+}
+ORDERS: dict[str, Any] = {"marketplace_ids": [Marketplace.US], "created_after": "2020-01-01T00:00:00Z"}
+
+
+@asynccontextmanager
+async def running(
+    options: dict[str, Any] | None = None, **settings: Any
+) -> AsyncIterator[tuple[Emulator, Application]]:
+    """An emulator, and an application that talks to it."""
+    async with (
+        Emulator(**{"orders": 20, "rate_scale": 1000, **settings}) as emulator,
+        Application("app", "secret", endpoint=emulator.url, **options or {}) as app,
+    ):
+        yield emulator, app
+
+
+@pytest.fixture
+def app() -> Application:
+    """An application that never opens a connection."""
+    return Application("app", "secret")
+
+
+@pytest.mark.parametrize("name", ["LWA_APP_ID", "LWA_CLIENT_SECRET", "SP_API_REFRESH_TOKEN"])
+async def test_a_missing_variable_is_named(name: str) -> None:
+    """Missing and blank are the same."""
+    for environ in ({**ENVIRONMENT, name: " "}, {key: ENVIRONMENT[key] for key in ENVIRONMENT if key != name}):
+        with pytest.raises(ConfigurationError, match=f"^environment variable {name} is not set$"):
+            async with connect(environ):
+                pass
+
+
+async def test_a_missing_region_is_named() -> None:
+    """Either variable would do."""
+    environ = {key: ENVIRONMENT[key] for key in ENVIRONMENT if key != "SP_API_MARKETPLACE"}
+    with pytest.raises(ConfigurationError, match="set SP_API_REGION or SP_API_MARKETPLACE"):
+        async with connect(environ):
+            pass
+    async with connect({**environ, "SP_API_REGION": "fe"}) as seller:
+        assert seller.region is Region.FE
+
+
+async def test_connecting_takes_everything_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process's own, where none is given; the application is closed with the block."""
+    async with Emulator(orders=3) as emulator:
+        for name, value in {**ENVIRONMENT, "SP_API_ENDPOINT": emulator.url}.items():
+            monkeypatch.setenv(name, value)
+        async with connect(timeout=5) as seller:
+            assert seller.region is Region.EU
+            assert await seller.sellers_v1.get_marketplace_participations()
+    with pytest.raises(SPAPIError, match="closed"):
+        await seller.sellers_v1.get_marketplace_participations()
+
+
+def test_an_option_beats_the_environment() -> None:
+    """An endpoint that is given replaces the variable."""
+    environ = {**ENVIRONMENT, "SP_API_ENDPOINT": "not a url"}
+    assert repr(Application.from_env(environ, endpoint="http://127.0.0.1:1")) == "<Application app>"
+    with pytest.raises(ConfigurationError):
+        Application.from_env(environ)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"client_id": ""},
+        {"client_secret": " "},
+        {"client_secret": None},
+        {"decoding": "loose"},
+        {"endpoint": "ftp://x"},
+    ],
+    ids=str,
+)
+def test_options_that_cannot_work_are_refused(options: dict[str, Any]) -> None:
+    """At once, not at the first call."""
+    with pytest.raises(ConfigurationError):
+        Application(**{"client_id": "app", "client_secret": "secret", **options})
+
+
+@pytest.mark.parametrize(
+    ("place", "region"),
+    [
+        ({"region": "eu"}, Region.EU),
+        ({"region": Region.FE}, Region.FE),
+        ({"marketplace": "US"}, Region.NA),
+        ({"marketplace": Marketplace.DE}, Region.EU),
+        ({"marketplace": "A1VC38T7YXB528"}, Region.FE),
+        ({"region": "EU", "marketplace": "GB"}, Region.EU),
+    ],
+    ids=str,
+)
+def test_a_region_comes_from_either_argument(app: Application, place: dict[str, Any], region: Region) -> None:
+    """By name or by marketplace."""
+    assert app.selling_partner("Atzr|a", **place).region is region
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ({}, "give a region or a marketplace"),
+        ({"region": "mars"}, "unknown region 'mars'"),
+        ({"marketplace": "XX"}, "unknown marketplace 'XX'"),
+        ({"region": "na", "marketplace": "DE"}, "marketplace DE belongs to region EU, not NA"),
+    ],
+    ids=str,
+)
+def test_a_region_that_cannot_be_is_refused(app: Application, place: dict[str, Any], says: str) -> None:
+    """With what is wrong about it."""
+    with pytest.raises(ConfigurationError, match=says):
+        app.selling_partner("Atzr|a", **place)
+
+
+def test_an_unknown_namespace_is_an_attribute_error(app: Application) -> None:
+    """So ``hasattr`` and ``getattr`` with a default work; a known one is made once."""
+    seller = app.selling_partner("Atzr|a", region="na")
+    assert not hasattr(seller, "orders_v9")
+    assert seller.orders_v0 is seller.orders_v0
+    with pytest.raises(AttributeError, match="'SellingPartner' object has no attribute 'orders_v9'"):
+        seller.orders_v9  # noqa: B018
+
+
+def test_dir_names_every_namespace(app: Application) -> None:
+    """For completion in a shell, with the handle's own methods."""
+    names = dir(app.selling_partner("Atzr|a", region="na"))
+    assert {*NAMESPACES, "call", "region", "seller_id"} <= set(names)
+
+
+def test_handles_cost_next_to_nothing(app: Application) -> None:
+    """Less than 2 KB each, a used namespace included."""
+    assert app.selling_partner("Atzr|warm", region="na").orders_v0
+    gc.collect()
+    tracemalloc.start()
+    handles = [app.selling_partner(f"Atzr|{number:0200}", region="na") for number in range(500)]
+    assert all(handle.orders_v0 for handle in handles)
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size / len(handles) < 2048
+
+
+def test_reprs_show_no_secret_and_nothing_with_a_secret_pickles(app: Application) -> None:
+    """The seller's id where it is known, a key where not."""
+    anonymous = app.selling_partner("Atzr|MARK", region="na")
+    named = app.selling_partner("Atzr|MARK", region="na", seller_id="A1")
+    assert repr(named) == "<SellingPartner A1>"
+    assert repr(named.orders_v0) == "<OrdersV0 of <SellingPartner A1>>"
+    assert repr(anonymous) == f"<SellingPartner {anonymous.key}>"
+    assert anonymous.application is app
+    for thing in (app, named):
+        with pytest.raises(TypeError, match="does not pickle"):
+            pickle.dumps(thing)
+
+
+def test_limits_can_be_shown_outside_a_loop(app: Application) -> None:
+    """After ``asyncio.run``, or before it."""
+    assert app.limits() == ()
+
+
+async def test_a_grantless_handle_refuses_sellers_operations() -> None:
+    """And calls those that need no seller, with a token of their scope."""
+    async with running() as (emulator, app):
+        nobody = app.grantless(region="na")
+        await nobody.call(GET_DESTINATIONS)
+        with pytest.raises(ConfigurationError, match=r"^orders_v0\.get_orders: .*selling_partner"):
+            await nobody.call(GET_ORDERS, **ORDERS)
+        assert list(emulator.stats()["operations"]) == ["notifications_v1.get_destinations"]
+
+
+async def test_a_delegated_handle_sends_the_token_it_was_given() -> None:
+    """Another application's restricted token: no token is fetched, and none is replaced when it is refused."""
+    async with running() as (emulator, app), Application("other", "s", endpoint=emulator.url) as other:
+        seller = app.selling_partner("Atzr|a", region="na")
+        order_id = (await seller.orders_v0.get_orders(**ORDERS)).orders[0].amazon_order_id
+        resource = restricted_resource(GET_ORDER_ADDRESS)
+        delegated = await app.delegate(seller, [resource], target_application="other")
+        issued = emulator.stats()["tokens"]
+        handle = other.delegated(delegated.token.reveal(), region="na")
+        assert (await handle.orders_v0.get_order_address(order_id)).amazon_order_id == order_id
+        with pytest.raises(ForbiddenError):
+            await other.delegated("Atz.sprdt|forged", region="na").orders_v0.get_order_address(order_id)
+        assert emulator.stats()["tokens"] == issued
+
+
+async def test_two_handles_of_one_seller_share_bucket_and_token() -> None:
+    """And connections, over all API versions."""
+    async with running() as (emulator, app):
+        one, two = (app.selling_partner("Atzr|a", marketplace=place) for place in ("US", "CA"))
+        for seller in (one, two):
+            await seller.sellers_v1.get_marketplace_participations()
+            await seller.orders_v0.get_orders(**ORDERS)
+        buckets = {limit.operation: limit.admitted for limit in app.limits()}
+        stats = emulator.stats()
+    assert one.key == two.key
+    assert buckets == {"sellers_v1.get_marketplace_participations": 2, "orders_v0.get_orders": 2}
+    assert (stats["tokens"]["lwa"], stats["open_connections"]) == (1, 2)  # one for tokens, one for the region
+
+
+async def test_two_sellers_share_neither_bucket_nor_token() -> None:
+    """The worst bug that a client can have is another seller's token."""
+    async with running() as (emulator, app):
+        sellers = [app.selling_partner(f"Atzr|{name}", region="na") for name in "ab"]
+        await asyncio.gather(*(seller.sellers_v1.get_marketplace_participations() for seller in sellers))
+        limits = app.limits()
+        assert emulator.stats()["tokens"]["lwa"] == 2
+    assert {limit.account for limit in limits} == {seller.key for seller in sellers}
+    assert [limit.admitted for limit in limits] == [1, 1]
+
+
+async def test_limits_say_what_the_header_announced() -> None:
+    """A raised plan shows after one call."""
+    async with running() as (_, app):
+        await app.selling_partner("Atzr|a", region="na").orders_v0.get_orders(**ORDERS)
+        (limit,) = app.limits()
+    assert limit.announced_rate == pytest.approx(16.7)
+    assert (limit.application, limit.region, limit.burst, limit.waiting) == ("app", "na", 20, 0)
+
+
+async def test_closing_twice_is_closing_once() -> None:
+    """And leaves no connection behind; calls afterwards say so."""
+    async with running() as (emulator, app):
+        seller = app.selling_partner("Atzr|a", region="na")
+        await seller.sellers_v1.get_marketplace_participations()
+        await app.aclose()
+        await app.aclose()
+        with pytest.raises(SPAPIError, match="closed"):
+            await seller.sellers_v1.get_marketplace_participations()
+        while emulator.stats()["open_connections"]:
+            await asyncio.sleep(0.001)
+
+
+async def test_closing_during_calls_ends_every_one_of_them() -> None:
+    """With an error of the library's, whatever each of them was waiting for."""
+    async with running(rate_scale=1) as (emulator, app):
+        emulator.faults({"delay": 30, "times": None})
+        sellers = [app.selling_partner(f"Atzr|{number}", region="na") for number in range(3)]
+        calls = [asyncio.create_task(seller.orders_v0.get_orders(**ORDERS)) for seller in sellers for _ in range(40)]
+        while emulator.stats()["open_connections"] < 20:
+            await asyncio.sleep(0.001)
+        await app.aclose()
+        ends = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 10)
+    assert {isinstance(end, SPAPIError) for end in ends} == {True}
+
+
+def test_a_sandbox_application_calls_the_sandbox() -> None:
+    """In the region of the handle; tokens come from where they always come from."""
+    endpoints = Application("app", "secret", sandbox=True)._pipeline._endpoints
+    assert endpoints.api(Region.EU) == "https://sandbox.sellingpartnerapi-eu.amazon.com"
+    assert endpoints.lwa == "https://api.amazon.com/auth/o2/token"
+
+
+@pytest.mark.parametrize("decoding", ["lenient", "strict"])
+async def test_decoding_is_as_chosen(decoding: str) -> None:
+    """One field that breaks its model: a violation, or an error that names it."""
+    async with running({"decoding": decoding}) as (emulator, app):
+        seller = app.selling_partner("Atzr|a", region="na")
+        emulator.faults({"operation": "orders_v0.get_orders", "body": {"payload": {"Orders": [{"AmazonOrderId": 5}]}}})
+        if decoding == "strict":
+            with pytest.raises(DecodeError, match=r"orders_v0\.get_orders") as caught:
+                await seller.call(GET_ORDERS, **ORDERS)
+            assert caught.value.path.startswith("$.payload.Orders[0]")
+        else:
+            response = await seller.call(GET_ORDERS, **ORDERS)
+            assert response.body.orders[0].amazon_order_id == "5"
+            assert "$.payload.Orders[0].AmazonOrderId" in [violation.path for violation in response.violations]
+
+
+def test_the_consent_page_is_the_endpoints_where_one_is_given() -> None:
+    """And Amazon's otherwise."""
+    arguments: Any = {"application_id": "amzn1.sp.solution.x", "marketplace": "DE", "state": "s" * 32}
+    local = Application("app", "secret", endpoint="http://127.0.0.1:9")
+    assert local.authorization_url(**arguments).startswith("http://127.0.0.1:9/")
+    amazon = Application("app", "secret").authorization_url(**arguments)
+    assert amazon.startswith("https://sellercentral-europe.amazon.com/apps/authorize/consent?")
+
+
+async def test_a_replaced_client_secret_is_used_at_once() -> None:
+    """Where Amazon takes the old one no longer."""
+    async with (
+        Emulator(orders=1, applications={"app": "new"}) as emulator,
+        Application("app", "old", endpoint=emulator.url) as app,
+    ):
+        seller = app.selling_partner("Atzr|a", region="na")
+        with pytest.raises(LWAError, match="invalid_client"):
+            await seller.sellers_v1.get_marketplace_participations()
+        app.replace_client_secret("new")
+        assert await seller.sellers_v1.get_marketplace_participations()
+
+
+async def test_the_applications_timeout_bounds_a_call() -> None:
+    """A plain number is the total."""
+    async with running({"timeout": 0.2}) as (emulator, app):
+        emulator.faults({"operation": "sellers_v1.get_marketplace_participations", "delay": 30, "times": 1})
+        seller = app.selling_partner("Atzr|a", region="na")
+        assert (await seller.call(GET_MARKETPLACE_PARTICIPATIONS)).attempts == 2
+
+
+async def test_an_observer_that_raises_breaks_no_call() -> None:
+    """Whatever it is told of."""
+
+    def broken(_: object) -> None:
+        raise RuntimeError("observer")
+
+    async with running({"observers": [broken]}) as (emulator, app):
+        seller = app.selling_partner("Atzr|a", region="na")
+        with pytest.raises(NotFoundError):
+            await seller.orders_v0.get_order("902-0000000-0000000")  # announces the emulator's faster plan
+        emulator.faults({"operation": "orders_v0.get_order", "status": 429}, {"status": 503})
+        with pytest.raises(NotFoundError) as caught:
+            await seller.orders_v0.get_order("902-0000000-0000000")
+    assert caught.value.attempts == 3
+
+
+async def test_what_a_client_raises_pickles() -> None:
+    """To another process, with its facts."""
+    async with raw_server(hang_up) as server, Application("app", "secret", endpoint=server.url, timeout=1) as app:
+        app._auth._lwa._retry_delays = ()
+        with pytest.raises(SPAPIError) as caught:
+            await app.selling_partner("Atzr|a", region="na").sellers_v1.get_marketplace_participations()
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert (type(copy), str(copy), copy.attempts) == (type(caught.value), str(caught.value), 0)
+
+
+async def test_a_token_endpoint_that_hangs_is_given_up() -> None:
+    """Within the deadline of the call."""
+    async with running() as (emulator, app):
+        emulator.faults({"operation": "lwa", "delay": 30, "times": None})
+        with call_options(deadline=0.1), pytest.raises(RequestTimeoutError, match="deadline"):
+            await app.selling_partner("Atzr|a", region="na").sellers_v1.get_marketplace_participations()
