@@ -14,11 +14,19 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command that ``sys.argv`` asks for and exit with its code."""
     try:
+        sys.exit(_run())
+    except KeyboardInterrupt:  # while the imports go on, which take a second or more on a busy machine
+        sys.stderr.write("spapi-async: interrupted\n")
+        sys.exit(130)
+
+
+def _run() -> int:
+    try:
         import rich  # noqa: F401
         import typer  # noqa: F401
     except ModuleNotFoundError:
         sys.stderr.write('spapi-async: the command line needs an extra: pip install "spapi-async[cli]"\n')
-        sys.exit(2)
+        return 2
     from spapi_async.cli.application import run
 
-    sys.exit(run(sys.argv[1:]))
+    return run(sys.argv[1:])

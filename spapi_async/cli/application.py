@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import logging
 import os
 import sys
@@ -67,6 +68,9 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; an error is one line on stderr, whatever it is."""
     # Whoever embeds the library configures its loggers; here they would only repeat the error above its line.
     logging.getLogger("spapi_async").addHandler(logging.NullHandler())
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without Unicode gets "?", not an error after the work
+            stream.reconfigure(errors="replace")
     command = typer.main.get_command(app)
     try:
         result = command.main(args=list(arguments), prog_name="spapi-async", standalone_mode=False)
@@ -74,6 +78,8 @@ def run(arguments: Sequence[str]) -> int:
         return _say("interrupted", INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - the last place that can turn it into a line
         return _failed(error)
+    if result == INTERRUPTED:  # typer's own word for a Ctrl-C that no event loop was there to take
+        return _say("interrupted", INTERRUPTED)
     return result if isinstance(result, int) else 0
 
 

@@ -42,10 +42,12 @@ def call(
         str | None, typer.Option("--body", metavar="FILE|-", help="The JSON body: a file, or - for standard input.")
     ] = None,
     max_wait: Annotated[
-        float | None, typer.Option("--max-wait", metavar="SECONDS", help="Fail at once if quota needs a longer wait.")
+        float | None,
+        typer.Option("--max-wait", metavar="SECONDS", min=0.0, help="Fail at once if quota needs a longer wait."),
     ] = None,
     deadline: Annotated[
-        float | None, typer.Option("--deadline", metavar="SECONDS", help="Give up after this long, retries included.")
+        float | None,
+        typer.Option("--deadline", metavar="SECONDS", min=0.0, help="Give up after this long, retries included."),
     ] = None,
     endpoint: EndpointOption = None,
     emulator: EmulatorOption = False,

@@ -76,10 +76,10 @@ async def _emulator(endpoint: str) -> AsyncIterator[Fetch]:
             try:
                 async with session.get(url) as reply:
                     body = await reply.read()
+            except ValueError as error:  # aiohttp's for a bad URL is a ClientError too
+                raise ConfigurationError(f"endpoint must be like http://host[:port], not {endpoint!r}") from error
             except (aiohttp.ClientError, TimeoutError) as error:
                 raise ConnectionFailedError(f"no emulator answers at {endpoint}: {error}") from error
-            except ValueError as error:
-                raise ConfigurationError(f"endpoint must be like http://host[:port], not {endpoint!r}") from error
             if reply.status != HTTPStatus.OK:
                 raise ConfigurationError(f"{endpoint} is no emulator: {url} answered {reply.status}")
             return msgspec.json.decode(body, type=_Limits).limits
@@ -111,7 +111,7 @@ def limits_table(snapshots: Iterable[LimitSnapshot]) -> Table:
     for snapshot in sorted(snapshots, key=lambda s: (-s.waiting, -s.next_available, s.operation, s.account)):
         table.add_row(
             snapshot.operation,
-            snapshot.account or f"(all)@{snapshot.region}",
+            snapshot.account or f"(all)@{snapshot.region}".rstrip("@"),  # an emulator knows no regions
             f"{snapshot.rate:.4g}",
             f"{max(snapshot.tokens, 0.0):.1f}/{snapshot.burst:g}",
             f"{snapshot.waiting:,}",

@@ -76,7 +76,7 @@ def orders(
     ] = None,
     page_size: Annotated[int | None, typer.Option("--page-size", min=1, max=100, help="Orders a page.")] = None,
     max_wait: Annotated[
-        float | None, typer.Option("--max-wait", metavar="SECONDS", help="Stop if quota needs a longer wait.")
+        float | None, typer.Option("--max-wait", metavar="SECONDS", min=0.0, help="Stop if quota needs a longer wait.")
     ] = None,
     redis: Annotated[
         str | None, typer.Option("--redis", metavar="URL", help="Share quota with other processes through this Redis.")

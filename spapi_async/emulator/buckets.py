@@ -23,13 +23,15 @@ _EPSILON = 1e-6
 class Bucket:
     """``tokens`` as of ``at``; what has flowed in since is added when somebody looks."""
 
-    __slots__ = ("at", "burst", "rate", "tokens")
+    __slots__ = ("admitted", "at", "burst", "rate", "throttled", "tokens")
 
     def __init__(self, rate: float, burst: float, now: float) -> None:
         self.rate = rate
         self.burst = burst
         self.tokens = burst
         self.at = now
+        self.admitted = 0
+        self.throttled = 0
 
     def settle(self, now: float) -> float:
         """Add what has flowed in, and say how many tokens there are."""
@@ -39,12 +41,29 @@ class Bucket:
         return self.tokens
 
     def holds_one(self, now: float) -> bool:
-        """Whether a request may pass now."""
-        return self.settle(now) >= 1.0 - _EPSILON
+        """Whether a request may pass now; one that may not is counted as throttled."""
+        passes = self.settle(now) >= 1.0 - _EPSILON
+        self.throttled += not passes
+        return passes
 
     def take(self) -> None:
         """Let one request pass."""
         self.tokens -= 1.0
+        self.admitted += 1
+
+    def report(self, now: float) -> dict[str, float]:
+        """Figures under the names that the client's limiters give them; nobody waits here, a request passes or not."""
+        tokens = self.settle(now)
+        return {
+            "rate": self.rate,
+            "announced_rate": self.rate,
+            "burst": self.burst,
+            "tokens": tokens,
+            "waiting": 0,
+            "next_available": max(0.0, 1.0 - tokens) / self.rate,
+            "admitted": self.admitted,
+            "throttled": self.throttled,
+        }
 
 
 class Plans:
@@ -83,6 +102,14 @@ class Plans:
         """How many tokens a bucket holds now."""
         now = self._monotonic()
         return self._bucket(operation, application, seller or "", now).settle(now)
+
+    def report(self) -> list[dict[str, Any]]:
+        """Every bucket that has been asked for a token; ``account`` is empty where all sellers share it."""
+        now = self._monotonic()
+        return [
+            {"operation": name, "application": application, "account": seller or "", "region": "", **bucket.report(now)}
+            for (application, seller, name), bucket in self._buckets.items()
+        ]
 
     def spend(self, operation: str, tokens: float) -> None:
         """Somebody else uses the same quota: take tokens from every bucket of an operation that is in use."""

@@ -24,7 +24,7 @@ class _OrderChange(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Control:
-    """What ``POST /_emulator/faults`` and ``/orders`` and ``GET /_emulator/notifications`` do.
+    """What ``POST /_emulator/faults`` and ``/orders`` and ``GET /_emulator/limits`` and ``/notifications`` do.
 
     Beside fault rules, ``faults`` takes commands that act at once: ``{"expire_tokens": true}``, ``{"revoke_tokens":
     true}``, ``{"revoke_refresh_token": "Atzr|..."}``, ``{"retire_old_secrets": true}``, ``{"warn_of_expiry":
@@ -51,11 +51,17 @@ class Control:
                 return 200, self.change_orders(change.add, change.update, change.seller, _moment(change.at))
         except msgspec.MsgspecError as error:
             return 400, {"error": str(error)}
-        if method == "GET" and what == "notifications":
-            return 200, {"notifications": self._world.lwa.notifications}
-        if method == "GET" and what == "sellers":
-            return 200, {"sellers": {seller.id: len(seller.orders) for seller in self._world.sellers}}
-        return 404, {"error": f"no such control: {method} {what}"}
+        state = self._state(what) if method == "GET" else None
+        return (404, {"error": f"no such control: {method} {what}"}) if state is None else (200, state)
+
+    def _state(self, what: str) -> dict[str, Any] | None:
+        if what == "limits":
+            return {"limits": self._plans.report()}
+        if what == "notifications":
+            return {"notifications": self._world.lwa.notifications}
+        if what == "sellers":
+            return {"sellers": {seller.id: len(seller.orders) for seller in self._world.sellers}}
+        return None
 
     def faults(self, rules: list[Any]) -> None:
         """Add rules and carry out commands.

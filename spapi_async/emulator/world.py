@@ -31,8 +31,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         orders: how many orders each seller has.
         listings: how many listings each seller has.
         marketplaces: where a seller sells.
-        anchor: the end of the sixty days that hold the orders' updates, in seconds since the epoch; None: midnight
-            UTC today.
+        anchor: the end of the sixty days that hold the orders' updates, in seconds since the epoch; None: the last
+            midnight UTC that order searches have caught up with.
         violations: whether a few percent of the orders deviate from Amazon's models, as real ones do.
         search_delay: seconds by which order searches lag behind; Amazon's is two minutes.
         processing: seconds that a report, feed or query takes.
@@ -89,7 +89,7 @@ class World:
         self.now = now
         self.desk = desk
         self.documents = DocumentStore(settings.seed, settings.document_lifetime)
-        self._anchor = settings.anchor if settings.anchor is not None else _midnight(now())
+        self._anchor = settings.anchor if settings.anchor is not None else _midnight(now() - settings.search_delay)
         self._sellers: dict[str, Seller] = {}
 
     @property

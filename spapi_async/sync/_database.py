@@ -278,5 +278,7 @@ def _order_values(row: OrderRow, seller: str, now: datetime) -> dict[str, Any]:
 
 def _reason(error: BaseException) -> str:
     """The first line of what the driver said; SQLAlchemy adds the statement and a link."""
+    if isinstance(error, ModuleNotFoundError) and error.name == "asyncpg":
+        return 'PostgreSQL needs an extra: pip install "spapi-async[postgres]"'
     cause = getattr(error, "orig", None) or error
     return (str(cause).strip().splitlines() or [type(cause).__name__])[0]

@@ -112,6 +112,9 @@ async def sync_orders(
     if since is not None and since.tzinfo is None:
         raise ConfigurationError("since must have a time zone")
     clock = clock or SystemClock()
+    if since is not None and since > _now(clock):
+        # Its checkpoint would stay in the future and hide every order until then.
+        raise ConfigurationError(f"since must not be in the future: {since.isoformat()}")
     chosen = list(sellers)
     jobs = [
         _Job(

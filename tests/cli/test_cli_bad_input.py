@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from secret_watch import looks_secret
 
 from spapi_async.cli.application import run
+from spapi_async.emulator.lwa import LoginWithAmazon
+from spapi_async.emulator.replies import Reply
 from spapi_async.emulator.server import Emulator
 
 SECRET = "hush-client-secret"
@@ -38,6 +41,7 @@ def complaint(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str
     assert captured.err.endswith("\n")
     assert "Traceback" not in captured.err
     assert "hush" not in captured.err
+    assert looks_secret(captured.err) is None
     return code, captured.err
 
 
@@ -194,3 +198,75 @@ def test_missing_database_extra_is_one_line() -> None:
     done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == 'spapi-async: order sync needs an extra: pip install "spapi-async[sync]"\n'
+
+
+@pytest.mark.parametrize("option", ["--max-wait", "--deadline"])
+@pytest.mark.parametrize("value", ["-1", "nan"])
+def test_durations_are_not_negative(capsys: pytest.CaptureFixture[str], option: str, value: str) -> None:
+    """Refused by the parser, which names the option."""
+    code, line = complaint(capsys, "call", ORDER, "x", "--emulator", option, value)
+    assert code == 2
+    assert option in line
+
+
+def test_postgresql_without_its_driver(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The line names the extra, not the module."""
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    words = ("sync", "orders", "--emulator", "--orders", "1", "--database", "postgresql://u:hush@127.0.0.1:1/x")
+    code, line = complaint(capsys, *words)
+    assert code == 2
+    assert 'pip install "spapi-async[postgres]"' in line
+
+
+@pytest.mark.parametrize("module", ["typer", "spapi_async.cli.application"])
+def test_interrupted_while_it_starts(module: str) -> None:
+    """Ctrl-C during the imports: one line and 130, no traceback."""
+    finder = f"""
+import signal, sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from spapi_async.cli import main
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", finder], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "spapi-async: interrupted\n")
+
+
+def test_interrupted_before_it_waits_for_anything(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C outside of the event loop says so too."""
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("spapi_async.api.operations", interrupted)
+    assert complaint(capsys, "operations") == (130, "spapi-async: interrupted\n")
+
+
+def test_an_emulator_in_process_never_sees_real_credentials(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Complete or absent, the environment's credentials change nothing and are not sent."""
+    sent: list[bytes] = []
+    token = LoginWithAmazon.token
+
+    def recorded(self: LoginWithAmazon, content_type: str, body: bytes) -> Reply:
+        sent.append(body)
+        return token(self, content_type, body)
+
+    monkeypatch.setattr(LoginWithAmazon, "token", recorded)
+    real = {"LWA_APP_ID": "hush-id", "LWA_CLIENT_SECRET": SECRET, "SP_API_REFRESH_TOKEN": REFRESH_TOKEN}
+    for environ in (real, dict.fromkeys(real, "")):
+        for name, value in {**environ, "SP_API_ENDPOINT": "https://hush.invalid"}.items():
+            monkeypatch.setenv(name, value)
+        words = ["sync", "orders", "--emulator", "--orders", "1", "--database", f"sqlite:///{tmp_path}/o.db", "--json"]
+        assert run(words) == 0
+    assert len(sent) == 2
+    assert sent[0] == sent[1]
+    assert b"hush" not in sent[0]
+    assert "hush" not in "".join(capsys.readouterr())

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from secret_watch import looks_secret
 
 from spapi_async import api
 from spapi_async._request import prepare
@@ -60,6 +61,7 @@ def output(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     code = run(words)
     captured = capsys.readouterr()
     assert (code, captured.err) == (0, "")
+    assert looks_secret(captured.out) is None
     return captured.out
 
 
@@ -250,6 +252,15 @@ def test_emulator_command_on_a_port_in_use(spapi_emulator: Emulator, capsys: pyt
     port = spapi_emulator.url.rpartition(":")[2]
     assert run(["emulator", "--port", port]) == 2
     assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
+
+
+def test_tables_where_there_is_no_unicode(monkeypatch: pytest.MonkeyPatch, start: Start) -> None:
+    """An ASCII pipe gets question marks, not an error once the work is done."""
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    process = start("operations", "--api", "tokens")
+    out, complaint = process.communicate(timeout=20)
+    assert (process.returncode, complaint) == (0, "")
+    assert "create_restricted_data_token" in out
 
 
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -60,35 +56,21 @@ def test_buckets_that_hold_calls_up_come_first() -> None:
     assert [row[0] for row in lines(idle, SNAPSHOT)] == ["orders_v0.get_order", "a.a"]
 
 
-@pytest.fixture
-def endpoint() -> Iterator[str]:
-    """What answers as an emulator does when it is asked for its buckets."""
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = msgspec.json.encode({"limits": [SNAPSHOT]})
-            self.send_response(200 if self.path == "/_emulator/limits" else 404)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Answer) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-def test_limits_of_an_emulator(endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """As JSON for machines, as one table where no terminal could show a live one."""
-    assert run(["limits", "--endpoint", endpoint, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == [msgspec.to_builtins(SNAPSHOT)]
-    assert run(["limits", "--endpoint", endpoint]) == 0
-    assert "orders_v0" in capsys.readouterr().out
+def test_limits_of_an_emulator(
+    spapi_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What its buckets hold: as JSON for machines, as one table where no terminal could show a live one."""
+    credentials = {"LWA_APP_ID": "app", "LWA_CLIENT_SECRET": "made-up", "SP_API_REFRESH_TOKEN": "Atzr|x"}
+    for name, value in {**credentials, "SP_API_REGION": "NA"}.items():
+        monkeypatch.setenv(name, value)
+    assert run(["call", "sellers_v1.get_account", "--endpoint", spapi_emulator.url]) == 0
+    capsys.readouterr()
+    assert run(["limits", "--endpoint", spapi_emulator.url, "--json"]) == 0
+    (bucket,) = msgspec.json.decode(capsys.readouterr().out, type=list[LimitSnapshot])
+    assert (bucket.operation, bucket.application) == ("sellers_v1.get_account", "app")
+    assert (bucket.admitted, bucket.throttled) == (1, 0)
+    assert run(["limits", "--endpoint", spapi_emulator.url]) == 0
+    assert "sellers_v1" in capsys.readouterr().out
 
 
 def test_limits_of_a_running_jobs_redis(redis_url: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -112,3 +94,9 @@ def test_limits_of_something_else(spapi_emulator: Emulator, capsys: pytest.Captu
     """A host that is no emulator is told from one that is away."""
     assert run(["limits", "--endpoint", f"{spapi_emulator.url}/elsewhere"]) == 2
     assert "is no emulator" in capsys.readouterr().err
+
+
+def test_limits_of_what_is_no_url(capsys: pytest.CaptureFixture[str]) -> None:
+    """A mistyped URL is told from a host that is away."""
+    assert run(["limits", "--endpoint", "nonsense"]) == 2
+    assert "http://host" in capsys.readouterr().err

@@ -337,3 +337,11 @@ def _after_pages(pages: int, running: Emulator, fault: dict[str, Any]) -> Any:
             running.faults(fault)
 
     return progress
+
+
+async def test_a_sync_does_not_begin_in_the_future(sqlite_url: str) -> None:
+    """Its checkpoint would stay there and hide every order; nothing is sent."""
+    async with emulator(orders=1) as running:
+        with pytest.raises(ConfigurationError, match="future"):
+            await sync(running, sqlite_url, since=datetime.now(UTC) + timedelta(days=1))
+        assert requests(running) == 0
