@@ -26,6 +26,7 @@ import overhead
 import pictures
 import queueing
 import scaling
+import streaming
 from bars import bars, bars_table
 from processes import HERE
 
@@ -40,6 +41,7 @@ MEASUREMENTS: dict[str, Callable[[bool], Any]] = {
     "memory": lambda _quick: memory.measure(),
     "imports": lambda quick: imports.measure(rounds=5 if quick else imports.ROUNDS),
     "scaling": lambda quick: scaling.measure(rounds=3 if quick else scaling.ROUNDS),
+    "streaming": lambda quick: streaming.measure(rounds=3 if quick else streaming.ROUNDS),
 }
 _TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "overhead": ("Processor time per call, and multiples of the floor", overhead.table),
@@ -48,6 +50,7 @@ _TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "memory": ("Memory", memory.table),
     "imports": ("Import and first call", imports.table),
     "scaling": ("Scaling", scaling.table),
+    "streaming": ("Reading a report", streaming.table),
 }
 _PICTURES: dict[str, Callable[[Any, Path], None]] = {
     "overhead": pictures.overhead_picture,

@@ -1,0 +1,103 @@
+"""Gunzipping in steps of bounded size, whatever the file claims to be.
+
+Amazon's gzipped documents announce themselves by ``compressionAlgorithm`` in the API's reply, by ``Content-Encoding:
+gzip``, by both, or call themselves ``identity``; a proxy may have undone the compression on the way. So only the first
+bytes decide: a document that begins with gzip's magic number is gunzipped, once, and any other is not.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+from spapi_async.errors import DocumentError, DocumentTruncatedError
+
+_zlib: Any
+try:
+    from isal import isal_zlib
+
+    _zlib = isal_zlib
+except ImportError:
+    _zlib = zlib
+
+__all__ = ["STEP", "Gunzip", "Plain", "looks_gzipped"]
+
+STEP = 64 * 1024
+"""Most bytes of output held at a time, however far a file expands; inflating them takes well under a millisecond."""
+
+# The decompressor hands back what it has not used as a copy; short slices keep those copies cheap.
+_SLICE = 16 * 1024
+_MAGIC = b"\x1f\x8b\x08"
+_GZIP = 16 + zlib.MAX_WBITS
+_ERRORS: tuple[type[Exception], ...] = (_zlib.error, zlib.error)
+
+
+def looks_gzipped(start: bytes) -> bool | None:
+    """Whether a document that begins like this is gzipped; None: too few bytes to tell."""
+    if start.startswith(_MAGIC):
+        return True
+    return None if _MAGIC.startswith(start) else False
+
+
+class Plain:
+    """What stands in for :class:`Gunzip` where there is nothing to inflate."""
+
+    __slots__ = ()
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """The chunk, in pieces of at most :data:`STEP` bytes."""
+        for at in range(0, len(chunk), STEP):
+            yield chunk[at : at + STEP]
+
+    def finish(self) -> None:
+        """The file ends here."""
+
+
+class Gunzip:
+    """Inflates a file of one or more gzip members, fed in chunks of any size."""
+
+    __slots__ = ("_inflate", "_members")
+
+    def __init__(self) -> None:
+        self._inflate: Any = None
+        self._members = 0
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """What a chunk of the file inflates to, in pieces of at most :data:`STEP` bytes.
+
+        Raises:
+            DocumentError: the bytes are no gzip, or a checksum is wrong.
+        """
+        for at in range(0, len(chunk), _SLICE):
+            yield from self._feed_slice(chunk[at : at + _SLICE])
+
+    def finish(self) -> None:
+        """The file ends here.
+
+        Raises:
+            DocumentTruncatedError: in the middle of a member, so that its checksum never came.
+        """
+        if self._inflate is not None or not self._members:
+            raise DocumentTruncatedError("the gzip file ends before its trailer: it was cut off")
+
+    def _feed_slice(self, data: bytes) -> Iterator[bytes]:
+        while True:
+            if self._inflate is None:
+                # Zero bytes may pad the file after a member, as for tapes.
+                data = data.lstrip(b"\0") if self._members else data
+                if not data:
+                    return
+                self._inflate = _zlib.decompressobj(wbits=_GZIP)
+            try:
+                out = self._inflate.decompress(data, STEP)
+            except _ERRORS as error:
+                raise DocumentError("the gzip file is damaged") from error
+            data = self._inflate.unconsumed_tail
+            if out:
+                yield out
+            if self._inflate.eof:
+                data, self._inflate = self._inflate.unused_data, None
+                self._members += 1
+            elif not data and len(out) < STEP:  # a full step may leave output inside, even with all input taken
+                return

@@ -1,0 +1,272 @@
+"""What a host of presigned URLs can do to a download, byte by byte."""
+
+import asyncio
+import gzip
+import io
+import tracemalloc
+import zlib
+from collections.abc import AsyncIterator
+
+import pytest
+from document_fixtures import document_at, emulated, read_all, report_document, s3, served
+from raw_server import raw_server, stay_silent
+
+from spapi_async import DocumentError, DocumentTruncatedError, RequestTimeoutError, SellingPartner, TransportError
+from spapi_async._transport import SessionPool
+from spapi_async.documents import Document, _download
+
+TEXT = b"sku\tqty\r\n" + b"A-1\t5\r\n" * 40
+ZIPPED = gzip.compress(TEXT, mtime=0)
+ETAG = 'ETag: "1"'
+EXPIRED = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_download, "PAUSES", (0.0, 0.0, 0.0))
+
+
+async def test_no_token_and_no_amazon_header_reaches_the_presigned_url() -> None:
+    """Whoever holds the URL's host would hold the token; and a redirect is not followed."""
+    async with emulated() as (_, seller), served(s3("200 OK", b"x")) as server:
+        opened = await _with_url(seller, server.url)
+        async with opened as document:
+            assert await document.read() == b"x"
+        pool = seller.application._pool
+        async with pool.stream("PUT", server.url, headers={}, body=b"{}", session_key="documents"):
+            pass
+    for request in server.requests:
+        head = request.lower()
+        assert b"x-amz" not in head
+        assert b"atza|" not in head
+        assert b"authorization" not in head
+    assert len(server.requests) == 2
+
+
+async def _with_url(seller: SellingPartner, url: str) -> Document:
+    opened = await seller.documents.report(await report_document(seller))
+    opened._download.location = _download.Location(url + "/d?X-Signature=1")
+    return opened
+
+
+async def test_a_redirect_is_refused() -> None:
+    """S3 does not redirect presigned URLs; whoever does is somebody else."""
+    with pytest.raises(DocumentError, match="302"):
+        await read_all(s3("302 Found", b"", "Location: http://127.0.0.1:1/"))
+
+
+@pytest.mark.parametrize("gzipped", [False, True])
+@pytest.mark.parametrize("encoding", ["identity", "gzip", None])
+@pytest.mark.parametrize(
+    "body",
+    [TEXT, ZIPPED, gzip.compress(TEXT[:100]) + gzip.compress(TEXT[100:]) + bytes(512)],
+    ids=["plain", "gzip", "two members"],
+)
+async def test_only_the_bytes_say_whether_they_are_gzip(body: bytes, encoding: str | None, gzipped: bool) -> None:
+    """Announced or not, already undone or not, in one member or two, padded or not."""
+    headers = [f"Content-Encoding: {encoding}"] if encoding else []
+    assert await read_all(s3("200 OK", body, *headers), gzipped=gzipped) == TEXT
+
+
+async def test_a_gzip_file_inside_a_gzip_file_stays_one() -> None:
+    """Gunzipped once."""
+    assert await read_all(s3("200 OK", gzip.compress(ZIPPED), "Content-Encoding: gzip"), gzipped=True) == ZIPPED
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2, 3, 12, len(ZIPPED) // 2, len(ZIPPED) - 1])
+async def test_a_gzip_file_without_its_end_is_truncated(cut: int) -> None:
+    """Even though every byte that was announced came."""
+    with pytest.raises(DocumentTruncatedError):
+        await read_all(s3("200 OK", ZIPPED[:cut]), gzipped=True)
+
+
+@pytest.mark.parametrize("body", [b"", b"\x1f", b"\x1f\x8b"])
+async def test_tiny_plain_documents_are_what_they_are(body: bytes) -> None:
+    """An empty report is no error."""
+    assert await read_all(s3("200 OK", body)) == body
+
+
+async def test_damage_is_no_content() -> None:
+    """A checksum that is wrong, bytes that are no deflate, rubbish behind a member."""
+    wrong = ZIPPED[:-8] + bytes(8)
+    for body in (wrong, ZIPPED[:10] + b"\xff" * 200, ZIPPED + b"rubbish that is no member"):
+        with pytest.raises(DocumentError):
+            await read_all(s3("200 OK", body), gzipped=True)
+
+
+async def test_a_short_body_is_resumed_from_where_it_ended() -> None:
+    """With a range request; the parts fit together."""
+    rest = s3("206 Partial Content", TEXT[100:], f"Content-Range: bytes 100-{len(TEXT) - 1}/{len(TEXT)}", ETAG)
+    first = s3("200 OK", TEXT[:100], ETAG, length=len(TEXT))
+    async with served(first, rest) as server, document_at(server.url) as document, document:
+        assert await document.read() == TEXT
+    assert b"range: bytes=100-\r\n" in server.requests[1].lower()
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        s3("200 OK", TEXT, ETAG),
+        s3("206 Partial Content", TEXT[99:], f"Content-Range: bytes 99-{len(TEXT) - 1}/{len(TEXT)}", ETAG),
+        s3("206 Partial Content", TEXT[100:], f"Content-Range: bytes 100-{len(TEXT) - 1}/{len(TEXT)}", 'ETag: "2"'),
+        s3("206 Partial Content", TEXT[100:], f"Content-Range: bytes 100-{len(TEXT)}/{len(TEXT) + 1}", ETAG),
+        s3("206 Partial Content", TEXT[100:], ETAG),
+    ],
+    ids=["all of it", "another place", "another object", "another size", "no range"],
+)
+async def test_what_is_not_the_rest_is_not_glued_on(second: bytes) -> None:
+    """A host without ranges, another object: truncated, never wrong."""
+    with pytest.raises(DocumentTruncatedError, match=f"100 of {len(TEXT)} bytes"):
+        await read_all(s3("200 OK", TEXT[:100], ETAG, length=len(TEXT)), second)
+
+
+async def test_a_resumption_is_tried_a_bounded_number_of_times() -> None:
+    """A host that breaks every time does not hold the caller for ever."""
+    body = s3("200 OK", b"", ETAG, length=10)
+    async with served(body) as server, document_at(server.url) as document, document:
+        with pytest.raises(DocumentTruncatedError):
+            await document.read()
+    assert len(server.requests) == 4
+
+
+async def test_an_expired_url_in_the_middle_is_renewed() -> None:
+    """A download of an hour that breaks outlives its URL."""
+    rest = s3("206 Partial Content", TEXT[100:], f"Content-Range: bytes 100-{len(TEXT) - 1}/{len(TEXT)}", ETAG)
+    first = s3("200 OK", TEXT[:100], ETAG, length=len(TEXT))
+    async with (
+        served(first, s3("403 Forbidden", EXPIRED), rest) as server,
+        document_at(server.url + "/1", server.url + "/2") as document,
+        document,
+    ):
+        assert await document.read() == TEXT
+    assert [request.split()[1] for request in server.requests] == [b"/1", b"/1", b"/2"]
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "403 Forbidden", "400 Bad Request"])
+async def test_s3s_error_is_never_the_document(status: str) -> None:
+    """Its code is in the message, its other words are not."""
+    body = b"<Error><Code>SignatureDoesNotMatch</Code><StringToSign>MARKED</StringToSign></Error>"
+    with pytest.raises(DocumentError, match="SignatureDoesNotMatch") as caught:
+        await read_all(s3(status, body))
+    assert caught.value.status == int(status[:3])
+    assert "MARKED" not in str(caught.value)
+
+
+async def test_a_host_that_is_busy_is_asked_again() -> None:
+    """503 SlowDown passes."""
+    busy = s3("503 Slow Down", b"<Error><Code>SlowDown</Code></Error>")
+    assert await read_all(busy, busy, s3("200 OK", TEXT)) == TEXT
+    with pytest.raises(DocumentError, match="503"):
+        await read_all(busy)
+
+
+async def test_silence_is_bounded_and_a_slow_reader_is_not_silence() -> None:
+    """The read timeout runs while nothing comes, not while nobody reads."""
+    async with raw_server(stay_silent) as server, document_at(server.url, read=0.05) as document:
+        with pytest.raises(RequestTimeoutError, match="no byte"):
+            await document.__aenter__()
+    content = bytes(3_000_000)
+    async with served(s3("200 OK", content)) as server, document_at(server.url, read=0.1) as document, document:
+        size = 0
+        async for piece in document.iter_bytes():
+            if not size:
+                await asyncio.sleep(0.3)
+            size += len(piece)
+    assert size == len(content)
+
+
+async def test_errors_do_not_show_the_url() -> None:
+    """A presigned URL is a key."""
+    async with document_at("http://127.0.0.1:1/x?X-Signature=marked") as document:
+        with pytest.raises(TransportError) as caught:
+            await document.__aenter__()
+    assert "marked" not in f"{caught.value!r} {caught.value} {caught.value.__cause__!r}"
+
+
+async def test_a_broken_upload_does_not_show_the_url() -> None:
+    """The HTTP library's own message does, when the connection breaks while the body is written."""
+
+    async def abort(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.abort()
+
+    async def body() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(65536)
+
+    server = await asyncio.start_server(abort, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x?X-Signature=marked"
+    pool = SessionPool(user_agent="test/1")
+    with pytest.raises(TransportError) as caught:
+        await pool.stream("PUT", url, headers={}, body=body(), session_key="documents").__aenter__()
+    await pool.aclose()
+    server.close()
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "marked" not in f"{error!r} {error}"
+        error = error.__cause__ or error.__context__
+
+
+async def test_a_document_is_read_once() -> None:
+    """A second reading would silently have nothing."""
+    async with served(s3("200 OK", TEXT)) as server, document_at(server.url) as document:
+        with pytest.raises(DocumentError, match="async with"):
+            await document.read()
+        async with document:
+            await document.read()
+            with pytest.raises(DocumentError, match="read once"):
+                await document.read()
+
+
+async def test_leaving_early_closes_the_connection() -> None:
+    """The rest of three gigabytes is not fetched to be thrown away."""
+    async with served(s3("200 OK", bytes(5_000_000))) as server, document_at(server.url) as document:
+        async with document:
+            async for _ in document.iter_bytes():
+                break
+        assert document.bytes_read <= 65536
+        assert document._download._stack is None
+
+
+def _fifty_megabytes() -> bytes:
+    packer, out = zlib.compressobj(1, wbits=31), io.BytesIO()
+    line = b"902-3159896-%07d\tA product with a title of usual length\t%d\t19.99\r\n"
+    for at in range(0, 700_000, 1000):
+        out.write(packer.compress(b"".join(line % (number, number % 7) for number in range(at, at + 1000))))
+    return out.getvalue() + packer.flush()
+
+
+async def test_fifty_megabytes_are_read_in_bounded_memory() -> None:
+    """Whatever the size: a few hundred kilobytes, the event loop never held for long, rows all there."""
+    reply = s3("200 OK", _fifty_megabytes())
+    async with served(reply) as server, document_at(server.url, gzipped=True) as document, document:
+        tracemalloc.start()
+        lines = 0
+        async for piece in document.iter_bytes():
+            lines += piece.count(b"\n")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert document.bytes_read > 45_000_000
+    assert lines > 698_000
+    assert peak < 1_500_000  # the server's buffers are in this process too
+
+
+async def test_a_decompression_bomb_neither_fills_memory_nor_holds_the_loop() -> None:
+    """200 MB of zeros in 200 KB: each step is small, and other tasks run in between."""
+    packer = zlib.compressobj(9, wbits=31)
+    bomb = b"".join(packer.compress(bytes(1_000_000)) for _ in range(200)) + packer.flush()
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with served(s3("200 OK", bomb)) as server, document_at(server.url) as document, document:
+        task = asyncio.create_task(others())
+        longest = max([len(piece) async for piece in document.iter_bytes()])
+        task.cancel()
+    assert longest <= 65536
+    assert document.bytes_read == 200_000_000
+    assert turns > 20

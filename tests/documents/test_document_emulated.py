@@ -1,0 +1,202 @@
+"""Documents from the API's reply to the last row, against the emulator."""
+
+import gzip
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from document_fixtures import emulated, report_document
+
+from spapi_async import ConfigurationError, DocumentUrlExpiredError, NotFoundError
+from spapi_async.documents import _download
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_download, "PAUSES", (0.0, 0.0, 0.0))
+
+
+@pytest.mark.parametrize("packing", ["on", "off", "members"])
+@pytest.mark.parametrize("charset", ["Cp1252", "windows-31j", "none", "UTF-8"])
+async def test_a_report_is_read_whatever_its_charset_and_packing(charset: str, packing: str) -> None:
+    """Java's names, no name, several gzip members: the rows are the same."""
+    async with emulated() as (_, seller):
+        wanted = await report_document(seller, emulatorRows="300", emulatorCharset=charset, emulatorGzip=packing)
+        async with await seller.documents.report(wanted) as document:
+            rows = [row async for row in document.iter_rows()]
+            assert document.content_type.startswith("text/plain")
+    assert len(rows) == 300
+    assert set(rows[0]) >= {"amazon-order-id", "product-name", "item-price"}
+    assert all(row["amazon-order-id"].count("-") == 2 for row in rows)
+    expected = {"Cp1252": "cp1252", "windows-31j": "cp932"}.get(charset, "utf-8")
+    assert document.charset == expected
+
+
+async def test_gzip_is_undone_once_however_it_is_announced() -> None:
+    """``identity`` by default, ``gzip`` on request; the content is the same."""
+    async with emulated() as (_, seller):
+        wanted = await report_document(seller, emulatorGzip="on")
+        fetch = seller.reports_2021_06_30.get_report_document
+        contents = []
+        for announced in (False, True):
+            form = await fetch(wanted, enable_content_encoding_url_header=announced)
+            async with await seller.documents.report(wanted) as document:
+                document._download.location = _download.Location(form.url, gzipped=False)
+                await document._download.aclose()
+                await document._download.open()
+                contents.append(await document.read())
+    assert contents[0] == contents[1]
+    assert contents[0].startswith(b"amazon-order-id\t")
+
+
+async def test_data_kiosk_lines_come_typed() -> None:
+    """JSON lines with nulls, under a content type with a charset."""
+    async with emulated() as (_, seller):
+        kiosk = seller.data_kiosk_2023_11_15
+        made = await kiosk.create_query(body={"query": "query { any }"})
+        query = await kiosk.get_query(made.query_id)
+        assert query.data_document_id
+        async with await seller.documents.query_result(query.data_document_id) as document:
+            lines = [line async for line in document.iter_json_lines(dict[str, str | int | None])]
+    assert document.content_type == "application/jsonlines; charset=UTF-8"
+    assert len(lines) == 25
+    assert lines[0]["fnsku"] is None
+
+
+async def _pieces() -> AsyncIterator[bytes]:
+    yield b'{"header":{"sellerId":"A","version":"2.0"},'
+    yield b'"messages":[]}'
+
+
+@pytest.mark.parametrize("kind", ["bytes", "path", "pieces"])
+async def test_a_feed_goes_up_and_its_result_comes_down(kind: str, tmp_path: Path) -> None:
+    """Bytes, a file or an asynchronous iterator; S3 checks that the content type is the one that was signed."""
+    content = b"".join([piece async for piece in _pieces()])
+    file = tmp_path / "feed.json"
+    file.write_bytes(content)
+    data: Any = {"bytes": content, "path": file, "pieces": _pieces()}[kind]
+    async with emulated() as (emulator, seller):
+        wanted = await seller.documents.upload(data)
+        stored = emulator._world.documents.get(wanted)
+        assert stored is not None
+        assert stored.content == content
+        body = {"feedType": "JSON_LISTINGS_FEED", "marketplaceIds": ["ATVPDKIKX0DER"], "inputFeedDocumentId": wanted}
+        feed = await seller.feeds_2021_06_30.get_feed((await seller.feeds_2021_06_30.create_feed(body=body)).feed_id)
+        assert feed.result_feed_document_id
+        async with await seller.documents.feed_result(feed.result_feed_document_id) as document:
+            assert (await document.json())["summary"]["messagesProcessed"] == 0
+
+
+async def test_an_upload_that_breaks_is_repeated() -> None:
+    """A PUT of the same bytes to the same key can be."""
+    async with emulated() as (emulator, seller):
+        emulator.faults(
+            {"operation": "document", "disconnect": "after"}, {"operation": "document", "status": 503, "body": "html"}
+        )
+        wanted = await seller.documents.upload(b"{}", "application/json")
+        stored = emulator._world.documents.get(wanted)
+    assert stored is not None
+    assert stored.content == b"{}"
+
+
+async def test_a_download_that_breaks_is_resumed() -> None:
+    """Half of the file came, the other half comes by a range request: nothing twice, nothing missing."""
+    async with emulated() as (emulator, seller):
+        wanted = await report_document(seller, emulatorRows="5000", emulatorGzip="on")
+        emulator.faults({"operation": "document", "truncate": True})
+        async with await seller.documents.report(wanted) as document:
+            rows = [row async for row in document.iter_rows()]
+    assert len(rows) == 5000
+
+
+async def test_an_expired_url_is_renewed_once() -> None:
+    """S3's XML is not the report: the API is asked again, and a URL that is refused at once is an error."""
+    async with emulated() as (emulator, seller):
+        wanted = await report_document(seller)
+        opened = await seller.documents.report(wanted)
+        url = opened._download.location.url
+        old = url.replace("X-Amz-Expires=300", "X-Amz-Expires=0")
+        opened._download.location = _download.Location(old)
+        async with opened as document:
+            assert b"Expired" not in (content := await document.read())
+            assert content.startswith(b"amazon-order-id")
+    async with emulated(document_lifetime=0.0) as (emulator, seller):
+        wanted = await report_document(seller)
+        with pytest.raises(DocumentUrlExpiredError) as caught:
+            async with await seller.documents.report(wanted):
+                pass
+        asked = [one for one in emulator.received if "get_report_document" in one.operation]
+    assert len(asked) == 2
+    assert "X-Amz" not in str(caught.value)
+
+
+def names_in(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir()]
+
+
+async def test_a_saved_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    """Under its name only when complete; nothing is left over when the download fails or is cancelled."""
+    target = tmp_path / "report.txt"
+    async with emulated() as (emulator, seller):
+        wanted = await report_document(seller, emulatorRows="3000", emulatorGzip="on")
+        target.write_bytes(b"old")
+        emulator.faults({"operation": "document", "truncate": True, "times": None})
+        with pytest.raises(Exception, match="could not be resumed"):
+            async with await seller.documents.report(wanted) as document:
+                await document.save(target)
+        assert names_in(tmp_path) == ["report.txt"]
+        assert target.read_bytes() == b"old"
+        emulator.reset()
+        wanted = await report_document(seller, emulatorRows="3000", emulatorGzip="on")
+        async with await seller.documents.report(wanted) as document:
+            size = await document.save(target)
+    assert target.stat().st_size == size == document.bytes_read
+    assert target.read_bytes().count(b"\r\n") == 3001
+    assert names_in(tmp_path) == ["report.txt"]
+
+
+async def test_an_unknown_document_is_the_apis_error() -> None:
+    """Not a document that fails later."""
+    async with emulated() as (_, seller):
+        with pytest.raises(NotFoundError):
+            await seller.documents.report("amzn1.spdoc.1.4.na.none")
+
+
+async def test_a_choice_that_cannot_work_costs_no_request() -> None:
+    """A charset that does not exist is refused before the API is asked."""
+    async with emulated() as (emulator, seller):
+        with pytest.raises(ConfigurationError, match="charset"):
+            await seller.documents.report("any", charset="klingon")
+        with pytest.raises(ConfigurationError, match="errors"):
+            await seller.documents.report("any", errors="forgive")
+        assert not emulator.received
+
+
+async def test_a_gzip_report_of_the_emulator_is_what_gzip_makes_of_it() -> None:
+    """The bytes handed out are those of the standard library."""
+    async with emulated() as (emulator, seller):
+        wanted = await report_document(seller, emulatorRows="2000", emulatorGzip="members")
+        stored = emulator._world.documents.get(wanted)
+        assert stored is not None
+        assert stored.content is not None
+        async with await seller.documents.report(wanted) as document:
+            assert await document.read() == gzip.decompress(stored.content)
+
+
+async def test_a_large_feed_goes_up_in_pieces() -> None:
+    """Three megabytes of bytes in memory: no warning, no blocked loop, every byte."""
+    content = bytes(range(256)) * 12_000
+    async with emulated() as (emulator, seller):
+        stored = emulator._world.documents.get(await seller.documents.upload(content, "text/plain; charset=UTF-8"))
+    assert stored is not None
+    assert stored.content == content
+
+
+async def test_documents_are_an_attribute_like_any_other() -> None:
+    """Made once for each handle, listed by dir, imported when first used."""
+    async with emulated() as (_, seller):
+        assert seller.documents is seller.documents
+        assert "documents" in dir(seller)
+        with pytest.raises(AttributeError, match="no attribute"):
+            seller.no_such_thing  # noqa: B018
