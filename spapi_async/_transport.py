@@ -143,9 +143,7 @@ class SessionPool:
             RequestTimeoutError: it may have left, and no whole reply came in time.
             TransportError: it may have left, and the connection broke.
         """
-        if (loop := asyncio.get_running_loop()) is not self._loop:
-            self._move_to(loop)
-        session = self._sessions.get(session_key) or self._open(session_key)
+        session = self._session(session_key)
         seconds = self._timeout.total if timeout is None else timeout
         try:
             with self._watch.bounded(seconds):
@@ -154,16 +152,11 @@ class SessionPool:
                 )
                 # Reading to the end gives the connection back; failing to closes it.
                 return RawReply(reply.status, reply.headers, await reply.read())
-        except _NEVER_SENT as error:
-            failure: TransportError = ConnectionFailedError(f"cannot connect to {_host(url)}: {_reason(error)}")
-            failure.__cause__ = _shown(error)
-        except TimeoutError as error:
-            bounds = f"read or {seconds:g} s total timeout"
-            raise RequestTimeoutError(f"no complete reply from {_host(url)} ({bounds})") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # ValueError: a reply that aiohttp cannot parse, such as a broken content coding.
-            failure = TransportError(f"connection to {_host(url)} broke: {_reason(error)}")
-            failure.__cause__ = _shown(error)
+            failure = _translated(
+                error, url, f"no complete reply from {_host(url)} (read or {seconds:g} s total timeout)"
+            )
         raise failure  # out here it has no context, which would show what _shown hides
 
     @asynccontextmanager
@@ -184,9 +177,7 @@ class SessionPool:
         Raises:
             ConnectionFailedError, RequestTimeoutError, TransportError: as :meth:`exchange`; the chunks raise them too.
         """
-        if (loop := asyncio.get_running_loop()) is not self._loop:
-            self._move_to(loop)
-        session = self._sessions.get(session_key) or self._open(session_key)
+        session = self._session(session_key)
         silence = self._timeout.total if self._timeout.read is None else self._timeout.read
         bounds = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout.connect, sock_read=silence)
         try:
@@ -201,7 +192,7 @@ class SessionPool:
                 read_bufsize=_CHUNK,
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            failure = _stream_failure(error, url, silence)
+            failure = _translated(error, url, f"no byte from {_host(url)} for {silence:g} s")
         else:
             try:
                 yield StreamedReply(reply.status, reply.headers, _chunks(reply, url, silence))
@@ -216,6 +207,11 @@ class SessionPool:
         sessions, self._sessions = self._sessions, {}
         for session in sessions.values():
             await session.close()
+
+    def _session(self, session_key: str) -> aiohttp.ClientSession:
+        if (loop := asyncio.get_running_loop()) is not self._loop:
+            self._move_to(loop)
+        return self._sessions.get(session_key) or self._open(session_key)
 
     def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
         """Leave an earlier loop's sessions and timers behind: nothing of theirs works here, not even closing."""
@@ -272,7 +268,7 @@ async def _chunks(reply: aiohttp.ClientResponse, url: str, silence: float) -> As
         try:
             chunk = await reply.content.read(_CHUNK)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            failure = _stream_failure(error, url, silence)
+            failure = _translated(error, url, f"no byte from {_host(url)} for {silence:g} s")
         else:
             if not chunk:
                 return
@@ -281,12 +277,13 @@ async def _chunks(reply: aiohttp.ClientResponse, url: str, silence: float) -> As
         raise failure
 
 
-def _stream_failure(error: Exception, url: str, silence: float) -> TransportError:
+def _translated(error: Exception, url: str, late: str) -> TransportError:
+    """The error of ours that one of aiohttp's stands for; ``late`` is the message of a timeout."""
     failure: TransportError
     if isinstance(error, _NEVER_SENT):
         failure = ConnectionFailedError(f"cannot connect to {_host(url)}: {_reason(error)}")
     elif isinstance(error, TimeoutError):
-        failure = RequestTimeoutError(f"no byte from {_host(url)} for {silence:g} s")
+        failure = RequestTimeoutError(late)
     else:
         failure = TransportError(f"connection to {_host(url)} broke: {_reason(error)}")
     failure.__cause__ = _shown(error)
