@@ -13,7 +13,7 @@ from spapi_async.emulator.documents import Document
 from spapi_async.emulator.jobs import Job
 from spapi_async.emulator.listings_store import Listing
 from spapi_async.emulator.replies import Reply, bad_input, not_found
-from spapi_async.emulator.reports import document_form, job_page, outcome_of
+from spapi_async.emulator.reports import cancel_queued, document_form, job_page, outcome_of
 from spapi_async.emulator.world import Call, Handler, Seller
 
 __all__ = ["HANDLERS"]
@@ -144,11 +144,7 @@ def _list(call: Call) -> Reply:
 
 
 def _cancel(call: Call) -> Reply:
-    job = _find(call)
-    if job.status(call.now) != "IN_QUEUE":
-        raise bad_input("Only a feed in the queue can be cancelled.", f"it is {job.status(call.now)}")
-    job.cancelled_at = call.now
-    return Reply(b"")  # 200 without a body
+    return cancel_queued(call, _find(call), "feed")
 
 
 def _document(call: Call) -> Reply:

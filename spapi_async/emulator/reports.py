@@ -22,7 +22,7 @@ from spapi_async.emulator.replies import Reply, bad_input, not_found, not_permit
 from spapi_async.emulator.restricted import RESTRICTED_REPORTS
 from spapi_async.emulator.world import Call, Handler, Seller
 
-__all__ = ["HANDLERS", "document_form", "job_page", "outcome_of"]
+__all__ = ["HANDLERS", "cancel_queued", "document_form", "job_page", "outcome_of"]
 
 _KIND = "report"
 _PREFIX = "amzn1.spdoc.1.4.na."
@@ -200,12 +200,16 @@ def _list(call: Call) -> Reply:
     return Reply.json(form)
 
 
-def _cancel(call: Call) -> Reply:
-    job = _find(call)
+def cancel_queued(call: Call, job: Job, noun: str) -> Reply:
+    """Reports and feeds can be cancelled only while they are in the queue."""
     if job.status(call.now) != "IN_QUEUE":
-        raise bad_input("Only a report in the queue can be cancelled.", f"it is {job.status(call.now)}")
+        raise bad_input(f"Only a {noun} in the queue can be cancelled.", f"it is {job.status(call.now)}")
     job.cancelled_at = call.now
     return Reply(b"")  # 200 without a body
+
+
+def _cancel(call: Call) -> Reply:
+    return cancel_queued(call, _find(call), "report")
 
 
 def _document(call: Call) -> Reply:

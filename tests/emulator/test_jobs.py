@@ -229,6 +229,20 @@ async def test_a_feed_needs_its_upload() -> None:
             assert (await api.send("POST", f"{FEEDS}/feeds", body=body)).status == 400
 
 
+async def test_only_a_queued_feed_can_be_cancelled() -> None:
+    """As for reports: 200 without a body, then CANCELLED; 400 once it is being processed."""
+    clock = HandClock()
+    async with running(processing=30, clock=clock) as api:
+        document = await _upload(api, b'{"messages": []}')
+        body = {"feedType": "JSON_LISTINGS_FEED", "marketplaceIds": [US], "inputFeedDocumentId": document}
+        first, second = [(await api.send("POST", f"{FEEDS}/feeds", body=body)).json["feedId"] for _ in range(2)]
+        answer = await api.send("DELETE", f"{FEEDS}/feeds/{first}")
+        assert (answer.status, answer.body) == (200, b"")
+        assert (await api.get(f"{FEEDS}/feeds/{first}")).json["processingStatus"] == "CANCELLED"
+        clock.now += 15
+        assert (await api.send("DELETE", f"{FEEDS}/feeds/{second}")).status == 400
+
+
 async def test_a_large_upload_is_taken() -> None:
     """Feeds of several megabytes pass."""
     async with running() as api:
