@@ -10,7 +10,7 @@ import asyncio
 import functools
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
 from spapi_async._clock import Clock
@@ -35,6 +35,7 @@ from spapi_async.ratelimit._base import Permit, RateLimiter
 
 __all__ = ["Pipeline"]
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -91,48 +92,28 @@ class Pipeline:
         call = _Call(
             operation, _payer(operation, account), prepare(operation, arguments), current_options(), self._clock
         )
-        try:
-            if self._observers:
-                return await self._send_observed(call)
-            return await self._send_with_retries(call)
-        except SPAPIError as error:
-            error.operation = error.operation or operation.name
-            error.attempts = call.attempts
-            raise
-
-    async def _send_observed(self, call: _Call[T]) -> Response[T]:
-        started, error = self._clock.monotonic(), None
+        started = self._clock.monotonic()
         try:
             response = await self._send_with_retries(call)
-        except BaseException as exc:
-            error = type(exc).__name__
+        except BaseException as error:
+            if isinstance(error, SPAPIError):
+                error.operation = error.operation or operation.name
+                error.attempts = call.attempts
+            self._report_call(call, started, error)
             raise
-        finally:
-            self._observers.emit(
-                CallFinished(
-                    operation=call.operation.name,
-                    account=call.account.key,
-                    seconds=self._clock.monotonic() - started,
-                    attempts=call.attempts,
-                    error=error,
-                )
-            )
+        self._report_call(call, started, None)
         if response.violations:
-            paths = tuple(violation.path for violation in response.violations)
-            self._observers.emit(
-                ViolationsFound(
-                    operation=call.operation.name,
-                    account=call.account.key,
-                    paths=paths,
-                    request_id=response.request_id,
-                )
-            )
+            self._report_violations(call, response)
         return response
 
     async def _send_with_retries(self, call: _Call[T]) -> Response[T]:
         while True:
             permit = await self._permit(call)
-            token = await self._token(call, permit)
+            try:
+                token = await self._token(call)
+            except BaseException:
+                permit.release()
+                raise
             try:
                 reply = await self._send_once(call, permit, token)
             except TransportError as error:
@@ -148,38 +129,20 @@ class Pipeline:
             if delay:
                 await self._clock.sleep(delay)
 
-    async def _permit(self, call: _Call[Any]) -> Permit:
+    def _permit(self, call: _Call[Any]) -> Awaitable[Permit]:
         """Quota for one attempt. The limiter predicts the wait; calls more urgent than this one can prolong it."""
-        acquired = self._limiter.acquire(
-            call.operation, call.account, priority=call.options.priority, max_wait=call.max_wait()
+        return call.in_time(
+            self._limiter.acquire(
+                call.operation, call.account, priority=call.options.priority, max_wait=call.max_wait()
+            )
         )
-        remaining = call.remaining()
-        if remaining is None:
-            return await acquired
-        try:
-            async with asyncio.timeout(max(remaining, 0.0)):
-                return await acquired
-        except TimeoutError:
-            raise call.too_late() from None
 
-    async def _token(self, call: _Call[Any], permit: Permit) -> str:
-        """The token of this attempt; its own failures have been retried already, and give the quota back."""
-        request, remaining = call.request, call.remaining()
-        try:
-            if remaining is None:
-                return await self._tokens.token(
-                    call.operation, call.account, request, data_elements=request.data_elements
-                )
-            async with asyncio.timeout(remaining):
-                return await self._tokens.token(
-                    call.operation, call.account, request, data_elements=request.data_elements
-                )
-        except TimeoutError:
-            permit.release()
-            raise call.too_late() from None
-        except BaseException:
-            permit.release()
-            raise
+    def _token(self, call: _Call[Any]) -> Awaitable[str]:
+        """The token of this attempt; its own failures have been retried already."""
+        request = call.request
+        return call.in_time(
+            self._tokens.token(call.operation, call.account, request, data_elements=request.data_elements)
+        )
 
     async def _send_once(self, call: _Call[T], permit: Permit, token: str) -> RawReply:
         request, account = call.request, call.account
@@ -188,7 +151,7 @@ class Pipeline:
             permit.release()
             raise call.too_late()
         call.attempts += 1
-        started = self._clock.monotonic() if self._observers else 0.0
+        started = self._clock.monotonic()
         reply: RawReply | None = None
         try:
             reply = await self._pool.exchange(
@@ -210,8 +173,7 @@ class Pipeline:
             permit.observe(reply.status, call.rate_limit)
             return reply
         finally:
-            if self._observers:
-                self._report(call, reply, started)
+            self._report_request(call, reply, started)
 
     def _accept(self, call: _Call[T], reply: RawReply) -> Response[T]:
         status, headers, body = reply
@@ -244,15 +206,38 @@ class Pipeline:
         call.failure = error
         return delay
 
-    def _report(self, call: _Call[T], reply: RawReply | None, started: float) -> None:
+    def _report_request(self, call: _Call[T], reply: RawReply | None, started: float) -> None:
+        if self._observers:
+            self._observers.emit(
+                RequestFinished(
+                    operation=call.operation.name,
+                    account=call.account.key,
+                    status=reply.status if reply else None,
+                    seconds=self._clock.monotonic() - started,
+                    attempt=call.attempts,
+                    request_id=reply.headers.get("x-amzn-RequestId") if reply else None,
+                )
+            )
+
+    def _report_call(self, call: _Call[T], started: float, error: BaseException | None) -> None:
+        if self._observers:
+            self._observers.emit(
+                CallFinished(
+                    operation=call.operation.name,
+                    account=call.account.key,
+                    seconds=self._clock.monotonic() - started,
+                    attempts=call.attempts,
+                    error=type(error).__name__ if error else None,
+                )
+            )
+
+    def _report_violations(self, call: _Call[T], response: Response[T]) -> None:
         self._observers.emit(
-            RequestFinished(
+            ViolationsFound(
                 operation=call.operation.name,
                 account=call.account.key,
-                status=reply.status if reply else None,
-                seconds=self._clock.monotonic() - started,
-                attempt=call.attempts,
-                request_id=reply.headers.get("x-amzn-RequestId") if reply else None,
+                paths=tuple(violation.path for violation in response.violations),
+                request_id=response.request_id,
             )
         )
 
@@ -311,6 +296,18 @@ class _Call(Generic[T]):
             return self.options.max_wait
         remaining = max(remaining, 0.0)
         return remaining if self.options.max_wait is None else min(remaining, self.options.max_wait)
+
+    def in_time(self, step: Awaitable[S]) -> Awaitable[S]:
+        """The same step, bound to end before the deadline where there is one."""
+        return step if self._deadline is None else self._hurried(step)
+
+    async def _hurried(self, step: Awaitable[S]) -> S:
+        assert self._deadline is not None
+        try:
+            async with asyncio.timeout(max(self._deadline - self._clock.monotonic(), 0.0)):
+                return await step
+        except TimeoutError:
+            raise self.too_late() from None
 
     def exchange_timeout(self, remaining: float | None, usual: float) -> float | None:
         """The bound of one HTTP exchange; None means the application's. A deadline shortens it, never lengthens it."""

@@ -147,9 +147,7 @@ class SessionPool:
         seconds = self._timeout.total if timeout is None else timeout
         try:
             with self._watch.bounded(seconds):
-                reply = await session.request(
-                    method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False
-                )
+                reply = await session.request(method, _as_url(url), headers=headers, data=body, allow_redirects=False)
                 # Reading to the end gives the connection back; failing to closes it.
                 return RawReply(reply.status, reply.headers, await reply.read())
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -255,6 +253,14 @@ def user_agent_header(application: str | None) -> str:
     if len(agent) > MAX_USER_AGENT or not agent.isascii() or not agent.isprintable():
         raise ConfigurationError(f"user_agent must be at most {MAX_USER_AGENT} printable ASCII characters")
     return agent
+
+
+def _as_url(url: str) -> URL:
+    """``URL(url, encoded=True)`` without its parser, which is half of its cost."""
+    scheme, _, rest = url.partition("://")
+    authority, slash, target = rest.partition("/")
+    path, _, query = target.partition("?")
+    return URL.build(scheme=scheme, authority=authority, path=slash + path, query_string=query, encoded=True)
 
 
 def _host(url: str) -> str:

@@ -150,7 +150,7 @@ class Authenticator:
         grant = self._grant(operation, account)
         try:
             if resource is None or not await self._is_restricted(operation, account, resource):
-                return await self._access.get(grant)
+                return self._access.cached(grant) or await self._access.get(grant)
             return await self._restricted.token(account, resource, batched=not _lasts(operation))
         except SPAPIError as error:
             error.operation = error.operation or operation.name

@@ -100,20 +100,28 @@ class TokenCache(Generic[K]):
         self._closed = False
         self._fetched = self._failed = self._retired = 0
 
+    def cached(self, key: K) -> str | None:
+        """The token for ``key`` that is here already; when it grows old, its renewal begins in the background."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        now = self._clock.time()
+        if now >= entry.usable_until:
+            return None
+        self._entries.move_to_end(key)
+        if now >= entry.renew_at and key not in self._flights and not self._closed:
+            self._take_off(key)
+        return entry.token.value
+
     async def get(self, key: K) -> str:
         """The token for ``key``: the cached one, or that of the flight under way, or a new one.
 
         Raises:
             SPAPIError: whatever ``fetch`` raised; each caller gets a copy of its own.
         """
-        entry = self._entries.get(key)
-        if entry is not None:
-            now = self._clock.time()
-            if now < entry.usable_until:
-                self._entries.move_to_end(key)
-                if now >= entry.renew_at and key not in self._flights and not self._closed:
-                    self._take_off(key)
-                return entry.token.value
+        cached = self.cached(key)
+        if cached is not None:
+            return cached
         if self._closed:
             raise AuthError("the application is closed")
         flight = self._flights.get(key)

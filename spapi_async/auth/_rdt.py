@@ -102,13 +102,13 @@ def resource_for(operation: Operation[Any], *, path: str, data_elements: Sequenc
         ConfigurationError: data elements that the operation does not have.
     """
     restriction = operation.restriction
-    if restriction is None and not data_elements:
+    if not data_elements and (restriction is None or restriction.mode == "optional"):
         return None
     if isinstance(data_elements, str):
         raise ConfigurationError("data_elements must be a list of names, not one string", operation=operation.name)
     exact = None if restriction is None or restriction.generic_path else path
     resource = restricted_resource(operation, path=exact, data_elements=tuple(data_elements))
-    return None if restriction is None or (restriction.mode == "optional" and not data_elements) else resource
+    return None if restriction is None else resource
 
 
 class _Key(msgspec.Struct, frozen=True):

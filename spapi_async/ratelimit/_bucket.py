@@ -1,8 +1,8 @@
 """One token bucket as Amazon keeps it, seen from here: pure arithmetic on moments that the caller names.
 
-``aiolimiter.AsyncLimiter`` supplies the leaking level (it counts *used* capacity, so tokens are ``max_rate -
-level``). What it lacks is added here: an explicit clock, requests in flight, rates and bursts that change, tokens
-that come back, debt.
+``aiolimiter.AsyncLimiter`` is the leaking level (it counts *used* capacity, so tokens are ``max_rate - level``). What
+it lacks is added here: an explicit clock, requests in flight, rates and bursts that change, tokens that come back,
+debt.
 
 *In flight.* The bucket that counts stands at Amazon's gate, and a request reaches it some unknown time after it left.
 While that bucket is full, nothing flows into it: a request that arrives late costs the refill it would have started.
@@ -14,7 +14,7 @@ Amazon's, whatever the network does, and costs no throughput as long as the burs
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiolimiter import AsyncLimiter
 
@@ -35,32 +35,16 @@ class Flight(Protocol):
     """How many had left since the bucket was full, this one included."""
 
 
-class _Moment:
-    """What AsyncLimiter takes for its event loop: the moment being computed."""
-
-    __slots__ = ("now",)
-
-    def __init__(self, now: float) -> None:
-        self.now = now
-
-    def time(self) -> float:
-        return self.now
-
-
 class TokenBucket(AsyncLimiter):
     """A bucket of ``burst`` tokens into which ``rate`` flow each second; full at first.
 
     Every method takes ``now`` in seconds of one monotonic clock. Nothing here waits.
     """
 
-    # AsyncLimiter reads the time from its ``_loop`` property; this slot takes the property's place.
-    __slots__ = ("_flights", "_loop", "drawn", "flying")
-
-    _loop: Any
+    __slots__ = ("_flights", "drawn", "flying")
 
     def __init__(self, rate: float, burst: float, now: float) -> None:
         super().__init__(burst, burst / rate)
-        self._loop = _Moment(now)
         self._last_check = now
         self._flights: deque[Flight] | None = None
         self.drawn = 0  # requests since it was full
@@ -83,9 +67,8 @@ class TokenBucket(AsyncLimiter):
         flights = self._flights
         if flights and flights[0].lands_by <= now:
             self._land_overdue(now)
-        last = self._last_check
-        self._loop.now = now if now > last else last  # noqa: FURB136  # every call comes by here, and max() is slow
-        return self.has_capacity(1 + self.flying - EPSILON)
+        self._leak_until(now)
+        return self._level + self.flying + 1 - EPSILON <= self.max_rate
 
     def spend(self) -> None:
         """Take a token at once; ``has_token`` was true in the same breath."""
@@ -145,9 +128,14 @@ class TokenBucket(AsyncLimiter):
             flights.popleft()
 
     def _leak_until(self, moment: float) -> None:
-        # Never backwards: AsyncLimiter would raise its level by the negative time.
-        self._loop.now = max(self._last_check, moment)
-        self._leak()
+        """AsyncLimiter's leak at a named moment, never backwards; its own asks the event loop what time it is."""
+        last = self._last_check
+        if moment <= last:
+            return
+        if self._level:
+            level = self._level - (moment - last) * self._rate_per_sec
+            self._level = level if level > 0.0 else 0.0  # noqa: FURB136  # every call comes by here, and max() is slow
+        self._last_check = moment
 
     # ---- changing ---------------------------------------------------------------------------------------------------
 

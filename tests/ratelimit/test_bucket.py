@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from aiolimiter import AsyncLimiter
 
@@ -19,19 +21,23 @@ class Request:
         self.number = 0
 
 
-def test_aiolimiter_still_has_the_parts_we_stand_on() -> None:
-    """The level, its moment and its rate are slots; the leak reads the time from ``_loop`` and nothing else."""
-    assert {"_level", "_last_check", "_rate_per_sec", "max_rate", "time_period"} <= set(AsyncLimiter.__slots__)
-    bucket = TokenBucket(2.0, 10.0, 100.0)
-    for _ in range(10):
-        bucket.spend()
-    assert bucket._level == 10.0
-    bucket._loop.now = 101.5
-    bucket._leak()
-    assert (bucket._level, bucket._last_check, bucket._rate_per_sec) == (7.0, 101.5, 2.0)
-    assert bucket.has_capacity(3.0)
-    assert not bucket.has_capacity(3.001)
-    assert bucket.time_period == bucket.max_rate / 2.0
+def test_the_bucket_leaks_as_aiolimiter_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Level, capacity and leak are AsyncLimiter's; only the time is named by the caller."""
+    moment = 0.0
+    monkeypatch.setattr(AsyncLimiter, "_loop", SimpleNamespace(time=lambda: moment))
+    theirs, ours = AsyncLimiter(10.0, 5.0), TokenBucket(2.0, 10.0, 0.0)
+    for moment, taken in ((0.0, 9), (1.5, 4), (1.75, 0), (2.0, 2), (60.0, 10), (60.5, 1)):
+        theirs._leak()
+        assert ours.tokens(moment) == theirs.max_rate - theirs._level
+        assert ours.has_token(moment) is theirs.has_capacity(1.0)
+        for _ in range(taken):
+            theirs._level += 1
+            ours.spend()
+    assert (ours.max_rate, ours.time_period, ours._rate_per_sec) == (
+        theirs.max_rate,
+        theirs.time_period,
+        theirs._rate_per_sec,
+    )
 
 
 def test_a_rate_change_settles_first() -> None:
