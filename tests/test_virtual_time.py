@@ -40,8 +40,9 @@ async def test_timeouts_use_virtual_time() -> None:
     assert clock.time() == EPOCH + 3600
 
 
-def test_a_lost_wake_up_fails_instead_of_hanging() -> None:
+def test_a_lost_wake_up_fails_instead_of_hanging(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waiting for what nobody will do raises Deadlock."""
+    monkeypatch.setattr("virtual_time.DEADLOCK_AFTER", 0.05)
 
     async def forever() -> None:
         await asyncio.Event().wait()

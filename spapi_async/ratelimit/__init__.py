@@ -23,11 +23,11 @@ or waits and takes none; sellers take turns at the shared one.
 
 **Learning.** The ``x-amzn-RateLimit-Limit`` header tells the rate (never the burst): what accrued so far is settled
 at the old rate, then the new one holds, and the line is rescheduled. A 429 means that the original is emptier than
-the copy: somebody else spends from it. The copy is emptied, the rate falls by a seventh, once however many requests
-meet the same empty bucket, and grows back with every success: fast at first, slowly around the rate that was too
-much, then faster until the announced rate is reached. A neighbour's share is found this way and left to it. When the
-very first requests after a pause are refused, the burst is smaller than published; that is remembered, and doubted
-again after a while.
+the copy: somebody else spends from it. The copy is emptied and the rate falls, by a seventh at first, once however
+many requests meet the same empty bucket, and grows with every success. The balance is steered so that one request in
+sixty or so is refused: then a neighbour's share is left to him and the rest is used, whatever his habits.
+When the very first requests after a pause are refused, the burst is smaller than published; that is remembered, and
+doubted again after a while.
 
 **Forgetting and remembering.** A bucket that is full, unused and not slowed down by 429s in the last hour equals a
 new one and is dropped. ``dump_state`` and ``load_state`` carry the copies over a restart.

@@ -182,6 +182,13 @@ class Lane(Timed):
             and not self.adaptation.is_worth_keeping(now)
         )
 
+    def refuse(self, waiter: Waiter) -> None:
+        """Its time is up: more urgent calls came later."""
+        if not waiter.future.done():
+            wait = self.predict(self.clock.monotonic(), waiter.klass)
+            self.line.leave(waiter)
+            waiter.future.set_exception(wait_error(self.operation, wait))
+
     def _refuse_the_late(self, now: float) -> None:
         """The rate fell: calls that cannot be served within their ``max_wait`` any more are told now, not then."""
         if not self.line.impatient:
@@ -258,7 +265,7 @@ class Lane(Timed):
         )
         self._apply(now)
         if news:
-            self.bucket.set_tokens(0.0, now)
+            self.bucket.set_tokens(self.adaptation.emptied, now)
             self._refuse_the_late(now)
             self._report(old, "throttled")
 

@@ -18,7 +18,7 @@ from spapi_async.ratelimit._jitter import Jitter
 from spapi_async.ratelimit._lane import Lane, LocalPermit, wait_error
 from spapi_async.ratelimit._pool import Pool
 from spapi_async.ratelimit._state import BucketState, pack, unpack
-from spapi_async.ratelimit._waiting import Waiter
+from spapi_async.ratelimit._waiting import GRACE, Waiter
 
 __all__ = ["LocalRateLimiter"]
 
@@ -60,8 +60,8 @@ class LocalRateLimiter:
 
         Raises:
             RateLimitWaitError: the predicted wait exceeds ``max_wait`` seconds; raised before waiting, and while
-                waiting when the rate falls so far that the prediction fails. Calls of a higher priority that come
-                later can make the wait longer than predicted.
+                waiting when the rate falls so far that the prediction fails, or when that time has passed because
+                calls of a higher priority came later.
             SPAPIError: the limiter was closed, before or while the call waited.
         """
         try:
@@ -80,11 +80,15 @@ class LocalRateLimiter:
         deadline = None if max_wait is None else now + max_wait
         waiter = Waiter(loop.create_future(), int(priority), deadline)
         lane.enter(waiter, now)
+        timer = None if deadline is None else loop.call_at(deadline + GRACE, lane.refuse, waiter)
         try:
             permit: LocalPermit = await waiter.future
         except BaseException:
             lane.abandon(waiter, self._clock.monotonic())
             raise
+        finally:
+            if timer is not None:
+                timer.cancel()
         permit.waited = self._clock.monotonic() - now
         if self._observers:
             self._observers.emit(Waited(operation=lane.operation.name, account=lane.account.key, seconds=permit.waited))
@@ -212,4 +216,4 @@ class LocalRateLimiter:
 
 
 def _closed_error(operation: Operation[Any]) -> SPAPIError:
-    return SPAPIError("the rate limiter is closed", operation=operation.name)
+    return SPAPIError("the application is closed", operation=operation.name)

@@ -155,7 +155,7 @@ class Pool(Timed):
         suspected = mine < permit.spare / lane.bucket.burst or (other is not None and other is not lane)
         if suspected and self.adaptation.throttled(sent_at=permit.sent_at, now=now):
             self.bucket.set_rate(self.adaptation.rate, now)
-            self.bucket.set_tokens(0.0, now)
+            self.bucket.set_tokens(self.adaptation.emptied, now)
         return suspected
 
     def succeeded(self, now: float) -> None:

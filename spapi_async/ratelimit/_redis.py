@@ -6,20 +6,29 @@ it. That picture lives in Redis and changes only inside one script (``_redis_scr
 and on the server's clock: processes need not agree on the time.
 
 *Sold ahead.* Asking Redis for each token would cost a round trip per call. Instead the script sells tokens that
-will flow in within the next ``lease_seconds``, each with the moment from which it may be used; the level of the
-bucket goes below zero by what was sold. One visit thus fetches several tokens of a fast operation, and one of a
-slow operation only when it is nearly due, so that the choice of who gets it is made late.
+are about to flow in, each with the moment from which it may be used; the level of the bucket goes below zero by what
+was sold. One visit thus fetches several tokens of a fast operation, and one of a slow operation only when it is
+nearly due, so that the choice of who gets it is made late.
 
 *Leases.* A process that has been making many calls also takes tokens for calls that it expects. Those are on lease:
 Redis keeps a record of them, holds back as much room in the bucket (or a token lent out and a bucket refilled
 meanwhile could be spent together), and takes back what was not reported as used when the lease ends, whether the
-process said so or crashed.
+process said so or crashed. Three quarters of a bucket can be on lease.
 
-*Turns.* Processes that must wait leave word how many calls wait, by priority, and when they will ask again. The
-script gives each new token to the highest priority that waits anywhere, with a share kept for the lower ones; among
-processes of equal priority they take turns. A process that does not come for its token within a second of the time
-it named is passed over. Inside a process a token goes to the first in line at the moment it becomes usable, whoever
-it was fetched for.
+*Turns.* Processes that must wait leave word how many calls wait or are expected, by priority, and when they will ask
+again. The script gives each new token to the highest priority that waits anywhere, with a share kept for the lower
+ones; processes of equal priority take turns, and each is told to come back just before its next turn. Of a fast
+operation a turn is a run of tokens, half of what flows in during ``lease_seconds``: so a busy process pays one round
+trip for ten calls at twenty a second, however many share the quota, and nobody holds more than one run. A process
+that does not come for its turn within a second of the time it named is passed over. Inside a process a token goes to
+the first in line at the moment it becomes usable, whoever it was fetched for.
+
+*Urgent calls* are served from what is not sold yet. For a minute after an INTERACTIVE call was seen, one token stays
+in the bucket for the next one, which then waits for nothing but the round trip.
+
+*Late arrivals.* While Amazon's bucket is full nothing flows into it, so a request that arrives late costs the refill
+it would have started. What may have been lost so is not counted on (in the first second that is much, as nothing is
+known of the network), until the processes report that all requests of that time have been answered, and how soon.
 
 *Feedback.* A 429 from Amazon drains the shared bucket, lowers the shared rate once (requests already on their way
 say nothing new), and the rate recovers as tokens are spent without another; a rate in Amazon's header changes it
@@ -51,7 +60,9 @@ from spapi_async.ratelimit._adaptation import announced_rate
 from spapi_async.ratelimit._base import LimitSnapshot
 from spapi_async.ratelimit._redis_lane import Lane
 from spapi_async.ratelimit._redis_link import Outage, RedisLink
+from spapi_async.ratelimit._redis_permit import RedisPermit
 from spapi_async.ratelimit._redis_script import bucket_keys
+from spapi_async.ratelimit._redis_slot import Slot
 from spapi_async.ratelimit._redis_snapshot import lane_snapshot, read_snapshot, shared_snapshot
 from spapi_async.ratelimit._redis_view import Caller, LaneSettings, SharedView
 
@@ -71,9 +82,12 @@ class RedisRateLimiter:
         url: ``redis://[user:password@]host:port/db``, ``rediss://…`` or ``unix://…``.
         on_outage: what a call does while Redis is away: ``"local"`` spends this process's part of the quota (an equal
             split among the processes last seen), ``"raise"`` raises ConnectionFailedError.
+        processes: how many processes to split the quota among while Redis has never been reached, as when it is away
+            from the start. It counts itself as soon as it can be asked.
         prefix: begins every key; programs that share quota must share it.
-        lease_seconds: how far ahead tokens are bought (up to four times as far for fast operations that many processes
-            wait for), and so how long an urgent call may have to wait behind tokens that another process already holds.
+        lease_seconds: how far ahead tokens are bought at most. An urgent call may have to wait so long behind tokens
+            that another process already holds; two thirds of it where several processes wait; and not at all (but for
+            a round trip) when an urgent call was seen in the last minute and has not just used the token kept for it.
         timeout: longest wait for Redis in one exchange, in seconds.
         jitter: least number of seconds by which requests that left evenly spaced may be bunched; more is measured.
     """
@@ -83,6 +97,7 @@ class RedisRateLimiter:
         url: str,
         *,
         on_outage: Literal["local", "raise"] = "local",
+        processes: int = 1,
         prefix: str = "spapi",
         lease_seconds: float = 1.0,
         timeout: float = 1.0,
@@ -95,9 +110,12 @@ class RedisRateLimiter:
             raise ConfigurationError('on_outage must be "local" or "raise"')
         if not 0 < lease_seconds <= 60:
             raise ConfigurationError("lease_seconds must be above 0 and at most 60")
+        if processes < 1:
+            raise ConfigurationError("processes must be at least 1")
         me = f"{os.getpid():x}-{secrets.token_hex(6)}"
         self._clock = clock or SystemClock()
         self._on_outage = on_outage
+        self._processes = processes
         self._prefix = prefix
         self._observers = observers if isinstance(observers, Observers) else Observers(observers)
         self._settings = LaneSettings(
@@ -129,21 +147,23 @@ class RedisRateLimiter:
         """Wait for a token of every bucket that the call draws on.
 
         Raises:
-            RateLimitWaitError: the predicted wait exceeds ``max_wait`` seconds; raised after one round trip at most.
+            RateLimitWaitError: the predicted wait exceeds ``max_wait`` seconds; raised after one round trip at most,
+                and while waiting when the rate falls so far that the prediction fails, or when that time has passed.
             ConnectionFailedError: Redis is away and ``on_outage`` is "raise".
             SPAPIError: the limiter was closed, before or while the call waited.
         """
         lane = self._lane(operation, account)
-        if lane.take() is not None:
+        slot = lane.take()
+        if slot is not None:
             self._attend(lane)
-            return RedisPermit(self, lane, lane.touched_at, 0.0)
+            return RedisPermit(self, lane, slot, lane.touched_at, 0.0)
         if self._link.down:
             if self._on_outage == "raise":
                 raise self._outage_error(operation)
             if max_wait is not None:
                 wait = lane.predict(priority, lane.queue.ahead(priority))
                 if wait > max_wait:
-                    raise lane.refusal(wait, max_wait)
+                    raise lane.promises.refusal(wait, max_wait)
         return await self._wait(lane, priority, max_wait)
 
     async def _wait(self, lane: Lane, priority: Priority, max_wait: float | None) -> RedisPermit:
@@ -153,16 +173,19 @@ class RedisRateLimiter:
         lane.enqueue(waiter)
         self._attend(lane)
         try:
-            await future
+            slot = await future
         except asyncio.CancelledError:
             lane.abandon(waiter)
             self._attend(lane)
             raise
+        finally:
+            if max_wait is not None:
+                lane.promises.forget(waiter)
         now = self._clock.monotonic()
         waited = now - began
         if self._observers:
             self._observers.emit(Waited(operation=lane.operation.name, account=lane.account.key, seconds=waited))
-        return RedisPermit(self, lane, now, waited)
+        return RedisPermit(self, lane, slot, now, waited)
 
     def limits(self) -> tuple[LimitSnapshot, ...]:
         """Every bucket that this process uses, as last heard of; ``waiting`` counts this process's calls."""
@@ -268,10 +291,9 @@ class RedisRateLimiter:
 
     # Outcomes ------------------------------------------------------------------------------------------------------
 
-    def observed(self, lane: Lane, status: int | None, rate: float | None, admitted_at: float) -> None:
+    def observed(self, lane: Lane, slot: Slot, status: int | None, rate: float | None, admitted_at: float) -> None:
         """A request was answered; called by its permit."""
-        if status is not None:
-            lane.heard(self._clock.monotonic() - admitted_at)
+        lane.heard(slot, replied=status is not None)
         announced = None if rate is None else announced_rate(rate, lane.operation.usage_plan.rate)
         if announced is not None and announced != lane.announced:
             lane.heard_rate(announced)
@@ -288,9 +310,9 @@ class RedisRateLimiter:
                 )
         self._attend(lane)
 
-    def returned(self, lane: Lane) -> None:
+    def returned(self, lane: Lane, slot: Slot) -> None:
         """A request was not sent; called by its permit."""
-        lane.put_back()
+        lane.put_back(slot)
         self._attend(lane)
 
     def _note_rate(self, lane: Lane) -> None:
@@ -326,7 +348,8 @@ class RedisRateLimiter:
     def _make_local(self, lane: Lane) -> None:
         """Split the quota among the processes last seen: here where this bucket is known, else anywhere."""
         lane.leave()
-        lane.go_local(max((other.reply.processes for other in self._lanes.values() if other.reply), default=1))
+        seen = (other.reply.processes for other in self._lanes.values() if other.reply)
+        lane.go_local(max(seen, default=self._processes))
 
     def _redis_returned(self) -> None:
         for shared in self._shared.values():
@@ -351,34 +374,5 @@ class RedisRateLimiter:
         )
 
 
-class RedisPermit:
-    """The right to send one request now."""
-
-    __slots__ = ("_admitted_at", "_lane", "_limiter", "_open", "waited")
-
-    def __init__(self, limiter: RedisRateLimiter, lane: Lane, admitted_at: float, waited: float) -> None:
-        self._limiter = limiter
-        self._lane = lane
-        self._open = True
-        self._admitted_at = admitted_at
-        self.waited = waited
-        lane.in_flight += 1
-
-    def observe(self, status: int | None, rate: float | None) -> None:
-        """The request was sent: report the reply's status (None: no reply) and the rate header, if it was a number."""
-        if self._settle():
-            self._limiter.observed(self._lane, status, rate, self._admitted_at)
-
-    def release(self) -> None:
-        """The request was never sent: the token goes to the next waiter or back to Redis."""
-        if self._settle():
-            self._limiter.returned(self._lane)
-
-    def _settle(self) -> bool:
-        settled, self._open = self._open, False
-        self._lane.in_flight -= settled
-        return settled
-
-
 def _closed_error(operation: Operation[Any]) -> SPAPIError:
-    return SPAPIError("the rate limiter is closed", operation=operation.name)
+    return SPAPIError("the application is closed", operation=operation.name)

@@ -138,34 +138,42 @@ class RedisLink:
             Outage: any of them could not be run.
         """
         payloads = [(keys, _encode(request)) for keys, request in calls]
-        async with self._translated():
-            results = await self._pipeline([("EVALSHA", SCRIPT_SHA, 2, *keys, payload) for keys, payload in payloads])
+        async with self._talking() as client:
+            results = await self._pipeline(
+                client, [("EVALSHA", SCRIPT_SHA, 2, *keys, payload) for keys, payload in payloads]
+            )
             missing = [index for index, result in enumerate(results) if isinstance(result, NoScriptError)]
             if missing:
                 again = [("EVAL", SCRIPT, 2, *payloads[index][0], payloads[index][1]) for index in missing]
-                for index, result in zip(missing, await self._pipeline(again), strict=True):
+                for index, result in zip(missing, await self._pipeline(client, again), strict=True):
                     results[index] = result
             for result in results:
                 if isinstance(result, Exception):
                     raise result
         return [_decode(result) for result in results]
 
-    async def _pipeline(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    async def _pipeline(self, client: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         self.round_trips += 1
-        pipeline = self._connected().pipeline(transaction=False) if not self._cluster else self._connected().pipeline()
+        pipeline = client.pipeline() if self._cluster else client.pipeline(transaction=False)
         async with pipeline:
             for command in commands:
                 pipeline.execute_command(*command)
             return list(await pipeline.execute(raise_on_error=False))
 
     @contextlib.asynccontextmanager
-    async def _translated(self) -> AsyncIterator[None]:
+    async def _talking(self) -> AsyncIterator[Any]:
+        """The client, for commands that take no longer than the timeout; what becomes of them is said in our words."""
+        client = self._connected()
         try:
             async with asyncio.timeout(self._timeout):
-                yield
+                yield client
         except (RedisError, RedisClusterException, OSError, TimeoutError, msgspec.ValidationError) as error:
             # redis-py's messages name host and port, never the password; an unknown one is not repeated all the same.
             raise Outage(type(error).__name__) from error
+        finally:
+            if client is not self._client:
+                # It was dropped meanwhile, and a closed client that gets one more command opens connections again.
+                await self._close(client)
 
     def _connected(self) -> Any:
         if self._client is None:
@@ -186,7 +194,7 @@ class RedisLink:
         self.down, self.reason = True, str(outage)
         self._pending.clear()
         self._wake.clear()
-        logger.warning("%s cannot be used (%s): rate limits are not shared until it returns", self.label, outage)
+        logger.warning("%s cannot be used (%s): rate limits are not shared until it returns", self.label, self.reason)
         self._on_down()
 
     async def _wait_until_back(self) -> None:
@@ -196,9 +204,9 @@ class RedisLink:
             await self._clock.sleep(pause)
             pause = min(pause * 2, _LONGEST_PROBE)
             try:
-                async with self._translated():
+                async with self._talking() as client:
                     # A write: a Redis that is full or a replica answers reads.
-                    await self._connected().set(self._probe_key, "1", px=1000)
+                    await client.set(self._probe_key, "1", px=1000)
             except Outage as outage:
                 self.reason = str(outage)
                 continue
@@ -211,19 +219,24 @@ class RedisLink:
         """A connection that timed out may still deliver the old reply: never use it again."""
         client, self._client = self._client, None
         if client is not None:
-            with contextlib.suppress(RedisError, OSError, TimeoutError):
-                async with asyncio.timeout(self._timeout):
-                    await client.aclose()
+            await self._close(client)
+
+    async def _close(self, client: Any) -> None:
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(self._timeout):
+                await client.aclose()
+                if self._cluster:  # whose client closes nothing while it does not know all nodes
+                    await client.nodes_manager.aclose()
+                    await client.nodes_manager.aclose("startup_nodes")
 
     # Reading -------------------------------------------------------------------------------------------------------
 
     async def scan(self, pattern: str) -> tuple[float, dict[str, bytes]]:
         """The server's time, and every key that matches with its value."""
-        async with self._translated():
-            client = self._connected()
+        async with self._talking() as client:
             seconds, micros = await (client.time(target_nodes="random") if self._cluster else client.time())
             names = [name.decode() async for name in client.scan_iter(match=pattern, count=1000)]
-            values = await self._pipeline([("GET", name) for name in names]) if names else []
+            values = await self._pipeline(client, [("GET", name) for name in names]) if names else []
         found = {name: value for name, value in zip(names, values, strict=True) if isinstance(value, bytes)}
         return seconds + micros / 1e6, found
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
+from spapi_async.ratelimit._redis_script import Reply
+
 __all__ = ["LocalShare"]
 
 _SAFETY = 0.95  # the processes last seen are not all the processes there may be
@@ -25,6 +29,12 @@ class LocalShare:
         self._cut_at = now
         self.rate = self._full_rate
         self.spent = 0
+
+    @classmethod
+    def after(cls, reply: Reply, age: float, now: float) -> Self:
+        """What goes on from the last reply, heard ``age`` seconds ago; beginning with nothing in hand."""
+        level = min(0.0, reply.level + reply.pace * age)
+        return cls(reply.pace, reply.capacity, reply.processes, level, now)
 
     def level(self, now: float) -> float:
         """Tokens at hand; negative while a debt is paid off."""

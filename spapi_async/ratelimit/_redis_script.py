@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from importlib.resources import files
+from typing import Any
 
 import msgspec
+
+from spapi_async._operation import UsagePlan
 
 __all__ = [
     "SCRIPT",
@@ -17,6 +20,7 @@ __all__ = [
     "SharedState",
     "bucket_keys",
     "parse_key",
+    "plan_fields",
 ]
 
 SCRIPT = files(__package__).joinpath("_redis_script.lua").read_text(encoding="utf-8")
@@ -58,11 +62,14 @@ class Request(msgspec.Struct, kw_only=True):
     Attributes:
         me: the process; n: number of the request; lost: first earlier request whose reply never came, or 0.
         known, fresh: marker of the server's memory as the process knows it, and one to use if there is none.
-        jitter, horizon: seconds by which the network may bunch requests, and for which tokens are sold ahead.
+        jitter, horizon: seconds by which a request may arrive late, and for which tokens are sold ahead.
+        clear, slowest: server's time before which every request of this process has been answered (0: not known),
+            and the longest that one of them took lately, in seconds.
         rate, burst, app_rate, app_burst: the published plan; 0 where there is no application bucket.
         known_rate, known_announced: what the process believes, in case the server forgot.
         waiting: calls that wait and have no token in sight, by priority.
         prefetch: tokens wanted for calls that are expected.
+        expected: calls that will probably come within eight horizons.
         predict: 1 to be told who else waits. bye: 1 when the process leaves.
     """
 
@@ -72,6 +79,8 @@ class Request(msgspec.Struct, kw_only=True):
     known: str
     fresh: str
     jitter: float
+    clear: float
+    slowest: float
     horizon: float
     rate: float
     burst: float
@@ -81,6 +90,7 @@ class Request(msgspec.Struct, kw_only=True):
     known_announced: float
     waiting: tuple[int, int, int]
     prefetch: int
+    expected: int
     predict: int
     bye: int
     feedback: list[Feedback]
@@ -92,7 +102,8 @@ class Reply(msgspec.Struct, kw_only=True):
     Attributes:
         delays: when each granted token may be used, in seconds from now, and whether it is on lease.
         lease: seconds for which leased tokens may be kept.
-        poll: seconds after which to ask again, or -1 when every wish was granted.
+        crowded: whether calls wait elsewhere, or urgent ones are about: no more should be asked for than is needed.
+        poll: seconds after which to ask again, or -1 when every wish was granted and nobody else waits.
         others: calls waiting in each other process, by priority (only when asked for).
         level, pace, capacity: tokens, tokens a second really handed out, most tokens kept.
     """
@@ -101,6 +112,7 @@ class Reply(msgspec.Struct, kw_only=True):
     stale: int = 0
     delays: list[tuple[float, bool]] = []
     lease: float = 0.0
+    crowded: int = 0
     poll: float = -1.0
     marker: str = ""
     processes: int = 1
@@ -147,6 +159,13 @@ class SharedState(msgspec.Struct):
 
     m: str
     app: BucketState | None = None
+
+
+def plan_fields(plan: UsagePlan) -> dict[str, Any]:
+    """The fields of a request that tell the published plan."""
+    app_rate = plan.application_rate or 0.0
+    app_burst = float(plan.application_burst or max(1.0, app_rate))
+    return {"rate": plan.rate, "burst": plan.burst, "app_rate": app_rate, "app_burst": app_burst}
 
 
 def bucket_keys(prefix: str, application: str, region: str, operation: str, account: str) -> tuple[str, str]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable
 
 import msgspec
 
 from spapi_async._options import Priority
 from spapi_async.ratelimit._jitter import Jitter
+from spapi_async.ratelimit._redis_flights import Flights
 from spapi_async.ratelimit._redis_local import LocalShare
 from spapi_async.ratelimit._redis_script import Reply
+from spapi_async.ratelimit._redis_slot import Slot
 from spapi_async.ratelimit._waiting import Waiter
 
-__all__ = ["Caller", "LaneSettings", "SharedView", "Slot"]
+__all__ = ["Caller", "LaneSettings", "SharedView"]
 
 
 class LaneSettings(msgspec.Struct, kw_only=True):
@@ -28,17 +29,6 @@ class LaneSettings(msgspec.Struct, kw_only=True):
     jitter: float
     number: Callable[[], int]
     now: Callable[[], float]
-
-
-class Slot:
-    """A token, usable at the moment ``at`` of the loop's clock and until ``expires``."""
-
-    __slots__ = ("at", "expires", "leased")
-
-    def __init__(self, at: float, expires: float = math.inf, *, leased: bool = False) -> None:
-        self.at = at
-        self.expires = expires
-        self.leased = leased
 
 
 class Caller(Waiter):
@@ -55,10 +45,11 @@ class Caller(Waiter):
 class SharedView:
     """What this process knows of all accounts of one (application, region, operation)."""
 
-    __slots__ = ("jitter", "known", "local", "processes", "replied", "reply", "reply_at")
+    __slots__ = ("flights", "jitter", "known", "local", "processes", "replied", "reply", "reply_at")
 
     def __init__(self) -> None:
         self.known = ""
+        self.flights = Flights()
         self.jitter = Jitter()
         self.replied = False
         self.processes = 1

@@ -9,7 +9,10 @@ from typing import Any
 
 from spapi_async.ratelimit._shares import CLASSES, choose, position, serve
 
-__all__ = ["Line", "Waiter"]
+__all__ = ["GRACE", "Line", "Waiter"]
+
+GRACE = 0.01
+"""Seconds past its deadline for which a call is kept: a token that was promised for that moment comes first."""
 
 
 class Waiter:

@@ -13,7 +13,8 @@ from spapi_async._options import Priority
 from spapi_async.credentials import Account
 from spapi_async.errors import RateLimitWaitError
 from spapi_async.ratelimit._base import LimitSnapshot
-from spapi_async.ratelimit._redis import RedisPermit, RedisRateLimiter
+from spapi_async.ratelimit._redis import RedisRateLimiter
+from spapi_async.ratelimit._redis_permit import RedisPermit
 
 __all__ = ["SELLER", "admit_all", "crash", "limiters", "make_account", "make_operation", "only", "permit"]
 
@@ -44,7 +45,7 @@ async def permit(
 
 
 async def admit_all(
-    limiter: RedisRateLimiter, operation: Operation[Any], account: Account = SELLER, *, max_wait: float = 1
+    limiter: RedisRateLimiter, operation: Operation[Any], account: Account = SELLER, *, max_wait: float = 3
 ) -> int:
     """Send requests (all answered 200) until the next one would have to wait (longer than the headroom asks for)."""
     admitted = 0

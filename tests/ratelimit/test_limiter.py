@@ -310,3 +310,20 @@ async def test_a_mean_of_many_hours_is_exact() -> None:
     for _ in range(60_020):
         await take(limiter, get_orders, seller)
     assert math.isclose(now(), 60_000 * 60, rel_tol=1e-9)
+
+
+@virtual_time
+async def test_a_call_overtaken_until_its_time_is_up_is_refused_then() -> None:
+    """Urgent calls that come later can break the promise of ``max_wait``; the call fails when that time has passed."""
+    limiter = LocalRateLimiter()
+    one, seller = operation(1, 1), account()
+    await take(limiter, one, seller)
+    patient = asyncio.create_task(take(limiter, one, seller, max_wait=2))
+    await asyncio.sleep(0)
+    urgent = [asyncio.create_task(take(limiter, one, seller, priority=Priority.INTERACTIVE)) for _ in range(4)]
+    with pytest.raises(RateLimitWaitError) as refusal:
+        await patient
+    assert asyncio.get_running_loop().time() == pytest.approx(2, abs=0.1)
+    assert refusal.value.retry_after is not None
+    assert refusal.value.retry_after > 0
+    await asyncio.gather(*urgent)

@@ -84,7 +84,7 @@ async def test_a_coarser_print_of_the_published_rate_is_no_change(plan: float, h
 
 @virtual_time
 async def test_after_a_429_waiters_come_one_by_one() -> None:
-    """The bucket is drained and a queue of fifty spaced at the lowered rate: no herd."""
+    """The bucket is drained, two tokens flow in, then a queue of fifty is spaced at the lowered rate: no herd."""
     limiter, op = LocalRateLimiter(), operation(5.0, 10)
     first = await permit(limiter, op)
     first.observe(429, None)
@@ -96,7 +96,7 @@ async def test_after_a_429_waiters_come_one_by_one() -> None:
 
     await asyncio.gather(*(call() for _ in range(50)))
     gaps = [after - before for before, after in itertools.pairwise(left)]
-    assert left[0] == pytest.approx(1 / 4.25)
+    assert left[0] == pytest.approx(2 / 4.25)
     assert min(gaps) >= 1 / 5.0
 
 
@@ -170,6 +170,26 @@ async def test_a_burst_of_requests_that_meets_a_smaller_bucket_teaches_its_size(
     before = len(amazon.refused)
     await asyncio.gather(*[asyncio.create_task(amazon.request(await permit(limiter, op))) for _ in range(10)])
     assert len(amazon.refused) == before
+
+
+@virtual_time
+@pytest.mark.parametrize("number", [1, 4])
+async def test_a_bucket_that_serves_nothing_teaches_no_size(number: int) -> None:
+    """All that left after a pause are refused: a neighbour had emptied the bucket, however large it is."""
+    limiter, op = LocalRateLimiter(), operation(5.0, 10)
+    for flight in [await permit(limiter, op) for _ in range(number)]:
+        flight.observe(429, None)
+    assert limiter.limits()[0].burst == 10
+
+
+@virtual_time
+async def test_the_rate_of_a_burst_of_one_is_not_lowered() -> None:
+    """A longer pause would only give a neighbour more time to take the next token."""
+    limiter, op = LocalRateLimiter(), operation(5.0, 1)
+    for _ in range(10):
+        await take(limiter, op, account(), status=429)
+    assert limiter.limits()[0].rate == 5.0
+    assert now() == pytest.approx(9 / 5.0)
 
 
 @virtual_time

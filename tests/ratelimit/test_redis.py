@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 from redis_limiters import SELLER, admit_all, crash, limiters, make_account, make_operation, only, permit
@@ -158,6 +159,37 @@ async def test_a_wait_too_long_is_refused_with_its_length(redis_url: str) -> Non
     assert refusal.value.operation == SLOW.name
 
 
+async def test_a_call_that_the_fallen_rate_serves_too_late_is_refused_at_once(redis_url: str) -> None:
+    """A promise that a lowered rate breaks is withdrawn when the rate falls, not when the time has passed."""
+    operation = make_operation(1 / 100, 5)
+    async with limiters(redis_url, 1) as (limiter,), asyncio.timeout(60):
+        sent = [await permit(limiter, operation) for _ in range(5)]
+        promised = asyncio.create_task(permit(limiter, operation, max_wait=150))
+        while only(await limiter.refresh()).waiting == 0 and not promised.done():
+            await asyncio.sleep(0.01)
+        sent[0].observe(200, 1 / 1000)
+        with pytest.raises(RateLimitWaitError) as refusal:
+            await promised
+    assert refusal.value.retry_after is not None
+    assert refusal.value.retry_after > 150
+
+
+async def test_a_call_whose_time_is_up_is_refused(redis_url: str) -> None:
+    """What was promised and is not kept, because more urgent calls came, ends when ``max_wait`` has passed."""
+    operation = make_operation(1, 1)
+    async with limiters(redis_url, 1) as (limiter,), asyncio.timeout(60):
+        (await permit(limiter, operation)).observe(200, None)
+        promised = asyncio.create_task(permit(limiter, operation, max_wait=3))
+        while only(await limiter.refresh()).waiting == 0 and not promised.done():
+            await asyncio.sleep(0.01)
+        urgent = [asyncio.create_task(permit(limiter, operation, priority=Priority.INTERACTIVE)) for _ in range(9)]
+        with pytest.raises(RateLimitWaitError, match="max_wait=3"):
+            await promised
+        for task in urgent:
+            task.cancel()
+        await asyncio.gather(*urgent, return_exceptions=True)
+
+
 async def test_the_prediction_counts_those_who_wait_in_other_processes(redis_url: str) -> None:
     """The wait named in a refusal includes the turns of calls that wait elsewhere."""
     async with limiters(redis_url) as (first, second):
@@ -218,6 +250,23 @@ async def test_fast_operations_seldom_ask(redis_server: RedisServer, redis_url: 
         for _ in range(100):
             (await permit(limiter, FAST)).observe(200, None)
     assert (redis_server.calls("evalsha") - before) / 100 <= 0.2
+
+
+async def test_processes_that_share_a_fast_operation_seldom_ask(redis_server: RedisServer, redis_url: str) -> None:
+    """Four busy processes that share a quota pay one round trip for several calls, as one alone does."""
+    operation, number = make_operation(50, 50), 240
+    before = redis_server.calls("evalsha")
+
+    async def caller(limiter: RedisRateLimiter, calls: Iterator[int]) -> None:
+        for _ in calls:
+            (await permit(limiter, operation)).observe(200, None)
+
+    async with limiters(redis_url, 4) as made, asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        for limiter in made:
+            calls = iter(range(number // 4))
+            for _ in range(10):
+                tasks.create_task(caller(limiter, calls))
+    assert (redis_server.calls("evalsha") - before) / number <= 0.25
 
 
 async def test_what_a_crashed_process_held_comes_back(redis_url: str) -> None:

@@ -31,6 +31,8 @@ async def test_an_outage_splits_the_quota_among_the_processes_last_seen(redis_ch
         await meet(made)
         redis_chaos.kill()
         for limiter in made:
+            with pytest.raises(ConnectionFailedError):
+                await limiter.refresh()
             (await permit(limiter, QUICK)).observe(200, None)
         rates = [only(limiter.limits()).rate for limiter in made]
     assert sum(rates) <= 50
@@ -146,6 +148,31 @@ async def test_a_process_that_never_saw_redis_starts_with_one_call_in_hand() -> 
     async with limiters(f"redis://127.0.0.1:{free_port()}", 1, timeout=0.3) as (limiter,), asyncio.timeout(20):
         assert await admit_all(limiter, SLOW) == 1
         assert await admit_all(limiter, SLOW, make_account("another")) == 1
+
+
+async def test_with_redis_away_from_the_start_the_quota_is_split_as_told() -> None:
+    """Nobody could be counted: ``processes`` says how many there are, one unless told otherwise."""
+    url = f"redis://127.0.0.1:{free_port()}"
+    for processes, rate in ((1, 50), (5, 10)):
+        async with limiters(url, 1, timeout=0.3, processes=processes) as (limiter,), asyncio.timeout(20):
+            (await permit(limiter, QUICK)).observe(200, None)
+            assert 0.9 * rate <= only(limiter.limits()).rate <= rate
+
+
+async def test_a_redis_that_starts_after_the_process_is_used() -> None:
+    """Away at the first call, there later: from then on the quota is shared."""
+    server = RedisServer()
+    async with limiters(server.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(60):
+        (await permit(limiter, QUICK)).observe(200, None)
+        assert "down" in repr(limiter)
+        server.start()
+        try:
+            while "down" in repr(limiter):
+                await asyncio.sleep(0.02)
+            (await permit(limiter, QUICK)).observe(200, None)
+            assert only(await limiter.snapshot_all()).rate == 50
+        finally:
+            server.stop()
 
 
 async def test_cancelling_during_an_outage_gives_the_place_back(redis_chaos: RedisServer) -> None:

@@ -26,9 +26,9 @@ class Speaker:
     def ask(self, n: int, *, me: str = "me", **changes: Any) -> Reply:
         """Send one request; what is not said is what a process with one call waiting would say."""
         request = Request(
-            me=me, n=n, lost=0, known="", fresh=f"{me}{n}", jitter=0.0, horizon=0.1, rate=0.01, burst=10, app_rate=0,
-            app_burst=0, known_rate=0.01, known_announced=0.01, waiting=(0, 1, 0), prefetch=0, predict=0, bye=0,
-            feedback=[],
+            me=me, n=n, lost=0, known="", fresh=f"{me}{n}", jitter=0.0, clear=0.0, slowest=0.0, horizon=0.1, rate=0.01,
+            burst=10, app_rate=0, app_burst=0, known_rate=0.01, known_announced=0.01, waiting=(0, 1, 0), prefetch=0,
+            expected=0, predict=0, bye=0, feedback=[],
         )  # fmt: skip
         payload = msgspec.msgpack.encode(msgspec.structs.replace(request, **changes))
         return msgspec.msgpack.decode(self._client.eval(SCRIPT, 2, *KEYS, payload), type=Reply, strict=False)
@@ -110,6 +110,22 @@ def test_a_429_ends_belief_in_tokens_that_were_not_there(speaker: Speaker) -> No
     assert reply.level <= 0.1
 
 
+def test_a_token_is_kept_for_the_next_urgent_call(speaker: Speaker) -> None:
+    """Once an urgent call was seen, others leave one token in the bucket, and the next urgent call gets it at once."""
+    assert [delay for delay, _ in speaker.ask(1, waiting=(1, 0, 0)).delays] == [0]
+    assert len(speaker.ask(2, waiting=(0, 100, 0)).delays) == 8
+    assert not speaker.ask(1, me="other", waiting=(0, 1, 0)).delays
+    assert [delay for delay, _ in speaker.ask(2, me="other", waiting=(1, 0, 0)).delays] == [0]
+
+
+def test_what_may_have_arrived_late_is_held_back_until_the_replies_tell(speaker: Speaker) -> None:
+    """A burst that may be a second under way costs the refill of that second; when it was quick, it costs nothing."""
+    speaker.ask(1, waiting=(0, 10, 0), rate=1.0, jitter=1.0)
+    pessimistic = speaker.ask(2, waiting=(0, 0, 0), rate=1.0, jitter=1.0).level
+    answered = speaker.ask(3, waiting=(0, 0, 0), rate=1.0, jitter=1.0, clear=time.time() + 5, slowest=0.0).level
+    assert pessimistic == pytest.approx(answered - 1, abs=0.2)
+
+
 def test_keys_of_one_call_share_a_slot_and_can_be_read_back() -> None:
     """Both keys carry the same hash tag, whatever the application is called."""
     keys = bucket_keys("spapi", "app{1}:x", "eu", "orders_v0.get_order", "abc@eu")
@@ -128,16 +144,3 @@ async def test_every_key_expires(redis_url: str, redis_server: RedisServer) -> N
     keys = redis_server.command("KEYS", "*")
     assert len(keys) == 2
     assert all(int(redis_server.command("PTTL", key.decode())) > 0 for key in keys)
-
-
-async def test_it_runs_on_a_cluster() -> None:
-    """On Redis Cluster, which refuses a script whose keys lie in different slots, both buckets of a call work."""
-    operation = make_operation(1 / 180, 5, application_rate=1 / 180, application_burst=3)
-    with RedisServer("--cluster-enabled", "yes") as server:
-        server.command("CLUSTER", "ADDSLOTS", *map(str, range(16384)))
-        deadline = time.monotonic() + 10
-        while "cluster_state:ok" not in str(server.command("CLUSTER", "INFO")) and time.monotonic() < deadline:
-            time.sleep(0.05)  # noqa: ASYNC251 - nothing else runs yet
-        async with limiters(server.url, 2, cluster=True) as (first, second):
-            assert await admit_all(first, operation) + await admit_all(second, operation) == 3
-            assert len(await first.snapshot_all()) == 2

@@ -1,0 +1,38 @@
+"""How many calls a process is likely to make soon, judged by those that came lately. Pure."""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["Demand"]
+
+_MEMORY = 4.0  # seconds over which calls are averaged: longer than a process waits for its turn among eight
+_PREFETCH_RATE = 4.0  # tokens a second from which a round trip per call is worth avoiding
+_WORTHWHILE = 10  # tokens to take along at least, if the calls of the next four leases will use them
+
+
+class Demand:
+    """Counts calls as they arrive; the count fades."""
+
+    __slots__ = ("_at", "_began", "_count")
+
+    def __init__(self, now: float) -> None:
+        self._began = self._at = now
+        self._count = 0.0
+
+    def arrived(self, now: float) -> None:
+        """A call came."""
+        self._count = self._count * math.exp((self._at - now) / _MEMORY) + 1
+        self._at = now
+
+    def rate(self, now: float) -> float:
+        """Calls a second, of late."""
+        age = max(now - self._began, 1.0)
+        return self._count * math.exp((self._at - now) / _MEMORY) / (_MEMORY * (1 - math.exp(-age / _MEMORY)))
+
+    def wish(self, now: float, pace: float, lease_seconds: float) -> int:
+        """Tokens that are likely to be used within a lease, where they flow at this pace; 0 if a visit each will do."""
+        if pace < _PREFETCH_RATE:
+            return 0
+        expected = min(self.rate(now), pace) * lease_seconds
+        return max(int(expected), min(_WORTHWHILE, int(4 * expected)))
