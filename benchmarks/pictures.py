@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ __all__ = ["limiter_picture", "overhead_picture", "queueing_picture", "scaling_p
 
 Result = dict[str, Any]
 
+_OURS = "spapi_async"
 # A colour for each client, the same in every picture; ours is the strong one.
 _COLOURS = {
     "spapi_async": "#d9480f",
@@ -31,122 +33,141 @@ _DPI = 130
 
 
 def limiter_picture(rows: list[Result], path: Path, *, rate: float = 5.0, burst: int = 10) -> None:
-    """Requests answered, callers waiting, tokens left in Amazon's bucket, over time; a column for each crew."""
+    """Requests answered, callers waiting, tokens left in the emulator's bucket, over time; a column for each crew."""
     counts = sorted({row["workers"] for row in rows})
-    figure, axes = plt.subplots(3, len(counts), figsize=(6 * len(counts), 9), sharex="col", squeeze=False)
+    figure, axes = plt.subplots(3, len(counts), figsize=(6 * len(counts), 9), sharex="col", sharey="row", squeeze=False)
     for column, count in enumerate(counts):
         group = [row for row in rows if row["workers"] == count]
         horizon = max(row["ideal"] for row in group) * 1.35
         answered, waiting, tokens = (axes[line][column] for line in range(3))
-        answered.set_title(f"{count} worker{'s' if count > 1 else ''}")
+        answered.set_title(f"{count} process{'es, sharing the quota' if count > 1 else ''}")
         total = group[0]["requests"]
         edge = [0.0, group[0]["ideal"]]
-        answered.plot(edge, [burst, total], color="black", linewidth=0.8, linestyle=":", label="the quota")
-        for row in group:
-            colour = _COLOURS[row["racer"]]
+        lines = answered.plot(
+            edge, [burst, total], color="black", linewidth=1, linestyle=":", label="what the quota allows"
+        )
+        # Ours last, so that it lies on top.
+        for row in sorted(group, key=lambda row: row["racer"] == _OURS):
+            style: Result = {"color": _COLOURS[row["racer"]], "linewidth": 2.2 if row["racer"] == _OURS else 1.2}
             moments = row["answered_at"]
-            label = f"{row['racer']}: {row['throttled']}x 429, {row['lost']} lost"
-            answered.step(
-                [0, *moments, horizon],
-                [0, *range(1, len(moments) + 1), len(moments)],
-                where="post",
-                color=colour,
-                label=label,
-            )
+            label = f"{row['racer']}: {row['throttled']} × 429, {row['lost']} lost"  # noqa: RUF001  # a times sign
+            steps = [0, *range(1, len(moments) + 1), len(moments)]
+            lines += answered.step([0, *moments, horizon], steps, where="post", label=label, **style)
             gone = sorted(moments + row["refused_at"])
-            waiting.step(
-                [0, *gone, horizon],
-                [total - index for index in range(len(gone) + 1)] + [total - len(gone)],
-                where="post",
-                color=colour,
-            )
-            times, levels = _bucket(moments, horizon, rate, burst)
-            tokens.plot(times, levels, color=colour, linewidth=1.4 if row["racer"] == "spapi_async" else 0.8)
-        answered.set_ylabel("requests answered")
-        answered.legend(fontsize=7, loc="lower right")
-        waiting.set_ylabel("callers waiting")
-        tokens.set_ylabel("tokens left in Amazon's bucket")
-        tokens.set_ylim(-0.5, burst + 0.5)
-        tokens.set_xlabel("seconds")
-        tokens.set_xlim(0, horizon)
-    figure.suptitle(f"{rows[0]['requests']} calls of getListingsItem, quota {rate:g}/s, burst {burst}")
+            left = [total - index for index in range(len(gone) + 1)] + [total - len(gone)]
+            waiting.step([0, *gone, horizon], left, where="post", **style)
+            tokens.plot(*_bucket(moments, horizon, rate, burst), **style)
+        # The curves fall: the middle panel has room at its upper right.
+        waiting.legend(handles=[lines[0], *lines[:0:-1]], fontsize=7, loc="upper right")
+        tokens.set(xlabel="time, seconds", xlim=(0, horizon), ylim=(-0.5, burst + 0.5))
+    for panel, name in zip(
+        (axes[line][0] for line in range(3)),
+        ("requests answered", "callers waiting", "tokens left in the emulator's bucket\nafter each request"),
+        strict=True,
+    ):
+        panel.set_ylabel(name)
+    for panel in axes.flat:
+        panel.grid(visible=True, alpha=0.2)
+    figure.suptitle(f"{rows[0]['requests']} calls of getListingsItem against the emulator: {rate:g}/s, burst {burst}")
     _save(figure, path)
 
 
 def _bucket(moments: list[float], horizon: float, rate: float, burst: int) -> tuple[list[float], list[float]]:
-    """The level of Amazon's bucket, reconstructed from the requests that it let through."""
+    """The lows of the bucket, reconstructed from the requests that it let through, and how it fills up at the end."""
     times, levels, level, last = [0.0], [float(burst)], float(burst), 0.0
-    for moment in [*moments, horizon]:
-        full_at = last + (burst - level) / rate
-        if full_at < moment:
-            times.append(full_at)
-            levels.append(burst)
-        level = min(burst, level + (moment - last) * rate)
-        times.append(moment)
-        levels.append(level)
-        level = max(0.0, level - 1)
+    for moment in moments:
+        level = max(0.0, min(burst, level + (moment - last) * rate) - 1)
         times.append(moment)
         levels.append(level)
         last = moment
-    return times[:-1], levels[:-1]
+    full_at = last + (burst - level) / rate
+    return [*times, full_at, max(full_at, horizon)], [*levels, burst, burst]
 
 
 def overhead_picture(result: Result, path: Path) -> None:
     """Processor time per call at each concurrency, logarithmic, a panel for each kind of call."""
-    cases = list(dict.fromkeys(row["case"] for row in result["rows"]))
-    figure, axes = plt.subplots(1, len(cases), figsize=(5 * len(cases), 4.2), squeeze=False)
+    rows = [row for row in result["rows"] if row["subject"] in _COLOURS]
+    cases = list(dict.fromkeys(row["case"] for row in rows))
+    figure, axes = plt.subplots(1, len(cases), figsize=(5 * len(cases), 4.8), squeeze=False)
     for panel, case in zip(axes[0], cases, strict=True):
-        rows = [row for row in result["rows"] if row["case"] == case]
         for subject in dict.fromkeys(row["subject"] for row in rows):
-            own = [row for row in rows if row["subject"] == subject]
+            own = [row for row in rows if (row["case"], row["subject"]) == (case, subject)]
             widths = [row["concurrency"] for row in own]
             panel.plot(widths, [row["us"] for row in own], marker="o", color=_COLOURS[subject], label=subject)
-        panel.set(xscale="log", yscale="log", title=case, xlabel="calls at once")
-        panel.grid(visible=True, which="both", alpha=0.2)
-    axes[0][0].set_ylabel("processor time per call, µs")
-    axes[0][-1].legend(fontsize=7)
-    _save(figure, path)
+        panel.set(xscale="log", yscale="log", title=case)
+        _plain_ticks(panel, sorted({row["concurrency"] for row in rows}), "calls at once (logarithmic)")
+        panel.yaxis.set_major_formatter(_number)
+        panel.yaxis.set_minor_formatter(_sparse if _decades(panel) < 2 else "")
+    axes[0][0].set_ylabel("processor time per call, µs (logarithmic)")
+    figure.suptitle("Processor time of one call in the client's process")
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=len(labels), fontsize=9, frameon=False)
+    _save(figure, path, bottom=0.07)
 
 
 def scaling_picture(result: Result, path: Path) -> None:
-    """Cost per call against sellers and against concurrency."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), sharey=True)
-    left.plot(
-        [row["sellers"] for row in result["sellers"]],
-        [row["us"] for row in result["sellers"]],
-        marker="o",
-        color=_COLOURS["spapi_async"],
-    )
-    left.set(xscale="log", xlabel="sellers (100 calls at once)", ylabel="processor time per call, µs")
-    widths = [row["concurrency"] for row in result["concurrency"]]
-    ours, floor = "spapi_async", "aiohttp + msgspec, untyped"
-    right.plot(widths, [row["us"] for row in result["concurrency"]], marker="o", color=_COLOURS[ours], label=ours)
-    right.plot(
-        widths, [row["floor_us"] for row in result["concurrency"]], marker="o", color=_COLOURS[floor], label=floor
-    )
-    right.set(xscale="log", xlabel="calls at once (one seller)")
-    right.legend(fontsize=8)
-    left.set_ylim(bottom=0)
-    for panel in (left, right):
-        panel.grid(visible=True, alpha=0.2)
+    """Cost per call, ours and the floor's, against sellers and against concurrency; below, the ratio."""
+    figure, axes = plt.subplots(2, 2, figsize=(11, 7), sharex="col", sharey="row", height_ratios=(3, 2))
+    names = {"sellers": "sellers (100 calls at once)", "concurrency": "calls at once (one seller)"}
+    for column, (key, name) in enumerate(names.items()):
+        rows = result[key]
+        points = [row[key] for row in rows]
+        cost, ratio = axes[0][column], axes[1][column]
+        for subject, figures in ((_OURS, "us"), ("aiohttp + msgspec, untyped", "floor_us")):
+            cost.plot(points, [row[figures] for row in rows], marker="o", color=_COLOURS[subject], label=subject)
+        below = [row["ratio"] - row["ratio_quartiles"][0] for row in rows]
+        above = [row["ratio_quartiles"][1] - row["ratio"] for row in rows]
+        ratio.errorbar(
+            points, [row["ratio"] for row in rows], [below, above], marker="o", capsize=3, color=_COLOURS[_OURS]
+        )
+        ratio.set_xscale("log")
+        _plain_ticks(ratio, points, name)
+        cost.grid(visible=True, alpha=0.2)
+    axes[0][0].set(ylabel="processor time per call, µs", ylim=(0, None))
+    axes[1][0].set(ylabel="times the floor\n(bars: quartiles)", ylim=(0.8, None))
+    axes[0][1].legend(fontsize=9, loc="lower right")
+    figure.suptitle("How the cost of getOrder grows")
     _save(figure, path)
 
 
 def queueing_picture(result: Result, path: Path) -> None:
     """Cost of joining a queue and of a hand-over against its length."""
-    figure, panel = plt.subplots(figsize=(5, 4))
+    figure, panel = plt.subplots(figsize=(6, 4.4))
     waiters = [row["waiters"] for row in result["queues"]]
-    panel.plot(waiters, [row["enqueue_us"] for row in result["queues"]], marker="o", label="joining the queue")
     panel.plot(waiters, [row["hand_over_us"] for row in result["queues"]], marker="o", label="hand-over")
-    panel.axhline(result["uncontended_us"], color="black", linestyle=":", label="a token at hand")
-    panel.set(xscale="log", xlabel="callers waiting for one bucket", ylabel="processor time each, µs")
-    panel.set_ylim(bottom=0)
-    panel.grid(visible=True, alpha=0.2)
-    panel.legend(fontsize=8)
+    panel.plot(waiters, [row["enqueue_us"] for row in result["queues"]], marker="o", label="joining the queue")
+    panel.axhline(result["uncontended_us"], color="black", linestyle=":", label="no queue, a token at hand")
+    panel.set(xscale="log", ylabel="processor time each, µs", title="The limiter alone, tasks included")
+    _plain_ticks(panel, waiters, "callers waiting for one bucket")
+    top = max(max(row["hand_over_us"], row["enqueue_us"]) for row in result["queues"])
+    panel.set_ylim(0, top * 1.4)
+    panel.legend(fontsize=8, loc="upper right", ncols=2)
     _save(figure, path)
 
 
-def _save(figure: Any, path: Path) -> None:
-    figure.tight_layout()
+def _plain_ticks(panel: Any, points: list[int], name: str) -> None:
+    """Ticks where something was measured, as whole numbers."""
+    panel.set_xticks(points, [f"{point:,}" for point in points])
+    panel.set_xticks([], minor=True)
+    panel.set_xlabel(name)
+    panel.grid(visible=True, which="both", alpha=0.2)
+
+
+def _number(value: float, _position: int) -> str:
+    return f"{value:,.0f}"
+
+
+def _sparse(value: float, _position: int) -> str:
+    """Of the ticks between powers of ten, the second and the fifth."""
+    return f"{value:,.0f}" if f"{value:e}"[0] in "25" else ""
+
+
+def _decades(panel: Any) -> float:
+    low, high = panel.get_ylim()
+    return math.log10(high / low)
+
+
+def _save(figure: Any, path: Path, *, bottom: float = 0.0) -> None:
+    figure.tight_layout(rect=(0, bottom, 1, 1))
     figure.savefig(path, dpi=_DPI)
     plt.close(figure)

@@ -48,12 +48,12 @@ def read_line(process: subprocess.Popen[str]) -> str:
     assert process.stdout
     line = process.stdout.readline()
     if not line:
-        raise SystemExit(f"{process.args} ended with {process.wait()}")
+        raise SystemExit(f"{process.args!r} ended with {process.wait()}")
     return line.strip()
 
 
 class Child:
-    """A child that answers a line of JSON with a line of JSON."""
+    """A child that answers a line of JSON with a line of JSON; its first line names versions."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process

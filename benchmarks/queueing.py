@@ -1,5 +1,7 @@
 """The in-process limiter alone, in processor time: an admission with a token at hand, a hand-over in a long queue.
 
+A short queue is made again and again until as many callers have gone through it as through a long one, so that all
+figures rest on enough work; medians over rounds.
 ``python benchmarks/queueing.py [--rounds 7]``
 """
 
@@ -21,17 +23,20 @@ from spapi_async.api.orders_v0 import GET_ORDER
 from spapi_async.credentials import Account, Grant
 from spapi_async.ratelimit import LocalRateLimiter
 
-__all__ = ["measure", "table"]
+__all__ = ["ROUNDS", "measure", "table"]
 
 WAITERS = (1_000, 10_000, 100_000)
+ROUNDS = 7
 ACQUISITIONS = 20_000
+# Callers that a sample takes through a queue, at least.
+CALLERS = 10_000
 # Fast enough that a queue drains at the speed of the processor, in requests per second.
 VAST = 1e5
 
 Result = dict[str, Any]
 
 
-def measure(*, waiters: Sequence[int] = WAITERS, rounds: int = 7) -> Result:
+def measure(*, waiters: Sequence[int] = WAITERS, rounds: int = ROUNDS) -> Result:
     """Microseconds of processor time for each kind of admission; queues by their length."""
     queues: dict[int, list[tuple[float, float]]] = {count: [] for count in waiters}
     idle: list[float] = []
@@ -39,7 +44,7 @@ def measure(*, waiters: Sequence[int] = WAITERS, rounds: int = 7) -> Result:
         idle.append(asyncio.run(_uncontended()))
         for count, costs in queues.items():
             if count < 100_000 or turn < 3:  # the longest queue takes seconds, and its figure is steady
-                costs.append(asyncio.run(_queue(count)))
+                costs.append(_queues(count))
     return {
         "uncontended_us": statistics.median(idle),
         "queues": [
@@ -74,6 +79,12 @@ async def _uncontended() -> float:
         return (time.process_time() - started) / ACQUISITIONS * 1e6
     finally:
         await limiter.aclose()
+
+
+def _queues(waiters: int) -> tuple[float, float]:
+    """The mean over as many queues as make a sample."""
+    samples = [asyncio.run(_queue(waiters)) for _ in range(max(1, CALLERS // waiters))]
+    return statistics.fmean(enqueue for enqueue, _ in samples), statistics.fmean(handed for _, handed in samples)
 
 
 async def _queue(waiters: int) -> tuple[float, float]:
@@ -121,7 +132,7 @@ def table(result: Result) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--waiters", type=int, action="append")
     chosen = parser.parse_args()
     print(table(measure(waiters=chosen.waiters or WAITERS, rounds=chosen.rounds)))

@@ -1,8 +1,10 @@
-"""All measurements in one run: ``python benchmarks/run_all.py [--quick] [--only overhead,limiter]``.
+"""All measurements in one run: ``python benchmarks/run_all.py``, on a machine that does nothing else.
 
 Writes ``benchmarks/results/``: ``results.json`` with every figure and the versions of everything measured,
-``results.md`` with the tables and the bars, the pictures; and prints the table that the README shows. Install
-``benchmarks/requirements.txt`` first.
+``results.md`` with the tables and the bars, the pictures. What stands there is always of one complete run: a shortened
+one (``--quick``) or a part (``--only overhead,limiter``) goes to a directory of its own, whose name is printed, or to
+``--into DIRECTORY``. ``--readme`` measures nothing and prints the table that the README shows, from the results that
+are there. Install ``benchmarks/requirements.txt`` first.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import argparse
 import importlib.metadata
 import os
 import platform
+import shutil
 import sys
 import tempfile
 import time
@@ -27,21 +30,26 @@ import pictures
 import queueing
 import scaling
 import streaming
-from bars import bars, bars_table
+from bars import SOURCES, bars, bars_table
 from processes import HERE
 
 RESULTS = HERE / "results"
 
 Result = dict[str, Any]
 
+
+def _overhead(*, quick: bool) -> Any:
+    return overhead.measure(concurrency=(1, 100), turns=1, bar_turns=5) if quick else overhead.measure()
+
+
 MEASUREMENTS: dict[str, Callable[[bool], Any]] = {
-    "overhead": lambda quick: overhead.measure(rounds=3 if quick else overhead.ROUNDS),
+    "overhead": lambda quick: _overhead(quick=quick),
     "limiter": lambda quick: limiter.measure(requests=40 if quick else limiter.REQUESTS),
-    "queueing": lambda quick: queueing.measure(rounds=3 if quick else 7),
+    "queueing": lambda quick: queueing.measure(rounds=1 if quick else queueing.ROUNDS),
     "memory": lambda _quick: memory.measure(),
-    "imports": lambda quick: imports.measure(rounds=5 if quick else imports.ROUNDS),
-    "scaling": lambda quick: scaling.measure(rounds=3 if quick else scaling.ROUNDS),
-    "streaming": lambda quick: streaming.measure(rounds=3 if quick else streaming.ROUNDS),
+    "imports": lambda quick: imports.measure(rounds=3 if quick else imports.ROUNDS),
+    "scaling": lambda quick: scaling.measure(turns=2 if quick else scaling.TURNS),
+    "streaming": lambda quick: streaming.measure(rounds=2 if quick else streaming.ROUNDS),
 }
 _TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "overhead": ("Processor time per call, and multiples of the floor", overhead.table),
@@ -63,33 +71,58 @@ _PICTURES: dict[str, Callable[[Any, Path], None]] = {
 def main() -> int:
     """Measure, write, print."""
     chosen = _arguments()
-    results: Result = {"machine": _machine(), "versions": _versions(), "quick": chosen.quick}
-    for name in chosen.only.split(","):
-        started = time.monotonic()
-        results[name] = MEASUREMENTS[name](chosen.quick)
-        print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-    target = Path(tempfile.mkdtemp(prefix="spapi_async-benchmarks-")) if chosen.quick else RESULTS
-    target.mkdir(exist_ok=True)
-    document = _markdown(results)
-    (target / "results.json").write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
-    (target / "results.md").write_text(document)
-    for name, draw in _PICTURES.items():
-        if name in results:
-            draw(results[name], target / f"{name}.png")
-    print(document)
+    if chosen.readme:
+        print(overhead.readme_table(msgspec.json.decode((RESULTS / "results.json").read_bytes())["overhead"]))
+        return 0
+    target = _target(chosen)
+    results: Result = {"machine": _machine(), "versions": _versions(), "quick": chosen.quick, "seconds": {}}
+    with tempfile.TemporaryDirectory() as draft:
+        for name in chosen.only:
+            started = time.monotonic()
+            results[name] = MEASUREMENTS[name](chosen.quick)
+            results["seconds"][name] = round(time.monotonic() - started)
+            print(f"{name}: {results['seconds'][name]} s", file=sys.stderr, flush=True)
+            # msgspec turns keys that are numbers into strings: what is written now is what a later reader gets.
+            results = msgspec.json.decode(msgspec.json.encode(results))
+        _write(results, Path(draft))
+        target.mkdir(parents=True, exist_ok=True)
+        for file in Path(draft).iterdir():
+            shutil.copy(file, target)
+    print((target / "results.md").read_text())
     print(f"written to {target}", file=sys.stderr)
     return 0
 
 
+def _target(chosen: argparse.Namespace) -> Path:
+    """Committed results are of one complete run, and nothing else takes their place."""
+    if chosen.into:
+        return Path(chosen.into)
+    if chosen.quick or set(chosen.only) != set(MEASUREMENTS):
+        return Path(tempfile.mkdtemp(prefix="spapi_async-benchmarks-"))
+    return RESULTS
+
+
+def _write(results: Result, target: Path) -> None:
+    (target / "results.json").write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
+    (target / "results.md").write_text(_markdown(results))
+    for name, draw in _PICTURES.items():
+        if name in results:
+            draw(results[name], target / f"{name}.png")
+
+
 def _markdown(results: Result) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    measured = [name for name in MEASUREMENTS if name in results]
+    options = " --quick" if results["quick"] else ""
+    options += "" if len(measured) == len(MEASUREMENTS) else f" --only {','.join(measured)}"
+    minutes = sum(results["seconds"].values()) / 60
     parts = [
-        f"Measured on {results['machine']} by `python benchmarks/run_all.py{' --quick' if results['quick'] else ''}`.",
+        f"Measured on {results['machine']} by `python benchmarks/run_all.py{options}` in {minutes:.0f} minutes.",
         f"Versions: {versions}.",
     ]
     judged = bars(results)
     if judged:
-        parts += ["### Bars", bars_table(judged)]
+        parts += ["### Bars", bars_table(judged), SOURCES]
     for name, (title, render) in _TABLES.items():
         if name in results:
             parts += [f"### {title}", render(results[name])]
@@ -108,10 +141,16 @@ def _versions() -> dict[str, str]:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, fewer requests; into a temporary directory")
-    parser.add_argument("--only", default=",".join(MEASUREMENTS), help="with commas")
-    return parser.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer turns, fewer requests")
+    parser.add_argument("--only", default=",".join(MEASUREMENTS), help="names of measurements, with commas")
+    parser.add_argument("--into", help="directory to write to")
+    parser.add_argument("--readme", action="store_true", help="measure nothing, print the README's table")
+    chosen = parser.parse_args()
+    chosen.only = chosen.only.split(",")
+    if unknown := set(chosen.only) - set(MEASUREMENTS):
+        parser.error(f"no such measurement: {', '.join(sorted(unknown))}; there are {', '.join(MEASUREMENTS)}")
+    return chosen
 
 
 if __name__ == "__main__":

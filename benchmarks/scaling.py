@@ -1,32 +1,37 @@
 """How the cost of a call grows: with the number of sellers, and with the number of calls at once.
 
-``getOrder`` against the canned server, processor time per call; beside the second, the floor at the same concurrency.
-``python benchmarks/scaling.py [--rounds 5]``
+``getOrder`` against the canned server, processor time per call; beside each figure the floor's, measured in the same
+turn at the same concurrency. Under many calls at once the floor itself grows: more objects are alive when garbage is
+collected, and caches of the processor hold less of them. What grows in this client is the ratio. A growth is the ratio
+as a multiple of the first one. ``python benchmarks/scaling.py [--turns 7]``
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from overhead import FLOOR, OURS, compare
 from processes import Child, canned_server, program
 
-__all__ = ["measure", "table"]
+__all__ = ["TURNS", "measure", "table"]
 
 SELLERS = (1, 10, 100, 1_000, 10_000)
 CONCURRENCY = (1, 10, 100, 1_000, 5_000)
-ROUNDS = 5
-CALLS = 2_000
+TURNS = 7
+CALLS = 1_000
+# With many sellers so many calls are under way; the floor knows no sellers.
+AT_ONCE = 100
 CASE = "getOrder"
 
 Result = dict[str, Any]
 
 
 def measure(
-    *, sellers: Sequence[int] = SELLERS, concurrency: Sequence[int] = CONCURRENCY, rounds: int = ROUNDS
+    *, sellers: Sequence[int] = SELLERS, concurrency: Sequence[int] = CONCURRENCY, turns: int = TURNS
 ) -> dict[str, list[Result]]:
     """``{"sellers": rows, "concurrency": rows}``."""
     with ExitStack() as stack:
@@ -35,64 +40,62 @@ def measure(
             Child(stack.enter_context(program("subject_process.py", module, url)))
             for module in ("ours", "floor", "ours_many_sellers")
         )
-        return {
-            "sellers": _by_sellers(many, sellers, rounds),
-            "concurrency": _by_concurrency(ours, floor, concurrency, rounds),
-        }
+        # Every seller's token and buckets exist before the clock starts.
+        by_sellers = _rows(many, floor, sellers, turns, lambda count: (f"{CASE} of {count} sellers", AT_ONCE, count))
+        by_width = _rows(ours, floor, concurrency, turns, lambda width: (CASE, width, width))
+    return {
+        "sellers": [{"sellers": count, **row} for count, row in zip(sellers, by_sellers, strict=True)],
+        "concurrency": [{"concurrency": width, **row} for width, row in zip(concurrency, by_width, strict=True)],
+    }
 
 
-def _by_sellers(child: Child, sellers: Sequence[int], rounds: int) -> list[Result]:
-    """Calls go to the sellers in turn, 100 at once; every seller's token and buckets exist before the clock starts."""
-    costs: dict[int, list[float]] = {count: [] for count in sellers}
-    for count in sellers:
-        child.ask({"case": f"{CASE} of {count} sellers", "concurrency": 100, "calls": max(count, CALLS)})
-    for _ in range(rounds):
-        for count in sellers:
-            case = f"{CASE} of {count} sellers"
-            cost = child.ask({"case": case, "concurrency": 100, "calls": CALLS})
-            costs[count].append(cost["cpu"] / CALLS * 1e6)
-    base = statistics.median(costs[sellers[0]])
-    return [
-        {"sellers": count, "us": statistics.median(own), "growth": statistics.median(own) / base}
-        for count, own in costs.items()
-    ]
+def _rows(
+    ours: Child, floor: Child, points: Sequence[int], turns: int, of: Callable[[int], tuple[str, int, int]]
+) -> list[Result]:
+    """Of each point: the case, how many calls are under way, and how many are made before the clock starts.
 
-
-def _by_concurrency(ours: Child, floor: Child, concurrency: Sequence[int], rounds: int) -> list[Result]:
-    costs: dict[int, list[tuple[float, float]]] = {width: [] for width in concurrency}
-    for width in concurrency:
-        for child in (ours, floor):
-            child.ask({"case": CASE, "concurrency": width, "calls": width})
-    for turn in range(rounds):
-        for width in concurrency:
-            batch = {"case": CASE, "concurrency": width, "calls": max(width, CALLS)}
-            order = (ours, floor) if turn % 2 else (floor, ours)
-            cost = {child: child.ask(batch)["cpu"] / batch["calls"] * 1e6 for child in order}
-            costs[width].append((cost[ours], cost[floor]))
-    return [
-        {
-            "concurrency": width,
-            "us": statistics.median(mine for mine, _ in pairs),
-            "floor_us": statistics.median(base for _, base in pairs),
-            "ratio": statistics.median(mine / base for mine, base in pairs),
-        }
-        for width, pairs in costs.items()
-    ]
+    The points of a turn follow one another, as the turns do, so that a slow minute of the machine meets all points.
+    """
+    costs: dict[int, dict[str, dict[int, float]]] = {point: {OURS: {}, FLOOR: {}} for point in points}
+    for point in points:
+        case, width, before = of(point)
+        ours.ask({"case": case, "concurrency": width, "calls": max(before, CALLS)})
+        floor.ask({"case": CASE, "concurrency": width, "calls": max(width, CALLS)})
+    for turn in range(turns):
+        for point in points:
+            case, width, _ = of(point)
+            batch = {"concurrency": width, "calls": max(width, CALLS), "warm_up": 40}
+            pair = [(OURS, ours, case), (FLOOR, floor, CASE)]
+            for name, child, asked in pair if turn % 2 else pair[::-1]:
+                costs[point][name][turn] = child.ask({**batch, "case": asked})["cpu"] / batch["calls"] * 1e6
+    rows = []
+    for both in costs.values():
+        row = compare(OURS, both)
+        facts = {key: row[key] for key in ("us", "ratio", "ratio_quartiles")}
+        rows.append(facts | {"floor_us": statistics.median(both[FLOOR].values())})
+    return [row | {"growth": row["ratio"] / rows[0]["ratio"]} for row in rows]
 
 
 def table(result: dict[str, list[Result]]) -> str:
     """Markdown."""
-    lines = ["| sellers, 100 calls at once | per call | growth |", "|---:|---:|---:|"]
-    lines += [f"| {row['sellers']:,} | {row['us']:,.0f} µs | {row['growth']:.2f}x |" for row in result["sellers"]]
-    lines += ["", "| calls at once, one seller | per call | the floor's | ratio |", "|---:|---:|---:|---:|"]
-    lines += [
-        f"| {row['concurrency']:,} | {row['us']:,.0f} µs | {row['floor_us']:,.0f} µs | {row['ratio']:.2f}x |"
-        for row in result["concurrency"]
-    ]
-    return "\n".join(lines)
+    titles = {"sellers": f"sellers, {AT_ONCE} calls at once", "concurrency": "calls at once, one seller"}
+    lines: list[str] = []
+    for key, title in titles.items():
+        lines += [
+            f"| {title} | spapi_async | the floor | ratio (quartiles) | its growth |",
+            "|---:|---:|---:|---:|---:|",
+        ]
+        for row in result[key]:
+            first, third = row["ratio_quartiles"]
+            lines.append(
+                f"| {row[key]:,} | {row['us']:,.0f} µs | {row['floor_us']:,.0f} µs "
+                f"| {row['ratio']:.2f}x ({first:.2f}–{third:.2f}) | {row['growth']:.2f}x |"  # noqa: RUF001  # a dash
+            )
+        lines.append("")
+    return "\n".join(lines[:-1])
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    print(table(measure(rounds=parser.parse_args().rounds)))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--turns", type=int, default=TURNS)
+    print(table(measure(turns=parser.parse_args().turns)))

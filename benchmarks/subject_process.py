@@ -1,6 +1,8 @@
 """The process in which one subject runs: reads batches to perform from its standard input, answers what they cost.
 
-``subject_process.py MODULE URL``; each line in and out is a JSON object.
+``subject_process.py MODULE URL``; each line in and out is a JSON object. Before a batch come some calls that are not
+counted, since the process may have stood still for a while and connections may have been given up; then garbage is
+collected. The collector stays on during the batch, as in an application. All this is the same for every subject.
 """
 
 from __future__ import annotations
@@ -16,13 +18,17 @@ from typing import Any
 import msgspec
 from bodies import CASES
 
+# Calls at once while warming up.
+_WARM_UP_WIDTH = 20
+
 
 class Batch(msgspec.Struct):
-    """``calls`` calls of a case, ``concurrency`` of them at a time."""
+    """``calls`` calls of a case, ``concurrency`` of them at a time; ``warm_up`` calls before are not counted."""
 
     case: str
     concurrency: int
     calls: int
+    warm_up: int = 0
 
 
 class Cost(msgspec.Struct):
@@ -34,19 +40,25 @@ class Cost(msgspec.Struct):
 
 
 async def _perform(subject: Any, batch: Batch) -> Cost:
-    """Run a batch and check that every call decoded all that was sent."""
+    """Warm up, run a batch and check that every call decoded all that was sent."""
+    if batch.warm_up:
+        width = min(batch.concurrency, _WARM_UP_WIDTH)
+        await _calls(subject, Batch(batch.case, width, batch.warm_up))
     gc.collect()
     wall, cpu = time.perf_counter(), time.process_time()
-    if subject.batch is not None:
-        things = subject.batch(batch.case, batch.concurrency, batch.calls)
-    else:
-        things = await _concurrently(subject.calls[batch.case], batch)
+    things = await _calls(subject, batch)
     cost = Cost(time.process_time() - cpu, time.perf_counter() - wall, batch.calls)
     # A case that is not in the list is a variant of getOrder: one thing for each call.
     expected = batch.calls * (CASES[batch.case].things if batch.case in CASES else 1)
     if things != expected:
         raise SystemExit(f"{batch.case}: {things} things came back, not {expected}")
     return cost
+
+
+async def _calls(subject: Any, batch: Batch) -> int:
+    if subject.batch is not None:
+        return int(subject.batch(batch.case, batch.concurrency, batch.calls))
+    return await _concurrently(subject.calls[batch.case], batch)
 
 
 async def _concurrently(call: Any, batch: Batch) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-__all__ = ["CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN", "SUBJECTS", "Subject"]
+__all__ = ["CLIENT_ID", "CLIENT_SECRET", "LOWERED", "REFRESH_TOKEN", "SUBJECTS", "Subject"]
 
 CLIENT_ID = "amzn1.application-oa2-client.benchmark"
 CLIENT_SECRET = "amzn1.oa2-cs.v1.benchmark"
@@ -23,6 +23,9 @@ SUBJECTS = {
     "python-amazon-sp-api (async)": "python_amazon_sp_api_async",
     "amzn-sp-api (sync)": "amzn_sp_api_sync",
 }
+
+# The floor once more, with our settings of aiohttp.
+LOWERED = "aiohttp lowered + msgspec, untyped"
 
 
 class Subject(Protocol):

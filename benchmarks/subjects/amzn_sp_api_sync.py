@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -37,8 +37,12 @@ async def connect(url: str) -> AsyncIterator[SimpleNamespace]:
     def search(_number: int, **options: Any) -> Any:
         return catalog.search_catalog_items([MARKETPLACE], keywords=["widget", "blue"], page_size=20, **options)
 
-    functions = {"getOrder": get_order, "getOrders page of 100": get_orders, "searchCatalogItems page of 20": search}
-    counts = {
+    functions: dict[str, Callable[..., Any]] = {
+        "getOrder": get_order,
+        "getOrders page of 100": get_orders,
+        "searchCatalogItems page of 20": search,
+    }
+    counts: dict[str, Callable[[Any], int]] = {
         "getOrder": lambda body: len(body.payload.amazon_order_id) // 19,
         "getOrders page of 100": lambda body: len(body.payload.orders),
         "searchCatalogItems page of 20": lambda body: len(body.items),

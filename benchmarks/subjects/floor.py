@@ -1,39 +1,60 @@
-"""The floor: aiohttp as bare as an application would write it, and msgspec into dicts. No quota, no retry, no types."""
+"""The floor: aiohttp as bare as an application would write it, and msgspec into dicts. No quota, no retry, no types.
+
+It sends what our client sends: the same headers, as long and as many, each a constant; and gets the same replies. The
+session is as aiohttp makes it: 100 connections, as ours, a cookie jar, a total timeout.
+"""
 
 from __future__ import annotations
 
+import platform
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
+from typing import Any
 
 import aiohttp
 import msgspec
 from bodies import MARKETPLACE, order_id
+from yarl import URL
+
+__all__ = ["DISTRIBUTIONS", "connect"]
 
 DISTRIBUTIONS = ("aiohttp", "msgspec")
 
+_AGENT = f"bare_floor_/0.1.0 (Language=CPython/{platform.python_version()}; Platform=Linux/{platform.release()})"
+_HEADERS = {"user-agent": _AGENT, "accept": "application/json, application/hal+json"}
+
 
 @asynccontextmanager
-async def connect(url: str) -> AsyncIterator[SimpleNamespace]:
-    """A session and three functions on it."""
-    async with aiohttp.ClientSession(headers={"user-agent": "floor/1.0", "accept": "application/json"}) as session:
+async def connect(url: str, *, lowered: bool = False) -> AsyncIterator[SimpleNamespace]:
+    """A session and three functions on it; ``lowered`` is told in ``floor_lowered``."""
+    options: dict[str, Any] = {}
+    address: Any = str
+    if lowered:
+        options = {"timeout": aiohttp.ClientTimeout(sock_connect=30), "cookie_jar": aiohttp.DummyCookieJar()}
+        address = _encoded
+    async with aiohttp.ClientSession(headers=_HEADERS, **options) as session:
         async with session.post(f"{url}/auth/o2/token", data={"grant_type": "refresh_token"}) as reply:
-            headers = {"x-amz-access-token": msgspec.json.decode(await reply.read())["access_token"]}
+            token = msgspec.json.decode(await reply.read())["access_token"]
+        headers = {"x-amz-access-token": token, "x-amz-date": "20261122T070000Z"}
 
         async def get_order(number: int) -> int:
-            async with session.get(f"{url}/orders/v0/orders/{order_id(number)}", headers=headers) as reply:
+            target = address(f"{url}/orders/v0/orders/{order_id(number)}")
+            async with session.get(target, headers=headers) as reply:
                 body = msgspec.json.decode(await reply.read())
             return len(body["payload"]["AmazonOrderId"]) // 19
 
         async def get_orders(_number: int) -> int:
-            query = {"MarketplaceIds": MARKETPLACE, "CreatedAfter": "2026-01-01T00:00:00Z", "MaxResultsPerPage": "100"}
-            async with session.get(f"{url}/orders/v0/orders", params=query, headers=headers) as reply:
+            query = f"MarketplaceIds={MARKETPLACE}&CreatedAfter=2026-01-01T00%3A00%3A00Z&MaxResultsPerPage=100"
+            target = address(f"{url}/orders/v0/orders?{query}")
+            async with session.get(target, headers=headers) as reply:
                 body = msgspec.json.decode(await reply.read())
             return len(body["payload"]["Orders"])
 
         async def search(_number: int) -> int:
-            query = {"marketplaceIds": MARKETPLACE, "keywords": "widget,blue", "pageSize": "20"}
-            async with session.get(f"{url}/catalog/2022-04-01/items", params=query, headers=headers) as reply:
+            query = f"marketplaceIds={MARKETPLACE}&keywords=widget,blue&pageSize=20"
+            target = address(f"{url}/catalog/2022-04-01/items?{query}")
+            async with session.get(target, headers=headers) as reply:
                 body = msgspec.json.decode(await reply.read())
             return len(body["items"])
 
@@ -41,3 +62,7 @@ async def connect(url: str) -> AsyncIterator[SimpleNamespace]:
             calls={"getOrder": get_order, "getOrders page of 100": get_orders, "searchCatalogItems page of 20": search},
             batch=None,
         )
+
+
+def _encoded(address: str) -> URL:
+    return URL(address, encoded=True)

@@ -1,4 +1,9 @@
-"""python-amazon-sp-api, its asynchronous clients. It has no pacing of its own: a 429 raises."""
+"""python-amazon-sp-api, its asynchronous clients. It has no pacing of its own: a 429 raises.
+
+With a thousand calls at once its connection pool (httpx 0.28) has two gaits: five to ten milliseconds a call where an
+idle connection is at hand when they begin, and fifty to sixty where there is none, as after a pause of five seconds,
+when idle ones expire. The calls that wake up connections before each batch make the figures those of the cheaper gait.
+"""
 
 from __future__ import annotations
 
