@@ -11,6 +11,7 @@ from spapi_async import errors
 from spapi_async._client import Application, SellingPartner, connect
 from spapi_async._events import (
     CallFinished,
+    DocumentFinished,
     Event,
     Observer,
     RateChanged,
@@ -34,6 +35,7 @@ __all__ = [
     "Application",
     "CallFinished",
     "CallOptions",
+    "DocumentFinished",
     "Event",
     "Marketplace",
     "Observer",

@@ -18,6 +18,15 @@ from spapi_async._paging import PageIterator
 from spapi_async._pipeline import Pipeline
 from spapi_async._response import Response
 from spapi_async._retry import RetryPolicy
+from spapi_async._settings import (
+    check_connections,
+    check_proxy,
+    checked_retry,
+    checked_timeout,
+    choose_region,
+    read_environment,
+    revealed,
+)
 from spapi_async._transport import SessionPool, Timeout, user_agent_header
 from spapi_async.credentials import Account, Grant, Secret
 from spapi_async.errors import ConfigurationError
@@ -66,10 +75,12 @@ class SellingPartner(Namespaces):
         Raises:
             SPAPIError: see :mod:`spapi_async.errors` for the tree.
         """
+        self._application._check_open()  # noqa: SLF001
         return await self._pipeline.send(self._account, operation, arguments)
 
     async def fetch(self, operation: Operation[T], arguments: Mapping[str, Any]) -> T:
         """Call any operation and get the decoded body, payload unwrapped; what the generated methods do."""
+        self._application._check_open()  # noqa: SLF001
         return (await self._pipeline.send(self._account, operation, arguments)).body
 
     def iterate(
@@ -93,16 +104,18 @@ class SellingPartner(Namespaces):
         """Identifies seller and region in events, limits and saved state, without any secret."""
         return self._account.key
 
-    def __getattr__(self, name: str) -> Any:
-        # Reached once for each namespace and handle: the namespace is kept in the instance's dictionary.
-        from spapi_async.api import NAMESPACES
+    if not TYPE_CHECKING:  # type checkers find the namespaces in Namespaces, and report a misspelt one
 
-        module, class_name = _WORKFLOWS.get(name) or (f"spapi_async.api.{name}", NAMESPACES.get(name, ""))
-        if not class_name:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        namespace = getattr(import_module(module), class_name)(self)
-        self.__dict__[name] = namespace
-        return namespace
+        def __getattr__(self, name: str) -> Any:
+            # Reached once for each namespace and handle: the namespace is kept in the instance's dictionary.
+            from spapi_async.api import NAMESPACES
+
+            module, class_name = _WORKFLOWS.get(name) or (f"spapi_async.api.{name}", NAMESPACES.get(name, ""))
+            if not class_name:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            namespace = getattr(import_module(module), class_name)(self)
+            self.__dict__[name] = namespace
+            return namespace
 
     def __dir__(self) -> Iterable[str]:
         from spapi_async.api import NAMESPACES
@@ -117,21 +130,23 @@ class Application:
     """A registered SP-API application: everything its sellers share.
 
     One aiohttp session for each region, the rate limiter, the token caches. Use it as ``async with Application(...) as
-    app`` or call :meth:`aclose`.
+    app`` or call :meth:`aclose`. Like every asyncio object it belongs to one event loop at a time and to no second
+    thread.
 
     Args:
         client_id: the application's LWA client id.
         client_secret: its LWA client secret.
         endpoint: replaces every region's API host and the token host (emulator, proxy).
         sandbox: call Amazon's sandbox hosts.
-        limiter: a rate limiter to use instead of an in-process one, such as ``RedisRateLimiter``.
-        tokens: where tokens are shared between processes; in memory by default.
+        limiter: a rate limiter to use instead of an in-process one, such as ``RedisRateLimiter``; closed with it.
+        tokens: where tokens are shared between processes, such as ``RedisTokenStore``; closed with it. In memory by
+            default.
         retry: when and how often to repeat a request.
         timeout: bounds of one HTTP exchange; a number is the total in seconds.
         decoding: ``"lenient"`` never loses a page to one field; ``"strict"`` raises DecodeError.
         user_agent: your ``name/version``; Amazon asks for one.
         observers: callables that are told of every event, such as ``Throttled`` and ``CallFinished``.
-        connections: most open connections for one region.
+        connections: most open connections for one region; 1 or more.
         proxy: URL of an HTTP proxy for everything.
         ssl: a context with your own certificate authorities.
         trust_env: read ``HTTPS_PROXY`` and friends, and ``~/.netrc``.
@@ -144,7 +159,7 @@ class Application:
     def __init__(
         self,
         client_id: str,
-        client_secret: str,
+        client_secret: str | Secret,
         *,
         endpoint: str | None = None,
         sandbox: bool = False,
@@ -161,20 +176,24 @@ class Application:
         trust_env: bool = False,
         clock: Clock | None = None,
     ) -> None:
+        client_secret = revealed(client_secret)
         for name, value in (("client_id", client_id), ("client_secret", client_secret)):
             if not isinstance(value, str) or not value.strip():
                 raise ConfigurationError(f"{name} is missing")
+        check_connections(connections)
+        check_proxy(proxy)
         if decoding not in ("lenient", "strict"):
             raise ConfigurationError(f'decoding must be "lenient" or "strict", not {decoding!r}')
         self.client_id = client_id
         self.limiter: RateLimiter
         self._endpoint = endpoint
-        told = Observers(observers)
+        self._closed = False
+        told = self._observers = Observers(observers)
         clock = clock or SystemClock()
         endpoints = Endpoints(endpoint, sandbox=sandbox)
         self._pool = SessionPool(
             user_agent=user_agent_header(user_agent),
-            timeout=Timeout(total=timeout) if isinstance(timeout, int | float) else timeout,
+            timeout=checked_timeout(timeout),
             connections=connections,
             proxy=proxy,
             ssl=ssl,
@@ -200,7 +219,7 @@ class Application:
             tokens=self._auth,
             pool=self._pool,
             endpoints=endpoints,
-            retry=retry or RetryPolicy(),
+            retry=checked_retry(retry),
             clock=clock,
             observers=told,
             strict=decoding == "strict",
@@ -215,11 +234,11 @@ class Application:
         """
         environ = os.environ if environ is None else environ
         options.setdefault("endpoint", environ.get("SP_API_ENDPOINT") or None)
-        return cls(_required(environ, "LWA_APP_ID"), _required(environ, "LWA_CLIENT_SECRET"), **options)
+        return cls(*read_environment(environ, ("LWA_APP_ID", "LWA_CLIENT_SECRET")), **options)
 
     def selling_partner(
         self,
-        refresh_token: str,
+        refresh_token: str | Secret,
         *,
         region: Region | str | None = None,
         marketplace: Marketplace | str | None = None,
@@ -230,15 +249,15 @@ class Application:
         Raises:
             ConfigurationError: no region, an unknown one, or one that does not serve the marketplace.
         """
-        grant = Grant.refresh_token(self.client_id, refresh_token)
-        return SellingPartner(self, self._pipeline, Account(grant, _region(region, marketplace)), seller_id)
+        grant = Grant.refresh_token(self.client_id, revealed(refresh_token))
+        return SellingPartner(self, self._pipeline, Account(grant, choose_region(region, marketplace)), seller_id)
 
-    def delegated(self, restricted_data_token: str, *, region: Region | str) -> SellingPartner:
+    def delegated(self, restricted_data_token: str | Secret, *, region: Region | str) -> SellingPartner:
         """A handle whose calls carry a restricted data token that another application delegated to this one.
 
         The selling partner need not have authorised this application. The token lives for an hour.
         """
-        grant = Grant.restricted_data_token(self.client_id, restricted_data_token)
+        grant = Grant.restricted_data_token(self.client_id, revealed(restricted_data_token))
         return SellingPartner(self, self._pipeline, Account(grant, Region.parse(region)), None)
 
     def grantless(self, *, region: Region | str) -> SellingPartner:
@@ -289,7 +308,7 @@ class Application:
         """
         return await self._auth.exchange_code(code, redirect_uri)
 
-    def replace_client_secret(self, new: str | NewClientSecret) -> None:
+    def replace_client_secret(self, new: str | Secret | NewClientSecret) -> None:
         """Use a rotated client secret from now on; no call under way is dropped.
 
         Takes the secret, or what :func:`spapi_async.auth.parse_secret_notification` made of Amazon's notification.
@@ -315,11 +334,13 @@ class Application:
 
     async def aclose(self) -> None:
         """Close sessions, tokens and the limiter; calls still waiting get an error."""
+        self._closed = True
         await self.limiter.aclose()
         await self._auth.aclose()
         await self._pool.aclose()
 
     async def __aenter__(self) -> Self:
+        self._check_open()
         return self
 
     async def __aexit__(
@@ -329,6 +350,10 @@ class Application:
 
     def __repr__(self) -> str:
         return f"<Application {self.client_id}>"
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ConfigurationError("the application is closed")
 
     async def _create_restricted_token(self, account: Account, body: Mapping[str, Any]) -> Any:
         from spapi_async.api.tokens_2021_03_01 import CREATE_RESTRICTED_DATA_TOKEN
@@ -348,28 +373,9 @@ async def connect(environ: Mapping[str, str] | None = None, **options: Any) -> A
         ConfigurationError: a variable is missing or cannot work.
     """
     environ = os.environ if environ is None else environ
-    refresh_token = _required(environ, "SP_API_REFRESH_TOKEN")
+    refresh_token, _, _ = read_environment(environ, ("SP_API_REFRESH_TOKEN", "LWA_APP_ID", "LWA_CLIENT_SECRET"))
     region, marketplace = environ.get("SP_API_REGION") or None, environ.get("SP_API_MARKETPLACE") or None
     if region is None and marketplace is None:
         raise ConfigurationError("set SP_API_REGION or SP_API_MARKETPLACE")
     async with Application.from_env(environ, **options) as app:
         yield app.selling_partner(refresh_token, region=region, marketplace=marketplace)
-
-
-def _required(environ: Mapping[str, str], name: str) -> str:
-    value = environ.get(name, "").strip()
-    if not value:
-        raise ConfigurationError(f"environment variable {name} is not set")
-    return value
-
-
-def _region(region: Region | str | None, marketplace: Marketplace | str | None) -> Region:
-    place = None if marketplace is None else Marketplace.parse(marketplace)
-    if region is None:
-        if place is None:
-            raise ConfigurationError("give a region or a marketplace")
-        return place.region
-    chosen = Region.parse(region)
-    if place is not None and place.region is not chosen:
-        raise ConfigurationError(f"marketplace {place.name} belongs to region {place.region.name}, not {chosen.name}")
-    return chosen

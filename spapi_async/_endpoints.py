@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Region
 
-__all__ = ["Endpoints"]
+__all__ = ["Endpoints", "split_url"]
 
 # One token endpoint serves every region (developer-docs.amazon.com/sp-api/docs/connecting-to-the-selling-partner-api).
 LWA_HOST = "https://api.amazon.com"
@@ -42,9 +42,19 @@ class Endpoints:
         return f"Endpoints({self._override!r}, sandbox={self.sandbox})"
 
 
+def split_url(url: str) -> SplitResult | None:
+    """The parts of an http(s) URL with a host; None for anything else."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except (ValueError, AttributeError, TypeError):  # an open bracket, a port that is none; no text at all
+        return None
+    return parts if usable else None
+
+
 def _checked(endpoint: str) -> str:
-    parts = urlsplit(endpoint)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+    parts = split_url(endpoint)
+    if parts is None or parts.query or parts.fragment or parts.username:
         # Not the text itself: it may hold a password.
         raise ConfigurationError("endpoint must be like https://host[:port], without user, query or fragment")
     return endpoint.rstrip("/")

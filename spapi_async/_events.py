@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Iterable
 
 import msgspec
 
+from spapi_async.errors import ConfigurationError
+
 __all__ = [
     "CallFinished",
+    "DocumentFinished",
     "Event",
     "Observer",
     "Observers",
@@ -56,6 +60,21 @@ class CallFinished(Event, frozen=True, kw_only=True):
     error: str | None = None
 
 
+class DocumentFinished(Event, frozen=True, kw_only=True):
+    """A document was downloaded or uploaded, in part where it is not ``complete``.
+
+    ``operation`` is the one that gave out its presigned URL; ``size`` counts bytes on the wire, ``requests`` those to
+    the document's host, ``seconds`` the time from the first to the end of reading. ``error`` is the class name of what
+    ended it early, None where its reader had enough.
+    """
+
+    size: int
+    requests: int
+    seconds: float
+    complete: bool
+    error: str | None = None
+
+
 class Throttled(Event, frozen=True, kw_only=True):
     """Amazon answered 429."""
 
@@ -97,7 +116,12 @@ class Observers:
     __slots__ = ("_observers",)
 
     def __init__(self, observers: Iterable[Observer] = ()) -> None:
+        if not isinstance(observers, Iterable):
+            raise ConfigurationError("observers must be a list of functions, even where there is only one")
         self._observers = tuple(observers)
+        for observer in self._observers:
+            if not callable(observer) or inspect.iscoroutinefunction(observer):
+                raise ConfigurationError(f"an observer must be a plain function, not {observer!r}")
 
     def __bool__(self) -> bool:
         return bool(self._observers)

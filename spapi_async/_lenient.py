@@ -12,7 +12,7 @@ What becomes of a piece that does not fit:
   number or boolean for a string, a time without seconds, zone (then UTC) or hours, a time where a date belongs
 - one object where a list belongs: a list of it. A list where an object belongs: its one item, or the list under the
   object's only key
-- anything else: the plain JSON value, its repr without the content of objects and lists (it may be a customer's)
+- anything else: the plain JSON value, its repr without what may be a customer's: an object, a list, text in their place
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from __future__ import annotations
 import enum
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Literal
@@ -28,7 +28,7 @@ from typing import Any, Literal
 import msgspec
 
 from spapi_async import _json, _scalars
-from spapi_async._wire import KeptList, KeptObject, OpenEnum
+from spapi_async._wire import OpenEnum, kept
 
 __all__ = ["build", "describe"]
 
@@ -117,6 +117,9 @@ class _Shape:
     takes: frozenset[str] = frozenset()
     """The kinds of JSON value that an alternative of this shape could make something of."""
 
+    structure = False
+    """Whether the model has an object or a list here."""
+
     def __init__(self, declared: Any, name: str) -> None:
         self.decoder = msgspec.json.Decoder(declared)
         self.name = name
@@ -131,12 +134,7 @@ class _Shape:
         reading.note(path, self.name, "empty string" if empty else kind)
         if empty:
             return None
-        value = _plain(raw)
-        hiding = _HIDING.get(type(value))
-        return hiding(value) if hiding else value
-
-
-_HIDING: Mapping[type, Callable[[Any], Any]] = {dict: KeptObject, list: KeptList}
+        return kept(_plain(raw), text=self.structure)
 
 
 def _read(shape: _Shape, raw: bytes, path: str, reading: _Reading) -> Any:
@@ -169,6 +167,7 @@ class _StructShape(_Shape):
     __slots__ = ("_fields", "_type")
 
     takes = frozenset({"object"})
+    structure = True
 
     def __init__(self, declared: Any) -> None:
         super().__init__(declared, "object")
@@ -247,6 +246,7 @@ class _ListShape(_Shape):
     __slots__ = ("_item_type",)
 
     takes = frozenset({"array"})
+    structure = True
 
     def __init__(self, declared: Any, item_type: Any) -> None:
         super().__init__(declared, "list")
@@ -284,6 +284,7 @@ class _MapShape(_Shape):
     __slots__ = ("_value_type",)
 
     takes = frozenset({"object"})
+    structure = True
 
     def __init__(self, declared: Any, value_type: Any) -> None:
         super().__init__(declared, "object")

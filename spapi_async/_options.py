@@ -6,9 +6,11 @@ import enum
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TypedDict, Unpack
 
 import msgspec
+
+from spapi_async.errors import ConfigurationError
 
 __all__ = ["CallOptions", "Priority", "call_options", "current_options"]
 
@@ -50,15 +52,45 @@ def current_options() -> CallOptions:
     return _options.get()
 
 
+class _Changes(TypedDict, total=False):
+    """The fields of CallOptions, for editors and type checkers."""
+
+    priority: Priority
+    max_wait: float | None
+    timeout: float | None
+    deadline: float | None
+    restricted: bool | None
+
+
 @contextmanager
-def call_options(**changes: Any) -> Iterator[CallOptions]:
+def call_options(**changes: Unpack[_Changes]) -> Iterator[CallOptions]:
     """Set options for every call made inside the block, tasks started in it included; blocks nest.
 
     ``with call_options(priority=Priority.BULK, max_wait=5.0): ...`` takes the fields of :class:`CallOptions`.
+
+    Raises:
+        ConfigurationError: a value that no call could heed.
     """
     options = msgspec.structs.replace(_options.get(), **changes)
+    _check(options)
     token = _options.set(options)
     try:
         yield options
     finally:
         _options.reset(token)
+
+
+def _check(options: CallOptions) -> None:
+    """Refuse here what would otherwise fail in the middle of a call, or not at all."""
+    if not isinstance(options.priority, Priority):
+        raise ConfigurationError(f"priority must be a Priority, not {options.priority!r}")
+    if options.restricted not in (None, True, False):
+        raise ConfigurationError(f"restricted must be True, False or None, not {options.restricted!r}")
+    for name, least in (("max_wait", "zero or more"), ("deadline", "zero or more"), ("timeout", "more than zero")):
+        seconds = getattr(options, name)
+        if seconds is None:
+            continue
+        # Written so that NaN, which is neither above nor below anything, is refused too.
+        fits = isinstance(seconds, int | float) and (seconds > 0 or (seconds == 0 and name != "timeout"))
+        if not fits:
+            raise ConfigurationError(f"{name} must be {least} seconds, or None, not {seconds!r}")

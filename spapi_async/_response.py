@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import msgspec
+from multidict import CIMultiDict
 
 from spapi_async import _json, _lenient
 from spapi_async._operation import Operation
@@ -71,6 +72,15 @@ class Response(msgspec.Struct, Generic[T], frozen=True, eq=False, kw_only=True):
     def __repr__(self) -> str:
         # Bodies hold names and addresses; headers may hold anything.
         return f"<Response {self.status} {type(self.body).__name__} [{self.request_id}]>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # aiohttp's view of the headers neither pickles nor copies; what it shows does both.
+        facts = {name: getattr(self, name) for name in self.__struct_fields__}
+        return _rebuild, ({**facts, "headers": CIMultiDict(self.headers)},)
+
+
+def _rebuild(facts: Mapping[str, Any]) -> Response[Any]:
+    return Response(**facts)
 
 
 def parse_rate_limit(headers: Mapping[str, str]) -> float | None:

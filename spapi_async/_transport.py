@@ -312,7 +312,9 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return "its TLS certificate was not accepted"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return error.strerror or type(error.os_error).__name__
+        reason = error.strerror or type(error.os_error).__name__
+        unreachable = isinstance(error, aiohttp.ClientProxyConnectionError)
+        return f"the proxy cannot be reached ({reason})" if unreachable else reason
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return "connect timeout"
     if isinstance(error, aiohttp.ClientResponseError):

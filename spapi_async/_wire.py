@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 
-__all__ = ["KeptList", "KeptObject", "Model", "Number", "OpenEnum", "PersonalModel", "Timestamp"]
+__all__ = ["KeptList", "KeptObject", "KeptText", "Model", "Number", "OpenEnum", "PersonalModel", "Timestamp", "kept"]
 
 Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
 """A datetime with a zone. Amazon sometimes leaves the zone out; that is a violation, read as UTC."""
@@ -111,3 +111,27 @@ class OpenEnum(enum.StrEnum):
         return self._value_ in type(self)._value2member_map_
 
     __hash__ = str.__hash__
+
+
+class KeptText(OpenEnum):
+    """A string that Amazon sent where the model has an object or a list; a string in everything but its repr.
+
+    An open enum, because a plain subclass of str could not be encoded again.
+    """
+
+    EMPTY = ""  # never kept; an enum without members would make another enum when called
+
+    def __repr__(self) -> str:
+        return f"<text that does not fit the model: {len(self)} characters>"
+
+
+def kept(value: Any, *, text: bool) -> Any:
+    """A plain JSON value that does not fit the model, in a form whose repr does not show it.
+
+    Text is hidden where ``text`` says so: in the place of a structure, for an address may come as one line.
+    """
+    if isinstance(value, dict):
+        return KeptObject(value)
+    if isinstance(value, list):
+        return KeptList(value)
+    return KeptText(value) if text and isinstance(value, str) else value

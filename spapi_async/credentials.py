@@ -55,8 +55,10 @@ class Grant:
     __slots__ = ("_value", "client_id", "grant_type", "key")
 
     def __init__(self, client_id: str, grant_type: GrantType, value: str) -> None:
+        what = "scope" if grant_type == "client_credentials" else grant_type
+        if not isinstance(value, str):
+            raise ConfigurationError(f"{what} must be a string, not {type(value).__name__}")
         if not value or value != value.strip():
-            what = "scope" if grant_type == "client_credentials" else grant_type
             raise ConfigurationError(f"{what} is empty or has spaces around it")
         self.client_id = client_id
         self.grant_type = grant_type

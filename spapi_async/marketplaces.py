@@ -100,7 +100,7 @@ class Marketplace(enum.StrEnum):
         Raises:
             ConfigurationError: no such marketplace.
         """
-        text = value.strip()
+        text = value.strip() if isinstance(value, str) else ""
         for place in cls:
             if text == place.value or text.upper() in (place.name, place.country):
                 return place

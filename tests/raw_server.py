@@ -45,9 +45,11 @@ async def stay_silent(request: bytes, writer: asyncio.StreamWriter) -> None:
 async def raw_server(answer: Answer) -> AsyncIterator[RawServer]:
     """Serve until the block ends."""
     server = RawServer()
+    under_way: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server.connections += 1
+        under_way[asyncio.current_task()] = writer
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 length = next(
@@ -66,3 +68,10 @@ async def raw_server(answer: Answer) -> AsyncIterator[RawServer]:
         yield server
     finally:
         listener.close()
+        # Nothing is left to the end of the loop, which may come before a transport has closed: that is a warning.
+        for task, writer in under_way.items():
+            assert task is not None
+            task.cancel()
+            writer.transport.abort()
+        await asyncio.gather(*filter(None, under_way), return_exceptions=True)
+        await asyncio.sleep(0)

@@ -21,6 +21,7 @@ from spapi_async import (
     NotFoundError,
     Region,
     RequestTimeoutError,
+    RetryPolicy,
     SPAPIError,
     call_options,
     connect,
@@ -154,7 +155,7 @@ def test_an_unknown_namespace_is_an_attribute_error(app: Application) -> None:
     assert not hasattr(seller, "orders_v9")
     assert seller.orders_v0 is seller.orders_v0
     with pytest.raises(AttributeError, match="'SellingPartner' object has no attribute 'orders_v9'"):
-        seller.orders_v9  # noqa: B018
+        seller.orders_v9  # type: ignore[attr-defined] # noqa: B018
 
 
 def test_dir_names_every_namespace(app: Application) -> None:
@@ -274,7 +275,7 @@ async def test_closing_during_calls_ends_every_one_of_them() -> None:
         while emulator.stats()["open_connections"] < 20:
             await asyncio.sleep(0.001)
         await app.aclose()
-        ends = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 10)
+        ends = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 60)
     assert {isinstance(end, SPAPIError) for end in ends} == {True}
 
 
@@ -325,10 +326,13 @@ async def test_a_replaced_client_secret_is_used_at_once() -> None:
 
 async def test_the_applications_timeout_bounds_a_call() -> None:
     """A plain number is the total."""
-    async with running({"timeout": 0.2}) as (emulator, app):
-        emulator.faults({"operation": "sellers_v1.get_marketplace_participations", "delay": 30, "times": 1})
+    # On a busy machine an exchange that is answered may take longer than that, too, and is tried once more.
+    patient = RetryPolicy(attempts=1000, base=0.001, cap=0.001)
+    async with running({"timeout": 0.2, "retry": patient}, throttle=False) as (emulator, app):
+        emulator.faults({"operation": "sellers_v1.get_marketplace_participations", "delay": 300, "times": 1})
         seller = app.selling_partner("Atzr|a", region="na")
-        assert (await seller.call(GET_MARKETPLACE_PARTICIPATIONS)).attempts == 2
+        async with asyncio.timeout(60):
+            assert (await seller.call(GET_MARKETPLACE_PARTICIPATIONS)).attempts >= 2
 
 
 async def test_an_observer_that_raises_breaks_no_call() -> None:

@@ -27,7 +27,7 @@ LAYERS: list[set[str]] = [
     {"ratelimit", "_transport", "auth"},
     {"_pipeline", "_namespace"},
     {"api"},
-    {"_client", "__init__"},
+    {"_client", "_settings", "__init__"},
     {"documents", "sync"},
     {"cli", "emulator", "codegen", "__main__"},
 ]
@@ -57,7 +57,7 @@ def imported_parts(path: Path) -> set[str]:
     hidden = {
         id(node)
         for guard in ast.walk(tree)
-        if isinstance(guard, ast.If) and "TYPE_CHECKING" in ast.unparse(guard.test)
+        if isinstance(guard, ast.If) and ast.unparse(guard.test) == "TYPE_CHECKING"
         for node in ast.walk(guard)
     }
     names: set[str] = set()

@@ -20,7 +20,7 @@ def test_options_nest_and_end_with_their_block() -> None:
 
 def test_an_unknown_option_is_refused() -> None:
     """A misspelt option is no silent default."""
-    with pytest.raises(TypeError, match="prio"), call_options(prio=1):
+    with pytest.raises(TypeError, match="prio"), call_options(prio=1):  # type: ignore[call-arg]
         pass
 
 

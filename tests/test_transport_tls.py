@@ -50,8 +50,10 @@ async def tls_server(certificate: Path) -> AsyncIterator[str]:
     """Answers one request over TLS."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
+    writers: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         await reader.readuntil(b"\r\n\r\n")
         writer.write(reply(b'{"tls":true}', "200 OK", "Connection: close"))
         await writer.drain()
@@ -60,6 +62,9 @@ async def tls_server(certificate: Path) -> AsyncIterator[str]:
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
     server.close()
+    for writer in writers:
+        writer.transport.abort()
+    await asyncio.sleep(0)
 
 
 async def test_a_certificate_of_an_unknown_authority_is_refused(certificate: Path) -> None:

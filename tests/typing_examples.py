@@ -3,8 +3,18 @@
 from decimal import Decimal
 from typing import assert_type
 
-from spapi_async import Application, Marketplace, PageIterator, Response, SellingPartner, connect
+from spapi_async import (
+    Application,
+    Marketplace,
+    PageIterator,
+    Priority,
+    Response,
+    SellingPartner,
+    call_options,
+    connect,
+)
 from spapi_async.api.orders_v0 import GET_ORDER
+from spapi_async.documents import Document
 from spapi_async.models import catalog_items_2022_04_01, orders_2026_01_01, orders_v0
 
 
@@ -47,3 +57,27 @@ async def context_managers_give_what_they_say(app: Application) -> None:
         assert_type(seller, SellingPartner)
         page = await seller.orders_2026_01_01.search_orders(last_updated_after="2026-01-01T00:00:00Z")
         assert_type(page, orders_2026_01_01.SearchOrdersResponse)
+
+
+async def a_document_is_read_in_typed_pieces(seller: SellingPartner) -> None:
+    """Rows of text, values of the type asked for, a size."""
+    async with await seller.documents.report("id") as document:
+        assert_type(document, Document)
+        async for row in document.iter_rows():
+            assert_type(row, dict[str, str])
+        async for order in document.iter_json_lines(type=orders_v0.Order):
+            assert_type(order, orders_v0.Order)
+        assert_type(await document.json(list[int]), list[int])
+        assert_type(await document.save("report.txt"), int)
+    assert_type(await seller.documents.upload(b"{}"), str)
+
+
+async def a_misspelt_name_is_reported(seller: SellingPartner) -> None:
+    """A namespace, a method, an argument, an option: none of them is Any."""
+    seller.order_v0  # type: ignore[attr-defined] # noqa: B018
+    seller.orders_v0.get_ordr  # type: ignore[attr-defined] # noqa: B018
+    await seller.orders_v0.get_order(order="1")  # type: ignore[call-arg]
+    with call_options(priority=Priority.BULK, max_waits=5):  # type: ignore[call-arg]
+        pass
+    with call_options(max_wait="5"):  # type: ignore[arg-type]
+        pass

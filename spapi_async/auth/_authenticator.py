@@ -15,7 +15,8 @@ Orders 2026-01-01, everything in a sandbox   access token
 
 Each is fetched at its first use and renewed in the background when 3 to 6 % of its lifetime are left. Beyond that, an
 access token is replaced once when a 401 or 403 says that it has expired or was revoked, a restricted token once when it
-is refused at all; a replacement that is refused within a minute is not replaced again.
+is refused at all; a replacement that is refused within a minute is not replaced again. A grant that Login with Amazon
+itself refuses is not sent again for a minute.
 """
 
 from __future__ import annotations
@@ -36,13 +37,14 @@ from spapi_async.auth._authorization import Authorization
 from spapi_async.auth._cache import CacheStatistics, Retirement, TokenCache
 from spapi_async.auth._lwa import RETRY_DELAYS, Exchange, TokenEndpoint
 from spapi_async.auth._rdt import CreateRestrictedToken, RestrictedResource, RestrictedTokens, TokenReply, resource_for
+from spapi_async.auth._refusals import Refusals
 from spapi_async.auth._rejection import Verdict, verdict_on
 from spapi_async.auth._report_types import RESTRICTED_REPORT_TYPES, ReportTypes
 from spapi_async.auth._secret_rotation import NewClientSecret
 from spapi_async.auth._store import SharedTokens, TokenStore
 from spapi_async.auth._token import Token
 from spapi_async.credentials import Account, Grant, Secret
-from spapi_async.errors import AuthError, ConfigurationError, SPAPIError
+from spapi_async.errors import AuthError, ConfigurationError, LWAError, SPAPIError
 
 __all__ = ["AuthStatistics", "Authenticator", "DelegatedToken", "HasPath", "ReportTypeOf"]
 
@@ -126,6 +128,7 @@ class Authenticator:
         self._secret_replaced_at = float("-inf")
         self._scopes: dict[str, Grant] = {}
         self._reports = ReportTypes()
+        self._refusals = Refusals(clock)
 
     # What a call needs
 
@@ -244,10 +247,14 @@ class Authenticator:
         Raises:
             LWAError: ``invalid_grant`` where the code is used, expired or another application's.
         """
-        form = {"grant_type": "authorization_code", "code": code.reveal() if isinstance(code, Secret) else code}
+        code = code.reveal() if isinstance(code, Secret) else code
+        if not isinstance(code, str) or not code:
+            raise ConfigurationError("code is empty; it comes back to the redirect URI as spapi_oauth_code")
+        form = {"grant_type": "authorization_code", "code": code}
         if redirect_uri is not None:
             form["redirect_uri"] = redirect_uri
         grants = await self._lwa.issue(form)
+        self._refusals.forget()
         if grants.refresh_token is None:
             raise AuthError("Login with Amazon accepted the code but sent no refresh token")
         return Authorization(
@@ -283,6 +290,7 @@ class Authenticator:
                 raise ConfigurationError("the new client secret is for another application (client ids differ)")
             new = new.client_secret
         self._lwa.replace_client_secret(new)
+        self._refusals.forget()
         self._secret_replaced_at = self._clock.time()
 
     def statistics(self) -> AuthStatistics:
@@ -303,7 +311,13 @@ class Authenticator:
         return await self._shared.fetch(f"lwa:{grant.key}", stale, lambda: self._issue_access(grant))
 
     async def _issue_access(self, grant: Grant) -> Token:
-        token = (await self._lwa.issue(grant.form())).access_token
+        self._refusals.check(grant)
+        generation = self._refusals.generation
+        try:
+            token = (await self._lwa.issue(grant.form())).access_token
+        except LWAError as error:
+            self._refusals.remember(grant, error, generation)
+            raise
         self._issued("lwa", f"lwa.{grant.grant_type}", grant.key, token)
         return token
 

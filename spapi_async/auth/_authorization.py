@@ -122,7 +122,9 @@ def verify_state(expected: str | None, returned: str | None) -> None:
     Raises:
         AuthError: they differ, or one is missing: the answer belongs to another browser, or is forged.
     """
-    if not expected or not returned or not hmac.compare_digest(expected.encode(), returned.encode()):
+    # What came back is anybody's: half of a surrogate pair in it is a wrong state, not a failure to compare.
+    both = [(state or "").encode(errors="backslashreplace") for state in (expected, returned)]
+    if not all(both) or not hmac.compare_digest(*both):
         raise AuthError("the state that came back is not the one sent: start the authorisation again from this browser")
 
 

@@ -174,7 +174,11 @@ class TokenEndpoint:
 
 
 def _is_transient(error: LWAError) -> bool:
-    return error.code in _RETRYABLE_CODES or error.status == 429 or (error.status or 0) >= 500
+    return _may_pass(error.code, error.status or 0)
+
+
+def _may_pass(code: str, status: int) -> bool:
+    return code in _RETRYABLE_CODES or status == 429 or status >= 500
 
 
 def _grants(reply: Reply, asked_at: float) -> Grants:
@@ -206,17 +210,20 @@ def _refusal(reply: Reply, fields: Mapping[str, str]) -> LWAError:
     if 300 <= reply.status < 400:
         return _error(reply, "invalid_response", "the token endpoint redirects, and secrets follow no redirect")
     if not isinstance(code, str) or not _CODE.fullmatch(code):
+        what = f"status {reply.status} without an error code" if data else _not_json(reply)
         code = _CODE_BY_STATUS.get(
             reply.status, "temporarily_unavailable" if reply.status >= 500 else "invalid_response"
         )
+        # Login with Amazon names its refusals: one without a name is rather somebody else's.
+        return _error(reply, code, what, hint=code if _may_pass(code, reply.status) else "invalid_response")
     description = data.get("error_description")
     if not isinstance(description, str):
-        return _error(reply, code, f"status {reply.status} without a description" if data else _not_json(reply))
+        return _error(reply, code, f"status {reply.status} without a description")
     return _error(reply, code, _redacted(description, fields))
 
 
-def _error(reply: Reply, code: str, what: str) -> LWAError:
-    hint = _HINTS.get(code)
+def _error(reply: Reply, code: str, what: str, *, hint: str | None = None) -> LWAError:
+    hint = _HINTS.get(hint or code)
     return LWAError(
         f"Login with Amazon gave no token: {code} ({what})" + (f"; {hint}" if hint else ""),
         code=code,

@@ -24,7 +24,8 @@ app = typer.Typer(
     help="Amazon's Selling Partner API from the command line.",
     epilog=(
         "Credentials come from the environment: LWA_APP_ID, LWA_CLIENT_SECRET, SP_API_REFRESH_TOKEN, SP_API_REGION or "
-        "SP_API_MARKETPLACE, SP_API_ENDPOINT. Exit codes: 0 done, 1 bug, 2 usage or configuration, 3 authorisation, "
+        "SP_API_MARKETPLACE, SP_API_ENDPOINT; HTTPS_PROXY is honoured. "
+        "Exit codes: 0 done, 1 bug, 2 usage or configuration, 3 authorisation, "
         "4 refused by Amazon, 5 network, 6 quota, 7 database, 130 interrupted."
     ),
     no_args_is_help=True,

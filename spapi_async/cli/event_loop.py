@@ -24,6 +24,8 @@ def run_async(work: Coroutine[Any, Any, T], *, leaves: str = "") -> T:
             return runner.run(work)
     except KeyboardInterrupt:
         raise Interrupted(*[leaves] if leaves else []) from None
+    finally:
+        work.close()  # interrupted before it began, it would complain that nobody awaited it
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import anyio
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from spapi_async.ratelimit import LimitSnapshot
@@ -16,6 +17,7 @@ from spapi_async.sync import PageStored, SellerFailed, SellerFinished, SellerSta
 __all__ = ["SyncBar", "quota_state", "window_share"]
 
 _REFRESH_SECONDS = 0.25
+_LONGEST_NAME = 20
 
 
 def quota_state(limits: Iterable[LimitSnapshot]) -> str:
@@ -39,13 +41,25 @@ def window_share(start: datetime, latest: datetime | None, upper_bound: datetime
 
 
 class SyncBar:
-    """Draws a sync's events on a terminal; elsewhere it draws nothing."""
+    """Draws a sync's events on a terminal; elsewhere it draws nothing.
+
+    ``total`` orders are expected, where that is known. ``since`` is what the user asked for: that a checkpoint has the
+    last word is said, once, on any console. ``named`` puts the seller's name before each bar.
+    """
 
     def __init__(
-        self, console: Console, limits: Callable[[], Iterable[LimitSnapshot]], *, total: int | None = None
+        self,
+        console: Console,
+        limits: Callable[[], Iterable[LimitSnapshot]],
+        *,
+        total: int | None = None,
+        since: datetime | None = None,
+        named: bool = False,
     ) -> None:
         self._limits = limits
         self._total = total
+        self._since = since
+        self._named = named
         self._tasks: dict[str, TaskID] = {}
         self._starts: dict[str, datetime] = {}
         self._progress = Progress(
@@ -98,7 +112,16 @@ class SyncBar:
         self._starts[event.seller] = event.last_updated_after
         words = "resuming" if event.resumed else "syncing"
         since = event.last_updated_after.strftime("%Y-%m-%d %H:%M")
-        self._tasks[event.seller] = self._progress.add_task(f"{words} from {since}", total=None, orders=0, quota="")
+        if event.known and self._since is not None:
+            self._say(f"--since is for a seller's first run; {event.seller} goes on from its checkpoint, {since} UTC")
+            self._since = None
+        name = f"{event.seller[:_LONGEST_NAME]}: " if self._named else ""
+        description = escape(f"{name}{words} from {since}")
+        self._tasks[event.seller] = self._progress.add_task(description, total=None, orders=0, quota="")
+
+    def _say(self, line: str) -> None:
+        """Above the bars, in one line however narrow the terminal is."""
+        self._progress.console.print(f"spapi-async: {line}", markup=False, highlight=False, soft_wrap=True)
 
     def _advance(self, event: PageStored) -> None:
         share = (

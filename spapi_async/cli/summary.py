@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 from spapi_async.cli.exit_codes import describe
@@ -13,22 +14,52 @@ from spapi_async.sync import SellerResult, SyncReport
 __all__ = ["summary_facts", "summary_table"]
 
 
-def summary_table(report: SyncReport, tally: Tally) -> Table:
-    """One row for each seller, and what the run cost below."""
+def summary_table(report: SyncReport, tally: Tally, console: Console) -> Table:
+    """What the run did for each seller, and below what it cost: a row each, or a list where the console is narrow."""
     facts = tally.facts()
     caption = (
-        f"{facts['requests']} requests, {facts['throttled']} throttled, {facts['waited']:.1f} s waited for quota, "
-        f"{facts['violations']} violations tolerated"
+        f"{facts['requests']:,} request{'' if facts['requests'] == 1 else 's'}, {facts['throttled']:,} throttled, "
+        f"{facts['waited']:.1f} s waited for quota, {facts['violations']:,} violations tolerated"
     )
-    table = Table(title="Orders synced", title_justify="left", caption=caption, caption_justify="left")
-    table.add_column("seller", overflow="ellipsis", max_width=24)
-    for heading in ("pages", "orders", "new", "updated", "stale", "items"):
-        table.add_column(heading, justify="right")
-    table.add_column("synced to")
+    for table in (_rows(report, 24), _rows(report, 10)):
+        table.caption = caption
+        if console.measure(table, options=console.options.update(max_width=_UNBOUNDED)).maximum <= console.width:
+            return table
+    narrow = _list(report)
+    narrow.caption = caption
+    return narrow
+
+
+def _rows(report: SyncReport, longest_name: int) -> Table:
+    table = Table(title="Orders synced", title_justify="left", caption_justify="left")
+    table.add_column("seller", overflow="ellipsis", no_wrap=True, max_width=longest_name)
+    for heading in _COUNTS:
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("synced to", no_wrap=True)
     for result in report.sellers:
-        counts = (result.pages, result.orders, result.inserted, result.updated, result.stale, result.items)
-        table.add_row(result.seller, *(f"{count:,}" for count in counts), _synced_to(result))
+        table.add_row(result.seller, *_counts(result), _synced_to(result))
     return table
+
+
+def _list(report: SyncReport) -> Table:
+    table = Table(title="Orders synced", title_justify="left", caption_justify="left", show_header=False)
+    table.add_column("what", no_wrap=True)
+    table.add_column("figure", justify="right", overflow="ellipsis", no_wrap=True)
+    for result in report.sellers:
+        table.add_row("seller", result.seller)
+        for heading, count in zip(_COUNTS, _counts(result), strict=True):
+            table.add_row(heading, count)
+        table.add_row("synced to", _synced_to(result), end_section=True)
+    return table
+
+
+_COUNTS = ("pages", "orders", "new", "updated", "stale", "items")
+_UNBOUNDED = 10_000
+
+
+def _counts(result: SellerResult) -> list[str]:
+    counts = (result.pages, result.orders, result.inserted, result.updated, result.stale, result.items)
+    return [f"{count:,}" for count in counts]
 
 
 def summary_facts(report: SyncReport, tally: Tally) -> dict[str, Any]:

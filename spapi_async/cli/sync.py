@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import enum
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from spapi_async import Marketplace, call_options
 from spapi_async.cli.event_loop import run_async
+from spapi_async.cli.exit_codes import describe, exit_code
 from spapi_async.cli.output import JsonOption, moving_console, print_json, table_console
 from spapi_async.cli.tally import Tally
 from spapi_async.cli.target import (
@@ -24,6 +26,9 @@ from spapi_async.cli.target import (
     connected,
 )
 from spapi_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from spapi_async.sync import SyncReport
 
 __all__ = ["app", "orders"]
 
@@ -61,7 +66,10 @@ def orders(
     since: Annotated[
         str | None,
         typer.Option(
-            "--since", metavar="TIME", help="Where the first run starts (ISO 8601); two years back by default."
+            "--since",
+            metavar="TIME",
+            help="Where a seller's first run starts (ISO 8601), two years back by default; later runs go on from their"
+            " checkpoint.",
         ),
     ] = None,
     api: Annotated[
@@ -78,6 +86,15 @@ def orders(
     max_wait: Annotated[
         float | None, typer.Option("--max-wait", metavar="SECONDS", min=0.0, help="Stop if quota needs a longer wait.")
     ] = None,
+    sellers: Annotated[
+        str | None,
+        typer.Option(
+            "--sellers",
+            metavar="FILE",
+            help="Several sellers at once: TOML or JSON with seller_id, marketplace or region, and refresh_token or"
+            " refresh_token_env for each.",
+        ),
+    ] = None,
     redis: Annotated[
         str | None, typer.Option("--redis", metavar="URL", help="Share quota with other processes through this Redis.")
     ] = None,
@@ -91,6 +108,8 @@ def orders(
 ) -> None:
     """Store every order updated since the last run, with its items.
 
+    One seller from the environment, or with --sellers as many as a file lists, each at the pace of its own quota.
+
     Each page is committed together with the place to go on from: stop it at any moment, run it again, and it continues.
     """
     target = Target(
@@ -101,6 +120,7 @@ def orders(
         rate_scale=rate_scale,
         latency=latency,
         redis=redis,
+        sellers=sellers,
     )
     started = parse_since(since)
     places = [Marketplace.parse(place) for place in marketplace or ()]
@@ -115,7 +135,8 @@ def orders(
         page_size=page_size,
     )
     with call_options(max_wait=max_wait):
-        run_async(work, leaves=f"the checkpoint in the database is good: {AGAIN}")
+        report = run_async(work, leaves=f"the checkpoint in the database is good: {AGAIN}")
+    _fail(report)
 
 
 AGAIN = "run the same command again to go on"
@@ -144,22 +165,35 @@ def parse_since(text: str | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
-async def _sync_orders(database: str, target: Target, *, as_json: bool, **options: Any) -> None:
+async def _sync_orders(
+    database: str, target: Target, *, as_json: bool, since: datetime | None, **options: Any
+) -> SyncReport:
     from spapi_async.cli.progress import SyncBar
     from spapi_async.cli.summary import summary_facts, summary_table
     from spapi_async.sync import sync_orders
 
     tally = Tally()
     async with connected(target, observers=[tally]) as connection:
-        bar = SyncBar(moving_console(), connection.application.limits)
+        bar = SyncBar(moving_console(), connection.application.limits, since=since, named=len(connection.sellers) > 1)
         async with bar.shown():
-            report = await sync_orders([connection.seller], database, progress=bar, **options)
+            report = await sync_orders(connection.sellers, database, since=since, progress=bar, **options)
     if as_json:
         print_json(summary_facts(report, tally))
     elif any(result.pages for result in report.sellers):
-        table_console().print(summary_table(report, tally))
+        console = table_console()
+        console.print(summary_table(report, tally, console))
+    return report
+
+
+def _fail(report: SyncReport) -> None:
+    """Say which sellers are incomplete and why; the first one decides the exit code."""
     for result in report.failed:
         assert result.error is not None
         if result.pages:
             result.error.add_note(f"{result.orders:,} orders are stored; {AGAIN}")
-        raise result.error
+        if len(report.sellers) == 1:
+            raise result.error
+        sys.stderr.write(f"spapi-async: {result.seller}: {describe(result.error)}\n")
+    for result in report.failed:
+        assert result.error is not None
+        raise typer.Exit(exit_code(result.error))

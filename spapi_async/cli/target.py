@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +12,7 @@ import typer
 
 from spapi_async import Application, SellingPartner, connect
 from spapi_async._events import Observer
+from spapi_async.cli.sellers import SellerEntry, read_sellers
 from spapi_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -55,13 +56,19 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     latency: float = 0.0
     anchor: float | None = None
     redis: str | None = None
+    sellers: str | None = None
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
-    """An application and one of its sellers, and the emulator behind them if this process runs one."""
+    """Sellers of one application, and the emulator behind them if this process runs one."""
 
-    seller: SellingPartner
+    sellers: tuple[SellingPartner, ...]
     emulator: Emulator | None = None
+
+    @property
+    def seller(self) -> SellingPartner:
+        """The first of them; most commands have no other."""
+        return self.sellers[0]
 
     @property
     def application(self) -> Application:
@@ -78,14 +85,17 @@ async def connected(target: Target, *, observers: Iterable[Observer] = ()) -> As
     """
     if target.emulator and target.endpoint:
         raise ConfigurationError("give --endpoint or --emulator, not both")
+    entries = read_sellers(target.sellers) if target.sellers else None
     options: dict[str, Any] = {"observers": tuple(observers)}
     if target.redis:
         options["limiter"] = redis_limiter(target.redis, observers=options["observers"])
     if not target.emulator:
         if target.endpoint:
             options["endpoint"] = target.endpoint
-        async with connect(**options) as seller:
-            yield Connection(seller=seller)
+        elif not os.environ.get("SP_API_ENDPOINT"):
+            options["trust_env"] = True  # Amazon is reached as everything else is; an endpoint is usually close by
+        async with _sellers(entries, os.environ, options) as sellers:
+            yield Connection(sellers=sellers)
         return
     from spapi_async.emulator import Emulator
 
@@ -97,9 +107,33 @@ async def connected(target: Target, *, observers: Iterable[Observer] = ()) -> As
             latency=target.latency,
             anchor=target.anchor,
         ) as emulator,
-        connect(_made_up(os.environ), endpoint=emulator.url, **options) as seller,
+        _sellers(entries, _made_up(os.environ), {**options, "endpoint": emulator.url}, made_up=True) as sellers,
     ):
-        yield Connection(seller=seller, emulator=emulator)
+        yield Connection(sellers=sellers, emulator=emulator)
+
+
+@asynccontextmanager
+async def _sellers(
+    entries: Sequence[SellerEntry] | None,
+    environ: Mapping[str, str],
+    options: Mapping[str, Any],
+    *,
+    made_up: bool = False,
+) -> AsyncIterator[tuple[SellingPartner, ...]]:
+    """The sellers of a file, or the one of the environment."""
+    if entries is None:
+        async with connect(environ, **options) as seller:
+            yield (seller,)
+        return
+    async with Application.from_env(environ, **options) as app:
+        sellers = []
+        for number, entry in enumerate(entries, start=1):
+            try:
+                sellers.append(entry.open(app, environ, f"Atzr|made-up-{number}" if made_up else entry.token(environ)))
+            except ConfigurationError as error:
+                name = f" ({entry.seller_id})" if entry.seller_id else ""
+                raise ConfigurationError(f"seller {number}{name}: {error.message}") from None
+        yield tuple(sellers)
 
 
 def redis_limiter(url: str, **options: Any) -> RedisRateLimiter:

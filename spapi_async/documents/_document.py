@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
 from time import perf_counter
@@ -25,6 +25,9 @@ __all__ = ["Document"]
 
 T = TypeVar("T")
 
+Ended = Callable[[Download, str | None], None]
+"""Told once that a document is done with, and the name of the error that ended it."""
+
 # Inflating or parsing a piece of 64 KB takes a millisecond or less, and a thread would cost more than it saves. What
 # must not happen is many pieces in a row without the event loop in between: a small download may inflate to a lot.
 _LONGEST_TURN = 0.002
@@ -43,12 +46,15 @@ class Document:
         TransportError: its host could not be reached.
     """
 
-    __slots__ = ("_begun", "_charset", "_decoder", "_download", "_errors", "bytes_read")
+    __slots__ = ("_begun", "_charset", "_decoder", "_download", "_ended", "_errors", "bytes_read")
 
-    def __init__(self, download: Download, *, charset: str | None = None, errors: str = "replace") -> None:
+    def __init__(
+        self, download: Download, *, charset: str | None = None, errors: str = "replace", ended: Ended | None = None
+    ) -> None:
         self._download = download
         self._charset = charset
         self._errors = errors
+        self._ended = ended
         self._decoder = TextDecoder(None, errors)
         self._begun = False
         self.bytes_read = 0
@@ -65,7 +71,11 @@ class Document:
         return self._decoder.codec
 
     async def __aenter__(self) -> Self:
-        await self._download.open()
+        try:
+            await self._download.open()
+        except BaseException as error:
+            await self.__aexit__(type(error), error, None)
+            raise
         name = self._charset or announced_charset(self.content_type)
         self._decoder = TextDecoder(codec_of(name) if name else None, self._errors)
         return self
@@ -74,6 +84,9 @@ class Document:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self._download.aclose()
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended(self._download, None if exc_type is None else exc_type.__name__)
 
     def __repr__(self) -> str:
         return f"<Document {self.content_type or 'not open'}: {self.bytes_read:,} bytes read>"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import tempfile
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from spapi_async._events import DocumentFinished
 from spapi_async.documents import _download
 from spapi_async.documents._charset import check_choice
 from spapi_async.documents._document import Document
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Documents"]
 
 _PIECE = 64 * 1024
+_UPLOAD = "feeds_2021_06_30.create_feed_document"
 
 
 class Documents:
@@ -76,7 +80,9 @@ class Documents:
         return await self._document(locate, "data_kiosk_2023_11_15.get_document", charset, errors)
 
     async def upload(
-        self, data: bytes | Path | AsyncIterable[bytes], content_type: str = "application/json; charset=UTF-8"
+        self,
+        data: bytes | bytearray | memoryview | Path | AsyncIterable[bytes],
+        content_type: str = "application/json; charset=UTF-8",
     ) -> str:
         """Create a feed document and upload its content; returns the ``feedDocumentId`` for createFeed.
 
@@ -86,13 +92,19 @@ class Documents:
         Usage plan: createFeedDocument, 0.5 requests a second, burst 15. Amazon advises UTF-8 and files under 10 MiB.
 
         Raises:
+            ConfigurationError: ``data`` is none of these; text must be encoded first.
+            OSError: the file cannot be read.
             DocumentError: S3 refused it.
             TransportError: it could not be sent.
         """
         if not content_type.isascii() or not content_type.isprintable() or not content_type:
             raise ConfigurationError("content_type must be printable ASCII")
-        if isinstance(data, bytes):
-            return await self._upload(data, content_type)
+        if isinstance(data, bytes | bytearray | memoryview):
+            return await self._upload(bytes(data), content_type)
+        if not isinstance(data, Path | AsyncIterable):
+            raise ConfigurationError(
+                f"data must be bytes, a Path or an async iterable of bytes, not {type(data).__name__}"
+            )
         if isinstance(data, Path):
             async with await anyio.open_file(data, "rb") as file:
                 return await self._upload(file, content_type)
@@ -110,14 +122,67 @@ class Documents:
         self, locate: Callable[[], Awaitable[Location]], operation: str, charset: str | None, errors: str
     ) -> Document:
         check_choice(charset, errors)
-        return Document(Download(self._pool, await locate(), locate, operation), charset=charset, errors=errors)
+        download = Download(self._pool, await locate(), locate, operation)
+        started = time.monotonic()
+
+        def ended(download: Download, error: str | None) -> None:
+            self._tell(
+                operation,
+                error,
+                size=download.received,
+                requests=download.requests,
+                started=started,
+                complete=download.complete,
+            )
+
+        return Document(download, charset=charset, errors=errors, ended=ended)
+
+    def _tell(
+        self, operation: str, error: str | None, *, size: int, requests: int, started: float, complete: bool
+    ) -> None:
+        observers = self._seller.application._observers  # noqa: SLF001
+        if observers:
+            observers.emit(
+                DocumentFinished(
+                    operation=operation,
+                    account=self._seller.key,
+                    size=size,
+                    requests=requests,
+                    seconds=time.monotonic() - started,
+                    complete=complete,
+                    error=error,
+                )
+            )
 
     async def _upload(self, data: bytes | anyio.AsyncFile[bytes], content_type: str) -> str:
         size = len(data) if isinstance(data, bytes) else await data.seek(0, os.SEEK_END)
+        feed_document_id, url = await self._new_document(content_type)
+        started, requests, error = time.monotonic(), itertools.count(), None
+        try:
+            return await self._upload_to(feed_document_id, url, data, size, content_type, requests=requests)
+        except BaseException as exc:
+            error = type(exc).__name__
+            raise
+        finally:
+            done = error is None
+            self._tell(
+                _UPLOAD, error, size=size if done else 0, requests=next(requests), started=started, complete=done
+            )
+
+    async def _upload_to(
+        self,
+        feed_document_id: str,
+        url: str,
+        data: bytes | anyio.AsyncFile[bytes],
+        size: int,
+        content_type: str,
+        *,
+        requests: Iterator[int],
+    ) -> str:
         pauses = list(_download.PAUSES)
         renewed = False
-        feed_document_id, url = await self._new_document(content_type)
         while True:
+            next(requests)
             try:
                 refusal = await self._put(url, data, size, content_type)
             except TransportError:
@@ -158,7 +223,7 @@ class Documents:
                 async for _ in reply.chunks:
                     pass
                 return None
-            return await refusal_of(reply, "feeds_2021_06_30.create_feed_document")
+            return await refusal_of(reply, _UPLOAD)
 
 
 async def _slices_of(data: bytes) -> AsyncIterator[bytes]:

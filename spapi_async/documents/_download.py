@@ -64,9 +64,11 @@ class Download:
         "_pool",
         "_reply",
         "_stack",
+        "complete",
         "headers",
         "location",
         "received",
+        "requests",
         "total",
     )
 
@@ -83,6 +85,8 @@ class Download:
         self.location = location
         self.headers: Mapping[str, str] = {}
         self.received = 0
+        self.requests = 0
+        self.complete = False
         self.total: int | None = None
 
     async def open(self) -> None:
@@ -115,6 +119,7 @@ class Download:
                     self.received += len(chunk)
                     yield chunk
                 if self.total is None or self.received >= self.total:
+                    self.complete = True
                     await self.aclose()
                     return
                 failure = TransportError("the reply ended early", operation=self._operation)
@@ -187,6 +192,7 @@ class Download:
 
     async def _request(self) -> RefusedError | None:
         headers = {**_HEADERS, "range": f"bytes={self.received}-"} if self.received else _HEADERS
+        self.requests += 1
         async with AsyncExitStack() as stack:
             reply = await stack.enter_async_context(
                 self._pool.stream("GET", self.location.url, headers=headers, session_key=SESSION)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from spapi_async.emulator.order_forms import order_2026, status_2026
-from spapi_async.emulator.orders_v0 import Search, find_order
+from spapi_async.emulator.orders_v0 import Search, check_marketplaces, find_order
 from spapi_async.emulator.replies import Reply, bad_input, encode
 from spapi_async.emulator.stored_orders import StoredOrder
 from spapi_async.emulator.world import Call, Handler
@@ -25,6 +25,7 @@ def _search_orders(call: Call) -> Reply:
     fixed = {name: value for name, value in arguments.items() if name not in _CHANGEABLE}
     search = Search(call, ("createdAfter", "createdBefore", "lastUpdatedAfter", "lastUpdatedBefore"))
     places = frozenset(arguments.get("marketplaceIds") or ())
+    check_marketplaces(places)
     statuses = frozenset(arguments.get("fulfillmentStatuses") or ())
     fulfillers = frozenset(arguments.get("fulfilledBy") or ())
 

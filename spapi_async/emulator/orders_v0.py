@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from spapi_async.emulator.arguments import parse_date
 from spapi_async.emulator.order_forms import item_buyer_info, items_v0, order_v0, shipping_address
 from spapi_async.emulator.pages import next_token, read_token
-from spapi_async.emulator.replies import Reply, bad_input, encode, not_found
+from spapi_async.emulator.replies import Refusal, Reply, bad_input, encode, not_found
 from spapi_async.emulator.stored_orders import StoredOrder
 from spapi_async.emulator.world import Call, Handler
+from spapi_async.marketplaces import Marketplace
 
-__all__ = ["HANDLERS", "Search", "find_order"]
+__all__ = ["HANDLERS", "Search", "check_marketplaces", "find_order"]
 
 _ORDER_ID = re.compile(r"\d{3}-\d{7}-\d{7}\Z")
 _ITEMS_A_PAGE = 10
+_MARKETPLACES = frozenset(place.value for place in Marketplace)
 
 
 class Search:
@@ -40,6 +42,10 @@ class Search:
         start = updated_after if by_update else created_after
         end = updated_before if by_update else created_before
         assert start is not None
+        if start > call.now:
+            # The model: no "before" may lie less than two minutes back, nor before its "after"; so no "after" may
+            # lie ahead. Amazon's own words for all of this are that the input is not valid.
+            raise bad_input(f"{names[2] if by_update else names[0]} is in the future.", f"it is {_iso(call.now)} now")
         latest = call.now - call.world.settings.search_delay
         if end is not None and end > latest:
             raise bad_input(
@@ -91,6 +97,22 @@ class Search:
         return orders if self.by_update else sorted(orders, key=lambda order: (order.created, order.order_id))
 
 
+def check_marketplaces(places: Iterable[str]) -> None:
+    """Refuse what is no marketplace: a client that sends "US" should hear of it before it meets Amazon.
+
+    Raises:
+        Refusal: 403, in the words seen for a marketplace of another region.
+    """
+    if unknown := sorted(set(places) - _MARKETPLACES):
+        # Which region this host stands for, the emulator does not know: it takes those of all regions.
+        raise Refusal(
+            403,
+            "Unauthorized",
+            "Access to requested resource is denied.",
+            f"The marketplaces you provided are not valid for region. ({', '.join(unknown)})",
+        )
+
+
 def find_order(call: Call) -> StoredOrder:
     """The order that the path names.
 
@@ -120,6 +142,7 @@ def _get_orders(call: Call) -> Reply:
     size = arguments.get("MaxResultsPerPage", 100)
     if not 1 <= size <= 100:
         raise bad_input(f"MaxResultsPerPage: {size} is not between 1 and 100.")
+    check_marketplaces(arguments["MarketplaceIds"])
     # The model declares MaxResultsPerPage of 1..100 and the filters as required beside the token.
     fixed = {name: value for name, value in arguments.items() if name not in ("NextToken", "MaxResultsPerPage")}
     ids = arguments.get("AmazonOrderIds")

@@ -36,11 +36,11 @@ from spapi_async.emulator.replies import (
     Reply,
     bad_input,
     fault_reply,
-    gateway_headers,
     no_such_operation,
     throttled,
 )
 from spapi_async.emulator.routes import Routes
+from spapi_async.emulator.sending import drop, respond
 from spapi_async.emulator.statistics import Received, Statistics
 from spapi_async.emulator.tokens import TokenDesk
 from spapi_async.emulator.world import Call, Settings, World
@@ -215,13 +215,16 @@ class Emulator:
         low, high = self._latency
         if high > 0:
             await self._clock.sleep(self._chance.uniform(low, high))
-        asked = self._asked(request, await request.read() if request.can_read_body else b"")
+        try:
+            asked = self._asked(request, await request.read() if request.can_read_body else b"")
+        except ConnectionError:  # the client went away in the middle of its request
+            return drop(request)
         rule = self._faults.draw(asked.name)
         if rule is not None and rule.delay > 0:
             await self._clock.sleep(rule.delay)
         if rule is not None and rule.disconnect == "before":
             self._count(asked, 0)
-            return _drop(request)
+            return drop(request)
         reply = self._reply(asked, rule)
         if rule is not None:
             reply = _spoiled(reply, rule)
@@ -229,8 +232,8 @@ class Emulator:
         if high > 0:
             await self._clock.sleep(self._chance.uniform(low, high))
         if rule is not None and rule.disconnect == "after":
-            return _drop(request)
-        return await _respond(request, reply, rule)
+            return drop(request)
+        return await respond(request, reply, rule)
 
     def _asked(self, request: web.BaseRequest, body: bytes) -> _Asked:
         path, _, query = request.raw_path.partition("?")
@@ -361,38 +364,3 @@ def _spoiled(reply: Reply, rule: FaultRule) -> Reply:
         known = RATE_HEADER if name.lower() == RATE_HEADER.lower() else name
         reply.headers[known] = "" if value is None else value
     return reply
-
-
-def _drop(request: web.BaseRequest) -> web.Response:
-    """Close the connection without a reply."""
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()
-
-
-async def _respond(request: web.BaseRequest, reply: Reply, rule: FaultRule | None) -> web.StreamResponse:
-    headers = {} if reply.bare else gateway_headers()
-    headers.update(reply.headers)
-    if rule is not None and rule.headers:
-        headers = {name: value for name, value in headers.items() if value}
-    if rule is not None and rule.truncate and reply.body:
-        partial = web.StreamResponse(status=reply.status, headers=headers)
-        partial.content_length = len(reply.body)
-        await partial.prepare(request)
-        await partial.write(reply.body[: len(reply.body) // 2])
-        if request.transport is not None:
-            request.transport.close()
-        return partial
-    if reply.bare and "Content-Type" not in headers:
-        untyped = _Untyped(status=reply.status, body=reply.body, headers=headers)
-        untyped.enable_chunked_encoding()
-        return untyped
-    return web.Response(status=reply.status, body=reply.body, headers=headers)
-
-
-class _Untyped(web.Response):
-    """A reply without a content type, chunked: what an unknown path gets. aiohttp would add one at the last moment."""
-
-    async def _prepare_headers(self) -> None:
-        await super()._prepare_headers()
-        self.headers.pop("Content-Type", None)

@@ -6,12 +6,15 @@ checkpoint after it, or neither.
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ParamSpec, Self, TypeVar
 
 import anyio
 import msgspec
@@ -31,7 +34,7 @@ try:
 except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
     raise ModuleNotFoundError('order sync needs an extra: pip install "spapi-async[sync]"') from error
 
-from spapi_async.sync._tables import checkpoints, limiter_state, metadata, order_items, orders
+from spapi_async.sync._tables import checkpoints, metadata, order_items, orders, quota_states
 
 __all__ = ["OrderDatabase", "Stored", "async_url"]
 
@@ -41,7 +44,10 @@ _BUSY_SECONDS = 30  # how long SQLite waits for another process that writes
 _LONGEST_SECONDS = 90.0  # for anything asked of the database
 
 
-NO_QUOTA: Mapping[str, str] = {}
+QuotaStates = Mapping[tuple[str, str], str]
+"""A limiter's state by application and account."""
+
+NO_QUOTA: QuotaStates = {}
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +75,47 @@ def async_url(url: str) -> URL:
     return parsed.set(drivername=_DRIVERS[backend])
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _to_the_end(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Finish what is asked of the database before a cancellation is heard, within reason.
+
+    A statement of aiosqlite's that is cancelled under SQLAlchemy leaves a task or a thread behind that never ends, and
+    the process waits for it: Ctrl-C would hang. A shield of anyio's keeps off its own cancellations only, and Ctrl-C is
+    asyncio's, so the work has a task of its own.
+    """
+
+    @functools.wraps(method)
+    async def finished(*arguments: P.args, **options: P.kwargs) -> T:
+        work = asyncio.create_task(method(*arguments, **options))
+        cancelled: asyncio.CancelledError | None = None
+        give_up_at = time.monotonic() + _LONGEST_SECONDS
+        with anyio.CancelScope(shield=True):
+            while not work.done():
+                try:
+                    await asyncio.wait([work], timeout=give_up_at - time.monotonic())
+                except asyncio.CancelledError as error:
+                    cancelled = error
+                if time.monotonic() >= give_up_at and not work.done():
+                    work.cancel()
+                    raise TimeoutError(f"the database did not answer within {_LONGEST_SECONDS:.0f} s")
+        if cancelled is not None:
+            work.exception()  # nobody will hear of it
+            raise cancelled
+        return work.result()
+
+    return finished
+
+
+def _without_secrets(url: str) -> str:
+    """The URL as its user wrote it, but for passwords, which may stand in its query too."""
+    parsed = make_url(url)
+    query = {name: "***" if "pass" in name.lower() else value for name, value in parsed.query.items()}
+    return parsed.set(query=query).render_as_string(hide_password=True)
+
+
 class OrderDatabase:
     """An open database with the tables of a sync; made where they are missing.
 
@@ -78,6 +125,7 @@ class OrderDatabase:
 
     def __init__(self, url: str) -> None:
         self.url = async_url(url)
+        self._shown = _without_secrets(url)
         self._engine: AsyncEngine | None = None
         # SQLite has one writer: queueing here is fair and free, queueing in its busy handler polls.
         self._writing = anyio.Lock() if self.url.get_backend_name() == "sqlite" else None
@@ -89,27 +137,29 @@ class OrderDatabase:
             ConfigurationError: the database cannot be opened.
         """
         try:
-            self._engine = _engine(self.url)
-            with _to_the_end():
-                if self._writing is not None:
-                    await anyio.to_thread.run_sync(_probe_sqlite, self._engine)
-                async with self._engine.begin() as connection:
-                    await self._create_tables(connection)
+            await self._open()
         except (SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
             await self.close()
-            place = self.url.render_as_string(hide_password=True)
-            raise ConfigurationError(f"cannot open database {place}: {_reason(error)}") from error
+            raise ConfigurationError(f"cannot open database {self._shown}: {_reason(error)}") from error
         except BaseException:
             await self.close()
             raise
         return self
 
+    @_to_the_end
+    async def _open(self) -> None:
+        self._engine = _engine(self.url)
+        if self._writing is not None:
+            await anyio.to_thread.run_sync(_probe_sqlite, self._engine)
+        async with self._engine.begin() as connection:
+            await self._create_tables(connection)
+
+    @_to_the_end
     async def close(self) -> None:
         """Close every connection."""
         engine, self._engine = self._engine, None
         if engine is not None:
-            with anyio.CancelScope(shield=True):
-                await engine.dispose()
+            await engine.dispose()
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -120,16 +170,17 @@ class OrderDatabase:
         await self.close()
 
     def __repr__(self) -> str:
-        return f"<OrderDatabase {self.url.render_as_string(hide_password=True)}>"
+        return f"<OrderDatabase {self._shown}>"
 
+    @_to_the_end
     async def checkpoint(self, seller: str, stream: str) -> Checkpoint | None:
         """Where this seller's stream stands, or None the first time."""
         query = select(checkpoints).where(checkpoints.c.seller == seller, checkpoints.c.stream == stream)
-        with _to_the_end():
-            async with self._connected().connect() as connection:
-                row = (await connection.execute(query)).mappings().one_or_none()
+        async with self._connected().connect() as connection:
+            row = (await connection.execute(query)).mappings().one_or_none()
         return None if row is None else Checkpoint(**{name: row[name] for name in Checkpoint.__struct_fields__})
 
+    @_to_the_end
     async def store(
         self,
         seller: str,
@@ -137,16 +188,14 @@ class OrderDatabase:
         checkpoint: Checkpoint,
         *,
         now: datetime,
-        quota: Mapping[str, str] = NO_QUOTA,
+        quota: QuotaStates = NO_QUOTA,
     ) -> Stored:
         """Commit a page's rows, the checkpoint after it and what quota is spent: all of it or nothing.
 
-        An order is replaced, items included, unless the database holds a later version of it. ``quota`` maps an
-        application to the state of its limiter.
+        An order is replaced, items included, unless the database holds a later version of it.
         """
-        with _to_the_end():
-            async with self._writing or nullcontext():
-                return await self._store(seller, rows, checkpoint, now, quota)
+        async with self._writing or nullcontext():
+            return await self._store(seller, rows, checkpoint, now, quota)
 
     async def _store(
         self,
@@ -154,13 +203,12 @@ class OrderDatabase:
         rows: Sequence[OrderRow],
         checkpoint: Checkpoint,
         now: datetime,
-        quota: Mapping[str, str],
+        quota: QuotaStates,
     ) -> Stored:
         async with self._connected().begin() as connection:
             # The checkpoint first: it takes the write lock before anything is read.
             await self._put(connection, checkpoints, [{**msgspec.structs.asdict(checkpoint), "updated_at": now}])
-            states = [{"application": key, "saved_at": now, "state": state} for key, state in quota.items()]
-            await self._put(connection, limiter_state, states)
+            await self._put_quota(connection, quota, now)
             return await self._put_orders(connection, seller, newest(rows), now)
 
     async def _put_orders(
@@ -210,19 +258,32 @@ class OrderDatabase:
     def _insert(self, table: Any) -> Any:
         return sqlite_dialect.insert(table) if self._writing is not None else postgresql.insert(table)
 
-    async def quota(self, application: str) -> str | None:
-        """The limiter's state as last saved for an application."""
-        query = select(limiter_state.c.state).where(limiter_state.c.application == application)
-        with _to_the_end():
-            async with self._connected().connect() as connection:
-                state: str | None = (await connection.execute(query)).scalar_one_or_none()
-        return state
+    @_to_the_end
+    async def quota(self, application: str) -> dict[str, str]:
+        """The limiter's state as last saved for each account of an application."""
+        query = select(quota_states.c.account, quota_states.c.state).where(quota_states.c.application == application)
+        async with self._connected().connect() as connection:
+            return {row.account: row.state for row in await connection.execute(query)}
 
+    @_to_the_end
+    async def store_quota(self, quota: QuotaStates, *, now: datetime) -> None:
+        """Commit what quota is spent, by itself."""
+        async with self._writing or nullcontext(), self._connected().begin() as connection:
+            await self._put_quota(connection, quota, now)
+
+    async def _put_quota(self, connection: AsyncConnection, quota: QuotaStates, now: datetime) -> None:
+        # In one order everywhere, so that two processes that write the same rows never wait for each other.
+        states = [
+            {"application": application, "account": account, "saved_at": now, "state": state}
+            for (application, account), state in sorted(quota.items())
+        ]
+        await self._put(connection, quota_states, states)
+
+    @_to_the_end
     async def counts(self) -> tuple[int, int]:
         """How many orders and how many order items the database holds."""
-        with _to_the_end():
-            async with self._connected().connect() as connection:
-                found = [(await connection.execute(select(func.count()).select_from(t))).scalar_one() for t in _COUNTED]
+        async with self._connected().connect() as connection:
+            found = [(await connection.execute(select(func.count()).select_from(t))).scalar_one() for t in _COUNTED]
         return found[0], found[1]
 
     def _connected(self) -> AsyncEngine:
@@ -233,17 +294,6 @@ class OrderDatabase:
 
 _COUNTED = (orders, order_items)
 _CREATING = 0x5370_6170_6941_7379  # an advisory lock of our own
-
-
-@contextmanager
-def _to_the_end() -> Iterator[None]:
-    """Finish what is asked of the database before a cancellation is heard, within reason.
-
-    A statement of aiosqlite's that is cancelled under SQLAlchemy leaves a task behind that never ends, and the event
-    loop waits for it when it closes: Ctrl-C would hang.
-    """
-    with anyio.fail_after(_LONGEST_SECONDS, shield=True):
-        yield
 
 
 def _engine(url: URL) -> AsyncEngine:

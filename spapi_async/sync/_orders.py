@@ -15,9 +15,10 @@ import anyio
 import anyio.lowlevel
 import msgspec
 
-from spapi_async._client import SellingPartner
+from spapi_async._client import Application, SellingPartner
 from spapi_async._clock import Clock, SystemClock
 from spapi_async.errors import BadRequestError, ConfigurationError
+from spapi_async.marketplaces import Marketplace
 from spapi_async.sync._checkpoint import Checkpoint, advance, restart, resume
 from spapi_async.sync._database import OrderDatabase
 from spapi_async.sync._progress import PageStored, Progress, SellerFailed, SellerFinished, SellerStarted, SyncEvent
@@ -39,6 +40,7 @@ logger = logging.getLogger("spapi_async.sync")
 
 # Amazon keeps orders for two years (developer-docs.amazon.com/sp-api/docs/orders-api).
 HISTORY = timedelta(days=730)
+_LONGEST_COUNTRY = 3
 
 
 class SellerResult(msgspec.Struct, kw_only=True):
@@ -96,7 +98,7 @@ async def sync_orders(
         api: ``orders_2026_01_01`` brings items inline, 100 orders a request; ``orders_v0`` needs one request more per
             order, and Amazon removes it on 2027-03-27.
         since: where a seller without a checkpoint starts; two years back, as far as Amazon keeps orders, by default.
-        marketplaces: only these; all by default.
+        marketplaces: only these, by member, id or country, of each seller those in its region; all by default.
         datasets: Orders 2026-01-01 ``includedData``. Personal data is left out by default: add BUYER, RECIPIENT, TAX,
             PAYMENT.
         page_size: orders a page, 1 to 100.
@@ -111,28 +113,32 @@ async def sync_orders(
         raise ConfigurationError("page_size must be between 1 and 100")
     if since is not None and since.tzinfo is None:
         raise ConfigurationError("since must have a time zone")
+    if concurrency < 1:
+        raise ConfigurationError("concurrency must be 1 or more")
+    places, datasets = _places(marketplaces), _one_or_more(datasets)
     clock = clock or SystemClock()
     if since is not None and since > _now(clock):
         # Its checkpoint would stay in the future and hide every order until then.
         raise ConfigurationError(f"since must not be in the future: {since.isoformat()}")
     chosen = list(sellers)
+    _check_regions(chosen, places)
     jobs = [
         _Job(
-            seller_key(seller),
-            _source(api, seller, marketplaces, datasets, page_size),
-            since or _now(clock) - HISTORY,
-            clock,
-            progress or _nobody,
+            seller,
+            _source(api, seller, _places_of(seller, places), datasets, page_size),
+            since=since or _now(clock) - HISTORY,
+            clock=clock,
+            progress=progress or _nobody,
         )
         for seller in chosen
     ]
     if len({job.result.seller for job in jobs}) != len(jobs):
         raise ConfigurationError("the same seller was given twice")
     if isinstance(database, OrderDatabase):
-        await _run(jobs, chosen, database, concurrency)
+        await _run(jobs, chosen, database, concurrency, clock)
     else:
         async with OrderDatabase(database) as opened:
-            await _run(jobs, chosen, opened, concurrency)
+            await _run(jobs, chosen, opened, concurrency, clock)
     return SyncReport(sellers=tuple(job.result for job in jobs))
 
 
@@ -142,9 +148,12 @@ def seller_key(seller: SellingPartner) -> str:
 
 
 async def _run(
-    jobs: Sequence[_Job], sellers: Sequence[SellingPartner], database: OrderDatabase, concurrency: int
+    jobs: Sequence[_Job], sellers: Sequence[SellingPartner], database: OrderDatabase, concurrency: int, clock: Clock
 ) -> None:
-    quotas = {id(seller.application): Quota(seller.application) for seller in sellers}
+    accounts: dict[Application, list[str]] = {}
+    for seller in sellers:
+        accounts.setdefault(seller.application, []).append(seller.key)
+    quotas = {application: Quota(application, keys) for application, keys in accounts.items()}
     for quota in quotas.values():
         await quota.restore(database)
     places = anyio.CapacityLimiter(concurrency)
@@ -153,18 +162,34 @@ async def _run(
         async with places:
             await job.run(database, quota)
 
-    async with anyio.create_task_group() as group:
-        for job, seller in zip(jobs, sellers, strict=True):
-            group.start_soon(run, job, quotas[id(seller.application)])
+    try:
+        async with anyio.create_task_group() as group:
+            for job, seller in zip(jobs, sellers, strict=True):
+                group.start_soon(run, job, quotas[seller.application])
+    finally:
+        await _save(quotas.values(), database, _now(clock))
+
+
+async def _save(quotas: Iterable[Quota], database: OrderDatabase, now: datetime) -> None:
+    """Keep what the whole run has spent, requests that stored no page included."""
+    states = {key: state for quota in quotas for key, state in quota.dump_all().items()}
+    try:
+        if states:
+            await database.store_quota(states, now=now)
+    except Exception as error:  # noqa: BLE001 - the orders are stored, and a 429 or two would teach the next run as much
+        logger.warning("what quota was spent could not be saved (%s)", type(error).__name__)
 
 
 class _Job:
     """One seller's run."""
 
-    __slots__ = ("_clock", "_progress", "_since", "_source", "result")
+    __slots__ = ("_account", "_clock", "_progress", "_since", "_source", "result")
 
-    def __init__(self, key: str, source: OrderSource, since: datetime, clock: Clock, progress: Progress) -> None:
-        self.result = SellerResult(seller=key)
+    def __init__(
+        self, seller: SellingPartner, source: OrderSource, *, since: datetime, clock: Clock, progress: Progress
+    ) -> None:
+        self.result = SellerResult(seller=seller_key(seller))
+        self._account = seller.key
         self._source = source
         self._since = since
         self._clock = clock
@@ -185,7 +210,12 @@ class _Job:
         resumed = checkpoint.cursor is not None
         result.checkpoint = checkpoint
         self._tell(
-            SellerStarted(seller=result.seller, last_updated_after=checkpoint.last_updated_after, resumed=resumed)
+            SellerStarted(
+                seller=result.seller,
+                last_updated_after=checkpoint.last_updated_after,
+                resumed=resumed,
+                known=saved is not None,
+            )
         )
         while True:
             try:
@@ -209,7 +239,7 @@ class _Job:
         """Commit a page and the checkpoint after it, even while the run is being cancelled: it has been paid for."""
         result, now = self.result, _now(self._clock)
         checkpoint = advance(before, cursor=page.cursor, upper_bound=page.upper_bound, now=now)
-        spent = quota.dump(last=page.cursor is None)
+        spent = quota.dump(self._account)
         stored = await database.store(result.seller, page.rows, checkpoint, now=now, quota=spent)
         result.checkpoint = checkpoint
         result.pages += 1
@@ -253,6 +283,39 @@ def _source(
     if api == "orders_v0":
         return OrdersV0Source(seller, marketplaces=marketplaces, page_size=page_size or 30)
     raise ConfigurationError(f"unknown orders API {api!r}; use orders_2026_01_01 or orders_v0")
+
+
+def _places(names: str | Sequence[str]) -> list[str]:
+    """Marketplaces; what is longer than a country and unknown is an id, which may be newer than this library."""
+    known = {place.value for place in Marketplace}
+    return [
+        Marketplace.parse(name) if len(name) <= _LONGEST_COUNTRY or name in known else name
+        for name in _one_or_more(names)
+    ]
+
+
+def _places_of(seller: SellingPartner, places: Sequence[str]) -> list[str]:
+    """Those in the seller's region: sellers of several regions may be synced at once.
+
+    Raises:
+        ConfigurationError: some were asked for, and none is there.
+    """
+    served = [place for place in places if not isinstance(place, Marketplace) or place.region is seller.region]
+    if places and not served:
+        raise ConfigurationError(f"none of the marketplaces is in region {seller.region.name}: {seller_key(seller)}")
+    return served
+
+
+def _check_regions(sellers: Iterable[SellingPartner], places: Iterable[str]) -> None:
+    regions = {seller.region for seller in sellers}
+    for place in places:
+        if isinstance(place, Marketplace) and place.region not in regions:
+            raise ConfigurationError(f"marketplace {place.name} is in region {place.region.name}, and no seller is")
+
+
+def _one_or_more(names: str | Sequence[str]) -> list[str]:
+    """A string is one name, never its letters."""
+    return [names] if isinstance(names, str) else list(names)
 
 
 def _now(clock: Clock) -> datetime:

@@ -17,10 +17,14 @@ class SyncEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class SellerStarted(SyncEvent, frozen=True, kw_only=True):
-    """A seller's sync began at ``last_updated_after``; ``resumed`` inside a window that an earlier run began."""
+    """A seller's sync began at ``last_updated_after``; ``resumed`` inside a window that an earlier run began.
+
+    ``known``: the place comes from a checkpoint, and not from ``since``.
+    """
 
     last_updated_after: datetime
     resumed: bool
+    known: bool = False
 
 
 class PageStored(SyncEvent, frozen=True, kw_only=True):

@@ -1,21 +1,33 @@
-"""What quota a job has spent, kept beside its checkpoints, so that a restart does not spend a burst twice."""
+"""What quota a job has spent, kept beside its checkpoints, so that a restart does not spend a burst twice.
+
+It is kept for each seller apart, because several processes may sync different sellers into one database: each writes
+what it knows of its own sellers. What sellers of an application share (an application-wide limit) has a place of its
+own, in which the last one counts.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
-from typing import Protocol, runtime_checkable
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import msgspec
 
 from spapi_async._client import Application
 from spapi_async.errors import ConfigurationError
+from spapi_async.ratelimit._state import pack, unpack
 from spapi_async.sync._database import OrderDatabase
 
-__all__ = ["Quota"]
+__all__ = ["Quota", "join_states", "split_state"]
 
 logger = logging.getLogger("spapi_async.sync")
 
 # Saving may take a fiftieth of a run's time: with ten thousand sellers the state is large, with one it is nothing.
 _SPARING = 50.0
+
+SHARED = ""
+"""Stands for an account where a bucket is every seller's."""
 
 
 @runtime_checkable
@@ -32,31 +44,72 @@ class _Saveable(Protocol):
 class Quota:
     """Saves and restores the limiter of one application; does nothing for one that keeps its state elsewhere."""
 
-    __slots__ = ("_application", "_limiter", "_not_before")
+    __slots__ = ("_accounts", "_application", "_limiter", "_moved", "_not_before")
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, accounts: Collection[str]) -> None:
         limiter = application.limiter
         self._application = application.client_id
+        self._accounts = {SHARED, *accounts}
         self._limiter = limiter if isinstance(limiter, _Saveable) else None
+        self._moved: set[str] = set()
         self._not_before = 0.0
 
     async def restore(self, database: OrderDatabase) -> None:
         """Tell the limiter what earlier runs spent; the time since then has refilled it."""
-        saved = await database.quota(self._application) if self._limiter else None
-        if self._limiter is None or saved is None:
+        if self._limiter is None:
             return
-        try:
-            self._limiter.load_state(saved.encode())
-        except ConfigurationError as error:
-            # Another version's state is no reason to stop: a 429 or two will teach the limiter the same.
-            logger.warning("the saved state of the rate limiter is ignored: %s", error)
+        saved = await database.quota(self._application)
+        joined = join_states({account: state for account, state in saved.items() if account in self._accounts})
+        if joined is not None:
+            self._limiter.load_state(joined)
 
-    def dump(self, *, last: bool) -> dict[str, str]:
-        """The state to commit with a page, by application; empty when it is too soon (``last`` always saves)."""
+    def dump(self, account: str) -> dict[tuple[str, str], str]:
+        """The states to commit with a page of an account's, by application and account; empty when it is too soon."""
+        self._moved.add(account)
         started = time.perf_counter()
-        if self._limiter is None or (started < self._not_before and not last):
+        if started < self._not_before:
             return {}
-        state = self._limiter.dump_state().decode()
+        moved, self._moved = self._moved, set()
+        states = self._states({SHARED, *moved})
         ended = time.perf_counter()
         self._not_before = ended + _SPARING * (ended - started)
-        return {self._application: state}
+        return states
+
+    def dump_all(self) -> dict[tuple[str, str], str]:
+        """The states of every account of the job, to commit when it ends."""
+        return self._states(self._accounts)
+
+    def _states(self, accounts: Collection[str]) -> dict[tuple[str, str], str]:
+        if self._limiter is None:
+            return {}
+        states = split_state(self._limiter.dump_state())
+        return {(self._application, account): states[account] for account in accounts if account in states}
+
+
+def split_state(state: bytes) -> dict[str, str]:
+    """A limiter's state cut up by account; SHARED has what belongs to all of them."""
+    whole = msgspec.json.decode(state)
+    buckets: dict[str, list[Any]] = {}
+    for bucket in whole["buckets"]:
+        key = bucket["key"]  # operation and account, or operation, application and region
+        buckets.setdefault(key[1] if len(key) == 2 else SHARED, []).append(bucket)
+    return {account: msgspec.json.encode({**whole, "buckets": own}).decode() for account, own in buckets.items()}
+
+
+def join_states(states: Mapping[str, str]) -> bytes | None:
+    """One state of several that were saved at different times, each as it was at the latest of them; None of none."""
+    found = []
+    for account, state in states.items():
+        try:
+            found.append((msgspec.json.decode(state.encode(), type=_Dated).saved_at, unpack(state.encode(), 0.0)))
+        except (msgspec.MsgspecError, ConfigurationError) as error:
+            # Another version's state is no reason to stop: a 429 or two will teach the limiter the same.
+            logger.warning("the saved rate limits of %s are ignored: %s", account or "the application", error)
+    latest = max((saved_at for saved_at, _ in found), default=None)
+    if latest is None:
+        return None
+    return pack((bucket.later(latest - saved_at) for saved_at, buckets in found for bucket in buckets), latest)
+
+
+class _Dated(msgspec.Struct):
+    saved_at: float

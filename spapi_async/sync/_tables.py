@@ -2,7 +2,7 @@
 
 ``orders`` and ``order_items`` hold the columns that reports are written on, and beside them ``payload``: the JSON
 text as Amazon sent it, unknown fields included. ``checkpoints`` says where each seller's sync stands;
-``limiter_state`` what of the quota has been spent.
+``quota_states`` what of each seller's quota has been spent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-__all__ = ["checkpoints", "limiter_state", "metadata", "order_items", "orders"]
+__all__ = ["checkpoints", "metadata", "order_items", "orders", "quota_states"]
 
 
 class UtcTimestamp(TypeDecorator[datetime]):
@@ -114,10 +114,11 @@ checkpoints = Table(
     Column("updated_at", UtcTimestamp, nullable=False),
 )
 
-limiter_state = Table(
-    "limiter_state",
+quota_states = Table(
+    "quota_states",
     metadata,
     Column("application", Text, primary_key=True),
+    Column("account", Text, primary_key=True),
     Column("saved_at", UtcTimestamp, nullable=False),
     Column("state", Text, nullable=False),
 )

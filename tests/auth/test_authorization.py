@@ -1,10 +1,14 @@
 """The consent workflow: the address to send a browser to, and what it brings back."""
 
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from fake_amazon import FakeAmazon, authenticator
+from virtual_time import virtual_time
 
 from spapi_async.auth import appstore_url, authorization_url, new_state, read_redirect, verify_state
+from spapi_async.credentials import Secret
 from spapi_async.errors import AuthError, ConfigurationError
 from spapi_async.marketplaces import Marketplace
 
@@ -133,3 +137,20 @@ def test_nobody_is_sent_to_a_page_that_is_not_amazons(callback: str) -> None:
     """A forged visit must not turn the application into a redirector."""
     with pytest.raises(AuthError, match="app store"):
         appstore_url({"amazon_callback_uri": callback, "amazon_state": "a"}, state="s")
+
+
+def test_a_state_that_is_no_text_is_a_wrong_state() -> None:
+    """Half of a surrogate pair, as a hostile browser may send it, is refused like any other."""
+    with pytest.raises(AuthError, match="state"):
+        verify_state(new_state(), "\ud800")
+
+
+@virtual_time
+async def test_an_empty_code_is_not_sent() -> None:
+    """It cannot be exchanged, whatever the web framework made of a missing parameter."""
+    amazon = FakeAmazon()
+    nothing: Any = None
+    for code in ("", Secret(""), nothing):
+        with pytest.raises(ConfigurationError, match="code is empty"):
+            await authenticator(amazon).exchange_code(code)
+    assert amazon.forms == []

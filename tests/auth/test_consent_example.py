@@ -2,7 +2,6 @@
 
 import asyncio
 import runpy
-import socket
 from argparse import Namespace
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from servers import free_port
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "consent_web_app.py"
 
@@ -17,21 +17,27 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "consent_web_app.py"
 @pytest.fixture
 async def browser() -> AsyncIterator[aiohttp.ClientSession]:
     """A browser on the example, started as its docstring says."""
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
     main = runpy.run_path(str(EXAMPLE))["main"]
-    running = asyncio.create_task(main(Namespace(emulator=True, port=port, public_url=None)))
-    async with aiohttp.ClientSession(f"http://localhost:{port}") as session:
-        while True:
-            with suppress(aiohttp.ClientConnectionError):
-                await (await session.get("/")).read()
-                break
-            assert not running.done()
-            await asyncio.sleep(0.01)
-        yield session
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    answering = False
+    while not answering:
+        port = free_port()
+        running = asyncio.create_task(main(Namespace(emulator=True, port=port, public_url=None)))
+        async with aiohttp.ClientSession(f"http://localhost:{port}") as session:
+            if answering := await answers(session, running):
+                yield session
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def answers(session: aiohttp.ClientSession, running: "asyncio.Task[None]") -> bool:
+    """Wait for the first page; False when somebody else was quicker to take the port."""
+    while not running.done():
+        with suppress(aiohttp.ClientConnectionError):
+            await (await session.get("/")).read()
+            return True
+        await asyncio.sleep(0.01)
+    assert isinstance(running.exception(), OSError)
+    return False
 
 
 async def visit(browser: aiohttp.ClientSession, path: str) -> tuple[int, str]:

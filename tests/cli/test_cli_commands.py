@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -217,7 +218,7 @@ def test_interrupted_sync_says_that_its_checkpoint_is_good(
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    out, complaint = process.communicate(timeout=20)
+    out, complaint = process.communicate(timeout=300)
     assert (process.returncode, out) == (130, "")
     assert complaint == (
         "spapi-async: interrupted; the checkpoint in the database is good: run the same command again to go on\n"
@@ -225,16 +226,28 @@ def test_interrupted_sync_says_that_its_checkpoint_is_good(
 
 
 def test_demo_is_fast_enough_and_never_throttled(start: Start) -> None:
-    """2,000 orders in well under a minute, as many rows as orders, some waiting, no 429."""
+    """2,000 orders in ten seconds of quota and few of work, as many rows as orders, no 429.
+
+    How much of the quota's time is spent waiting, and how much working, is up to the machine.
+    """
+    worked = _processor_seconds_of_children()
     process = start("demo", "--json")
-    out, complaint = process.communicate(timeout=60)
+    out, complaint = process.communicate(timeout=300)
+    worked = _processor_seconds_of_children() - worked
     assert (process.returncode, complaint) == (0, "")
     result = json.loads(out)
     assert result["orders"] == result["orders_emulated"] == 2000
     assert result["throttled"] == 0
-    assert result["waited"] > 1
     assert result["violations"] > 0
-    assert result["seconds"] < 45
+    assert (result["requests"] - 20) / (400 / 180) < 10  # after the burst, 400 times as fast as Amazon
+    assert result["seconds"] > 8
+    assert worked < 35
+
+
+def _processor_seconds_of_children() -> float:
+    """Which other work on the same machine does not lengthen."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def test_emulator_command_serves_until_interrupted(start: Start) -> None:
@@ -242,10 +255,10 @@ def test_emulator_command_serves_until_interrupted(start: Start) -> None:
     process = start("emulator", "--port", "0", "--orders", "3", "--json")
     assert process.stdout is not None
     url = json.loads(process.stdout.readline())["url"]
-    with urllib.request.urlopen(f"{url}/_emulator/stats", timeout=5) as reply:
+    with urllib.request.urlopen(f"{url}/_emulator/stats", timeout=60) as reply:
         assert json.load(reply)["operations"] == {}
     process.send_signal(signal.SIGINT)
-    _, complaint = process.communicate(timeout=20)
+    _, complaint = process.communicate(timeout=300)
     assert (process.returncode, complaint) == (0, "")
 
 
@@ -260,7 +273,7 @@ def test_tables_where_there_is_no_unicode(monkeypatch: pytest.MonkeyPatch, start
     """An ASCII pipe gets question marks, not an error once the work is done."""
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     process = start("operations", "--api", "tokens")
-    out, complaint = process.communicate(timeout=20)
+    out, complaint = process.communicate(timeout=300)
     assert (process.returncode, complaint) == (0, "")
     assert "create_restricted_data_token" in out
 

@@ -9,7 +9,9 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from spapi_async import RequestFinished, ViolationsFound, Waited
 from spapi_async.cli.progress import SyncBar, quota_state, window_share
+from spapi_async.cli.tally import Tally
 from spapi_async.ratelimit import LimitSnapshot
 from spapi_async.sync import PageStored, SellerFinished, SellerStarted
 
@@ -84,3 +86,14 @@ async def test_bar_draws_nothing_where_nobody_watches() -> None:
         bar(SellerFinished(seller="s", total=0, synced_to=START))
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == ""
+
+
+def test_a_tally_adds_up_what_the_events_tell() -> None:
+    """Requests, 429s among them, seconds waited for quota, violations."""
+    call = {"operation": "a.b", "account": "s"}
+    tally = Tally()
+    for status in (200, 429):
+        tally(RequestFinished(**call, status=status, seconds=0.1, attempt=1, request_id=None))
+        tally(Waited(**call, seconds=1.25))
+    tally(ViolationsFound(**call, paths=("$.a", "$.b"), request_id=None))
+    assert tally.facts() == {"requests": 2, "throttled": 1, "waited": 2.5, "violations": 2}

@@ -78,7 +78,7 @@ def test_the_linter_has_nothing_to_say(tmp_path: Path, command: list[str]) -> No
     (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
     found = subprocess.run(
         [sys.executable, "-m", "ruff", *command, "--no-cache", "spapi_async"],
-        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert found.returncode == 0, found.stdout + found.stderr
 

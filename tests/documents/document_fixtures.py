@@ -41,10 +41,10 @@ async def report_document(seller: SellingPartner, kind: str = REPORT, **options:
 
 @asynccontextmanager
 async def document_at(
-    *urls: str, gzipped: bool = False, charset: str | None = None, errors: str = "replace", read: float = 5
+    *urls: str, gzipped: bool = False, charset: str | None = None, errors: str = "replace", read: float = 60
 ) -> AsyncIterator[Document]:
     """A document at the first URL; each time a fresh one is asked for, the next is given out."""
-    pool = SessionPool(user_agent="test/1", timeout=Timeout(connect=5, read=read))
+    pool = SessionPool(user_agent="test/1", timeout=Timeout(connect=60, read=read))
     left = [Location(url, gzipped) for url in urls]
 
     async def locate() -> Location:

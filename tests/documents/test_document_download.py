@@ -3,13 +3,16 @@
 import asyncio
 import gzip
 import io
+import time
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator
+from typing import cast
 
 import pytest
 from document_fixtures import document_at, emulated, read_all, report_document, s3, served
 from raw_server import raw_server, stay_silent
+from virtual_time import StandingTimeLoop
 
 from spapi_async import DocumentError, DocumentTruncatedError, RequestTimeoutError, SellingPartner, TransportError
 from spapi_async._transport import SessionPool
@@ -160,19 +163,30 @@ async def test_a_host_that_is_busy_is_asked_again() -> None:
         await read_all(busy)
 
 
-async def test_silence_is_bounded_and_a_slow_reader_is_not_silence() -> None:
-    """The read timeout runs while nothing comes, not while nobody reads."""
+async def test_silence_is_bounded() -> None:
+    """The read timeout runs while nothing comes."""
     async with raw_server(stay_silent) as server, document_at(server.url, read=0.05) as document:
         with pytest.raises(RequestTimeoutError, match="no byte"):
             await document.__aenter__()
+
+
+def test_a_slow_reader_is_not_silence() -> None:
+    """The read timeout does not run while nobody reads."""
     content = bytes(3_000_000)
-    async with served(s3("200 OK", content)) as server, document_at(server.url, read=0.1) as document, document:
-        size = 0
-        async for piece in document.iter_bytes():
-            if not size:
-                await asyncio.sleep(0.3)
-            size += len(piece)
-    assert size == len(content)
+
+    async def main(loop: StandingTimeLoop) -> int:
+        async with served(s3("200 OK", content)) as server, document_at(server.url, read=5) as document, document:
+            size = 0
+            async for piece in document.iter_bytes():
+                if not size:
+                    await asyncio.to_thread(time.sleep, 0.3)  # every buffer on the way runs full, and then:
+                    loop.now += 15
+                    await asyncio.to_thread(time.sleep, 0.05)
+                size += len(piece)
+        return size
+
+    with asyncio.Runner(loop_factory=StandingTimeLoop) as runner:
+        assert runner.run(main(cast("StandingTimeLoop", runner.get_loop()))) == len(content)
 
 
 async def test_errors_do_not_show_the_url() -> None:

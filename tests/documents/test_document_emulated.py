@@ -199,4 +199,4 @@ async def test_documents_are_an_attribute_like_any_other() -> None:
         assert seller.documents is seller.documents
         assert "documents" in dir(seller)
         with pytest.raises(AttributeError, match="no attribute"):
-            seller.no_such_thing  # noqa: B018
+            seller.no_such_thing  # type: ignore[attr-defined] # noqa: B018

@@ -63,7 +63,7 @@ def _arguments(operation: Operation[Any]) -> tuple[list[Any], dict[str, Any]]:
 
 @asynccontextmanager
 async def _seller() -> AsyncIterator[tuple[Emulator, SellingPartner]]:
-    async with Emulator(synthetic=True, rate_scale=1000) as emulator:
+    async with Emulator(synthetic=True, rate_scale=100_000) as emulator:
         options = {"endpoint": emulator.url, "decoding": "strict"}
         async with Application("app", "secret", **options) as application:  # type: ignore[arg-type]  # mixed options
             yield emulator, application.selling_partner("Atzr|walk", region=Region.NA)

@@ -158,12 +158,13 @@ async def test_cancelled_statement_leaves_nothing_behind(database_url: str) -> N
 
 
 async def test_quota_is_saved_with_the_page(database_url: str) -> None:
-    """What the limiter knows is kept by application."""
+    """What the limiter knows is kept by application and account; who writes one of them leaves the others alone."""
     async with OrderDatabase(database_url) as database:
-        assert await database.quota("app") is None
-        for state in ("one", "two"):
-            await database.store("s", [], CHECKPOINT, now=NOW, quota={"app": state})
-        assert await database.quota("app") == "two"
+        assert await database.quota("app") == {}
+        for account, state in (("a", "one"), ("b", "two"), ("a", "three")):
+            await database.store("s", [], CHECKPOINT, now=NOW, quota={("app", account): state})
+        await database.store_quota({("app", "c"): "four", ("another", "a"): "five"}, now=NOW)
+        assert await database.quota("app") == {"a": "three", "b": "two", "c": "four"}
 
 
 async def test_text_that_postgresql_cannot_hold_is_kept_in_the_payload(database_url: str) -> None:

@@ -256,7 +256,7 @@ async def test_unreadable_quota_is_ignored(sqlite_url: str) -> None:
     """A state that another version saved is no reason to stop."""
     async with emulator(orders=30) as running:
         await sync(running, sqlite_url)
-        query(sqlite_url, "UPDATE limiter_state SET state = 'from the future'")
+        query(sqlite_url, "UPDATE quota_states SET state = 'from the future'")
         assert (await sync(running, sqlite_url)).failed == ()
 
 
@@ -266,7 +266,7 @@ async def test_quota_in_redis_is_not_saved_twice(sqlite_url: str, redis_url: str
         limiter = RedisRateLimiter(redis_url)
         async with Application("app", "secret", endpoint=running.url, limiter=limiter) as app:
             assert (await sync_orders([seller(app)], sqlite_url)).failed == ()
-        assert query(sqlite_url, "SELECT * FROM limiter_state") == []
+        assert query(sqlite_url, "SELECT * FROM quota_states") == []
 
 
 async def test_two_runs_of_one_seller_at_once_do_no_harm(sqlite_url: str) -> None:

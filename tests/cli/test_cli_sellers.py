@@ -1,0 +1,225 @@
+"""``sync orders`` for several sellers, what it says of ``--since`` and of databases, and its table on any terminal."""
+
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from secret_watch import looks_secret
+
+from spapi_async.cli.application import run
+from spapi_async.cli.progress import SyncBar
+from spapi_async.cli.sellers import read_sellers
+from spapi_async.cli.summary import summary_table
+from spapi_async.cli.tally import Tally
+from spapi_async.emulator.server import Emulator
+from spapi_async.errors import ConfigurationError
+from spapi_async.sync import SellerResult, SellerStarted, SyncReport
+
+TOML = """
+[[sellers]]
+seller_id = "A1ONE"
+marketplace = "DE"
+refresh_token_env = "SELLER_ONE"
+
+[[sellers]]
+region = "NA"
+refresh_token = "Atzr|hush-two"
+"""
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An application's credentials, and no seller's."""
+    monkeypatch.setenv("LWA_APP_ID", "amzn1.application-oa2-client.tests")
+    monkeypatch.setenv("LWA_CLIENT_SECRET", "a-made-up-secret")
+    monkeypatch.setenv("SELLER_ONE", "Atzr|hush-one")
+    for name in ("SP_API_REFRESH_TOKEN", "SP_API_REGION", "SP_API_MARKETPLACE", "SP_API_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def sellers(tmp_path: Path) -> str:
+    """The file with two sellers."""
+    path = tmp_path / "sellers.toml"
+    path.write_text(TOML)
+    return str(path)
+
+
+def sync(tmp_path: Path, spapi_emulator: Emulator, *words: str) -> int:
+    """Run the command into this test's database."""
+    return run(("sync", "orders", "--database", f"sqlite:///{tmp_path}/o.db", "--endpoint", spapi_emulator.url, *words))
+
+
+def sellers_in(tmp_path: Path) -> list[str]:
+    """Whose checkpoints the database holds."""
+    with closing(sqlite3.connect(tmp_path / "o.db")) as connection:
+        return [row[0] for row in connection.execute("SELECT seller FROM checkpoints ORDER BY seller")]
+
+
+def test_several_sellers_are_synced_by_one_run(
+    tmp_path: Path, spapi_emulator: Emulator, sellers: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each of a file, in its own region, with its own checkpoint, from one application."""
+    assert sync(tmp_path, spapi_emulator, "--sellers", sellers, "--json") == 0
+    captured = capsys.readouterr()
+    facts = json.loads(captured.out)
+    assert [(each["seller"].partition("@")[2], each["complete"]) for each in facts["sellers"]] == [
+        ("eu", True),
+        ("na", True),
+    ]
+    assert facts["sellers"][0]["seller"] == "A1ONE@eu"
+    assert len(sellers_in(tmp_path)) == 2
+    assert spapi_emulator.stats()["tokens"]["lwa"] == 2
+    assert looks_secret(captured.out + captured.err) is None
+
+
+def test_a_seller_that_fails_is_named_and_stops_no_other(
+    tmp_path: Path,
+    spapi_emulator: Emulator,
+    sellers: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One line each; the exit code is that of the first."""
+    monkeypatch.setenv("SELLER_ONE", "revoked-hush")
+    assert sync(tmp_path, spapi_emulator, "--sellers", sellers) == 3
+    captured = capsys.readouterr()
+    assert "incomplete" in captured.out
+    (line,) = captured.err.splitlines()
+    assert line.startswith("spapi-async: A1ONE@eu: ")
+    assert "invalid_grant" in line
+    assert "hush" not in captured.err
+    assert "A1ONE@eu" not in sellers_in(tmp_path)
+    assert len(sellers_in(tmp_path)) == 1
+
+
+def test_an_emulator_in_process_gets_no_real_token(
+    tmp_path: Path, sellers: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even where the file's variable is not set."""
+    monkeypatch.delenv("SELLER_ONE")
+    words = ("sync", "orders", "--database", f"sqlite:///{tmp_path}/o.db", "--emulator", "--orders", "5", "--json")
+    assert run((*words, "--sellers", sellers)) == 0
+    assert len(json.loads(capsys.readouterr().out)["sellers"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("s.toml", "x = hush", "is no list of sellers: Invalid value"),
+        ("s.json", '{"sellers": [{"refresh_token": 5}]}', "is no list of sellers: Expected `str | null`, got `int`"),
+        ("s.json", '[{"refresh_tokn": "hush"}]', "unknown field `refresh_tokn`"),
+        ("s.json", "[]", "lists no sellers"),
+        ("s.json", b"\xff\xfe", "is no list of sellers"),
+        ("s.json", '[{"region": "NA"}]', "seller 1: give refresh_token or refresh_token_env"),
+        (
+            "s.json",
+            '[{"refresh_token": "Atzr|hush", "seller_id": "A1"}]',
+            "seller 1 (A1): give a region or a marketplace",
+        ),
+        ("s.json", '[{"refresh_token_env": "NOT_SET", "region": "NA"}]', "variable NOT_SET is not set"),
+    ],
+)
+def test_a_file_that_cannot_work_is_refused_in_one_line(  # noqa: PLR0917 - fixtures
+    tmp_path: Path,
+    spapi_emulator: Emulator,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    content: str | bytes,
+    message: str,
+) -> None:
+    """With the place and without what stands there; nothing has been sent."""
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert sync(tmp_path, spapi_emulator, "--sellers", str(path)) == 2
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    assert message in line
+    assert "hush" not in line
+    assert spapi_emulator.stats()["tokens"]["lwa_requests"] == 0
+
+
+def test_a_list_by_itself_is_taken_too(tmp_path: Path) -> None:
+    """JSON with and without the name around it; a repr shows no token."""
+    entry = '[{"refresh_token": "Atzr|hush", "seller_id": "A1", "region": "NA"}]'
+    (tmp_path / "one.json").write_text(entry)
+    (tmp_path / "two.json").write_text(f'{{"sellers": {entry}}}')
+    found = read_sellers(str(tmp_path / "one.json"))
+    assert found == read_sellers(str(tmp_path / "two.json"))
+    assert repr(found) == "[SellerEntry('A1')]"
+    with pytest.raises(ConfigurationError, match="No such file"):
+        read_sellers(str(tmp_path / "none.json"))
+
+
+def test_since_is_said_to_be_for_a_first_run(
+    tmp_path: Path, spapi_emulator: Emulator, sellers: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line, for however many sellers, and only where a checkpoint has the last word."""
+    assert sync(tmp_path, spapi_emulator, "--sellers", sellers, "--since", "2026-01-01") == 0
+    assert capsys.readouterr().err == ""
+    assert sync(tmp_path, spapi_emulator, "--sellers", sellers, "--since", "2026-01-01") == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--since is for a seller's first run" in line
+    assert "goes on from its checkpoint" in line
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("sqlite:///no/such/place.db", "sqlite:///no/such/place.db:"),
+        ("postgres://who:hush@127.0.0.1:1/orders", "postgres://who:***@127.0.0.1:1/orders:"),
+        ("postgresql://127.0.0.1:1/orders?password=hush", "postgresql://127.0.0.1:1/orders?password=***:"),
+    ],
+)
+def test_a_database_is_called_what_its_user_calls_it(
+    spapi_emulator: Emulator, sellers: str, capsys: pytest.CaptureFixture[str], url: str, shown: str
+) -> None:
+    """Without the driver that was chosen for it, and without its password."""
+    words = ("sync", "orders", "--database", url, "--endpoint", spapi_emulator.url, "--sellers", sellers)
+    assert run(words) == 2
+    line = capsys.readouterr().err.replace("%2A", "*")
+    assert f"cannot open database {shown}" in line
+    assert "hush" not in line
+
+
+def table_at(width: int, sellers: int = 2) -> str:
+    """The summary of a run as a terminal of this width shows it."""
+    results = [
+        SellerResult(seller=f"{number}234567890abcdef01234567@na", pages=12, orders=1200, inserted=1100, items=2400)
+        for number in range(sellers)
+    ]
+    console = Console(file=io.StringIO(), width=width)
+    console.print(summary_table(SyncReport(sellers=tuple(results)), Tally(), console))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [200, 100, 79, 60, 46])
+def test_the_summary_is_whole_on_any_terminal(width: int) -> None:
+    """A row for each seller where it fits, a list where it does not: no heading and no figure is cut."""
+    table = table_at(width)
+    for whole in ("pages", "orders", "updated", "synced to", "1,200", "1,100", "2,400"):
+        assert whole in table
+    assert max(map(len, table.splitlines())) <= width
+    assert ("━" in table) == (width >= 79)  # a table of rows has a head
+
+
+async def test_bars_of_several_sellers_carry_their_names() -> None:
+    """As they are, though brackets mean colours to the terminal's library."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=160, color_system=None)
+    bar = SyncBar(console, list, named=True)
+    async with bar.shown():
+        for name in ("A1ONE@eu", "[red]A2TWO@na"):
+            bar(SellerStarted(seller=name, last_updated_after=datetime(2026, 1, 1, tzinfo=UTC), resumed=False))
+        bar.refresh()
+    assert isinstance(console.file, io.StringIO)
+    drawn = console.file.getvalue()
+    assert "A1ONE@eu: syncing from 2026-01-01 00:00" in drawn
+    assert "[red]A2TWO@na: syncing" in drawn

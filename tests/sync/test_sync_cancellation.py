@@ -1,0 +1,73 @@
+"""asyncio's own cancellation, as of Ctrl-C, at any await of the database's: anyio's shields do not see it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from spapi_async.sync import Checkpoint, OrderDatabase
+from spapi_async.sync._rows import V2026
+
+pytest_plugins = ("sync_fixtures",)
+
+NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
+CHECKPOINT = Checkpoint(seller="s", stream="o", last_updated_after=NOW)
+TURNS = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144)
+"""How many turns the event loop makes before the cancellation: from the first await to long after the last."""
+
+
+async def cancelled_after(turns: int, work: Coroutine[Any, Any, Any]) -> bool:
+    """Cancel a task after so many turns of the loop; whether it heard of it before it ended."""
+    task = asyncio.create_task(work)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    return task.cancelled()
+
+
+async def opened_and_closed(url: str) -> None:
+    """What a run does first and last."""
+    async with OrderDatabase(url) as database:
+        await database.quota("app")
+
+
+@pytest.mark.parametrize("turns", TURNS)
+async def test_a_database_that_is_being_opened_can_be_cancelled(
+    database_url: str, turns: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is closed again, without a complaint of the driver's, and can be opened the next moment."""
+    with caplog.at_level("WARNING"):
+        await cancelled_after(turns, opened_and_closed(database_url))
+        await opened_and_closed(database_url)
+    assert caplog.records == []
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.parametrize("turns", TURNS)
+async def test_a_statement_that_has_begun_is_finished(database_url: str, turns: int) -> None:
+    """Then the cancellation is heard; a page is stored or not, and its checkpoint with it."""
+    row = V2026.row(b'{"orderId":"a","orderItems":[{"orderItemId":"1"}]}')
+    works: list[Callable[[OrderDatabase], Coroutine[Any, Any, Any]]] = [
+        lambda database: database.store("s", [row], CHECKPOINT, now=NOW),
+        lambda database: database.store_quota({("app", "a"): "x"}, now=NOW),
+        lambda database: database.checkpoint("s", "o"),
+    ]
+    async with OrderDatabase(database_url) as database:
+        for work in works:
+            await cancelled_after(turns, work(database))
+        assert await database.counts() == (1, 1)
+        assert await database.checkpoint("s", "o") == CHECKPOINT
+        assert await database.quota("app") == {"a": "x"}
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_statement_s_own_error_is_its_callers(sqlite_url: str) -> None:
+    """The task of its own in which it runs shows in nothing but a traceback."""
+    database = OrderDatabase(sqlite_url)
+    with pytest.raises(Exception, match="the database is not open"):
+        await database.counts()

@@ -1,0 +1,114 @@
+"""What an application refuses before it sends anything, and what it takes in the forms that this library hands out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from spapi_async import Application, ConfigurationError, RetryPolicy, Timeout, call_options, connect
+from spapi_async.api.orders_v0 import GET_ORDER
+from spapi_async.credentials import Secret
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("connections", 0, "1 or more"),
+        ("proxy", "proxy.example:3128", "proxy must be like"),
+        ("proxy", "http://[::1", "proxy must be like"),
+        ("timeout", -1, "total must be more than zero"),
+        ("timeout", Timeout(connect=0), "connect must be more than zero"),
+        ("timeout", "30", "seconds, not str"),
+        ("retry", 3, "RetryPolicy, not int"),
+        ("endpoint", "http://[::1", "endpoint must be like"),
+        ("endpoint", "http://host:port", "endpoint must be like"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_at_once(option: str, value: Any, message: str) -> None:
+    """By name, instead of failing in the middle of a call or looking like an unreachable Amazon."""
+    with pytest.raises(ConfigurationError, match=message):
+        Application("app", "secret", **{option: value})
+
+
+def test_settings_that_work_are_taken() -> None:
+    """Seconds or a Timeout, whole numbers or not; a proxy with a password."""
+    for timeout in (1, 0.5, Timeout(read=2.0), None):
+        Application("app", "secret", timeout=timeout, proxy="http://user:word@[::1]:3128", retry=RetryPolicy())
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("max_wait", -1),
+        ("max_wait", "5"),
+        ("max_wait", float("nan")),
+        ("deadline", -0.1),
+        ("timeout", 0),
+        ("priority", 2),
+        ("restricted", "yes"),
+    ],
+)
+def test_call_options_that_no_call_could_heed_are_refused(option: str, value: Any) -> None:
+    """Where they are set, by name."""
+    options: dict[str, Any] = {option: value}
+    with pytest.raises(ConfigurationError, match=f"^{option} must be"), call_options(**options):
+        pass
+
+
+async def test_missing_variables_are_named_together() -> None:
+    """So that a newcomer sets them in one go."""
+    with pytest.raises(ConfigurationError, match="SP_API_REFRESH_TOKEN, LWA_APP_ID and LWA_CLIENT_SECRET are not set"):
+        async with connect({}):
+            pass
+
+
+def test_secrets_are_taken_as_this_library_hands_them_out() -> None:
+    """``exchange_code`` and ``delegate`` return Secrets; they open the same account as their text."""
+    app = Application("app", Secret("secret"))
+    seller = app.selling_partner(Secret("Atzr|a"), region="na")
+    assert seller.key == app.selling_partner("Atzr|a", region="na").key
+    assert app.delegated(Secret("Atz.sprdt|a"), region="na").key == app.delegated("Atz.sprdt|a", region="na").key
+    app.replace_client_secret(Secret("another"))
+
+
+@pytest.mark.parametrize("token", [5, b"Atzr|a", None])
+def test_a_refresh_token_of_another_type_is_refused(token: Any) -> None:
+    """Its type is named, not its value."""
+    with pytest.raises(ConfigurationError, match="refresh_token must be a string, not") as caught:
+        Application("app", "secret").selling_partner(token, region="na")
+    assert "Atzr" not in str(caught.value)
+
+
+def test_a_marketplace_of_another_type_is_refused() -> None:
+    """Like one that does not exist."""
+    wrong: Any = 5
+    with pytest.raises(ConfigurationError, match="unknown marketplace 5"):
+        Application("app", "secret").selling_partner("Atzr|a", marketplace=wrong)
+
+
+async def test_a_closed_application_says_that_it_is_closed() -> None:
+    """By every way of calling, and when it is entered again."""
+    app = Application("app", "secret")
+    seller = app.selling_partner("Atzr|a", region="na")
+    await app.aclose()
+    for call in (seller.orders_v0.get_order("1"), seller.call(GET_ORDER, order_id="1"), app.__aenter__()):
+        with pytest.raises(ConfigurationError, match="the application is closed"):
+            await call
+
+
+@pytest.mark.parametrize("observers", [print, [5]])
+def test_observers_that_cannot_observe_are_refused(observers: Any) -> None:
+    """One without a list around it, one that cannot be called."""
+    with pytest.raises(ConfigurationError, match="observer"):
+        Application("app", "secret", observers=observers)
+
+
+def test_an_observer_that_would_have_to_be_awaited_is_refused() -> None:
+    """Nobody would await it, and its first event would be a warning."""
+
+    async def observe(event: object) -> None: ...
+
+    wrong: Any = [observe]
+    with pytest.raises(ConfigurationError, match="plain function"):
+        Application("app", "secret", observers=wrong)

@@ -1,0 +1,69 @@
+"""The README is a program too: its Python runs, from top to bottom, against the emulator."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import spapi_async
+from spapi_async import Application, Marketplace
+from spapi_async.emulator import Emulator
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+REPORT = {"reportType": "GET_FLAT_FILE_ALL_ORDERS_DATA_BY_LAST_UPDATE_GENERAL", "marketplaceIds": ["ATVPDKIKX0DER"]}
+
+
+def python_blocks() -> list[str]:
+    """What stands between the fences, in the order of the README."""
+    return re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+async def real_names(app: Application) -> dict[str, str]:
+    """What the README's made-up ids are called on this emulator."""
+    seller = app.selling_partner("Atzr|…", region="NA")
+    page = await seller.orders_v0.get_orders(marketplace_ids=[Marketplace.US], created_after="2020-01-01")
+    listings = await seller.listings_items_2021_08_01.search_listings_items("A1…", marketplace_ids=[Marketplace.US])
+    return {
+        "902-3159896-1390916": page.orders[0].amazon_order_id,
+        "TEA/POT 1": listings.items[0].sku,
+        "asyncio.run(": "await (",
+    }
+
+
+async def test_every_python_block_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As one program, with an endpoint and ids that exist; what it prints is not looked at."""
+    monkeypatch.chdir(tmp_path)
+    async with Emulator(orders=40, processing=0.0) as emulator:
+
+        class Pointed(Application):
+            def __init__(self, *arguments: Any, **options: Any) -> None:
+                super().__init__(*arguments, endpoint=emulator.url, **options)
+
+        monkeypatch.setattr(spapi_async, "Application", Pointed)
+        async with Pointed("id", "secret") as app:
+            seller = app.selling_partner("Atzr|…", region="NA")
+            made = await seller.reports_2021_06_30.create_report(body=REPORT)
+            report = await seller.reports_2021_06_30.get_report(made.report_id)
+            text = "".join(python_blocks())
+            for made_up, real in (await real_names(app)).items():
+                assert made_up in text
+                text = text.replace(made_up, real)
+            names: dict[str, Any] = {}
+            arguments = "seller, report_document_id, client_id, client_secret"
+            exec(f"async def readme({arguments}):\n{textwrap.indent(text, '    ')}", names)
+            await names["readme"](seller, report.report_document_id, "id", "secret")
+
+
+def test_every_event_is_named() -> None:
+    """So that nobody has to read the source to know what can be watched."""
+    events = [name for name in spapi_async.__all__ if _is_event(getattr(spapi_async, name))]
+    assert len(events) == 8
+    assert [name for name in events if name not in README] == []
+
+
+def _is_event(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, spapi_async.Event) and value is not spapi_async.Event
