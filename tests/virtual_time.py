@@ -100,6 +100,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Seconds since the loop began."""
         return self._jumping.now
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Wait for threads as long as it takes: from Python 3.12 on asyncio sets a timer, which would jump."""
+        await super().shutdown_default_executor()
+
 
 class StandingTimeLoop(asyncio.SelectorEventLoop):
     """A loop for real sockets whose clock moves when it is told to: no timer fires because the machine is slow."""
