@@ -99,7 +99,7 @@ def _queueing(result: Result) -> list[Bar]:
     return [
         Bar(f"hand-over, {of}", 1.5, long["hand_over_us"] / short["hand_over_us"], source=_FLAT),
         # The collector of garbage goes through the tasks that wait, again with each quarter more of them.
-        Bar(f"joining the queue, {of}", 2.5, long["enqueue_us"] / short["enqueue_us"], source=_FLAT),
+        Bar(f"joining the queue, {of}", 3.0, long["enqueue_us"] / short["enqueue_us"], source=_MEASURED),
     ]
 
 
@@ -147,7 +147,7 @@ def _scaling(result: dict[str, list[Result]]) -> list[Bar]:
 
 
 def _streaming(result: Result) -> list[Bar]:
-    bounds = {"bytes": 1.25, "lists": 1.0, "dicts": 1.0}
+    bounds = {"bytes": 1.4, "lists": 1.0, "dicts": 1.15}
     return [
         Bar(
             f"{row['task']}, {row['source']}: times the processor time of {row['plain']}",

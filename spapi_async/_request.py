@@ -300,7 +300,7 @@ _ESCAPES = {code: f"%{code:02X}" for code in range(128) if chr(code) not in _UNR
 
 
 def _segment(value: Any) -> str:
-    text = _text(value)
+    text = value if type(value) is str else _text(value)
     if text in _NOT_A_SEGMENT:
         # An empty segment addresses the parent collection; dots are resolved away, encoded or not, by proxies.
         raise _UnsendableError(f"must not be {text!r}: it stands for a whole segment of the path")

@@ -60,10 +60,11 @@ class _Queue:
 
     def add(self, limit: _Limit, loop: asyncio.AbstractEventLoop) -> None:
         """Watch one more."""
-        if len(self.limits) > 2 * self.open + SLACK:
-            self.limits = deque([kept for kept in self.limits if kept.task is not None])
+        limits = self.limits
+        if len(limits) > 2 * self.open + SLACK:
+            limits = self.limits = deque([kept for kept in limits if kept.task is not None])
         self.open += 1
-        self.limits.append(limit)
+        limits.append(limit)
         if self.timer is None:
             self.timer = loop.call_at(limit.ends_at, self._fire, loop)
 
