@@ -27,7 +27,7 @@ async def meet(made: list[RedisRateLimiter]) -> None:
 
 async def test_an_outage_splits_the_quota_among_the_processes_last_seen(redis_chaos: RedisServer) -> None:
     """Each of four processes goes on at a quarter of the rate, less a margin."""
-    async with limiters(redis_chaos.url, 4, timeout=0.3) as made, asyncio.timeout(20):
+    async with limiters(redis_chaos.url, 4, timeout=0.3) as made, asyncio.timeout(120):
         await meet(made)
         redis_chaos.kill()
         for limiter in made:
@@ -41,7 +41,7 @@ async def test_an_outage_splits_the_quota_among_the_processes_last_seen(redis_ch
 
 async def test_calls_go_on_while_redis_is_silent(redis_chaos: RedisServer) -> None:
     """A Redis that accepts connections and answers nothing holds up no call for longer than the timeout."""
-    async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(20):
+    async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(120):
         await meet([limiter])
         redis_chaos.pause()
         for _ in range(10):
@@ -51,7 +51,7 @@ async def test_calls_go_on_while_redis_is_silent(redis_chaos: RedisServer) -> No
 
 async def test_service_is_shared_again_after_an_outage(redis_chaos: RedisServer) -> None:
     """When Redis returns, the limiter uses it again without being restarted, and says what it spent meanwhile."""
-    async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(20):
+    async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(120):
         await meet([limiter])
         redis_chaos.fill()
         for _ in range(10):
@@ -65,7 +65,7 @@ async def test_service_is_shared_again_after_an_outage(redis_chaos: RedisServer)
 
 async def test_a_redis_restarted_empty_hands_out_no_second_burst(redis_chaos: RedisServer) -> None:
     """Processes that remember the lost memory begin with an empty bucket."""
-    async with limiters(redis_chaos.url, 2, timeout=0.3) as made, asyncio.timeout(20):
+    async with limiters(redis_chaos.url, 2, timeout=0.3) as made, asyncio.timeout(120):
         for limiter in made:
             (await permit(limiter, SLOW)).observe(200, None)
         redis_chaos.restart_empty()
@@ -76,7 +76,7 @@ async def test_a_redis_restarted_empty_hands_out_no_second_burst(redis_chaos: Re
 
 async def test_a_newcomers_full_bucket_is_corrected_by_those_who_remember(redis_chaos: RedisServer) -> None:
     """If the first to come to an emptied Redis is a new process, the first old one drains the bucket it filled."""
-    async with limiters(redis_chaos.url) as (old, new), asyncio.timeout(20):
+    async with limiters(redis_chaos.url) as (old, new), asyncio.timeout(120):
         (await permit(old, SLOW)).observe(200, None)
         redis_chaos.restart_empty()
         (await permit(new, SLOW)).observe(200, None)
@@ -91,7 +91,7 @@ async def test_a_newcomers_full_bucket_is_corrected_by_those_who_remember(redis_
 
 async def test_what_was_learned_survives_an_emptied_redis(redis_chaos: RedisServer) -> None:
     """The announced rate comes back from the processes that know it."""
-    async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(20):
+    async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(120):
         (await permit(limiter, SLOW)).observe(200, 2.0)
         await limiter.refresh()
         redis_chaos.restart_empty()
@@ -114,7 +114,7 @@ async def test_refusing_during_an_outage_names_redis_and_not_its_password(caplog
     """on_outage="raise" raises ConnectionFailedError at once; nobody sees the password of the URL."""
     caplog.set_level(logging.DEBUG)
     url = f"redis://someone:s3cretword@127.0.0.1:{free_port()}/0"
-    async with limiters(url, 1, on_outage="raise", timeout=0.3) as (limiter,), asyncio.timeout(20):
+    async with limiters(url, 1, on_outage="raise", timeout=0.3) as (limiter,), asyncio.timeout(120):
         for _ in range(2):
             with pytest.raises(ConnectionFailedError, match=r"Redis at 127\.0\.0\.1:\d+") as failure:
                 await permit(limiter, SLOW)
@@ -129,7 +129,7 @@ async def test_a_wrong_password_is_an_outage_that_does_not_show_it() -> None:
     """A Redis that refuses the password is treated like one that is away."""
     with RedisServer(password="right") as server:
         url = server.url.replace("right", "s3cretword")
-        async with limiters(url, 1, on_outage="raise") as (limiter,), asyncio.timeout(20):
+        async with limiters(url, 1, on_outage="raise") as (limiter,), asyncio.timeout(120):
             with pytest.raises(ConnectionFailedError) as failure:
                 await permit(limiter, SLOW)
     assert "s3cretword" not in f"{failure.value} {failure.value.__context__!r} {limiter!r}"
@@ -145,7 +145,7 @@ def test_a_url_that_cannot_work_is_refused_without_showing_it(url: str) -> None:
 
 async def test_a_process_that_never_saw_redis_starts_with_one_call_in_hand() -> None:
     """With Redis away from the start nothing is known: one call passes, then the plan's rate applies."""
-    async with limiters(f"redis://127.0.0.1:{free_port()}", 1, timeout=0.3) as (limiter,), asyncio.timeout(20):
+    async with limiters(f"redis://127.0.0.1:{free_port()}", 1, timeout=0.3) as (limiter,), asyncio.timeout(120):
         assert await admit_all(limiter, SLOW) == 1
         assert await admit_all(limiter, SLOW, make_account("another")) == 1
 
@@ -154,7 +154,7 @@ async def test_with_redis_away_from_the_start_the_quota_is_split_as_told() -> No
     """Nobody could be counted: ``processes`` says how many there are, one unless told otherwise."""
     url = f"redis://127.0.0.1:{free_port()}"
     for processes, rate in ((1, 50), (5, 10)):
-        async with limiters(url, 1, timeout=0.3, processes=processes) as (limiter,), asyncio.timeout(20):
+        async with limiters(url, 1, timeout=0.3, processes=processes) as (limiter,), asyncio.timeout(120):
             (await permit(limiter, QUICK)).observe(200, None)
             assert 0.9 * rate <= only(limiter.limits()).rate <= rate
 
@@ -177,7 +177,7 @@ async def test_a_redis_that_starts_after_the_process_is_used() -> None:
 
 async def test_cancelling_during_an_outage_gives_the_place_back(redis_chaos: RedisServer) -> None:
     """Waiters cancelled while Redis is silent leave nothing behind."""
-    async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(20):
+    async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(120):
         await admit_all(limiter, SLOW)
         redis_chaos.pause()
         tasks = [asyncio.create_task(permit(limiter, SLOW)) for _ in range(20)]
@@ -191,7 +191,7 @@ async def test_cancelling_during_an_outage_gives_the_place_back(redis_chaos: Red
 
 async def test_closing_during_an_outage_is_quick(redis_chaos: RedisServer) -> None:
     """aclose() does not wait for a Redis that is silent."""
-    async with asyncio.timeout(5), limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,):
+    async with asyncio.timeout(60), limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,):
         (await permit(limiter, SLOW)).observe(200, None)
         redis_chaos.pause()
 
