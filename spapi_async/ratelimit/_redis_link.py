@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -76,6 +77,7 @@ class RedisLink:
         self._probe_key = probe_key
         self._on_down, self._on_up = on_down, on_up
         self._client: Any = None
+        self._dropped: deque[Any] = deque()  # clients still to be closed
         self._pending: dict[Exchanger, None] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -217,15 +219,18 @@ class RedisLink:
 
     async def _drop_connections(self) -> None:
         """A connection that timed out may still deliver the old reply: never use it again."""
-        client, self._client = self._client, None
-        if client is not None:
-            await self._close(client)
+        if self._client is not None:
+            self._dropped.append(self._client)
+            self._client = None
+        while self._dropped:  # a close that was cancelled half-way is done again by the next
+            await self._close(self._dropped[0])
+            self._dropped.popleft()
 
     async def _close(self, client: Any) -> None:
         with contextlib.suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(self._timeout):
                 await client.aclose()
-                if self._cluster:  # whose client closes nothing while it does not know all nodes
+                if self._cluster:  # whose client takes itself for closed as soon as it has begun to close
                     await client.nodes_manager.aclose()
                     await client.nodes_manager.aclose("startup_nodes")
 

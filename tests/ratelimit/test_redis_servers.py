@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -19,19 +17,6 @@ SLOW = make_operation(1 / 180, 5)
 FAST = make_operation(20, 40)
 
 each_server = pytest.mark.parametrize("binary", redis_binaries().values(), ids=redis_binaries())
-
-
-# redis-py's cluster client drops nodes without closing their connections when it reads the cluster's layout again.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
-
-
-@pytest.fixture(autouse=True)
-def what_redis_py_drops() -> Iterator[None]:
-    """What it dropped is collected before the next test, which does not ignore such warnings."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 @pytest.fixture(scope="module")
