@@ -75,12 +75,10 @@ class SellingPartner(Namespaces):
         Raises:
             SPAPIError: see :mod:`spapi_async.errors` for the tree.
         """
-        self._application._check_open()  # noqa: SLF001
         return await self._pipeline.send(self._account, operation, arguments)
 
     async def fetch(self, operation: Operation[T], arguments: Mapping[str, Any]) -> T:
         """Call any operation and get the decoded body, payload unwrapped; what the generated methods do."""
-        self._application._check_open()  # noqa: SLF001
         return (await self._pipeline.send(self._account, operation, arguments)).body
 
     def iterate(
@@ -335,12 +333,14 @@ class Application:
     async def aclose(self) -> None:
         """Close sessions, tokens and the limiter; calls still waiting get an error."""
         self._closed = True
+        self._pipeline.close()
         await self.limiter.aclose()
         await self._auth.aclose()
         await self._pool.aclose()
 
     async def __aenter__(self) -> Self:
-        self._check_open()
+        if self._closed:
+            raise ConfigurationError("the application is closed")
         return self
 
     async def __aexit__(
@@ -350,10 +350,6 @@ class Application:
 
     def __repr__(self) -> str:
         return f"<Application {self.client_id}>"
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ConfigurationError("the application is closed")
 
     async def _create_restricted_token(self, account: Account, body: Mapping[str, Any]) -> Any:
         from spapi_async.api.tokens_2021_03_01 import CREATE_RESTRICTED_DATA_TOKEN

@@ -19,7 +19,7 @@ from spapi_async._events import CallFinished, Observers, RequestFinished, Violat
 from spapi_async._operation import Operation
 from spapi_async._options import CallOptions, current_options
 from spapi_async._request import Request, prepare
-from spapi_async._response import Response, decode, error_from_reply, parse_rate_limit
+from spapi_async._response import REQUEST_ID, Response, decode, error_from_reply, parse_rate_limit
 from spapi_async._retry import Outcome, RetryPolicy
 from spapi_async._transport import RawReply, SessionPool
 from spapi_async.credentials import Account, Grant
@@ -59,7 +59,8 @@ class TokenSource(Protocol):
 class Pipeline:
     """Everything an application's calls share on their way to Amazon."""
 
-    __slots__ = ("_clock", "_endpoints", "_limiter", "_observers", "_pool", "_retry", "_strict", "_tokens", "_warned")
+    __slots__ = ("_clock", "_closed", "_endpoints", "_limiter", "_observed", "_observers", "_pool", "_retry", "_strict",
+                 "_tokens", "_warned")  # fmt: skip
 
     def __init__(
         self,
@@ -80,11 +81,15 @@ class Pipeline:
         self._retry = retry
         self._clock = clock
         self._observers = observers
+        self._observed = bool(observers)
         self._strict = strict
+        self._closed = False
         self._warned: set[Operation[Any]] = set()
 
     async def send(self, account: Account, operation: Operation[T], arguments: Mapping[str, Any]) -> Response[T]:
         """Perform one call: quota, token, transport, retries, decoding."""
+        if self._closed:
+            raise ConfigurationError("the application is closed")
         if operation.status == "removed" and operation not in self._warned:
             self._warned.add(operation)
             message = f"Amazon has removed {operation.name}; it may answer 404 or 410"
@@ -92,30 +97,44 @@ class Pipeline:
         call = _Call(
             operation, _payer(operation, account), prepare(operation, arguments), current_options(), self._clock
         )
-        started = self._clock.monotonic()
+        started = self._clock.monotonic() if self._observed else 0.0
         try:
             response = await self._send_with_retries(call)
         except BaseException as error:
             if isinstance(error, SPAPIError):
                 error.operation = error.operation or operation.name
                 error.attempts = call.attempts
-            self._report_call(call, started, error)
+            if self._observed:
+                self._report_call(call, started, error)
             raise
-        self._report_call(call, started, None)
-        if response.violations:
-            self._report_violations(call, response)
+        if self._observed:
+            self._report_call(call, started, None)
+            if response.violations:
+                self._report_violations(call, response)
         return response
 
+    def close(self) -> None:
+        """Refuse calls from now on; those under way go on."""
+        self._closed = True
+
     async def _send_with_retries(self, call: _Call[T]) -> Response[T]:
+        operation, account, request, priority = call.operation, call.account, call.request, call.options.priority
         while True:
-            permit = await self._permit(call)
+            # The limiter predicts the wait; calls more urgent than this one can prolong it.
+            permit = await call.in_time(
+                self._limiter.acquire(operation, account, priority=priority, max_wait=call.max_wait())
+            )
             try:
-                token = await self._token(call)
+                # Its own failures have been retried already.
+                token = await call.in_time(
+                    self._tokens.token(operation, account, request, data_elements=request.data_elements)
+                )
+                timeout = call.exchange_timeout(self._pool.total)
             except BaseException:
                 permit.release()
                 raise
             try:
-                reply = await self._send_once(call, permit, token)
+                reply = await self._send_once(call, permit, token, timeout)
             except TransportError as error:
                 outcome = Outcome.NOT_SENT if isinstance(error, ConnectionFailedError) else Outcome.NO_REPLY
                 delay = self._delay(call, outcome)
@@ -129,38 +148,19 @@ class Pipeline:
             if delay:
                 await self._clock.sleep(delay)
 
-    def _permit(self, call: _Call[Any]) -> Awaitable[Permit]:
-        """Quota for one attempt. The limiter predicts the wait; calls more urgent than this one can prolong it."""
-        return call.in_time(
-            self._limiter.acquire(
-                call.operation, call.account, priority=call.options.priority, max_wait=call.max_wait()
-            )
-        )
-
-    def _token(self, call: _Call[Any]) -> Awaitable[str]:
-        """The token of this attempt; its own failures have been retried already."""
-        request = call.request
-        return call.in_time(
-            self._tokens.token(call.operation, call.account, request, data_elements=request.data_elements)
-        )
-
-    async def _send_once(self, call: _Call[T], permit: Permit, token: str) -> RawReply:
-        request, account = call.request, call.account
-        remaining = call.remaining()
-        if remaining is not None and remaining <= 0:
-            permit.release()
-            raise call.too_late()
+    async def _send_once(self, call: _Call[T], permit: Permit, token: str, timeout: float | None) -> RawReply:
+        request, region = call.request, call.account.region
         call.attempts += 1
-        started = self._clock.monotonic()
+        started = self._clock.monotonic() if self._observed else 0.0
         reply: RawReply | None = None
         try:
             reply = await self._pool.exchange(
                 request.method,
-                self._endpoints.api(account.region) + request.target,
+                self._endpoints.api(region) + request.target,
                 headers={**request.headers, "x-amz-access-token": token, "x-amz-date": _amz_date(self._clock.time())},
                 body=request.body,
-                timeout=call.exchange_timeout(remaining, self._pool.total),
-                session_key=account.region.value,
+                timeout=timeout,
+                session_key=region.endpoint,  # whatever host stands in for it
             )
         except ConnectionFailedError:
             permit.release()
@@ -173,22 +173,22 @@ class Pipeline:
             permit.observe(reply.status, call.rate_limit)
             return reply
         finally:
-            self._report_request(call, reply, started)
+            if self._observed:
+                self._report_request(call, reply, started)
 
     def _accept(self, call: _Call[T], reply: RawReply) -> Response[T]:
-        status, headers, body = reply
         response = decode(
             call.operation,
-            status,
-            headers,
-            body,
+            reply.status,
+            reply.headers,
+            reply.body,
             strict=self._strict,
             attempts=call.attempts,
             rate_limit=call.rate_limit,
         )
         if response.errors and response.body is None:
             # An envelope that holds errors and no payload is no success, whatever its status.
-            raise error_from_reply(call.operation, status, headers, body, attempts=call.attempts)
+            raise error_from_reply(call.operation, reply.status, reply.headers, reply.body, attempts=call.attempts)
         self._tokens.learn(call.operation, response.body)
         return response
 
@@ -207,29 +207,27 @@ class Pipeline:
         return delay
 
     def _report_request(self, call: _Call[T], reply: RawReply | None, started: float) -> None:
-        if self._observers:
-            self._observers.emit(
-                RequestFinished(
-                    operation=call.operation.name,
-                    account=call.account.key,
-                    status=reply.status if reply else None,
-                    seconds=self._clock.monotonic() - started,
-                    attempt=call.attempts,
-                    request_id=reply.headers.get("x-amzn-RequestId") if reply else None,
-                )
+        self._observers.emit(
+            RequestFinished(
+                operation=call.operation.name,
+                account=call.account.key,
+                status=reply.status if reply else None,
+                seconds=self._clock.monotonic() - started,
+                attempt=call.attempts,
+                request_id=reply.headers.get(REQUEST_ID) if reply else None,
             )
+        )
 
     def _report_call(self, call: _Call[T], started: float, error: BaseException | None) -> None:
-        if self._observers:
-            self._observers.emit(
-                CallFinished(
-                    operation=call.operation.name,
-                    account=call.account.key,
-                    seconds=self._clock.monotonic() - started,
-                    attempts=call.attempts,
-                    error=type(error).__name__ if error else None,
-                )
+        self._observers.emit(
+            CallFinished(
+                operation=call.operation.name,
+                account=call.account.key,
+                seconds=self._clock.monotonic() - started,
+                attempts=call.attempts,
+                error=type(error).__name__ if error else None,
             )
+        )
 
     def _report_violations(self, call: _Call[T], response: Response[T]) -> None:
         self._observers.emit(
@@ -291,11 +289,11 @@ class _Call(Generic[T]):
 
     def max_wait(self) -> float | None:
         """The longest acceptable wait for quota: the caller's bound, or what the deadline leaves of it."""
-        remaining = self.remaining()
-        if remaining is None:
-            return self.options.max_wait
-        remaining = max(remaining, 0.0)
-        return remaining if self.options.max_wait is None else min(remaining, self.options.max_wait)
+        longest = self.options.max_wait
+        if self._deadline is None:
+            return longest
+        remaining = max(self._deadline - self._clock.monotonic(), 0.0)
+        return remaining if longest is None else min(remaining, longest)
 
     def in_time(self, step: Awaitable[S]) -> Awaitable[S]:
         """The same step, bound to end before the deadline where there is one."""
@@ -307,16 +305,23 @@ class _Call(Generic[T]):
             async with asyncio.timeout(max(self._deadline - self._clock.monotonic(), 0.0)):
                 return await step
         except TimeoutError:
-            raise self.too_late() from None
+            raise self._too_late() from None
 
-    def exchange_timeout(self, remaining: float | None, usual: float) -> float | None:
-        """The bound of one HTTP exchange; None means the application's. A deadline shortens it, never lengthens it."""
+    def exchange_timeout(self, usual: float) -> float | None:
+        """The bound of one HTTP exchange; None means the application's. A deadline shortens it, never lengthens it.
+
+        Raises:
+            SPAPIError: the deadline has passed.
+        """
         timeout = self.options.timeout
-        if remaining is None or remaining >= (usual if timeout is None else timeout):
+        if self._deadline is None:
             return timeout
-        return remaining
+        remaining = self._deadline - self._clock.monotonic()
+        if remaining <= 0:
+            raise self._too_late()
+        return timeout if remaining >= (usual if timeout is None else timeout) else remaining
 
-    def too_late(self) -> SPAPIError:
+    def _too_late(self) -> SPAPIError:
         """The error of a call whose deadline passed before its request was sent: what made the last attempt fail."""
         return self.failure or RequestTimeoutError(
             f"the deadline of {self.options.deadline:g} s passed before the request was sent"

@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import enum
 import math
-import re
 import string
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
@@ -284,7 +283,7 @@ def _kind(value: Any) -> str:
 
 def _quote(text: str) -> str:
     """Every byte outside RFC 3986's unreserved set as ``%XX``."""
-    if _IS_UNRESERVED(text):
+    if not text.strip(_UNRESERVED):
         return text
     if text.isascii():
         return text.translate(_ESCAPES)
@@ -295,7 +294,6 @@ def _quote(text: str) -> str:
 
 
 _UNRESERVED = string.ascii_letters + string.digits + "-._~"
-_IS_UNRESERVED = re.compile(f"[{re.escape(_UNRESERVED)}]*").fullmatch
 _ESCAPES = {code: f"%{code:02X}" for code in range(128) if chr(code) not in _UNRESERVED}
 
 

@@ -13,15 +13,19 @@ from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from multidict import CIMultiDict
+from multidict import CIMultiDict, istr
 
 from spapi_async import _json, _lenient
 from spapi_async._operation import Operation
 from spapi_async.errors import ApiError, DecodeError, ErrorDetail, error_for_status
 
-__all__ = ["Response", "Violation", "decode", "error_from_reply", "parse_rate_limit"]
+__all__ = ["REQUEST_ID", "Response", "Violation", "decode", "error_from_reply", "parse_rate_limit"]
 
 T = TypeVar("T")
+
+# Looked up in every reply: an istr need not be folded each time.
+REQUEST_ID = istr("x-amzn-RequestId")
+RATE_LIMIT = istr("x-amzn-RateLimit-Limit")
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -88,7 +92,7 @@ def parse_rate_limit(headers: Mapping[str, str]) -> float | None:
 
     Amazon leaves it out of many replies, and has sent words and nothing at all in its place: then the answer is None.
     """
-    text = _header(headers, "x-amzn-RateLimit-Limit")
+    text = _header(headers, RATE_LIMIT)
     if not text:
         return None
     try:
@@ -119,13 +123,14 @@ def decode(
     except (ValueError, RecursionError):
         raise _not_json(operation, status, headers, body, attempts) from None
     errors: tuple[ErrorDetail, ...] = ()
-    if reader.has_errors and (entries := _member(value, "errors")):
+    # getattr with a default: where a struct is declared, a lenient reading may be something else altogether.
+    if reader.has_errors and (entries := getattr(value, "errors", None)):
         errors = tuple(_error_details(msgspec.to_builtins(entries)))
     if operation.unwrap is not None:
-        envelope, value = value, _member(value, operation.unwrap)
+        envelope, value = value, getattr(value, operation.unwrap, None)
         if value is None and not errors and envelope is not None:
             value, found = _lenient.read_bare(reader.declared, operation.unwrap, body, found)
-    request_id = _header(headers, "x-amzn-RequestId")
+    request_id = _header(headers, REQUEST_ID)
     if found and strict:
         path, expected, got = found[0]
         raise DecodeError(
@@ -191,15 +196,10 @@ def _not_json(
         f"the body of this {status} is not JSON ({kind[:80]}, {len(body)} bytes)",
         raw=body,
         operation=operation.name,
-        request_id=_header(headers, "x-amzn-RequestId"),
+        request_id=_header(headers, REQUEST_ID),
         status=status,
         attempts=attempts,
     )
-
-
-def _member(value: Any, name: str) -> Any:
-    """An attribute of a struct, or None where the body was something else altogether."""
-    return getattr(value, name, None)
 
 
 def _header(headers: Mapping[str, str], name: str) -> str | None:
@@ -226,7 +226,7 @@ def error_from_reply(
         _message(status, details, _clean(kind), headers, body),
         errors=details,
         operation=operation.name,
-        request_id=_header(headers, "x-amzn-RequestId"),
+        request_id=_header(headers, REQUEST_ID),
         status=status,
         retry_after=_retry_after(headers),
         attempts=attempts,

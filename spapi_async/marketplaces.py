@@ -14,21 +14,23 @@ __all__ = ["Marketplace", "Region"]
 
 
 class Region(enum.StrEnum):
-    """A selling region: one API host, one authorisation per selling partner."""
+    """A selling region: one API host, one authorisation per selling partner.
+
+    Attributes:
+        endpoint: URL of the production host.
+        sandbox_endpoint: URL of the sandbox host.
+    """
+
+    endpoint: str
+    sandbox_endpoint: str
 
     NA = "na"
     EU = "eu"
     FE = "fe"
 
-    @property
-    def endpoint(self) -> str:
-        """The production host."""
-        return f"https://sellingpartnerapi-{self.value}.amazon.com"
-
-    @property
-    def sandbox_endpoint(self) -> str:
-        """The sandbox host."""
-        return f"https://sandbox.sellingpartnerapi-{self.value}.amazon.com"
+    def __init__(self, value: str) -> None:
+        self.endpoint = f"https://sellingpartnerapi-{value}.amazon.com"
+        self.sandbox_endpoint = f"https://sandbox.sellingpartnerapi-{value}.amazon.com"
 
     @property
     def marketplaces(self) -> tuple[Marketplace, ...]:

@@ -323,6 +323,22 @@ async def test_the_deadline_bounds_the_wait_for_a_token() -> None:
     assert here.log[-1] == ("release",)
 
 
+async def test_a_deadline_that_passed_before_sending_leaves_no_doubt() -> None:
+    """A write that never left is not reported as one whose outcome is unknown."""
+
+    class Blocking(Tokens):
+        async def token(self, *_: Any, **__: Any) -> str:
+            time.sleep(0.02)  # noqa: ASYNC251  # a loop that was held up: the timer of the deadline could not fire
+            return "Atza|1"
+
+    async with world(OK) as here:
+        held_up = here.make(here.server.url, tokens=Blocking(here.log))
+        with call_options(deadline=0.01), pytest.raises(RequestTimeoutError, match="before the request was sent"):
+            await here.send(POST, held_up)
+    assert here.log == [("acquire", "refresh_token", "NORMAL"), ("release",)]
+    assert here.server.requests == []
+
+
 async def test_an_envelope_of_errors_is_no_success() -> None:
     """A 200 without its payload raises what its errors say, instead of returning nothing."""
     enveloped = an_operation(response_type=Envelope, unwrap="payload")

@@ -1,6 +1,7 @@
 """One HTTP exchange: what is sent, and what each failure is called."""
 
 import asyncio
+import gzip
 import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -103,6 +104,50 @@ async def test_timeouts_are_honoured(timeout: float | None) -> None:
         with pytest.raises(RequestTimeoutError):
             await get(pool, server, timeout=timeout)
     await pool.aclose()
+
+
+def framed(framing: str, body: bytes) -> list[bytes]:
+    """A 200 with this body, in the parts that a server may send separately."""
+    if framing == "gzip":
+        body = gzip.compress(body)
+    if framing == "chunked":
+        parts = [body[:3], body[3:]] if len(body) > 3 else [body] if body else []
+        chunks = [b"%x\r\n%b\r\n" % (len(part), part) for part in parts]
+        return [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", *chunks, b"0\r\n\r\n"]
+    head = {
+        "sized": b"Content-Length: %d\r\n" % len(body),
+        "gzip": b"Content-Encoding: gzip\r\nContent-Length: %d\r\n" % len(body),
+        "until closed": b"Connection: close\r\n",
+    }[framing]
+    return [b"HTTP/1.1 200 OK\r\n", head + b"\r\n", body[: len(body) // 2], body[len(body) // 2 :]]
+
+
+@pytest.mark.parametrize("size", [0, 1, 500, 300_000])
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("framing", ["sized", "chunked", "gzip", "until closed"])
+async def test_a_body_is_the_same_however_it_comes(pool: SessionPool, framing: str, whole: bool, size: int) -> None:
+    """At once with its headers or piece by piece, in any framing; and its connection serves again."""
+    body = (b"0123456789" * 30_000)[:size]
+    parts = framed(framing, body)
+
+    async def answer(request: bytes, writer: asyncio.StreamWriter) -> None:
+        for part in [b"".join(parts)] if whole else parts:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0)
+        if framing == "until closed":
+            writer.close()
+
+    async with raw_server(answer) as server:
+        answers = [await get(pool, server) for _ in range(3)]
+    assert [answer.body for answer in answers] == [body] * 3
+    assert server.connections == (3 if framing == "until closed" else 1)
+
+
+async def test_a_reply_does_not_show_its_body(pool: SessionPool) -> None:
+    """Bodies hold tokens and names, and reprs end up in logs."""
+    async with raw_server(answering(reply(b'{"access_token":"Atza|secret"}', "200 OK", "X-Buyer: Jane"))) as server:
+        assert repr(await get(pool, server)) == "<RawReply 200>"
 
 
 @pytest.mark.parametrize(

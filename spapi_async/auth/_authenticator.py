@@ -149,7 +149,9 @@ class Authenticator:
         """
         if account.grant.grant_type == "restricted_data_token":
             return account.grant.reveal()
-        resource = resource_for(operation, path=request.path, data_elements=data_elements)
+        resource = None
+        if data_elements or operation.restriction is not None:
+            resource = resource_for(operation, path=request.path, data_elements=data_elements)
         grant = self._grant(operation, account)
         try:
             if resource is None or not await self._is_restricted(operation, account, resource):
@@ -190,7 +192,7 @@ class Authenticator:
 
     def learn(self, operation: Operation[Any], body: Any) -> None:
         """Take note of what a decoded reply says about report documents; cheap, and safe to call with every reply."""
-        if operation.api == "reports_2021_06_30":
+        if operation.name.startswith("reports_2021_06_30."):
             self._reports.learn(operation, body)
 
     def _grant(self, operation: Operation[Any], account: Account) -> Grant:

@@ -44,6 +44,8 @@ class Jitter:
             excess = 0.0
         else:
             self._shortest += excess * DRIFT
-        self._excess = max(excess, self._excess * (1.0 - DRIFT))
+        faded = self._excess * (1.0 - DRIFT)
+        self._excess = excess if excess > faded else faded  # noqa: FURB136  # every reply comes by here, max() is slow
         if self._replies >= FEW:
-            self.bound = min(self._excess * MARGIN, LONGEST)
+            bound = self._excess * MARGIN
+            self.bound = bound if bound < LONGEST else LONGEST  # noqa: FURB136
