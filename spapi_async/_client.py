@@ -25,10 +25,9 @@ from spapi_async._settings import (
     checked_timeout,
     choose_region,
     read_environment,
-    revealed,
 )
 from spapi_async._transport import SessionPool, Timeout, user_agent_header
-from spapi_async.credentials import Account, Grant, Secret
+from spapi_async.credentials import Account, Grant, Secret, revealed
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region
 from spapi_async.ratelimit._base import LimitSnapshot, RateLimiter

@@ -10,7 +10,6 @@ import msgspec
 from spapi_async._endpoints import split_url
 from spapi_async._retry import RetryPolicy
 from spapi_async._transport import Timeout
-from spapi_async.credentials import Secret
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region
 
@@ -21,7 +20,6 @@ __all__ = [
     "checked_timeout",
     "choose_region",
     "read_environment",
-    "revealed",
 ]
 
 
@@ -55,11 +53,6 @@ def choose_region(region: Region | str | None, marketplace: Marketplace | str | 
     if place is not None and place.region is not chosen:
         raise ConfigurationError(f"marketplace {place.name} belongs to region {place.region.name}, not {chosen.name}")
     return chosen
-
-
-def revealed(secret: str | Secret) -> str:
-    """What a caller gave as text, or as the Secret that this library handed out."""
-    return secret.reveal() if isinstance(secret, Secret) else secret
 
 
 def checked_timeout(timeout: Timeout | float | None) -> Timeout | None:

@@ -43,6 +43,11 @@ class Secret:
         raise TypeError("a Secret does not pickle")
 
 
+def revealed(secret: str | Secret) -> str:
+    """What a caller gave as text, or as the Secret that this library handed out."""
+    return secret.reveal() if isinstance(secret, Secret) else secret
+
+
 class Grant:
     """What an application holds that lets it ask for access tokens.
 

@@ -43,7 +43,7 @@ from spapi_async.auth._report_types import RESTRICTED_REPORT_TYPES, ReportTypes
 from spapi_async.auth._secret_rotation import NewClientSecret
 from spapi_async.auth._store import SharedTokens, TokenStore
 from spapi_async.auth._token import Token
-from spapi_async.credentials import Account, Grant, Secret
+from spapi_async.credentials import Account, Grant, Secret, revealed
 from spapi_async.errors import AuthError, ConfigurationError, LWAError, SPAPIError
 
 __all__ = ["AuthStatistics", "Authenticator", "DelegatedToken", "HasPath", "ReportTypeOf"]
@@ -249,7 +249,7 @@ class Authenticator:
         Raises:
             LWAError: ``invalid_grant`` where the code is used, expired or another application's.
         """
-        code = code.reveal() if isinstance(code, Secret) else code
+        code = revealed(code)
         if not isinstance(code, str) or not code:
             raise ConfigurationError("code is empty; it comes back to the redirect URI as spapi_oauth_code")
         form = {"grant_type": "authorization_code", "code": code}

@@ -17,8 +17,8 @@ from spapi_async._events import DocumentFinished
 from spapi_async.documents import _download
 from spapi_async.documents._charset import check_choice
 from spapi_async.documents._document import Document
-from spapi_async.documents._download import SESSION, Download, Location, RefusedError, refusal_of
-from spapi_async.errors import ConfigurationError, DocumentUrlExpiredError, TransportError
+from spapi_async.documents._download import SESSION, Download, Location, RefusedError, expired_twice, refusal_of
+from spapi_async.errors import ConfigurationError, TransportError
 
 if TYPE_CHECKING:
     from spapi_async._client import SellingPartner
@@ -194,11 +194,7 @@ class Documents:
                     return feed_document_id
                 if refusal.expired:
                     if renewed:
-                        raise DocumentUrlExpiredError(
-                            "the presigned URL was refused as expired, and so was a fresh one",
-                            operation=refusal.operation,
-                            status=refusal.status,
-                        )
+                        raise expired_twice(refusal)
                     renewed = True
                     feed_document_id, url = await self._new_document(content_type)
                     continue

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from spapi_async._transport import SessionPool, StreamedReply
 from spapi_async.errors import DocumentError, DocumentTruncatedError, DocumentUrlExpiredError, TransportError
 
-__all__ = ["SESSION", "Download", "Location", "RefusedError", "refusal_of"]
+__all__ = ["SESSION", "Download", "Location", "RefusedError", "expired_twice", "refusal_of"]
 
 SESSION = "documents"
 """Documents have connections of their own: other hosts, and downloads must not hold up calls."""
@@ -182,11 +182,7 @@ class Download:
             if not refusal.expired:
                 raise refusal
             if self._fresh:
-                raise DocumentUrlExpiredError(
-                    "the presigned URL was refused as expired, and so was a fresh one",
-                    operation=self._operation,
-                    status=refusal.status,
-                )
+                raise expired_twice(refusal)
             self.location = await self._locate()
             self._fresh = True
 
@@ -201,6 +197,15 @@ class Download:
                 return await refusal_of(reply, self._operation)
             self._reply, self._stack = reply, stack.pop_all()
         return None
+
+
+def expired_twice(refusal: RefusedError) -> DocumentUrlExpiredError:
+    """What the refusal of a fresh URL becomes: there is no use in a third."""
+    return DocumentUrlExpiredError(
+        "the presigned URL was refused as expired, and so was a fresh one",
+        operation=refusal.operation,
+        status=refusal.status,
+    )
 
 
 async def refusal_of(reply: StreamedReply, operation: str) -> RefusedError:

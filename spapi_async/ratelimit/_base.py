@@ -9,8 +9,9 @@ import msgspec
 from spapi_async._operation import Operation
 from spapi_async._options import Priority
 from spapi_async.credentials import Account
+from spapi_async.errors import SPAPIError
 
-__all__ = ["LimitSnapshot", "Permit", "RateLimiter"]
+__all__ = ["LimitSnapshot", "Permit", "RateLimiter", "closed_error"]
 
 
 class LimitSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,3 +77,8 @@ class RateLimiter(Protocol):
 
     async def aclose(self) -> None:
         """Stop background work and close connections; waiters get an error."""
+
+
+def closed_error(operation: Operation[Any]) -> SPAPIError:
+    """What a call gets whose limiter was closed."""
+    return SPAPIError("the application is closed", operation=operation.name)

@@ -12,8 +12,7 @@ from spapi_async._events import Observer, Observers, Waited
 from spapi_async._operation import Operation
 from spapi_async._options import Priority
 from spapi_async.credentials import Account
-from spapi_async.errors import SPAPIError
-from spapi_async.ratelimit._base import LimitSnapshot
+from spapi_async.ratelimit._base import LimitSnapshot, closed_error
 from spapi_async.ratelimit._jitter import Jitter
 from spapi_async.ratelimit._lane import Lane, LocalPermit, wait_error
 from spapi_async.ratelimit._pool import Pool
@@ -135,7 +134,7 @@ class LocalRateLimiter:
 
     def _open_lane(self, operation: Operation[Any], account: Account) -> Lane:
         if self._closed:
-            raise _closed_error(operation)
+            raise closed_error(operation)
         now = self._clock.monotonic()
         self._forget_idle(now, 2)
         region = account.region.value
@@ -206,14 +205,10 @@ class LocalRateLimiter:
             lane.disarm()
             for waiter in lane.line.clear():
                 if not waiter.future.done() and not waiter.future.get_loop().is_closed():
-                    waiter.future.set_exception(_closed_error(lane.operation))
+                    waiter.future.set_exception(closed_error(lane.operation))
         for pool in self._pools.values():
             pool.disarm()
 
     def __repr__(self) -> str:
         waiting = sum(lane.line.total for lane in self._lanes.values())
         return f"<LocalRateLimiter buckets={len(self._lanes) + len(self._pools)} waiting={waiting}>"
-
-
-def _closed_error(operation: Operation[Any]) -> SPAPIError:
-    return SPAPIError("the application is closed", operation=operation.name)

@@ -57,7 +57,7 @@ from spapi_async._options import Priority
 from spapi_async.credentials import Account
 from spapi_async.errors import ConfigurationError, ConnectionFailedError, SPAPIError
 from spapi_async.ratelimit._adaptation import announced_rate
-from spapi_async.ratelimit._base import LimitSnapshot
+from spapi_async.ratelimit._base import LimitSnapshot, closed_error
 from spapi_async.ratelimit._redis_lane import Lane
 from spapi_async.ratelimit._redis_link import Outage, RedisLink
 from spapi_async.ratelimit._redis_permit import RedisPermit
@@ -244,7 +244,7 @@ class RedisRateLimiter:
 
     def _lane(self, operation: Operation[Any], account: Account) -> Lane:
         if self._closed:
-            raise _closed_error(operation)
+            raise closed_error(operation)
         key = (operation.name, account.key)
         lane = self._lanes.get(key)
         if lane is None:
@@ -372,7 +372,3 @@ class RedisRateLimiter:
             f"{self._link.label}, which holds the shared rate limits, cannot be used ({self._link.reason})",
             operation=operation.name if operation else None,
         )
-
-
-def _closed_error(operation: Operation[Any]) -> SPAPIError:
-    return SPAPIError("the application is closed", operation=operation.name)
