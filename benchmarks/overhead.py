@@ -7,9 +7,11 @@ batch costs each subject about the same processor time; a client that takes call
 50, nor fewer than are to be under way at once. Amazon's own client has a thread for each core, so that no more than
 that are ever under way, and it makes no fewer.
 
-*Turns.* A figure is the median of 7 turns in which every subject makes a batch. Where the bars are, at 100 at once, the
-floor and this client go on alone to 21, each first in every other one. A ratio is the median of the ratios within each
-turn, which takes out what the machine did meanwhile; its spread is told by the quartiles of those.
+*Turns.* A figure is the median of 7 turns in which every subject makes a batch, the floor or this client first. Where
+the bars are, at 100 at once, it is the median of 25: five in each of five sets of fresh processes, because processes of
+one program can differ by a fifth as long as they live (what is freed first settles when glibc gives memory back). A
+ratio is the median of the ratios within each turn, which takes out what the machine did meanwhile; its spread is told
+by the quartiles of those.
 
 *Fairness.* The floor and this client run on the same event loop (asyncio's own), talk to the same server over at most
 100 connections, send as many headers in as many bytes (``--requests`` shows what each subject sends) and get the same
@@ -40,12 +42,12 @@ from bodies import CASES
 from processes import Child, canned_server, program
 from subjects import LOWERED, SUBJECTS
 
-__all__ = ["BAR_TURNS", "FLOOR", "OURS", "TURNS", "compare", "measure", "quartiles", "readme_table", "table"]
+__all__ = ["BAR_SETS", "FLOOR", "OURS", "TURNS", "compare", "measure", "quartiles", "readme_table", "table"]
 
 CONCURRENCY = (1, 20, 100, 1000)
-# Turns of all subjects, and those after which the first two stop where the bars are.
 TURNS = 7
-BAR_AT, BAR_TURNS = 100, 21
+# Where the bars are: so many sets of processes, so many turns in each.
+BAR_AT, BAR_SETS = 100, (5, 5)
 # A batch should cost about this much processor time, in seconds, and hold at least so many calls.
 BATCH_COST = 0.2
 LEAST_CALLS, MOST_CALLS = 50, 2000
@@ -53,6 +55,8 @@ WARM_UP = 40
 FLOOR, OURS = tuple(SUBJECTS)[:2]
 
 Result = dict[str, Any]
+# Microseconds of a call in each turn, by subject.
+Costs = dict[str, list[float]]
 
 
 def measure(
@@ -61,7 +65,7 @@ def measure(
     concurrency: Sequence[int] = CONCURRENCY,
     subjects: Sequence[str] = tuple(SUBJECTS),
     turns: int = TURNS,
-    bar_turns: int = BAR_TURNS,
+    bar_sets: tuple[int, int] = BAR_SETS,
     batch_cost: float = BATCH_COST,
     lowered: bool = True,
 ) -> Result:
@@ -72,12 +76,18 @@ def measure(
         for case in cases:
             for width in concurrency:
                 barred = width == BAR_AT
-                with ExitStack() as stack:
-                    children = _children(stack, [*subjects, LOWERED] if barred and lowered else subjects, url)
-                    rows += _measure_point(children, case, width, (turns, bar_turns if barred else turns), batch_cost)
-                    versions |= {name: text for child in children.values() for name, text in child.versions.items()}
+                names = [*subjects, LOWERED] if barred and lowered else subjects
+                sets, turns_each = bar_sets if barred else (1, turns)
+                costs: Costs = {name: [] for name in names}
+                for _ in range(sets):
+                    with ExitStack() as stack:
+                        children = _children(stack, names, url)
+                        for name, more in _measure_point(children, case, width, turns_each, batch_cost).items():
+                            costs[name] += more
+                        versions |= {name: text for child in children.values() for name, text in child.versions.items()}
+                rows += [{"case": case, "concurrency": width, "subject": name} | compare(name, costs) for name in names]
                 print(f"{case}, {width} at once: done", file=sys.stderr, flush=True)
-    return {"versions": versions, "turns": turns, "bar_turns": bar_turns, "rows": rows}
+    return {"versions": versions, "turns": turns, "bar_sets": bar_sets, "rows": rows}
 
 
 def _children(stack: ExitStack, names: Iterable[str], url: str) -> dict[str, Child]:
@@ -87,31 +97,25 @@ def _children(stack: ExitStack, names: Iterable[str], url: str) -> dict[str, Chi
     return {name: Child(process) for name, process in started.items()}
 
 
-def _measure_point(
-    children: dict[str, Child], case: str, width: int, turns: tuple[int, int], batch_cost: float
-) -> list[Result]:
+def _measure_point(children: dict[str, Child], case: str, width: int, turns: int, batch_cost: float) -> Costs:
+    costs: Costs = {name: [] for name in children}
     batches = {name: _batch(child, name, case, width, batch_cost) for name, child in children.items()}
-    costs: dict[str, dict[int, float]] = {name: {} for name in children}
     pair = [name for name in children if name in (FLOOR, OURS, LOWERED)]
     others = [name for name in children if name not in pair]
-    for turn in range(max(turns)):
-        order = pair if turn % 2 else pair[::-1]
-        for name in [*order, *others] if turn < turns[0] else order:
+    for turn in range(turns):
+        for name in [*(pair if turn % 2 else pair[::-1]), *others]:
             cost = children[name].ask(batches[name])
-            costs[name][turn] = cost["cpu"] / cost["calls"] * 1e6
-    return [
-        {"case": case, "concurrency": width, "subject": name, "calls": batches[name]["calls"]} | compare(name, costs)
-        for name in children
-    ]
+            costs[name].append(cost["cpu"] / cost["calls"] * 1e6)
+    return costs
 
 
-def compare(name: str, costs: dict[str, dict[int, float]]) -> Result:
+def compare(name: str, costs: Costs) -> Result:
     """The median of a subject, and of its multiples of the floor and of this client within each turn."""
     own = costs[name]
-    row: Result = {"us": statistics.median(own.values()), "us_turns": {turn: round(us, 1) for turn, us in own.items()}}
+    row: Result = {"us": statistics.median(own), "us_turns": [round(us, 1) for us in own]}
     for key, base in (("ratio", FLOOR), ("over_ours", OURS)):
         if base in costs:
-            ratios = [us / costs[base][turn] for turn, us in own.items()]
+            ratios = [us / other for us, other in zip(own, costs[base], strict=True)]
             row[key], row[f"{key}_quartiles"] = statistics.median(ratios), quartiles(ratios)
     return row
 
@@ -139,9 +143,11 @@ def table(result: Result) -> str:
     """Markdown: a line for each case and concurrency, microseconds and the multiple of the floor for each subject."""
     rows = [row for row in result["rows"] if row["subject"] != LOWERED]
     names = list(dict.fromkeys(row["subject"] for row in rows))
+    sets, turns_each = result["bar_sets"]
     text = (
-        f"Medians of {result['turns']} turns, and at {BAR_AT} at once of {result['bar_turns']} for the first two; in "
-        "brackets the median of the multiples of the floor within each turn, for spapi_async with their quartiles."
+        f"Medians of {result['turns']} turns, and at {BAR_AT} at once of {sets * turns_each} in {sets} sets of fresh "
+        "processes; in brackets the median of the multiples of the floor within each turn, for spapi_async with their "
+        "quartiles."
     )
     lines = [
         text,
@@ -200,7 +206,7 @@ def requests(subjects: Iterable[str]) -> str:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=TURNS)
-    parser.add_argument("--bar-turns", type=int, default=BAR_TURNS)
+    parser.add_argument("--bar-sets", type=int, default=BAR_SETS[0])
     parser.add_argument("--only", action="append", choices=list(CASES))
     parser.add_argument("--concurrency", type=int, action="append")
     parser.add_argument(
@@ -224,7 +230,7 @@ if __name__ == "__main__":
                     concurrency=chosen.concurrency or CONCURRENCY,
                     subjects=named,
                     turns=chosen.turns,
-                    bar_turns=chosen.bar_turns,
+                    bar_sets=(chosen.bar_sets, BAR_SETS[1]),
                 )
             )
         )

@@ -45,9 +45,8 @@ def main() -> int:
 
 
 def _overhead(case: str) -> float:
-    turns = 11
     points = overhead.measure(
-        cases=(case,), concurrency=(100,), subjects=_PAIR, turns=turns, bar_turns=turns, batch_cost=0.15, lowered=False
+        cases=(case,), concurrency=(100,), subjects=_PAIR, bar_sets=(2, 5), batch_cost=0.15, lowered=False
     )
     return next(float(row["ratio"]) for row in points["rows"] if row["subject"] == overhead.OURS)
 

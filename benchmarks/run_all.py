@@ -39,7 +39,7 @@ Result = dict[str, Any]
 
 
 def _overhead(*, quick: bool) -> Any:
-    return overhead.measure(concurrency=(1, 100), turns=1, bar_turns=5) if quick else overhead.measure()
+    return overhead.measure(concurrency=(1, 100), turns=1, bar_sets=(1, 5)) if quick else overhead.measure()
 
 
 MEASUREMENTS: dict[str, Callable[[bool], Any]] = {

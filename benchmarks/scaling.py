@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from overhead import FLOOR, OURS, compare
+from overhead import FLOOR, OURS, Costs, compare
 from processes import Child, canned_server, program
 
 __all__ = ["TURNS", "measure", "table"]
@@ -56,7 +56,7 @@ def _rows(
 
     The points of a turn follow one another, as the turns do, so that a slow minute of the machine meets all points.
     """
-    costs: dict[int, dict[str, dict[int, float]]] = {point: {OURS: {}, FLOOR: {}} for point in points}
+    costs: dict[int, Costs] = {point: {OURS: [], FLOOR: []} for point in points}
     for point in points:
         case, width, before = of(point)
         ours.ask({"case": case, "concurrency": width, "calls": max(before, CALLS)})
@@ -67,12 +67,12 @@ def _rows(
             batch = {"concurrency": width, "calls": max(width, CALLS), "warm_up": 40}
             pair = [(OURS, ours, case), (FLOOR, floor, CASE)]
             for name, child, asked in pair if turn % 2 else pair[::-1]:
-                costs[point][name][turn] = child.ask({**batch, "case": asked})["cpu"] / batch["calls"] * 1e6
+                costs[point][name].append(child.ask({**batch, "case": asked})["cpu"] / batch["calls"] * 1e6)
     rows = []
     for both in costs.values():
         row = compare(OURS, both)
         facts = {key: row[key] for key in ("us", "ratio", "ratio_quartiles")}
-        rows.append(facts | {"floor_us": statistics.median(both[FLOOR].values())})
+        rows.append(facts | {"floor_us": statistics.median(both[FLOOR])})
     return [row | {"growth": row["ratio"] / rows[0]["ratio"]} for row in rows]
 
 
