@@ -18,10 +18,10 @@ by the quartiles of those.
 replies. What differs is what is measured: this client waits for its limiter, asks its token cache, watches a time
 limit, decodes into types, checks them, and tells an observer of every event; the floor awaits ``session.get(...)``,
 reads, and decodes into dicts. The floor's session is as aiohttp makes it. aiohttp costs less when it is told to keep no
-cookies, to set no timers and to take an encoded URL as it is, which is what this client tells it; the same floor with
-these settings is measured too, and this client is given as a multiple of both. The others are driven as their manuals
-say, on one client object that is kept open, with their own pacing on and given room, and their own limits of
-connections.
+cookies, to set no timers and to take an encoded URL as it is, which is what this client tells it, and asyncio costs
+less when glibc takes its read buffers from the heap, which this client sees to; the same floor with these settings is
+measured too, and this client is given as a multiple of both. The others are driven as their manuals say, on one client
+object that is kept open, with their own pacing on and given room, and their own limits of connections.
 
 ``python benchmarks/overhead.py [--only CASE] [--concurrency 100] [--subjects floor,ours] [--requests]``
 """

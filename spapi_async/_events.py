@@ -27,7 +27,7 @@ __all__ = [
 logger = logging.getLogger("spapi_async")
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
     """Base of all events.
 
     ``operation`` is ``"orders_v0.get_order"``; ``account`` identifies seller and region without secrets.

@@ -42,7 +42,7 @@ from spapi_async.errors import ConfigurationError
 __all__ = ["Request", "prepare"]
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """One HTTP request, ready to send but for host and tokens.
 
     Attributes:

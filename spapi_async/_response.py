@@ -47,7 +47,7 @@ class Violation(msgspec.Struct, frozen=True):
         return f"{self.operation}: expected {self.expected} at {self.path}, got {self.got}"
 
 
-class Response(msgspec.Struct, Generic[T], frozen=True, eq=False, kw_only=True):
+class Response(msgspec.Struct, Generic[T], frozen=True, eq=False, kw_only=True, gc=False):
     """A whole 2xx reply.
 
     Attributes:

@@ -1,6 +1,7 @@
 """Structs with personal data show none of it, and are otherwise like any other."""
 
 import copy
+import gc
 import json
 import pickle
 from collections.abc import Iterator
@@ -166,3 +167,10 @@ def test_reprs_of_other_replies_hold_no_personal_value() -> None:
     looked, found = leaks(restricted=False)
     assert not found
     assert looked > 100
+
+
+def test_the_collector_of_garbage_leaves_models_alone() -> None:
+    """Millions of items in memory must not make each collection longer."""
+    decoded = msgspec.json.decode(b'{"payload":{"Orders":[]}}', type=orders_v0.GetOrdersResponse)
+    made = orders_v0.OrdersList(orders=[])
+    assert [gc.is_tracked(model) for model in (decoded, decoded.payload, made)] == [False] * 3

@@ -31,6 +31,7 @@ async def connect(url: str, *, lowered: bool = False) -> AsyncIterator[SimpleNam
     options: dict[str, Any] = {}
     address: Any = str
     if lowered:
+        bytes(1 << 20)
         options = {"timeout": aiohttp.ClientTimeout(sock_connect=30), "cookie_jar": aiohttp.DummyCookieJar()}
         address = _encoded
     async with aiohttp.ClientSession(headers=_HEADERS, **options) as session:
