@@ -156,6 +156,7 @@ def _streaming(result: Result) -> list[Bar]:
             source=_MEASURED,
         )
         for row in result["rows"]
+        if row["inflater"] == "zlib"
     ]
 
 
