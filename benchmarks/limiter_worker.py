@@ -177,7 +177,7 @@ async def _main(job: Job) -> None:
         if watcher:
             watcher.cancel()
         print(msgspec.json.encode({"records": records, "samples": samples}).decode(), flush=True)
-        os._exit(0)  # without waiting for threads that are asleep between retries
+    os._exit(0)  # without waiting for threads that are asleep between retries
 
 
 if __name__ == "__main__":
