@@ -2,7 +2,7 @@
 
 Fresh processes in turn, processor time inside the process around the import, medians. Bytecode is compiled beforehand,
 as an installed package's is.
-``python benchmarks/imports.py [--rounds 11]``
+``python benchmarks/imports.py [--rounds 21]``
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from processes import HERE, canned_server
 
 __all__ = ["ROUNDS", "measure", "own_modules", "ratio", "table"]
 
-ROUNDS = 11
+ROUNDS = 21
 
 _TIMED = "import time; t = time.process_time(); {}; print((time.process_time() - t) * 1e3)"
 _BASE = "import aiohttp, msgspec"

@@ -78,6 +78,13 @@ class StreamedReply(NamedTuple):
     chunks: AsyncIterator[bytes]
 
 
+class _Session(NamedTuple):
+    """An aiohttp session, and a slot for each connection that it may have."""
+
+    session: aiohttp.ClientSession
+    slots: asyncio.Semaphore
+
+
 class SessionPool:
     """An aiohttp session for each region, opened at its first request and closed together.
 
@@ -122,7 +129,7 @@ class SessionPool:
         self._proxy = proxy
         self._ssl = ssl
         self._trust_env = trust_env
-        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._sessions: dict[str, _Session] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
@@ -142,28 +149,39 @@ class SessionPool:
         it stands, already percent-encoded. ``timeout`` replaces the total.
 
         Raises:
-            ConnectionFailedError: the request never left.
+            ConnectionFailedError: the request never left, for want of a connection or of a free one.
             RequestTimeoutError: it may have left, and no whole reply came in time.
             TransportError: it may have left, and the connection broke.
         """
-        session = self._session(session_key)
+        session, slots = self._session(session_key)
         seconds = self.total if timeout is None else timeout
+        queued = True
         try:
             with self._watch.bounded(seconds):
-                # What session.request() wraps in a context manager, which costs a call two percent.
-                reply = await session._request(  # noqa: SLF001
-                    method, _as_url(url), headers=headers, data=body, allow_redirects=False
-                )
-                # A small reply has come whole by now, and its end gave the connection back: to take it as it is costs 3
-                # percent of a call less than read(), which gives the connection back at the end or closes it.
-                content = reply.content
-                whole = content.read_nowait() if content.is_eof() else await reply.read()
-                return RawReply(reply.status, reply.headers, whole)
+                # aiohttp has a queue for connections too, and does not say whether a request that is late ever left it.
+                await slots.acquire()
+                queued = False
+                try:
+                    # What session.request() wraps in a context manager, which costs a call two percent.
+                    reply = await session._request(  # noqa: SLF001
+                        method, _as_url(url), headers=headers, data=body, allow_redirects=False
+                    )
+                    # A small reply has come whole by now, and its end gave the connection back: to take it as it is
+                    # costs 3 percent of a call less than read(), which gives it back at the end or closes it.
+                    content = reply.content
+                    whole = content.read_nowait() if content.is_eof() else await reply.read()
+                    return RawReply(reply.status, reply.headers, whole)
+                finally:
+                    slots.release()
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # ValueError: a reply that aiohttp cannot parse, such as a broken content coding.
-            failure = _translated(
-                error, url, f"no complete reply from {_host(url)} (read or {seconds:g} s total timeout)"
-            )
+            if queued:
+                failure: TransportError = ConnectionFailedError(
+                    f"no connection to {_host(url)} was free for {seconds:g} s (there are {self._connections} at most)"
+                )
+            else:
+                late = f"no complete reply from {_host(url)} (read or {seconds:g} s total timeout)"
+                failure = _translated(error, url, late)
         raise failure  # out here it has no context, which would show what _shown hides
 
     @asynccontextmanager
@@ -184,7 +202,7 @@ class SessionPool:
         Raises:
             ConnectionFailedError, RequestTimeoutError, TransportError: as :meth:`exchange`; the chunks raise them too.
         """
-        session = self._session(session_key)
+        session, _ = self._session(session_key)
         silence = self.total if self._timeout.read is None else self._timeout.read
         bounds = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout.connect, sock_read=silence)
         try:
@@ -212,10 +230,10 @@ class SessionPool:
         """Close every session; the pool opens none afterwards."""
         self._closed = True
         sessions, self._sessions = self._sessions, {}
-        for session in sessions.values():
+        for session, _ in sessions.values():
             await session.close()
 
-    def _session(self, session_key: str) -> aiohttp.ClientSession:
+    def _session(self, session_key: str) -> _Session:
         if (loop := asyncio.get_running_loop()) is not self._loop:
             self._move_to(loop)
         return self._sessions.get(session_key) or self._open(session_key)
@@ -226,7 +244,7 @@ class SessionPool:
         self._sessions = {}
         self._watch = Watch()
 
-    def _open(self, session_key: str) -> aiohttp.ClientSession:
+    def _open(self, session_key: str) -> _Session:
         if self._closed:
             raise ConfigurationError("the application is closed")
         _keep_read_buffers()
@@ -243,8 +261,8 @@ class SessionPool:
         # aiohttp silently sends GET, PUT and DELETE a second time when a kept connection breaks. That repeat has no
         # token of the usage plan, and a PUT of Amazon's need not be idempotent: whether to repeat is for _retry to say.
         session._retry_connection = False  # noqa: SLF001
-        self._sessions[session_key] = session
-        return session
+        opened = self._sessions[session_key] = _Session(session, asyncio.Semaphore(self._connections))
+        return opened
 
     def __repr__(self) -> str:
         return f"SessionPool(open={sorted(self._sessions)})"

@@ -64,6 +64,34 @@ async def test_connections_are_kept_and_shared_within_a_region(pool: SessionPool
         assert server.connections == 2
 
 
+async def test_a_request_that_found_no_free_connection_never_left() -> None:
+    """A write that only stood in line may be tried again, and who leaves the line early takes no place with him."""
+    silent = asyncio.Event()
+
+    async def answer(request: bytes, writer: asyncio.StreamWriter) -> None:
+        silent.set()
+        await stay_silent(request, writer)
+
+    pool = SessionPool(user_agent="t", connections=1)
+    async with raw_server(answer) as server:
+        first = asyncio.create_task(get(pool, server, "/first"))
+        await silent.wait()
+        with pytest.raises(ConnectionFailedError, match=r"no connection to 127\.0\.0\.1:\d+ was free for 0\.01 s"):
+            await pool.exchange("POST", f"{server.url}/second?e=a@b.c", headers={}, session_key="na", timeout=0.01)
+        third = asyncio.create_task(get(pool, server, "/third"))
+        await asyncio.sleep(0)
+        third.cancel()
+        first.cancel()
+        await asyncio.wait([first, third])
+        silent.clear()
+        fourth = asyncio.create_task(get(pool, server, "/fourth"))
+        await silent.wait()
+        fourth.cancel()
+        await asyncio.wait([fourth])
+    await pool.aclose()
+    assert [request.split()[1] for request in server.requests] == [b"/first", b"/fourth"]
+
+
 async def test_a_refused_connection_never_left(pool: SessionPool) -> None:
     """It says which host, and that it could not be reached."""
     with socket.socket() as closed:
@@ -241,7 +269,7 @@ def test_a_pool_works_in_one_loop_after_another() -> None:
             while status is None:
                 with suppress(RequestTimeoutError):  # a busy machine
                     status = (await get(pool, server)).status
-            await pool._sessions["na"].close()  # the pool itself stays open
+            await pool._sessions["na"].session.close()  # the pool itself stays open
             return status
 
     async def second() -> None:
