@@ -28,9 +28,9 @@ def quota_state(limits: Iterable[LimitSnapshot]) -> str:
     operation = tightest.operation.rpartition(".")[2]
     tokens = max(tightest.tokens, 0.0)
     state = f"{operation}: {tokens:.1f} of {tightest.burst:g} tokens"
-    if tightest.next_available > 0:
-        return f"{state}, next in {tightest.next_available:.1f} s"
-    return state
+    # Where calls wait, next_available is the turn of one that would come after them.
+    wait = (1 - tightest.tokens) / tightest.rate if tightest.waiting else tightest.next_available
+    return f"{state}, next in {wait:.1f} s" if wait > 0 else state
 
 
 def window_share(start: datetime, latest: datetime | None, upper_bound: datetime | None) -> float | None:

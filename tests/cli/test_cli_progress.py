@@ -40,6 +40,12 @@ def test_quota_state_tells_tokens_and_the_next_one() -> None:
     assert quota_state([]) == ""
 
 
+def test_quota_state_tells_when_the_call_that_waits_has_its_turn() -> None:
+    """Not when one would that comes after it."""
+    held_up = msgspec.structs.replace(LIMIT, tokens=0.44, waiting=1, next_available=278.6)
+    assert quota_state([held_up]) == "search_orders: 0.4 of 20 tokens, next in 100.0 s"
+
+
 def test_quota_state_is_that_of_the_bucket_that_holds_the_run_up() -> None:
     """Somebody waits there."""
     other = msgspec.structs.replace(LIMIT, operation="a.get_things", waiting=1, next_available=1.0)
