@@ -326,14 +326,22 @@ async def test_the_deadline_bounds_the_wait_for_a_token() -> None:
 async def test_a_deadline_that_passed_before_sending_leaves_no_doubt() -> None:
     """A write that never left is not reported as one whose outcome is unknown."""
 
+    class HeldUp(Clock):
+        late = 0.0
+
+        def monotonic(self) -> float:
+            return super().monotonic() + self.late
+
+    clock = HeldUp()
+
     class Blocking(Tokens):
         async def token(self, *_: Any, **__: Any) -> str:
-            time.sleep(0.02)  # noqa: ASYNC251  # a loop that was held up: the timer of the deadline could not fire
+            clock.late = 3600.0  # the loop was held up, so that the timer of the deadline could not fire
             return "Atza|1"
 
     async with world(OK) as here:
-        held_up = here.make(here.server.url, tokens=Blocking(here.log))
-        with call_options(deadline=0.01), pytest.raises(RequestTimeoutError, match="before the request was sent"):
+        held_up = here.make(here.server.url, tokens=Blocking(here.log), clock=clock)
+        with call_options(deadline=600.0), pytest.raises(RequestTimeoutError, match="before the request was sent"):
             await here.send(POST, held_up)
     assert here.log == [("acquire", "refresh_token", "NORMAL"), ("release",)]
     assert here.server.requests == []
