@@ -186,7 +186,7 @@ def test_a_null_payload_is_none() -> None:
         b'{"id": "jane@example.com"} {}',
         b'{"id": NaN, "mail": "jane@example.com"}',
         b"jane@example.com",
-        b"[" * 100_000 + b"]" * 100_000,
+        b"[" * 1_000_000 + b"]" * 1_000_000,
     ],
 )
 def test_a_2xx_that_is_not_json_is_no_success(operation: Operation[Any], strict: bool, body: bytes) -> None:
