@@ -184,7 +184,6 @@ class Application:
         self.client_id = client_id
         self.limiter: RateLimiter
         self._endpoint = endpoint
-        self._closed = False
         told = self._observers = Observers(observers)
         clock = clock or SystemClock()
         endpoints = Endpoints(endpoint, sandbox=sandbox)
@@ -331,14 +330,13 @@ class Application:
 
     async def aclose(self) -> None:
         """Close sessions, tokens and the limiter; calls still waiting get an error."""
-        self._closed = True
         self._pipeline.close()
         await self.limiter.aclose()
         await self._auth.aclose()
         await self._pool.aclose()
 
     async def __aenter__(self) -> Self:
-        if self._closed:
+        if self._pipeline.closed:
             raise ConfigurationError("the application is closed")
         return self
 

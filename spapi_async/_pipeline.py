@@ -59,8 +59,8 @@ class TokenSource(Protocol):
 class Pipeline:
     """Everything an application's calls share on their way to Amazon."""
 
-    __slots__ = ("_clock", "_closed", "_endpoints", "_limiter", "_observed", "_observers", "_pool", "_retry", "_strict",
-                 "_tokens", "_warned")  # fmt: skip
+    __slots__ = ("_clock", "_endpoints", "_limiter", "_observed", "_observers", "_pool", "_retry", "_strict", "_tokens",
+                 "_warned", "closed")  # fmt: skip
 
     def __init__(
         self,
@@ -83,12 +83,12 @@ class Pipeline:
         self._observers = observers
         self._observed = bool(observers)
         self._strict = strict
-        self._closed = False
+        self.closed = False
         self._warned: set[Operation[Any]] = set()
 
     async def send(self, account: Account, operation: Operation[T], arguments: Mapping[str, Any]) -> Response[T]:
         """Perform one call: quota, token, transport, retries, decoding."""
-        if self._closed:
+        if self.closed:
             raise ConfigurationError("the application is closed")
         if operation.status == "removed" and operation not in self._warned:
             self._warned.add(operation)
@@ -115,7 +115,7 @@ class Pipeline:
 
     def close(self) -> None:
         """Refuse calls from now on; those under way go on."""
-        self._closed = True
+        self.closed = True
 
     async def _send_with_retries(self, call: _Call[T]) -> Response[T]:
         operation, account, request, priority = call.operation, call.account, call.request, call.options.priority
