@@ -6,6 +6,8 @@ iterators, the emulator and the command line all read them from here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -70,13 +72,15 @@ class UsagePlan(msgspec.Struct, frozen=True, kw_only=True):
     """A token bucket as Amazon publishes it: ``rate`` tokens a second flow in, at most ``burst`` are kept.
 
     Source: developer-docs.amazon.com/sp-api/docs/usage-plans-and-rate-limits. ``source`` says where the figures come
-    from; ``assumed`` means that Amazon publishes none and these are a cautious guess. ``others`` are the figures of
-    sources that disagree. ``application_rate`` and ``application_burst`` limit all sellers of one application together.
+    from; ``assumed`` means that Amazon publishes none and these are a cautious guess, or another operation's for the
+    ``reason`` given. ``others`` are the figures of sources that disagree. ``application_rate`` and
+    ``application_burst`` limit all sellers of one application together.
     """
 
     rate: float
     burst: int
     source: Literal["model", "sdk", "docs", "assumed"] = "model"
+    reason: str | None = None
     others: tuple[OtherPlan, ...] = ()
     application_rate: float | None = None
     application_burst: int | None = None
@@ -121,6 +125,8 @@ class Operation(msgspec.Struct, Generic[T], frozen=True, kw_only=True, eq=False)
         method, path: the HTTP verb and the path template.
         parameters: in the order of the method's signature.
         response_type: the type of the whole 2xx body; None where Amazon sends none.
+        response_types: the types by status where the success replies differ, None for a status without a body; else
+            empty. A status that is not listed has ``response_type``.
         unwrap: the attribute of the response type that the method returns (``"payload"``), or None for the whole body.
         body_type: the type of the request body, or None.
         decimals: how a Decimal in the request body is written: Amazon's models use JSON strings or JSON numbers. Where
@@ -142,6 +148,7 @@ class Operation(msgspec.Struct, Generic[T], frozen=True, kw_only=True, eq=False)
     usage_plan: UsagePlan
     parameters: tuple[Parameter, ...] = ()
     response_type: Any = None
+    response_types: Mapping[int, Any] = MappingProxyType({})
     unwrap: str | None = None
     body_type: Any = None
     decimals: Literal["string", "number"] = "string"

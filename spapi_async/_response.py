@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -118,6 +119,8 @@ def decode(
         DecodeError: the body is not JSON, or (``strict``) breaks its model.
     """
     reader = _reader(operation)
+    if reader.by_status:
+        reader = reader.by_status.get(status, reader)
     try:
         value, found = _read(reader, status, body)
     except (ValueError, RecursionError):
@@ -173,16 +176,21 @@ def _read(reader: _Reader, status: int, body: bytes) -> tuple[Any, Sequence[_len
 
 
 class _Reader(msgspec.Struct, frozen=True):
-    """What is worked out once per operation."""
+    """What is worked out once per operation; ``by_status`` holds readers of its own for replies of other types."""
 
     declared: Any
     decoder: Any
     has_errors: bool
+    by_status: Mapping[int, _Reader] = MappingProxyType({})
 
 
 @lru_cache(maxsize=2048)
 def _reader(operation: Operation[Any]) -> _Reader:
-    declared = operation.response_type
+    by_status = {status: _reader_of(declared) for status, declared in operation.response_types.items()}
+    return msgspec.structs.replace(_reader_of(operation.response_type), by_status=by_status)
+
+
+def _reader_of(declared: Any) -> _Reader:
     if declared is None:
         return _Reader(None, None, has_errors=False)
     return _Reader(declared, msgspec.json.Decoder(declared), "errors" in getattr(declared, "__struct_fields__", ()))

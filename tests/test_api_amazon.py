@@ -43,6 +43,7 @@ def test_the_generated_files_are_up_to_date() -> None:
 def test_every_row_has_its_operation() -> None:
     """Name, operation id, verb, path and status of each of Amazon's operations; and no operation more."""
     rows = {f"{row['module']}.{row['method']}": row for row in table("operations.tsv")}
+    assert len(rows) == 413
     assert rows.keys() == operations().keys()
     for name, row in rows.items():
         found = operations()[name]
@@ -72,6 +73,10 @@ def differ(one: tuple[float, int | None], other: tuple[float, int | None]) -> bo
     )
 
 
+# Published for a sibling alone.
+SIBLINGS = {"support_2025_02_01.get_case": (0.1, 10), "support_2025_02_01.list_contacts": (0.1, 10)}
+
+
 def test_every_plan_has_the_first_published_figure_and_names_the_others() -> None:
     """Model, then SDK, then documentation; what disagrees is recorded; what nobody publishes is assumed."""
     checked = 0
@@ -83,7 +88,7 @@ def test_every_plan_has_the_first_published_figure_and_names_the_others() -> Non
         source = next(iter(published), "assumed")
         assert plan.source == source, found.name
         recorded = {other.source: (other.rate, other.burst) for other in plan.others}
-        own = published.pop(source, (1.0, 1))
+        own = published.pop(source, SIBLINGS.get(found.name, (1.0, 1)))
         assert not differ((plan.rate, plan.burst), own), found.name
         assert recorded.keys() <= published.keys(), found.name
         for other, figure in published.items():
@@ -91,7 +96,7 @@ def test_every_plan_has_the_first_published_figure_and_names_the_others() -> Non
         application = row["docs_app_rate"]
         assert plan.application_rate == (float(application) if application[:1].isdigit() else None), found.name
         checked += 1
-    assert checked >= 358
+    assert checked == 384
 
 
 def test_every_restricted_operation_is_marked() -> None:
@@ -145,7 +150,7 @@ def test_every_page_token_is_known() -> None:
         if paging.items_path and "+34 lists" not in row["response_arrays"]:  # financial events: an object of lists
             assert spelled(found, paging.items_path) in places(row["response_arrays"]), found.name
         checked += 1
-    assert checked >= 72
+    assert checked == 75
 
 
 def spelled(found: Any, attributes: tuple[str, ...]) -> str:

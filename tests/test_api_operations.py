@@ -21,7 +21,7 @@ from spapi_async._operation import Operation
 from spapi_async.api import NAMESPACES, operations
 
 COUNTS = {
-    "aplus_content_2020_11_01": 10,
+    "aplus_content_2020_11_01": 13,
     "app_integrations_2024_04_01": 3,
     "application_management_2023_11_30": 1,
     "awd_2024_05_09": 21,
@@ -33,17 +33,21 @@ COUNTS = {
     "delivery_by_amazon_2022_07_01": 2,
     "easy_ship_2022_03_23": 5,
     "external_fulfillment_inventory_2024_09_11": 1,
+    "external_fulfillment_location_2026_07_30": 1,
     "external_fulfillment_returns_2024_09_11": 2,
-    "external_fulfillment_shipments_2024_09_11": 10,
+    "external_fulfillment_shipments_2024_09_11": 12,
     "fba_inbound_eligibility_v1": 1,
     "fba_inventory_v1": 4,
     "feeds_2020_09_04": 6,
     "feeds_2021_06_30": 6,
+    "finance_remittance_2026_03_17": 2,
     "finances_2024_06_19": 3,
+    "finances_invoices_2026_06_25": 2,
     "finances_v0": 4,
     "fulfillment_inbound_2024_03_20": 45,
     "fulfillment_inbound_v0": 16,
     "fulfillment_outbound_2020_07_01": 14,
+    "fulfillment_outbound_2026_07_04": 9,
     "invoices_2024_06_19": 10,
     "listings_items_2020_09_01": 3,
     "listings_items_2021_08_01": 5,
@@ -57,6 +61,7 @@ COUNTS = {
     "product_pricing_2022_05_01": 2,
     "product_pricing_v0": 6,
     "product_type_definitions_2020_09_01": 2,
+    "promotions_2025_12_01": 3,
     "replenishment_2022_11_07": 3,
     "reports_2020_09_04": 9,
     "reports_2021_06_30": 9,
@@ -69,7 +74,9 @@ COUNTS = {
     "shipping_v2": 20,
     "solicitations_v1": 2,
     "supply_sources_2020_07_01": 6,
+    "support_2025_02_01": 3,
     "tokens_2021_03_01": 1,
+    "tracking_2026_01_30": 1,
     "transfers_2024_06_01": 4,
     "uploads_2020_11_01": 1,
     "vehicles_2024_11_01": 1,
@@ -98,9 +105,9 @@ def namespace(module: str) -> type[Namespace]:
 
 
 def test_no_operation_is_missing() -> None:
-    """387 operations in 65 modules; a change of either is a change of Amazon's models."""
+    """413 operations in 72 modules; a change of either is a change of Amazon's models."""
     assert Counter(operation.api for operation in operations().values()) == COUNTS
-    assert len(operations()) == 387
+    assert len(operations()) == 413
     assert set(NAMESPACES) == set(COUNTS) == spapi_async.models.MODULES
 
 
@@ -145,6 +152,13 @@ def test_every_operation_has_a_usage_plan() -> None:
         "awd_2024_05_09.create_replenishment_order",
         "awd_2024_05_09.get_replenishment_order",
         "awd_2024_05_09.list_replenishment_orders",
+        "external_fulfillment_location_2026_07_30.create_sandbox_location",
+        "external_fulfillment_shipments_2024_09_11.create_sandbox_shipment",
+        "external_fulfillment_shipments_2024_09_11.update_sandbox_shipment",
+        "finance_remittance_2026_03_17.get_remittance",
+        "finance_remittance_2026_03_17.get_remittance_headers",
+        "support_2025_02_01.get_case",
+        "support_2025_02_01.list_contacts",
         "vendor_direct_fulfillment_sandbox_data_2021_10_28.generate_order_scenarios",
         "vendor_direct_fulfillment_sandbox_data_2021_10_28.get_order_scenarios",
     }
@@ -158,6 +172,10 @@ def test_every_operation_has_a_usage_plan() -> None:
         ("orders_2026_01_01.search_orders", 0.0056, 20, "model"),
         ("listings_items_2021_08_01.get_listings_item", 5, 10, "model"),
         ("seller_wallet_2024_03_01.create_transaction", 1, 10, "sdk"),
+        ("support_2025_02_01.list_cases", 0.1, 10, "model"),
+        ("support_2025_02_01.get_case", 0.1, 10, "assumed"),
+        ("finance_remittance_2026_03_17.get_remittance", 1, 1, "assumed"),
+        ("tracking_2026_01_30.get_shipment_tracking", 2, 30, "sdk"),
         ("reports_2020_09_04.create_report", 0.0167, 15, "assumed"),
     ],
 )
@@ -174,25 +192,39 @@ def test_money_is_never_spent_twice() -> None:
         "feeds_2021_06_30.create_feed",
         "shipping_v2.purchase_shipment",
         "transfers_2024_06_01.initiate_payout",
+        "fulfillment_outbound_2020_07_01.create_fulfillment_return",
+        "fulfillment_outbound_2026_07_04.create_order",
+        "shipping_v2.link_carrier_account_put",
     ):
         assert name not in idempotent
-    for name in ("tokens_2021_03_01.create_restricted_data_token", "product_pricing_v0.get_item_offers_batch"):
+    for name in (
+        "tokens_2021_03_01.create_restricted_data_token",
+        "product_pricing_v0.get_item_offers_batch",
+        "support_2025_02_01.list_cases",
+        "aplus_content_2020_11_01.create_media",
+        "external_fulfillment_location_2026_07_30.create_sandbox_location",
+    ):
         assert name in idempotent
     assert all(found.idempotent for found in operations().values() if found.method == "GET")
     creating = {name for name in idempotent if operations()[name].method == "POST" and ".create_" in name}
-    assert all("token" in name or "document" in name or "upload" in name for name in creating)
+    expiring = ("token", "document", "upload", "create_media", "create_sandbox_location")
+    assert all(any(word in name for word in expiring) for name in creating)
 
 
 def test_grantless_operations_name_their_scope() -> None:
-    """Notifications and the secret's rotation act for no seller."""
+    """Notifications, the secret's rotation and the tracking of shipments act for no seller."""
     scopes = Counter(found.grantless_scope for found in operations().values() if found.grantless_scope)
-    assert scopes == {"sellingpartnerapi::notifications": 7, "sellingpartnerapi::client_credential:rotation": 1}
+    assert scopes == {
+        "sellingpartnerapi::notifications": 7,
+        "sellingpartnerapi::client_credential:rotation": 1,
+        "sellingpartnerapi::shipments:track": 1,
+    }
     assert operations()["notifications_v1.create_subscription"].grantless_scope is None
 
 
 def test_removed_operations_say_so() -> None:
     """29 operations are gone from Amazon's models, six of the living are deprecated."""
-    assert Counter(found.status for found in operations().values()) == {"current": 352, "deprecated": 6, "removed": 29}
+    assert Counter(found.status for found in operations().values()) == {"current": 378, "deprecated": 6, "removed": 29}
 
 
 def test_special_encodings() -> None:
@@ -217,7 +249,7 @@ def test_special_encodings() -> None:
 def test_paged_operations_have_iterators() -> None:
     """Each takes the method's arguments but the token, and a cursor."""
     paged = [found for found in operations().values() if found.paging is not None]
-    assert len(paged) == 75
+    assert len(paged) == 84
     for operation in paged:
         assert operation.paging is not None
         method = operation.name.partition(".")[2]

@@ -15,6 +15,7 @@ from spapi_async.api.orders_v0 import GET_ORDER
 from spapi_async.models import (
     customer_feedback_2024_06_01,
     feeds_2021_06_30,
+    fulfillment_outbound_2026_07_04,
     listings_items_2021_08_01,
     orders_v0,
     product_fees_v0,
@@ -31,6 +32,22 @@ async def replies(seller: Namespaces) -> None:
         customer_feedback_2024_06_01.ItemReviewTopicsResponse | None,
     )
     assert_type(await seller.product_fees_v0.get_my_fees_estimates(body=[]), list[product_fees_v0.FeesEstimateResult])
+
+
+async def replies_of_several_types(seller: Namespaces) -> str:
+    """What the status decides narrows by its type."""
+    made = await seller.fulfillment_outbound_2026_07_04.create_order(body={})
+    assert_type(
+        made,
+        fulfillment_outbound_2026_07_04.CreateOrderResponse
+        | fulfillment_outbound_2026_07_04.CreateOrderAcceptedResponse,
+    )
+    match made:
+        case fulfillment_outbound_2026_07_04.CreateOrderResponse(order=order):
+            assert_type(order, fulfillment_outbound_2026_07_04.FulfillmentOrder)
+            return order.order_id
+        case fulfillment_outbound_2026_07_04.CreateOrderAcceptedResponse(order_id=order_id):
+            return order_id
 
 
 async def iterators(seller: Namespaces) -> None:

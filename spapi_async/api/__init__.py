@@ -27,17 +27,21 @@ if TYPE_CHECKING:
         delivery_by_amazon_2022_07_01,
         easy_ship_2022_03_23,
         external_fulfillment_inventory_2024_09_11,
+        external_fulfillment_location_2026_07_30,
         external_fulfillment_returns_2024_09_11,
         external_fulfillment_shipments_2024_09_11,
         fba_inbound_eligibility_v1,
         fba_inventory_v1,
         feeds_2020_09_04,
         feeds_2021_06_30,
+        finance_remittance_2026_03_17,
         finances_2024_06_19,
+        finances_invoices_2026_06_25,
         finances_v0,
         fulfillment_inbound_2024_03_20,
         fulfillment_inbound_v0,
         fulfillment_outbound_2020_07_01,
+        fulfillment_outbound_2026_07_04,
         invoices_2024_06_19,
         listings_items_2020_09_01,
         listings_items_2021_08_01,
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
         product_pricing_2022_05_01,
         product_pricing_v0,
         product_type_definitions_2020_09_01,
+        promotions_2025_12_01,
         replenishment_2022_11_07,
         reports_2020_09_04,
         reports_2021_06_30,
@@ -63,7 +68,9 @@ if TYPE_CHECKING:
         shipping_v2,
         solicitations_v1,
         supply_sources_2020_07_01,
+        support_2025_02_01,
         tokens_2021_03_01,
+        tracking_2026_01_30,
         transfers_2024_06_01,
         uploads_2020_11_01,
         vehicles_2024_11_01,
@@ -93,17 +100,21 @@ if TYPE_CHECKING:
     from spapi_async.api.delivery_by_amazon_2022_07_01 import DeliveryByAmazon20220701
     from spapi_async.api.easy_ship_2022_03_23 import EasyShip20220323
     from spapi_async.api.external_fulfillment_inventory_2024_09_11 import ExternalFulfillmentInventory20240911
+    from spapi_async.api.external_fulfillment_location_2026_07_30 import ExternalFulfillmentLocation20260730
     from spapi_async.api.external_fulfillment_returns_2024_09_11 import ExternalFulfillmentReturns20240911
     from spapi_async.api.external_fulfillment_shipments_2024_09_11 import ExternalFulfillmentShipments20240911
     from spapi_async.api.fba_inbound_eligibility_v1 import FbaInboundEligibilityV1
     from spapi_async.api.fba_inventory_v1 import FbaInventoryV1
     from spapi_async.api.feeds_2020_09_04 import Feeds20200904
     from spapi_async.api.feeds_2021_06_30 import Feeds20210630
+    from spapi_async.api.finance_remittance_2026_03_17 import FinanceRemittance20260317
     from spapi_async.api.finances_2024_06_19 import Finances20240619
+    from spapi_async.api.finances_invoices_2026_06_25 import FinancesInvoices20260625
     from spapi_async.api.finances_v0 import FinancesV0
     from spapi_async.api.fulfillment_inbound_2024_03_20 import FulfillmentInbound20240320
     from spapi_async.api.fulfillment_inbound_v0 import FulfillmentInboundV0
     from spapi_async.api.fulfillment_outbound_2020_07_01 import FulfillmentOutbound20200701
+    from spapi_async.api.fulfillment_outbound_2026_07_04 import FulfillmentOutbound20260704
     from spapi_async.api.invoices_2024_06_19 import Invoices20240619
     from spapi_async.api.listings_items_2020_09_01 import ListingsItems20200901
     from spapi_async.api.listings_items_2021_08_01 import ListingsItems20210801
@@ -117,6 +128,7 @@ if TYPE_CHECKING:
     from spapi_async.api.product_pricing_2022_05_01 import ProductPricing20220501
     from spapi_async.api.product_pricing_v0 import ProductPricingV0
     from spapi_async.api.product_type_definitions_2020_09_01 import ProductTypeDefinitions20200901
+    from spapi_async.api.promotions_2025_12_01 import Promotions20251201
     from spapi_async.api.replenishment_2022_11_07 import Replenishment20221107
     from spapi_async.api.reports_2020_09_04 import Reports20200904
     from spapi_async.api.reports_2021_06_30 import Reports20210630
@@ -129,7 +141,9 @@ if TYPE_CHECKING:
     from spapi_async.api.shipping_v2 import ShippingV2
     from spapi_async.api.solicitations_v1 import SolicitationsV1
     from spapi_async.api.supply_sources_2020_07_01 import SupplySources20200701
+    from spapi_async.api.support_2025_02_01 import Support20250201
     from spapi_async.api.tokens_2021_03_01 import Tokens20210301
+    from spapi_async.api.tracking_2026_01_30 import Tracking20260130
     from spapi_async.api.transfers_2024_06_01 import Transfers20240601
     from spapi_async.api.uploads_2020_11_01 import Uploads20201101
     from spapi_async.api.vehicles_2024_11_01 import Vehicles20241101
@@ -166,17 +180,21 @@ __all__ = [
     "delivery_by_amazon_2022_07_01",
     "easy_ship_2022_03_23",
     "external_fulfillment_inventory_2024_09_11",
+    "external_fulfillment_location_2026_07_30",
     "external_fulfillment_returns_2024_09_11",
     "external_fulfillment_shipments_2024_09_11",
     "fba_inbound_eligibility_v1",
     "fba_inventory_v1",
     "feeds_2020_09_04",
     "feeds_2021_06_30",
+    "finance_remittance_2026_03_17",
     "finances_2024_06_19",
+    "finances_invoices_2026_06_25",
     "finances_v0",
     "fulfillment_inbound_2024_03_20",
     "fulfillment_inbound_v0",
     "fulfillment_outbound_2020_07_01",
+    "fulfillment_outbound_2026_07_04",
     "invoices_2024_06_19",
     "listings_items_2020_09_01",
     "listings_items_2021_08_01",
@@ -191,6 +209,7 @@ __all__ = [
     "product_pricing_2022_05_01",
     "product_pricing_v0",
     "product_type_definitions_2020_09_01",
+    "promotions_2025_12_01",
     "replenishment_2022_11_07",
     "reports_2020_09_04",
     "reports_2021_06_30",
@@ -203,7 +222,9 @@ __all__ = [
     "shipping_v2",
     "solicitations_v1",
     "supply_sources_2020_07_01",
+    "support_2025_02_01",
     "tokens_2021_03_01",
+    "tracking_2026_01_30",
     "transfers_2024_06_01",
     "uploads_2020_11_01",
     "vehicles_2024_11_01",
@@ -236,17 +257,21 @@ NAMESPACES: Mapping[str, str] = MappingProxyType(
         "delivery_by_amazon_2022_07_01": "DeliveryByAmazon20220701",
         "easy_ship_2022_03_23": "EasyShip20220323",
         "external_fulfillment_inventory_2024_09_11": "ExternalFulfillmentInventory20240911",
+        "external_fulfillment_location_2026_07_30": "ExternalFulfillmentLocation20260730",
         "external_fulfillment_returns_2024_09_11": "ExternalFulfillmentReturns20240911",
         "external_fulfillment_shipments_2024_09_11": "ExternalFulfillmentShipments20240911",
         "fba_inbound_eligibility_v1": "FbaInboundEligibilityV1",
         "fba_inventory_v1": "FbaInventoryV1",
         "feeds_2020_09_04": "Feeds20200904",
         "feeds_2021_06_30": "Feeds20210630",
+        "finance_remittance_2026_03_17": "FinanceRemittance20260317",
         "finances_2024_06_19": "Finances20240619",
+        "finances_invoices_2026_06_25": "FinancesInvoices20260625",
         "finances_v0": "FinancesV0",
         "fulfillment_inbound_2024_03_20": "FulfillmentInbound20240320",
         "fulfillment_inbound_v0": "FulfillmentInboundV0",
         "fulfillment_outbound_2020_07_01": "FulfillmentOutbound20200701",
+        "fulfillment_outbound_2026_07_04": "FulfillmentOutbound20260704",
         "invoices_2024_06_19": "Invoices20240619",
         "listings_items_2020_09_01": "ListingsItems20200901",
         "listings_items_2021_08_01": "ListingsItems20210801",
@@ -260,6 +285,7 @@ NAMESPACES: Mapping[str, str] = MappingProxyType(
         "product_pricing_2022_05_01": "ProductPricing20220501",
         "product_pricing_v0": "ProductPricingV0",
         "product_type_definitions_2020_09_01": "ProductTypeDefinitions20200901",
+        "promotions_2025_12_01": "Promotions20251201",
         "replenishment_2022_11_07": "Replenishment20221107",
         "reports_2020_09_04": "Reports20200904",
         "reports_2021_06_30": "Reports20210630",
@@ -272,7 +298,9 @@ NAMESPACES: Mapping[str, str] = MappingProxyType(
         "shipping_v2": "ShippingV2",
         "solicitations_v1": "SolicitationsV1",
         "supply_sources_2020_07_01": "SupplySources20200701",
+        "support_2025_02_01": "Support20250201",
         "tokens_2021_03_01": "Tokens20210301",
+        "tracking_2026_01_30": "Tracking20260130",
         "transfers_2024_06_01": "Transfers20240601",
         "uploads_2020_11_01": "Uploads20201101",
         "vehicles_2024_11_01": "Vehicles20241101",
@@ -309,17 +337,21 @@ class Namespaces:
     delivery_by_amazon_2022_07_01: DeliveryByAmazon20220701
     easy_ship_2022_03_23: EasyShip20220323
     external_fulfillment_inventory_2024_09_11: ExternalFulfillmentInventory20240911
+    external_fulfillment_location_2026_07_30: ExternalFulfillmentLocation20260730
     external_fulfillment_returns_2024_09_11: ExternalFulfillmentReturns20240911
     external_fulfillment_shipments_2024_09_11: ExternalFulfillmentShipments20240911
     fba_inbound_eligibility_v1: FbaInboundEligibilityV1
     fba_inventory_v1: FbaInventoryV1
     feeds_2020_09_04: Feeds20200904
     feeds_2021_06_30: Feeds20210630
+    finance_remittance_2026_03_17: FinanceRemittance20260317
     finances_2024_06_19: Finances20240619
+    finances_invoices_2026_06_25: FinancesInvoices20260625
     finances_v0: FinancesV0
     fulfillment_inbound_2024_03_20: FulfillmentInbound20240320
     fulfillment_inbound_v0: FulfillmentInboundV0
     fulfillment_outbound_2020_07_01: FulfillmentOutbound20200701
+    fulfillment_outbound_2026_07_04: FulfillmentOutbound20260704
     invoices_2024_06_19: Invoices20240619
     listings_items_2020_09_01: ListingsItems20200901
     listings_items_2021_08_01: ListingsItems20210801
@@ -333,6 +365,7 @@ class Namespaces:
     product_pricing_2022_05_01: ProductPricing20220501
     product_pricing_v0: ProductPricingV0
     product_type_definitions_2020_09_01: ProductTypeDefinitions20200901
+    promotions_2025_12_01: Promotions20251201
     replenishment_2022_11_07: Replenishment20221107
     reports_2020_09_04: Reports20200904
     reports_2021_06_30: Reports20210630
@@ -345,7 +378,9 @@ class Namespaces:
     shipping_v2: ShippingV2
     solicitations_v1: SolicitationsV1
     supply_sources_2020_07_01: SupplySources20200701
+    support_2025_02_01: Support20250201
     tokens_2021_03_01: Tokens20210301
+    tracking_2026_01_30: Tracking20260130
     transfers_2024_06_01: Transfers20240601
     uploads_2020_11_01: Uploads20201101
     vehicles_2024_11_01: Vehicles20241101

@@ -24,7 +24,7 @@ CANCEL_FEED: Operation[m.CancelFeedResponse] = Operation(
     id="cancelFeed",
     method="DELETE",
     path="/feeds/2020-09-04/feeds/{feedId}",
-    usage_plan=UsagePlan(rate=2, burst=15, source="assumed"),
+    usage_plan=UsagePlan(rate=2, burst=15, source="assumed", reason="its successor has this plan"),
     parameters=(
         Parameter(name="feed_id", wire_name="feedId", location="path", type="str", encoding="segment", required=True),
     ),
@@ -38,7 +38,7 @@ CREATE_FEED: Operation[m.CreateFeedResult] = Operation(
     id="createFeed",
     method="POST",
     path="/feeds/2020-09-04/feeds",
-    usage_plan=UsagePlan(rate=0.0083, burst=15, source="assumed"),
+    usage_plan=UsagePlan(rate=0.0083, burst=15, source="assumed", reason="its successor has this plan"),
     parameters=(
         Parameter(
             name="body",
@@ -61,7 +61,7 @@ CREATE_FEED_DOCUMENT: Operation[m.CreateFeedDocumentResult] = Operation(
     id="createFeedDocument",
     method="POST",
     path="/feeds/2020-09-04/documents",
-    usage_plan=UsagePlan(rate=0.5, burst=15, source="assumed"),
+    usage_plan=UsagePlan(rate=0.5, burst=15, source="assumed", reason="its successor has this plan"),
     parameters=(
         Parameter(
             name="body",
@@ -85,7 +85,7 @@ GET_FEED: Operation[m.Feed] = Operation(
     id="getFeed",
     method="GET",
     path="/feeds/2020-09-04/feeds/{feedId}",
-    usage_plan=UsagePlan(rate=2, burst=15, source="assumed"),
+    usage_plan=UsagePlan(rate=2, burst=15, source="assumed", reason="its successor has this plan"),
     parameters=(
         Parameter(name="feed_id", wire_name="feedId", location="path", type="str", encoding="segment", required=True),
     ),
@@ -100,7 +100,7 @@ GET_FEED_DOCUMENT: Operation[m.FeedDocument] = Operation(
     id="getFeedDocument",
     method="GET",
     path="/feeds/2020-09-04/documents/{feedDocumentId}",
-    usage_plan=UsagePlan(rate=0.0222, burst=10, source="assumed"),
+    usage_plan=UsagePlan(rate=0.0222, burst=10, source="assumed", reason="its successor has this plan"),
     parameters=(
         Parameter(
             name="feed_document_id",
@@ -122,7 +122,7 @@ GET_FEEDS: Operation[m.GetFeedsResponse] = Operation(
     id="getFeeds",
     method="GET",
     path="/feeds/2020-09-04/feeds",
-    usage_plan=UsagePlan(rate=0.0222, burst=10, source="assumed"),
+    usage_plan=UsagePlan(rate=0.0222, burst=10, source="assumed", reason="its successor has this plan"),
     parameters=(
         Parameter(
             name="feed_types",
@@ -195,7 +195,7 @@ class Feeds20200904(Namespace):
     async def cancel_feed(self, feed_id: str) -> m.CancelFeedResponse:
         """``cancelFeed``: DELETE /feeds/2020-09-04/feeds/{feedId}.
 
-        Usage plan: 2 requests a second, burst 15 (assumed, Amazon publishes none).
+        Usage plan: 2 requests a second, burst 15 (assumed, its successor has this plan).
         Removed by Amazon: it may answer 404 or 410; the first call warns.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
@@ -207,7 +207,7 @@ class Feeds20200904(Namespace):
     async def create_feed(self, *, body: m.CreateFeedSpecification | Mapping[str, Any]) -> m.CreateFeedResult:
         """``createFeed``: POST /feeds/2020-09-04/feeds.
 
-        Usage plan: 0.0083 requests a second, burst 15 (assumed, Amazon publishes none).
+        Usage plan: 0.0083 requests a second, burst 15 (assumed, its successor has this plan).
         Removed by Amazon: it may answer 404 or 410; the first call warns.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
@@ -223,7 +223,7 @@ class Feeds20200904(Namespace):
     ) -> m.CreateFeedDocumentResult:
         """``createFeedDocument``: POST /feeds/2020-09-04/documents.
 
-        Usage plan: 0.5 requests a second, burst 15 (assumed, Amazon publishes none).
+        Usage plan: 0.5 requests a second, burst 15 (assumed, its successor has this plan).
         Removed by Amazon: it may answer 404 or 410; the first call warns.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
@@ -235,7 +235,7 @@ class Feeds20200904(Namespace):
     async def get_feed(self, feed_id: str) -> m.Feed:
         """``getFeed``: GET /feeds/2020-09-04/feeds/{feedId}.
 
-        Usage plan: 2 requests a second, burst 15 (assumed, Amazon publishes none).
+        Usage plan: 2 requests a second, burst 15 (assumed, its successor has this plan).
         Removed by Amazon: it may answer 404 or 410; the first call warns.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
@@ -247,7 +247,7 @@ class Feeds20200904(Namespace):
     async def get_feed_document(self, feed_document_id: str) -> m.FeedDocument:
         """``getFeedDocument``: GET /feeds/2020-09-04/documents/{feedDocumentId}.
 
-        Usage plan: 0.0222 requests a second, burst 10 (assumed, Amazon publishes none).
+        Usage plan: 0.0222 requests a second, burst 10 (assumed, its successor has this plan).
         Removed by Amazon: it may answer 404 or 410; the first call warns.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
@@ -269,7 +269,7 @@ class Feeds20200904(Namespace):
     ) -> m.GetFeedsResponse:
         """``getFeeds``: GET /feeds/2020-09-04/feeds.
 
-        Usage plan: 0.0222 requests a second, burst 10 (assumed, Amazon publishes none).
+        Usage plan: 0.0222 requests a second, burst 10 (assumed, its successor has this plan).
         Removed by Amazon: it may answer 404 or 410; the first call warns.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 

@@ -174,6 +174,7 @@ GET_INVOICE: Operation[m.GetInvoiceResponse] = Operation(
             encoding="plain",
             required=True,
         ),
+        Parameter(name="warehouse_code", wire_name="warehouseCode", location="query", type="str", encoding="plain"),
     ),
     response_type=m.GetInvoiceResponse,
     idempotent=True,
@@ -260,6 +261,7 @@ GET_INVOICES: Operation[m.GetInvoicesResponse] = Operation(
             encoding="plain",
             constraints=Constraints(enum=("START_DATE_TIME",)),
         ),
+        Parameter(name="warehouse_code", wire_name="warehouseCode", location="query", type="str", encoding="plain"),
     ),
     response_type=m.GetInvoicesResponse,
     idempotent=True,
@@ -286,6 +288,7 @@ GET_INVOICES_ATTRIBUTES: Operation[m.GetInvoicesAttributesResponse] = Operation(
             encoding="plain",
             required=True,
         ),
+        Parameter(name="warehouse_code", wire_name="warehouseCode", location="query", type="str", encoding="plain"),
     ),
     response_type=m.GetInvoicesAttributesResponse,
     idempotent=True,
@@ -306,6 +309,7 @@ GET_INVOICES_DOCUMENT: Operation[m.GetInvoicesDocumentResponse] = Operation(
             encoding="segment",
             required=True,
         ),
+        Parameter(name="warehouse_code", wire_name="warehouseCode", location="query", type="str", encoding="plain"),
     ),
     response_type=m.GetInvoicesDocumentResponse,
     idempotent=True,
@@ -326,6 +330,7 @@ GET_INVOICES_EXPORT: Operation[m.GetInvoicesExportResponse] = Operation(
             encoding="segment",
             required=True,
         ),
+        Parameter(name="warehouse_code", wire_name="warehouseCode", location="query", type="str", encoding="plain"),
     ),
     response_type=m.GetInvoicesExportResponse,
     idempotent=True,
@@ -372,6 +377,7 @@ GET_INVOICES_EXPORTS: Operation[m.GetInvoicesExportsResponse] = Operation(
             encoding="plain",
             constraints=Constraints(enum=("REQUESTED", "PROCESSING", "DONE", "ERROR")),
         ),
+        Parameter(name="warehouse_code", wire_name="warehouseCode", location="query", type="str", encoding="plain"),
     ),
     response_type=m.GetInvoicesExportsResponse,
     idempotent=True,
@@ -482,7 +488,13 @@ class Invoices20240619(Namespace):
             },
         )
 
-    async def get_invoice(self, invoice_id: str, *, marketplace_id: Marketplace | str) -> m.GetInvoiceResponse:
+    async def get_invoice(
+        self,
+        invoice_id: str,
+        *,
+        marketplace_id: Marketplace | str,
+        warehouse_code: str | None = None,
+    ) -> m.GetInvoiceResponse:
         """``getInvoice``: GET /tax/invoices/2024-06-19/invoices/{invoiceId}.
 
         Usage plan: 2 requests a second, burst 15 (Amazon's SDK).
@@ -491,8 +503,12 @@ class Invoices20240619(Namespace):
         Args:
             invoice_id: ``invoiceId`` in the path.
             marketplace_id: ``marketplaceId``.
+            warehouse_code: ``warehouseCode``.
         """
-        return await self._client.fetch(GET_INVOICE, {"invoice_id": invoice_id, "marketplace_id": marketplace_id})
+        return await self._client.fetch(
+            GET_INVOICE,
+            {"invoice_id": invoice_id, "marketplace_id": marketplace_id, "warehouse_code": warehouse_code},
+        )
 
     async def get_invoices(
         self,
@@ -511,6 +527,7 @@ class Invoices20240619(Namespace):
         statuses: Sequence[str] | None = None,
         external_invoice_id: str | None = None,
         sort_by: m.SortBy | str | None = None,
+        warehouse_code: str | None = None,
     ) -> m.GetInvoicesResponse:
         """``getInvoices``: GET /tax/invoices/2024-06-19/invoices.
 
@@ -532,6 +549,7 @@ class Invoices20240619(Namespace):
             statuses: ``statuses``; at least 1 item.
             external_invoice_id: ``externalInvoiceId``.
             sort_by: ``sortBy``; one of ``START_DATE_TIME``.
+            warehouse_code: ``warehouseCode``.
         """
         return await self._client.fetch(
             GET_INVOICES,
@@ -550,6 +568,7 @@ class Invoices20240619(Namespace):
                 "statuses": statuses,
                 "external_invoice_id": external_invoice_id,
                 "sort_by": sort_by,
+                "warehouse_code": warehouse_code,
             },
         )
 
@@ -569,6 +588,7 @@ class Invoices20240619(Namespace):
         statuses: Sequence[str] | None = None,
         external_invoice_id: str | None = None,
         sort_by: m.SortBy | str | None = None,
+        warehouse_code: str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Invoice]:
         """Items of every page of ``get_invoices``, whose arguments these are.
@@ -591,11 +611,17 @@ class Invoices20240619(Namespace):
                 "statuses": statuses,
                 "external_invoice_id": external_invoice_id,
                 "sort_by": sort_by,
+                "warehouse_code": warehouse_code,
             },
             cursor=cursor,
         )
 
-    async def get_invoices_attributes(self, *, marketplace_id: Marketplace | str) -> m.GetInvoicesAttributesResponse:
+    async def get_invoices_attributes(
+        self,
+        *,
+        marketplace_id: Marketplace | str,
+        warehouse_code: str | None = None,
+    ) -> m.GetInvoicesAttributesResponse:
         """``getInvoicesAttributes``: GET /tax/invoices/2024-06-19/attributes.
 
         Usage plan: 1 request a second, burst 1 (Amazon's SDK).
@@ -603,10 +629,19 @@ class Invoices20240619(Namespace):
 
         Args:
             marketplace_id: ``marketplaceId``.
+            warehouse_code: ``warehouseCode``.
         """
-        return await self._client.fetch(GET_INVOICES_ATTRIBUTES, {"marketplace_id": marketplace_id})
+        return await self._client.fetch(
+            GET_INVOICES_ATTRIBUTES,
+            {"marketplace_id": marketplace_id, "warehouse_code": warehouse_code},
+        )
 
-    async def get_invoices_document(self, invoices_document_id: str) -> m.GetInvoicesDocumentResponse:
+    async def get_invoices_document(
+        self,
+        invoices_document_id: str,
+        *,
+        warehouse_code: str | None = None,
+    ) -> m.GetInvoicesDocumentResponse:
         """``getInvoicesDocument``: GET /tax/invoices/2024-06-19/documents/{invoicesDocumentId}.
 
         Usage plan: 0.01667 requests a second, burst 1 (Amazon's SDK).
@@ -614,10 +649,19 @@ class Invoices20240619(Namespace):
 
         Args:
             invoices_document_id: ``invoicesDocumentId`` in the path.
+            warehouse_code: ``warehouseCode``.
         """
-        return await self._client.fetch(GET_INVOICES_DOCUMENT, {"invoices_document_id": invoices_document_id})
+        return await self._client.fetch(
+            GET_INVOICES_DOCUMENT,
+            {"invoices_document_id": invoices_document_id, "warehouse_code": warehouse_code},
+        )
 
-    async def get_invoices_export(self, export_id: str) -> m.GetInvoicesExportResponse:
+    async def get_invoices_export(
+        self,
+        export_id: str,
+        *,
+        warehouse_code: str | None = None,
+    ) -> m.GetInvoicesExportResponse:
         """``getInvoicesExport``: GET /tax/invoices/2024-06-19/exports/{exportId}.
 
         Usage plan: 2 requests a second, burst 15 (Amazon's SDK).
@@ -625,8 +669,9 @@ class Invoices20240619(Namespace):
 
         Args:
             export_id: ``exportId`` in the path.
+            warehouse_code: ``warehouseCode``.
         """
-        return await self._client.fetch(GET_INVOICES_EXPORT, {"export_id": export_id})
+        return await self._client.fetch(GET_INVOICES_EXPORT, {"export_id": export_id, "warehouse_code": warehouse_code})
 
     async def get_invoices_exports(
         self,
@@ -637,6 +682,7 @@ class Invoices20240619(Namespace):
         page_size: int | None = None,
         date_end: datetime | str | None = None,
         status: m.Status | str | None = None,
+        warehouse_code: str | None = None,
     ) -> m.GetInvoicesExportsResponse:
         """``getInvoicesExports``: GET /tax/invoices/2024-06-19/exports.
 
@@ -650,6 +696,7 @@ class Invoices20240619(Namespace):
             page_size: ``pageSize``.
             date_end: ``dateEnd``.
             status: ``status``; one of ``REQUESTED``, ``PROCESSING``, ``DONE``, ``ERROR``.
+            warehouse_code: ``warehouseCode``.
         """
         return await self._client.fetch(
             GET_INVOICES_EXPORTS,
@@ -660,6 +707,7 @@ class Invoices20240619(Namespace):
                 "page_size": page_size,
                 "date_end": date_end,
                 "status": status,
+                "warehouse_code": warehouse_code,
             },
         )
 
@@ -671,6 +719,7 @@ class Invoices20240619(Namespace):
         page_size: int | None = None,
         date_end: datetime | str | None = None,
         status: m.Status | str | None = None,
+        warehouse_code: str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Export]:
         """Items of every page of ``get_invoices_exports``, whose arguments these are.
@@ -685,6 +734,7 @@ class Invoices20240619(Namespace):
                 "page_size": page_size,
                 "date_end": date_end,
                 "status": status,
+                "warehouse_code": warehouse_code,
             },
             cursor=cursor,
         )

@@ -24,7 +24,7 @@ CANCEL_REPORT: Operation[m.CancelReportResponse] = Operation(
     id="cancelReport",
     method="DELETE",
     path="/reports/2020-09-04/reports/{reportId}",
-    usage_plan=UsagePlan(rate=0.0222, burst=10, source="assumed"),
+    usage_plan=UsagePlan(rate=0.0222, burst=10, source="assumed", reason="its successor has this plan"),
     parameters=(
         Parameter(
             name="report_id",
@@ -45,7 +45,7 @@ CANCEL_REPORT_SCHEDULE: Operation[m.CancelReportScheduleResponse] = Operation(
     id="cancelReportSchedule",
     method="DELETE",
     path="/reports/2020-09-04/schedules/{reportScheduleId}",
-    usage_plan=UsagePlan(rate=0.0222, burst=10, source="assumed"),
+    usage_plan=UsagePlan(rate=0.0222, burst=10, source="assumed", reason="its successor has this plan"),
     parameters=(
         Parameter(
             name="report_schedule_id",
@@ -66,7 +66,7 @@ CREATE_REPORT: Operation[m.CreateReportResult] = Operation(
     id="createReport",
     method="POST",
     path="/reports/2020-09-04/reports",
-    usage_plan=UsagePlan(rate=0.0167, burst=15, source="assumed"),
+    usage_plan=UsagePlan(rate=0.0167, burst=15, source="assumed", reason="its successor has this plan"),
     parameters=(
         Parameter(
             name="body",
@@ -89,7 +89,7 @@ CREATE_REPORT_SCHEDULE: Operation[m.CreateReportScheduleResult] = Operation(
     id="createReportSchedule",
     method="POST",
     path="/reports/2020-09-04/schedules",
-    usage_plan=UsagePlan(rate=0.0222, burst=10, source="assumed"),
+    usage_plan=UsagePlan(rate=0.0222, burst=10, source="assumed", reason="its successor has this plan"),
     parameters=(
         Parameter(
             name="body",
@@ -112,7 +112,7 @@ GET_REPORT: Operation[m.Report] = Operation(
     id="getReport",
     method="GET",
     path="/reports/2020-09-04/reports/{reportId}",
-    usage_plan=UsagePlan(rate=2, burst=15, source="assumed"),
+    usage_plan=UsagePlan(rate=2, burst=15, source="assumed", reason="its successor has this plan"),
     parameters=(
         Parameter(
             name="report_id",
@@ -134,7 +134,7 @@ GET_REPORT_DOCUMENT: Operation[m.ReportDocument] = Operation(
     id="getReportDocument",
     method="GET",
     path="/reports/2020-09-04/documents/{reportDocumentId}",
-    usage_plan=UsagePlan(rate=0.0167, burst=15, source="assumed"),
+    usage_plan=UsagePlan(rate=0.0167, burst=15, source="assumed", reason="its successor has this plan"),
     parameters=(
         Parameter(
             name="report_document_id",
@@ -156,7 +156,7 @@ GET_REPORT_SCHEDULE: Operation[m.ReportSchedule] = Operation(
     id="getReportSchedule",
     method="GET",
     path="/reports/2020-09-04/schedules/{reportScheduleId}",
-    usage_plan=UsagePlan(rate=0.0222, burst=10, source="assumed"),
+    usage_plan=UsagePlan(rate=0.0222, burst=10, source="assumed", reason="its successor has this plan"),
     parameters=(
         Parameter(
             name="report_schedule_id",
@@ -178,7 +178,7 @@ GET_REPORT_SCHEDULES: Operation[list[m.ReportSchedule]] = Operation(
     id="getReportSchedules",
     method="GET",
     path="/reports/2020-09-04/schedules",
-    usage_plan=UsagePlan(rate=0.0222, burst=10, source="assumed"),
+    usage_plan=UsagePlan(rate=0.0222, burst=10, source="assumed", reason="its successor has this plan"),
     parameters=(
         Parameter(
             name="report_types",
@@ -201,7 +201,7 @@ GET_REPORTS: Operation[m.GetReportsResponse] = Operation(
     id="getReports",
     method="GET",
     path="/reports/2020-09-04/reports",
-    usage_plan=UsagePlan(rate=0.0222, burst=10, source="assumed"),
+    usage_plan=UsagePlan(rate=0.0222, burst=10, source="assumed", reason="its successor has this plan"),
     parameters=(
         Parameter(
             name="report_types",
@@ -274,7 +274,7 @@ class Reports20200904(Namespace):
     async def cancel_report(self, report_id: str) -> m.CancelReportResponse:
         """``cancelReport``: DELETE /reports/2020-09-04/reports/{reportId}.
 
-        Usage plan: 0.0222 requests a second, burst 10 (assumed, Amazon publishes none).
+        Usage plan: 0.0222 requests a second, burst 10 (assumed, its successor has this plan).
         Removed by Amazon: it may answer 404 or 410; the first call warns.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
@@ -286,7 +286,7 @@ class Reports20200904(Namespace):
     async def cancel_report_schedule(self, report_schedule_id: str) -> m.CancelReportScheduleResponse:
         """``cancelReportSchedule``: DELETE /reports/2020-09-04/schedules/{reportScheduleId}.
 
-        Usage plan: 0.0222 requests a second, burst 10 (assumed, Amazon publishes none).
+        Usage plan: 0.0222 requests a second, burst 10 (assumed, its successor has this plan).
         Removed by Amazon: it may answer 404 or 410; the first call warns.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
@@ -298,7 +298,7 @@ class Reports20200904(Namespace):
     async def create_report(self, *, body: m.CreateReportSpecification | Mapping[str, Any]) -> m.CreateReportResult:
         """``createReport``: POST /reports/2020-09-04/reports.
 
-        Usage plan: 0.0167 requests a second, burst 15 (assumed, Amazon publishes none).
+        Usage plan: 0.0167 requests a second, burst 15 (assumed, its successor has this plan).
         Removed by Amazon: it may answer 404 or 410; the first call warns.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
@@ -314,7 +314,7 @@ class Reports20200904(Namespace):
     ) -> m.CreateReportScheduleResult:
         """``createReportSchedule``: POST /reports/2020-09-04/schedules.
 
-        Usage plan: 0.0222 requests a second, burst 10 (assumed, Amazon publishes none).
+        Usage plan: 0.0222 requests a second, burst 10 (assumed, its successor has this plan).
         Removed by Amazon: it may answer 404 or 410; the first call warns.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
@@ -326,7 +326,7 @@ class Reports20200904(Namespace):
     async def get_report(self, report_id: str) -> m.Report:
         """``getReport``: GET /reports/2020-09-04/reports/{reportId}.
 
-        Usage plan: 2 requests a second, burst 15 (assumed, Amazon publishes none).
+        Usage plan: 2 requests a second, burst 15 (assumed, its successor has this plan).
         Removed by Amazon: it may answer 404 or 410; the first call warns.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
@@ -338,7 +338,7 @@ class Reports20200904(Namespace):
     async def get_report_document(self, report_document_id: str) -> m.ReportDocument:
         """``getReportDocument``: GET /reports/2020-09-04/documents/{reportDocumentId}.
 
-        Usage plan: 0.0167 requests a second, burst 15 (assumed, Amazon publishes none).
+        Usage plan: 0.0167 requests a second, burst 15 (assumed, its successor has this plan).
         Removed by Amazon: it may answer 404 or 410; the first call warns.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
@@ -350,7 +350,7 @@ class Reports20200904(Namespace):
     async def get_report_schedule(self, report_schedule_id: str) -> m.ReportSchedule:
         """``getReportSchedule``: GET /reports/2020-09-04/schedules/{reportScheduleId}.
 
-        Usage plan: 0.0222 requests a second, burst 10 (assumed, Amazon publishes none).
+        Usage plan: 0.0222 requests a second, burst 10 (assumed, its successor has this plan).
         Removed by Amazon: it may answer 404 or 410; the first call warns.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
@@ -362,7 +362,7 @@ class Reports20200904(Namespace):
     async def get_report_schedules(self, *, report_types: Sequence[str]) -> list[m.ReportSchedule]:
         """``getReportSchedules``: GET /reports/2020-09-04/schedules.
 
-        Usage plan: 0.0222 requests a second, burst 10 (assumed, Amazon publishes none).
+        Usage plan: 0.0222 requests a second, burst 10 (assumed, its successor has this plan).
         Removed by Amazon: it may answer 404 or 410; the first call warns.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
@@ -384,7 +384,7 @@ class Reports20200904(Namespace):
     ) -> m.GetReportsResponse:
         """``getReports``: GET /reports/2020-09-04/reports.
 
-        Usage plan: 0.0222 requests a second, burst 10 (assumed, Amazon publishes none).
+        Usage plan: 0.0222 requests a second, burst 10 (assumed, its successor has this plan).
         Removed by Amazon: it may answer 404 or 410; the first call warns.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 

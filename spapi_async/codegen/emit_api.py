@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from spapi_async._operation import Constraints, Paging, Parameter, Restriction, UsagePlan
-from spapi_async.codegen.operations import Argument, Method
+from spapi_async.codegen.operations import NO_CONTENT, Argument, Method
 from spapi_async.codegen.text import (
     WIDTH,
     Call,
@@ -18,7 +18,7 @@ from spapi_async.codegen.text import (
     limits_in_words,
     quoted,
 )
-from spapi_async.codegen.types import render
+from spapi_async.codegen.types import PyType, render
 
 __all__ = ["emit_api"]
 
@@ -46,7 +46,7 @@ def _suppressed(methods: tuple[Method, ...]) -> list[str]:
 
 def _imports(module: str, code: str) -> str:
     constants, _, methods = code.partition("\n\nclass ")
-    at_run_time = bool(re.search(r"^    (response|body)_type=.*\bAny\b", constants, re.MULTILINE))
+    at_run_time = bool(re.search(r"^    (response_types?|body_type)=.*\bAny\b", constants, re.MULTILINE))
     annotated = set(
         re.findall(r"\b(Any|Sequence|Mapping|datetime|date|Decimal|PageIterator|Marketplace)\b", _code(code))
     )
@@ -109,6 +109,7 @@ def _types(method: Method) -> list[tuple[str, Expression]]:
     stated: list[tuple[str, Expression | None]] = [
         ("parameters", parameters if method.arguments else None),
         ("response_type", render(method.response, "m.") if method.response else None),
+        ("response_types", _by_status(method.responses) if method.responses else None),
         ("unwrap", quoted(method.unwrap) if method.unwrap else None),
         ("body_type", render(method.body, "m.") if method.body else None),
         ("decimals", quoted(method.decimals) if method.decimals != "string" else None),
@@ -130,10 +131,16 @@ def _behaviour(method: Method) -> list[tuple[str, Expression]]:
     return [(key, value) for key, value in stated if value is not None]
 
 
+def _by_status(responses: tuple[tuple[int, PyType | None], ...]) -> Dictionary:
+    return Dictionary(tuple((str(code), render(type_, "m.") if type_ else "None") for code, type_ in responses))
+
+
 def _usage_plan(plan: UsagePlan) -> Call:
     keywords: list[tuple[str, Expression]] = [("rate", _number(plan.rate)), ("burst", str(plan.burst))]
     if plan.source != "model":
         keywords.append(("source", quoted(plan.source)))
+    if plan.reason is not None:
+        keywords.append(("reason", quoted(plan.reason)))
     if plan.others:
         others = [Call("OtherPlan", (quoted(o.source), _number(o.rate), str(o.burst))) for o in plan.others]
         keywords.append(("others", Tuple(tuple(others))))
@@ -211,9 +218,8 @@ def _number(value: float | bool) -> str:  # noqa: FBT001 - a default may be a bo
 
 
 def _returned(method: Method) -> str:
-    if method.returns is None:
-        return "None"
-    return render(method.returns, "m.") + (" | None" if method.maybe_none else "")
+    types = [render(type_, "m.") for type_ in method.returns]
+    return " | ".join([*types, "None"] if method.maybe_none or not types else types)
 
 
 def _method(method: Method) -> str:
@@ -224,7 +230,7 @@ def _method(method: Method) -> str:
     text = [
         _signature("async def", method.name, arguments, _returned(method), elements=takes_elements),
         _docstring(method, takes_elements=takes_elements),
-        _statement(awaited if method.returns is None else f"return {awaited}", method, names),
+        _statement(awaited if not method.returns else f"return {awaited}", method, names),
     ]
     if method.iterator is not None and method.paging is not None and method.item is not None:
         token = method.paging.token_parameter
@@ -295,7 +301,9 @@ def _docstring(method: Method, *, takes_elements: bool) -> str:
     if method.sandbox_only:
         facts.append("Served by the sandbox alone.")
     if method.maybe_none:
-        facts.append("None stands for a 204 reply: there is nothing to report.")
+        facts.append(f"None stands for a {_empty_statuses(method)} reply: there is nothing to report.")
+    if method.responses:
+        facts.append(f"The type tells the status: {_replies_in_words(method.responses)}.")
     facts += method.conditions
     if method.errors:
         facts.append(f"Error statuses: {', '.join(map(str, method.errors))}.")
@@ -306,6 +314,15 @@ def _docstring(method: Method, *, takes_elements: bool) -> str:
         lines.append(f"    data_elements: any of {chosen}.")
     blocks = [facts, ["Args:", *lines]] if lines else [facts]
     return docstring(f"``{method.id}``: {method.verb} {method.path}.", blocks, 8)
+
+
+def _empty_statuses(method: Method) -> str:
+    declared_empty = [code for code, type_ in method.responses if type_ is None]
+    return " or ".join(str(code) for code in method.success if code == NO_CONTENT or code in declared_empty)
+
+
+def _replies_in_words(responses: tuple[tuple[int, PyType | None], ...]) -> str:
+    return ", ".join(f"{code} is {f'``{render(type_)}``' if type_ else 'None'}" for code, type_ in responses)
 
 
 def _argument_line(argument: Argument) -> str:
@@ -335,7 +352,8 @@ def _plan_in_words(plan: UsagePlan) -> str:
         "assumed": "assumed, Amazon publishes none",
     }
     noun = "request" if plan.rate == 1 else "requests"
-    text = f"Usage plan: {plan.rate:g} {noun} a second, burst {plan.burst} ({sources[plan.source]})"
+    source = f"assumed, {plan.reason}" if plan.reason else sources[plan.source]
+    text = f"Usage plan: {plan.rate:g} {noun} a second, burst {plan.burst} ({source})"
     for other in plan.others:
         text += f"; {sources[other.source]} says {other.rate:g} and {other.burst}"
     if plan.application_rate is not None:
@@ -364,5 +382,5 @@ def _iterator_docstring(method: Method) -> str:
         facts.append("``cursor`` resumes where an earlier iterator's ``cursor`` stood.")
     if method.paging.token_lifetime is not None:
         facts.append(f"Page tokens live {method.paging.token_lifetime:g} seconds.")
-    what = "Every page" if not method.paging.items_path or method.item == method.returns else "Items of every page"
+    what = "Every page" if not method.paging.items_path or method.returns == (method.item,) else "Items of every page"
     return docstring(f"{what} of ``{method.name}``, whose arguments these are.", [facts], 8)

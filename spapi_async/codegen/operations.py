@@ -16,10 +16,10 @@ from spapi_async.codegen.paging import find_paging
 from spapi_async.codegen.plans import usage_plan
 from spapi_async.codegen.repeats import is_idempotent
 from spapi_async.codegen.restrictions import grantless_scope, restriction
-from spapi_async.codegen.types import ClassTable, PyType, render, walk
+from spapi_async.codegen.types import ClassTable, Field, PyType, render, walk
 from spapi_async.codegen.usage import read_usage_plan
 
-__all__ = ["Argument", "Method", "Status", "build_methods"]
+__all__ = ["NO_CONTENT", "Argument", "Method", "Status", "build_methods"]
 
 Status = Literal["current", "deprecated", "removed"]
 Encoding = Literal["segment", "greedy", "plain", "csv", "multi", "csv_double", "multi_double", "header", "json"]
@@ -30,7 +30,7 @@ _DOUBLE: dict[str, dict[str, Encoding]] = {
     "product_pricing_v0": {"Skus": "csv_double", "Asins": "csv_double"},
 }
 
-_NO_CONTENT = 204
+NO_CONTENT = 204
 
 
 class Argument(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,8 +44,10 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is written about one operation.
 
     Attributes:
-        returns: what the method returns; None where Amazon sends no body.
-        maybe_none: the reply may be empty (200 or 204).
+        response: the type of the 2xx body; where the statuses differ, that of the first one with a body.
+        responses: the types by status where they differ, else empty.
+        returns: what the method returns, several types where the statuses differ; empty where Amazon sends no body.
+        maybe_none: the reply may be without a body (204, or a status that declares none beside others that do).
         iterator: the name of its ``iter_`` method.
         item: what the iterator yields.
     """
@@ -58,8 +60,9 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     arguments: tuple[Argument, ...]
     conditions: tuple[str, ...]
     response: PyType | None
+    responses: tuple[tuple[int, PyType | None], ...]
     unwrap: str | None
-    returns: PyType | None
+    returns: tuple[PyType, ...]
     maybe_none: bool
     body: PyType | None
     decimals: Literal["string", "number"]
@@ -101,17 +104,23 @@ def _method(operation: RawOperation, name: str, status: Status, names: _Names) -
     arguments = _arguments(operation, names)
     body = next((p for p in operation.parameters if p.location == "body"), None)
     body_type = names.table.type_of(body.schema, Context(owner=class_name(operation.id), name="body")) if body else None
-    response = _response(operation, names.table)
-    unwrap, returns = _unwrapped(names.table, response)
+    replies = _replies(operation, names.table)
+    responses = tuple(dict.fromkeys(type_ for _, type_ in replies if type_ is not None))
+    differ = len({type_ for _, type_ in replies}) > 1
+    unwrap, returns = _unwrapped(names.table, responses)
     python_names = {a.parameter.wire_name: a.parameter.name for a in arguments if a.parameter.location == "query"}
-    paged = find_paging(
-        f"{names.module}.{name}",
-        python_names,
-        names.table,
-        body=body_type,
-        result=returns,
-        reads=operation.verb == "GET",
+    pages = (
+        find_paging(
+            f"{names.module}.{name}",
+            python_names,
+            names.table,
+            body=body_type,
+            result=result,
+            reads=operation.verb == "GET",
+        )
+        for result in returns
     )
+    paged = next(filter(None, pages), None)
     success = tuple(code for code, _ in operation.responses if 200 <= code < 300)
     return Method(
         name=name,
@@ -121,12 +130,13 @@ def _method(operation: RawOperation, name: str, status: Status, names: _Names) -
         path=operation.path,
         arguments=arguments,
         conditions=conditions(f"{names.module}.{name}"),
-        response=response,
+        response=responses[0] if responses else None,
+        responses=replies if differ else (),
         unwrap=unwrap,
         returns=returns,
-        maybe_none=response is not None and _NO_CONTENT in success,
+        maybe_none=bool(responses) and (NO_CONTENT in success or (differ and None in dict(replies).values())),
         body=body_type,
-        decimals=_decimals(names.table, body_type, response, operation.where),
+        decimals=_decimals(names.table, body_type, responses, operation.where),
         usage_plan=usage_plan(names.module, name, read_usage_plan(operation.prose, operation.where)),
         idempotent=is_idempotent(names.module, name, operation.verb),
         restriction=restriction(names.module, name),
@@ -273,45 +283,52 @@ def _shared_enums(operations: list[RawOperation]) -> frozenset[str]:
     return frozenset(name for name, sets in values.items() if len(sets) == 1)
 
 
-def _response(operation: RawOperation, table: ClassTable) -> PyType | None:
-    """The type of the 2xx body. A 204 has none, whatever the model says (Supply Sources, Services)."""
-    found = []
-    for code, schema in operation.responses:
-        if schema is not None and 200 <= code < 300 and code != _NO_CONTENT:
-            type_ = table.type_of(schema, Context(owner=f"{class_name(operation.id)}Response"))
-            if type_ not in found:
-                found.append(type_)
-    if len(found) > 1:
-        raise ModelError(operation.where, f"success replies of different types are not understood: {found}")
-    return found[0] if found else None
+def _replies(operation: RawOperation, table: ClassTable) -> tuple[tuple[int, PyType | None], ...]:
+    """Types by 2xx status. A 204 is left out: it has no body, whatever the model says (Supply Sources, Services)."""
+    return tuple(
+        (code, table.type_of(schema, _reply_context(operation, code)) if schema is not None else None)
+        for code, schema in operation.responses
+        if 200 <= code < 300 and code != NO_CONTENT
+    )
 
 
-def _unwrapped(table: ClassTable, response: PyType | None) -> tuple[str | None, PyType | None]:
-    """``payload`` where the envelope holds nothing else but errors, and what the method returns."""
-    if response is None or response.kind != "model":
-        return None, response
+def _reply_context(operation: RawOperation, code: int) -> Context:
+    """An inline type is named after its operation; a second one after its status too."""
+    first = min(status for status, schema in operation.responses if status >= 200 and schema is not None)
+    return Context(owner=f"{class_name(operation.id)}Response{'' if code == first else code}")
+
+
+def _unwrapped(table: ClassTable, responses: tuple[PyType, ...]) -> tuple[str | None, tuple[PyType, ...]]:
+    """``payload`` where each envelope holds nothing else but errors, and what the method returns."""
+    inner = [_payload(table, response) for response in responses]
+    names = {field.name for field in inner if field is not None}
+    if len(names) != 1 or None in inner:
+        return None, responses
+    return names.pop(), tuple(dict.fromkeys(field.type for field in inner if field is not None))
+
+
+def _payload(table: ClassTable, response: PyType) -> Field | None:
+    if response.kind != "model":
+        return None
     fields = {field.wire_name: field for field in table.model(response.name).fields}
-    if "payload" in fields and fields.keys() <= {"payload", "errors"}:
-        return fields["payload"].name, fields["payload"].type
-    return None, response
+    return fields["payload"] if "payload" in fields and fields.keys() <= {"payload", "errors"} else None
 
 
 def _decimals(
-    table: ClassTable, body: PyType | None, response: PyType | None, where: str
+    table: ClassTable, body: PyType | None, responses: tuple[PyType, ...], where: str
 ) -> Literal["string", "number"]:
     """How Amazon writes this operation's decimals: in the body if it has any, else in the reply.
 
     No module of Amazon's mixes the two forms; a body that did could not be sent.
     """
-    asked, answered = _decimal_kinds(table, body), _decimal_kinds(table, response)
+    asked = _decimal_kinds(table, body) if body is not None else set()
+    answered = {kind for response in responses for kind in _decimal_kinds(table, response)}
     if len(asked) > 1:
         raise ModelError(where, "the body mixes decimals written as strings with decimals written as numbers")
     return "number" if (asked or answered) == {"Number"} else "string"
 
 
-def _decimal_kinds(table: ClassTable, type_: PyType | None) -> set[str]:
-    if type_ is None:
-        return set()
+def _decimal_kinds(table: ClassTable, type_: PyType) -> set[str]:
     return {found.name for found in walk(table, type_) if found.kind == "scalar"} & {"Decimal", "Number"}
 
 

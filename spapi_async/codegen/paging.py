@@ -16,8 +16,12 @@ __all__ = ["PagedResult", "find_paging"]
 Rule = Literal["repeat", "alone", "next_token_query"]
 
 _PAGE_SIZES = {"maxresults", "pagesize", "maxresultsperpage", "limit"}
-_NOT_ITEMS = {"errors", "warnings"}
-_DEPTH = 3
+_NOT_ITEMS = {"errors", "issues", "warnings"}
+
+# getSelection has its token four levels down. Where no request takes the token back, one that lies deeper than the
+# reply's own pagination pages something inside the reply, which another operation reads (getPromotion's selection).
+_DEPTH = 4
+_DEPTH_WITHOUT_PARAMETER = 2
 
 # "This must be the only parameter": the token carries the filters, and any other argument fails the call.
 _ALONE = {
@@ -77,10 +81,10 @@ def find_paging(
         return None
     if name in _TOKENS_IN_BODY:
         return PagedResult(Paging(token_parameter=_TOKENS_IN_BODY[name], token_path=(), items_path=()), result)
-    token = _find_token(table, result, ())
+    token = _find_token(table, result)
     taken = next((parameters[wire_name] for wire_name in parameters if "token" in _lower(wire_name)), None)
     taken = taken or _token_in_body(table, body)
-    if token is None or (taken is None and not reads):
+    if token is None or (taken is None and (not reads or len(token) > _DEPTH_WITHOUT_PARAMETER)):
         return None
     items = _find_items(name, table, result, token)
     sizes = (parameters[wire_name] for wire_name in parameters if "".join(_lower(wire_name)) in _PAGE_SIZES)
@@ -109,22 +113,22 @@ def _rule(name: str) -> Rule:
     return "next_token_query" if name in _NEXT_TOKEN_QUERY else "repeat"
 
 
-def _find_token(table: ClassTable, type_: PyType, path: tuple[Field, ...]) -> tuple[Field, ...] | None:
+def _find_token(table: ClassTable, type_: PyType) -> tuple[Field, ...] | None:
     """The shallowest string field called nextToken, nextPageToken or the like."""
-    if type_.kind != "model" or len(path) >= _DEPTH:
-        return None
-    fields = table.model(type_.name).fields
-    for field in fields:
-        if (
-            field.type.kind == "scalar"
-            and _lower(field.wire_name)[:1] == ["next"]
-            and "token" in _lower(field.wire_name)
-        ):
-            return (*path, field)
-    for field in fields:
-        if found := _find_token(table, field.type, (*path, field)):
+    level: list[tuple[PyType, tuple[Field, ...]]] = [(type_, ())]
+    for _ in range(_DEPTH):
+        fields = [
+            (*path, field) for here, path in level if here.kind == "model" for field in table.model(here.name).fields
+        ]
+        if found := next((path for path in fields if _is_token(path[-1])), None):
             return found
+        level = [(path[-1].type, path) for path in fields]
     return None
+
+
+def _is_token(field: Field) -> bool:
+    name = _lower(field.wire_name)
+    return field.type.kind == "scalar" and name[:1] == ["next"] and "token" in name
 
 
 def _find_items(name: str, table: ClassTable, result: PyType, token: tuple[Field, ...]) -> tuple[Field, ...]:

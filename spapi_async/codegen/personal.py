@@ -23,11 +23,11 @@ _TYPES = re.compile(
       (?: \w*Address | AddressExtendedFields | VariablePrecisionAddress
         | Buyer | \w*BuyerInfo | Buyer(?:Tax|Customized)Info\w* | BuyerTaxInformation
         | Business | Contact\w* | PrimaryContact | PayeeContactInformation
-        | DeliveryPreferences? | DropOffLocation | Geocode
+        | DeliveryPreferences? | (?:Order)?DropOffLocation | Geocode
         | Gift(?:Option|Details) | ItemCustomization
         | OrderTaxRegistration | TaxRegistrationAttribute | TaxRegistrationInfo | TaxClassification
         | PrescriptionDetail | RegulatedInformationField
-        | Recipient\w* | Technician )
+        | PhoneNumber | ProofOfDelivery | Recipient\w* | Technician )
     """,
     re.VERBOSE,
 )
@@ -63,7 +63,13 @@ _PLACES: dict[str, dict[str, tuple[str, ...]]] = {
         "FeedDocumentEncryptionDetails": ("initialization_vector", "key"),
     },
     "feeds_2021_06_30": {"CreateFeedDocumentResponse": ("url",), "FeedDocument": ("url",)},
+    "finances_invoices_2026_06_25": {"PartnerMetadata": ("partner_name", "partner_address")},
     "fulfillment_outbound_2020_07_01": {"DeliveryDocument": ("url",), "DeliveryMessage": ("text",)},
+    "fulfillment_outbound_2026_07_04": {
+        "AmazonTracking": ("tracking_url",),
+        "CarrierTracking": ("tracking_url",),
+        "OrderPackingSlip": ("template_attributes",),
+    },
     "invoices_2024_06_19": {
         "InvoiceDocument": ("invoice_document_url",),
         "InvoicesDocument": ("invoices_document_url",),
@@ -90,6 +96,16 @@ _PLACES: dict[str, dict[str, tuple[str, ...]]] = {
         "CarrierAccountAttribute": ("value",),
         "CollectionsFormDocument": ("base64_encoded_content",),
         "PackageDocument": ("contents",),
+    },
+    "support_2025_02_01": {
+        "Attachment": ("name", "download_url"),
+        "Case": ("subject", "primary_email", "cc_emails"),
+        "CaseFilters": ("primary_emails", "cc_emails", "subject_keywords"),
+        "ChatContent": ("transcript",),
+        "ChatEvent": ("message",),
+        "EmailContent": ("message",),
+        "Participant": ("display_name",),
+        "PhoneContent": ("call_notes",),
     },
     "uploads_2020_11_01": {"UploadDestination": ("url",)},
     "vendor_direct_fulfillment_shipping_2021_12_28": {

@@ -193,6 +193,19 @@ _SUCCESSORS: _Table = {
     },
 }
 
+# Of this API's three plans Amazon publishes listCases' alone; the other two operations read the same cases.
+_SIBLINGS: _Table = {
+    "support_2025_02_01": {
+        (0.1, 10): "get_case list_contacts",
+    },
+}
+
+# Figures that are assumed for a reason.
+_STAND_INS = (
+    (_SUCCESSORS, "its successor has this plan"),
+    (_SIBLINGS, "a sibling of the same API has this plan"),
+)
+
 # Nothing is published: slow enough for nearly every operation, and the reply's rate header corrects it upwards.
 _CAUTIOUS: _Plan = (1, 1)
 
@@ -206,17 +219,20 @@ def usage_plan(module: str, method: str, model: _Plan | None) -> UsagePlan:
     others = [OtherPlan("sdk", *sdk)] if sdk else []
     others += [OtherPlan("docs", *docs)] if docs else []
     source: Source = "model"
+    reason = None
     rate, burst = model or _CAUTIOUS
     if model is None and others:
         chosen = others.pop(0)
         source, rate, burst = chosen.source, chosen.rate, chosen.burst or 1
     elif model is None:
         source = "assumed"
-        rate, burst = _find(_SUCCESSORS, module, method) or _CAUTIOUS
+        found = ((_find(table, module, method), why) for table, why in _STAND_INS)
+        (rate, burst), reason = next(((plan, why) for plan, why in found if plan), (_CAUTIOUS, None))
     return UsagePlan(
         rate=rate,
         burst=burst,
         source=source,
+        reason=reason,
         others=tuple(others),
         application_rate=application_rate,
     )

@@ -1,37 +1,64 @@
 """Which operations may be repeated when nobody knows whether the first attempt arrived.
 
-Amazon publishes no list. GET reads. PUT and DELETE name the state wanted, with the exceptions below. POST and PATCH
-create, send or pay unless the operation only reads or computes, or makes something that expires unused.
+Amazon publishes no list. GET reads, and what is deleted twice is gone all the same. PUT, POST and PATCH are repeated
+only where it is known that they read, compute, set a state that a second request sets again, or make something that
+expires unused: a verb alone says too little (createFulfillmentReturn and generateShipLabels are PUTs, and each call
+makes another return or another label).
 """
 
 from __future__ import annotations
 
 __all__ = ["is_idempotent"]
 
-# PUT in name only: each call makes another return, label or link, or changes a schedule that moves money.
-_DOUBTFUL_PUTS = {
-    "external_fulfillment_shipments_2024_09_11": "generate_ship_labels",
-    "fulfillment_outbound_2020_07_01": "create_fulfillment_return",
-    "seller_wallet_2024_03_01": "update_transfer_schedule",
-    "shipping_v2": "link_carrier_account_put",
+# The request names the state wanted: cancelled, linked no more, a name, an address, a whole listing.
+# Not here: seller wallet's updateTransferSchedule, which moves money, and Shipping v2's linkCarrierAccount.
+_REPLACING = {
+    "awd_2024_05_09": "update_inbound update_inbound_shipment_transport_details update_outbound",
+    "external_fulfillment_shipments_2024_09_11": "update_package",
+    "fulfillment_inbound_2024_03_20": (
+        "cancel_inbound_plan cancel_self_ship_appointment update_inbound_plan_name update_item_compliance_details "
+        "update_shipment_name update_shipment_source_address update_shipment_tracking_details"
+    ),
+    "fulfillment_inbound_v0": "confirm_preorder put_transport_details update_inbound_shipment",
+    "fulfillment_outbound_2020_07_01": (
+        "cancel_fulfillment_order submit_fulfillment_order_status_update update_fulfillment_order"
+    ),
+    "fulfillment_outbound_2026_07_04": "cancel_order update_order update_order_status update_package",
+    "listings_items_2020_09_01": "put_listings_item",
+    "listings_items_2021_08_01": "put_listings_item",
+    "services_v1": (
+        "assign_appointment_resources cancel_service_job_by_service_job_id complete_service_job_by_service_job_id "
+        "set_appointment_fulfillment_data update_reservation update_schedule"
+    ),
+    "shipping_v2": "cancel_shipment unlink_carrier_account",
+    "supply_sources_2020_07_01": "update_supply_source update_supply_source_status",
 }
 
-_HARMLESS_POSTS = {
+_READING = {
     "aplus_content_2020_11_01": "validate_content_document_asin_relations",
     "awd_2024_05_09": "check_inbound_eligibility",
     "easy_ship_2022_03_23": "list_handover_slots",
-    # An upload destination that nobody uses expires.
-    "feeds_2020_09_04": "create_feed_document",
-    "feeds_2021_06_30": "create_feed_document",
     "fulfillment_outbound_2020_07_01": "delivery_offers get_fulfillment_preview",
+    "fulfillment_outbound_2026_07_04": "get_offers get_order_preview",
     "merchant_fulfillment_v0": "get_additional_seller_inputs get_eligible_shipment_services",
     "product_fees_v0": "get_my_fees_estimate_for_asin get_my_fees_estimate_for_sku get_my_fees_estimates",
     "product_pricing_2022_05_01": "get_competitive_summary get_featured_offer_expected_price_batch",
     "product_pricing_v0": "get_item_offers_batch get_listing_offers_batch",
     "replenishment_2022_11_07": "get_selling_partner_metrics list_offer_metrics list_offers",
-    "services_v1": "create_service_document_upload_destination get_fixed_slot_capacity get_range_slot_capacity",
+    "services_v1": "get_fixed_slot_capacity get_range_slot_capacity",
     "shipping_v1": "get_rates retrieve_shipping_label",
-    "shipping_v2": "get_rates",
+    "shipping_v2": "get_carrier_accounts get_collection_form_history get_rates get_unmanifested_shipments",
+    "support_2025_02_01": "list_cases",
+}
+
+# Upload destinations and tokens that nobody uses expire. The same upload is the same media (200 in place of 201), and
+# the same merchant has the same sandbox location.
+_HARMLESS = {
+    "aplus_content_2020_11_01": "create_media",
+    "external_fulfillment_location_2026_07_30": "create_sandbox_location",
+    "feeds_2020_09_04": "create_feed_document",
+    "feeds_2021_06_30": "create_feed_document",
+    "services_v1": "create_service_document_upload_destination",
     "tokens_2021_03_01": "create_restricted_data_token",
     "uploads_2020_11_01": "create_upload_destination_for_resource",
 }
@@ -39,6 +66,6 @@ _HARMLESS_POSTS = {
 
 def is_idempotent(module: str, method: str, verb: str) -> bool:
     """Whether repeating the call does no harm."""
-    if verb in ("POST", "PATCH"):
-        return method in _HARMLESS_POSTS.get(module, "").split()
-    return verb == "GET" or method not in _DOUBTFUL_PUTS.get(module, "").split()
+    if verb in ("GET", "DELETE"):
+        return True
+    return any(method in table.get(module, "").split() for table in (_REPLACING, _READING, _HARMLESS))

@@ -841,6 +841,109 @@ class Status(OpenEnum):
     FAILURE = "FAILURE"
 
 
+class CreateSandboxShipmentResponse(Model, kw_only=True, rename="camel"):
+    """Amazon's ``CreateSandboxShipmentResponse``."""
+
+    shipment_id: str | None = None
+
+
+class CreateSandboxShipmentRequest(Model, kw_only=True, rename="camel"):
+    """Amazon's ``CreateSandboxShipmentRequest``.
+
+    Attributes:
+        location_id: 1 to 36 characters.
+    """
+
+    location_id: str
+    marketplace_id: str
+    marketplace_channel: CreateSandboxShipmentRequestMarketplaceChannel
+    shipping_type: CreateSandboxShipmentRequestShippingType
+    order_type: list[CreateSandboxShipmentRequestOrderType] | None = None
+    line_item_count: CreateSandboxShipmentRequestLineItemCount | None = None
+    quantity_count: CreateSandboxShipmentRequestQuantityCount | None = None
+
+
+class CreateSandboxShipmentRequestMarketplaceChannel(OpenEnum):
+    """``marketplaceChannel`` of Amazon's ``CreateSandboxShipmentRequest``."""
+
+    FBA = "FBA"
+    MFN = "MFN"
+
+
+class CreateSandboxShipmentRequestShippingType(OpenEnum):
+    """``shippingType`` of Amazon's ``CreateSandboxShipmentRequest``."""
+
+    SELF = "SELF"
+    MARKETPLACE = "MARKETPLACE"
+    THIRD_PARTY_CARRIER = "THIRD_PARTY_CARRIER"
+
+
+class CreateSandboxShipmentRequestOrderType(OpenEnum):
+    """``orderType`` of Amazon's ``CreateSandboxShipmentRequest``."""
+
+    HAZMAT = "HAZMAT"
+    GIFT_WRAP = "GIFT_WRAP"
+    GIFT_MESSAGE = "GIFT_MESSAGE"
+    MPS = "MPS"
+    SERIAL = "SERIAL"
+    CROSS_BORDER = "CROSS_BORDER"
+    REPLACEMENT = "REPLACEMENT"
+    EXCHANGE = "EXCHANGE"
+    PHARMA_NON_PRESCRIPTION = "PHARMA_NON_PRESCRIPTION"
+    PHARMA_PRESCRIPTION = "PHARMA_PRESCRIPTION"
+
+
+class CreateSandboxShipmentRequestLineItemCount(OpenEnum):
+    """``lineItemCount`` of Amazon's ``CreateSandboxShipmentRequest``."""
+
+    SINGLE = "SINGLE"
+    MULTIPLE = "MULTIPLE"
+
+
+class CreateSandboxShipmentRequestQuantityCount(OpenEnum):
+    """``quantityCount`` of Amazon's ``CreateSandboxShipmentRequest``."""
+
+    SINGLE = "SINGLE"
+    MULTIPLE = "MULTIPLE"
+
+
+class UpdateSandboxShipmentRequest(Model, kw_only=True, rename="camel"):
+    """Amazon's ``UpdateSandboxShipmentRequest``."""
+
+    update_type: UpdateSandboxShipmentRequestUpdateType
+    updates: SandboxShipmentUpdates | None = None
+
+
+class UpdateSandboxShipmentRequestUpdateType(OpenEnum):
+    """``updateType`` of Amazon's ``UpdateSandboxShipmentRequest``."""
+
+    SHIPMENT_STATUS_CHANGE = "SHIPMENT_STATUS_CHANGE"
+    INVOICE_AVAILABILITY_CHANGE = "INVOICE_AVAILABILITY_CHANGE"
+    TRANSPORT_CAPACITY_CHANGE = "TRANSPORT_CAPACITY_CHANGE"
+
+
+class SandboxShipmentUpdates(Model, kw_only=True, rename="camel"):
+    """Amazon's ``SandboxShipmentUpdates``."""
+
+    status: SandboxShipmentUpdatesStatus | None = None
+    sub_status: SandboxShipmentUpdatesSubStatus | None = None
+    timestamp: str | None = None
+
+
+class SandboxShipmentUpdatesStatus(OpenEnum):
+    """``status`` of Amazon's ``SandboxShipmentUpdates``."""
+
+    SHIPPED = "SHIPPED"
+    DELIVERED = "DELIVERED"
+    CANCELLED = "CANCELLED"
+
+
+class SandboxShipmentUpdatesSubStatus(OpenEnum):
+    """``subStatus`` of Amazon's ``SandboxShipmentUpdates``."""
+
+    OUT_FOR_DELIVERY = "OUT_FOR_DELIVERY"
+
+
 class GenerateShipLabelsOperation(OpenEnum):
     """Values of Amazon's parameter ``operation``."""
 

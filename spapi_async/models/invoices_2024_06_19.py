@@ -66,6 +66,7 @@ class ExportInvoicesRequest(Model, kw_only=True, rename="camel"):
     statuses: list[str] | None = None
     transaction_identifier: TransactionIdentifier | None = None
     transaction_type: str | None = None
+    warehouse_code: str | None = None
 
 
 class ExportInvoicesResponse(Model, kw_only=True, rename="camel"):

@@ -115,6 +115,7 @@ class OrderFulfillment(Model, kw_only=True, rename="camel"):
     ship_by_window: DateTimeRange | None = None
     deliver_by_window: DateTimeRange | None = None
     label_printing_window: DateTimeRange | None = None
+    promise_calculation_inputs: PromiseCalculationInputs | None = None
 
 
 class OrderItem(Model, kw_only=True, rename="camel"):
@@ -581,6 +582,8 @@ class AssociatedOrderItem(Model, kw_only=True, rename="camel"):
     order_id: str | None = None
     order_item_id: str | None = None
     association_type: str | None = None
+    asin: str | None = None
+    purchase_price: Money | None = None
 
 
 class ItemTax(Model, kw_only=True, rename="camel"):
@@ -635,6 +638,26 @@ class FulfillmentOrder(Model, kw_only=True, rename="camel"):
     """Amazon's ``FulfillmentOrder``."""
 
     fulfillment_order_id: str
+
+
+class PromiseCalculationInputs(Model, kw_only=True, rename="camel"):
+    """Amazon's ``PromiseCalculationInputs``."""
+
+    transit_time: TransitTimeInput | None = None
+
+
+class TransitTimeInput(Model, kw_only=True, rename="camel"):
+    """Amazon's ``TransitTimeInput``."""
+
+    details: TransitTimeInputDetails | None = None
+    data_source: str | None = None
+
+
+class TransitTimeInputDetails(Model, kw_only=True, rename="camel"):
+    """Amazon's ``TransitTimeInputDetails``."""
+
+    carrier: str | None = None
+    shipping_service: str | None = None
 
 
 class IncludedData(OpenEnum):

@@ -32,6 +32,15 @@ class InvoiceDetail(Model, kw_only=True, rename="camel"):
     additional_details: list[AdditionalDetails] | None = None
     charge_details: list[ChargeDetails] | None = None
     items: list[InvoiceItem]
+    tax_point_date: Timestamp | None = None
+    delivery_date: Timestamp | None = None
+    bill_from_party: PartyIdentification | None = None
+    vat_group_party: PartyIdentification | None = None
+    tax_representative_party: PartyIdentification | None = None
+    ship_to_party: PartyIdentification | None = None
+    invoice_base_amount: Money | None = None
+    exchange_rate: str | None = None
+    allowance_details: list[AllowanceDetails] | None = None
 
 
 class InvoiceItem(Model, kw_only=True, rename="camel"):
@@ -47,6 +56,9 @@ class InvoiceItem(Model, kw_only=True, rename="camel"):
     hsn_code: str | None = None
     tax_details: list[TaxDetail] | None = None
     charge_details: list[ChargeDetails] | None = None
+    item_description: str | None = None
+    additional_details: list[AdditionalDetails] | None = None
+    allowance_details: list[AllowanceDetails] | None = None
 
 
 class PartyIdentification(Model, kw_only=True, rename="camel"):
@@ -55,6 +67,7 @@ class PartyIdentification(Model, kw_only=True, rename="camel"):
     party_id: str
     address: Address | None = None
     tax_registration_details: list[TaxRegistrationDetail] | None = None
+    additional_party_identifications: list[AdditionalPartyIdentification] | None = None
 
 
 class TaxRegistrationDetail(PersonalModel, kw_only=True, rename="camel"):
@@ -73,6 +86,7 @@ class TaxRegistrationDetailTaxRegistrationType(OpenEnum):
 
     VAT = "VAT"
     GST = "GST"
+    LOCAL_TAX_NUMBER = "LocalTaxNumber"
 
 
 class Address(PersonalModel, kw_only=True, rename="camel"):
@@ -159,6 +173,9 @@ class AdditionalDetailsType(OpenEnum):
 
     SUR = "SUR"
     OCR = "OCR"
+    TAX_EXEMPT_REASON = "TaxExemptReason"
+    LEGAL_TERMS = "LegalTerms"
+    REGULATORY_NOTE = "RegulatoryNote"
 
 
 class ItemQuantity(Model, kw_only=True, rename="camel"):
@@ -187,3 +204,37 @@ class Error(Model, kw_only=True):
     code: str
     message: str
     details: str | None = None
+
+
+class AdditionalPartyIdentification(Model, kw_only=True, rename="camel"):
+    """Amazon's ``AdditionalPartyIdentification``."""
+
+    identification_type: AdditionalPartyIdentificationIdentificationType
+    identification_number: str
+
+
+class AdditionalPartyIdentificationIdentificationType(OpenEnum):
+    """``identificationType`` of Amazon's ``AdditionalPartyIdentification``."""
+
+    FR_SIREN = "FR_SIREN"
+    DE_WIDNR = "DE_WIDNR"
+
+
+class AllowanceDetails(Model, kw_only=True, rename="camel"):
+    """Amazon's ``AllowanceDetails``."""
+
+    type: AllowanceDetailsType
+    description: str | None = None
+    allowance_amount: Money
+    tax_details: list[TaxDetail] | None = None
+
+
+class AllowanceDetailsType(OpenEnum):
+    """``type`` of Amazon's ``AllowanceDetails``."""
+
+    DISCOUNT = "Discount"
+    DISCOUNT_INCENTIVE = "DiscountIncentive"
+    DEFECTIVE = "Defective"
+    PROMOTIONAL = "Promotional"
+    UNSALEABLE_MERCHANDISE = "UnsaleableMerchandise"
+    SPECIAL = "Special"

@@ -55,6 +55,11 @@ class Invoice(Model, kw_only=True, rename="camel"):
     charge_details: list[ChargeDetails] | None = None
     allowance_details: list[AllowanceDetails] | None = None
     items: list[InvoiceItem] | None = None
+    bill_from_party: PartyIdentification | None = None
+    vat_group_party: PartyIdentification | None = None
+    tax_representative_party: PartyIdentification | None = None
+    invoice_base_amount: Money | None = None
+    tax_point_date: Timestamp | None = None
 
 
 class InvoiceType(OpenEnum):
@@ -70,6 +75,7 @@ class PartyIdentification(Model, kw_only=True, rename="camel"):
     party_id: str
     address: Address | None = None
     tax_registration_details: list[TaxRegistrationDetails] | None = None
+    additional_party_identifications: list[AdditionalPartyIdentification] | None = None
 
 
 class TaxRegistrationDetails(PersonalModel, kw_only=True, rename="camel"):
@@ -86,6 +92,7 @@ class TaxRegistrationDetailsTaxRegistrationType(OpenEnum):
 
     VAT = "VAT"
     GST = "GST"
+    LOCAL_TAX_NUMBER = "LocalTaxNumber"
 
 
 class Address(PersonalModel, kw_only=True, rename="camel"):
@@ -123,6 +130,8 @@ class InvoiceItem(Model, kw_only=True, rename="camel"):
     tax_details: list[TaxDetails] | None = None
     charge_details: list[ChargeDetails] | None = None
     allowance_details: list[AllowanceDetails] | None = None
+    item_description: str | None = None
+    additional_details: list[AdditionalDetails] | None = None
 
 
 class TaxDetails(Model, kw_only=True, rename="camel"):
@@ -174,6 +183,9 @@ class AdditionalDetailsType(OpenEnum):
     SUR = "SUR"
     OCR = "OCR"
     CARTON_COUNT = "CartonCount"
+    TAX_EXEMPT_REASON = "TaxExemptReason"
+    LEGAL_TERMS = "LegalTerms"
+    REGULATORY_NOTE = "RegulatoryNote"
 
 
 class ChargeDetails(Model, kw_only=True, rename="camel"):
@@ -251,6 +263,7 @@ class CreditNoteDetails(Model, kw_only=True, rename="camel"):
     rma_id: str | None = None
     coop_reference_number: str | None = None
     consignors_reference_number: str | None = None
+    original_invoice_date: Timestamp | None = None
 
 
 class NetCostUnitOfMeasure(OpenEnum):
@@ -292,3 +305,17 @@ class TotalWeightUnitOfMeasure(OpenEnum):
     OUNCES = "OUNCES"
     GRAMS = "GRAMS"
     KILOGRAMS = "KILOGRAMS"
+
+
+class AdditionalPartyIdentification(Model, kw_only=True, rename="camel"):
+    """Amazon's ``AdditionalPartyIdentification``."""
+
+    identification_type: AdditionalPartyIdentificationIdentificationType
+    identification_number: str
+
+
+class AdditionalPartyIdentificationIdentificationType(OpenEnum):
+    """``identificationType`` of Amazon's ``AdditionalPartyIdentification``."""
+
+    FR_SIREN = "FR_SIREN"
+    DE_WIDNR = "DE_WIDNR"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from swagger_snippets import loaded, operation, swagger, text_of
 
+from spapi_async._response import decode
 from spapi_async.codegen.document import ModelError
 
 STRING = {"type": "string"}
@@ -162,10 +163,40 @@ def test_success_replies_of_every_shape(responses: dict[str, Any], returned: str
     assert made.success == success
 
 
-def test_success_replies_of_two_types_fail() -> None:
-    """A method that returns now this, now that, is not understood."""
-    with pytest.raises(ModelError, match="success replies of different types"):
-        one(responses=reply(REF) | reply(STRING, "201"))
+def test_success_replies_of_two_types_are_told_apart_by_status() -> None:
+    """The method returns either; ``response_types`` says which status has which."""
+    other = {"type": "object", "properties": {"b": STRING}}
+    responses = reply(REF) | reply({"$ref": "#/definitions/Other"}, "202")
+    space, made = one(definitions={"Other": other}, responses=responses)
+    assert inspect.signature(space.get_thing).return_annotation == "m.Thing | m.Other"
+    assert {status: type_.__name__ for status, type_ in made.response_types.items()} == {200: "Thing", 202: "Other"}
+    assert made.response_type is made.response_types[200]
+    assert decode(made, 200, {}, b'{"a": "x"}').body == made.response_types[200](a="x")
+    assert decode(made, 202, {}, b'{"b": "x"}').body == made.response_types[202](b="x")
+
+
+def test_a_success_without_a_body_beside_one_with_a_body_is_none() -> None:
+    """An empty body breaks no model where the status declares none."""
+    space, made = one(responses=reply(REF) | {"202": {"description": ""}})
+    assert inspect.signature(space.get_thing).return_annotation == "m.Thing | None"
+    empty = decode(made, 202, {}, b"")
+    assert (empty.body, empty.violations) == (None, ())
+    assert decode(made, 200, {}, b"").violations
+
+
+def test_envelopes_of_several_success_types_are_unwrapped_together_or_not_at_all() -> None:
+    """One attribute name serves every status."""
+    envelopes = {
+        "One": {"type": "object", "properties": {"payload": REF}},
+        "Two": {"type": "object", "properties": {"payload": {"type": "array", "items": REF}}},
+    }
+    responses = reply({"$ref": "#/definitions/One"}) | reply({"$ref": "#/definitions/Two"}, "202")
+    space, made = one(definitions=envelopes, responses=responses)
+    assert inspect.signature(space.get_thing).return_annotation == "m.Thing | list[m.Thing]"
+    assert made.unwrap == "payload"
+    space, made = one(definitions=envelopes, responses=responses | reply(REF, "203"))
+    assert inspect.signature(space.get_thing).return_annotation == "m.One | m.Two | m.Thing"
+    assert made.unwrap is None
 
 
 def test_a_body_that_mixes_forms_of_decimals_fails() -> None:
