@@ -12,11 +12,23 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
-__all__ = ["Constraints", "Operation", "OtherPlan", "Paging", "Parameter", "Restriction", "UsagePlan"]
+__all__ = ["Constraints", "Encoding", "Operation", "OtherPlan", "Paging", "Parameter", "Restriction", "UsagePlan"]
 
 T = TypeVar("T")
 
-Encoding = Literal["segment", "greedy", "plain", "csv", "multi", "csv_double", "multi_double", "header", "json"]
+Encoding = Literal[
+    "segment",
+    "segment_csv",
+    "greedy",
+    "plain",
+    "csv",
+    "multi",
+    "csv_double",
+    "multi_double",
+    "header",
+    "header_csv",
+    "json",
+]
 """How an argument reaches the wire.
 
 ``segment``  one path segment, every byte outside the unreserved set percent-encoded, ``/`` too
@@ -26,6 +38,7 @@ Encoding = Literal["segment", "greedy", "plain", "csv", "multi", "csv_double", "
 ``multi``    the parameter repeated for each item
 ``csv_double``, ``multi_double``  as above, but ``% + ,`` inside an item are encoded twice
 ``header``   a header value
+``segment_csv``, ``header_csv``  a list in one path segment or one header value, joined by commas
 ``json``     the body; nothing is percent-encoded
 """
 

@@ -10,6 +10,8 @@ What reaches the wire, by ``Parameter.encoding``:
 ``multi``          ``name=item`` once for each item
 ``*_double``       as above, but ``%``, ``+`` and ``,`` inside an item are encoded twice: ``%2525`` and so on
 ``header``         as it is; control characters are refused
+``segment_csv``    items encoded like segments, joined by literal commas
+``header_csv``     items as they are, joined by commas; an item with a comma in it is refused, for it would read as two
 ``json``           the body; nothing is percent-encoded
 =================  ==========================================================================================
 
@@ -95,7 +97,11 @@ class _Builder:
         self._query = tuple(
             (p.name, _query_encoder(p), p.required) for p in operation.parameters if p.location == "query"
         )
-        self._headers = tuple((p.name, p.wire_name, p.required) for p in operation.parameters if p.location == "header")
+        self._headers = tuple(
+            (p.name, p.wire_name, _HEADERS[p.encoding], p.required)
+            for p in operation.parameters
+            if p.location == "header"
+        )
         self._body = next((p for p in operation.parameters if p.location == "body"), None)
         names_known = {p.name for p in operation.parameters}
         restriction = operation.restriction
@@ -147,11 +153,11 @@ class _Builder:
 
     def _write_headers(self, get: Get) -> dict[str, str]:
         headers = {}
-        for name, wire_name, required in self._headers:
+        for name, wire_name, encode, required in self._headers:
             value = get(name)
             if value is not None:
                 try:
-                    headers[wire_name] = _header(value)
+                    headers[wire_name] = encode(value)
                 except _UnsendableError as reason:
                     raise self._refuse(name, reason) from None
             elif required:
@@ -313,7 +319,16 @@ def _greedy(value: Any) -> str:
 
 
 _NOT_A_SEGMENT = frozenset({"", ".", ".."})
-_SEGMENTS: Mapping[str, Encode] = {"segment": _segment, "greedy": _greedy}
+
+
+def _segment_list(value: Any) -> str:
+    items = _items(value)
+    if not items:
+        raise _UnsendableError("must not be empty: it stands for a whole segment of the path")
+    return ",".join(map(_segment, items))
+
+
+_SEGMENTS: Mapping[str, Encode] = {"segment": _segment, "segment_csv": _segment_list, "greedy": _greedy}
 
 
 def _quote_twice(text: str) -> str:
@@ -361,3 +376,13 @@ def _header(value: Any) -> str:
     if not text.isprintable():
         raise _UnsendableError("must not hold line breaks or other control characters: it is sent as a header")
     return text
+
+
+def _header_list(value: Any) -> str:
+    items = [_header(item) for item in _items(value)]
+    if any("," in item for item in items):
+        raise _UnsendableError("must not hold an item with a comma: the list is sent as one header, joined by commas")
+    return ",".join(items)
+
+
+_HEADERS: Mapping[str, Encode] = {"header": _header, "header_csv": _header_list}

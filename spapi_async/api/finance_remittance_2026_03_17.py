@@ -13,8 +13,6 @@ from spapi_async._operation import Operation, Paging, Parameter, UsagePlan
 from spapi_async.models import finance_remittance_2026_03_17 as m
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from spapi_async._paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
@@ -74,8 +72,8 @@ GET_REMITTANCE_HEADERS: Operation[m.GetRemittancesResponse] = Operation(
             encoding="plain",
             required=True,
         ),
-        Parameter(name="start_date", wire_name="startDate", location="query", type="datetime | str", encoding="plain"),
-        Parameter(name="end_date", wire_name="endDate", location="query", type="datetime | str", encoding="plain"),
+        Parameter(name="start_date", wire_name="startDate", location="query", type="str", encoding="plain"),
+        Parameter(name="end_date", wire_name="endDate", location="query", type="str", encoding="plain"),
         Parameter(name="next_token", wire_name="nextToken", location="query", type="str", encoding="plain"),
     ),
     response_type=m.GetRemittancesResponse,
@@ -137,8 +135,8 @@ class FinanceRemittance20260317(Namespace):
         self,
         *,
         marketplace_id: Marketplace | str,
-        start_date: datetime | str | None = None,
-        end_date: datetime | str | None = None,
+        start_date: str | None = None,
+        end_date: str | None = None,
         next_token: str | None = None,
     ) -> m.GetRemittancesResponse:
         """``getRemittanceHeaders``: GET /finances/remittances/2026-03-17/remittances.
@@ -166,8 +164,8 @@ class FinanceRemittance20260317(Namespace):
         self,
         *,
         marketplace_id: Marketplace | str,
-        start_date: datetime | str | None = None,
-        end_date: datetime | str | None = None,
+        start_date: str | None = None,
+        end_date: str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.RemittanceHeader]:
         """Items of every page of ``get_remittance_headers``, whose arguments these are.

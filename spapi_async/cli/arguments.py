@@ -15,7 +15,7 @@ from spapi_async.marketplaces import Marketplace
 __all__ = ["find_operation", "parse_arguments"]
 
 _LONGEST_COUNTRY = 3
-_LISTS = ("csv", "multi", "csv_double", "multi_double")
+_LISTS = ("csv", "multi", "csv_double", "multi_double", "segment_csv", "header_csv")
 
 
 def find_operation(operations: Mapping[str, Operation[Any]], name: str) -> Operation[Any]:

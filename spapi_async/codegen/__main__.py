@@ -1,4 +1,7 @@
-"""``python -m spapi_async.codegen --models DIR [--legacy DIR] [--check]``."""
+"""``python -m spapi_async.codegen --models DIR [--legacy DIR] [--check] [--keep-going] [--prune]``.
+
+Exit codes: 0 all is well; 1 ``--check`` found stale files; 2 something was refused. What is refused is named on stderr.
+"""
 
 from __future__ import annotations
 
@@ -10,35 +13,38 @@ from typing import Any
 
 from spapi_async.codegen.document import ModelError, read_json
 from spapi_async.codegen.generate import generate
+from spapi_async.codegen.output import Output, plan
 
 __all__ = ["main"]
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-_GENERATED = ("api", "models")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the generated packages, or with ``--check`` say which files are stale; 0 when all is well."""
     options = _parser().parse_args(arguments)
-    try:
-        files = generate(_read(options.models), _read(options.legacy) if options.legacy else {})
-    except ModelError as error:
-        sys.stderr.write(f"codegen: {error}\n")
+    refused: list[ModelError] = []
+    models = _read(options.models, refused)
+    legacy = _read(options.legacy, refused) if options.legacy else {}
+    made = generate(models, legacy)
+    output = Output(options.output)
+    change = plan(made, output, prune=options.prune)
+    for warning in made.warnings:
+        _say(f"warning: {warning}")
+    problems = [str(problem) for problem in (*refused, *made.refused)] + list(change.refused)
+    for problem in problems:
+        _say(problem)
+    if problems and not options.keep_going:
+        _say("nothing was written; --keep-going generates what can be")
         return 2
-    stale = _stale(options.output, files)
+    stale = output.stale(change)
     if options.check:
         for path in stale:
-            sys.stderr.write(f"codegen: {path} is stale\n")
-        return 1 if stale else 0
-    for path in stale:
-        target = options.output / path
-        if path not in files:
-            target.unlink()
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(files[path], encoding="utf-8", newline="\n")
-    sys.stdout.write(f"codegen: {len(files)} files, {len(stale)} changed\n")
-    return 0
+            _say(f"{path} is stale")
+        return 2 if problems else 1 if stale else 0
+    output.write(change)
+    sys.stdout.write(f"codegen: {len(change.files)} files, {len(stale)} changed\n")
+    return 2 if problems else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,30 +53,30 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--legacy", type=Path, help="folder of older model files: what Amazon has removed since")
     parser.add_argument("--output", type=Path, default=_PACKAGE, help="package folder to write into (this package)")
     parser.add_argument("--check", action="store_true", help="write nothing, fail when the output is stale")
+    parser.add_argument("--keep-going", action="store_true", help="leave out a file that is refused, exit with 2")
+    parser.add_argument("--prune", action="store_true", help="delete operations that the given folders do not hold")
     return parser
 
 
-def _read(folder: Path) -> dict[str, Any]:
+def _read(folder: Path, refused: list[ModelError]) -> dict[str, Any]:
     """The model files in a folder and below it (Amazon's repository has a folder for each API)."""
     found: dict[str, Any] = {}
-    for path in sorted(folder.rglob("*.json")):
+    paths = sorted(folder.rglob("*.json"))
+    for path in paths:
         if path.name in found:
-            raise ModelError(str(path), "has the name of another model file")
-        found[path.name] = read_json(path)
-    if not found:
-        raise ModelError(str(folder), "holds no model file")
+            refused.append(ModelError(str(path), "has the name of another model file"))
+            continue
+        try:
+            found[path.name] = read_json(path)
+        except ModelError as problem:
+            refused.append(problem)
+    if not paths:
+        refused.append(ModelError(str(folder), "holds no model file"))
     return found
 
 
-def _stale(output: Path, files: dict[str, str]) -> list[str]:
-    """Files that are missing, differ, or are no longer made."""
-    present = {f"{package}/{path.name}" for package in _GENERATED for path in sorted((output / package).glob("*.py"))}
-    differing = [path for path, text in files.items() if path not in present or _text(output / path) != text]
-    return sorted([*differing, *(present - files.keys())])
-
-
-def _text(path: Path) -> str:
-    return path.read_bytes().decode("utf-8", "replace")
+def _say(text: str) -> None:
+    sys.stderr.write(f"codegen: {text}\n")
 
 
 if __name__ == "__main__":

@@ -3,45 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from spapi_async._operation import Constraints
+from spapi_async.codegen.names import has_version, words
 from spapi_async.codegen.nodes import (
     ModelError,
     below,
     flag,
     items,
     members,
-    number,
+    refuse_deep,
     refuse_media,
     refuse_unknown,
     text,
 )
+from spapi_async.codegen.schemas import LIMITS, PROSE, SCALARS, Schema, parse_schema, reference
 
-__all__ = ["Document", "ModelError", "RawOperation", "RawParameter", "Schema", "parse_document", "read_json"]
+__all__ = ["Document", "ModelError", "RawOperation", "RawParameter", "parse_document", "read_json"]
 
-Kind = Literal["ref", "all_of", "object", "array", "string", "integer", "number", "boolean", "any"]
 Location = Literal["path", "query", "header", "body"]
 Verb = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 _VERBS: dict[str, Verb] = {"get": "GET", "post": "POST", "put": "PUT", "patch": "PATCH", "delete": "DELETE"}
-_SCALARS = ("string", "integer", "number", "boolean")
 
 _SANDBOX_ONLY = "x-amzn-api-sandbox-only"
 
-# Keys that say something about a value and change no type.
-_PROSE = {"description", "title", "example", "externalDocs", "readOnly", "xml"}
-_LIMITS = {
-    "default", "enum", "exclusiveMaximum", "exclusiveMinimum", "format", "maxItems", "maxLength", "maximum", "minItems",
-    "minLength", "minimum", "multipleOf", "pattern", "uniqueItems", "maxProperties", "minProperties",
-}  # fmt: skip
-_SHAPES = {"additionalProperties", "allOf", "enum", "items", "properties"}
-_SCHEMA_KEYS = _PROSE | _LIMITS | _SHAPES | {"$ref", "required", "type"}
-_PARAMETER_KEYS = _PROSE | _LIMITS | {
+_PARAMETER_KEYS = PROSE | LIMITS | {
     "allowEmptyValue", "collectionFormat", "in", "items", "name", "required", "schema", "type",
 }  # fmt: skip
 _OPERATION_KEYS = {
@@ -52,25 +44,6 @@ _TOP_KEYS = {
     "basePath", "consumes", "definitions", "externalDocs", "host", "info", "parameters", "paths", "produces",
     "responses", "schemes", "security", "securityDefinitions", "swagger", "tags",
 }  # fmt: skip
-
-
-class Schema(msgspec.Struct, frozen=True, kw_only=True):
-    """One schema node; ``where`` is its file and JSON path."""
-
-    where: str
-    kind: Kind
-    ref: str = ""
-    properties: tuple[tuple[str, Schema], ...] = ()
-    required: tuple[str, ...] = ()
-    extra: Schema | None = None
-    items: Schema | None = None
-    parts: tuple[Schema, ...] = ()
-    limits: Constraints = Constraints()
-
-    @property
-    def is_enum(self) -> bool:
-        """Whether it lists strings."""
-        return self.kind == "string" and bool(self.limits.enum)
 
 
 class RawParameter(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,9 +85,11 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise ModelError(path.name, f"cannot be read as JSON: {error}") from error
+    except RecursionError as error:
+        raise ModelError(path.name, "is nested too deeply to be read as JSON") from error
     if not isinstance(data, dict):
         raise ModelError(path.name, "is not a JSON object")
     return data
@@ -127,27 +102,47 @@ def parse_document(data: Mapping[str, Any], file: str) -> Document:
         ModelError: the file holds a construct that the generator does not know.
     """
     root = f"{file}: $"
+    refuse_deep(data, root)
     if data.get("swagger") != "2.0":
         raise ModelError(root, f"is not Swagger 2.0 (swagger: {data.get('swagger')!r})")
     refuse_unknown(data, _TOP_KEYS, root)
     refuse_media(data, root)
     definitions = {
-        name: _schema(node, below(f"{root}.definitions", name))
+        name: parse_schema(node, below(f"{root}.definitions", name))
         for name, node in members(data, "definitions", root).items()
     }
+    stem = file.rpartition("/")[2].removesuffix(".json")
     return Document(
         file=file,
-        stem=file.rpartition("/")[2].removesuffix(".json"),
-        version=str(members(data, "info", root).get("version", "")),
+        stem=stem,
+        version=_version(data, stem, root),
         definitions=definitions,
         operations=tuple(_operations(data, root)),
     )
+
+
+def _version(data: Mapping[str, Any], stem: str, root: str) -> str:
+    """The version that the file states, else the one that its paths share; empty where the file's name has it."""
+    declared = members(data, "info", root).get("version")
+    if isinstance(declared, str | int | float) and words(str(declared)):
+        return str(declared)
+    in_paths = {version for path in members(data, "paths", root) for version in _VERSION_IN_PATH.findall(path)}
+    if len(in_paths) == 1:
+        return str(in_paths.pop())
+    if has_version(stem):
+        return ""
+    raise ModelError(f"{root}.info.version", "is missing, and neither the file's name nor its paths give one version")
+
+
+_VERSION_IN_PATH = re.compile(r"/(v\d+|\d{4}-\d\d-\d\d)(?=/|$)")
 
 
 def _operations(data: Mapping[str, Any], root: str) -> list[RawOperation]:
     base = (text(data, "basePath", root) or "/").rstrip("/")
     found = []
     for path, item in members(data, "paths", root).items():
+        if path.startswith("x-"):
+            continue
         where = below(f"{root}.paths", path)
         refuse_unknown(item, {*_VERBS, "parameters"}, where)
         shared = _parameters(item, data, where)
@@ -206,7 +201,7 @@ def _responses(node: Mapping[str, Any], data: Mapping[str, Any], where: str) -> 
             continue
         reply = _follow(entry, data, "responses", at)
         refuse_unknown(reply, {"description", "schema", "headers", "examples"}, at)
-        schema = _schema(reply["schema"], f"{at}.schema") if "schema" in reply else None
+        schema = parse_schema(reply["schema"], f"{at}.schema") if "schema" in reply else None
         if status == "default":  # says nothing about success; errors are read without their model
             continue
         if not status.isdigit():
@@ -226,11 +221,11 @@ def _parameter(entry: Mapping[str, Any], data: Mapping[str, Any], where: str) ->
     if location == "body":
         if "schema" not in node:
             raise ModelError(where, "is a body without a schema")
-        schema = _schema(node["schema"], f"{where}.schema")
+        schema = parse_schema(node["schema"], f"{where}.schema")
     else:
-        plain = {key: value for key, value in node.items() if key in _LIMITS | {"type", "items"}}
-        schema = _schema(plain, where)
-        if schema.kind not in (*_SCALARS, "array"):
+        plain = {key: value for key, value in node.items() if key in LIMITS | {"type", "items"}}
+        schema = parse_schema(plain, where)
+        if schema.kind not in (*SCALARS, "array"):
             raise ModelError(where, f"a parameter of type {node.get('type')!r} is not understood")
     collection_format = node.get("collectionFormat", "csv")
     if collection_format not in ("csv", "multi"):
@@ -246,120 +241,17 @@ def _parameter(entry: Mapping[str, Any], data: Mapping[str, Any], where: str) ->
     )
 
 
-def _schema(node: Any, where: str) -> Schema:
-    if not isinstance(node, dict):
-        raise ModelError(where, f"a schema must be an object, not {type(node).__name__}")
-    refuse_unknown(node, _SCHEMA_KEYS, where)
-    if "$ref" in node:  # what stands beside a $ref is prose, a limit or a repetition of the target's type
-        if beside := _SHAPES.intersection(node):
-            raise ModelError(where, f"$ref beside {', '.join(sorted(beside))} is not understood")
-        return Schema(
-            where=where, kind="ref", ref=_target(node["$ref"], "definitions", where), limits=_limits(node, where)
-        )
-    kind = _kind(node, where)
-    return _BUILDERS.get(kind, _plain)(node, kind, where)
-
-
-def _kind(node: Mapping[str, Any], where: str) -> Kind:
-    declared = node.get("type")
-    if "allOf" in node:
-        return "all_of"
-    if declared is None:
-        if "properties" in node or "additionalProperties" in node:
-            return "object"
-        if "items" in node:
-            return "array"
-        return "string" if "enum" in node else "any"
-    for kind in ("object", "array", *_SCALARS):
-        if declared == kind:
-            return kind  # type: ignore[return-value]
-    raise ModelError(where, f"type {declared!r} is not understood")
-
-
-def _plain(node: Mapping[str, Any], kind: Kind, where: str) -> Schema:
-    return Schema(where=where, kind=kind, limits=_limits(node, where))
-
-
-def _object(node: Mapping[str, Any], kind: Kind, where: str) -> Schema:
-    for name in members(node, "properties", where):
-        if not name.isprintable() or set(name) & {"\\", '"'}:
-            raise ModelError(where, f"a property called {name!r} is not understood: msgspec has no such names")
-    more = node.get("additionalProperties")
-    return Schema(
-        where=where,
-        kind=kind,
-        properties=tuple(
-            (name, _schema(child, below(f"{where}.properties", name)))
-            for name, child in members(node, "properties", where).items()
-        ),
-        required=tuple(items(node, "required", where, str)),
-        extra=None if more in (None, True, False, {}) else _schema(more, f"{where}.additionalProperties"),
-        limits=_limits(node, where),
-    )
-
-
-def _array(node: Mapping[str, Any], kind: Kind, where: str) -> Schema:
-    if "items" not in node:
-        raise ModelError(where, "is an array without items")
-    return Schema(where=where, kind=kind, items=_schema(node["items"], f"{where}.items"), limits=_limits(node, where))
-
-
-def _all_of(node: Mapping[str, Any], kind: Kind, where: str) -> Schema:
-    parts = [_schema(part, f"{where}.allOf[{i}]") for i, part in enumerate(items(node, "allOf", where))]
-    if not parts:
-        raise ModelError(f"{where}.allOf", "is empty")
-    own = {key: value for key, value in node.items() if key in ("properties", "required", "additionalProperties")}
-    if own:
-        parts.append(_object(own, "object", where))
-    return Schema(where=where, kind=kind, parts=tuple(parts), limits=_limits(node, where))
-
-
-_BUILDERS: dict[Kind, Callable[[Mapping[str, Any], Kind, str], Schema]] = {
-    "object": _object,
-    "array": _array,
-    "all_of": _all_of,
-}
-
-
-def _limits(node: Mapping[str, Any], where: str) -> Constraints:
-    values = items(node, "enum", where, (str, int, float))
-    default = node.get("default")
-    if isinstance(default, list):  # of a csv list
-        default = ",".join(map(str, default))
-    if default is not None and not isinstance(default, str | int | float):
-        raise ModelError(where, "a default that is no scalar is not understood")
-    return Constraints(
-        enum=tuple(dict.fromkeys(str(value) for value in values)),
-        minimum=number(node, "minimum", where),
-        maximum=number(node, "maximum", where),
-        min_length=number(node, "minLength", where),
-        max_length=number(node, "maxLength", where),
-        min_items=number(node, "minItems", where),
-        max_items=number(node, "maxItems", where),
-        pattern=text(node, "pattern", where),
-        default=default,
-        format=text(node, "format", where),
-    )
-
-
 def _follow(node: Mapping[str, Any], data: Mapping[str, Any], section: str, where: str) -> Mapping[str, Any]:
     """What a ``$ref`` to a shared parameter or response names, or the node itself."""
     if not isinstance(node, dict):
         raise ModelError(where, f"must be an object, not {type(node).__name__}")
     if "$ref" not in node:
         return node
-    name = _target(node["$ref"], section, where)
+    name = reference(node["$ref"], section, where)
     target = data.get(section, {}).get(name)
     if not isinstance(target, dict):
         raise ModelError(where, f"$ref to {section}/{name}, which does not exist")
     return target
-
-
-def _target(ref: str, section: str, where: str) -> str:
-    prefix = f"#/{section}/"
-    if not isinstance(ref, str) or not ref.startswith(prefix):
-        raise ModelError(where, f"$ref {ref!r} is not understood; only {prefix}… is")
-    return ref.removeprefix(prefix).replace("~1", "/").replace("~0", "~")
 
 
 def _refuse_loose_path(path: str, parameters: list[RawParameter], where: str) -> None:

@@ -289,22 +289,12 @@ def _statement(call: str, method: Method, names: list[str], more: tuple[tuple[st
 
 
 def _docstring(method: Method, *, takes_elements: bool) -> str:
-    facts = [_plan_in_words(method.usage_plan)]
-    if method.restriction is not None:
-        facts.append(_restriction_in_words(method.restriction))
-    if method.grantless_scope is not None:
-        facts.append(f"Grantless: acts for no seller; scope ``{method.grantless_scope}``.")
-    if method.status == "removed":
-        facts.append("Removed by Amazon: it may answer 404 or 410; the first call warns.")
-    elif method.status == "deprecated":
-        facts.append("Deprecated by Amazon.")
-    if method.sandbox_only:
-        facts.append("Served by the sandbox alone.")
-    if method.maybe_none:
-        facts.append(f"None stands for a {_empty_statuses(method)} reply: there is nothing to report.")
-    if method.responses:
-        facts.append(f"The type tells the status: {_replies_in_words(method.responses)}.")
-    facts += method.conditions
+    facts = [
+        _plan_in_words(method.usage_plan),
+        *_access_in_words(method),
+        *_replies_in_words(method),
+        *method.conditions,
+    ]
     if method.errors:
         facts.append(f"Error statuses: {', '.join(map(str, method.errors))}.")
     lines = [_argument_line(argument) for argument in method.arguments]
@@ -316,13 +306,40 @@ def _docstring(method: Method, *, takes_elements: bool) -> str:
     return docstring(f"``{method.id}``: {method.verb} {method.path}.", blocks, 8)
 
 
+def _access_in_words(method: Method) -> list[str]:
+    """Who may call it, and whether Amazon still answers."""
+    facts = []
+    if method.restriction is not None:
+        facts.append(_restriction_in_words(method.restriction))
+    if method.grantless_scope is not None:
+        facts.append(f"Grantless: acts for no seller; scope ``{method.grantless_scope}``.")
+    if method.status == "removed":
+        facts.append("Removed by Amazon: it may answer 404 or 410; the first call warns.")
+    elif method.status == "deprecated":
+        facts.append("Deprecated by Amazon.")
+    if method.sandbox_only:
+        facts.append("Served by the sandbox alone.")
+    return facts
+
+
+def _replies_in_words(method: Method) -> list[str]:
+    """What the return annotation does not say about the statuses."""
+    facts = []
+    if not method.states_success:
+        facts.append("Amazon's model has no success reply; what comes with one is in ``Response.raw``.")
+    if method.maybe_none:
+        facts.append(f"None stands for a {_empty_statuses(method)} reply: there is nothing to report.")
+    if method.responses:
+        types = ", ".join(
+            f"{code} is {f'``{render(type_)}``' if type_ else 'None'}" for code, type_ in method.responses
+        )
+        facts.append(f"The type tells the status: {types}.")
+    return facts
+
+
 def _empty_statuses(method: Method) -> str:
     declared_empty = [code for code, type_ in method.responses if type_ is None]
     return " or ".join(str(code) for code in method.success if code == NO_CONTENT or code in declared_empty)
-
-
-def _replies_in_words(responses: tuple[tuple[int, PyType | None], ...]) -> str:
-    return ", ".join(f"{code} is {f'``{render(type_)}``' if type_ else 'None'}" for code, type_ in responses)
 
 
 def _argument_line(argument: Argument) -> str:

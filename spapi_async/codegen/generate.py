@@ -2,21 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
-from spapi_async.codegen.document import Document, ModelError, RawOperation, Schema, parse_document
+from spapi_async.codegen.document import Document, ModelError, RawOperation, parse_document
 from spapi_async.codegen.emit_api import emit_api
 from spapi_async.codegen.emit_index import emit_api_index, emit_models_index
 from spapi_async.codegen.emit_models import emit_models
 from spapi_async.codegen.legacy import removed_part
 from spapi_async.codegen.names import method_names, module_name
 from spapi_async.codegen.operations import Status, build_methods
+from spapi_async.codegen.schemas import Schema
 from spapi_async.codegen.types import ClassTable
 
-__all__ = ["generate"]
+__all__ = ["Generated", "generate"]
+
+
+class Generated(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of the model files.
+
+    Attributes:
+        files: paths below the package and their text, without the two indexes.
+        operations: the methods of each module.
+        refused: what was not understood, by file and JSON path; nothing is made of such a file.
+        warnings: what was understood, but had to be completed by assumption.
+    """
+
+    files: dict[str, str]
+    operations: dict[str, tuple[str, ...]]
+    refused: tuple[ModelError, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def with_indexes(self, beside: Iterable[str] = ()) -> dict[str, str]:
+        """All files; the indexes list the modules ``beside`` those of this run too."""
+        modules = sorted({*self.operations, *beside})
+        return self.files | {
+            "api/__init__.py": emit_api_index({name: _class_name(name) for name in modules}),
+            "models/__init__.py": emit_models_index(modules),
+        }
+
+    def without(self, modules: Iterable[str]) -> Generated:
+        """The same without what was made for some modules."""
+        left_out = set(modules)
+        paths = {f"{package}/{module}.py" for package in ("api", "models") for module in left_out}
+        return msgspec.structs.replace(
+            self,
+            files={path: text for path, text in self.files.items() if path not in paths},
+            operations={name: found for name, found in self.operations.items() if name not in left_out},
+        )
 
 
 class _Module(msgspec.Struct, frozen=True):
@@ -26,30 +63,47 @@ class _Module(msgspec.Struct, frozen=True):
     operations: tuple[tuple[RawOperation, Status], ...]
 
 
-def generate(models: Mapping[str, Any], legacy: Mapping[str, Any]) -> dict[str, str]:
-    """Paths below the package and their text.
+def generate(models: Mapping[str, Any], legacy: Mapping[str, Any]) -> Generated:
+    """The modules of all model files; what is wrong with a file costs its own module alone.
 
     Args:
         models: file names and their JSON.
         legacy: older models; their operations that ``models`` lacks are marked removed.
-
-    Raises:
-        ModelError: a file holds something that the generator does not understand.
     """
     modules: dict[str, _Module] = {}
+    refused: list[ModelError] = []
     for file in sorted(models):
-        module = _living(parse_document(models[file], file))
-        if module.name in modules:
-            raise ModelError(file, f"makes the module {module.name}, as {modules[module.name].sources[0]} does")
-        modules[module.name] = module
+        with _noting(refused, file):
+            _add(modules, models[file], file)
     for file in sorted(legacy):
-        _merge(modules, legacy[file], file)
+        with _noting(refused, file):
+            _merge(modules, legacy[file], file)
     files: dict[str, str] = {}
+    operations: dict[str, tuple[str, ...]] = {}
+    warnings: list[str] = []
     for name in sorted(modules):
-        files |= _emit(modules[name])
-    files["api/__init__.py"] = emit_api_index({name: _class_name(name) for name in modules})
-    files["models/__init__.py"] = emit_models_index(list(modules))
-    return files
+        with _noting(refused, " and ".join(modules[name].sources)):
+            made, methods = _emit(modules[name], warnings)
+            files |= made
+            operations[name] = methods
+    return Generated(files=files, operations=operations, refused=tuple(refused), warnings=tuple(warnings))
+
+
+@contextmanager
+def _noting(refused: list[ModelError], file: str) -> Iterator[None]:
+    try:
+        yield
+    except ModelError as problem:
+        refused.append(problem)
+    except RecursionError:
+        refused.append(ModelError(file, "leads from definition to definition too deeply"))
+
+
+def _add(modules: dict[str, _Module], data: Mapping[str, Any], file: str) -> None:
+    module = _living(parse_document(data, file))
+    if module.name in modules:
+        raise ModelError(file, f"makes the module {module.name}, as {modules[module.name].sources[0]} does")
+    modules[module.name] = module
 
 
 def _living(document: Document) -> _Module:
@@ -71,7 +125,8 @@ def _merge(modules: dict[str, _Module], data: Mapping[str, Any], file: str) -> N
     modules[name] = _Module(name, sources, living.definitions | definitions, living.operations + older)
 
 
-def _emit(module: _Module) -> dict[str, str]:
+def _emit(module: _Module, warnings: list[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The text of a module's two files, and its methods."""
     table = ClassTable(module.name, module.definitions)
     names = method_names([(operation.id, operation.verb) for operation, _ in module.operations])
     if len(set(names)) != len(names):
@@ -81,12 +136,13 @@ def _emit(module: _Module) -> dict[str, str]:
         ]
         raise ModelError(" and ".join(places), f"several operations are called {twice}")
     entries = [(operation, name, status) for (operation, status), name in zip(module.operations, names, strict=True)]
-    methods = build_methods(module.name, entries, table)
+    methods = build_methods(module.name, entries, table, warnings)
     title = _title(module.name)
-    return {
+    text = {
         f"api/{module.name}.py": emit_api(module.name, _class_name(module.name), title, module.sources, methods),
         f"models/{module.name}.py": emit_models(title, module.sources, table.classes),
     }
+    return text, tuple(method.name for method in methods)
 
 
 def _class_name(module: str) -> str:
@@ -96,10 +152,10 @@ def _class_name(module: str) -> str:
 
 def _title(module: str) -> str:
     """``listings_items_2021_08_01`` is ``Listings Items 2021-08-01``."""
-    *name, last = module.split("_")
-    if last.isdigit():
-        name, last = name[:-2], "-".join([*name[-2:], last])
-    return " ".join(word.upper() if word in _ACRONYMS else word.capitalize() for word in name) + f" {last}"
+    dated = re.fullmatch(r"(.+)_(\d{4})_(\d\d)_(\d\d)", module)
+    name, version = (dated[1], "-".join(dated.groups()[1:])) if dated else module.rsplit("_", 1)
+    words = [word.upper() if word in _ACRONYMS else word.capitalize() for word in name.split("_")]
+    return f"{' '.join(words)} {version}"
 
 
-_ACRONYMS = {"awd", "fba"}
+_ACRONYMS = {"api", "awd", "fba"}

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from spapi_async.codegen.document import Document, RawOperation, Schema
+from spapi_async.codegen.document import Document, RawOperation
+from spapi_async.codegen.schemas import Schema
 
 __all__ = ["removed_part"]
 

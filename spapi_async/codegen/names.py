@@ -13,6 +13,7 @@ __all__ = [
     "constant",
     "distinct",
     "field_name",
+    "has_version",
     "member_name",
     "method_names",
     "module_name",
@@ -107,13 +108,24 @@ def distinct(name: str, taken: Container[str]) -> str:
 
 
 def module_name(stem: str, version: str) -> str:
-    """``ordersV0`` is ``orders_v0``; a file whose name has no version takes the model's own: ``sellers_v1``."""
-    spaced = re.sub(r"V(?=\d{4}-)", "_", stem)
-    name = snake(spaced)
-    base, found = name, ""
-    if match := re.search(r"_(\d{4}_\d\d_\d\d|v\d+)$", name):
-        base, found = name[: match.start()], match[0]
-    return _RENAMED_FILES.get(base, base) + (found or f"_{snake(version)}")
+    """``ordersV0`` is ``orders_v0``; a file whose name has no version takes the model's own: ``sellers_v1``.
+
+    A name that begins with a digit, or has no letter at all, becomes an identifier: ``1-2 3`` is ``api_1_2_3_v0``.
+    """
+    base, found = _split_version(stem)
+    name = _RENAMED_FILES.get(base, base) + (found or f"_{snake(version)}")
+    return name if name[0].isalpha() else f"api_{name.lstrip('_')}"
+
+
+def has_version(stem: str) -> bool:
+    """Whether the name of a file ends with a version."""
+    return bool(_split_version(stem)[1])
+
+
+def _split_version(stem: str) -> tuple[str, str]:
+    name = snake(re.sub(r"[Vv](?=\d{4}-)", "_", stem))
+    match = re.search(r"(?:^|_)(\d{4}_\d\d_\d\d|v\d+)$", name)
+    return (name[: match.start()], f"_{match[1]}") if match else (name, "")
 
 
 def method_names(operations: Iterable[tuple[str, str]]) -> list[str]:

@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["ModelError", "below", "flag", "items", "members", "number", "refuse_media", "refuse_unknown", "text"]
+__all__ = [
+    "ModelError",
+    "below",
+    "flag",
+    "items",
+    "members",
+    "number",
+    "refuse_deep",
+    "refuse_media",
+    "refuse_unknown",
+    "text",
+]
+
+_DEEPEST = 64
+"""Levels of JSON: Amazon's deepest file has 21, and Python reads no annotation with a hundred more brackets."""
 
 
 class ModelError(Exception):
@@ -60,6 +74,25 @@ def refuse_unknown(node: Any, known: set[str], where: str) -> None:
     for key in node:
         if key not in known and not key.startswith("x-"):
             raise ModelError(where, f"{key!r} is not understood")
+
+
+def refuse_deep(node: Any, where: str) -> None:
+    """Nothing may be nested so deeply that reading it, or the code made of it, breaks off in the middle."""
+    level = [(where, node)]
+    for _ in range(_DEEPEST):
+        level = [
+            (f"{at}[{key}]" if isinstance(key, int) else below(at, key), child)
+            for at, parent in level
+            for key, child in _children(parent)
+        ]
+    if level:
+        raise ModelError(level[0][0], f"is nested deeper than {_DEEPEST} levels")
+
+
+def _children(node: Any) -> list[tuple[Any, Any]]:
+    if isinstance(node, dict):
+        return list(node.items())
+    return list(enumerate(node)) if isinstance(node, list) else []
 
 
 def refuse_media(node: Mapping[str, Any], where: str) -> None:

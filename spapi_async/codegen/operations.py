@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from spapi_async._operation import Constraints, Paging, Parameter, Restriction, UsagePlan
+from spapi_async._operation import Constraints, Encoding, Paging, Parameter, Restriction, UsagePlan
 from spapi_async.codegen.conditions import conditions
-from spapi_async.codegen.document import ModelError, RawOperation, RawParameter, Schema
+from spapi_async.codegen.document import ModelError, RawOperation, RawParameter
 from spapi_async.codegen.money import Context
 from spapi_async.codegen.names import class_name, constant, field_name, singular, words
 from spapi_async.codegen.overlay import is_date_time
@@ -16,14 +16,13 @@ from spapi_async.codegen.paging import find_paging
 from spapi_async.codegen.plans import usage_plan
 from spapi_async.codegen.repeats import is_idempotent
 from spapi_async.codegen.restrictions import grantless_scope, restriction
+from spapi_async.codegen.schemas import Schema
 from spapi_async.codegen.types import ClassTable, Field, PyType, render, walk
 from spapi_async.codegen.usage import read_usage_plan
 
 __all__ = ["NO_CONTENT", "Argument", "Method", "Status", "build_methods"]
 
 Status = Literal["current", "deprecated", "removed"]
-Encoding = Literal["segment", "greedy", "plain", "csv", "multi", "csv_double", "multi_double", "header", "json"]
-
 # Amazon decodes these lists twice: facts of the operations' notes and of sellers' reports.
 _DOUBLE: dict[str, dict[str, Encoding]] = {
     "fulfillment_inbound_2024_03_20": {"mskus": "multi_double"},
@@ -31,6 +30,7 @@ _DOUBLE: dict[str, dict[str, Encoding]] = {
 }
 
 NO_CONTENT = 204
+_SUCCESS = 200
 
 
 class Argument(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +50,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
         maybe_none: the reply may be without a body (204, or a status that declares none beside others that do).
         iterator: the name of its ``iter_`` method.
         item: what the iterator yields.
+        states_success: whether the model has a 2xx reply at all; where it has none, 200 is taken for one.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     iterator: str | None
     item: PyType | None
     success: tuple[int, ...]
+    states_success: bool
     errors: tuple[int, ...]
     status: Status
     sandbox_only: bool
@@ -85,13 +87,14 @@ class _Names(msgspec.Struct, frozen=True):
     module: str
     table: ClassTable
     shared_enums: frozenset[str]
+    warnings: list[str]
 
 
 def build_methods(
-    module: str, operations: list[tuple[RawOperation, str, Status]], table: ClassTable
+    module: str, operations: list[tuple[RawOperation, str, Status]], table: ClassTable, warnings: list[str]
 ) -> tuple[Method, ...]:
-    """The methods of one module, by name; parameter enums are added to the table."""
-    names = _Names(module, table, _shared_enums([operation for operation, _, _ in operations]))
+    """The methods of one module, by name; adds enums of parameters to the table, and what it assumes to warnings."""
+    names = _Names(module, table, _shared_enums([operation for operation, _, _ in operations]), warnings)
     methods = [_method(operation, name, status, names) for operation, name, status in sorted(operations, key=_by_name)]
     return _with_iterators(methods)
 
@@ -121,7 +124,8 @@ def _method(operation: RawOperation, name: str, status: Status, names: _Names) -
         for result in returns
     )
     paged = next(filter(None, pages), None)
-    success = tuple(code for code, _ in operation.responses if 200 <= code < 300)
+    declared = tuple(code for code, _ in operation.responses if 200 <= code < 300)
+    success = declared or (_SUCCESS,)
     return Method(
         name=name,
         constant=constant(name),
@@ -137,7 +141,7 @@ def _method(operation: RawOperation, name: str, status: Status, names: _Names) -
         maybe_none=bool(responses) and (NO_CONTENT in success or (differ and None in dict(replies).values())),
         body=body_type,
         decimals=_decimals(names.table, body_type, responses, operation.where),
-        usage_plan=usage_plan(names.module, name, read_usage_plan(operation.prose, operation.where)),
+        usage_plan=usage_plan(names.module, name, _published_plan(operation, names.warnings)),
         idempotent=is_idempotent(names.module, name, operation.verb),
         restriction=restriction(names.module, name),
         grantless_scope=grantless_scope(names.module, name),
@@ -145,10 +149,20 @@ def _method(operation: RawOperation, name: str, status: Status, names: _Names) -
         iterator=_iterator(name) if paged else None,
         item=paged.item if paged else None,
         success=success,
+        states_success=bool(declared),
         errors=tuple(code for code, _ in operation.responses if code >= 300),
         status="deprecated" if status == "current" and operation.deprecated else status,
         sandbox_only=operation.sandbox_only,
     )
+
+
+def _published_plan(operation: RawOperation, warnings: list[str]) -> tuple[float, int] | None:
+    """The model's plan. A table that cannot be read (one says "deprecated") costs a warning, and a plan is assumed."""
+    try:
+        return read_usage_plan(operation.prose, operation.where)
+    except ModelError as problem:
+        warnings.append(f"{problem}; its plan is taken from elsewhere or assumed")
+        return None
 
 
 def _arguments(operation: RawOperation, names: _Names) -> tuple[Argument, ...]:
@@ -172,7 +186,7 @@ def _rank(parameter: RawParameter, order: list[str]) -> tuple[int, int]:
 
 def _argument(parameter: RawParameter, name: str, operation: RawOperation, names: _Names) -> Argument:
     schema = parameter.schema
-    items = schema.items if parameter.location != "body" else None
+    items = names.table.resolve(schema.items) if schema.items and parameter.location != "body" else None
     return Argument(
         parameter=Parameter(
             name=name,
@@ -205,13 +219,14 @@ def _with_items(limits: Constraints, items: Schema | None) -> Constraints:
 
 
 def _encoding(parameter: RawParameter, module: str) -> Encoding:
+    is_list = parameter.schema.kind == "array"
     if parameter.location == "path":
-        return "greedy" if parameter.greedy else "segment"
+        return "segment_csv" if is_list else "greedy" if parameter.greedy else "segment"
     if parameter.location == "header":
-        return "header"
+        return "header_csv" if is_list else "header"
     if parameter.location == "body":
         return "json"
-    if parameter.schema.kind != "array":
+    if not is_list:
         return "plain"
     double = _DOUBLE.get(module, {}).get(parameter.name)
     if double is not None:
@@ -240,33 +255,36 @@ def _body_annotation(type_: PyType) -> str:
 
 def _scalar(schema: Schema, parameter: RawParameter, operation: RawOperation, names: _Names) -> str:
     lowered = [word.lower() for word in words(parameter.name)]
-    if schema.is_enum:
-        name = singular(class_name(parameter.name)) if parameter.schema.kind == "array" else class_name(parameter.name)
-        own = f"{class_name(operation.id)}{name}"
-        wanted = name if name in names.shared_enums else own
-        return f"m.{names.table.enum_for(wanted, own, parameter, schema.limits.enum).name} | str"
-    if schema.kind == "string":
-        if lowered[-2:] in (["marketplace", "id"], ["marketplace", "ids"]):
-            return "Marketplace | str"
-        by_format = {
-            "date-time": "datetime | str",
-            "dateTime": "datetime | str",
-            "date": "date | str",
-            "boolean": "bool",
-        }
-        if (
-            schema.limits.format is None
-            and parameter.location == "query"
-            and is_date_time(names.module, parameter.name)
-        ):
-            return by_format["date-time"]
-        return by_format.get(schema.limits.format or "", "str")
-    if schema.kind == "number":
+    target = names.table.resolve(schema)
+    if target.is_enum:
+        return f"m.{_enum_of(schema, parameter, operation, names).name} | str"
+    if target.kind == "string":
+        return _string(target, parameter, lowered, names.module)
+    if target.kind == "number":
         return "Decimal" if "amount" in lowered or "price" in lowered else "float"
     kinds = {"integer": "int", "boolean": "bool"}
-    if schema.kind not in kinds:
-        raise ModelError(schema.where, f"a list of {schema.kind} as a parameter is not understood")
-    return kinds[schema.kind]
+    if target.kind not in kinds:
+        raise ModelError(schema.where, f"a list of {target.kind} as a parameter is not understood")
+    return kinds[target.kind]
+
+
+def _enum_of(schema: Schema, parameter: RawParameter, operation: RawOperation, names: _Names) -> PyType:
+    """The enum of a parameter: the definition that it names, though Swagger has that in bodies alone, or its own."""
+    if schema.kind == "ref":
+        return names.table.type_of(schema, Context(owner=class_name(operation.id), name=parameter.name))
+    name = singular(class_name(parameter.name)) if parameter.schema.kind == "array" else class_name(parameter.name)
+    own = f"{class_name(operation.id)}{name}"
+    wanted = name if name in names.shared_enums else own
+    return names.table.enum_for(wanted, own, parameter, schema.limits.enum)
+
+
+def _string(schema: Schema, parameter: RawParameter, lowered: list[str], module: str) -> str:
+    if lowered[-2:] in (["marketplace", "id"], ["marketplace", "ids"]):
+        return "Marketplace | str"
+    by_format = {"date-time": "datetime | str", "dateTime": "datetime | str", "date": "date | str", "boolean": "bool"}
+    if schema.limits.format is None and parameter.location == "query" and is_date_time(module, parameter.name):
+        return by_format["date-time"]
+    return by_format.get(schema.limits.format or "", "str")
 
 
 def _shared_enums(operations: list[RawOperation]) -> frozenset[str]:
@@ -339,7 +357,7 @@ def _iterator(name: str) -> str:
 
 def _with_iterators(methods: list[Method]) -> tuple[Method, ...]:
     """Where two iterators would share a name, each takes its method's full name."""
-    names = [method.iterator for method in methods if method.iterator]
+    names = [method.iterator for method in methods if method.iterator] + [method.name for method in methods]
     return tuple(
         msgspec.structs.replace(method, iterator=f"iter_{method.name}")
         if method.iterator and names.count(method.iterator) > 1

@@ -2,7 +2,8 @@
 
 Loosened: its own replies break the model often, and every such page would leave the fast decoder. A required field
 becomes optional, a narrow type becomes the one that is really sent. Tightened: the model has a plain string where
-every example holds a full date-time, or where Amazon says that it is one.
+every one of Amazon's own examples holds a full date-time. Words alone are not enough: a description promises ISO 8601
+for the dates of a supply source, and Amazon's example of one is ``1.596578152E9``.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
-
-from spapi_async.codegen.names import words
 
 __all__ = ["Overlay", "is_date_time", "overlay"]
 
@@ -28,11 +27,11 @@ class Overlay(msgspec.Struct, frozen=True):
 
 _OFTEN_MISSING = "replies leave it out"
 _IN_EXAMPLES = Overlay("timestamp", "a date-time in every example")
-_IN_WORDS = Overlay("timestamp", "an ISO 8601 date-time by its description")
 
 # Not tightened, though their names suggest it: a description that says "UNIX timestamp" (external fulfillment
-# cancellations), dates without a time (ExceptionDate), fields of unknown form (manifestDate, availableDate), and the
-# bounds that a page of orders echoes (OrdersList.CreatedBefore), for which the static sandbox has a number.
+# cancellations), dates without a time (ExceptionDate), fields of unknown form (manifestDate, availableDate), the bounds
+# that a page of orders echoes (OrdersList.CreatedBefore), for which the static sandbox has a number, and fields that no
+# example has (orders v0 PromiseResponseDueDate, ScheduledDeliveryStartDate, ReviewDate; supply sources).
 _OVERLAY: dict[str, dict[str, Overlay]] = {
     "catalog_items_2020_12_01": {
         "ItemSearchResults.pagination": Overlay("optional", "a search by identifiers has one page"),
@@ -82,25 +81,25 @@ _OVERLAY: dict[str, dict[str, Overlay]] = {
         "Order.LatestShipDate": _IN_EXAMPLES,
         "Order.EarliestDeliveryDate": _IN_EXAMPLES,
         "Order.LatestDeliveryDate": _IN_EXAMPLES,
-        "Order.PromiseResponseDueDate": Overlay("timestamp", "a date-time as the other dates of an order are"),
-        "OrderItem.ScheduledDeliveryStartDate": _IN_WORDS,
-        "OrderItem.ScheduledDeliveryEndDate": _IN_WORDS,
-        "RegulatedOrderVerificationStatus.ReviewDate": _IN_WORDS,
-    },
-    "supply_sources_2020_07_01": {
-        "SupplySource.createdAt": _IN_WORDS,
-        "SupplySource.updatedAt": _IN_WORDS,
     },
     "vehicles_2024_11_01": {
         "Vehicle.lastProcessedDate": _IN_EXAMPLES,
     },
 }
 
-# Parameters that are plain strings in the model (orders v0, services, vehicles): a bound of a span of time, by name.
-_BOUNDS = {"after", "before", "since", "until"}
-_SPAN_ENDS = ({"start", "end"}, {"date", "time"})
-_NO_DATE_TIMES: frozenset[str] = frozenset()
-"""``module.parameter`` for what the rule would take for a date-time and is none: there is no such thing so far."""
+# Parameters that are plain strings in the model and date-times in Amazon's examples or, for orders v0 and the lists of
+# services, in the requests that its guides show.
+_DATE_TIME_PARAMETERS = {
+    "orders_v0": (
+        "CreatedAfter CreatedBefore LastUpdatedAfter LastUpdatedBefore EarliestDeliveryDateBefore "
+        "EarliestDeliveryDateAfter LatestDeliveryDateBefore LatestDeliveryDateAfter"
+    ),
+    "services_v1": (
+        "createdAfter createdBefore lastUpdatedAfter lastUpdatedBefore scheduleStartDate scheduleEndDate "
+        "startTime endTime"
+    ),
+    "vehicles_2024_11_01": "updatedAfter",
+}
 
 
 def overlay(module: str, definition: str, wire_name: str) -> Overlay | None:
@@ -109,7 +108,5 @@ def overlay(module: str, definition: str, wire_name: str) -> Overlay | None:
 
 
 def is_date_time(module: str, parameter: str) -> bool:
-    """Whether a string parameter without a format is a date-time: ``createdAfter``, ``startTime``, ``postedBefore``."""
-    *_, first, last = ["", *(word.lower() for word in words(parameter))]
-    named = last in _BOUNDS or (first in _SPAN_ENDS[0] and last in _SPAN_ENDS[1])
-    return named and f"{module}.{parameter}" not in _NO_DATE_TIMES
+    """Whether a parameter that the model calls a mere string is a date-time."""
+    return parameter in _DATE_TIME_PARAMETERS.get(module, "").split()

@@ -8,16 +8,20 @@ from typing import Literal
 import msgspec
 
 from spapi_async._operation import Constraints
-from spapi_async.codegen.document import ModelError, RawParameter, Schema
+from spapi_async.codegen.document import ModelError, RawParameter
 from spapi_async.codegen.money import Context, number_type, string_type
 from spapi_async.codegen.names import class_name, distinct, field_name, member_name, singular
 from spapi_async.codegen.overlay import Overlay, overlay
 from spapi_async.codegen.personal import Hidden, hidden_fields
+from spapi_async.codegen.schemas import Schema
 
 __all__ = ["PARAMETER", "ClassTable", "EnumClass", "Field", "ModelClass", "PyType", "render", "walk"]
 
 PARAMETER = "parameter "
 """What the definition of a parameter's enum starts with."""
+
+_DEEPEST = 32
+"""Definitions that may lead to one another before one of them is a class."""
 
 _DATE_TIMES = ("date-time", "dateTime")
 
@@ -112,9 +116,13 @@ class ClassTable:
         free = name if class_name(name) not in self._taken else fallback
         return self._add_enum(free, values, f"{PARAMETER}{parameter.name}")
 
-    def is_class(self, schema: Schema) -> bool:
-        """Whether the schema is, or refers to, a struct or an enum."""
-        return self._is_class(schema)
+    def resolve(self, schema: Schema) -> Schema:
+        """What a reference leads to in the end."""
+        seen = set()
+        while schema.kind == "ref" and schema.ref not in seen:
+            seen.add(schema.ref)
+            schema = self._target(schema)
+        return schema
 
     def _referenced(self, schema: Schema, context: Context) -> PyType:
         target = self._target(schema)
@@ -122,6 +130,10 @@ class ClassTable:
             return PyType("enum" if target.is_enum else "model", self._names[schema.ref])
         if schema.ref in context.aliases:
             raise ModelError(schema.where, f"{schema.ref} is made of nothing but itself")
+        if len(context.aliases) >= _DEEPEST:
+            raise ModelError(
+                schema.where, f"is nested through more than {_DEEPEST} definitions without a name of its own"
+            )
         return self.type_of(target, context.through(schema.ref))
 
     def _target(self, schema: Schema) -> Schema:
@@ -130,6 +142,9 @@ class ClassTable:
         return self._definitions[schema.ref]
 
     def _is_class(self, schema: Schema) -> bool:
+        if schema.kind == "all_of" and len(schema.parts) == 1:  # one part that is no object is but another name of it
+            part = self.resolve(schema.parts[0])
+            return part.kind in ("object", "all_of")
         return schema.is_enum or bool(schema.properties) or schema.kind == "all_of"
 
     def _object(self, schema: Schema, context: Context) -> PyType:
@@ -156,7 +171,7 @@ class ClassTable:
         for wire_name, child in merged.items():
             context = Context(owner=definition, name=wire_name, siblings=siblings)
             change = overlay(self._module, definition, wire_name)
-            resolved = self._resolve(child)
+            resolved = self.resolve(child)
             fields.append(
                 Field(
                     name=field_name(wire_name, {field.name for field in fields}),
@@ -164,7 +179,7 @@ class ClassTable:
                     type=_changed(change) or self.type_of(child, context),
                     required=wire_name in required and not (change and change.change == "optional"),
                     limits=resolved.limits,
-                    item_limits=self._resolve(resolved.items).limits if resolved.items else None,
+                    item_limits=self.resolve(resolved.items).limits if resolved.items else None,
                     overlay=change,
                 )
             )
@@ -192,14 +207,6 @@ class ClassTable:
             properties |= more
             required |= needed
         return properties, required
-
-    def _resolve(self, schema: Schema) -> Schema:
-        """What a reference leads to in the end."""
-        seen = set()
-        while schema.kind == "ref" and schema.ref not in seen:
-            seen.add(schema.ref)
-            schema = self._target(schema)
-        return schema
 
     def _inline_enum(self, schema: Schema, context: Context) -> PyType:
         own = class_name(f"{context.owner}_{singular(context.name)}" if context.name else context.owner)

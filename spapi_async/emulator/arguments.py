@@ -100,10 +100,9 @@ def _split_query(query: str) -> dict[str, list[str]]:
 def _raw_value(
     parameter: Parameter, path: Mapping[str, str], query: Mapping[str, list[str]], headers: Mapping[str, str]
 ) -> str | list[str] | None:
-    if parameter.location == "path":
-        return path.get(parameter.wire_name)
-    if parameter.location == "header":
-        return headers.get(parameter.wire_name)
+    if parameter.location != "query":
+        value = (path if parameter.location == "path" else headers).get(parameter.wire_name)
+        return value.split(",") if value and parameter.encoding in ("segment_csv", "header_csv") else value
     values = query.get(parameter.wire_name)
     if values is None:
         return None

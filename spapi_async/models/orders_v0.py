@@ -130,7 +130,6 @@ class Order(Model, kw_only=True, rename="pascal"):
         latest_ship_date: a string in Amazon's model, but a date-time in every example.
         earliest_delivery_date: a string in Amazon's model, but a date-time in every example.
         latest_delivery_date: a string in Amazon's model, but a date-time in every example.
-        promise_response_due_date: a string in Amazon's model, but a date-time as the other dates of an order are.
     """
 
     amazon_order_id: str
@@ -163,7 +162,7 @@ class Order(Model, kw_only=True, rename="pascal"):
     is_global_express_enabled: bool | None = None
     replaced_order_id: str | None = None
     is_replacement_order: bool | None = None
-    promise_response_due_date: Timestamp | None = None
+    promise_response_due_date: str | None = None
     is_estimated_ship_date_set: bool | None = None
     is_sold_by_ab: bool | None = msgspec.field(default=None, name="IsSoldByAB")
     is_iba: bool | None = msgspec.field(default=None, name="IsIBA")
@@ -248,17 +247,13 @@ class OrderRegulatedInfo(Model, kw_only=True, rename="pascal"):
 
 
 class RegulatedOrderVerificationStatus(Model, kw_only=True, rename="pascal"):
-    """Amazon's ``RegulatedOrderVerificationStatus``.
-
-    Attributes:
-        review_date: a string in Amazon's model, but an ISO 8601 date-time by its description.
-    """
+    """Amazon's ``RegulatedOrderVerificationStatus``."""
 
     status: VerificationStatus
     requires_merchant_action: bool
     valid_rejection_reasons: list[RejectionReason]
     rejection_reason: RejectionReason | None = None
-    review_date: Timestamp | None = None
+    review_date: str | None = None
     external_reviewer_id: str | None = None
     valid_verification_details: list[ValidVerificationDetail] | None = None
     valid_interim_status_codes: list[ValidInterimStatusCode] | None = None
@@ -525,8 +520,6 @@ class OrderItem(Model, kw_only=True, rename="pascal"):
 
     Attributes:
         asin: required by Amazon's model, but items of deleted listings have none.
-        scheduled_delivery_start_date: a string in Amazon's model, but an ISO 8601 date-time by its description.
-        scheduled_delivery_end_date: a string in Amazon's model, but an ISO 8601 date-time by its description.
     """
 
     asin: str | None = msgspec.field(default=None, name="ASIN")
@@ -553,8 +546,8 @@ class OrderItem(Model, kw_only=True, rename="pascal"):
     condition_note: str | None = None
     condition_id: str | None = None
     condition_subtype_id: str | None = None
-    scheduled_delivery_start_date: Timestamp | None = None
-    scheduled_delivery_end_date: Timestamp | None = None
+    scheduled_delivery_start_date: str | None = None
+    scheduled_delivery_end_date: str | None = None
     price_designation: str | None = None
     tax_collection: TaxCollection | None = None
     serial_number_required: bool | None = None

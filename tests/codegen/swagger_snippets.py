@@ -8,7 +8,7 @@ from typing import Any
 
 from spapi_async.codegen.generate import generate
 
-__all__ = ["loaded", "operation", "swagger", "text_of"]
+__all__ = ["loaded", "made", "operation", "swagger", "text_of"]
 
 FILE = "thingsV0.json"
 
@@ -36,12 +36,20 @@ def swagger(
 
 def text_of(part: str, model: dict[str, Any]) -> str:
     """The text of ``api`` or ``models`` for one model file."""
-    return generate({FILE: model}, {})[f"{part}/things_v0.py"]
+    return made({FILE: model})[f"{part}/things_v0.py"]
+
+
+def made(models: dict[str, Any], legacy: dict[str, Any] | None = None) -> dict[str, str]:
+    """The generated files, indexes included; the first refusal is raised."""
+    result = generate(models, legacy or {})
+    for refusal in result.refused:
+        raise refusal
+    return result.with_indexes()
 
 
 def loaded(model: dict[str, Any], legacy: dict[str, Any] | None = None) -> tuple[Any, Any]:
     """The generated models and api modules, executed."""
-    files = generate({FILE: model}, {FILE: legacy} if legacy else {})
+    files = made({FILE: model}, {FILE: legacy} if legacy else {})
     models = types.ModuleType("things_v0_models")
     sys.modules[models.__name__] = models  # msgspec looks names up in the class's module
     exec(files["models/things_v0.py"], models.__dict__)

@@ -78,25 +78,30 @@ def test_overlays_change_fields_that_exist() -> None:
             assert expected in made.__annotations__[field], path
 
 
-@pytest.mark.parametrize(
-    ("parameter", "expected"),
-    [
-        *[(name, True) for name in ("CreatedAfter", "lastUpdatedBefore", "createdSince", "createdUntil")],
-        *[(name, True) for name in ("postedAfter", "startTime", "scheduleEndDate", "LatestDeliveryDateAfter")],
-        *[(name, False) for name in ("granularityTimeZone", "asOfDate", "contentUpdatePreviewId", "time", "afterId")],
-    ],
-)
-def test_the_bounds_of_a_span_of_time_are_date_times(parameter: str, expected: bool) -> None:
-    """Whether a string parameter without a format is a date-time is read from its name."""
-    assert overlay.is_date_time("any_v1", parameter) is expected
+def test_date_time_parameters_exist() -> None:
+    """Each name of the table is a parameter that takes a datetime."""
+    for module, names in overlay._DATE_TIME_PARAMETERS.items():
+        here = [p for found in operations().values() if found.api == module for p in found.parameters]
+        for name in names.split():
+            types = {p.type for p in here if p.wire_name == name}
+            assert types, (module, name)
+            assert "datetime | str" in types, (module, name)
 
 
-def test_no_bound_of_a_span_of_time_is_a_mere_string() -> None:
-    """Every such query parameter takes a datetime, whatever Amazon's model calls it; a list of days would show here."""
-    for operation in operations().values():
-        for parameter in operation.parameters:
-            if parameter.location == "query" and overlay.is_date_time(operation.api, parameter.wire_name):
-                assert parameter.type in ("datetime | str", "date | str"), (operation.name, parameter.name)
+def test_only_a_span_of_unknown_form_is_a_mere_string() -> None:
+    """Every other bound of a span of time takes a datetime, whatever Amazon's model calls it."""
+    plain = {
+        (operation.name, parameter.wire_name)
+        for operation in operations().values()
+        for parameter in operation.parameters
+        if parameter.location == "query"
+        and parameter.type == "str"
+        and re.search(
+            r"(After|Before|Since|Until|(Start|End)(Date|Time)|^(start|end)(Date|Time))$", parameter.wire_name
+        )
+    }
+    remittances = "finance_remittance_2026_03_17.get_remittance_headers"
+    assert plain == {(remittances, "startDate"), (remittances, "endDate")}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,100 @@
+"""The folder that is written into: what it holds, what a run would change, and what a run must not delete."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from spapi_async.codegen.generate import Generated
+
+__all__ = ["Change", "Output", "plan"]
+
+_PACKAGES = ("api", "models")
+_INDEX = "__init__"
+_SHOWN = 5
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What a run leads to: files and their text, paths to delete, and why some modules are left as they are."""
+
+    files: dict[str, str]
+    deleted: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+
+
+class Output:
+    """The generated packages below one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def paths(self) -> set[str]:
+        """All Python files of the generated packages."""
+        return {f"{package}/{path.name}" for package in _PACKAGES for path in (self._folder / package).glob("*.py")}
+
+    def operations(self) -> dict[str, tuple[str, ...]]:
+        """The methods of each module that is there."""
+        return {
+            Path(path).stem: tuple(_OPERATION.findall(self._text(path)))
+            for path in sorted(self.paths())
+            if path.startswith("api/") and Path(path).stem != _INDEX
+        }
+
+    def stale(self, change: Change) -> list[str]:
+        """Files that are missing, differ, or are to be deleted."""
+        present = self.paths()
+        differing = [path for path, text in change.files.items() if path not in present or self._text(path) != text]
+        return sorted([*differing, *change.deleted])
+
+    def write(self, change: Change) -> None:
+        """Write what differs, delete what is to go."""
+        for path in self.stale(change):
+            target = self._folder / path
+            if path in change.deleted:
+                target.unlink()
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(change.files[path], encoding="utf-8", newline="\n")
+
+    def _text(self, path: str) -> str:
+        return (self._folder / path).read_bytes().decode("utf-8", "replace")
+
+
+_OPERATION = re.compile(r'^    +name="\w+\.(\w+)",$', re.MULTILINE)
+
+
+def plan(made: Generated, output: Output, *, prune: bool) -> Change:
+    """What to write and delete; without ``prune`` nothing is deleted that the model files of this run do not hold.
+
+    An operation may be missing because its file was refused, or because the folder of older models was not given: both
+    look like something that Amazon has withdrawn, and only the caller knows.
+    """
+    present = output.operations()
+    lost = {} if prune else _lost(made.operations, present, output.paths())
+    files = made.without(lost).with_indexes(beside=lost.keys() & present.keys())
+    kept = {f"{package}/{module}.py" for package in _PACKAGES for module in lost}
+    return Change(
+        files=files,
+        deleted=tuple(sorted(output.paths() - files.keys() - kept)),
+        refused=tuple(_refusal(module, methods) for module, methods in lost.items()),
+    )
+
+
+def _lost(
+    made: Mapping[str, tuple[str, ...]], present: Mapping[str, tuple[str, ...]], paths: Iterable[str]
+) -> dict[str, list[str]]:
+    """The modules that would go or lose something, and the methods that would be lost."""
+    modules = sorted({Path(path).stem for path in paths} - {_INDEX})
+    gone = {module: sorted(set(present.get(module, ())) - set(made.get(module, ()))) for module in modules}
+    return {module: methods for module, methods in gone.items() if methods or module not in made}
+
+
+def _refusal(module: str, methods: list[str]) -> str:
+    shown = ", ".join(methods[:_SHOWN]) + (f" and {len(methods) - _SHOWN} more" if len(methods) > _SHOWN else "")
+    return (
+        f"{module} is left as it is: no model file that was read holds {shown or 'it'}. "
+        "Give the folder of older models (--legacy), or --prune to delete what is missing"
+    )
