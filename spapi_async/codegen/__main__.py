@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     problems = [str(problem) for problem in (*refused, *made.refused)] + list(change.refused)
     for problem in problems:
         _say(problem)
-    if problems and not options.keep_going:
+    if problems and not (options.keep_going and made.operations):
         _say("nothing was written; --keep-going generates what can be")
         return 2
     stale = output.stale(change)

@@ -135,8 +135,8 @@ def _find_items(name: str, table: ClassTable, result: PyType, token: tuple[Field
     """The list that a page is about: the only one beside the token, beside its holder, or one level below."""
     if name in _WHOLE_BODY:
         return ()
-    if name in _ITEMS:
-        return _follow(table, result, _ITEMS[name])
+    if known := _follow(table, result, _ITEMS.get(name, ())):
+        return known
     for path in _levels(table, result, token):
         holder = path[-1].type if path else result
         lists = [f for f in table.model(holder.name).fields if f.type.kind == "list" and f.wire_name not in _NOT_ITEMS]
@@ -157,9 +157,13 @@ def _levels(table: ClassTable, result: PyType, token: tuple[Field, ...]) -> list
 
 
 def _follow(table: ClassTable, type_: PyType, wire_names: tuple[str, ...]) -> tuple[Field, ...]:
+    """The fields of these names, one below the other; nothing where Amazon has renamed one since."""
     path: tuple[Field, ...] = ()
     for wire_name in wire_names:
-        field = next(field for field in table.model(type_.name).fields if field.wire_name == wire_name)
+        fields = table.model(type_.name).fields if type_.kind == "model" else ()
+        field = next((field for field in fields if field.wire_name == wire_name), None)
+        if field is None:
+            return ()
         path, type_ = (*path, field), field.type
     return path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,13 @@ def test_a_file_that_is_no_json_object_is_named(tmp_path: Path, capsys: pytest.C
     assert capsys.readouterr().err.startswith("codegen: broken.json: ")
 
 
+def test_json_nested_too_deeply_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whether Python's parser gives up or the check behind it does."""
+    (tmp_path / "deepV0.json").write_text('{"a": ' * 100_000 + "1" + "}" * 100_000, encoding="utf-8")
+    assert main(["--models", str(tmp_path), "--output", str(tmp_path)]) == 2
+    assert re.match(r"codegen: deepV0\.json\S* .*nested", capsys.readouterr().err)
+
+
 def test_an_empty_folder_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A wrong folder must not empty the package."""
     assert main(["--models", str(tmp_path)]) == 2
@@ -113,3 +121,51 @@ def test_the_legacy_folder_may_hold_an_api_of_its_own(tmp_path: Path) -> None:
     (legacy / "gone_2020-01-02.json").write_text(json.dumps(swagger()), encoding="utf-8")
     assert run(tmp_path, swagger(), "--legacy", str(legacy)) == 0
     assert 'status="removed"' in (tmp_path / "out/api/gone_2020_01_02.py").read_text(encoding="utf-8")
+
+
+def withdrawn(folder: Path, *flags: str) -> int:
+    """A second run of the command on a model that has lost one of its two operations."""
+    paths = {"/a": {"get": operation(operationId="getA")}, "/b": {"get": operation(operationId="getB")}}
+    assert run(folder, swagger(paths=paths)) == 0
+    return run(folder, swagger(paths={"/a": paths["/a"]}), *flags)
+
+
+def test_nothing_is_deleted_that_the_given_folders_do_not_hold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A forgotten ``--legacy`` looks as if Amazon had withdrawn operations: nothing is written, the error says why."""
+    assert withdrawn(tmp_path) == 2
+    error = capsys.readouterr().err
+    assert "things_v0 is left as it is: no model file that was read holds get_b" in error
+    assert "--legacy" in error
+    assert "--prune" in error
+    assert "GET_B" in (tmp_path / "out/api/things_v0.py").read_text(encoding="utf-8")
+
+
+def test_pruning_deletes_operations_that_the_given_folders_do_not_hold(tmp_path: Path) -> None:
+    """Said once, it is done."""
+    assert withdrawn(tmp_path, "--prune") == 0
+    assert "GET_B" not in (tmp_path / "out/api/things_v0.py").read_text(encoding="utf-8")
+
+
+def test_keeping_going_generates_the_other_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The module of the refused file stays, in the indexes too; the exit code tells."""
+    assert run(tmp_path, swagger()) == 0
+    models = tmp_path / "models"
+    (models / "newV1.json").write_text(json.dumps(swagger()), encoding="utf-8")
+    (models / "brokenV1.json").write_text("{", encoding="utf-8")
+    before = (tmp_path / "out/api/things_v0.py").read_text(encoding="utf-8")
+    assert run(tmp_path, swagger({"Thing": {"oneOf": []}}), "--keep-going") == 2
+    error = capsys.readouterr().err
+    assert "brokenV1.json: cannot be read as JSON" in error
+    assert "thingsV0.json: $.definitions.Thing: 'oneOf' is not understood" in error
+    assert (tmp_path / "out/api/things_v0.py").read_text(encoding="utf-8") == before
+    index = (tmp_path / "out/api/__init__.py").read_text(encoding="utf-8")
+    assert '"new_v1": "NewV1"' in index
+    assert '"things_v0": "ThingsV0"' in index
+
+
+def test_nothing_is_written_where_no_file_is_understood(tmp_path: Path) -> None:
+    """An index of no modules would be no Python."""
+    assert run(tmp_path, swagger({"Thing": {"oneOf": []}}), "--keep-going", "--prune") == 2
+    assert not (tmp_path / "out").exists()

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from swagger_snippets import operation, swagger
 
-from spapi_async.codegen.document import ModelError, Schema, parse_document
+from spapi_async.codegen.document import ModelError, parse_document
+from spapi_async.codegen.schemas import Schema
 
 PATH = "$.paths['/things/v0/thing'].get"
 

@@ -1,0 +1,265 @@
+"""Model files unlike those at hand: what Amazon has published before, or may publish next."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from swagger_snippets import loaded, made, operation, swagger
+
+from spapi_async._request import prepare
+from spapi_async._response import decode
+from spapi_async.codegen.document import read_json
+from spapi_async.codegen.generate import Generated, generate
+from spapi_async.errors import ConfigurationError
+
+STRING = {"type": "string"}
+GET = "thingsV0.json: $.paths['/t'].get"
+
+
+def reply(schema: dict[str, Any], status: str = "200") -> dict[str, Any]:
+    """Responses with one reply."""
+    return {status: {"description": "", "schema": schema}}
+
+
+def with_get(definitions: dict[str, Any] | None = None, path: str = "/t", **changes: Any) -> dict[str, Any]:
+    """A model whose only operation is changed."""
+    return swagger(definitions, {path: {"get": operation(**changes)}})
+
+
+def get_thing(model: dict[str, Any]) -> Any:
+    """The operation of a model."""
+    return loaded(model)[1].GET_THING
+
+
+def refusal(model: dict[str, Any], file: str = "thingsV0.json") -> str:
+    """Why nothing is made of a model."""
+    (problem,) = generate({file: model}, {}).refused
+    return str(problem)
+
+
+# --- several success types -------------------------------------------------------------------------------------------
+
+
+def test_three_success_types_narrow_by_status() -> None:
+    """Structs, lists and no body at all: each status has its own."""
+    one, many = {"type": "object", "properties": {"a": STRING}}, {"type": "array", "items": STRING}
+    responses = reply(one) | reply(many, "201") | {"202": {"description": ""}, "204": {"description": ""}}
+    models, api = loaded(with_get(responses=responses))
+    made_of = models.GetThingResponse
+    assert inspect.signature(api.ThingsV0.get_thing).return_annotation == "m.GetThingResponse | list[str] | None"
+    assert api.GET_THING.response_types == {200: made_of, 201: list[str], 202: None}
+    bodies = {200: b'{"a": "x"}', 201: b'["x"]', 202: b"", 204: b""}
+    read = {status: decode(api.GET_THING, status, {}, body) for status, body in bodies.items()}
+    assert {status: got.body for status, got in read.items()} == {200: made_of(a="x"), 201: ["x"], 202: None, 204: None}
+    assert not any(got.violations for got in read.values())
+
+
+def test_a_status_that_the_model_lacks_is_read_as_the_first_type() -> None:
+    """An undeclared 203 is no reason to lose a body."""
+    responses = reply({"type": "object", "properties": {"a": STRING}}) | reply(STRING, "202")
+    made_of = get_thing(with_get(responses=responses))
+    assert decode(made_of, 203, {}, b'{"a": "x"}').body == made_of.response_type(a="x")
+
+
+def test_a_body_that_breaks_the_type_of_its_status_is_read_leniently_as_that_type() -> None:
+    """The slow path takes the same type as the fast one."""
+    strict = {"type": "object", "properties": {"b": {"type": "integer"}}, "required": ["b"]}
+    responses = reply({"type": "object", "properties": {"a": STRING}}) | reply(strict, "202")
+    got = decode(get_thing(with_get(responses=responses)), 202, {}, b'{"b": "5"}')
+    assert (got.body.b, [str(violation.path) for violation in got.violations]) == (5, ["$.b"])
+
+
+# --- lists and usage plans -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "type_"),
+    [({"type": "string", "enum": ["A", "B"]}, "Sequence[m.Kind | str]"), ({"type": "integer"}, "Sequence[int]")],
+)
+def test_the_items_of_a_list_parameter_may_be_a_definition(target: dict[str, Any], type_: str) -> None:
+    """Though Swagger knows ``$ref`` in bodies alone; limits come along."""
+    parameter = {"name": "kinds", "in": "query", "type": "array", "items": {"$ref": "#/definitions/Kind"}}
+    found = get_thing(with_get({"Kind": target}, parameters=[parameter]))
+    assert found.parameters[0].type == type_
+    assert found.parameters[0].constraints.enum == tuple(target.get("enum", ()))
+    assert prepare(found, {"kinds": ["1", "2"]}).target == "/t?kinds=1,2"
+
+
+@pytest.mark.parametrize("items", [{"$ref": "#/definitions/Gone"}, {"$ref": "#/definitions/Thing"}])
+def test_the_items_of_a_list_parameter_must_lead_to_a_scalar(items: dict[str, Any]) -> None:
+    """A missing definition, or an object, is refused with its place."""
+    parameter = {"name": "kinds", "in": "query", "type": "array", "items": items}
+    thing = {"Thing": {"type": "object", "properties": {"a": STRING}}}
+    assert refusal(with_get(thing, parameters=[parameter])).startswith(f"{GET}.parameters[0].items: ")
+
+
+def test_words_in_a_usage_plan_cost_a_warning() -> None:
+    """The rest of the file is as good as ever; the plan is assumed and says so."""
+    table = "**Usage Plan:**\n\n| Rate (requests per second) | Burst |\n| ---- | ---- |\n| deprecated | deprecated |"
+    result = generate({"thingsV0.json": with_get(description=table)}, {})
+    assert 'UsagePlan(rate=1, burst=1, source="assumed")' in result.files["api/things_v0.py"]
+    (warning,) = result.warnings
+    assert warning.startswith(GET)
+    assert "deprecated" in warning
+
+
+@pytest.mark.parametrize(
+    ("where", "path", "sent"),
+    [("header", "/t", {"x-ids": "a,b c"}), ("path", "/t/{x-ids}", "/t/a,b%20c")],
+)
+def test_lists_in_headers_and_paths_are_joined_by_commas(where: str, path: str, sent: object) -> None:
+    """A list that would be sent as one value; empty ones of a path are refused."""
+    parameter = {"name": "x-ids", "in": where, "type": "array", "items": STRING, "required": where == "path"}
+    found = get_thing(with_get(path=path, parameters=[parameter]))
+    assert found.parameters[0].type == "Sequence[str]"
+    request = prepare(found, {"x_ids": ["a", "b c"]})
+    assert (request.headers if where == "header" else request.path) == sent
+    if where == "path":
+        with pytest.raises(ConfigurationError, match="x_ids must not be empty"):
+            prepare(found, {"x_ids": []})
+
+
+def test_an_item_with_a_comma_cannot_go_into_a_header() -> None:
+    """It would arrive as two."""
+    found = get_thing(with_get(parameters=[{"name": "ids", "in": "header", "type": "array", "items": STRING}]))
+    with pytest.raises(ConfigurationError, match="ids must not hold an item with a comma"):
+        prepare(found, {"ids": ["a,b"]})
+
+
+# --- replies, names, versions, depth ---------------------------------------------------------------------------------
+
+
+def test_an_operation_without_a_success_reply_returns_nothing_and_says_so() -> None:
+    """200 is taken for its success, and whatever comes is kept raw."""
+    _, api = loaded(with_get(responses=reply(STRING, "400")))
+    assert (api.GET_THING.success, api.GET_THING.response_type) == ((200,), None)
+    assert "no success reply" in api.ThingsV0.get_thing.__doc__
+    got = decode(api.GET_THING, 200, {}, b'{"a": 1}')
+    assert (got.body, got.raw) == (None, b'{"a": 1}')
+
+
+@pytest.mark.parametrize(
+    ("file", "info", "module"),
+    [
+        ("1-2 3.json", {"version": "v0"}, "api_1_2_3_v0"),
+        ("2024-05-06.json", {}, "api_2024_05_06"),
+        ("\u7269.json", {"version": "v1"}, "api_v1"),
+        ("sales.json", {}, "sales_v7"),
+        ("sales.json", {"version": ""}, "sales_v7"),
+        ("sales.json", {"version": 2}, "sales_2"),
+        ("sales.json", {"version": "1.0"}, "sales_1_0"),
+        ("salesV3.json", {}, "sales_v3"),
+        ("thingsv2024-03-20.json", {}, "things_2024_03_20"),
+    ],
+)
+def test_every_file_makes_a_module_that_can_be_imported(file: str, info: dict[str, Any], module: str) -> None:
+    """Digits, blanks, other scripts in its name; its version in the file, in its name or in its paths."""
+    files = made({file: swagger(paths={"/sales/v7/metrics": {"get": operation()}}, info=info)})
+    assert f"api/{module}.py" in files
+    assert module.isidentifier()
+    for text in files.values():
+        compile(text, module, "exec")
+
+
+def test_a_version_that_nothing_tells_is_refused() -> None:
+    """A module called ``sales_`` would be nobody's."""
+    model = swagger(paths={"/a/v1/b": {"get": operation()}, "/a/v2/b": {"get": operation()}}, info={"title": "Sales"})
+    assert refusal(model, "sales.json").startswith("sales.json: $.info.version: is missing")
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """A list of lists of lists."""
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(depth):
+        schema = {"type": "array", "items": schema}
+    return schema
+
+
+def test_what_is_nested_too_deeply_is_refused_with_its_place() -> None:
+    """Python could not read the annotation."""
+    assert "list[list[list[str]]]" in made({"thingsV0.json": with_get(responses=reply(nested(3)))})["api/things_v0.py"]
+    problem = refusal(with_get(responses=reply(nested(400))))
+    assert problem.startswith(f"{GET}.responses['200'].schema.items.items.")
+    assert problem.endswith("is nested deeper than 64 levels")
+
+
+def test_definitions_that_nest_one_another_too_deeply_are_refused() -> None:
+    """The same annotation, written as 400 definitions; and as a chain of ``allOf``."""
+    chain: dict[str, Any] = {
+        f"L{n}": {"type": "array", "items": {"$ref": f"#/definitions/L{n + 1}"}} for n in range(400)
+    }
+    problem = refusal(with_get(chain | {"L400": STRING}, responses=reply({"$ref": "#/definitions/L0"})))
+    assert "is nested through more than 32 definitions" in problem
+    parts: dict[str, Any] = {
+        f"A{n}": {"allOf": [{"$ref": f"#/definitions/A{n + 1}"}, {"type": "object"}]} for n in range(2000)
+    }
+    assert "too deeply" in refusal(with_get(parts | {"A2000": {"type": "object"}}))
+
+
+def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
+    """Some editors write one."""
+    path = tmp_path / "thingsV0.json"
+    path.write_text(json.dumps(swagger()), encoding="utf-8-sig")
+    assert read_json(path) == swagger()
+
+
+# --- dates, repetition, unknown constructs ---------------------------------------------------------------------------
+
+
+def test_a_plain_string_stays_a_string_whatever_its_name() -> None:
+    """Only Amazon's examples could say otherwise, and of a new model nobody has looked at them."""
+    thing = {"type": "object", "properties": {"createdAt": STRING, "lastUpdateDate": STRING}}
+    query = {"name": "createdAfter", "in": "query", "type": "string"}
+    models, api = loaded(with_get({"Thing": thing}, parameters=[query]))
+    assert set(models.Thing.__annotations__.values()) == {"str | None"}
+    assert api.GET_THING.parameters[0].type == "str"
+
+
+@pytest.mark.parametrize(
+    ("verb", "idempotent"), [("get", True), ("delete", True), ("put", False), ("post", False), ("patch", False)]
+)
+def test_only_reading_and_deleting_are_idempotent_without_being_known(verb: str, idempotent: bool) -> None:
+    """A future ``PUT …/create…`` must not be repeated after a 5xx."""
+    _, api = loaded(swagger(paths={"/t": {verb: operation(operationId="createThing")}}))
+    assert api.CREATE_THING.idempotent is idempotent
+
+
+@pytest.mark.parametrize("construct", ["oneOf", "anyOf", "not", "discriminator", "nullable", "patternProperties"])
+def test_a_construct_of_other_dialects_is_refused(construct: str) -> None:
+    """With file, JSON path and its name."""
+    inner = {"type": "object", "properties": {"a": {construct: [STRING]}}}
+    problem = refusal(swagger({"Thing": inner}))
+    assert problem == f"thingsV0.json: $.definitions.Thing.properties.a: {construct!r} is not understood"
+
+
+def test_one_refused_file_leaves_the_others_as_they_are() -> None:
+    """What is wrong with a file costs its own module alone."""
+    result: Generated = generate({"badV0.json": swagger({"T": {"oneOf": []}}), "goodV0.json": swagger()}, {})
+    assert [str(problem) for problem in result.refused] == ["badV0.json: $.definitions.T: 'oneOf' is not understood"]
+    assert list(result.operations) == ["good_v0"]
+
+
+def test_another_name_of_an_enumeration_is_that_enumeration() -> None:
+    """``allOf`` with one part adds a description and nothing else."""
+    definitions = {
+        "Kind": {"type": "string", "enum": ["A"]},
+        "KindWithNote": {"allOf": [{"$ref": "#/definitions/Kind"}], "description": "a note"},
+        "Thing": {"type": "object", "properties": {"kind": {"$ref": "#/definitions/KindWithNote"}}},
+    }
+    models, _ = loaded(swagger(definitions))
+    assert models.Thing.__annotations__["kind"] == "Kind | None"
+
+
+def test_an_iterator_never_hides_a_method() -> None:
+    """``listThings`` beside an operation called ``iterThings``."""
+    page = {"type": "object", "properties": {"nextToken": STRING, "things": {"type": "array", "items": STRING}}}
+    paged = operation(
+        operationId="listThings", parameters=[{"name": "nextToken", "in": "query", **STRING}], responses=reply(page)
+    )
+    _, api = loaded(swagger(paths={"/t": {"get": paged}, "/i": {"get": operation(operationId="iterThings")}}))
+    assert inspect.iscoroutinefunction(api.ThingsV0.iter_things)
+    assert not inspect.iscoroutinefunction(api.ThingsV0.iter_list_things)
