@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_response_examples import resolve, successes
 
 from spapi_async.api import operations
+from spapi_async.codegen import overlay
 from spapi_async.codegen.__main__ import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -161,6 +163,42 @@ def spelled(found: Any, attributes: tuple[str, ...]) -> str:
 def places(cell: str) -> list[str]:
     """The paths that a cell of the table lists."""
     return [place.strip().lower() for place in cell.split(",")]
+
+
+def strings(schema: Any, value: Any, owner: str, model: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each property of a body that its schema knows, as ``Definition.property``, and what it holds."""
+    while "$ref" in schema:
+        owner = schema["$ref"].rpartition("/")[2]
+        schema = resolve({"$ref": schema["$ref"]}, model)
+    for part in schema.get("allOf", ()):
+        yield from strings(part, value, owner, model)
+    if isinstance(value, list):
+        for item in value:
+            yield from strings(schema.get("items", {}), item, owner, model)
+    elif isinstance(value, dict):
+        for name, inner in schema.get("properties", {}).items():
+            if name in value:
+                yield f"{owner}.{name}", value[name]
+                yield from strings(inner, value[name], f"{owner}.{name}", model)
+
+
+def test_a_string_is_a_date_time_only_where_all_of_amazons_examples_agree() -> None:
+    """Each tightened field has an example, and none that is no date-time; a description alone is not enough."""
+    seen: dict[str, list[Any]] = {}
+    for example in successes():
+        if example.has_reply and example.schema is not None:
+            for place, value in strings(example.schema, example.reply, "", example.model):
+                seen.setdefault(f"{example.operation.api}:{place}", []).append(value)
+    tightened = [
+        f"{module}:{place}"
+        for module, fields in overlay._OVERLAY.items()
+        for place, change in fields.items()
+        if change.change == "timestamp"
+    ]
+    assert len(tightened) == 16
+    for place in tightened:
+        assert seen.get(place), place
+        assert all(re.match(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d", value) for value in seen[place]), place
 
 
 WORD = re.compile(r"[A-Za-z']+")

@@ -133,6 +133,8 @@ def _limits(node: Mapping[str, Any], where: str) -> Constraints:
     default = node.get("default")
     if isinstance(default, list):  # of a csv list
         default = ",".join(map(str, default))
+    if isinstance(default, dict) and _kind(node, where) in ("object", "all_of", "any"):
+        default = None  # the defaults of bodies and replies are not used
     if default is not None and not isinstance(default, str | int | float):
         raise ModelError(where, "a default that is no scalar is not understood")
     return Constraints(

@@ -136,3 +136,16 @@ def test_sandbox_only_may_stand_on_the_path() -> None:
     for item in ({"get": operation(), **flag}, {"get": operation(**flag)}):
         (found,) = parse_document(swagger(paths={"/t": item}), "thingsV0.json").operations
         assert found.sandbox_only
+
+
+def test_the_default_of_an_object_changes_nothing() -> None:
+    """Only parameters' defaults are stated."""
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}, "default": {"a": "x"}}
+    document = parse_document(with_schema(schema), "thingsV0.json")
+    assert document.definitions["Thing"].limits.default is None
+
+
+def test_references_may_be_percent_encoded() -> None:
+    """As in any other URI."""
+    schema = {"$ref": "#/definitions/My%20Thing"}
+    assert parse_document(with_schema(schema), "thingsV0.json").definitions["Thing"].ref == "My Thing"

@@ -12,6 +12,7 @@ import pytest
 from spapi_async._wire import PersonalModel
 from spapi_async.api import NAMESPACES, operations
 from spapi_async.codegen import conditions, overlay, paging, personal, plans, repeats, restrictions
+from spapi_async.models import support_2025_02_01
 
 
 def named(table: dict[str, dict[object, str]] | dict[str, str]) -> set[str]:
@@ -140,3 +141,23 @@ def test_hidden_names_are_used() -> None:
     whole = {name for made in classes if not made.__personal__ for name in made.__struct_fields__}
     assert single >= personal._FIELDS - whole
     assert whole >= personal._MARKS
+
+
+def test_cases_show_nobody_in_their_repr() -> None:
+    """E-mail addresses, phone numbers, names, what was written, and links to what was attached."""
+    secret = "hide-me"
+    fields: dict[str, dict[str, object]] = {
+        "Case": {"subject": secret, "primary_email": secret, "cc_emails": [secret]},
+        "CaseFilters": {"primary_emails": [secret], "cc_emails": [secret], "subject_keywords": secret},
+        "PhoneNumber": {"country_code": secret, "number": secret, "extension": secret},
+        "Participant": {"display_name": secret},
+        "ChatEvent": {"message": secret},
+        "ChatContent": {"transcript": secret},
+        "EmailContent": {"message": secret},
+        "PhoneContent": {"call_notes": secret},
+        "Attachment": {"name": secret, "download_url": secret},
+    }
+    for name, values in fields.items():
+        made = getattr(support_2025_02_01, name)
+        text = repr(made(**(dict.fromkeys(made.__struct_fields__) | values)))
+        assert secret not in text, text

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from swagger_snippets import loaded, made, operation, swagger
 
 from spapi_async._request import prepare
@@ -263,3 +266,48 @@ def test_an_iterator_never_hides_a_method() -> None:
     _, api = loaded(swagger(paths={"/t": {"get": paged}, "/i": {"get": operation(operationId="iterThings")}}))
     assert inspect.iscoroutinefunction(api.ThingsV0.iter_things)
     assert not inspect.iscoroutinefunction(api.ThingsV0.iter_list_things)
+
+
+# --- anything at all -------------------------------------------------------------------------------------------------
+
+
+def places(node: Any) -> list[tuple[Any, Any]]:
+    """Every member of a model file: the dict or list that holds it, and where."""
+    inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    return [found for key, child in inner for found in ((node, key), *places(child))]
+
+
+def whole_model() -> dict[str, Any]:
+    """A model with most constructs."""
+    kind = {"type": "string", "enum": ["A", "B"], "default": "A"}
+    thing = {"type": "object", "required": ["a"], "properties": {"a": STRING, "kind": {"$ref": "#/definitions/Kind"}}}
+    page = {"allOf": [{"$ref": "#/definitions/Thing"}, {"properties": {"list": {"type": "array", "items": STRING}}}]}
+    parameters = [
+        {"name": "id", "in": "path", "type": "string", "required": True},
+        {"name": "nextToken", "in": "query", "type": "string"},
+        {"name": "kinds", "in": "query", "type": "array", "items": {"$ref": "#/definitions/Kind"}, "maxItems": 3},
+        {"name": "body", "in": "body", "schema": {"$ref": "#/definitions/Page"}},
+    ]
+    replies = reply({"$ref": "#/definitions/Page"}) | reply({"type": "array", "items": STRING}, "202")
+    return with_get({"Kind": kind, "Thing": thing, "Page": page}, "/t/{id}", parameters=parameters, responses=replies)
+
+
+JUNK = st.sampled_from(
+    [None, True, -1, "", "x", "array", "\u7269", 'q"', "class", [], {}, ["a"], {"type": "array"}]
+    + [{"$ref": f"#/definitions/{name}"} for name in ("Kind", "Thing", "Page", "None")]
+)
+
+
+@given(changes=st.lists(st.tuples(st.integers(0, 10_000), JUNK), min_size=1, max_size=3))
+def test_whatever_a_file_holds_it_is_understood_or_refused(changes: list[tuple[int, Any]]) -> None:
+    """Never another error, never code that Python cannot read."""
+    model = whole_model()
+    for number, junk in changes:
+        spots = places(model)
+        holder, key = spots[number % len(spots)]
+        holder[key] = copy.deepcopy(junk)
+    result = generate({"thingsV0.json": model}, {})
+    assert bool(result.refused) != bool(result.files)
+    assert all(str(problem).startswith("thingsV0.json") for problem in result.refused)
+    for path, text in result.files.items():
+        compile(text, path, "exec")
