@@ -21,6 +21,7 @@ from spapi_async._events import (
     ViolationsFound,
     Waited,
 )
+from spapi_async._json import to_json
 from spapi_async._operation import Operation
 from spapi_async._options import CallOptions, Priority, call_options
 from spapi_async._paging import PageIterator
@@ -57,5 +58,6 @@ __all__ = [
     "__version__",
     "call_options",
     "connect",
+    "to_json",
 ]
 __all__ += errors.__all__

@@ -1,18 +1,23 @@
-"""JSON at its edges: request bodies as Amazon reads them, and replies that only just fail to be JSON."""
+"""JSON at its edges: bodies as Amazon reads them, models as Amazon writes them, and what only just fails to be JSON."""
 
 from __future__ import annotations
 
 import json
 import re
+import types
+import typing
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-__all__ = ["encode", "mend", "parse", "plain_decimal"]
+from spapi_async._wire import KeptNumber, Model, Number
+
+__all__ = ["encode", "mend", "parse", "plain_decimal", "to_json"]
 
 Decimals = Literal["string", "number"]
 
@@ -45,6 +50,8 @@ def plain_decimal(value: Decimal) -> str:
 
 def _hook(value: Any) -> Any:
     """What msgspec does not encode by itself."""
+    if isinstance(value, KeptNumber):
+        return msgspec.Raw(str(value).encode())
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, AbstractSet):
@@ -78,6 +85,120 @@ def _checked(value: Any, decimals: Decimals) -> Any:
     if isinstance(value, list | tuple):
         return [_checked(item, decimals) for item in value]
     return value
+
+
+# --- models as Amazon writes them -------------------------------------------------------------------------------------
+
+
+def to_json(value: Any) -> bytes:
+    """A reply's struct, or a list or mapping of such, as the JSON that Amazon writes for it.
+
+    Amazon's names; a decimal is a JSON number or a JSON string as the model says; what is None is left out where the
+    model allows that; times end in ``Z`` or their offset and have no fraction or milliseconds, as in Amazon's replies.
+    Keys that the model does not know are in ``Response.raw`` alone.
+
+    Raises:
+        TypeError: something that JSON cannot carry (its type is named, never the value).
+    """
+    if isinstance(value, list | tuple):
+        return b"[%b]" % b",".join(map(to_json, value))
+    if isinstance(value, Mapping):
+        return msgspec.json.encode({key: msgspec.Raw(to_json(item)) for key, item in value.items()})
+    model: Any = type(value)
+    forms = _decimal_forms(model)
+    if len(forms) < 2:
+        # Nearly always: one encoder of msgspec's writes the whole.
+        body = _ENCODERS[next(iter(forms), "string")].encode(value)
+        if not re.search(_UNLIKE_AMAZON, body):
+            return body
+    return _ENCODERS["string"].encode(_written(value, _ANYWHERE))
+
+
+# msgspec writes microseconds where there is a fraction, and NaN as a number.
+_UNLIKE_AMAZON = rb"\.[0-9]{3}000(?:Z|[+-][0-9]{2}:[0-9]{2})\"|NaN|Infinity"
+
+
+class _Place(NamedTuple):
+    """What the model says of a value by the place where it stands.
+
+    ``number``: a Decimal here is a JSON number. ``inner``: the declared type of what the list or map here holds.
+    """
+
+    number: bool = False
+    inner: Any = Any
+
+
+_ANYWHERE = _Place()
+
+
+@lru_cache(maxsize=16384)
+def _place(declared: Any) -> _Place:
+    if declared == Number:
+        return _Place(number=True)
+    origin, arguments = typing.get_origin(declared), typing.get_args(declared)
+    if origin is typing.Annotated:
+        return _place(arguments[0])
+    if origin in (typing.Union, types.UnionType):
+        places = [_place(alternative) for alternative in arguments]
+        return next((place for place in places if place != _ANYWHERE), _ANYWHERE)
+    return _Place(inner=arguments[-1]) if origin in (list, dict) else _ANYWHERE
+
+
+@lru_cache(maxsize=4096)
+def _fields(model: type[Model]) -> tuple[tuple[str, str, bool, _Place], ...]:
+    """Name, Amazon's name, whether it may be left out, and place of each field."""
+    fields = msgspec.structs.fields(model)
+    return tuple([(field.name, field.encode_name, not field.required, _place(field.type)) for field in fields])
+
+
+@lru_cache(maxsize=4096)
+def _decimal_forms(declared: Any) -> frozenset[Decimals]:
+    """How decimals are written in values of a model: Amazon's have one form so far, if any, and may have both."""
+    forms: set[Decimals] = set()
+    seen: set[Any] = set()
+    waiting = [declared]
+    while waiting:
+        each = waiting.pop()
+        if each in seen:
+            continue
+        seen.add(each)
+        if each == Number:
+            forms.add("number")
+        elif each is Decimal:
+            forms.add("string")
+        elif isinstance(each, type) and issubclass(each, msgspec.Struct):
+            waiting += [field.type for field in msgspec.structs.fields(each)]
+        else:
+            waiting += typing.get_args(each)
+    return frozenset(forms)
+
+
+def _written(value: Any, place: _Place) -> Any:
+    """The same in plain dicts and lists, each decimal and time as Amazon writes it in that place."""
+    if isinstance(value, Model):
+        return {
+            key: _written(item, place)
+            for name, key, optional, place in _fields(type(value))
+            if (item := getattr(value, name)) is not None or not optional
+        }
+    if isinstance(value, list | tuple):
+        inner = _place(place.inner)
+        return [_written(item, inner) for item in value]
+    if isinstance(value, dict):
+        inner = _place(place.inner)
+        return {key: _written(item, inner) for key, item in value.items()}
+    if place.number and isinstance(value, Decimal) and value.is_finite():
+        return msgspec.Raw(str(value).encode())
+    return _moment(value) if isinstance(value, datetime) else value
+
+
+def _moment(value: datetime) -> str:
+    fraction = value.microsecond
+    text = value.isoformat(timespec="auto" if fraction == 0 or fraction % 1000 else "milliseconds")
+    return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text
+
+
+# --- replies ----------------------------------------------------------------------------------------------------------
 
 
 def parse(body: bytes) -> Any:

@@ -21,14 +21,13 @@ import enum
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
 
 from spapi_async import _json, _scalars
-from spapi_async._wire import OpenEnum, kept
+from spapi_async._wire import KeptNumber, OpenEnum, kept
 
 __all__ = ["build", "describe"]
 
@@ -394,6 +393,6 @@ def _plain(raw: bytes) -> Any:
         pass
     try:
         # A number beyond what a float can hold is kept exactly.
-        return msgspec.json.Decoder(float_hook=Decimal).decode(raw)
+        return msgspec.json.Decoder(float_hook=KeptNumber).decode(raw)
     except (ValueError, RecursionError):
         return raw.decode()

@@ -10,7 +10,18 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 
-__all__ = ["KeptList", "KeptObject", "KeptText", "Model", "Number", "OpenEnum", "PersonalModel", "Timestamp", "kept"]
+__all__ = [
+    "KeptList",
+    "KeptNumber",
+    "KeptObject",
+    "KeptText",
+    "Model",
+    "Number",
+    "OpenEnum",
+    "PersonalModel",
+    "Timestamp",
+    "kept",
+]
 
 Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
 """A datetime with a zone. Amazon sometimes leaves the zone out; that is a violation, read as UTC."""
@@ -88,6 +99,12 @@ class KeptList(list[Any]):
 
     def __repr__(self) -> str:
         return f"<list that does not fit the model: {len(self)} items>"
+
+
+class KeptNumber(Decimal):
+    """A JSON number beyond what a float can hold, kept exactly; a Decimal in everything but its form on the wire."""
+
+    __slots__ = ()
 
 
 class OpenEnum(enum.StrEnum):

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import msgspec
 import pytest
 
-from spapi_async import _json
+from spapi_async import to_json
 from spapi_async._operation import Operation, Parameter
 from spapi_async._request import prepare
 from spapi_async._response import decode, error_from_reply
@@ -267,9 +267,9 @@ def differences(value: Any, encoded: Any, original: Any, path: str) -> Iterator[
 
 
 def same(value: Any, encoded: Any, original: Any) -> bool:
-    """Equal as JSON, as instants, or as numbers."""
+    """Equal as JSON or as numbers of the same form; times to the letter, but for zeros after the seconds."""
     if isinstance(value, datetime):
-        return is_iso(original) and datetime.fromisoformat(encoded) == datetime.fromisoformat(original)
+        return bool(encoded == re.sub(r"(\.0+)?(Z|\+00:00)$", "Z", original.replace(" ", "T")))
     if isinstance(value, Decimal):
         return isinstance(encoded, str) == isinstance(original, str) and Decimal(str(encoded)) == Decimal(str(original))
     return bool(encoded == (str(original) if isinstance(value, date) else original))
@@ -284,7 +284,7 @@ def test_encoding_a_decoded_reply_gives_back_the_same_json() -> None:
         if response.body is None:
             continue
         excused = {violation.path for violation in response.violations}
-        encoded = json.loads(_json.encode(response.body, decimals=example.operation.decimals))
+        encoded = json.loads(to_json(response.body))
         places = differences(response.body, encoded, example.reply, "$")
         wrong += [f"{example.operation.name} {place}" for place in places if place not in excused]
     assert wrong == []

@@ -1,0 +1,160 @@
+"""A decoded reply is written again as Amazon writes it: numbers as numbers, strings as strings, times in its form."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from spapi_async import to_json
+from spapi_async._lenient import build
+from spapi_async._response import decode
+from spapi_async._wire import Model, Number, OpenEnum, Timestamp
+from spapi_async.api.orders_v0 import GET_ORDER
+from spapi_async.models import orders_v0
+
+
+class Status(OpenEnum):
+    """One known value."""
+
+    SENT = "Sent"
+
+
+class Price(Model, kw_only=True, rename="pascal"):
+    """Its amount is a JSON number."""
+
+    amount: Number | None = None
+
+
+class Size(Model, kw_only=True, rename="pascal"):
+    """Its amount is a JSON string."""
+
+    amount: Decimal | None = None
+
+
+class Thing(Model, kw_only=True, rename="camel"):
+    """Both, wherever a decimal can stand."""
+
+    list_price: Price | None = None
+    sizes: list[Size] | None = None
+    prices_by_country: dict[str, list[Price]] | None = None
+    rates: list[Number] | None = None
+    weights: dict[str, Decimal] | None = None
+    sent_at: Timestamp | None = None
+    status: Status | None = None
+    parts: list["Thing"] | None = None
+    attributes: dict[str, Any] | None = None
+
+
+class Line(Model, kw_only=True, rename="camel"):
+    """Both, and a field that must be there."""
+
+    count: int
+    price: Price | None = None
+    size: Size | None = None
+
+
+class Cheap(Model, kw_only=True, rename="camel"):
+    """Decimals in one form alone, which takes the faster way."""
+
+    price: Price | None = None
+    sent_at: Timestamp | None = None
+
+
+DIGITS = st.decimals(-1000, 1000, places=2)
+AS_NUMBER = DIGITS.map(lambda value: msgspec.Raw(str(value).encode()))
+AS_STRING = DIGITS.map(str)
+TIMES = st.from_regex(r"202[0-9]-0[1-9]-[01][1-9]T[01][0-9]:15:[0-5][0-9](\.[0-9]{2}[1-9])?(Z|\+05:30)", fullmatch=True)
+WORDS = st.sampled_from(["Sent", "Lost", "NaN", "Infinity", '2020-01-01T00:00:00.123000Z"', "é"])
+
+
+def optional(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Objects with any of these keys."""
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+PRICES = optional(Amount=AS_NUMBER)
+THINGS = st.recursive(
+    optional(
+        listPrice=PRICES,
+        sizes=st.lists(optional(Amount=AS_STRING), max_size=3),
+        pricesByCountry=st.dictionaries(WORDS, st.lists(PRICES, max_size=2), max_size=2),
+        rates=st.lists(AS_NUMBER, max_size=3),
+        weights=st.dictionaries(WORDS, AS_STRING, max_size=2),
+        sentAt=TIMES,
+        status=WORDS,
+        attributes=st.dictionaries(WORDS, st.one_of(st.none(), WORDS, st.booleans(), st.integers()), max_size=3),
+    ),
+    lambda inner: st.builds(lambda thing, parts: {**thing, "parts": parts}, inner, st.lists(inner, max_size=2)),
+    max_leaves=4,
+)
+
+
+def exactly(body: bytes) -> Any:
+    """JSON with every number as it is written."""
+    return json.loads(body, parse_float=lambda text: ("number", text), parse_int=lambda text: ("number", text))
+
+
+@given(THINGS)
+def test_what_was_decoded_is_written_as_it_came(thing: dict[str, Any]) -> None:
+    """Decimals of both forms side by side, in lists, maps and structs within structs."""
+    body = msgspec.json.encode(thing)
+    assert exactly(to_json(msgspec.json.decode(body, type=Thing))) == exactly(body)
+
+
+@given(optional(price=PRICES, sentAt=TIMES))
+@example({"price": {"Amount": msgspec.Raw(b"12.50")}, "sentAt": "2026-07-29T21:26:53.120Z"})
+def test_decimals_of_one_form_are_written_as_they_came(cheap: dict[str, Any]) -> None:
+    """The encoder that writes the whole at once gives the same, and does not spoil the times."""
+    body = msgspec.json.encode(cheap)
+    assert exactly(to_json(msgspec.json.decode(body, type=Cheap))) == exactly(body)
+
+
+def test_lists_and_maps_of_structs_are_written_too() -> None:
+    """What an iterator handed out, or a batch's results by key."""
+    prices, sizes = [Price(amount=Decimal("1.50"))], {"a": Size(amount=Decimal("1.50"))}
+    assert to_json(prices) == b'[{"Amount":1.50}]'
+    assert to_json(sizes) == b'{"a":{"Amount":"1.50"}}'
+    assert to_json((prices, sizes)) == b'[[{"Amount":1.50}],{"a":{"Amount":"1.50"}}]'
+
+
+@pytest.mark.parametrize("text", ["NaN", "-Infinity", "sNaN"])
+def test_what_is_no_number_stays_a_string(text: str) -> None:
+    """JSON has no such numbers, so it came as a string where the model has a number."""
+    price = msgspec.json.decode(b'{"Amount":"%b"}' % text.encode(), type=Price)
+    assert json.loads(to_json(price)) == {"Amount": text}
+    assert json.loads(to_json([Thing(list_price=price)])) == [{"listPrice": {"Amount": text}}]
+
+
+def test_kept_values_are_written_as_they_came() -> None:
+    """Text, lists and objects where the model has others, and numbers beyond any float, alone and within."""
+    body = (
+        b'{"AmazonOrderId":"1","OrderTotal":"none","ShippingAddress":[1,2.50],'
+        b'"NumberOfItemsShipped":{"a":1e400},"NumberOfItemsUnshipped":2e400}'
+    )
+    response = decode(GET_ORDER, 200, {}, b'{"payload":%b}' % body)
+    written = json.loads(to_json(response.body), parse_float=Decimal)
+    assert {key: written[key] for key in json.loads(body)} == json.loads(body, parse_float=Decimal)
+
+
+def test_what_breaks_a_model_with_both_forms_is_written_as_it_was_kept() -> None:
+    """A number beyond any float, and a required key that was absent: null, as the attribute is None."""
+    line, _ = build(Line, b'{"count":1e400,"price":{"Amount":1.50},"size":{"Amount":"1.50"}}')
+    assert to_json(line) == b'{"count":1E+400,"price":{"Amount":1.50},"size":{"Amount":"1.50"}}'
+    absent, _ = build(Line, b"{}")
+    assert to_json(absent) == to_json(Line(count=None)) == b'{"count":null}'  # type: ignore[arg-type]
+
+
+def test_what_the_model_does_not_demand_is_left_out() -> None:
+    """None stands for a key that is not there."""
+    assert to_json(orders_v0.Money(currency_code="USD")) == b'{"CurrencyCode":"USD"}'
+    assert to_json(Thing(parts=[Thing()], list_price=Price())) == b'{"listPrice":{},"parts":[{}]}'
+
+
+def test_a_value_that_json_cannot_carry_is_refused_by_its_type() -> None:
+    """Nothing of the value is in the message."""
+    with pytest.raises(TypeError, match="type complex"):
+        to_json(Thing(attributes={"a": 1j}))
