@@ -25,6 +25,7 @@ from spapi_async._json import to_json
 from spapi_async._operation import Operation
 from spapi_async._options import CallOptions, Priority, call_options
 from spapi_async._paging import PageIterator
+from spapi_async._removal import SPAPIDeprecationWarning
 from spapi_async._response import Response, Violation
 from spapi_async._retry import RetryPolicy
 from spapi_async._transport import Timeout
@@ -48,6 +49,7 @@ __all__ = [
     "RequestFinished",
     "Response",
     "RetryPolicy",
+    "SPAPIDeprecationWarning",
     "SellingPartner",
     "Throttled",
     "Timeout",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl as ssl_module
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib import import_module
 from types import TracebackType
@@ -16,6 +16,7 @@ from spapi_async._events import Observer, Observers
 from spapi_async._operation import Operation
 from spapi_async._paging import PageIterator
 from spapi_async._pipeline import Pipeline
+from spapi_async._removal import makes_coroutine, warn_of_removal
 from spapi_async._response import Response
 from spapi_async._retry import RetryPolicy
 from spapi_async._settings import (
@@ -68,22 +69,30 @@ class SellingPartner(Namespaces):
         self._account = account
         self.seller_id = seller_id
 
-    async def call(self, operation: Operation[T], /, **arguments: Any) -> Response[T]:
+    @makes_coroutine
+    def call(self, operation: Operation[T], /, **arguments: Any) -> Coroutine[Any, Any, Response[T]]:
         """Call any operation and get the whole reply: body, status, headers, request id, rate limit, violations.
 
         Raises:
             SPAPIError: see :mod:`spapi_async.errors` for the tree.
         """
-        return await self._pipeline.send(self._account, operation, arguments)
+        if not operation.stays:
+            warn_of_removal(operation)
+        return self._pipeline.send(self._account, operation, arguments)
 
-    async def fetch(self, operation: Operation[T], arguments: Mapping[str, Any]) -> T:
+    @makes_coroutine
+    def fetch(self, operation: Operation[T], arguments: Mapping[str, Any]) -> Coroutine[Any, Any, T]:
         """Call any operation and get the decoded body, payload unwrapped; what the generated methods do."""
-        return (await self._pipeline.send(self._account, operation, arguments)).body
+        if not operation.stays:
+            warn_of_removal(operation)
+        return self._pipeline.fetch(self._account, operation, arguments)
 
     def iterate(
         self, operation: Operation[Any], arguments: Mapping[str, Any], *, cursor: str | None = None
     ) -> PageIterator[Any]:
         """Iterate over the items of every page of a paged operation; what the generated ``iter_`` methods do."""
+        if not operation.stays:
+            warn_of_removal(operation)
         return PageIterator(self.fetch, operation, arguments, cursor=cursor)
 
     @property

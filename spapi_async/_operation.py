@@ -7,6 +7,7 @@ iterators, the emulator and the command line all read them from here.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from types import MappingProxyType
 from typing import Any, Generic, Literal, TypeVar
 
@@ -150,7 +151,9 @@ class Operation(msgspec.Struct, Generic[T], frozen=True, kw_only=True, eq=False)
         grantless_scope: the scope of an operation that needs no seller.
         paging: how pages follow one another.
         success: the declared 2xx statuses.
-        status: ``removed`` operations are gone from Amazon's models and may answer 404 or 410.
+        status: what Amazon's models say; ``removed`` operations are gone from them and may answer 404 or 410.
+        removal: the day by which Amazon wants the operation left; None where it has announced none.
+        successor: the name of the operation to use instead, where Amazon names one.
         sandbox_only: Amazon serves it on the sandbox host alone.
     """
 
@@ -171,6 +174,8 @@ class Operation(msgspec.Struct, Generic[T], frozen=True, kw_only=True, eq=False)
     paging: Paging | None = None
     success: tuple[int, ...] = (200,)
     status: Literal["current", "deprecated", "removed"] = "current"
+    removal: date | None = None
+    successor: str | None = None
     sandbox_only: bool = False
 
     @property
@@ -182,6 +187,11 @@ class Operation(msgspec.Struct, Generic[T], frozen=True, kw_only=True, eq=False)
     def restricted_data_elements(self) -> tuple[str, ...]:
         """The data elements that a caller may ask for; empty where there is no choice."""
         return self.restriction.data_elements if self.restriction else ()
+
+    @property
+    def stays(self) -> bool:
+        """Whether Amazon has neither removed nor deprecated it, nor announced that it will be removed."""
+        return self.removal is None and self.status == "current"
 
     def __repr__(self) -> str:
         return f"<Operation {self.name} {self.method} {self.path}>"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-import warnings
 from collections.abc import Awaitable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -60,7 +59,7 @@ class Pipeline:
     """Everything an application's calls share on their way to Amazon."""
 
     __slots__ = ("_clock", "_endpoints", "_limiter", "_observed", "_observers", "_pool", "_retry", "_strict", "_tokens",
-                 "_warned", "closed")  # fmt: skip
+                 "closed")  # fmt: skip
 
     def __init__(
         self,
@@ -84,16 +83,11 @@ class Pipeline:
         self._observed = bool(observers)
         self._strict = strict
         self.closed = False
-        self._warned: set[Operation[Any]] = set()
 
     async def send(self, account: Account, operation: Operation[T], arguments: Mapping[str, Any]) -> Response[T]:
         """Perform one call: quota, token, transport, retries, decoding."""
         if self.closed:
             raise ConfigurationError("the application is closed")
-        if operation.status == "removed" and operation not in self._warned:
-            self._warned.add(operation)
-            message = f"Amazon has removed {operation.name}; it may answer 404 or 410"
-            warnings.warn(message, DeprecationWarning, stacklevel=4)
         call = _Call(
             operation, _payer(operation, account), prepare(operation, arguments), current_options(), self._clock
         )
@@ -112,6 +106,10 @@ class Pipeline:
             if response.violations:
                 self._report_violations(call, response)
         return response
+
+    async def fetch(self, account: Account, operation: Operation[T], arguments: Mapping[str, Any]) -> T:
+        """Perform one call for its decoded body alone."""
+        return (await self.send(account, operation, arguments)).body
 
     def close(self) -> None:
         """Refuse calls from now on; those under way go on."""

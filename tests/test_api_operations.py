@@ -7,7 +7,7 @@ import pickle
 import subprocess
 import sys
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib import import_module
 from typing import Any
 
@@ -225,6 +225,22 @@ def test_grantless_operations_name_their_scope() -> None:
 def test_removed_operations_say_so() -> None:
     """29 operations are gone from Amazon's models, six of the living are deprecated."""
     assert Counter(found.status for found in operations().values()) == {"current": 378, "deprecated": 6, "removed": 29}
+
+
+def test_what_amazon_will_remove_says_when_and_what_to_use() -> None:
+    """Nine operations of two old APIs; what is named to be used instead exists and stays."""
+    leaving = {name: found for name, found in operations().items() if found.removal}
+    assert Counter((found.api, found.removal) for found in leaving.values()) == {
+        ("orders_v0", date(2027, 3, 27)): 6,
+        ("finances_v0", date(2027, 8, 27)): 3,
+    }
+    successors = {name: found.successor for name, found in operations().items() if found.successor}
+    assert successors.keys() == leaving.keys()
+    assert successors["orders_v0.get_orders"] == "orders_2026_01_01.search_orders"
+    assert successors["orders_v0.get_order_items"] == "orders_2026_01_01.get_order"
+    assert set(successors.values()) - {name for name, found in operations().items() if found.stays} == set()
+    stay = ("get_order_regulated_info", "update_verification_status", "update_shipment_status", "confirm_shipment")
+    assert all(operations()[f"orders_v0.{name}"].stays for name in stay)
 
 
 def test_special_encodings() -> None:

@@ -17,6 +17,7 @@ LAYERS: list[set[str]] = [
         "marketplaces",
         "_endpoints",
         "_operation",
+        "_removal",
         "_wire",
         "_options",
         "_events",

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -449,17 +448,6 @@ async def test_a_handle_without_a_seller_refuses_sellers_operations() -> None:
         with pytest.raises(ConfigurationError, match=r"things_v1\.do_thing: .*selling_partner"):
             await here.pipeline.send(nobody, GET, {"id": "1"})
     assert here.log == []
-
-
-async def test_a_removed_operation_warns_once() -> None:
-    """It may still work; it will not for long."""
-    gone = an_operation(status="removed")
-    async with world(OK) as here:
-        with pytest.warns(DeprecationWarning, match=r"Amazon has removed things_v1\.do_thing"):
-            await here.send(gone)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            await here.send(gone)
 
 
 async def test_observers_are_told_of_every_exchange_and_of_the_call() -> None:

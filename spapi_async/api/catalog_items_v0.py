@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from spapi_async._namespace import Namespace
 from spapi_async._operation import Operation, Parameter, UsagePlan
+from spapi_async._removal import warns_of_removal
 from spapi_async.models import catalog_items_v0 as m
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class CatalogItemsV0(Namespace):
 
     __slots__ = ()
 
+    @warns_of_removal(GET_CATALOG_ITEM)
     async def get_catalog_item(self, asin: str, *, marketplace_id: Marketplace | str) -> m.Item:
         """``getCatalogItem``: GET /catalog/v0/items/{asin}.
 
@@ -132,6 +134,7 @@ class CatalogItemsV0(Namespace):
             {"marketplace_id": marketplace_id, "asin": asin, "seller_sku": seller_sku},
         )
 
+    @warns_of_removal(LIST_CATALOG_ITEMS)
     async def list_catalog_items(
         self,
         *,

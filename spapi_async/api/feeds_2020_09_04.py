@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._namespace import Namespace
 from spapi_async._operation import Constraints, Operation, Paging, Parameter, UsagePlan
+from spapi_async._removal import warns_of_removal
 from spapi_async.models import feeds_2020_09_04 as m
 
 if TYPE_CHECKING:
@@ -192,6 +193,7 @@ class Feeds20200904(Namespace):
 
     __slots__ = ()
 
+    @warns_of_removal(CANCEL_FEED)
     async def cancel_feed(self, feed_id: str) -> m.CancelFeedResponse:
         """``cancelFeed``: DELETE /feeds/2020-09-04/feeds/{feedId}.
 
@@ -204,6 +206,7 @@ class Feeds20200904(Namespace):
         """
         return await self._client.fetch(CANCEL_FEED, {"feed_id": feed_id})
 
+    @warns_of_removal(CREATE_FEED)
     async def create_feed(self, *, body: m.CreateFeedSpecification | Mapping[str, Any]) -> m.CreateFeedResult:
         """``createFeed``: POST /feeds/2020-09-04/feeds.
 
@@ -216,6 +219,7 @@ class Feeds20200904(Namespace):
         """
         return await self._client.fetch(CREATE_FEED, {"body": body})
 
+    @warns_of_removal(CREATE_FEED_DOCUMENT)
     async def create_feed_document(
         self,
         *,
@@ -232,6 +236,7 @@ class Feeds20200904(Namespace):
         """
         return await self._client.fetch(CREATE_FEED_DOCUMENT, {"body": body})
 
+    @warns_of_removal(GET_FEED)
     async def get_feed(self, feed_id: str) -> m.Feed:
         """``getFeed``: GET /feeds/2020-09-04/feeds/{feedId}.
 
@@ -244,6 +249,7 @@ class Feeds20200904(Namespace):
         """
         return await self._client.fetch(GET_FEED, {"feed_id": feed_id})
 
+    @warns_of_removal(GET_FEED_DOCUMENT)
     async def get_feed_document(self, feed_document_id: str) -> m.FeedDocument:
         """``getFeedDocument``: GET /feeds/2020-09-04/documents/{feedDocumentId}.
 
@@ -256,6 +262,7 @@ class Feeds20200904(Namespace):
         """
         return await self._client.fetch(GET_FEED_DOCUMENT, {"feed_document_id": feed_document_id})
 
+    @warns_of_removal(GET_FEEDS)
     async def get_feeds(
         self,
         *,
@@ -295,6 +302,7 @@ class Feeds20200904(Namespace):
             },
         )
 
+    @warns_of_removal(GET_FEEDS)
     def iter_feeds(
         self,
         *,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._namespace import Namespace
 from spapi_async._operation import Constraints, Operation, OtherPlan, Paging, Parameter, UsagePlan
+from spapi_async._removal import warns_of_removal
 from spapi_async.models import fulfillment_inbound_v0 as m
 
 if TYPE_CHECKING:
@@ -599,6 +600,7 @@ class FulfillmentInboundV0(Namespace):
 
     __slots__ = ()
 
+    @warns_of_removal(CONFIRM_PREORDER)
     async def confirm_preorder(
         self,
         shipment_id: str,
@@ -622,6 +624,7 @@ class FulfillmentInboundV0(Namespace):
             {"shipment_id": shipment_id, "need_by_date": need_by_date, "marketplace_id": marketplace_id},
         )
 
+    @warns_of_removal(CONFIRM_TRANSPORT)
     async def confirm_transport(self, shipment_id: str) -> m.CommonTransportResult:
         """``confirmTransport``: POST /fba/inbound/v0/shipments/{shipmentId}/transport/confirm.
 
@@ -634,6 +637,7 @@ class FulfillmentInboundV0(Namespace):
         """
         return await self._client.fetch(CONFIRM_TRANSPORT, {"shipment_id": shipment_id})
 
+    @warns_of_removal(CREATE_INBOUND_SHIPMENT)
     async def create_inbound_shipment(
         self,
         shipment_id: str,
@@ -652,6 +656,7 @@ class FulfillmentInboundV0(Namespace):
         """
         return await self._client.fetch(CREATE_INBOUND_SHIPMENT, {"shipment_id": shipment_id, "body": body})
 
+    @warns_of_removal(CREATE_INBOUND_SHIPMENT_PLAN)
     async def create_inbound_shipment_plan(
         self,
         *,
@@ -668,6 +673,7 @@ class FulfillmentInboundV0(Namespace):
         """
         return await self._client.fetch(CREATE_INBOUND_SHIPMENT_PLAN, {"body": body})
 
+    @warns_of_removal(ESTIMATE_TRANSPORT)
     async def estimate_transport(self, shipment_id: str) -> m.CommonTransportResult:
         """``estimateTransport``: POST /fba/inbound/v0/shipments/{shipmentId}/transport/estimate.
 
@@ -732,6 +738,7 @@ class FulfillmentInboundV0(Namespace):
             },
         )
 
+    @warns_of_removal(GET_PREORDER_INFO)
     async def get_preorder_info(
         self,
         shipment_id: str,
@@ -935,6 +942,7 @@ class FulfillmentInboundV0(Namespace):
             cursor=cursor,
         )
 
+    @warns_of_removal(GET_TRANSPORT_DETAILS)
     async def get_transport_details(self, shipment_id: str) -> m.GetTransportDetailsResult:
         """``getTransportDetails``: GET /fba/inbound/v0/shipments/{shipmentId}/transport.
 
@@ -947,6 +955,7 @@ class FulfillmentInboundV0(Namespace):
         """
         return await self._client.fetch(GET_TRANSPORT_DETAILS, {"shipment_id": shipment_id})
 
+    @warns_of_removal(PUT_TRANSPORT_DETAILS)
     async def put_transport_details(
         self,
         shipment_id: str,
@@ -965,6 +974,7 @@ class FulfillmentInboundV0(Namespace):
         """
         return await self._client.fetch(PUT_TRANSPORT_DETAILS, {"shipment_id": shipment_id, "body": body})
 
+    @warns_of_removal(UPDATE_INBOUND_SHIPMENT)
     async def update_inbound_shipment(
         self,
         shipment_id: str,
@@ -983,6 +993,7 @@ class FulfillmentInboundV0(Namespace):
         """
         return await self._client.fetch(UPDATE_INBOUND_SHIPMENT, {"shipment_id": shipment_id, "body": body})
 
+    @warns_of_removal(VOID_TRANSPORT)
     async def void_transport(self, shipment_id: str) -> m.CommonTransportResult:
         """``voidTransport``: POST /fba/inbound/v0/shipments/{shipmentId}/transport/void.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._namespace import Namespace
 from spapi_async._operation import Constraints, Operation, Parameter, UsagePlan
+from spapi_async._removal import warns_of_removal
 from spapi_async.models import messaging_v1 as m
 
 if TYPE_CHECKING:
@@ -513,6 +514,7 @@ class MessagingV1(Namespace):
             {"amazon_order_id": amazon_order_id, "body": body, "marketplace_ids": marketplace_ids},
         )
 
+    @warns_of_removal(CREATE_AMAZON_MOTORS)
     async def create_amazon_motors(
         self,
         amazon_order_id: str,
@@ -646,6 +648,7 @@ class MessagingV1(Namespace):
             {"amazon_order_id": amazon_order_id, "body": body, "marketplace_ids": marketplace_ids},
         )
 
+    @warns_of_removal(CREATE_NEGATIVE_FEEDBACK_REMOVAL)
     async def create_negative_feedback_removal(
         self,
         amazon_order_id: str,

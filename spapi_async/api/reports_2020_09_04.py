@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._namespace import Namespace
 from spapi_async._operation import Constraints, Operation, Paging, Parameter, UsagePlan
+from spapi_async._removal import warns_of_removal
 from spapi_async.models import reports_2020_09_04 as m
 
 if TYPE_CHECKING:
@@ -271,6 +272,7 @@ class Reports20200904(Namespace):
 
     __slots__ = ()
 
+    @warns_of_removal(CANCEL_REPORT)
     async def cancel_report(self, report_id: str) -> m.CancelReportResponse:
         """``cancelReport``: DELETE /reports/2020-09-04/reports/{reportId}.
 
@@ -283,6 +285,7 @@ class Reports20200904(Namespace):
         """
         return await self._client.fetch(CANCEL_REPORT, {"report_id": report_id})
 
+    @warns_of_removal(CANCEL_REPORT_SCHEDULE)
     async def cancel_report_schedule(self, report_schedule_id: str) -> m.CancelReportScheduleResponse:
         """``cancelReportSchedule``: DELETE /reports/2020-09-04/schedules/{reportScheduleId}.
 
@@ -295,6 +298,7 @@ class Reports20200904(Namespace):
         """
         return await self._client.fetch(CANCEL_REPORT_SCHEDULE, {"report_schedule_id": report_schedule_id})
 
+    @warns_of_removal(CREATE_REPORT)
     async def create_report(self, *, body: m.CreateReportSpecification | Mapping[str, Any]) -> m.CreateReportResult:
         """``createReport``: POST /reports/2020-09-04/reports.
 
@@ -307,6 +311,7 @@ class Reports20200904(Namespace):
         """
         return await self._client.fetch(CREATE_REPORT, {"body": body})
 
+    @warns_of_removal(CREATE_REPORT_SCHEDULE)
     async def create_report_schedule(
         self,
         *,
@@ -323,6 +328,7 @@ class Reports20200904(Namespace):
         """
         return await self._client.fetch(CREATE_REPORT_SCHEDULE, {"body": body})
 
+    @warns_of_removal(GET_REPORT)
     async def get_report(self, report_id: str) -> m.Report:
         """``getReport``: GET /reports/2020-09-04/reports/{reportId}.
 
@@ -335,6 +341,7 @@ class Reports20200904(Namespace):
         """
         return await self._client.fetch(GET_REPORT, {"report_id": report_id})
 
+    @warns_of_removal(GET_REPORT_DOCUMENT)
     async def get_report_document(self, report_document_id: str) -> m.ReportDocument:
         """``getReportDocument``: GET /reports/2020-09-04/documents/{reportDocumentId}.
 
@@ -347,6 +354,7 @@ class Reports20200904(Namespace):
         """
         return await self._client.fetch(GET_REPORT_DOCUMENT, {"report_document_id": report_document_id})
 
+    @warns_of_removal(GET_REPORT_SCHEDULE)
     async def get_report_schedule(self, report_schedule_id: str) -> m.ReportSchedule:
         """``getReportSchedule``: GET /reports/2020-09-04/schedules/{reportScheduleId}.
 
@@ -359,6 +367,7 @@ class Reports20200904(Namespace):
         """
         return await self._client.fetch(GET_REPORT_SCHEDULE, {"report_schedule_id": report_schedule_id})
 
+    @warns_of_removal(GET_REPORT_SCHEDULES)
     async def get_report_schedules(self, *, report_types: Sequence[str]) -> list[m.ReportSchedule]:
         """``getReportSchedules``: GET /reports/2020-09-04/schedules.
 
@@ -371,6 +380,7 @@ class Reports20200904(Namespace):
         """
         return await self._client.fetch(GET_REPORT_SCHEDULES, {"report_types": report_types})
 
+    @warns_of_removal(GET_REPORTS)
     async def get_reports(
         self,
         *,
@@ -410,6 +420,7 @@ class Reports20200904(Namespace):
             },
         )
 
+    @warns_of_removal(GET_REPORTS)
     def iter_reports(
         self,
         *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any
 
 import msgspec
@@ -24,11 +25,16 @@ def operations(
         bool, typer.Option("--restricted", help="Only those that may need a restricted token.")
     ] = False,
     grantless: Annotated[bool, typer.Option("--grantless", help="Only those that need no seller.")] = False,
+    removed_by: Annotated[
+        str | None,
+        typer.Option("--removed-by", metavar="DATE", help="Only those that Amazon will have removed by then."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the operations: verb and path, rate and burst, restricted, grantless, status."""
+    """List the operations: verb and path, rate and burst, restricted, grantless, status, removal."""
     from spapi_async import api as generated
 
+    day = _day(removed_by)
     every = generated.operations()
     chosen = [
         operation
@@ -36,6 +42,7 @@ def operations(
         if (api is None or api in operation.api)
         and (operation.restriction is not None or not restricted)
         and (operation.grantless_scope is not None or not grantless)
+        and (day is None or (operation.removal is not None and operation.removal <= day))
     ]
     if api is not None and not any(api in operation.api for operation in every.values()):
         modules = ", ".join(sorted({operation.api for operation in every.values()}))
@@ -44,6 +51,15 @@ def operations(
         print_json([_facts(operation) for operation in chosen])
     else:
         _print_table(chosen)
+
+
+def _day(text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(f"--removed-by takes a date, such as 2027-06-01, not {text!r}") from None
 
 
 def _facts(operation: Operation[Any]) -> dict[str, Any]:
@@ -63,6 +79,8 @@ def _facts(operation: Operation[Any]) -> dict[str, Any]:
         "idempotent": operation.idempotent,
         "sandbox_only": operation.sandbox_only,
         "status": operation.status,
+        "removal": operation.removal,
+        "successor": operation.successor,
         "parameters": [
             {
                 "name": parameter.name,
@@ -106,6 +124,8 @@ def _notes(operation: Operation[Any]) -> list[str]:
         notes.append("paged")
     if operation.sandbox_only:
         notes.append("sandbox only")
-    if operation.status != "current":
+    if operation.removal:
+        notes.append(f"removed on {operation.removal}: use {operation.successor}")
+    elif operation.status != "current":
         notes.append(operation.status)
     return notes

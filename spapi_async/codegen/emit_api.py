@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 
 from spapi_async._operation import Constraints, Paging, Parameter, Restriction, UsagePlan
 from spapi_async.codegen.operations import NO_CONTENT, Argument, Method
@@ -47,19 +48,25 @@ def _suppressed(methods: tuple[Method, ...]) -> list[str]:
 def _imports(module: str, code: str) -> str:
     constants, _, methods = code.partition("\n\nclass ")
     at_run_time = bool(re.search(r"^    (response_types?|body_type)=.*\bAny\b", constants, re.MULTILINE))
-    annotated = set(
-        re.findall(r"\b(Any|Sequence|Mapping|datetime|date|Decimal|PageIterator|Marketplace)\b", _code(code))
-    )
+    undated = re.sub(_REMOVAL, "", _code(code))
+    annotated = set(re.findall(r"\b(Any|Sequence|Mapping|datetime|date|Decimal|PageIterator|Marketplace)\b", undated))
     typing = ["TYPE_CHECKING"] if annotated - {"Any"} else []
     if "Any" in annotated:
         typing.append("Any")
     facts = [name for name in _FACTS if re.search(rf"\b{name}\(", constants)]
-    lines = [f"from typing import {', '.join(typing)}", ""] if typing else []
+    standard = ["from datetime import date"] if re.search(_REMOVAL, constants) else []
+    standard += [f"from typing import {', '.join(typing)}"] if typing else []
+    lines = [*standard, ""] if standard else []
     lines += ["from spapi_async._namespace import Namespace", f"from spapi_async._operation import {', '.join(facts)}"]
+    if re.search(r"^    @warns_of_removal\(", methods, re.MULTILINE):
+        lines.append("from spapi_async._removal import warns_of_removal")
     if re.search(r"\bm\.", constants) or re.search(r"\bm\.", methods):
         lines.append(f"from spapi_async.models import {module} as m")
     assert at_run_time <= ("Any" in annotated)
     return "\n" + "\n".join(lines) + "\n" + _type_imports(annotated)
+
+
+_REMOVAL = r"\bremoval=date\("
 
 
 def _code(code: str) -> str:
@@ -126,9 +133,15 @@ def _behaviour(method: Method) -> list[tuple[str, Expression]]:
         ("paging", _paging(method.paging) if method.paging else None),
         ("success", Tuple(tuple(map(str, method.success))) if method.success != (200,) else None),
         ("status", quoted(method.status) if method.status != "current" else None),
+        ("removal", _date(method.removal.day) if method.removal else None),
+        ("successor", quoted(method.removal.successor) if method.removal else None),
         ("sandbox_only", "True" if method.sandbox_only else None),
     ]
     return [(key, value) for key, value in stated if value is not None]
+
+
+def _date(day: date) -> Call:
+    return Call("date", (str(day.year), str(day.month), str(day.day)))
 
 
 def _by_status(responses: tuple[tuple[int, PyType | None], ...]) -> Dictionary:
@@ -227,8 +240,9 @@ def _method(method: Method) -> str:
     arguments = [argument.parameter for argument in method.arguments]
     names = [p.name for p in arguments] + (["data_elements"] if takes_elements else [])
     awaited = "await self._client.fetch"
+    decorator = f"    @warns_of_removal({method.constant})\n" if _end_in_words(method) else ""
     text = [
-        _signature("async def", method.name, arguments, _returned(method), elements=takes_elements),
+        decorator + _signature("async def", method.name, arguments, _returned(method), elements=takes_elements),
         _docstring(method, takes_elements=takes_elements),
         _statement(awaited if not method.returns else f"return {awaited}", method, names),
     ]
@@ -243,7 +257,7 @@ def _method(method: Method) -> str:
         kept = [name for name in names if name != token]
         text += [
             "",
-            signature,
+            decorator + signature,
             _iterator_docstring(method),
             _statement("return self._client.iterate", method, kept, cursor),
         ]
@@ -313,10 +327,8 @@ def _access_in_words(method: Method) -> list[str]:
         facts.append(_restriction_in_words(method.restriction))
     if method.grantless_scope is not None:
         facts.append(f"Grantless: acts for no seller; scope ``{method.grantless_scope}``.")
-    if method.status == "removed":
-        facts.append("Removed by Amazon: it may answer 404 or 410; the first call warns.")
-    elif method.status == "deprecated":
-        facts.append("Deprecated by Amazon.")
+    if end := _end_in_words(method):
+        facts.append(f"{end}; the first call warns.")
     if method.sandbox_only:
         facts.append("Served by the sandbox alone.")
     return facts
@@ -335,6 +347,15 @@ def _replies_in_words(method: Method) -> list[str]:
         )
         facts.append(f"The type tells the status: {types}.")
     return facts
+
+
+def _end_in_words(method: Method) -> str:
+    """That Amazon takes the operation away; empty where it stays."""
+    if method.removal is not None:
+        return f"Removed by Amazon on {method.removal.day}: use ``{method.removal.successor}``"
+    if method.status == "removed":
+        return "Removed by Amazon: it may answer 404 or 410"
+    return "Deprecated by Amazon" if method.status == "deprecated" else ""
 
 
 def _empty_statuses(method: Method) -> str:

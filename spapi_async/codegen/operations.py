@@ -14,6 +14,7 @@ from spapi_async.codegen.names import class_name, constant, field_name, singular
 from spapi_async.codegen.overlay import is_date_time
 from spapi_async.codegen.paging import find_paging
 from spapi_async.codegen.plans import usage_plan
+from spapi_async.codegen.removals import Removal, removal
 from spapi_async.codegen.repeats import is_idempotent
 from spapi_async.codegen.restrictions import grantless_scope, restriction
 from spapi_async.codegen.schemas import Schema
@@ -78,6 +79,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     states_success: bool
     errors: tuple[int, ...]
     status: Status
+    removal: Removal | None
     sandbox_only: bool
 
 
@@ -152,6 +154,7 @@ def _method(operation: RawOperation, name: str, status: Status, names: _Names) -
         states_success=bool(declared),
         errors=tuple(code for code, _ in operation.responses if code >= 300),
         status="deprecated" if status == "current" and operation.deprecated else status,
+        removal=removal(names.module, name),
         sandbox_only=operation.sandbox_only,
     )
 

@@ -170,6 +170,7 @@ def test_quota_that_needs_more_patience_than_allowed(
         (("sync", "orders", "--database", "sqlite://", "--api", "orders_v9"), "orders_v9"),
         (("sync", "orders"), "--database"),
         (("operations", "--api", "nothing"), "there is no API"),
+        (("operations", "--removed-by", "soon"), "--removed-by takes a date, such as 2027-06-01, not 'soon'"),
         (("limits",), "--redis URL or --endpoint URL"),
         (("call", ORDER, "x", "--emulator", "--endpoint", "http://h"), "not both"),
         (("nothing",), "nothing"),

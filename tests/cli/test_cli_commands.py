@@ -154,10 +154,13 @@ def test_operations_as_json_are_all_of_them(capsys: pytest.CaptureFixture[str]) 
         (("--api", "orders_v0"), lambda entry: entry["name"].startswith("orders_v0.")),
         (("--restricted",), lambda entry: entry["restricted"] is not None),
         (("--grantless",), lambda entry: entry["grantless_scope"] is not None),
+        (("--removed-by", "2027-03-27"), lambda entry: entry["removal"] == "2027-03-27"),
+        (("--removed-by", "2027-08-26"), lambda entry: entry["removal"] == "2027-03-27"),
+        (("--removed-by", "2027-08-27"), lambda entry: entry["removal"] is not None),
     ],
 )
 def test_operations_can_be_chosen(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], fact: Any) -> None:
-    """By API, restricted, grantless: those and no others."""
+    """By API, restricted, grantless, removal: those and no others."""
     every = json.loads(output(capsys, "operations", "--json"))
     chosen = json.loads(output(capsys, "operations", "--json", *words))
     assert 0 < len(chosen) < len(every)
@@ -170,6 +173,7 @@ def test_operations_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     (line,) = [line for line in printed.splitlines() if "get_order_address" in line]
     assert "GET /orders/v0/orders/{orderId}/address" in line
     assert "restricted" in line
+    assert "2027-03-27" in line
 
 
 @pytest.mark.spapi_emulator(orders=40, rate_scale=1e5, anchor=WELL_BEHIND)

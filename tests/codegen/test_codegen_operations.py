@@ -262,7 +262,7 @@ def test_flags_reach_the_operation_and_the_docstring() -> None:
     flags: dict[str, Any] = {"deprecated": True, "x-amzn-api-sandbox-only": True}
     space, made = one(**flags)
     assert (made.status, made.sandbox_only) == ("deprecated", True)
-    assert "Deprecated by Amazon." in space.get_thing.__doc__
+    assert "Deprecated by Amazon; the first call warns." in space.get_thing.__doc__
     assert "Served by the sandbox alone." in space.get_thing.__doc__
 
 

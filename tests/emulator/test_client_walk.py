@@ -21,10 +21,7 @@ from spapi_async.api import operations
 from spapi_async.emulator import Emulator
 from spapi_async.emulator.synthesis import Maker, type_info
 
-# A removed operation says so once when it is called.
 TABLE = Path(__file__).resolve().parents[3] / "shared" / "operations.tsv"
-
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 def _argument(operation: Operation[Any], parameter: Parameter) -> Any:

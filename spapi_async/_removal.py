@@ -1,0 +1,87 @@
+"""Operations that Amazon takes away: a warning to whoever still calls one, once an operation and process.
+
+It points at the place that called the method or made the iterator, and comes before there is a task or a coroutine that
+has started: a coroutine function runs when it is awaited, which may be anywhere. The library's own workflows know what
+they call and are not warned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import sys
+import warnings
+from collections.abc import Callable
+from types import MethodType
+from typing import Any, TypeVar, cast
+
+from spapi_async._operation import Operation
+
+__all__ = ["SPAPIDeprecationWarning", "makes_coroutine", "warn_of_removal", "warns_of_removal"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class SPAPIDeprecationWarning(DeprecationWarning):
+    """Amazon has removed the operation that is called, or has announced that it will."""
+
+
+def warns_of_removal(operation: Operation[Any]) -> Callable[[F], F]:
+    """Decorates the methods of an operation that Amazon takes away."""
+
+    def decorate(method: F) -> F:
+        warning = _WarningMethod(method)
+        warning.operation = operation
+        return cast("F", functools.update_wrapper(warning, method))
+
+    return decorate
+
+
+class _WarningMethod(functools.partial[Any]):
+    """A method that warns when it is called, which a coroutine function by itself could only do when it is awaited.
+
+    A partial, because inspect and asyncio look through one at the function within: a coroutine function stays one.
+    """
+
+    operation: Operation[Any]
+
+    def __call__(self, /, *arguments: Any, **options: Any) -> Any:
+        warn_of_removal(self.operation)
+        return self.func(*arguments, **options)
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+
+def warn_of_removal(operation: Operation[Any]) -> None:
+    """Warn the caller of the function that calls this one, unless that is the library itself or it was done before."""
+    if operation.name in _warned:
+        return
+    caller = sys._getframe(2)  # noqa: SLF001 - what the warnings module itself uses
+    if caller.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
+        return
+    _warned.add(operation.name)
+    warnings.warn(_message(operation), SPAPIDeprecationWarning, stacklevel=3)
+
+
+_PACKAGE = __name__.partition(".")[0]
+_warned: set[str] = set()
+
+
+def _message(operation: Operation[Any]) -> str:
+    if operation.removal is not None:
+        text = f"Amazon removes {operation.name} on {operation.removal}"
+    elif operation.status == "removed":
+        text = f"Amazon has removed {operation.name}; it may answer 404 or 410"
+    else:
+        text = f"Amazon has deprecated {operation.name}"
+    return f"{text}; use {operation.successor} instead" if operation.successor else text
+
+
+def makes_coroutine(function: F) -> F:
+    """Tells asyncio, and from Python 3.12 on inspect, that calling a plain function makes a coroutine."""
+    if sys.version_info >= (3, 12):
+        return inspect.markcoroutinefunction(function)
+    function._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined] # noqa: SLF001
+    return function

@@ -1,0 +1,168 @@
+"""Who calls an operation that Amazon takes away hears of it once, where the call stands in their code."""
+
+import asyncio
+import inspect
+import linecache
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from spapi_async import Application, Event, SellingPartner, SPAPIDeprecationWarning, _removal
+from spapi_async._events import Observers
+from spapi_async.api.finances_v0 import LIST_FINANCIAL_EVENT_GROUPS
+from spapi_async.api.orders_v0 import GET_ORDER, GET_ORDERS, OrdersV0
+from spapi_async.emulator import Emulator
+from spapi_async.sync import sync_orders
+
+SEARCH = {"marketplace_ids": ["ATVPDKIKX0DER"], "created_after": "2020-01-01T00:00:00Z"}
+
+
+@pytest.fixture
+async def seller(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SellingPartner]:
+    """A process that has called nothing yet, an emulator, and a seller on it."""
+    monkeypatch.setattr(_removal, "_warned", set())
+    async with (
+        Emulator(orders=3, anchor=datetime.now(UTC).timestamp() - 3600) as emulator,
+        Application("id", "secret", endpoint=emulator.url) as app,
+    ):
+        yield app.selling_partner("Atzr|1", region="na")
+
+
+@contextmanager
+def recorded() -> Iterator[list[warnings.WarningMessage]]:
+    """The warnings of a block, each time they come."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        yield found
+
+
+async def id_of_an_order(seller: SellingPartner) -> str:
+    """Found in a way that warns nobody."""
+    page = await seller.orders_2026_01_01.search_orders(created_after="2020-01-01T00:00:00Z")
+    return page.orders[0].order_id
+
+
+async def by_await(seller: SellingPartner, order_id: str) -> None:
+    await seller.orders_v0.get_order(order_id)  # here
+
+
+async def by_task(seller: SellingPartner, order_id: str) -> None:
+    task = asyncio.create_task(seller.orders_v0.get_order(order_id))  # here
+    await task
+
+
+async def by_gather(seller: SellingPartner, order_id: str) -> None:
+    await asyncio.gather(*(seller.orders_v0.get_order(order_id) for _ in range(3)))  # here
+
+
+async def by_call(seller: SellingPartner, order_id: str) -> None:
+    await seller.call(GET_ORDER, order_id=order_id)  # here
+
+
+async def by_call_in_a_task(seller: SellingPartner, order_id: str) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(seller.call(GET_ORDER, order_id=order_id))  # here
+
+
+async def by_fetch_in_a_task(seller: SellingPartner, order_id: str) -> None:
+    task = asyncio.ensure_future(seller.fetch(GET_ORDER, {"order_id": order_id}))  # here
+    await task
+
+
+async def by_iterator(seller: SellingPartner, order_id: str) -> None:
+    orders = seller.orders_v0.iter_orders(**SEARCH)  # type: ignore[arg-type]  # here
+    assert [order async for order in orders]
+
+
+async def by_iterate(seller: SellingPartner, order_id: str) -> None:
+    orders = seller.iterate(GET_ORDERS, SEARCH)  # here
+    assert [order async for order in orders]
+
+
+WAYS = (by_await, by_task, by_gather, by_call, by_call_in_a_task, by_fetch_in_a_task, by_iterator, by_iterate)
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+async def test_the_warning_points_at_the_call(
+    seller: SellingPartner, way: Callable[[SellingPartner, str], Awaitable[None]]
+) -> None:
+    """At the line that calls the method or makes the iterator, whatever runs the coroutine, and once."""
+    order_id = await id_of_an_order(seller)
+    with recorded() as found:
+        await way(seller, order_id)
+        await way(seller, order_id)
+    (warning,) = found
+    assert warning.category is SPAPIDeprecationWarning
+    assert Path(warning.filename).name == Path(__file__).name
+    assert "# here" in linecache.getline(warning.filename, warning.lineno)
+    name = "get_orders" if way in (by_iterator, by_iterate) else "get_order"
+    successor = "search_orders" if name == "get_orders" else "get_order"
+    assert str(warning.message) == (
+        f"Amazon removes orders_v0.{name} on 2027-03-27; use orders_2026_01_01.{successor} instead"
+    )
+
+
+async def test_each_operation_warns_for_itself(seller: SellingPartner) -> None:
+    """Those that stay do not."""
+    with recorded() as found:
+        for _ in range(2):
+            await seller.orders_v0.get_orders(**SEARCH)  # type: ignore[arg-type]
+            await seller.finances_v0.list_financial_events()
+            await seller.call(LIST_FINANCIAL_EVENT_GROUPS)
+    assert [str(warning.message).split()[2] for warning in found] == [
+        "orders_v0.get_orders",
+        "finances_v0.list_financial_events",
+    ]
+
+
+async def test_a_warning_made_an_error_is_raised_by_the_call(seller: SellingPartner) -> None:
+    """Before there is a coroutine, let alone a task: nothing is left unawaited and nothing is sent."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for call in (
+            lambda: seller.orders_v0.get_order("1"),
+            lambda: seller.call(GET_ORDERS, **SEARCH),
+            seller.finances_v0.iter_financial_events,
+        ):
+            with pytest.raises(SPAPIDeprecationWarning):
+                call()
+
+
+async def test_the_librarys_own_workflows_do_not_warn(seller: SellingPartner, tmp_path: Path) -> None:
+    """They know what they call; and their calls do not use up the warning that the application's own deserve."""
+    with recorded() as found:
+        report = await sync_orders([seller], f"sqlite:///{tmp_path / 'orders.db'}", api="orders_v0")
+        assert report.sellers[0].orders == 3
+        assert found == []
+        await seller.orders_v0.get_orders(**SEARCH)  # type: ignore[arg-type]
+    assert len(found) == 1
+
+
+async def test_what_the_library_calls_back_is_warned(seller: SellingPartner) -> None:
+    """An observer is the application's code, though the library calls it."""
+    with recorded() as found:
+        Observers([lambda _: seller.orders_v0.get_order("1").close()]).emit(Event(operation="", account=""))
+    assert len(found) == 1
+
+
+async def test_a_removed_operation_says_what_may_happen(seller: SellingPartner) -> None:
+    """It may still work; it will not for long."""
+    with pytest.warns(SPAPIDeprecationWarning, match=r"removed feeds_2020_09_04\.get_feeds; it may answer 404 or 410$"):
+        seller.feeds_2020_09_04.get_feeds(feed_types=["A"]).close()
+
+
+def test_its_methods_look_like_any_other() -> None:
+    """To those who ask for a signature, a docstring, or whether to await."""
+    assert list(inspect.signature(OrdersV0.get_order).parameters) == ["self", "order_id", "data_elements"]
+    assert (OrdersV0.get_order.__name__, OrdersV0.get_order.__qualname__) == ("get_order", "OrdersV0.get_order")
+    assert "2027-03-27: use ``orders_2026_01_01.get_order``" in (inspect.getdoc(OrdersV0.get_order) or "")
+    for is_coroutine_function in (inspect.iscoroutinefunction, asyncio.iscoroutinefunction):
+        assert is_coroutine_function(OrdersV0.get_order)
+        assert is_coroutine_function(OrdersV0(None).get_order)  # type: ignore[arg-type]
+        assert not is_coroutine_function(OrdersV0.iter_orders)
+    assert list(inspect.signature(OrdersV0(None).get_order).parameters) == ["order_id", "data_elements"]  # type: ignore[arg-type]
+    assert asyncio.iscoroutinefunction(SellingPartner.call)
