@@ -116,7 +116,9 @@ class Restriction(msgspec.Struct, frozen=True, kw_only=True):
 class Paging(msgspec.Struct, frozen=True, kw_only=True):
     """How an operation hands out its result in pages.
 
-    ``token_path`` and ``items_path`` are attribute names from the decoded body (payload already unwrapped) down.
+    ``token_parameter`` and ``page_size_parameter`` name a parameter, or an attribute of the body where no parameter has
+    that name. ``token_path`` and ``items_path`` are attribute names from the decoded body (payload already unwrapped)
+    down.
     ``rule``: ``repeat`` the other arguments beside the token, send the token ``alone``, or ``next_token_query``
     (``query_type="NEXT_TOKEN"`` and the marketplace beside the token). ``token_lifetime`` is in seconds where known.
     ``token_parameter`` is None where the operation returns a token that it cannot take back.

@@ -49,7 +49,12 @@ LIST_CASES: Operation[m.ListCasesResult] = Operation(
     response_type=m.ListCasesResult,
     body_type=m.ListCasesRequest,
     idempotent=True,
-    paging=Paging(token_parameter="next_token", token_path=("next_token",), items_path=("cases",)),
+    paging=Paging(
+        token_parameter="next_token",
+        token_path=("next_token",),
+        items_path=("cases",),
+        page_size_parameter="max_results",
+    ),
 )
 
 LIST_CONTACTS: Operation[m.ListContactsResult] = Operation(

@@ -83,11 +83,13 @@ def find_paging(
         return PagedResult(Paging(token_parameter=_TOKENS_IN_BODY[name], token_path=(), items_path=()), result)
     token = _find_token(table, result)
     taken = next((parameters[wire_name] for wire_name in parameters if "token" in _lower(wire_name)), None)
-    taken = taken or _token_in_body(table, body)
+    in_body = {field.wire_name: field.name for field in _scalars(table, body)}
+    taken = taken or next((in_body[wire_name] for wire_name in in_body if _lower(wire_name)[-1:] == ["token"]), None)
     if token is None or (taken is None and (not reads or len(token) > _DEPTH_WITHOUT_PARAMETER)):
         return None
     items = _find_items(name, table, result, token)
-    sizes = (parameters[wire_name] for wire_name in parameters if "".join(_lower(wire_name)) in _PAGE_SIZES)
+    beside = parameters if taken in parameters.values() else in_body
+    sizes = (beside[wire_name] for wire_name in beside if "".join(_lower(wire_name)) in _PAGE_SIZES)
     paging = Paging(
         token_parameter=taken,
         token_path=tuple(field.name for field in token),
@@ -99,12 +101,11 @@ def find_paging(
     return PagedResult(paging, _item_type(items, result))
 
 
-def _token_in_body(table: ClassTable, body: PyType | None) -> str | None:
-    """The field of a request body that takes the token, where no query parameter does."""
+def _scalars(table: ClassTable, body: PyType | None) -> list[Field]:
+    """The fields of a request body that may take the token and the page's size, where no query parameter does."""
     if body is None or body.kind != "model":
-        return None
-    fields = table.model(body.name).fields
-    return next((f.name for f in fields if f.type.kind == "scalar" and _lower(f.wire_name)[-1:] == ["token"]), None)
+        return []
+    return [field for field in table.model(body.name).fields if field.type.kind == "scalar"]
 
 
 def _rule(name: str) -> Rule:

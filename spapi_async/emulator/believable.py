@@ -123,6 +123,7 @@ _BY_ENDING: tuple[tuple[str, Callable[[random.Random], str]], ...] = (
     ("date", moment),
     ("time", moment),
     ("datetime", moment),
+    ("edat", moment),  # createdAt, occurredAt
     ("timestamp", moment),
     ("checksum", _hex(32)),
     ("hash", _hex(32)),

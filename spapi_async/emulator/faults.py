@@ -6,7 +6,8 @@ A rule is a JSON object; the first one that matches a request applies to it:
 ``times``        how many requests it hits (1; null for ever)
 ``probability``  of hitting a request (1.0), from the emulator's seed
 ``delay``        seconds before the request is acted on
-``status``       answer this instead of acting
+``status``       answer this instead of acting; a success status of the operation's, without a ``body``: act, and answer
+                 as the operation does with that status
 ``body``         of that answer: ``"json"`` (Amazon's error, the default), ``"html"``, ``"empty"``, any text or
                  object; without ``status``, replaces the body of the real answer
 ``headers``      to set on the answer; null removes one

@@ -259,7 +259,7 @@ class Emulator:
             if asked.method != "POST":
                 return Reply(b"", 405, bare=True)
             return self._lwa.token(asked.headers.get("Content-Type", ""), asked.body)
-        if rule is not None and status is not None and asked.name:
+        if rule is not None and status is not None and asked.name and not _chooses_success(asked, rule):
             return fault_reply(status, rule.body)
         if asked.found is not None:
             return self._answer(asked, *asked.found, rule)
@@ -299,6 +299,7 @@ class Emulator:
                 elements=elements,
                 base_url=self.url,
                 outcome=rule.outcome if rule else None,
+                status=rule.status if rule else None,
             )
             reply = handler_of(operation, synthetic=self.settings.synthetic)(call)
         except Refusal as refusal:
@@ -349,6 +350,11 @@ def _any_size(*parts: Any) -> web.BaseRequest:
     # aiohttp's own limit is 1 MiB; feeds are larger.
     message, payload, protocol, writer, task = parts[:5]
     return web.BaseRequest(message, payload, protocol, writer, task, protocol._loop, client_max_size=0)  # noqa: SLF001
+
+
+def _chooses_success(asked: _Asked, rule: FaultRule) -> bool:
+    """Whether a rule's status is one of several that the operation succeeds with."""
+    return rule.body is None and asked.found is not None and rule.status in asked.found[0].success
 
 
 def _spoiled(reply: Reply, rule: FaultRule) -> Reply:

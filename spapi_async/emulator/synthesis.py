@@ -1,197 +1,102 @@
 """Replies made from the response type alone: seeded, strictly valid, with values that fit the fields' names.
 
 An operation without state of its own answers with this. A repeated read gives the same bytes; identifiers named in
-the request come back in the reply; a paged operation has two or three pages.
+the request come back in the reply; a paged operation has two or three pages; an operation with several success
+statuses answers with any of them.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from msgspec import inspect
 
-from spapi_async._operation import Operation, Paging
 from spapi_async.emulator import believable
 from spapi_async.emulator.goods import chance
-from spapi_async.emulator.pages import next_token, read_token
+from spapi_async.emulator.paging import Page, asked_page, plain_type, put_page, type_info
 from spapi_async.emulator.quirks import damage
-from spapi_async.emulator.replies import Reply, bad_input, encode
+from spapi_async.emulator.replies import Reply, encode
 from spapi_async.emulator.world import Call
 
 __all__ = ["Maker", "synthesise"]
 
 _KEPT_REPLIES = 2000
+_NO_CONTENT = 204
 _DEEPEST = 6  # optional fields end here
-_ITEMS_A_PAGE = 4
+_ECHOED = 3  # the request's values come back so far down
 _SMALL = 3  # an object of so few fields, such as an amount of money, comes whole
-# Amazon says of these that a page may be empty while there are more.
-_EMPTY_PAGES = frozenset(
-    {
-        "awd_2024_05_09",
-        "external_fulfillment_returns_2024_09_11",
-        "external_fulfillment_shipments_2024_09_11",
-        "finances_2024_06_19",
-        "finances_v0",
-        "invoices_2024_06_19",
-        "seller_wallet_2024_03_01",
-        "transfers_2024_06_01",
-    }
-)
 # Never part of a successful reply.
 _TROUBLE = frozenset({"errors", "error", "warnings", "issues"})
 
 
 def synthesise(call: Call) -> Reply:
-    """Answer an operation from its response type."""
+    """Answer an operation from the response type of one of its success statuses."""
     operation = call.operation
-    status = operation.success[0]
-    if operation.response_type is None:
+    status = call.status or _status(call)
+    declared = operation.response_types.get(status, operation.response_type)
+    page = asked_page(call)
+    if declared is None or status == _NO_CONTENT:
         return Reply(b"", status)
-    page, pages, fixed = _page_of(call)
     # A token that lives seconds is dated to the second, any other to the hour.
     grain = 1 if operation.paging and operation.paging.token_lifetime else 3600
-    key = (operation.name, repr(call.arguments), encode(call.body), call.now // grain if pages else 0)
+    dated = call.now // grain if page.total else 0
+    key = (operation.name, status, repr(call.arguments), encode(call.body), dated)
     kept = call.seller.synthesised
     body = kept.get(key)
     if body is None:
         if len(kept) > _KEPT_REPLIES:
             kept.clear()
-        body = kept[key] = encode(_make_reply(call, page, pages, fixed))
+        body = kept[key] = encode(_make_reply(call, declared, page))
     return Reply(body, status)
 
 
-def _make_reply(call: Call, page: int, pages: int, fixed: dict[str, Any]) -> Any:
-    operation = call.operation
-    dice = chance(call.world.settings.seed, call.seller.id, operation.name, sorted(fixed.items(), key=str), page)
-    maker = Maker(dice, echo=_echo(call))
-    value = maker.make(type_info(operation.response_type), "")
-    if pages and operation.paging is not None:
-        _paginate(call, maker, value, page=page, pages=pages, fixed=fixed)
+def _status(call: Call) -> int:
+    """One of the success statuses, the first most often; a repeated request gets the same."""
+    first, *others = call.operation.success
+    if not others:
+        return first
+    drawn = _chance(call, "status", call.arguments, encode(call.body))
+    return drawn.choice((first, first, first, *others))
+
+
+def _make_reply(call: Call, declared: Any, page: Page) -> Any:
+    operation, paging = call.operation, call.operation.paging
+    fixed = sorted(page.fixed.items(), key=str)
+    echo = _echo(call)
+    # What surrounds the items does not change from page to page; where nothing does, the page is the item.
+    same_around = page.total and paging is not None and paging.items_path
+    around = Maker(_chance(call, fixed, 0 if same_around else page.number), echo)
+    value = around.make(type_info(declared), "")
+    items = _chance(call, fixed, "items", page.number)
+    if page.total:
+        put_page(call, declared, value, page, around=around.make, items=Maker(items, echo).make)
     if call.world.settings.violations and not call.world.settings.synthetic:
-        damage(operation.name, value, dice)
+        damage(operation.name, value, items)
     return value
 
 
-def _page_of(call: Call) -> tuple[int, int, dict[str, Any]]:
-    """(the page from 0, how many there are or 0 for an operation without pages, the arguments that must stay)."""
-    operation, arguments = call.operation, dict(call.arguments)
-    paging = operation.paging
-    if paging is None or paging.token_parameter is None:
-        return 0, 0, arguments
-    name = _wire_name(operation, paging.token_parameter)
-    token = arguments.pop(name, None)
-    if paging.page_size_parameter is not None:
-        arguments.pop(_wire_name(operation, paging.page_size_parameter), None)
-    fixed = _fixed(paging, arguments, token, name)
-    pages = 2 + chance(operation.name, "pages").randrange(2)
-    if token is None:
-        return 0, pages, fixed
-    return read_token(token, fixed, call.now, paging.token_lifetime), pages, fixed
+def _chance(call: Call, *parts: object) -> random.Random:
+    """A source of numbers that is this seller's and this operation's."""
+    return chance(call.world.settings.seed, call.seller.id, call.operation.name, *parts)
 
 
-def _fixed(paging: Paging, arguments: dict[str, Any], token: str | None, name: str) -> dict[str, Any]:
-    if paging.rule == "alone":
-        if token is not None and arguments:
-            raise bad_input(f"{name} must be the only parameter.", f"also sent: {', '.join(sorted(arguments))}")
-        return {}
-    if paging.rule == "next_token_query":
-        # Here the kind of query says whether a token follows.
-        if (arguments.get("QueryType") == "NEXT_TOKEN") != (token is not None):
-            raise bad_input("QueryType NEXT_TOKEN and NextToken go together.", "give both or neither")
-        return {key: value for key, value in arguments.items() if key == "MarketplaceId"}
-    return arguments
-
-
-def _wire_name(operation: Operation[Any], name: str) -> str:
-    return next((p.wire_name for p in operation.parameters if name in (p.name, p.wire_name)), name)
-
-
-def _echo(call: Call) -> dict[str, str]:
-    """Strings of the request that come back in fields of the same name."""
-    echo: dict[str, str] = {}
+def _echo(call: Call) -> dict[str, str | int]:
+    """Strings and integers of the request that come back in fields of the same name."""
+    echo: dict[str, str | int] = {}
     body = call.body if isinstance(call.body, Mapping) else {}
     for name, value in (*body.items(), *call.arguments.items()):
         one = value[0] if isinstance(value, list) and len(value) == 1 else value
-        if isinstance(one, str) and not name.lower().endswith("token"):
+        if isinstance(one, str | int) and not isinstance(one, bool) and not name.lower().endswith("token"):
             echo[name.lower()] = one
     return echo
-
-
-def _paginate(call: Call, maker: Maker, value: Any, *, page: int, pages: int, fixed: dict[str, Any]) -> None:
-    """Fill the page's items, and its token unless it is the last."""
-    operation = call.operation
-    info = type_info(operation.response_type)
-    paging = operation.paging
-    assert paging is not None
-    prefix = (operation.unwrap,) if operation.unwrap else ()
-    place = _walk(maker, info, value, (*prefix, *paging.items_path))
-    if place is not None and isinstance(place.info, inspect.ListType):
-        size = call.arguments.get(_wire_name(operation, paging.page_size_parameter or ""), _ITEMS_A_PAGE)
-        empty = page == 1 and pages > 2 and operation.api in _EMPTY_PAGES
-        count = 0 if empty else max(1, min(int(size), _ITEMS_A_PAGE))
-        place.holder[place.key] = [maker.make(place.info.item_type, place.key) for _ in range(count)]
-    more = page + 1 < pages
-    # The last page has no token: absent, null and empty all occur, and here each operation keeps to one of them.
-    ending = chance(operation.name, "ending").choice(("absent", None, ""))
-    if not more and ending == "absent":
-        return
-    token = _walk(maker, info, value, (*prefix, *paging.token_path))
-    if token is not None:
-        token.holder[token.key] = next_token(fixed, call.now, page + 1) if more else ending
-
-
-class _Place:
-    """Where in a reply something goes: ``holder[key]``, of type ``info``."""
-
-    __slots__ = ("holder", "info", "key")
-
-    def __init__(self, holder: dict[str, Any], key: str, info: inspect.Type) -> None:
-        self.holder = holder
-        self.key = key
-        self.info = info
-
-
-def _walk(maker: Maker, info: inspect.Type, value: Any, path: tuple[str, ...]) -> _Place | None:
-    """The place that a path of attribute names leads to; objects that chance left out are made on the way."""
-    place: _Place | None = None
-    for attribute in path:
-        plain = _plain(info)
-        if not isinstance(plain, inspect.StructType) or not isinstance(value, dict):
-            return None
-        field = next((f for f in plain.fields if f.name == attribute), None)
-        if field is None:
-            return None
-        info = _plain(field.type)
-        place = _Place(value, field.encode_name, info)
-        if attribute != path[-1] or place.key in value:
-            if place.key not in value:
-                value[place.key] = maker.make(info, place.key)
-            value = value[place.key]
-    return place
-
-
-@lru_cache(maxsize=2048)
-def type_info(kind: Any) -> inspect.Type:
-    """What msgspec knows of a type."""
-    return inspect.type_info(kind)
-
-
-def _plain(info: inspect.Type) -> inspect.Type:
-    """Without metadata and without None."""
-    if isinstance(info, inspect.Metadata):
-        return _plain(info.type)
-    if isinstance(info, inspect.UnionType):
-        return _plain(next((t for t in info.types if not isinstance(t, inspect.NoneType)), info.types[0]))
-    return info
 
 
 class Maker:
     """Makes plain JSON values of msgspec types."""
 
-    def __init__(self, dice: random.Random, echo: Mapping[str, str] | None = None) -> None:
+    def __init__(self, dice: random.Random, echo: Mapping[str, str | int] | None = None) -> None:
         self._dice = dice
         self._echo = echo or {}
         self._open: list[type] = []
@@ -202,7 +107,7 @@ class Maker:
             number = (info.extra_json_schema or {}).get("description") == "JSON number"
             return self.make(info.type, name, as_number=number or as_number)
         if isinstance(info, inspect.UnionType):
-            return self.make(_plain(info), name, as_number=as_number)
+            return self.make(plain_type(info), name, as_number=as_number)
         if isinstance(info, inspect.StructType):
             return self._struct(info)
         if isinstance(info, inspect.ListType):
@@ -255,13 +160,19 @@ class Maker:
         return small or self._dice.random() < 0.8
 
     def _string(self, info: inspect.StrType, name: str) -> str:
-        value = self._echo.get(name.lower()) if len(self._open) <= 3 else None
-        value = value or believable.text(name, self._dice)
+        asked = self._asked(name)
+        value = asked if asked and isinstance(asked, str) else believable.text(name, self._dice)
         if info.min_length is not None:
             value = value.ljust(info.min_length, "x")
         return value[: info.max_length] if info.max_length is not None else value
 
+    def _asked(self, name: str) -> str | int | None:
+        """What the request says in a field of this name."""
+        return self._echo.get(name.lower()) if len(self._open) <= _ECHOED else None
+
     def _integer(self, info: inspect.IntType, name: str) -> int:
+        if isinstance(asked := self._asked(name), int):
+            return asked
         low = info.ge if info.ge is not None else (info.gt + 1 if info.gt is not None else 1)
         high = info.le if info.le is not None else (info.lt - 1 if info.lt is not None else low + 40)
         if "timestamp" in name.lower() and high > 2_000_000_000:
@@ -288,14 +199,14 @@ class Maker:
 
 
 def _is_list(info: inspect.Type) -> bool:
-    return isinstance(_plain(info), inspect.ListType)
+    return isinstance(plain_type(info), inspect.ListType)
 
 
 def _struct_of(info: inspect.Type) -> inspect.StructType | None:
     """The struct that a type is, or holds one level down."""
-    plain = _plain(info)
+    plain = plain_type(info)
     if isinstance(plain, inspect.ListType):
-        plain = _plain(plain.item_type)
+        plain = plain_type(plain.item_type)
     elif isinstance(plain, inspect.DictType):
-        plain = _plain(plain.value_type)
+        plain = plain_type(plain.value_type)
     return plain if isinstance(plain, inspect.StructType) else None

@@ -109,10 +109,23 @@ class Call:
     """One admitted request, as its handler sees it.
 
     ``arguments`` are by wire name, path included; ``body`` is plain JSON; ``elements`` are the restricted data
-    elements that the token grants; ``outcome`` is what an injected fault decided for a job that this request creates.
+    elements that the token grants; ``outcome`` is what an injected fault decided for a job that this request creates,
+    ``status`` which of several success statuses it asks for.
     """
 
-    __slots__ = ("arguments", "base_url", "body", "elements", "now", "operation", "outcome", "seller", "token", "world")
+    __slots__ = (
+        "arguments",
+        "base_url",
+        "body",
+        "elements",
+        "now",
+        "operation",
+        "outcome",
+        "seller",
+        "status",
+        "token",
+        "world",
+    )
 
     def __init__(
         self,
@@ -125,6 +138,7 @@ class Call:
         elements: frozenset[str],
         base_url: str,
         outcome: str | None = None,
+        status: int | None = None,
     ) -> None:
         self.world = world
         self.operation = operation
@@ -134,6 +148,7 @@ class Call:
         self.elements = elements
         self.base_url = base_url
         self.outcome = outcome
+        self.status = status
         self.now = world.now()
         self.seller = world.seller(token.seller or "")
 

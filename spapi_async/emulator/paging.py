@@ -1,0 +1,170 @@
+"""Pages of synthesised replies: which one a request asks for, and its items and token put where the operation has them.
+
+Both follow ``Operation.paging``. A token travels in the query or in the body, and lies up to four levels deep in the
+reply; what surrounds the items (an invoice's head, a selection's name) is the same on every page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import inspect
+
+from spapi_async._operation import Operation, Paging
+from spapi_async.emulator.goods import chance
+from spapi_async.emulator.pages import next_token, read_token
+from spapi_async.emulator.replies import bad_input
+from spapi_async.emulator.world import Call
+
+__all__ = ["Page", "asked_page", "plain_type", "put_page", "type_info"]
+
+_ITEMS_A_PAGE = 4
+# Amazon says of these that a page may be empty while there are more.
+_EMPTY_PAGES = frozenset(
+    {
+        "awd_2024_05_09",
+        "external_fulfillment_returns_2024_09_11",
+        "external_fulfillment_shipments_2024_09_11",
+        "finances_2024_06_19",
+        "finances_v0",
+        "invoices_2024_06_19",
+        "seller_wallet_2024_03_01",
+        "transfers_2024_06_01",
+    }
+)
+
+Make = Callable[[inspect.Type, str], Any]
+"""Makes a value of a type for a field of a name."""
+
+
+class Page(NamedTuple):
+    """A page, counted from 0; ``total`` is 0 for an operation without pages; ``fixed`` must be the same for each."""
+
+    number: int
+    total: int
+    fixed: dict[str, Any]
+
+
+def asked_page(call: Call) -> Page:
+    """The page that a request asks for.
+
+    Raises:
+        Refusal: 400: the token is not one of this query's, or stands beside what must not be there.
+    """
+    operation, arguments = call.operation, dict(call.arguments)
+    paging = operation.paging
+    if paging is None or paging.token_parameter is None:
+        return Page(0, 0, arguments)
+    body = dict(call.body) if isinstance(call.body, Mapping) else {}
+    name = _wire_name(operation, paging.token_parameter)
+    in_body = not any(p.name == paging.token_parameter for p in operation.parameters)
+    token = (body if in_body else arguments).pop(name, None)
+    if paging.page_size_parameter is not None:
+        (body if in_body else arguments).pop(_wire_name(operation, paging.page_size_parameter), None)
+    fixed = _fixed(paging, arguments, token, name)
+    if body:
+        fixed["body"] = msgspec.json.encode(body, order="sorted")
+    total = 2 + chance(operation.name, "pages").randrange(2)
+    if token is None:
+        return Page(0, total, fixed)
+    return Page(read_token(token, fixed, call.now, paging.token_lifetime), total, fixed)
+
+
+def _fixed(paging: Paging, arguments: dict[str, Any], token: str | None, name: str) -> dict[str, Any]:
+    if paging.rule == "alone":
+        if token is not None and arguments:
+            raise bad_input(f"{name} must be the only parameter.", f"also sent: {', '.join(sorted(arguments))}")
+        return {}
+    if paging.rule == "next_token_query":
+        # Here the kind of query says whether a token follows.
+        if (arguments.get("QueryType") == "NEXT_TOKEN") != (token is not None):
+            raise bad_input("QueryType NEXT_TOKEN and NextToken go together.", "give both or neither")
+        return {key: value for key, value in arguments.items() if key == "MarketplaceId"}
+    return arguments
+
+
+def _wire_name(operation: Operation[Any], name: str) -> str:
+    """Amazon's name of a parameter, or of a field of the body."""
+    wire = next((p.wire_name for p in operation.parameters if name in (p.name, p.wire_name)), None)
+    if wire is not None or operation.body_type is None:
+        return wire or name
+    return next((f.encode_name for f in msgspec.structs.fields(operation.body_type) if f.name == name), name)
+
+
+def put_page(call: Call, declared: Any, value: Any, page: Page, *, around: Make, items: Make) -> None:
+    """Fill the page's items into a reply of the type ``declared``, and the next page's token unless it is the last.
+
+    ``around`` makes what the items lie in, where it is missing; ``items`` makes these.
+    """
+    operation, info = call.operation, type_info(declared)
+    paging = operation.paging
+    assert paging is not None
+    prefix = (operation.unwrap,) if operation.unwrap else ()
+    place = _place_at(info, value, (*prefix, *paging.items_path), around)
+    if place is not None and isinstance(place.info, inspect.ListType):
+        size = _size(call, paging, page)
+        place.holder[place.key] = [items(place.info.item_type, place.key) for _ in range(size)]
+    elif place is not None:
+        place.holder[place.key] = items(place.info, place.key)  # one object is the page's item (finances v0)
+    more = page.number + 1 < page.total
+    # The last page has no token: absent, null and empty all occur, and here each operation keeps to one of them.
+    ending = chance(operation.name, "ending").choice(("absent", None, ""))
+    if not more and ending == "absent":
+        return
+    token = _place_at(info, value, (*prefix, *paging.token_path), around)
+    if token is not None:
+        token.holder[token.key] = next_token(page.fixed, call.now, page.number + 1) if more else ending
+
+
+def _size(call: Call, paging: Paging, page: Page) -> int:
+    if page.number == 1 and page.total > 2 and call.operation.api in _EMPTY_PAGES:
+        return 0
+    name = _wire_name(call.operation, paging.page_size_parameter or "")
+    body = call.body if isinstance(call.body, Mapping) else {}
+    asked = call.arguments.get(name, body.get(name))
+    return max(1, min(asked, _ITEMS_A_PAGE)) if isinstance(asked, int) else _ITEMS_A_PAGE
+
+
+class _Place(NamedTuple):
+    """Where in a reply something goes: ``holder[key]``, of type ``info``."""
+
+    holder: dict[str, Any]
+    key: str
+    info: inspect.Type
+
+
+def _place_at(info: inspect.Type, value: Any, path: tuple[str, ...], around: Make) -> _Place | None:
+    """The place that a path of attribute names leads to; objects that chance left out are made on the way."""
+    place: _Place | None = None
+    for attribute in path:
+        plain = plain_type(info)
+        if not isinstance(plain, inspect.StructType) or not isinstance(value, dict):
+            return None
+        field = next((f for f in plain.fields if f.name == attribute), None)
+        if field is None:
+            return None
+        info = plain_type(field.type)
+        place = _Place(value, field.encode_name, info)
+        if attribute != path[-1] or place.key in value:
+            if place.key not in value:
+                value[place.key] = around(info, place.key)
+            value = value[place.key]
+    return place
+
+
+@lru_cache(maxsize=2048)
+def type_info(declared: Any) -> inspect.Type:
+    """What msgspec knows of a type."""
+    return inspect.type_info(declared)
+
+
+def plain_type(info: inspect.Type) -> inspect.Type:
+    """Without metadata and without None."""
+    if isinstance(info, inspect.Metadata):
+        return plain_type(info.type)
+    if isinstance(info, inspect.UnionType):
+        return plain_type(next((t for t in info.types if not isinstance(t, inspect.NoneType)), info.types[0]))
+    return info

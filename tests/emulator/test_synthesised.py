@@ -1,0 +1,138 @@
+"""Replies made from their types: pages whose token travels anywhere, and operations that succeed in several ways."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+from direct import running
+
+from spapi_async import Application, BadRequestError, DecodeError, SellingPartner
+from spapi_async.api.fulfillment_outbound_2026_07_04 import CREATE_ORDER
+from spapi_async.api.support_2025_02_01 import LIST_CASES
+from spapi_async.emulator import Emulator
+from spapi_async.emulator.paging import type_info
+from spapi_async.emulator.synthesis import Maker
+from spapi_async.models.fulfillment_outbound_2026_07_04 import CreateOrderAcceptedResponse, CreateOrderResponse
+from spapi_async.models.support_2025_02_01 import ListCasesRequest
+
+CASES = "/support/2025-02-01/cases"
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[Emulator, SellingPartner]]:
+    """An emulator with quota to spare, and a seller that reads strictly."""
+    async with (
+        Emulator(rate_scale=100_000) as emulator,
+        Application("app", "secret", endpoint=emulator.url, decoding="strict") as app,
+    ):
+        yield emulator, app.selling_partner("Atzr|one", region="na")
+
+
+def an_order(number: int) -> Any:
+    """The body of a createOrder; each number another."""
+    return Maker(random.Random(number)).make(type_info(CREATE_ORDER.body_type), "")
+
+
+@pytest.mark.parametrize("body", [{}, ListCasesRequest()], ids=["mapping", "struct"])
+async def test_pages_whose_token_travels_in_the_body_end(body: Any) -> None:
+    """listCases: each page is another, and the last one names no successor."""
+    async with connected() as (emulator, seller):
+        cases = [case async for case in seller.support_2025_02_01.iter_cases(body=body)]
+        assert 2 <= emulator.stats()["operations"][LIST_CASES.name]["requests"] <= 3
+    assert len({case.case_id for case in cases}) == len(cases) >= 5
+
+
+async def test_the_size_of_a_page_may_be_in_the_body_too() -> None:
+    """It may change from page to page, as in a query."""
+    async with running() as api:
+        first = (await api.send("POST", CASES, body={"maxResults": 1})).json
+        second = (await api.send("POST", CASES, body={"maxResults": 3, "nextToken": first["nextToken"]})).json
+    assert (len(first["cases"]), len(second["cases"])) == (1, 3)
+
+
+async def test_a_token_in_the_body_belongs_to_the_rest_of_it() -> None:
+    """Beside other filters it is refused; the order of the keys says nothing."""
+    filters = {"caseFilters": {"caseStatuses": ["RESOLVED"]}, "sortOrder": "ASC"}
+    async with running() as api:
+        first = (await api.send("POST", CASES, body=filters)).json
+        token = {"nextToken": first["nextToken"]}
+        assert (await api.send("POST", CASES, body={**token, **dict(reversed(filters.items()))})).status == 200
+        refused = await api.send("POST", CASES, body=token)
+    assert refused.status == 400
+    assert "does not belong to this query" in refused.error["message"]
+
+
+async def test_what_surrounds_the_items_is_the_same_on_every_page() -> None:
+    """A selection's token and items lie four levels deep; the rest of the selection does not change."""
+    async with connected() as (_, seller):
+        pages = [page async for page in seller.promotions_2025_12_01.iter_selection("P", "S", revision_id=7).pages()]
+    assert len(pages) >= 2
+    details = [page.selection.selection_details for page in pages]
+    asins = [item.asin for detail in details for item in detail.items]
+    assert len(set(asins)) == len(asins) >= 4
+    for page, detail in zip(pages, details, strict=True):
+        detail.items, detail.pagination = [], None
+        assert page == pages[0]
+        assert (page.selection.selection_id, page.selection.revision_id) == ("S", 7)
+
+
+async def test_an_invoice_is_one_invoice_however_long() -> None:
+    """Its lines come in pages under one head."""
+    async with connected() as (_, seller):
+        invoices = seller.finances_invoices_2026_06_25.iter_invoice("INV-1", marketplace_id="ATVPDKIKX0DER")
+        pages = [page async for page in invoices.pages()]
+    assert len(pages) >= 2
+    assert {page.invoice_header.invoice_identifier for page in pages} == {"INV-1"}
+    assert len({msgspec.json.encode(page.invoice_header) for page in pages}) == 1
+    assert len({msgspec.json.encode(page.invoice_items) for page in pages}) == len(pages)
+
+
+async def test_an_order_is_made_at_once_or_accepted() -> None:
+    """200 and 202 both occur, each with its own type; the same request gets the same."""
+    kinds = set()
+    async with connected() as (_, seller):
+        for number in range(12):
+            first = await seller.call(CREATE_ORDER, body=an_order(number))
+            again = await seller.call(CREATE_ORDER, body=an_order(number))
+            assert (first.status, first.raw) == (again.status, again.raw)
+            kinds.add((first.status, type(first.body)))
+    assert kinds == {(200, CreateOrderResponse), (202, CreateOrderAcceptedResponse)}
+
+
+@pytest.mark.parametrize("status", [200, 202])
+async def test_a_rule_chooses_the_success_status(status: int) -> None:
+    """So that a test can have the one that it is about; with a body of its own it is answered instead."""
+    async with connected() as (emulator, seller):
+        emulator.faults({"operation": CREATE_ORDER.name, "status": status, "times": 4})
+        replies = [await seller.call(CREATE_ORDER, body=an_order(number)) for number in range(4)]
+        assert {(reply.status, type(reply.body)) for reply in replies} == {
+            (status, CREATE_ORDER.response_types[status])
+        }
+        emulator.faults({"operation": CREATE_ORDER.name, "status": status, "body": "{}"})
+        with pytest.raises(DecodeError):
+            await seller.call(CREATE_ORDER, body=an_order(1))
+
+
+async def test_nothing_to_report_is_a_success_too() -> None:
+    """Customer feedback answers 204 where there are too few reviews."""
+    found = set()
+    async with connected() as (_, seller):
+        for number in range(24):
+            topics = await seller.customer_feedback_2024_06_01.get_item_review_topics(
+                f"B00000000{number}", marketplace_id="ATVPDKIKX0DER", sort_by="MENTIONS"
+            )
+            found.add(topics is None)
+    assert found == {True, False}
+
+
+async def test_a_rule_cannot_excuse_a_bad_request() -> None:
+    """A chosen success status says how to succeed, not that the request does."""
+    async with connected() as (emulator, seller):
+        emulator.faults({"operation": CREATE_ORDER.name, "status": 202})
+        with pytest.raises(BadRequestError):
+            await seller.call(CREATE_ORDER, body={})
