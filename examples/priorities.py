@@ -15,17 +15,17 @@ async def crawl(seller: SellingPartner, order_ids: list[str]) -> None:
     with call_options(priority=Priority.BULK):
         async with asyncio.TaskGroup() as group:
             for order_id in order_ids:
-                group.create_task(seller.orders_v0.get_order(order_id))
+                group.create_task(seller.orders_2026_01_01.get_order(order_id))
 
 
 async def answer_a_customer(seller: SellingPartner, order_id: str) -> str:
     """Answer within a second, or say at once when it will be possible."""
     with call_options(priority=Priority.INTERACTIVE, max_wait=1.0):
         try:
-            order = await seller.orders_v0.get_order(order_id)
+            found = await seller.orders_2026_01_01.get_order(order_id)
         except RateLimitWaitError as busy:
             return f"quota is {busy.retry_after or 0:.1f} s away"
-    return f"order is {order.order_status}"
+    return f"order was updated on {found.order.last_updated_time:%d %B}"
 
 
 async def main() -> None:

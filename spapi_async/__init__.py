@@ -4,7 +4,8 @@
 
     async with Application(client_id="...", client_secret="...") as app:
         seller = app.selling_partner(refresh_token="Atzr|...", region=Region.NA)
-        order = await seller.orders_v0.get_order("902-3159896-1390916")
+        found = await seller.orders_2026_01_01.get_order("902-3159896-1390916")
+        print(found.order.last_updated_time, to_json(found.order))
 """
 
 from spapi_async import errors

@@ -55,7 +55,7 @@ class SellingPartner(Namespaces):
     """A handle on one selling partner in one region, or on none (:meth:`Application.grantless`).
 
     It holds a key into the application's shared state and nothing else: make as many as you like, and throw them away.
-    Each API version is an attribute, ``seller.orders_v0``, imported when first used.
+    Each API version is an attribute, ``seller.orders_2026_01_01``, imported when first used.
     """
 
     __slots__ = ("__dict__", "_account", "_application", "_pipeline", "seller_id")

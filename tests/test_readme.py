@@ -11,6 +11,7 @@ import pytest
 
 import spapi_async
 from spapi_async import Application, Marketplace
+from spapi_async.api import NAMESPACES, operations
 from spapi_async.emulator import Emulator
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
@@ -25,10 +26,10 @@ def python_blocks() -> list[str]:
 async def real_names(app: Application) -> dict[str, str]:
     """What the README's made-up ids are called on this emulator."""
     seller = app.selling_partner("Atzr|…", region="NA")
-    page = await seller.orders_v0.get_orders(marketplace_ids=[Marketplace.US], created_after="2020-01-01")
+    page = await seller.orders_2026_01_01.search_orders(created_after="2020-01-01")
     listings = await seller.listings_items_2021_08_01.search_listings_items("A1…", marketplace_ids=[Marketplace.US])
     return {
-        "902-3159896-1390916": page.orders[0].amazon_order_id,
+        "902-3159896-1390916": page.orders[0].order_id,
         "TEA/POT 1": listings.items[0].sku,
         "asyncio.run(": "await (",
     }
@@ -56,6 +57,27 @@ async def test_every_python_block_runs(monkeypatch: pytest.MonkeyPatch, tmp_path
             arguments = "seller, report_document_id, client_id, client_secret"
             exec(f"async def readme({arguments}):\n{textwrap.indent(text, '    ')}", names)
             await names["readme"](seller, report.report_document_id, "id", "secret")
+
+
+def test_the_number_of_operations_is_true() -> None:
+    """And that of their modules."""
+    assert f"{len(operations())} in {len(NAMESPACES)} modules" in README
+
+
+async def test_the_docstring_of_the_package_runs() -> None:
+    """Its only example, with an endpoint and an order that exists."""
+    _, _, text = (spapi_async.__doc__ or "").partition("::\n")
+    async with Emulator(orders=40) as emulator:
+
+        def pointed(client_id: str, client_secret: str) -> Application:
+            return Application(client_id, client_secret, endpoint=emulator.url)
+
+        async with pointed("id", "secret") as app:
+            order_id = (await real_names(app))["902-3159896-1390916"]
+        text = text.replace("902-3159896-1390916", order_id).replace("Atzr|...", "Atzr|…")  # one seller
+        names: dict[str, Any] = {**vars(spapi_async), "Application": pointed}
+        exec(f"async def example():\n{text}", names)
+        await names["example"]()
 
 
 def test_every_event_is_named() -> None:

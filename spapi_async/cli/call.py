@@ -33,7 +33,7 @@ __all__ = ["call"]
 
 def call(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="MODULE.METHOD", help="Such as orders_v0.get_order.")],
+    name: Annotated[str, typer.Argument(metavar="MODULE.METHOD", help="Such as orders_2026_01_01.get_order.")],
     *,
     param: Annotated[
         list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="An argument; also as --name value.")
