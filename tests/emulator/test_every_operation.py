@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 import aiohttp
 import msgspec
-import pytest
 
 from spapi_async._operation import Operation, Parameter
 from spapi_async.api import operations
@@ -17,8 +16,6 @@ from spapi_async.emulator import Emulator
 from spapi_async.emulator.handlers import handler_of
 from spapi_async.emulator.paging import type_info
 from spapi_async.emulator.synthesis import Maker, synthesise
-
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 def _value(parameter: Parameter) -> str:
