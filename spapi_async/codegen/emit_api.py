@@ -6,17 +6,16 @@ import re
 from datetime import date
 
 from spapi_async._operation import Constraints, Paging, Parameter, Restriction, UsagePlan
-from spapi_async.codegen.operations import NO_CONTENT, Argument, Method
+from spapi_async.codegen.docstrings import end_in_words, iterator_docstring, method_docstring
+from spapi_async.codegen.operations import Method
 from spapi_async.codegen.text import (
     WIDTH,
     Call,
     Dictionary,
     Expression,
     Tuple,
-    docstring,
     header,
     layout,
-    limits_in_words,
     quoted,
 )
 from spapi_async.codegen.types import PyType, render
@@ -240,10 +239,10 @@ def _method(method: Method) -> str:
     arguments = [argument.parameter for argument in method.arguments]
     names = [p.name for p in arguments] + (["data_elements"] if takes_elements else [])
     awaited = "await self._client.fetch"
-    decorator = f"    @warns_of_removal({method.constant})\n" if _end_in_words(method) else ""
+    decorator = f"    @warns_of_removal({method.constant})\n" if end_in_words(method) else ""
     text = [
         decorator + _signature("async def", method.name, arguments, _returned(method), elements=takes_elements),
-        _docstring(method, takes_elements=takes_elements),
+        method_docstring(method, takes_elements=takes_elements),
         _statement(awaited if not method.returns else f"return {awaited}", method, names),
     ]
     if method.iterator is not None and method.paging is not None and method.item is not None:
@@ -258,7 +257,7 @@ def _method(method: Method) -> str:
         text += [
             "",
             decorator + signature,
-            _iterator_docstring(method),
+            iterator_docstring(method),
             _statement("return self._client.iterate", method, kept, cursor),
         ]
     return "\n".join(text) + "\n"
@@ -279,6 +278,9 @@ def _signature(
         rest.append("cursor: str | None = None")
     everything = ["self", *positional, *(["*", *rest] if rest else [])]
     call = Call(f"{keyword} {name}", tuple(_split_union(argument) for argument in everything))
+    if len(f"    ) -> {returned}:") > WIDTH and " | " in returned:
+        members = f"\n{_ARGUMENT_INDENT}| ".join(returned.split(" | "))
+        returned = f"(\n{_ARGUMENT_INDENT}{members}\n    )"
     return "    " + layout(call, 4, after=f" -> {returned}:")
 
 
@@ -300,125 +302,3 @@ def _optional(type_: str) -> str:
 def _statement(call: str, method: Method, names: list[str], more: tuple[tuple[str, str], ...] = ()) -> str:
     arguments = Dictionary(tuple((quoted(name), name) for name in names))
     return "        " + layout(Call(call, (method.constant, arguments), more), 8)
-
-
-def _docstring(method: Method, *, takes_elements: bool) -> str:
-    facts = [
-        _plan_in_words(method.usage_plan),
-        *_access_in_words(method),
-        *_replies_in_words(method),
-        *method.conditions,
-    ]
-    if method.errors:
-        facts.append(f"Error statuses: {', '.join(map(str, method.errors))}.")
-    lines = [_argument_line(argument) for argument in method.arguments]
-    if takes_elements:
-        assert method.restriction is not None
-        chosen = ", ".join(f"``{element}``" for element in method.restriction.data_elements)
-        lines.append(f"    data_elements: any of {chosen}.")
-    blocks = [facts, ["Args:", *lines]] if lines else [facts]
-    return docstring(f"``{method.id}``: {method.verb} {method.path}.", blocks, 8)
-
-
-def _access_in_words(method: Method) -> list[str]:
-    """Who may call it, and whether Amazon still answers."""
-    facts = []
-    if method.restriction is not None:
-        facts.append(_restriction_in_words(method.restriction))
-    if method.grantless_scope is not None:
-        facts.append(f"Grantless: acts for no seller; scope ``{method.grantless_scope}``.")
-    if end := _end_in_words(method):
-        facts.append(f"{end}; the first call warns.")
-    if method.sandbox_only:
-        facts.append("Served by the sandbox alone.")
-    return facts
-
-
-def _replies_in_words(method: Method) -> list[str]:
-    """What the return annotation does not say about the statuses."""
-    facts = []
-    if not method.states_success:
-        facts.append("Amazon's model has no success reply; what comes with one is in ``Response.raw``.")
-    if method.maybe_none:
-        facts.append(f"None stands for a {_empty_statuses(method)} reply: there is nothing to report.")
-    if method.responses:
-        types = ", ".join(
-            f"{code} is {f'``{render(type_)}``' if type_ else 'None'}" for code, type_ in method.responses
-        )
-        facts.append(f"The type tells the status: {types}.")
-    return facts
-
-
-def _end_in_words(method: Method) -> str:
-    """That Amazon takes the operation away; empty where it stays."""
-    if method.removal is not None:
-        return f"Removed by Amazon on {method.removal.day}: use ``{method.removal.successor}``"
-    if method.status == "removed":
-        return "Removed by Amazon: it may answer 404 or 410"
-    return "Deprecated by Amazon" if method.status == "deprecated" else ""
-
-
-def _empty_statuses(method: Method) -> str:
-    declared_empty = [code for code, type_ in method.responses if type_ is None]
-    return " or ".join(str(code) for code in method.success if code == NO_CONTENT or code in declared_empty)
-
-
-def _argument_line(argument: Argument) -> str:
-    parameter = argument.parameter
-    limits = parameter.constraints if argument.item_limits is None else _own(parameter.constraints)
-    said = [f"``{parameter.wire_name}``{' in the path' if parameter.location == 'path' else ''}"]
-    if parameter.location == "header":
-        said = [f"header ``{parameter.wire_name}``"]
-    elif parameter.location == "body":
-        said = [
-            "the body" if parameter.wire_name == "body" else f"the body; ``{parameter.wire_name}`` in Amazon's model"
-        ]
-    said += [text for text in (limits_in_words(limits, argument.item_limits),) if text]
-    return f"    {parameter.name}: {'; '.join(said)}."
-
-
-def _own(limits: Constraints) -> Constraints:
-    """A list's own limits alone."""
-    return Constraints(min_items=limits.min_items, max_items=limits.max_items, default=limits.default)
-
-
-def _plan_in_words(plan: UsagePlan) -> str:
-    sources = {
-        "model": "Amazon's model",
-        "sdk": "Amazon's SDK",
-        "docs": "Amazon's documentation",
-        "assumed": "assumed, Amazon publishes none",
-    }
-    noun = "request" if plan.rate == 1 else "requests"
-    source = f"assumed, {plan.reason}" if plan.reason else sources[plan.source]
-    text = f"Usage plan: {plan.rate:g} {noun} a second, burst {plan.burst} ({source})"
-    for other in plan.others:
-        text += f"; {sources[other.source]} says {other.rate:g} and {other.burst}"
-    if plan.application_rate is not None:
-        text += f"; {plan.application_rate:g} a second for all sellers of an application"
-    return text + "."
-
-
-def _restriction_in_words(restriction: Restriction) -> str:
-    return {
-        "always": "Restricted: every call uses a restricted data token, which is fetched for it.",
-        "optional": "Restricted where ``data_elements`` are asked for: the call then uses a restricted data token.",
-        "report": "Restricted for report types with personal data: such a call needs a restricted data token.",
-    }[restriction.mode]
-
-
-def _iterator_docstring(method: Method) -> str:
-    assert method.paging is not None
-    facts = []
-    if method.paging.token_parameter is None:
-        facts.append("Amazon takes no page token here: the iterator ends with the first page.")
-    elif not method.paging.token_path:
-        facts.append(
-            "The reply holds no page token: the iterator ends with it. The next page's token is in the finished query."
-        )
-    else:
-        facts.append("``cursor`` resumes where an earlier iterator's ``cursor`` stood.")
-    if method.paging.token_lifetime is not None:
-        facts.append(f"Page tokens live {method.paging.token_lifetime:g} seconds.")
-    what = "Every page" if not method.paging.items_path or method.returns == (method.item,) else "Items of every page"
-    return docstring(f"{what} of ``{method.name}``, whose arguments these are.", [facts], 8)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from spapi_async.codegen.document import Document, RawOperation
+from spapi_async.codegen.names import field_name
 from spapi_async.codegen.schemas import Schema
 
 __all__ = ["removed_part"]
@@ -19,10 +20,11 @@ def removed_part(
 ) -> tuple[tuple[RawOperation, ...], dict[str, Schema]]:
     """The removed operations, and the definitions they reach that the living model lacks.
 
+    An operation is still there if its path is, or its name: Amazon has moved paths and renamed their parameters.
     A definition that changed since is added as ``Legacy…``, and so is whatever refers to it.
     """
-    kept = {(operation.verb, operation.path) for operation in operations}
-    removed = [operation for operation in older.operations if (operation.verb, operation.path) not in kept]
+    kept = {mark for operation in operations for mark in _marks(operation)}
+    removed = [operation for operation in older.operations if kept.isdisjoint(_marks(operation))]
     reached = _reach(removed, older.definitions)
     changed = _changed(reached, older.definitions, living)
     names = {name: f"Legacy{name}" if name in changed else name for name in reached}
@@ -32,6 +34,10 @@ def removed_part(
         if name in reached and (name in changed or name not in living)
     }
     return tuple(_renamed_operation(operation, names) for operation in removed), added
+
+
+def _marks(operation: RawOperation) -> set[tuple[str, str]]:
+    return {(operation.verb, operation.path), (operation.verb, field_name(operation.id))}
 
 
 def _reach(operations: list[RawOperation], definitions: dict[str, Schema]) -> set[str]:

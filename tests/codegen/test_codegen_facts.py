@@ -110,6 +110,8 @@ def test_only_a_span_of_unknown_form_is_a_mere_string() -> None:
     [
         ("ShipToAddress", [("city", True), ("is_business", False)], "all"),
         ("BuyerInfo", [("anything", True)], "all"),
+        ("OrderDropOffLocation", [("type", True), ("attributes", True)], "all"),
+        ("ProofOfDelivery", [("delivery_photo_url", True), ("received_by", True)], "all"),
         ("CarrierDetails", [("name", True), ("phone", True)], "all"),
         ("ShipmentDetail", [("order_id", True), ("buyer_name", True)], ("buyer_name",)),
         ("ReportDocument", [("report_document_id", True), ("url", True)], ("url",)),

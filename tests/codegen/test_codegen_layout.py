@@ -51,10 +51,30 @@ def kitchen_sink() -> dict[str, Any]:
     )
     body = {"name": "body", "in": "body", "schema": {"type": "array", "items": thing}}
     posted = operation(operationId="postIt", parameters=[body], responses={"200": {"description": "", "schema": thing}})
+    listed = [
+        {"name": "xIds", "in": "header", "type": "array", "items": STRING},
+        {"name": "ids", "in": "path", "type": "array", "items": STRING, "required": True},
+    ]
+    either = {
+        status: {"description": "", "schema": {"$ref": f"#/definitions/{name}"}}
+        for status, name in (("200", LONG), ("202", f"{LONG}Too"))
+    }
+    deleted = operation(operationId="remove", parameters=listed, responses=either)
+    unstated = operation(operationId="unstated", responses={"400": {"description": ""}})
+    short = operation(operationId=f"short{LONG}", responses=either)
     empty = {"type": "object", "allOf": [{"type": "object", "properties": {}}]}
     return swagger(
-        {LONG: {"type": "object", "properties": properties}, "Page": page, "Empty": empty},
-        {f"/{LONG}": {"get": paged, "post": posted}, "/none": {"delete": operation(operationId="remove")}},
+        {
+            LONG: {"type": "object", "properties": properties},
+            f"{LONG}Too": {"type": "object", "properties": {"a": STRING}},
+            "Page": page,
+            "Empty": empty,
+        },
+        {
+            f"/{LONG}": {"get": paged, "post": posted},
+            "/none": {"get": unstated, "post": short},
+            "/none/{ids}": {"delete": deleted},
+        },
     )
 
 

@@ -306,6 +306,15 @@ def test_removed_operations_join_the_living_ones() -> None:
     assert api.GET_GONE.response_type is models.Thing
 
 
+@pytest.mark.parametrize("path", ["/t/{ID}", "/moved/{id}"])
+def test_an_operation_that_has_moved_is_not_a_removed_one(path: str) -> None:
+    """Its name is what callers know; a path parameter in other letters would make the method twice."""
+    older = operation(parameters=[{"name": path[-3:-1], "in": "path", "type": "string", "required": True}])
+    now = operation(parameters=[{"name": "id", "in": "path", "type": "string", "required": True}])
+    _, api = loaded(swagger(paths={"/t/{id}": {"get": now}}), swagger(paths={path: {"get": older}}))
+    assert (api.GET_THING.status, api.GET_THING.path) == ("current", "/t/{id}")
+
+
 def test_a_definition_that_changed_since_keeps_its_older_form() -> None:
     """A removed operation decodes with the types of its own time, and so does whatever refers to them."""
     holder = {"type": "object", "properties": {"thing": REF}}
