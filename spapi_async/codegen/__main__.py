@@ -28,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     legacy = _read(options.legacy, refused) if options.legacy else {}
     made = generate(models, legacy)
     output = Output(options.output)
-    change = plan(made, output, prune=options.prune)
+    # A file that was refused is there all the same: what it would have made must not go.
+    change = plan(made, output, prune=options.prune and not (refused or made.refused))
     for warning in made.warnings:
         _say(f"warning: {warning}")
     problems = [str(problem) for problem in (*refused, *made.refused)] + list(change.refused)
@@ -54,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, default=_PACKAGE, help="package folder to write into (this package)")
     parser.add_argument("--check", action="store_true", help="write nothing, fail when the output is stale")
     parser.add_argument("--keep-going", action="store_true", help="leave out a file that is refused, exit with 2")
-    parser.add_argument("--prune", action="store_true", help="delete operations that the given folders do not hold")
+    parser.add_argument("--prune", action="store_true", help="delete what the given folders do not hold")
     return parser
 
 

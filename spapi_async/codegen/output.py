@@ -96,5 +96,5 @@ def _refusal(module: str, methods: list[str]) -> str:
     shown = ", ".join(methods[:_SHOWN]) + (f" and {len(methods) - _SHOWN} more" if len(methods) > _SHOWN else "")
     return (
         f"{module} is left as it is: no model file that was read holds {shown or 'it'}. "
-        "Give the folder of older models (--legacy), or --prune to delete what is missing"
+        "Give the folder of older models (--legacy) or mend what was refused; --prune deletes what is missing"
     )

@@ -165,6 +165,15 @@ def test_keeping_going_generates_the_other_files(tmp_path: Path, capsys: pytest.
     assert '"things_v0": "ThingsV0"' in index
 
 
+def test_nothing_is_pruned_while_a_file_is_refused(tmp_path: Path) -> None:
+    """Its module is not made, but it was given: it has not been withdrawn."""
+    assert run(tmp_path, swagger()) == 0
+    (tmp_path / "models/newV1.json").write_text(json.dumps(swagger()), encoding="utf-8")
+    assert run(tmp_path, swagger({"Thing": {"oneOf": []}}), "--keep-going", "--prune") == 2
+    assert (tmp_path / "out/api/new_v1.py").exists()
+    assert (tmp_path / "out/api/things_v0.py").exists()
+
+
 def test_nothing_is_written_where_no_file_is_understood(tmp_path: Path) -> None:
     """An index of no modules would be no Python."""
     assert run(tmp_path, swagger({"Thing": {"oneOf": []}}), "--keep-going", "--prune") == 2

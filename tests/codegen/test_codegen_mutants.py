@@ -301,7 +301,7 @@ JUNK = st.sampled_from(
 @given(changes=st.lists(st.tuples(st.integers(0, 10_000), JUNK), min_size=1, max_size=3))
 def test_whatever_a_file_holds_it_is_understood_or_refused(changes: list[tuple[int, Any]]) -> None:
     """Never another error, never code that Python cannot read."""
-    model = whole_model()
+    model = copy.deepcopy(whole_model())  # its parts are shared with the other tests
     for number, junk in changes:
         spots = places(model)
         holder, key = spots[number % len(spots)]
