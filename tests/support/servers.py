@@ -4,7 +4,7 @@ In ``tests/conftest.py``::
 
     from servers import postgres_server, postgres_url, redis_chaos, redis_server, redis_url  # noqa: F401
 
-(pytest puts ``tests/`` on ``sys.path`` because ``tests/conftest.py`` lies there and ``tests/`` is no package.)
+(``pythonpath`` in pyproject.toml puts ``tests/support`` on ``sys.path``.)
 The fixtures and what they give:
 
 ``redis_server``     session, a :class:`RedisServer` to be shared; tests use a key prefix of their own or ``redis_url``
