@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_response_examples import resolve, successes
+from response_examples import resolve, successes
 
 from spapi_async.api import operations
 from spapi_async.codegen import overlay

@@ -8,13 +8,12 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+from damage import DAMAGE, Path, damage, paths
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spapi_async._lenient import build
 from spapi_async._wire import Model, OpenEnum, Timestamp
-
-Path = tuple[str | int, ...]
 
 
 class Colour(OpenEnum):
@@ -43,23 +42,6 @@ TYPES = st.recursive(
     ),
     max_leaves=12,
 )
-DAMAGE: list[Any] = [
-    None,
-    "",
-    "x",
-    "5",
-    "true",
-    7,
-    -1.5,
-    True,
-    [],
-    {},
-    [1],
-    ["x"],
-    {"k": "x"},
-    {"f0": 1},
-    [{"f0": "x"}],
-]
 
 
 def declared_type(shape: Any) -> Any:
@@ -92,27 +74,6 @@ def contents(draw: st.DrawFn, shape: Any) -> Any:
         f"f{n}": draw(contents(each)) for n, (each, required) in enumerate(inner) if required or draw(st.booleans())
     }
     return members | ({"unknown": 1} if draw(st.booleans()) else {})
-
-
-def paths(content: Any, lead: Path = ()) -> Iterator[Path]:
-    """The way to every value inside."""
-    children = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
-    for key, value in children:
-        yield (*lead, key)
-        yield from paths(value, (*lead, key))
-
-
-def damage(content: Any, path: Path, replacement: Any) -> Any:
-    """A copy with one value replaced, or (``...``) its key removed."""
-    if not path:
-        return replacement
-    key, *rest = path
-    copy = dict(content) if isinstance(content, dict) else list(content)
-    if replacement is ... and not rest and isinstance(copy, dict):
-        del copy[key]
-    else:
-        copy[key] = damage(copy[key], tuple(rest), None if replacement is ... else replacement)  # type: ignore[index]
-    return copy
 
 
 def at(value: Any, path: Path) -> Any:

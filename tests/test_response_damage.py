@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from damage import DAMAGE, Path, damage, paths
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_lenient_properties import DAMAGE, Path, damage, paths
-from test_response_examples import MODELS, Example, successes
+from response_examples import MODELS, Example, successes
 
 from spapi_async._lenient import build
 

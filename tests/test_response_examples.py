@@ -5,83 +5,20 @@ import re
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 import pytest
+from response_examples import MODELS, Example, examples, resolve, successes
 
 from spapi_async import to_json
 from spapi_async._operation import Operation, Parameter
 from spapi_async._request import prepare
 from spapi_async._response import decode, error_from_reply
-from spapi_async.api import operations
 from spapi_async.errors import ConfigurationError, error_for_status
 
-MODELS = Path(__file__).parents[2] / "shared" / "models"
-
 pytestmark = pytest.mark.skipif(not MODELS.is_dir(), reason=f"Amazon's models are not at {MODELS}")
-
-
-class Example(NamedTuple):
-    """One request and reply of the static sandbox."""
-
-    operation: Operation[Any]
-    status: int
-    arguments: dict[str, Any]
-    has_reply: bool
-    reply: Any
-    schema: dict[str, Any] | None
-    model: dict[str, Any]
-
-    @property
-    def body(self) -> bytes:
-        """The reply as it would be on the wire."""
-        return json.dumps(self.reply).encode() if self.has_reply and self.status != 204 else b""
-
-
-@cache
-def examples() -> list[Example]:
-    """All of them, in the order of the files."""
-    by_route = {(operation.method, operation.path): operation for operation in operations().values()}
-    found = []
-    for file in sorted(MODELS.glob("*/*.json")):
-        model = json.loads(file.read_text(encoding="utf-8"))
-        for path, item in model.get("paths", {}).items():
-            for verb, facts in item.items():
-                if verb in ("get", "post", "put", "patch", "delete"):
-                    operation = by_route[verb.upper(), path]
-                    found += list(_examples_of(operation, facts, model))
-    return found
-
-
-def _examples_of(operation: Operation[Any], facts: dict[str, Any], model: dict[str, Any]) -> Iterator[Example]:
-    for status, response in facts["responses"].items():
-        declared = resolve(response, model)
-        for static in (declared.get("x-amzn-api-sandbox") or {}).get("static") or []:
-            parameters = (static.get("request") or {}).get("parameters") or {}
-            arguments = {name: holder["value"] for name, holder in parameters.items() if "value" in holder}
-            yield Example(
-                operation,
-                int(status),
-                arguments,
-                "response" in static,
-                static.get("response"),
-                declared.get("schema"),
-                model,
-            )
-
-
-def resolve(schema: Any, model: dict[str, Any]) -> Any:
-    """What a $ref points to."""
-    while isinstance(schema, dict) and "$ref" in schema:
-        target: Any = model
-        for part in schema["$ref"].removeprefix("#/").split("/"):
-            target = target[part]
-        schema = target
-    return schema
 
 
 def test_there_are_as_many_examples_as_amazon_has() -> None:
@@ -207,11 +144,6 @@ def is_iso(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def successes() -> Iterator[Example]:
-    """The examples of 2xx replies."""
-    return (example for example in examples() if example.status // 100 == 2)
 
 
 def test_replies_decode_with_violations_only_where_they_contradict_their_model() -> None:

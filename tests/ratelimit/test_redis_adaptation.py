@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from test_redis_script import Speaker
+from redis_speaker import Speaker
 
 from spapi_async.ratelimit._adaptation import Adaptation
 from spapi_async.ratelimit._redis_script import Feedback
