@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from spapi_async import Priority, Region
-from spapi_async._operation import UsagePlan
+from spapi_async._core.operation import UsagePlan
 from spapi_async.api.orders_v0 import GET_ORDER
 from spapi_async.credentials import Account, Grant
 from spapi_async.ratelimit import LocalRateLimiter

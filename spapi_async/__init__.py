@@ -10,7 +10,7 @@
 
 from spapi_async import errors
 from spapi_async._client import Application, SellingPartner, connect
-from spapi_async._events import (
+from spapi_async._core.events import (
     CallFinished,
     DocumentFinished,
     Event,
@@ -22,11 +22,11 @@ from spapi_async._events import (
     ViolationsFound,
     Waited,
 )
+from spapi_async._core.operation import Operation
+from spapi_async._core.options import CallOptions, Priority, call_options
+from spapi_async._core.removal import SPAPIDeprecationWarning
 from spapi_async._json import to_json
-from spapi_async._operation import Operation
-from spapi_async._options import CallOptions, Priority, call_options
 from spapi_async._paging import PageIterator
-from spapi_async._removal import SPAPIDeprecationWarning
 from spapi_async._response import Response, Violation
 from spapi_async._retry import RetryPolicy
 from spapi_async._transport import Timeout

@@ -10,13 +10,14 @@ from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from spapi_async._clock import Clock, SystemClock
-from spapi_async._endpoints import Endpoints
-from spapi_async._events import Observer, Observers
-from spapi_async._operation import Operation
+from spapi_async._core.clock import Clock, SystemClock
+from spapi_async._core.endpoints import Endpoints
+from spapi_async._core.events import Observer, Observers
+from spapi_async._core.limiter import LimitSnapshot, RateLimiter
+from spapi_async._core.operation import Operation
+from spapi_async._core.removal import makes_coroutine, warn_of_removal
 from spapi_async._paging import PageIterator
 from spapi_async._pipeline import Pipeline
-from spapi_async._removal import makes_coroutine, warn_of_removal
 from spapi_async._response import Response
 from spapi_async._retry import RetryPolicy
 from spapi_async._settings import (
@@ -31,7 +32,6 @@ from spapi_async._transport import SessionPool, Timeout, user_agent_header
 from spapi_async.credentials import Account, Grant, Secret, revealed
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region
-from spapi_async.ratelimit._base import LimitSnapshot, RateLimiter
 
 if TYPE_CHECKING:
     from spapi_async.api import Namespaces

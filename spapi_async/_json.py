@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from spapi_async._wire import KeptNumber, Model, Number
+from spapi_async._core.wire import KeptNumber, Model, Number
 
 __all__ = ["encode", "mend", "parse", "plain_decimal", "to_json"]
 

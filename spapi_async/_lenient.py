@@ -27,7 +27,7 @@ from typing import Any, Literal
 import msgspec
 
 from spapi_async import _json, _scalars
-from spapi_async._wire import KeptNumber, OpenEnum, kept
+from spapi_async._core.wire import KeptNumber, OpenEnum, kept
 
 __all__ = ["build", "describe"]
 

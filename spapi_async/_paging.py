@@ -23,7 +23,7 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from spapi_async._operation import Operation, Paging
+from spapi_async._core.operation import Operation, Paging
 from spapi_async.errors import ConfigurationError, RateLimitWaitError, SPAPIError
 
 __all__ = ["PageIterator"]

@@ -12,11 +12,12 @@ import time
 from collections.abc import Awaitable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
-from spapi_async._clock import Clock
-from spapi_async._endpoints import Endpoints
-from spapi_async._events import CallFinished, Observers, RequestFinished, ViolationsFound
-from spapi_async._operation import Operation
-from spapi_async._options import CallOptions, current_options
+from spapi_async._core.clock import Clock
+from spapi_async._core.endpoints import Endpoints
+from spapi_async._core.events import CallFinished, Observers, RequestFinished, ViolationsFound
+from spapi_async._core.limiter import Permit, RateLimiter
+from spapi_async._core.operation import Operation
+from spapi_async._core.options import CallOptions, current_options
 from spapi_async._request import Request, prepare
 from spapi_async._response import REQUEST_ID, Response, decode, error_from_reply, parse_rate_limit
 from spapi_async._retry import Outcome, RetryPolicy
@@ -30,7 +31,6 @@ from spapi_async.errors import (
     SPAPIError,
     TransportError,
 )
-from spapi_async.ratelimit._base import Permit, RateLimiter
 
 __all__ = ["Pipeline"]
 

@@ -38,7 +38,7 @@ from urllib.parse import quote
 import msgspec
 
 from spapi_async import _json
-from spapi_async._operation import Operation, Parameter
+from spapi_async._core.operation import Operation, Parameter
 from spapi_async.errors import ConfigurationError
 
 __all__ = ["Request", "prepare"]

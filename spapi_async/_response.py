@@ -17,7 +17,7 @@ import msgspec
 from multidict import CIMultiDict, istr
 
 from spapi_async import _json, _lenient
-from spapi_async._operation import Operation
+from spapi_async._core.operation import Operation
 from spapi_async.errors import ApiError, DecodeError, ErrorDetail, error_for_status
 
 __all__ = ["REQUEST_ID", "Response", "Violation", "decode", "error_from_reply", "parse_rate_limit"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from spapi_async._operation import Operation
+from spapi_async._core.operation import Operation
 
 __all__ = ["Outcome", "RetryPolicy"]
 

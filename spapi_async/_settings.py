@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from spapi_async._endpoints import split_url
+from spapi_async._core.endpoints import split_url
 from spapi_async._retry import RetryPolicy
 from spapi_async._transport import Timeout
 from spapi_async.errors import ConfigurationError

@@ -16,8 +16,8 @@ import pytest
 
 import spapi_async.api
 import spapi_async.models
-from spapi_async._namespace import Namespace
-from spapi_async._operation import Operation
+from spapi_async._core.namespace import Namespace
+from spapi_async._core.operation import Operation
 from spapi_async.api import NAMESPACES, operations
 
 COUNTS = {

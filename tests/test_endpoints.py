@@ -3,7 +3,7 @@
 import pytest
 
 from spapi_async import ConfigurationError, Region
-from spapi_async._endpoints import Endpoints
+from spapi_async._core.endpoints import Endpoints
 
 
 def test_tokens_go_to_amazon_over_https_by_default() -> None:

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from spapi_async import Event, Waited
-from spapi_async._events import Observers
+from spapi_async._core.events import Observers
 
 EVENT = Waited(operation="orders_v0.get_order", account="k@na", seconds=1.5)
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from spapi_async import Priority, call_options
-from spapi_async._options import current_options
+from spapi_async._core.options import current_options
 
 
 def test_options_nest_and_end_with_their_block() -> None:

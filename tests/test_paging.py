@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from spapi_async._operation import Operation, Paging, Parameter, UsagePlan
+from spapi_async._core.operation import Operation, Paging, Parameter, UsagePlan
+from spapi_async._core.wire import Model
 from spapi_async._paging import PageIterator
-from spapi_async._wire import Model
 from spapi_async.errors import ConfigurationError, NotFoundError, RateLimitWaitError, SPAPIError
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from spapi_async._operation import Operation
+from spapi_async._core.operation import Operation
 from spapi_async._paging import PageIterator
 from spapi_async._request import prepare
 from spapi_async._response import decode

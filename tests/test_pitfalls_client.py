@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from spapi_async import Application, Marketplace, OutcomeUnknownError, RetryPolicy, SellingPartner, SPAPIError
-from spapi_async._clock import Clock, SystemClock
+from spapi_async._core.clock import Clock, SystemClock
 from spapi_async.api.orders_v0 import GET_ORDERS
 from spapi_async.emulator import Emulator
 

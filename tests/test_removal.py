@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from spapi_async import Application, Event, SellingPartner, SPAPIDeprecationWarning, _removal
-from spapi_async._events import Observers
+from spapi_async import Application, Event, SellingPartner, SPAPIDeprecationWarning
+from spapi_async._core import removal
+from spapi_async._core.events import Observers
 from spapi_async.api.finances_v0 import LIST_FINANCIAL_EVENT_GROUPS
 from spapi_async.api.orders_v0 import GET_ORDER, GET_ORDERS, OrdersV0
 from spapi_async.emulator import Emulator
@@ -25,7 +26,7 @@ SEARCH = {"marketplace_ids": ["ATVPDKIKX0DER"], "created_after": "2020-01-01T00:
 @pytest.fixture
 async def seller(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SellingPartner]:
     """A process that has called nothing yet, an emulator, and a seller on it."""
-    monkeypatch.setattr(_removal, "_warned", set())
+    monkeypatch.setattr(removal, "_warned", set())
     async with (
         Emulator(orders=3, anchor=datetime.now(UTC).timestamp() - 3600) as emulator,
         Application("id", "secret", endpoint=emulator.url) as app,

@@ -13,7 +13,7 @@ import pytest
 from response_examples import MODELS, Example, examples, resolve, successes
 
 from spapi_async import to_json
-from spapi_async._operation import Operation, Parameter
+from spapi_async._core.operation import Operation, Parameter
 from spapi_async._request import prepare
 from spapi_async._response import decode, error_from_reply
 from spapi_async.errors import ConfigurationError, error_for_status

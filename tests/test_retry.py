@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spapi_async._operation import Operation, UsagePlan
+from spapi_async._core.operation import Operation, UsagePlan
 from spapi_async._retry import Outcome, RetryPolicy
 
 POLICY = RetryPolicy(attempts=4, throttled_attempts=20, base=0.5, cap=20.0)

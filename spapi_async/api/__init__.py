@@ -11,7 +11,7 @@ from importlib import import_module
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from spapi_async._operation import Operation
+from spapi_async._core.operation import Operation
 
 if TYPE_CHECKING:
     from spapi_async.api import (

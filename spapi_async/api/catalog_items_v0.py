@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spapi_async._namespace import Namespace
-from spapi_async._operation import Operation, Parameter, UsagePlan
-from spapi_async._removal import warns_of_removal
+from spapi_async._core.namespace import Namespace
+from spapi_async._core.operation import Operation, Parameter, UsagePlan
+from spapi_async._core.removal import warns_of_removal
 from spapi_async.models import catalog_items_v0 as m
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from spapi_async._namespace import Namespace
-from spapi_async._operation import Operation, Parameter, UsagePlan
+from spapi_async._core.namespace import Namespace
+from spapi_async._core.operation import Operation, Parameter, UsagePlan
 from spapi_async.models import external_fulfillment_location_2026_07_30 as m
 
 if TYPE_CHECKING:

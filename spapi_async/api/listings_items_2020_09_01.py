@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from spapi_async._namespace import Namespace
-from spapi_async._operation import Operation, OtherPlan, Parameter, UsagePlan
+from spapi_async._core.namespace import Namespace
+from spapi_async._core.operation import Operation, OtherPlan, Parameter, UsagePlan
 from spapi_async.models import listings_items_2020_09_01 as m
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from spapi_async._namespace import Namespace
-from spapi_async._operation import Constraints, Operation, Paging, Parameter, Restriction, UsagePlan
-from spapi_async._removal import warns_of_removal
+from spapi_async._core.namespace import Namespace
+from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, Restriction, UsagePlan
+from spapi_async._core.removal import warns_of_removal
 from spapi_async.models import orders_v0 as m
 
 if TYPE_CHECKING:

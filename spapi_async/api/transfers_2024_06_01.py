@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from spapi_async._namespace import Namespace
-from spapi_async._operation import Constraints, Operation, Paging, Parameter, UsagePlan
+from spapi_async._core.namespace import Namespace
+from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, UsagePlan
 from spapi_async.models import transfers_2024_06_01 as m
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from spapi_async._namespace import Namespace
-from spapi_async._operation import Operation, Parameter, UsagePlan
+from spapi_async._core.namespace import Namespace
+from spapi_async._core.operation import Operation, Parameter, UsagePlan
 from spapi_async.models import vendor_direct_fulfillment_sandbox_data_2021_10_28 as m
 
 if TYPE_CHECKING:

@@ -28,11 +28,11 @@ from urllib.parse import unquote
 
 import msgspec
 
-from spapi_async._clock import Clock, SystemClock
-from spapi_async._endpoints import Endpoints
-from spapi_async._events import Observers, TokenIssued
-from spapi_async._operation import Operation
-from spapi_async._options import current_options
+from spapi_async._core.clock import Clock, SystemClock
+from spapi_async._core.endpoints import Endpoints
+from spapi_async._core.events import Observers, TokenIssued
+from spapi_async._core.operation import Operation
+from spapi_async._core.options import current_options
 from spapi_async.auth._authorization import Authorization
 from spapi_async.auth._cache import CacheStatistics, Retirement, TokenCache
 from spapi_async.auth._lwa import RETRY_DELAYS, Exchange, TokenEndpoint

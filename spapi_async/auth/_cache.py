@@ -13,8 +13,8 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from spapi_async._clock import Clock
-from spapi_async._options import Priority, call_options
+from spapi_async._core.clock import Clock
+from spapi_async._core.options import Priority, call_options
 from spapi_async.auth._token import Token
 from spapi_async.errors import AuthError, SPAPIError
 

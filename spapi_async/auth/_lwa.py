@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from spapi_async._clock import Clock, SystemClock
-from spapi_async._endpoints import Endpoints
+from spapi_async._core.clock import Clock, SystemClock
+from spapi_async._core.endpoints import Endpoints
 from spapi_async.auth._token import Token
 from spapi_async.credentials import Secret
 from spapi_async.errors import LWAError, TransportError

@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from spapi_async._clock import Clock
-from spapi_async._operation import Operation
+from spapi_async._core.clock import Clock
+from spapi_async._core.operation import Operation
 from spapi_async.auth._cache import CacheStatistics, Retirement, TokenCache
 from spapi_async.auth._lwa import lifetime
 from spapi_async.auth._store import SharedTokens

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from spapi_async._clock import Clock
+from spapi_async._core.clock import Clock
 from spapi_async.credentials import Grant
 from spapi_async.errors import LWAError
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-from spapi_async._operation import Operation
+from spapi_async._core.operation import Operation
 
 __all__ = ["RESTRICTED_REPORT_TYPES", "ReportTypes"]
 

@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-from spapi_async._clock import Clock, SystemClock
+from spapi_async._core.clock import Clock, SystemClock
 from spapi_async.auth._cache import RENEW_LATEST
 from spapi_async.auth._token import Token
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from spapi_async._operation import Operation, Parameter
+from spapi_async._core.operation import Operation, Parameter
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace
 

@@ -9,7 +9,7 @@ import msgspec
 import typer
 from rich.table import Table
 
-from spapi_async._operation import Operation
+from spapi_async._core.operation import Operation
 from spapi_async.cli.output import JsonOption, print_json, table_console
 from spapi_async.errors import ConfigurationError
 

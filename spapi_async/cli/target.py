@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from spapi_async import Application, SellingPartner, connect
-from spapi_async._events import Observer
+from spapi_async._core.events import Observer
 from spapi_async.cli.sellers import SellerEntry, read_sellers
 from spapi_async.errors import ConfigurationError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spapi_async._operation import Constraints, Restriction, UsagePlan
+from spapi_async._core.operation import Constraints, Restriction, UsagePlan
 from spapi_async.codegen.operations import NO_CONTENT, Argument, Method
 from spapi_async.codegen.text import docstring, limits_in_words
 from spapi_async.codegen.types import render

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from spapi_async._operation import Constraints, Paging, Parameter, Restriction, UsagePlan
+from spapi_async._core.operation import Constraints, Paging, Parameter, Restriction, UsagePlan
 from spapi_async.codegen.docstrings import end_in_words, iterator_docstring, method_docstring
 from spapi_async.codegen.operations import Method
 from spapi_async.codegen.text import (
@@ -56,9 +56,12 @@ def _imports(module: str, code: str) -> str:
     standard = ["from datetime import date"] if re.search(_REMOVAL, constants) else []
     standard += [f"from typing import {', '.join(typing)}"] if typing else []
     lines = [*standard, ""] if standard else []
-    lines += ["from spapi_async._namespace import Namespace", f"from spapi_async._operation import {', '.join(facts)}"]
+    lines += [
+        "from spapi_async._core.namespace import Namespace",
+        f"from spapi_async._core.operation import {', '.join(facts)}",
+    ]
     if re.search(r"^    @warns_of_removal\(", methods, re.MULTILINE):
-        lines.append("from spapi_async._removal import warns_of_removal")
+        lines.append("from spapi_async._core.removal import warns_of_removal")
     if re.search(r"\bm\.", constants) or re.search(r"\bm\.", methods):
         lines.append(f"from spapi_async.models import {module} as m")
     assert at_run_time <= ("Any" in annotated)

@@ -41,7 +41,7 @@ from importlib import import_module
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from spapi_async._operation import Operation
+from spapi_async._core.operation import Operation
 
 if TYPE_CHECKING:
 {_reexports("api", modules)}

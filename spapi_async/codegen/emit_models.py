@@ -44,7 +44,7 @@ def _imports(used: set[str], classes: tuple[ModelClass | EnumClass, ...]) -> str
         if name in used
     ]
     wire = {_base(item) if isinstance(item, ModelClass) else "OpenEnum" for item in classes} | (used & set(_WIRE_NAMES))
-    ours = [f"from spapi_async._wire import {', '.join(sorted(wire))}"] if wire else []
+    ours = [f"from spapi_async._core.wire import {', '.join(sorted(wire))}"] if wire else []
     foreign = ["import msgspec"] if "msgspec" in used else []
     return "".join("\n" + "".join(f"{line}\n" for line in group) for group in (standard, foreign, ours) if group)
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from spapi_async._operation import Constraints, Encoding, Paging, Parameter, Restriction, UsagePlan
+from spapi_async._core.operation import Constraints, Encoding, Paging, Parameter, Restriction, UsagePlan
 from spapi_async.codegen.conditions import conditions
 from spapi_async.codegen.document import ModelError, RawOperation, RawParameter
 from spapi_async.codegen.money import Context

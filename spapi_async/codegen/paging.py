@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from spapi_async._operation import Paging
+from spapi_async._core.operation import Paging
 from spapi_async.codegen.names import words
 from spapi_async.codegen.types import ClassTable, Field, PyType
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from spapi_async._operation import OtherPlan, UsagePlan
+from spapi_async._core.operation import OtherPlan, UsagePlan
 
 __all__ = ["usage_plan"]
 

@@ -5,7 +5,7 @@ Source: developer-docs.amazon.com/sp-api/docs/tokens-api-use-case-guide and /doc
 
 from __future__ import annotations
 
-from spapi_async._operation import Restriction
+from spapi_async._core.operation import Restriction
 
 __all__ = ["grantless_scope", "restriction"]
 

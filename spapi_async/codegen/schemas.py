@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from spapi_async._operation import Constraints
+from spapi_async._core.operation import Constraints
 from spapi_async.codegen.nodes import ModelError, below, items, members, number, refuse_unknown, text
 
 __all__ = ["LIMITS", "PROSE", "SCALARS", "Kind", "Schema", "parse_schema", "reference"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from spapi_async._operation import Constraints
+from spapi_async._core.operation import Constraints
 
 __all__ = [
     "WIDTH",

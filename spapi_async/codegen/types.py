@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from spapi_async._operation import Constraints
+from spapi_async._core.operation import Constraints
 from spapi_async.codegen.document import ModelError, RawParameter
 from spapi_async.codegen.money import Context, number_type, string_type
 from spapi_async.codegen.names import class_name, distinct, field_name, member_name, singular

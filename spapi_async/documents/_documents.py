@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from spapi_async._events import DocumentFinished
+from spapi_async._core.events import DocumentFinished
 from spapi_async.documents import _download
 from spapi_async.documents._charset import check_choice
 from spapi_async.documents._document import Document

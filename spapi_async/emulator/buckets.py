@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from spapi_async._operation import Operation, UsagePlan
+from spapi_async._core.operation import Operation, UsagePlan
 
 __all__ = ["Bucket", "Plans"]
 

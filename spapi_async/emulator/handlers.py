@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from spapi_async._operation import Operation
+from spapi_async._core.operation import Operation
 from spapi_async.emulator import (
     catalog,
     feeds,

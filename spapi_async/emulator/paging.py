@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import inspect
 
-from spapi_async._operation import Operation, Paging
+from spapi_async._core.operation import Operation, Paging
 from spapi_async.emulator.goods import chance
 from spapi_async.emulator.pages import next_token, read_token
 from spapi_async.emulator.replies import bad_input

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote
 
-from spapi_async._operation import Operation
+from spapi_async._core.operation import Operation
 
 __all__ = ["Routes"]
 

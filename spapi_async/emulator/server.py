@@ -18,9 +18,9 @@ from typing import Any, NamedTuple, Self
 
 from aiohttp import web
 
-from spapi_async._clock import Clock, SystemClock
-from spapi_async._endpoints import LWA_PATH
-from spapi_async._operation import Operation
+from spapi_async._core.clock import Clock, SystemClock
+from spapi_async._core.endpoints import LWA_PATH
+from spapi_async._core.operation import Operation
 from spapi_async.emulator.arguments import read_arguments, read_body
 from spapi_async.emulator.buckets import Plans
 from spapi_async.emulator.control import CONTROL_PATH, Control

@@ -8,7 +8,7 @@ from base64 import b32encode, b64encode
 from typing import Any
 from urllib.parse import unquote
 
-from spapi_async._operation import Operation
+from spapi_async._core.operation import Operation
 from spapi_async.emulator.replies import expired_token, missing_token, not_permitted, revoked_token
 
 __all__ = ["AccessToken", "TokenDesk", "seller_of"]

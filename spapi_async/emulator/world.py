@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from spapi_async._operation import Operation
+from spapi_async._core.operation import Operation
 from spapi_async.emulator.documents import DocumentStore
 from spapi_async.emulator.jobs import Jobs
 from spapi_async.emulator.listings_store import ListingsStore

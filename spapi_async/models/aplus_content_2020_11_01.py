@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from spapi_async._wire import Model, OpenEnum, Timestamp
+from spapi_async._core.wire import Model, OpenEnum, Timestamp
 
 
 class AplusResponse(Model, kw_only=True):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from spapi_async._wire import Model, OpenEnum, PersonalModel, Timestamp
+from spapi_async._core.wire import Model, OpenEnum, PersonalModel, Timestamp
 
 
 class Address(PersonalModel, kw_only=True, rename="camel"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from spapi_async._wire import Model, OpenEnum
+from spapi_async._core.wire import Model, OpenEnum
 
 
 class Error(Model, kw_only=True):

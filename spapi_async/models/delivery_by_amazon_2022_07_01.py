@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from spapi_async._wire import Model, OpenEnum, PersonalModel
+from spapi_async._core.wire import Model, OpenEnum, PersonalModel
 
 
 class Error(Model, kw_only=True):

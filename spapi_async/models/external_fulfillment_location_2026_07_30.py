@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from spapi_async._wire import Model, OpenEnum
+from spapi_async._core.wire import Model, OpenEnum
 
 
 class CreateSandboxLocationRequest(Model, kw_only=True, rename="camel"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from spapi_async._wire import Model, Number, Timestamp
+from spapi_async._core.wire import Model, Number, Timestamp
 
 
 class AdhocDisbursementEvent(Model, kw_only=True, rename="pascal"):

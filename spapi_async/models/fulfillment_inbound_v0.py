@@ -10,7 +10,7 @@ import datetime as dt
 
 import msgspec
 
-from spapi_async._wire import Model, Number, OpenEnum, PersonalModel, Timestamp
+from spapi_async._core.wire import Model, Number, OpenEnum, PersonalModel, Timestamp
 
 
 class Error(Model, kw_only=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from spapi_async._wire import Model, OpenEnum, PersonalModel, Timestamp
+from spapi_async._core.wire import Model, OpenEnum, PersonalModel, Timestamp
 
 
 class Error(Model, kw_only=True):

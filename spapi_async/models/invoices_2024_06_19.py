@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from spapi_async._wire import Model, OpenEnum, PersonalModel, Timestamp
+from spapi_async._core.wire import Model, OpenEnum, PersonalModel, Timestamp
 
 
 class AttributeOption(Model, kw_only=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from spapi_async._wire import Model, Number, OpenEnum, PersonalModel, Timestamp
+from spapi_async._core.wire import Model, Number, OpenEnum, PersonalModel, Timestamp
 
 
 class Error(Model, kw_only=True):

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from spapi_async._wire import Model, PersonalModel, Timestamp
+from spapi_async._core.wire import Model, PersonalModel, Timestamp
 
 
 class Attachment(Model, kw_only=True, rename="camel"):

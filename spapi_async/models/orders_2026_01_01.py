@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 
-from spapi_async._wire import Model, OpenEnum, PersonalModel, Timestamp
+from spapi_async._core.wire import Model, OpenEnum, PersonalModel, Timestamp
 
 
 class SearchOrdersResponse(Model, kw_only=True, rename="camel"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spapi_async._wire import Model, Number, OpenEnum, Timestamp
+from spapi_async._core.wire import Model, Number, OpenEnum, Timestamp
 
 
 class GetMyFeesEstimateRequest(Model, kw_only=True, rename="pascal"):

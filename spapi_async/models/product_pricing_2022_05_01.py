@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spapi_async._wire import Model, Number, OpenEnum
+from spapi_async._core.wire import Model, Number, OpenEnum
 
 
 class GetFeaturedOfferExpectedPriceBatchRequest(Model, kw_only=True):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from spapi_async._wire import Model, Number, OpenEnum, Timestamp
+from spapi_async._core.wire import Model, Number, OpenEnum, Timestamp
 
 
 class GetSellingPartnerMetricsRequest(Model, kw_only=True, rename="camel"):

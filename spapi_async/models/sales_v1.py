@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from spapi_async._wire import Model, OpenEnum
+from spapi_async._core.wire import Model, OpenEnum
 
 
 class GetOrderMetricsResponse(Model, kw_only=True):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from spapi_async._wire import Model, Number, OpenEnum, PersonalModel, Timestamp
+from spapi_async._core.wire import Model, Number, OpenEnum, PersonalModel, Timestamp
 
 
 class PayeeContactInformation(PersonalModel, kw_only=True, rename="camel"):

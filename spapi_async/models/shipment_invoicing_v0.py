@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import msgspec
 
-from spapi_async._wire import Model, OpenEnum, PersonalModel, Timestamp
+from spapi_async._core.wire import Model, OpenEnum, PersonalModel, Timestamp
 
 
 class GetShipmentDetailsResponse(Model, kw_only=True):

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from spapi_async._wire import Model, Number, OpenEnum, PersonalModel, Timestamp
+from spapi_async._core.wire import Model, Number, OpenEnum, PersonalModel, Timestamp
 
 
 class Error(Model, kw_only=True):

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from spapi_async._wire import Model
+from spapi_async._core.wire import Model
 
 
 class LinkObject(Model, kw_only=True):

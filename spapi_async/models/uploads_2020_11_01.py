@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spapi_async._wire import Model, PersonalModel
+from spapi_async._core.wire import Model, PersonalModel
 
 
 class CreateUploadDestinationResponse(Model, kw_only=True):

@@ -40,7 +40,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from spapi_async.ratelimit._base import LimitSnapshot, Permit, RateLimiter
+from spapi_async._core.limiter import LimitSnapshot, Permit, RateLimiter
 
 if TYPE_CHECKING:
     from spapi_async.ratelimit._local import LocalRateLimiter

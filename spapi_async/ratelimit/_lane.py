@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from spapi_async._events import RateChanged, Throttled
-from spapi_async._operation import Operation
+from spapi_async._core.events import RateChanged, Throttled
+from spapi_async._core.limiter import LimitSnapshot
+from spapi_async._core.operation import Operation
 from spapi_async.credentials import Account
 from spapi_async.errors import RateLimitWaitError
 from spapi_async.ratelimit._adaptation import Adaptation, announced_rate
-from spapi_async.ratelimit._base import LimitSnapshot
 from spapi_async.ratelimit._bucket import TokenBucket
 from spapi_async.ratelimit._jitter import UNKNOWN, Jitter
 from spapi_async.ratelimit._pool import Pool
@@ -18,8 +18,8 @@ from spapi_async.ratelimit._timer import Timed
 from spapi_async.ratelimit._waiting import Line, Waiter
 
 if TYPE_CHECKING:
-    from spapi_async._clock import Clock
-    from spapi_async._events import Observers
+    from spapi_async._core.clock import Clock
+    from spapi_async._core.events import Observers
 
 __all__ = ["Lane", "LocalPermit", "wait_error"]
 

@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from spapi_async._clock import Clock, SystemClock
-from spapi_async._events import Observer, Observers, Waited
-from spapi_async._operation import Operation
-from spapi_async._options import Priority
+from spapi_async._core.clock import Clock, SystemClock
+from spapi_async._core.events import Observer, Observers, Waited
+from spapi_async._core.limiter import LimitSnapshot, closed_error
+from spapi_async._core.operation import Operation
+from spapi_async._core.options import Priority
 from spapi_async.credentials import Account
-from spapi_async.ratelimit._base import LimitSnapshot, closed_error
 from spapi_async.ratelimit._jitter import Jitter
 from spapi_async.ratelimit._lane import Lane, LocalPermit, wait_error
 from spapi_async.ratelimit._pool import Pool

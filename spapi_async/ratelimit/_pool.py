@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from spapi_async._clock import Clock
-from spapi_async._operation import Operation
+from spapi_async._core.clock import Clock
+from spapi_async._core.limiter import LimitSnapshot
+from spapi_async._core.operation import Operation
 from spapi_async.ratelimit._adaptation import Adaptation
-from spapi_async.ratelimit._base import LimitSnapshot
 from spapi_async.ratelimit._bucket import TokenBucket
 from spapi_async.ratelimit._shares import CLASSES, serve
 from spapi_async.ratelimit._state import BucketState, restore

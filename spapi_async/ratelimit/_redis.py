@@ -50,14 +50,14 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
-from spapi_async._clock import Clock, SystemClock
-from spapi_async._events import Observer, Observers, RateChanged, Throttled, Waited
-from spapi_async._operation import Operation
-from spapi_async._options import Priority
+from spapi_async._core.clock import Clock, SystemClock
+from spapi_async._core.events import Observer, Observers, RateChanged, Throttled, Waited
+from spapi_async._core.limiter import LimitSnapshot, closed_error
+from spapi_async._core.operation import Operation
+from spapi_async._core.options import Priority
 from spapi_async.credentials import Account
 from spapi_async.errors import ConfigurationError, ConnectionFailedError, SPAPIError
 from spapi_async.ratelimit._adaptation import announced_rate
-from spapi_async.ratelimit._base import LimitSnapshot, closed_error
 from spapi_async.ratelimit._redis_lane import Lane
 from spapi_async.ratelimit._redis_link import Outage, RedisLink
 from spapi_async.ratelimit._redis_permit import RedisPermit

@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from spapi_async._operation import Operation
-from spapi_async._options import Priority
+from spapi_async._core.operation import Operation
+from spapi_async._core.options import Priority
 from spapi_async.credentials import Account
 from spapi_async.ratelimit._jitter import UNKNOWN
 from spapi_async.ratelimit._redis_demand import Demand

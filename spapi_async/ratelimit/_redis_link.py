@@ -16,7 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
-from spapi_async._clock import Clock
+from spapi_async._core.clock import Clock
 from spapi_async.credentials import Secret
 from spapi_async.errors import ConfigurationError
 from spapi_async.ratelimit._redis_script import SCRIPT, SCRIPT_SHA, Reply, Request

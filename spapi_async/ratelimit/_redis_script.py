@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from spapi_async._operation import UsagePlan
+from spapi_async._core.operation import UsagePlan
 
 __all__ = [
     "SCRIPT",

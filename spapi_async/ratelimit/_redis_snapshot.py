@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from spapi_async._options import Priority
-from spapi_async.ratelimit._base import LimitSnapshot
+from spapi_async._core.limiter import LimitSnapshot
+from spapi_async._core.options import Priority
 from spapi_async.ratelimit._redis_script import BucketState, SharedState, parse_key
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from spapi_async._options import Priority
+from spapi_async._core.options import Priority
 from spapi_async.ratelimit._jitter import Jitter
 from spapi_async.ratelimit._redis_flights import Flights
 from spapi_async.ratelimit._redis_local import LocalShare

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from spapi_async._clock import Clock
+from spapi_async._core.clock import Clock
 
 __all__ = ["SHORTEST_TIMER", "Timed"]
 

@@ -16,7 +16,7 @@ import anyio.lowlevel
 import msgspec
 
 from spapi_async._client import Application, SellingPartner
-from spapi_async._clock import Clock, SystemClock
+from spapi_async._core.clock import Clock, SystemClock
 from spapi_async.errors import BadRequestError, ConfigurationError
 from spapi_async.marketplaces import Marketplace
 from spapi_async.sync._checkpoint import Checkpoint, advance, restart, resume

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 import anyio
 import msgspec
 
-from spapi_async._operation import Operation
+from spapi_async._core.operation import Operation
 from spapi_async._response import Response
 from spapi_async.errors import DecodeError
 from spapi_async.sync._checkpoint import Checkpoint

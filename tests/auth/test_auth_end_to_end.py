@@ -10,7 +10,7 @@ import pytest
 from raw_server import answering, raw_server, reply
 
 from spapi_async._client import Application
-from spapi_async._options import call_options
+from spapi_async._core.options import call_options
 from spapi_async.auth import (
     ClientSecretExpiry,
     new_state,

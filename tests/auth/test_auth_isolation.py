@@ -9,7 +9,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from virtual_time import run
 
-from spapi_async._options import call_options
+from spapi_async._core.options import call_options
 from spapi_async.auth import Authenticator, MemoryTokenStore
 from spapi_async.credentials import Account
 from spapi_async.errors import BadRequestError, ConnectionFailedError, ServerError, SPAPIError

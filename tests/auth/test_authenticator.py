@@ -25,10 +25,10 @@ from fake_amazon import (
 )
 from virtual_time import VirtualClock, run, virtual_time
 
-from spapi_async._endpoints import Endpoints
-from spapi_async._events import Event, Observers, TokenIssued
-from spapi_async._operation import Operation
-from spapi_async._options import call_options
+from spapi_async._core.endpoints import Endpoints
+from spapi_async._core.events import Event, Observers, TokenIssued
+from spapi_async._core.operation import Operation
+from spapi_async._core.options import call_options
 from spapi_async.auth import Authenticator, MemoryTokenStore, NewClientSecret
 from spapi_async.credentials import Account, Grant, Secret
 from spapi_async.errors import AuthError, ConfigurationError, LWAError

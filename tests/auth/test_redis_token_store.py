@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from servers import RedisServer, redis_chaos, redis_server, redis_url  # noqa: F401 - fixtures
 
-from spapi_async._clock import SystemClock
+from spapi_async._core.clock import SystemClock
 from spapi_async.auth import RedisTokenStore
 from spapi_async.credentials import Secret
 from spapi_async.errors import ConfigurationError

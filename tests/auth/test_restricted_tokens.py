@@ -9,7 +9,7 @@ import pytest
 from fake_amazon import ADDRESS, ALL_ELEMENTS, DOCUMENT, ORDER, FakeAmazon, account, authenticator, document, request
 from virtual_time import virtual_time
 
-from spapi_async._options import call_options
+from spapi_async._core.options import call_options
 from spapi_async.auth import Authenticator, RestrictedResource, restricted_resource
 from spapi_async.auth._rdt import _Batch
 from spapi_async.auth._token import Token

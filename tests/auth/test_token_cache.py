@@ -7,7 +7,7 @@ import pickle
 import pytest
 from virtual_time import VirtualClock, virtual_time
 
-from spapi_async._options import CallOptions, Priority, call_options, current_options
+from spapi_async._core.options import CallOptions, Priority, call_options, current_options
 from spapi_async.auth._cache import Retirement, TokenCache
 from spapi_async.auth._token import Token
 from spapi_async.errors import AuthError, LWAError

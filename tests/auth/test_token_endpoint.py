@@ -6,7 +6,7 @@ import pytest
 from fake_amazon import FakeAmazon, Step, lwa_error, raising, raw
 from virtual_time import VirtualClock, virtual_time
 
-from spapi_async._endpoints import Endpoints
+from spapi_async._core.endpoints import Endpoints
 from spapi_async.auth._lwa import ASSUMED_LIFETIME, TokenEndpoint, lifetime
 from spapi_async.credentials import Grant, Secret
 from spapi_async.errors import ConnectionFailedError, LWAError, RequestTimeoutError

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from spapi_async._operation import Operation, Parameter, Restriction, UsagePlan
+from spapi_async._core.operation import Operation, Parameter, Restriction, UsagePlan
 from spapi_async.cli.arguments import find_operation, parse_arguments
 from spapi_async.errors import ConfigurationError
 

@@ -9,7 +9,7 @@ from importlib import import_module
 
 import pytest
 
-from spapi_async._wire import PersonalModel
+from spapi_async._core.wire import PersonalModel
 from spapi_async.api import NAMESPACES, operations
 from spapi_async.codegen import conditions, overlay, paging, personal, plans, repeats, restrictions
 from spapi_async.models import support_2025_02_01

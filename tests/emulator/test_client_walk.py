@@ -16,7 +16,7 @@ import pytest
 
 from spapi_async import Application, Region
 from spapi_async._client import SellingPartner
-from spapi_async._operation import Operation, Parameter
+from spapi_async._core.operation import Operation, Parameter
 from spapi_async.api import operations
 from spapi_async.emulator import Emulator
 from spapi_async.emulator.paging import type_info

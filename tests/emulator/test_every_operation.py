@@ -10,7 +10,7 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
-from spapi_async._operation import Operation, Parameter
+from spapi_async._core.operation import Operation, Parameter
 from spapi_async.api import operations
 from spapi_async.emulator import Emulator
 from spapi_async.emulator.handlers import handler_of

@@ -10,8 +10,8 @@ from simulated import SimulatedAmazon, account, operation, saturate, take
 from virtual_time import VirtualClock, virtual_time
 
 import spapi_async.ratelimit as package
-from spapi_async._events import Event, Observers, Waited
-from spapi_async._options import Priority
+from spapi_async._core.events import Event, Observers, Waited
+from spapi_async._core.options import Priority
 from spapi_async.errors import RateLimitWaitError, SPAPIError
 from spapi_async.marketplaces import Region
 from spapi_async.ratelimit import LocalRateLimiter, RateLimiter

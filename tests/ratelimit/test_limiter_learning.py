@@ -10,8 +10,8 @@ import pytest
 from simulated import SimulatedAmazon, account, operation, saturate, take
 from virtual_time import virtual_time
 
-from spapi_async._events import Event, RateChanged, Throttled
-from spapi_async._options import Priority
+from spapi_async._core.events import Event, RateChanged, Throttled
+from spapi_async._core.options import Priority
 from spapi_async.ratelimit import LocalRateLimiter, Permit
 
 

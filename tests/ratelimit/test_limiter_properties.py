@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from simulated import GRACE, ReferenceBucket, SimulatedAmazon, account, operation
 from virtual_time import run
 
-from spapi_async._options import Priority
+from spapi_async._core.options import Priority
 from spapi_async.errors import RateLimitWaitError
 from spapi_async.ratelimit import LocalRateLimiter
 

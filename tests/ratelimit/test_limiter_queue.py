@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from simulated import account, operation, take
 from virtual_time import run, virtual_time
 
-from spapi_async._options import Priority
+from spapi_async._core.options import Priority
 from spapi_async.errors import RateLimitWaitError
 from spapi_async.ratelimit import LocalRateLimiter
 from spapi_async.ratelimit._shares import PATIENCE, position, serve

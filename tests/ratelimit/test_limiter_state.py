@@ -6,7 +6,7 @@ import pytest
 from simulated import account, operation, take
 from virtual_time import VirtualClock, virtual_time
 
-from spapi_async._options import Priority
+from spapi_async._core.options import Priority
 from spapi_async.errors import ConfigurationError
 from spapi_async.ratelimit import LocalRateLimiter
 

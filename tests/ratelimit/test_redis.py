@@ -9,8 +9,8 @@ import pytest
 from redis_limiters import SELLER, admit_all, crash, limiters, make_account, make_operation, only, permit
 from servers import RedisServer
 
-from spapi_async._events import Event, RateChanged, Throttled, Waited
-from spapi_async._options import Priority
+from spapi_async._core.events import Event, RateChanged, Throttled, Waited
+from spapi_async._core.options import Priority
 from spapi_async.errors import RateLimitWaitError, SPAPIError
 from spapi_async.ratelimit._redis import RedisRateLimiter
 

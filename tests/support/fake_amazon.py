@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl
 import msgspec
 from virtual_time import VirtualClock
 
-from spapi_async._endpoints import Endpoints
-from spapi_async._operation import Operation, Restriction, UsagePlan
+from spapi_async._core.endpoints import Endpoints
+from spapi_async._core.operation import Operation, Restriction, UsagePlan
 from spapi_async.auth import Authenticator
 from spapi_async.credentials import Account, Grant, Secret
 from spapi_async.marketplaces import Region

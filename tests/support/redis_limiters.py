@@ -8,11 +8,11 @@ from typing import Any
 
 from redis_worker import make_account, make_operation
 
-from spapi_async._operation import Operation
-from spapi_async._options import Priority
+from spapi_async._core.limiter import LimitSnapshot
+from spapi_async._core.operation import Operation
+from spapi_async._core.options import Priority
 from spapi_async.credentials import Account
 from spapi_async.errors import RateLimitWaitError
-from spapi_async.ratelimit._base import LimitSnapshot
 from spapi_async.ratelimit._redis import RedisRateLimiter
 from spapi_async.ratelimit._redis_permit import RedisPermit
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import aiohttp
 
-from spapi_async._operation import Operation, UsagePlan
-from spapi_async._options import Priority
+from spapi_async._core.operation import Operation, UsagePlan
+from spapi_async._core.options import Priority
 from spapi_async.credentials import Account, Grant
 from spapi_async.errors import ConnectionFailedError
 from spapi_async.marketplaces import Region

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from spapi_async._operation import Operation
+from spapi_async._core.operation import Operation
 from spapi_async.api import operations
 
 MODELS = Path(__file__).parents[3] / "shared" / "models"

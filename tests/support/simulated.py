@@ -6,8 +6,8 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
-from spapi_async._operation import Operation, UsagePlan
-from spapi_async._options import Priority
+from spapi_async._core.operation import Operation, UsagePlan
+from spapi_async._core.options import Priority
 from spapi_async.credentials import Account, Grant
 from spapi_async.marketplaces import Region
 from spapi_async.ratelimit import LocalRateLimiter, Permit

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from spapi_async._operation import Operation
-from spapi_async._options import Priority
+from spapi_async._core.operation import Operation
+from spapi_async._core.options import Priority
 from spapi_async.credentials import Account
 from spapi_async.errors import SPAPIError
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from types import MethodType
 from typing import Any, TypeVar, cast
 
-from spapi_async._operation import Operation
+from spapi_async._core.operation import Operation
 
 __all__ = ["SPAPIDeprecationWarning", "makes_coroutine", "warn_of_removal", "warns_of_removal"]
 
