@@ -10,6 +10,8 @@
 
 from spapi_async import errors
 from spapi_async._client import Application, SellingPartner, connect
+from spapi_async._codec.json import to_json
+from spapi_async._codec.response import Response, Violation
 from spapi_async._core.events import (
     CallFinished,
     DocumentFinished,
@@ -25,9 +27,7 @@ from spapi_async._core.events import (
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import CallOptions, Priority, call_options
 from spapi_async._core.removal import SPAPIDeprecationWarning
-from spapi_async._json import to_json
 from spapi_async._paging import PageIterator
-from spapi_async._response import Response, Violation
 from spapi_async._retry import RetryPolicy
 from spapi_async._transport import Timeout
 from spapi_async._version import __version__

@@ -10,6 +10,7 @@ from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
+from spapi_async._codec.response import Response
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async._core.endpoints import Endpoints
 from spapi_async._core.events import Observer, Observers
@@ -18,7 +19,6 @@ from spapi_async._core.operation import Operation
 from spapi_async._core.removal import makes_coroutine, warn_of_removal
 from spapi_async._paging import PageIterator
 from spapi_async._pipeline import Pipeline
-from spapi_async._response import Response
 from spapi_async._retry import RetryPolicy
 from spapi_async._settings import (
     check_connections,

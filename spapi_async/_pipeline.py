@@ -12,14 +12,14 @@ import time
 from collections.abc import Awaitable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
+from spapi_async._codec.request import Request, prepare
+from spapi_async._codec.response import REQUEST_ID, Response, decode, error_from_reply, parse_rate_limit
 from spapi_async._core.clock import Clock
 from spapi_async._core.endpoints import Endpoints
 from spapi_async._core.events import CallFinished, Observers, RequestFinished, ViolationsFound
 from spapi_async._core.limiter import Permit, RateLimiter
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import CallOptions, current_options
-from spapi_async._request import Request, prepare
-from spapi_async._response import REQUEST_ID, Response, decode, error_from_reply, parse_rate_limit
 from spapi_async._retry import Outcome, RetryPolicy
 from spapi_async._transport import RawReply, SessionPool
 from spapi_async.credentials import Account, Grant

@@ -7,7 +7,7 @@ import pickle
 
 import msgspec
 
-from spapi_async._response import decode
+from spapi_async._codec.response import decode
 from spapi_async.api.merchant_fulfillment_v0 import GET_SHIPMENT
 from spapi_async.api.orders_v0 import GET_ORDER
 from spapi_async.models.orders_v0 import Order

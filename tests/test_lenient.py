@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 import pytest
 
+from spapi_async._codec.lenient import build
 from spapi_async._core.wire import Model, Number, OpenEnum, Timestamp
-from spapi_async._lenient import build
 
 
 class Channel(OpenEnum):

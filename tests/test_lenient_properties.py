@@ -12,8 +12,8 @@ from damage import DAMAGE, Path, damage, paths
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from spapi_async._codec.lenient import build
 from spapi_async._core.wire import Model, OpenEnum, Timestamp
-from spapi_async._lenient import build
 
 
 class Colour(OpenEnum):

@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from spapi_async._codec.request import prepare
+from spapi_async._codec.response import decode
 from spapi_async._core.operation import Operation
 from spapi_async._paging import PageIterator
-from spapi_async._request import prepare
-from spapi_async._response import decode
 from spapi_async.api import operations
 
 PAGED = sorted(name for name, operation in operations().items() if operation.paging)

@@ -14,9 +14,9 @@ import yarl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spapi_async._codec.request import prepare
 from spapi_async._core.operation import Constraints, Operation, Parameter, Restriction, UsagePlan
 from spapi_async._core.wire import Model, OpenEnum
-from spapi_async._request import prepare
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace
 

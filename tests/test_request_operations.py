@@ -7,8 +7,8 @@ from urllib.parse import unquote
 
 import pytest
 
+from spapi_async._codec.request import prepare
 from spapi_async._core.operation import Operation, Parameter
-from spapi_async._request import prepare
 from spapi_async.api import operations
 from spapi_async.errors import ConfigurationError
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from spapi_async._codec.response import Response, Violation, decode, error_from_reply, parse_rate_limit
 from spapi_async._core.operation import Operation, UsagePlan
 from spapi_async._core.wire import Model, Timestamp
-from spapi_async._response import Response, Violation, decode, error_from_reply, parse_rate_limit
 from spapi_async.errors import (
     ApiError,
     BadRequestError,

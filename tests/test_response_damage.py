@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from response_examples import MODELS, Example, successes
 
-from spapi_async._lenient import build
+from spapi_async._codec.lenient import build
 
 REPLIES = [each for each in successes() if each.reply and each.operation.response_type] if MODELS.is_dir() else []
 

@@ -13,9 +13,9 @@ import pytest
 from response_examples import MODELS, Example, examples, resolve, successes
 
 from spapi_async import to_json
+from spapi_async._codec.request import prepare
+from spapi_async._codec.response import decode, error_from_reply
 from spapi_async._core.operation import Operation, Parameter
-from spapi_async._request import prepare
-from spapi_async._response import decode, error_from_reply
 from spapi_async.errors import ConfigurationError, error_for_status
 
 pytestmark = pytest.mark.skipif(not MODELS.is_dir(), reason=f"Amazon's models are not at {MODELS}")

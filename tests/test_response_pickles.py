@@ -7,7 +7,7 @@ import pickle
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from spapi_async._response import Response, decode
+from spapi_async._codec.response import Response, decode
 from spapi_async.api.orders_v0 import GET_ORDER
 from spapi_async.models.orders_v0 import Order
 

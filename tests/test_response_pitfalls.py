@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from spapi_async._response import Response, decode, error_from_reply
+from spapi_async._codec.response import Response, decode, error_from_reply
 from spapi_async.api import operations
 from spapi_async.errors import DecodeError, ForbiddenError, QuotaExceededError, ServerError
 

@@ -10,9 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spapi_async import to_json
+from spapi_async._codec.lenient import build
+from spapi_async._codec.response import decode
 from spapi_async._core.wire import Model, Number, OpenEnum, Timestamp
-from spapi_async._lenient import build
-from spapi_async._response import decode
 from spapi_async.api.orders_v0 import GET_ORDER
 from spapi_async.models import orders_v0
 

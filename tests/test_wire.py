@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from spapi_async._codec.response import decode
 from spapi_async._core.operation import Operation
 from spapi_async._core.wire import Model, PersonalModel
-from spapi_async._response import decode
 from spapi_async.api import operations
 from spapi_async.models import orders_2026_01_01, orders_v0
 

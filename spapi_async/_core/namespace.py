@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
+from spapi_async._codec.response import Response
 from spapi_async._core.operation import Operation
 from spapi_async._paging import PageIterator
-from spapi_async._response import Response
 
 __all__ = ["Caller", "Namespace"]
 

@@ -11,8 +11,8 @@ import msgspec
 import typer
 
 from spapi_async import call_options
+from spapi_async._codec.response import Response
 from spapi_async._core.operation import Operation
-from spapi_async._response import Response
 from spapi_async.cli.arguments import find_operation, parse_arguments
 from spapi_async.cli.event_loop import run_async
 from spapi_async.cli.output import JsonOption, print_json

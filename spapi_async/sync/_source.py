@@ -13,8 +13,8 @@ from typing import Any, Protocol, TypeVar
 import anyio
 import msgspec
 
+from spapi_async._codec.response import Response
 from spapi_async._core.operation import Operation
-from spapi_async._response import Response
 from spapi_async.errors import DecodeError
 from spapi_async.sync._checkpoint import Checkpoint
 from spapi_async.sync._rows import V0, V2026, OrderRow, read_time

@@ -19,7 +19,7 @@ import pytest
 from secret_watch import looks_secret
 
 from spapi_async import api
-from spapi_async._request import prepare
+from spapi_async._codec.request import prepare
 from spapi_async.cli.application import run
 from spapi_async.cli.arguments import parse_arguments
 from spapi_async.emulator.server import Emulator

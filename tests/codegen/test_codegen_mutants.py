@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from swagger_snippets import loaded, made, operation, swagger
 
-from spapi_async._request import prepare
-from spapi_async._response import decode
+from spapi_async._codec.request import prepare
+from spapi_async._codec.response import decode
 from spapi_async.codegen.document import read_json
 from spapi_async.codegen.generate import Generated, generate
 from spapi_async.errors import ConfigurationError

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from swagger_snippets import loaded, operation, swagger, text_of
 
-from spapi_async._response import decode
+from spapi_async._codec.response import decode
 from spapi_async.codegen.document import ModelError
 
 STRING = {"type": "string"}

@@ -37,7 +37,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from spapi_async import _json
+from spapi_async._codec import json
 from spapi_async._core.operation import Operation, Parameter
 from spapi_async.errors import ConfigurationError
 
@@ -175,7 +175,7 @@ class _Builder:
             reason = f"takes the struct, a mapping or a list, not {_kind(value)}; decode JSON text first"
             raise self._refuse(name, reason)
         try:
-            body = _json.encode(value, decimals=self._operation.decimals)
+            body = json.encode(value, decimals=self._operation.decimals)
         except (TypeError, ValueError, RecursionError) as error:
             raise self._refuse(name, f"cannot be written as JSON: {error}") from None
         headers["content-type"] = "application/json"
@@ -254,7 +254,7 @@ def _timestamp(value: datetime) -> str:
 def _decimal(value: Decimal) -> str:
     if not value.is_finite():
         raise _UnsendableError("is not a finite number")
-    return _json.plain_decimal(value)
+    return json.plain_decimal(value)
 
 
 def _float(value: float) -> str:

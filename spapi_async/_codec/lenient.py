@@ -26,7 +26,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from spapi_async import _json, _scalars
+from spapi_async._codec import json, scalars
 from spapi_async._core.wire import KeptNumber, OpenEnum, kept
 
 __all__ = ["build", "describe"]
@@ -97,7 +97,7 @@ def _decodable(body: bytes, reading: _Reading) -> bytes:
     try:
         msgspec.json.decode(body, type=msgspec.Raw)
     except ValueError:
-        body = _json.mend(body)
+        body = json.mend(body)
         reading.note("$", "JSON", "JSON with broken characters in its strings")
     return body.strip()
 
@@ -322,7 +322,7 @@ class _ScalarShape(_Shape):
 
     takes = frozenset({"string", "integer", "number", "boolean"})
 
-    def __init__(self, declared: Any, name: str, convert: _scalars.Convert) -> None:
+    def __init__(self, declared: Any, name: str, convert: scalars.Convert) -> None:
         super().__init__(declared, name)
         self._convert = convert
 
@@ -363,8 +363,8 @@ def _shape(declared: Any) -> _Shape:
 def _scalar(declared: Any, bare: Any, origin: Any) -> _Shape:
     if isinstance(bare, type) and issubclass(bare, OpenEnum):
         return _ScalarShape(declared, "string", lambda text, kind: (bare(text), kind))
-    if bare in _scalars.CONVERTERS:
-        return _ScalarShape(declared, *_scalars.CONVERTERS[bare])
+    if bare in scalars.CONVERTERS:
+        return _ScalarShape(declared, *scalars.CONVERTERS[bare])
     if origin is Literal or (isinstance(bare, type) and issubclass(bare, enum.Enum)):
         return _Shape(declared, "listed value")
     return _Shape(declared, _NAMES.get(bare, "value"))

@@ -1,6 +1,6 @@
 """A reply becomes a value or an error; pure.
 
-The typed decoder of msgspec reads nearly every body. Where a body breaks its model, the slow path in ``_lenient`` keeps
+The typed decoder of msgspec reads nearly every body. Where a body breaks its model, the slow path in ``lenient`` keeps
 what fits and records what does not; where a body is not JSON, there is nothing to keep and DecodeError says so.
 """
 
@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from multidict import CIMultiDict, istr
 
-from spapi_async import _json, _lenient
+from spapi_async._codec import json, lenient
 from spapi_async._core.operation import Operation
 from spapi_async.errors import ApiError, DecodeError, ErrorDetail, error_for_status
 
@@ -72,7 +72,7 @@ class Response(msgspec.Struct, Generic[T], frozen=True, eq=False, kw_only=True, 
 
     def json(self) -> Any:
         """The body as received, as plain dicts and lists; None where it was empty."""
-        return _json.parse(self.raw) if self.raw.strip() else None
+        return json.parse(self.raw) if self.raw.strip() else None
 
     def __repr__(self) -> str:
         # Bodies hold names and addresses; headers may hold anything.
@@ -132,7 +132,7 @@ def decode(
     if operation.unwrap is not None:
         envelope, value = value, getattr(value, operation.unwrap, None)
         if value is None and not errors and envelope is not None:
-            value, found = _lenient.read_bare(reader.declared, operation.unwrap, body, found)
+            value, found = lenient.read_bare(reader.declared, operation.unwrap, body, found)
     request_id = _header(headers, REQUEST_ID)
     if found and strict:
         path, expected, got = found[0]
@@ -158,13 +158,13 @@ def decode(
     )
 
 
-def _read(reader: _Reader, status: int, body: bytes) -> tuple[Any, Sequence[_lenient.Facts]]:
+def _read(reader: _Reader, status: int, body: bytes) -> tuple[Any, Sequence[lenient.Facts]]:
     """The value of a body and where it breaks its model; ValueError where it is not JSON."""
     if not body or body.isspace():
         # A 204 never has a body, even where the model declares one (facts: supplySources).
         if reader.decoder is None or status == 204:
             return None, ()
-        return None, [("$", _lenient.describe(reader.declared), "empty body")]
+        return None, [("$", lenient.describe(reader.declared), "empty body")]
     if reader.decoder is None:
         # Amazon declares no body here; JSON of any kind is harmless, a page of HTML is not a success.
         msgspec.json.decode(body, type=msgspec.Raw)
@@ -172,7 +172,7 @@ def _read(reader: _Reader, status: int, body: bytes) -> tuple[Any, Sequence[_len
     try:
         return reader.decoder.decode(body), ()
     except (ValueError, RecursionError):
-        return _lenient.build(reader.declared, body)
+        return lenient.build(reader.declared, body)
 
 
 class _Reader(msgspec.Struct, frozen=True):

@@ -1,0 +1,1 @@
+"""Calls into requests and replies into models: pure, no I/O and no clock."""
