@@ -29,7 +29,7 @@ import aiohttp
 from isal import isal_zlib
 from processes import program, read_line
 
-from spapi_async._transport import SessionPool, StreamedReply
+from spapi_async._engine.transport import SessionPool, StreamedReply
 from spapi_async.documents import Document, _gzip
 from spapi_async.documents._download import Download, Location
 

@@ -27,9 +27,9 @@ from spapi_async._core.events import (
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import CallOptions, Priority, call_options
 from spapi_async._core.removal import SPAPIDeprecationWarning
-from spapi_async._paging import PageIterator
-from spapi_async._retry import RetryPolicy
-from spapi_async._transport import Timeout
+from spapi_async._engine.paging import PageIterator
+from spapi_async._engine.retry import RetryPolicy
+from spapi_async._engine.transport import Timeout
 from spapi_async._version import __version__
 from spapi_async.errors import *  # noqa: F403 -- the whole tree, once
 from spapi_async.marketplaces import Marketplace, Region

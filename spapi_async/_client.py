@@ -17,9 +17,10 @@ from spapi_async._core.events import Observer, Observers
 from spapi_async._core.limiter import LimitSnapshot, RateLimiter
 from spapi_async._core.operation import Operation
 from spapi_async._core.removal import makes_coroutine, warn_of_removal
-from spapi_async._paging import PageIterator
-from spapi_async._pipeline import Pipeline
-from spapi_async._retry import RetryPolicy
+from spapi_async._engine.paging import PageIterator
+from spapi_async._engine.pipeline import Pipeline
+from spapi_async._engine.retry import RetryPolicy
+from spapi_async._engine.transport import SessionPool, Timeout, user_agent_header
 from spapi_async._settings import (
     check_connections,
     check_proxy,
@@ -28,7 +29,6 @@ from spapi_async._settings import (
     choose_region,
     read_environment,
 )
-from spapi_async._transport import SessionPool, Timeout, user_agent_header
 from spapi_async.credentials import Account, Grant, Secret, revealed
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from spapi_async._core.endpoints import split_url
-from spapi_async._retry import RetryPolicy
-from spapi_async._transport import Timeout
+from spapi_async._engine.retry import RetryPolicy
+from spapi_async._engine.transport import Timeout
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region
 

@@ -9,7 +9,7 @@ from typing import assert_type
 
 from spapi_async import Marketplace
 from spapi_async._core.operation import Operation
-from spapi_async._paging import PageIterator
+from spapi_async._engine.paging import PageIterator
 from spapi_async.api import Namespaces, operations
 from spapi_async.api.orders_v0 import GET_ORDER
 from spapi_async.models import (

@@ -10,7 +10,7 @@ import pytest
 
 from spapi_async._core.operation import Operation, Paging, Parameter, UsagePlan
 from spapi_async._core.wire import Model
-from spapi_async._paging import PageIterator
+from spapi_async._engine.paging import PageIterator
 from spapi_async.errors import ConfigurationError, NotFoundError, RateLimitWaitError, SPAPIError
 
 

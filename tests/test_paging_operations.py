@@ -9,7 +9,7 @@ import pytest
 from spapi_async._codec.request import prepare
 from spapi_async._codec.response import decode
 from spapi_async._core.operation import Operation
-from spapi_async._paging import PageIterator
+from spapi_async._engine.paging import PageIterator
 from spapi_async.api import operations
 
 PAGED = sorted(name for name, operation in operations().items() if operation.paging)

@@ -38,8 +38,8 @@ from spapi_async._core.events import Observers
 from spapi_async._core.limiter import LimitSnapshot
 from spapi_async._core.operation import Parameter, UsagePlan
 from spapi_async._core.wire import Model
-from spapi_async._pipeline import Pipeline
-from spapi_async._transport import SessionPool
+from spapi_async._engine.pipeline import Pipeline
+from spapi_async._engine.transport import SessionPool
 from spapi_async.credentials import Account, Grant
 
 SELLER = Account(Grant.refresh_token("app", "Atzr|x"), Region.NA)

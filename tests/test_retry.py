@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spapi_async._core.operation import Operation, UsagePlan
-from spapi_async._retry import Outcome, RetryPolicy
+from spapi_async._engine.retry import Outcome, RetryPolicy
 
 POLICY = RetryPolicy(attempts=4, throttled_attempts=20, base=0.5, cap=20.0)
 

@@ -11,7 +11,7 @@ import pytest
 from raw_server import RawServer, answering, hang_up, raw_server, reply, stay_silent
 
 from spapi_async import ConfigurationError, ConnectionFailedError, RequestTimeoutError, TransportError
-from spapi_async._transport import RawReply, SessionPool, Timeout, user_agent_header
+from spapi_async._engine.transport import RawReply, SessionPool, Timeout, user_agent_header
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from aioresponses import aioresponses
 
 from spapi_async import RequestTimeoutError, TransportError
-from spapi_async._transport import SessionPool
+from spapi_async._engine.transport import SessionPool
 
 URL = "https://sellingpartnerapi-na.amazon.com/orders/v0/orders"
 

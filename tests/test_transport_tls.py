@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from raw_server import answering, raw_server, reply
 
 from spapi_async import ConnectionFailedError
-from spapi_async._transport import SessionPool
+from spapi_async._engine.transport import SessionPool
 
 
 @pytest.fixture(scope="module")

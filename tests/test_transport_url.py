@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from spapi_async._transport import _as_url
+from spapi_async._engine.transport import _as_url
 
 ESCAPED = st.text().map(lambda text: quote(text, safe=""))
 HOSTS = [

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from virtual_time import run
 
-from spapi_async._watch import SLACK, Watch
+from spapi_async._engine.watch import SLACK, Watch
 
 
 def test_a_block_that_takes_too_long_raises_timeout_error() -> None:

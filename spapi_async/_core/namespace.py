@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from spapi_async._codec.response import Response
 from spapi_async._core.operation import Operation
-from spapi_async._paging import PageIterator
+from spapi_async._engine.paging import PageIterator
 
 __all__ = ["Caller", "Namespace"]
 

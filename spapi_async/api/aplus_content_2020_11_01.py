@@ -15,7 +15,7 @@ from spapi_async.models import aplus_content_2020_11_01 as m
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from spapi_async._paging import PageIterator
+    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 CREATE_CONTENT_DOCUMENT: Operation[m.PostContentDocumentResponse] = Operation(

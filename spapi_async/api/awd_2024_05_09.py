@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from spapi_async._paging import PageIterator
+    from spapi_async._engine.paging import PageIterator
 
 CANCEL_INBOUND: Operation[None] = Operation(
     name="awd_2024_05_09.cancel_inbound",

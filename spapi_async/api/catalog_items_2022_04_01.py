@@ -15,7 +15,7 @@ from spapi_async.models import catalog_items_2022_04_01 as m
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from spapi_async._paging import PageIterator
+    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 GET_CATALOG_ITEM: Operation[m.Item] = Operation(

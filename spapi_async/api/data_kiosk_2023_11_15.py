@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from spapi_async._paging import PageIterator
+    from spapi_async._engine.paging import PageIterator
 
 CANCEL_QUERY: Operation[None] = Operation(
     name="data_kiosk_2023_11_15.cancel_query",

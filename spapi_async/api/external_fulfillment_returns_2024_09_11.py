@@ -15,7 +15,7 @@ from spapi_async.models import external_fulfillment_returns_2024_09_11 as m
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from spapi_async._paging import PageIterator
+    from spapi_async._engine.paging import PageIterator
 
 GET_RETURN: Operation[m.Return] = Operation(
     name="external_fulfillment_returns_2024_09_11.get_return",

@@ -13,7 +13,7 @@ from spapi_async._core.operation import Operation, Paging, Parameter, UsagePlan
 from spapi_async.models import finance_remittance_2026_03_17 as m
 
 if TYPE_CHECKING:
-    from spapi_async._paging import PageIterator
+    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 GET_REMITTANCE: Operation[m.GetRemittanceResponse] = Operation(

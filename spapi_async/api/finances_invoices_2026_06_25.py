@@ -15,7 +15,7 @@ from spapi_async.models import finances_invoices_2026_06_25 as m
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from spapi_async._paging import PageIterator
+    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 GET_INVOICE: Operation[m.GetInvoiceResponse] = Operation(

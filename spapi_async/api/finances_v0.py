@@ -17,7 +17,7 @@ from spapi_async.models import finances_v0 as m
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from spapi_async._paging import PageIterator
+    from spapi_async._engine.paging import PageIterator
 
 LIST_FINANCIAL_EVENT_GROUPS: Operation[m.ListFinancialEventGroupsPayload] = Operation(
     name="finances_v0.list_financial_event_groups",

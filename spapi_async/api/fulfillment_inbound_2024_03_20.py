@@ -15,7 +15,7 @@ from spapi_async.models import fulfillment_inbound_2024_03_20 as m
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from spapi_async._paging import PageIterator
+    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 CANCEL_INBOUND_PLAN: Operation[m.CancelInboundPlanResponse] = Operation(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from spapi_async._paging import PageIterator
+    from spapi_async._engine.paging import PageIterator
 
 CANCEL_ORDER: Operation[dict[str, Any]] = Operation(
     name="fulfillment_outbound_2026_07_04.cancel_order",

@@ -15,7 +15,7 @@ from spapi_async.models import notifications_v1 as m
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from spapi_async._paging import PageIterator
+    from spapi_async._engine.paging import PageIterator
 
 CREATE_DESTINATION: Operation[m.Destination] = Operation(
     name="notifications_v1.create_destination",

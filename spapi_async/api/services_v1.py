@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from spapi_async._paging import PageIterator
+    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 ADD_APPOINTMENT_FOR_SERVICE_JOB_BY_SERVICE_JOB_ID: Operation[m.SetAppointmentResponse] = Operation(

@@ -15,7 +15,7 @@ from spapi_async.models import supply_sources_2020_07_01 as m
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from spapi_async._paging import PageIterator
+    from spapi_async._engine.paging import PageIterator
 
 ARCHIVE_SUPPLY_SOURCE: Operation[None] = Operation(
     name="supply_sources_2020_07_01.archive_supply_source",

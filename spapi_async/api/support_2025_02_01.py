@@ -15,7 +15,7 @@ from spapi_async.models import support_2025_02_01 as m
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from spapi_async._paging import PageIterator
+    from spapi_async._engine.paging import PageIterator
 
 GET_CASE: Operation[m.Case] = Operation(
     name="support_2025_02_01.get_case",

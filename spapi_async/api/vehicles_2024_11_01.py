@@ -15,7 +15,7 @@ from spapi_async.models import vehicles_2024_11_01 as m
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from spapi_async._paging import PageIterator
+    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 GET_VEHICLES: Operation[m.VehiclesResponse] = Operation(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from spapi_async._paging import PageIterator
+    from spapi_async._engine.paging import PageIterator
 
 CREATE_CONTAINER_LABEL: Operation[m.CreateContainerLabelResponse] = Operation(
     name="vendor_direct_fulfillment_shipping_2021_12_28.create_container_label",

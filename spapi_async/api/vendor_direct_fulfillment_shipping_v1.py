@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from spapi_async._paging import PageIterator
+    from spapi_async._engine.paging import PageIterator
 
 GET_CUSTOMER_INVOICE: Operation[m.CustomerInvoice] = Operation(
     name="vendor_direct_fulfillment_shipping_v1.get_customer_invoice",

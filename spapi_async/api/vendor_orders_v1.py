@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from spapi_async._paging import PageIterator
+    from spapi_async._engine.paging import PageIterator
 
 GET_PURCHASE_ORDER: Operation[m.Order] = Operation(
     name="vendor_orders_v1.get_purchase_order",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from spapi_async._paging import PageIterator
+    from spapi_async._engine.paging import PageIterator
 
 GET_SHIPMENT_DETAILS: Operation[m.ShipmentDetails] = Operation(
     name="vendor_shipments_v1.get_shipment_details",

@@ -86,7 +86,7 @@ def _type_imports(annotated: set[str]) -> str:
         standard.append("from decimal import Decimal")
     ours = []
     if "PageIterator" in annotated:
-        ours.append("from spapi_async._paging import PageIterator")
+        ours.append("from spapi_async._engine.paging import PageIterator")
     if "Marketplace" in annotated:
         ours.append("from spapi_async.marketplaces import Marketplace")
     groups = ["".join(f"    {line}\n" for line in group) for group in (standard, ours) if group]

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import NamedTuple
 
-from spapi_async._transport import SessionPool, StreamedReply
+from spapi_async._engine.transport import SessionPool, StreamedReply
 from spapi_async.errors import DocumentError, DocumentTruncatedError, DocumentUrlExpiredError, TransportError
 
 __all__ = ["SESSION", "Download", "Location", "RefusedError", "expired_twice", "refusal_of"]

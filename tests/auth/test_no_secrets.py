@@ -13,7 +13,7 @@ import pytest
 from spapi_async._client import Application
 from spapi_async._core.events import Event
 from spapi_async._core.options import call_options
-from spapi_async._retry import RetryPolicy
+from spapi_async._engine.retry import RetryPolicy
 from spapi_async.auth import parse_secret_notification, read_redirect
 from spapi_async.credentials import Account, Grant, Secret
 from spapi_async.emulator import Emulator

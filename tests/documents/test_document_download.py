@@ -15,7 +15,7 @@ from raw_server import raw_server, stay_silent
 from virtual_time import StandingTimeLoop
 
 from spapi_async import DocumentError, DocumentTruncatedError, RequestTimeoutError, SellingPartner, TransportError
-from spapi_async._transport import SessionPool
+from spapi_async._engine.transport import SessionPool
 from spapi_async.documents import Document, _download
 
 TEXT = b"sku\tqty\r\n" + b"A-1\t5\r\n" * 40

@@ -10,7 +10,7 @@ from typing import Any
 from raw_server import Answer, RawServer, raw_server
 
 from spapi_async import Application, Region, SellingPartner
-from spapi_async._transport import SessionPool, Timeout
+from spapi_async._engine.transport import SessionPool, Timeout
 from spapi_async.documents import Document
 from spapi_async.documents._download import Download, Location
 from spapi_async.emulator import Emulator

@@ -12,7 +12,7 @@ import pytest
 from order_databases import emulated_orders, query, stored_orders
 
 from spapi_async import Application, ConfigurationError, LWAError, SellingPartner, ServerError, call_options
-from spapi_async._retry import RetryPolicy
+from spapi_async._engine.retry import RetryPolicy
 from spapi_async.emulator.server import Emulator
 from spapi_async.errors import BadRequestError, DecodeError, RateLimitWaitError
 from spapi_async.ratelimit import RedisRateLimiter

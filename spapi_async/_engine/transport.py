@@ -20,8 +20,8 @@ import msgspec
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from spapi_async._engine.watch import Watch
 from spapi_async._version import __version__
-from spapi_async._watch import Watch
 from spapi_async.errors import ConfigurationError, ConnectionFailedError, RequestTimeoutError, TransportError
 
 __all__ = ["RawReply", "SessionPool", "StreamedReply", "Timeout", "user_agent_header"]
@@ -259,7 +259,7 @@ class SessionPool:
             trust_env=self._trust_env,
         )
         # aiohttp silently sends GET, PUT and DELETE a second time when a kept connection breaks. That repeat has no
-        # token of the usage plan, and a PUT of Amazon's need not be idempotent: whether to repeat is for _retry to say.
+        # token of the usage plan, and a PUT of Amazon's need not be idempotent: whether to repeat is for retry to say.
         session._retry_connection = False  # noqa: SLF001
         opened = self._sessions[session_key] = _Session(session, asyncio.Semaphore(self._connections))
         return opened

@@ -20,8 +20,8 @@ from spapi_async._core.events import CallFinished, Observers, RequestFinished, V
 from spapi_async._core.limiter import Permit, RateLimiter
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import CallOptions, current_options
-from spapi_async._retry import Outcome, RetryPolicy
-from spapi_async._transport import RawReply, SessionPool
+from spapi_async._engine.retry import Outcome, RetryPolicy
+from spapi_async._engine.transport import RawReply, SessionPool
 from spapi_async.credentials import Account, Grant
 from spapi_async.errors import (
     ConfigurationError,

@@ -1,0 +1,1 @@
+"""The way of one call: quota, token, transport, retries, pages."""
