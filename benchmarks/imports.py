@@ -49,11 +49,11 @@ def measure(rounds: int = ROUNDS) -> Result:
     programs = {
         "import aiohttp, msgspec": _TIMED.format(_BASE),
         "import spapi_async": _TIMED.format("import spapi_async"),
-        "first use of orders_v0 after that": "import spapi_async, spapi_async._client\n"
+        "first use of orders_v0 after that": "import spapi_async, spapi_async._client.application\n"
         + _TIMED.format("import spapi_async.api.orders_v0"),
         DEAREST: "import spapi_async\n" + _TIMED.format("import spapi_async.api.shipping_v2"),
         "first call (orders_v0.get_order) after that": _FIRST_CALL,
-        "all APIs and operations() instead": "import spapi_async, spapi_async._client\n"
+        "all APIs and operations() instead": "import spapi_async, spapi_async._client.application\n"
         + _TIMED.format("from spapi_async.api import operations; operations()"),
     }
     with canned_server() as url, _bytecode() as environment:

@@ -21,7 +21,7 @@ from spapi_async.documents._download import SESSION, Download, Location, Refused
 from spapi_async.errors import ConfigurationError, TransportError
 
 if TYPE_CHECKING:
-    from spapi_async._client import SellingPartner
+    from spapi_async._client.application import SellingPartner
 
 __all__ = ["Documents"]
 

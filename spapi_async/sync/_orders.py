@@ -15,7 +15,7 @@ import anyio
 import anyio.lowlevel
 import msgspec
 
-from spapi_async._client import Application, SellingPartner
+from spapi_async._client.application import Application, SellingPartner
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async.errors import BadRequestError, ConfigurationError
 from spapi_async.marketplaces import Marketplace

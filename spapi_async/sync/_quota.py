@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
-from spapi_async._client import Application
+from spapi_async._client.application import Application
 from spapi_async.errors import ConfigurationError
 from spapi_async.ratelimit._state import pack, unpack
 from spapi_async.sync._database import OrderDatabase

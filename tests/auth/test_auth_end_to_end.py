@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from raw_server import answering, raw_server, reply
 
-from spapi_async._client import Application
+from spapi_async._client.application import Application
 from spapi_async._core.options import call_options
 from spapi_async.auth import (
     ClientSecretExpiry,

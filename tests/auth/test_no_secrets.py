@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from spapi_async._client import Application
+from spapi_async._client.application import Application
 from spapi_async._core.events import Event
 from spapi_async._core.options import call_options
 from spapi_async._engine.retry import RetryPolicy

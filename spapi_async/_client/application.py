@@ -10,6 +10,14 @@ from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
+from spapi_async._client.settings import (
+    check_connections,
+    check_proxy,
+    checked_retry,
+    checked_timeout,
+    choose_region,
+    read_environment,
+)
 from spapi_async._codec.response import Response
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async._core.endpoints import Endpoints
@@ -21,14 +29,6 @@ from spapi_async._engine.paging import PageIterator
 from spapi_async._engine.pipeline import Pipeline
 from spapi_async._engine.retry import RetryPolicy
 from spapi_async._engine.transport import SessionPool, Timeout, user_agent_header
-from spapi_async._settings import (
-    check_connections,
-    check_proxy,
-    checked_retry,
-    checked_timeout,
-    choose_region,
-    read_environment,
-)
 from spapi_async.credentials import Account, Grant, Secret, revealed
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region

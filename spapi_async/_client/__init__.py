@@ -1,0 +1,1 @@
+"""What a program holds: an application and its selling partners."""
