@@ -16,7 +16,7 @@ import msgspec
 
 from spapi_async._client.application import Application
 from spapi_async.errors import ConfigurationError
-from spapi_async.ratelimit._state import pack, unpack
+from spapi_async.ratelimit.local._state import pack, unpack
 from spapi_async.sync._database import OrderDatabase
 
 __all__ = ["Quota", "join_states", "split_state"]

@@ -11,7 +11,7 @@ from order_databases import query
 from spapi_async import Application
 from spapi_async.emulator.server import Emulator
 from spapi_async.ratelimit import LocalRateLimiter
-from spapi_async.ratelimit._state import BucketState, pack, unpack
+from spapi_async.ratelimit.local._state import BucketState, pack, unpack
 from spapi_async.sync import OrderDatabase, sync_orders
 from spapi_async.sync._quota import Quota, join_states, split_state
 

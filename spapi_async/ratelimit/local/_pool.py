@@ -11,11 +11,11 @@ from spapi_async._core.operation import Operation
 from spapi_async.ratelimit._adaptation import Adaptation
 from spapi_async.ratelimit._bucket import TokenBucket
 from spapi_async.ratelimit._shares import CLASSES, serve
-from spapi_async.ratelimit._state import BucketState, restore
 from spapi_async.ratelimit._timer import SHORTEST_TIMER, Timed
+from spapi_async.ratelimit.local._state import BucketState, restore
 
 if TYPE_CHECKING:
-    from spapi_async.ratelimit._lane import Lane, LocalPermit
+    from spapi_async.ratelimit.local._lane import Lane, LocalPermit
 
 __all__ = ["Pool"]
 

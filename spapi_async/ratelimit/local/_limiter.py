@@ -14,10 +14,10 @@ from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority
 from spapi_async.credentials import Account
 from spapi_async.ratelimit._jitter import Jitter
-from spapi_async.ratelimit._lane import Lane, LocalPermit, wait_error
-from spapi_async.ratelimit._pool import Pool
-from spapi_async.ratelimit._state import BucketState, pack, unpack
 from spapi_async.ratelimit._waiting import GRACE, Waiter
+from spapi_async.ratelimit.local._lane import Lane, LocalPermit, wait_error
+from spapi_async.ratelimit.local._pool import Pool
+from spapi_async.ratelimit.local._state import BucketState, pack, unpack
 
 __all__ = ["LocalRateLimiter"]
 

@@ -12,10 +12,10 @@ from spapi_async.errors import RateLimitWaitError
 from spapi_async.ratelimit._adaptation import Adaptation, announced_rate
 from spapi_async.ratelimit._bucket import TokenBucket
 from spapi_async.ratelimit._jitter import UNKNOWN, Jitter
-from spapi_async.ratelimit._pool import Pool
-from spapi_async.ratelimit._state import BucketState, restore
 from spapi_async.ratelimit._timer import Timed
 from spapi_async.ratelimit._waiting import Line, Waiter
+from spapi_async.ratelimit.local._pool import Pool
+from spapi_async.ratelimit.local._state import BucketState, restore
 
 if TYPE_CHECKING:
     from spapi_async._core.clock import Clock
