@@ -58,13 +58,13 @@ from spapi_async._core.options import Priority
 from spapi_async.credentials import Account
 from spapi_async.errors import ConfigurationError, ConnectionFailedError, SPAPIError
 from spapi_async.ratelimit._adaptation import announced_rate
-from spapi_async.ratelimit._redis_lane import Lane
 from spapi_async.ratelimit._redis_link import Outage, RedisLink
-from spapi_async.ratelimit._redis_permit import RedisPermit
 from spapi_async.ratelimit._redis_script import bucket_keys
-from spapi_async.ratelimit._redis_slot import Slot
 from spapi_async.ratelimit._redis_snapshot import lane_snapshot, read_snapshot, shared_snapshot
-from spapi_async.ratelimit._redis_view import Caller, LaneSettings, SharedView
+from spapi_async.ratelimit.shared._lane import Lane
+from spapi_async.ratelimit.shared._permit import RedisPermit
+from spapi_async.ratelimit.shared._slot import Slot
+from spapi_async.ratelimit.shared._view import Caller, LaneSettings, SharedView
 
 __all__ = ["RedisRateLimiter"]
 

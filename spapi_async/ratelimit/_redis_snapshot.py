@@ -11,7 +11,7 @@ from spapi_async._core.options import Priority
 from spapi_async.ratelimit._redis_script import BucketState, SharedState, parse_key
 
 if TYPE_CHECKING:
-    from spapi_async.ratelimit._redis_lane import Lane
+    from spapi_async.ratelimit.shared._lane import Lane
 
 __all__ = ["lane_snapshot", "read_snapshot", "shared_snapshot"]
 

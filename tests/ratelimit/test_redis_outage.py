@@ -11,7 +11,7 @@ from servers import RedisServer, free_port
 
 from spapi_async.errors import ConfigurationError, ConnectionFailedError, RateLimitWaitError
 from spapi_async.ratelimit._redis import RedisRateLimiter
-from spapi_async.ratelimit._redis_local import LocalShare
+from spapi_async.ratelimit.shared._local_share import LocalShare
 
 SLOW = make_operation(1 / 180, 5)
 QUICK = make_operation(50, 50)

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 from spapi_async.errors import RateLimitWaitError
-from spapi_async.ratelimit._redis_view import Caller
 from spapi_async.ratelimit._waiting import GRACE, Line
+from spapi_async.ratelimit.shared._view import Caller
 
 __all__ = ["Promises"]
 

@@ -6,7 +6,7 @@ import bisect
 import math
 from collections.abc import Sequence
 
-from spapi_async.ratelimit._redis_slot import Slot
+from spapi_async.ratelimit.shared._slot import Slot
 
 __all__ = ["Stock"]
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from spapi_async.ratelimit._redis import RedisRateLimiter
-    from spapi_async.ratelimit._redis_lane import Lane
-    from spapi_async.ratelimit._redis_slot import Slot
+    from spapi_async.ratelimit.shared._lane import Lane
+    from spapi_async.ratelimit.shared._slot import Slot
 
 __all__ = ["RedisPermit"]
 

@@ -11,17 +11,17 @@ from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority
 from spapi_async.credentials import Account
 from spapi_async.ratelimit._jitter import UNKNOWN
-from spapi_async.ratelimit._redis_demand import Demand
-from spapi_async.ratelimit._redis_forecast import wait_for
-from spapi_async.ratelimit._redis_local import LocalShare
-from spapi_async.ratelimit._redis_outbox import Outbox
-from spapi_async.ratelimit._redis_promises import Promises
 from spapi_async.ratelimit._redis_script import Reply, Request, plan_fields
-from spapi_async.ratelimit._redis_slot import Slot
-from spapi_async.ratelimit._redis_stock import Stock
-from spapi_async.ratelimit._redis_view import Caller, LaneSettings, SharedView
 from spapi_async.ratelimit._timer import SHORTEST_TIMER
 from spapi_async.ratelimit._waiting import Line
+from spapi_async.ratelimit.shared._demand import Demand
+from spapi_async.ratelimit.shared._forecast import wait_for
+from spapi_async.ratelimit.shared._local_share import LocalShare
+from spapi_async.ratelimit.shared._outbox import Outbox
+from spapi_async.ratelimit.shared._promises import Promises
+from spapi_async.ratelimit.shared._slot import Slot
+from spapi_async.ratelimit.shared._stock import Stock
+from spapi_async.ratelimit.shared._view import Caller, LaneSettings, SharedView
 
 __all__ = ["Lane"]
 

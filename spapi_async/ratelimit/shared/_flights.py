@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from spapi_async.ratelimit._redis_slot import Slot
+from spapi_async.ratelimit.shared._slot import Slot
 
 __all__ = ["Flights"]
 
