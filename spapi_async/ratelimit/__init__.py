@@ -43,14 +43,14 @@ from typing import TYPE_CHECKING, Any
 from spapi_async._core.limiter import LimitSnapshot, Permit, RateLimiter
 
 if TYPE_CHECKING:
-    from spapi_async.ratelimit._redis import RedisRateLimiter
     from spapi_async.ratelimit.local._limiter import LocalRateLimiter
+    from spapi_async.ratelimit.shared.redis._limiter import RedisRateLimiter
 
 __all__ = ["LimitSnapshot", "LocalRateLimiter", "Permit", "RateLimiter", "RedisRateLimiter"]
 
 
 # On first use: redis is an extra, and aiolimiter takes longer to import than the rest of this library together.
-_LAZY = {"LocalRateLimiter": "local._limiter", "RedisRateLimiter": "_redis"}
+_LAZY = {"LocalRateLimiter": "local._limiter", "RedisRateLimiter": "shared.redis._limiter"}
 
 
 def __getattr__(name: str) -> Any:

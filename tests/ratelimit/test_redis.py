@@ -12,7 +12,7 @@ from servers import RedisServer
 from spapi_async._core.events import Event, RateChanged, Throttled, Waited
 from spapi_async._core.options import Priority
 from spapi_async.errors import RateLimitWaitError, SPAPIError
-from spapi_async.ratelimit._redis import RedisRateLimiter
+from spapi_async.ratelimit.shared.redis._limiter import RedisRateLimiter
 
 SLOW = make_operation(1 / 180, 5)  # nothing flows in while a test runs
 FAST = make_operation(20, 40)

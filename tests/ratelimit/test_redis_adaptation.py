@@ -11,7 +11,7 @@ import pytest
 from redis_speaker import Speaker
 
 from spapi_async.ratelimit._adaptation import Adaptation
-from spapi_async.ratelimit._redis_script import Feedback
+from spapi_async.ratelimit.shared.redis._script import Feedback
 
 RATE, FOR_EVER = 10.0, 1e7
 

@@ -10,8 +10,8 @@ from redis_limiters import admit_all, limiters, make_account, make_operation, on
 from servers import RedisServer, free_port
 
 from spapi_async.errors import ConfigurationError, ConnectionFailedError, RateLimitWaitError
-from spapi_async.ratelimit._redis import RedisRateLimiter
 from spapi_async.ratelimit.shared._local_share import LocalShare
+from spapi_async.ratelimit.shared.redis._limiter import RedisRateLimiter
 
 SLOW = make_operation(1 / 180, 5)
 QUICK = make_operation(50, 50)

@@ -10,7 +10,7 @@ from redis_limiters import SELLER, admit_all, limiters, make_operation
 from redis_speaker import Speaker
 from servers import RedisServer
 
-from spapi_async.ratelimit._redis_script import Feedback, bucket_keys, parse_key
+from spapi_async.ratelimit.shared.redis._script import Feedback, bucket_keys, parse_key
 
 SLOW = make_operation(1 / 180, 5)
 

@@ -10,7 +10,7 @@ from redis_limiters import SELLER, admit_all, limiters, make_account, make_opera
 from servers import RedisCluster, RedisServer, redis_binaries
 
 from spapi_async.errors import ConnectionFailedError
-from spapi_async.ratelimit._redis_script import bucket_keys
+from spapi_async.ratelimit.shared.redis._script import bucket_keys
 
 BOTH = make_operation(1 / 180, 5, application_rate=1 / 180, application_burst=3)
 SLOW = make_operation(1 / 180, 5)

@@ -13,8 +13,8 @@ from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority
 from spapi_async.credentials import Account
 from spapi_async.errors import RateLimitWaitError
-from spapi_async.ratelimit._redis import RedisRateLimiter
 from spapi_async.ratelimit.shared._permit import RedisPermit
+from spapi_async.ratelimit.shared.redis._limiter import RedisRateLimiter
 
 __all__ = ["SELLER", "admit_all", "crash", "limiters", "make_account", "make_operation", "only", "permit"]
 

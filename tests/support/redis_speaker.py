@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import redis
 
-from spapi_async.ratelimit._redis_script import SCRIPT, Reply, Request, bucket_keys
+from spapi_async.ratelimit.shared.redis._script import SCRIPT, Reply, Request, bucket_keys
 
 KEYS = bucket_keys("spapi", "application", "na", "tests_v0.get_thing", "seller@na")
 

@@ -18,7 +18,7 @@ from spapi_async._core.options import Priority
 from spapi_async.credentials import Account, Grant
 from spapi_async.errors import ConnectionFailedError
 from spapi_async.marketplaces import Region
-from spapi_async.ratelimit._redis import RedisRateLimiter
+from spapi_async.ratelimit.shared.redis._limiter import RedisRateLimiter
 
 
 def make_operation(rate: float, burst: int, name: str = "tests_v0.get_thing", **plan: Any) -> Operation[Any]:

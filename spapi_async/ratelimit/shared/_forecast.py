@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spapi_async.ratelimit._redis_script import Reply
+from spapi_async.ratelimit.shared.redis._script import Reply
 
 __all__ = ["wait_for"]
 

@@ -11,7 +11,6 @@ from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority
 from spapi_async.credentials import Account
 from spapi_async.ratelimit._jitter import UNKNOWN
-from spapi_async.ratelimit._redis_script import Reply, Request, plan_fields
 from spapi_async.ratelimit._timer import SHORTEST_TIMER
 from spapi_async.ratelimit._waiting import Line
 from spapi_async.ratelimit.shared._demand import Demand
@@ -22,6 +21,7 @@ from spapi_async.ratelimit.shared._promises import Promises
 from spapi_async.ratelimit.shared._slot import Slot
 from spapi_async.ratelimit.shared._stock import Stock
 from spapi_async.ratelimit.shared._view import Caller, LaneSettings, SharedView
+from spapi_async.ratelimit.shared.redis._script import Reply, Request, plan_fields
 
 __all__ = ["Lane"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from spapi_async.ratelimit._redis_script import Reply
+from spapi_async.ratelimit.shared.redis._script import Reply
 
 __all__ = ["LocalShare"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from spapi_async.ratelimit._redis_script import Feedback
+from spapi_async.ratelimit.shared.redis._script import Feedback
 
 __all__ = ["Outbox"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from spapi_async.ratelimit._redis import RedisRateLimiter
     from spapi_async.ratelimit.shared._lane import Lane
     from spapi_async.ratelimit.shared._slot import Slot
+    from spapi_async.ratelimit.shared.redis._limiter import RedisRateLimiter
 
 __all__ = ["RedisPermit"]
 

@@ -9,11 +9,11 @@ import msgspec
 
 from spapi_async._core.options import Priority
 from spapi_async.ratelimit._jitter import Jitter
-from spapi_async.ratelimit._redis_script import Reply
 from spapi_async.ratelimit._waiting import Waiter
 from spapi_async.ratelimit.shared._flights import Flights
 from spapi_async.ratelimit.shared._local_share import LocalShare
 from spapi_async.ratelimit.shared._slot import Slot
+from spapi_async.ratelimit.shared.redis._script import Reply
 
 __all__ = ["Caller", "LaneSettings", "SharedView"]
 

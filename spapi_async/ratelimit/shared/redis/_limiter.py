@@ -2,7 +2,7 @@
 
 The theory, for those who know the token bucket from this package's docstring. Amazon keeps one bucket for an
 operation and a seller; every process that calls it spends from it, so all of them must spend from one picture of
-it. That picture lives in Redis and changes only inside one script (``_redis_script.lua``), which runs atomically
+it. That picture lives in Redis and changes only inside one script (``_script.lua``), which runs atomically
 and on the server's clock: processes need not agree on the time.
 
 *Sold ahead.* Asking Redis for each token would cost a round trip per call. Instead the script sells tokens that
@@ -58,13 +58,13 @@ from spapi_async._core.options import Priority
 from spapi_async.credentials import Account
 from spapi_async.errors import ConfigurationError, ConnectionFailedError, SPAPIError
 from spapi_async.ratelimit._adaptation import announced_rate
-from spapi_async.ratelimit._redis_link import Outage, RedisLink
-from spapi_async.ratelimit._redis_script import bucket_keys
-from spapi_async.ratelimit._redis_snapshot import lane_snapshot, read_snapshot, shared_snapshot
 from spapi_async.ratelimit.shared._lane import Lane
 from spapi_async.ratelimit.shared._permit import RedisPermit
 from spapi_async.ratelimit.shared._slot import Slot
 from spapi_async.ratelimit.shared._view import Caller, LaneSettings, SharedView
+from spapi_async.ratelimit.shared.redis._link import Outage, RedisLink
+from spapi_async.ratelimit.shared.redis._script import bucket_keys
+from spapi_async.ratelimit.shared.redis._snapshot import lane_snapshot, read_snapshot, shared_snapshot
 
 __all__ = ["RedisRateLimiter"]
 

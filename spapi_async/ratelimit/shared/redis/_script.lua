@@ -1,7 +1,7 @@
--- One exchange between a process and one bucket, atomic on the server. The theory is in _redis.py; here is the arithmetic.
+-- One exchange between a process and one bucket, atomic on the server. The theory is in _limiter.py; here is the arithmetic.
 --
 -- KEYS[1] the bucket of one account; KEYS[2] what all accounts of the operation share (application bucket, marker of this
--- memory). Both carry the same hash tag. ARGV[1] the request (see Request in _redis_script.py). Time is the server's.
+-- memory). Both carry the same hash tag. ARGV[1] the request (see Request in _script.py). Time is the server's.
 --
 -- A bucket:  k tokens, negative when tokens that do not exist yet have been sold, to be used when they do; t the moment
 --            of k; h how many of them are not counted on, o when it last ran over, d by how much requests of processes

@@ -19,7 +19,7 @@ from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 from spapi_async._core.clock import Clock
 from spapi_async.credentials import Secret
 from spapi_async.errors import ConfigurationError
-from spapi_async.ratelimit._redis_script import SCRIPT, SCRIPT_SHA, Reply, Request
+from spapi_async.ratelimit.shared.redis._script import SCRIPT, SCRIPT_SHA, Reply, Request
 
 __all__ = ["Exchanger", "Outage", "RedisLink"]
 

@@ -23,7 +23,7 @@ __all__ = [
     "plan_fields",
 ]
 
-SCRIPT = files(__package__).joinpath("_redis_script.lua").read_text(encoding="utf-8")
+SCRIPT = files(__package__).joinpath("_script.lua").read_text(encoding="utf-8")
 SCRIPT_SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # the name that EVALSHA goes by
 
 

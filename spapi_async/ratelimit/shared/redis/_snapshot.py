@@ -8,7 +8,7 @@ import msgspec
 
 from spapi_async._core.limiter import LimitSnapshot
 from spapi_async._core.options import Priority
-from spapi_async.ratelimit._redis_script import BucketState, SharedState, parse_key
+from spapi_async.ratelimit.shared.redis._script import BucketState, SharedState, parse_key
 
 if TYPE_CHECKING:
     from spapi_async.ratelimit.shared._lane import Lane

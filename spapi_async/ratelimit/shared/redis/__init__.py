@@ -1,0 +1,1 @@
+"""The quota kept in Redis."""
