@@ -30,8 +30,8 @@ from isal import isal_zlib
 from processes import program, read_line
 
 from spapi_async._engine.transport import SessionPool, StreamedReply
-from spapi_async.documents import Document, _gzip
-from spapi_async.documents._download import Download, Location
+from spapi_async.workflows.documents import Document, _gzip
+from spapi_async.workflows.documents._download import Download, Location
 
 __all__ = ["ROUNDS", "measure", "table"]
 

@@ -14,8 +14,8 @@ from spapi_async import (
     connect,
 )
 from spapi_async.api.orders_v0 import GET_ORDER
-from spapi_async.documents import Document
 from spapi_async.models import catalog_items_2022_04_01, orders_2026_01_01, orders_v0
+from spapi_async.workflows.documents import Document
 
 
 async def a_method_returns_its_payload(seller: SellingPartner) -> None:

@@ -36,7 +36,7 @@ from spapi_async.marketplaces import Marketplace, Region
 if TYPE_CHECKING:
     from spapi_async.api import Namespaces
     from spapi_async.auth import Authorization, DelegatedToken, NewClientSecret, RestrictedResource, TokenStore
-    from spapi_async.documents import Documents
+    from spapi_async.workflows.documents import Documents
 else:
     Namespaces = object  # the real class only tells type checkers what __getattr__ finds
 
@@ -48,7 +48,7 @@ T = TypeVar("T")
 _NO_SELLER = "sellingpartnerapi::notifications"
 
 # Unversioned attributes, written by hand on top of the generated ones; imported when first used, like them.
-_WORKFLOWS = {"documents": ("spapi_async.documents", "Documents")}
+_WORKFLOWS = {"documents": ("spapi_async.workflows.documents", "Documents")}
 
 
 class SellingPartner(Namespaces):

@@ -16,7 +16,7 @@ from virtual_time import StandingTimeLoop
 
 from spapi_async import DocumentError, DocumentTruncatedError, RequestTimeoutError, SellingPartner, TransportError
 from spapi_async._engine.transport import SessionPool
-from spapi_async.documents import Document, _download
+from spapi_async.workflows.documents import Document, _download
 
 TEXT = b"sku\tqty\r\n" + b"A-1\t5\r\n" * 40
 ZIPPED = gzip.compress(TEXT, mtime=0)

@@ -9,7 +9,7 @@ import pytest
 from document_fixtures import emulated, report_document
 
 from spapi_async import ConfigurationError, DocumentUrlExpiredError, NotFoundError
-from spapi_async.documents import _download
+from spapi_async.workflows.documents import _download
 
 
 @pytest.fixture(autouse=True)

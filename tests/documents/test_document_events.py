@@ -10,7 +10,7 @@ from document_fixtures import emulated, report_document, s3, served
 from raw_server import raw_server
 
 from spapi_async import Application, DocumentError, DocumentFinished, Event, SellingPartner
-from spapi_async.documents import _download
+from spapi_async.workflows.documents import _download
 
 BODY = b"sku\tqty\r\n" + b"A-1\t5\r\n" * 4000
 

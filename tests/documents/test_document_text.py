@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spapi_async import DecodeError, DocumentError
-from spapi_async.documents import Document, _gzip
-from spapi_async.documents._charset import TextDecoder, announced_charset, codec_of
-from spapi_async.documents._gzip import STEP, Gunzip
-from spapi_async.documents._lines import LineCutter, RowReader, split_lines
+from spapi_async.workflows.documents import Document, _gzip
+from spapi_async.workflows.documents._charset import TextDecoder, announced_charset, codec_of
+from spapi_async.workflows.documents._gzip import STEP, Gunzip
+from spapi_async.workflows.documents._lines import LineCutter, RowReader, split_lines
 
 CHARSETS = ("Cp1252", "windows-31j", "UTF-8", "EUC_JP", "ISO8859_1", "UTF-16", "MS932", "x-windows-949")
 

@@ -11,9 +11,9 @@ from raw_server import Answer, RawServer, raw_server
 
 from spapi_async import Application, Region, SellingPartner
 from spapi_async._engine.transport import SessionPool, Timeout
-from spapi_async.documents import Document
-from spapi_async.documents._download import Download, Location
 from spapi_async.emulator import Emulator
+from spapi_async.workflows.documents import Document
+from spapi_async.workflows.documents._download import Download, Location
 
 _PIECE = 64 * 1024
 REPORT = "GET_FLAT_FILE_ALL_ORDERS_DATA_BY_LAST_UPDATE_GENERAL"

@@ -15,11 +15,11 @@ from typing import Any, Self, TypeVar, overload
 import anyio
 import msgspec
 
-from spapi_async.documents._charset import TextDecoder, announced_charset, codec_of
-from spapi_async.documents._download import Download
-from spapi_async.documents._gzip import Gunzip, Plain, looks_gzipped
-from spapi_async.documents._lines import LONGEST_LINE, LineCutter, RowReader, split_lines
 from spapi_async.errors import DecodeError, DocumentError, DocumentTruncatedError
+from spapi_async.workflows.documents._charset import TextDecoder, announced_charset, codec_of
+from spapi_async.workflows.documents._download import Download
+from spapi_async.workflows.documents._gzip import Gunzip, Plain, looks_gzipped
+from spapi_async.workflows.documents._lines import LONGEST_LINE, LineCutter, RowReader, split_lines
 
 __all__ = ["Document"]
 

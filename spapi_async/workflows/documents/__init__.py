@@ -12,7 +12,7 @@ passes through in pieces: URL → ``_download`` (range requests after a break, a
 ``_charset`` → ``_lines`` (lines, rows) → the caller.
 """
 
-from spapi_async.documents._document import Document
-from spapi_async.documents._documents import Documents
+from spapi_async.workflows.documents._document import Document
+from spapi_async.workflows.documents._documents import Documents
 
 __all__ = ["Document", "Documents"]

@@ -14,11 +14,18 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from spapi_async._core.events import DocumentFinished
-from spapi_async.documents import _download
-from spapi_async.documents._charset import check_choice
-from spapi_async.documents._document import Document
-from spapi_async.documents._download import SESSION, Download, Location, RefusedError, expired_twice, refusal_of
 from spapi_async.errors import ConfigurationError, TransportError
+from spapi_async.workflows.documents import _download
+from spapi_async.workflows.documents._charset import check_choice
+from spapi_async.workflows.documents._document import Document
+from spapi_async.workflows.documents._download import (
+    SESSION,
+    Download,
+    Location,
+    RefusedError,
+    expired_twice,
+    refusal_of,
+)
 
 if TYPE_CHECKING:
     from spapi_async._client.application import SellingPartner

@@ -1,0 +1,1 @@
+"""Jobs written by hand on top of the generated operations, one folder each."""
