@@ -18,7 +18,7 @@ from spapi_async._core.events import Observers
 from spapi_async.api.finances_v0 import LIST_FINANCIAL_EVENT_GROUPS
 from spapi_async.api.orders_v0 import GET_ORDER, GET_ORDERS, OrdersV0
 from spapi_async.emulator import Emulator
-from spapi_async.sync import sync_orders
+from spapi_async.workflows.orders import sync_orders
 
 SEARCH = {"marketplace_ids": ["ATVPDKIKX0DER"], "created_after": "2020-01-01T00:00:00Z"}
 

@@ -60,7 +60,7 @@ def demo(
 
 async def _demo(database: str, seed: int, *, quiet: bool) -> DemoResult:
     from spapi_async.cli.progress import SyncBar
-    from spapi_async.sync import OrderDatabase, sync_orders
+    from spapi_async.workflows.orders import OrderDatabase, sync_orders
 
     tally = Tally()
     started = time.monotonic()

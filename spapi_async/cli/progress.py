@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from spapi_async.ratelimit import LimitSnapshot
-from spapi_async.sync import PageStored, SellerFailed, SellerFinished, SellerStarted, SyncEvent
+from spapi_async.workflows.orders import PageStored, SellerFailed, SellerFinished, SellerStarted, SyncEvent
 
 __all__ = ["SyncBar", "quota_state", "window_share"]
 

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from spapi_async.cli.exit_codes import describe
 from spapi_async.cli.tally import Tally
-from spapi_async.sync import SellerResult, SyncReport
+from spapi_async.workflows.orders import SellerResult, SyncReport
 
 __all__ = ["summary_facts", "summary_table"]
 

@@ -28,7 +28,7 @@ from spapi_async.cli.target import (
 from spapi_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from spapi_async.sync import SyncReport
+    from spapi_async.workflows.orders import SyncReport
 
 __all__ = ["app", "orders"]
 
@@ -143,7 +143,7 @@ AGAIN = "run the same command again to go on"
 
 
 def _datasets(more: Iterable[Dataset]) -> list[str]:
-    from spapi_async.sync import DEFAULT_DATASETS
+    from spapi_async.workflows.orders import DEFAULT_DATASETS
 
     return [*DEFAULT_DATASETS, *(name.value for name in more)]
 
@@ -170,7 +170,7 @@ async def _sync_orders(
 ) -> SyncReport:
     from spapi_async.cli.progress import SyncBar
     from spapi_async.cli.summary import summary_facts, summary_table
-    from spapi_async.sync import sync_orders
+    from spapi_async.workflows.orders import sync_orders
 
     tally = Tally()
     async with connected(target, observers=[tally]) as connection:

@@ -13,7 +13,7 @@ from spapi_async import RequestFinished, ViolationsFound, Waited
 from spapi_async.cli.progress import SyncBar, quota_state, window_share
 from spapi_async.cli.tally import Tally
 from spapi_async.ratelimit import LimitSnapshot
-from spapi_async.sync import PageStored, SellerFinished, SellerStarted
+from spapi_async.workflows.orders import PageStored, SellerFinished, SellerStarted
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LIMIT = LimitSnapshot(

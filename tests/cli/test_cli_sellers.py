@@ -20,7 +20,7 @@ from spapi_async.cli.summary import summary_table
 from spapi_async.cli.tally import Tally
 from spapi_async.emulator.server import Emulator
 from spapi_async.errors import ConfigurationError
-from spapi_async.sync import SellerResult, SellerStarted, SyncReport
+from spapi_async.workflows.orders import SellerResult, SellerStarted, SyncReport
 
 TOML = """
 [[sellers]]

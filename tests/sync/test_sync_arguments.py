@@ -9,7 +9,7 @@ from order_databases import query
 
 from spapi_async import Application, ConfigurationError, Marketplace
 from spapi_async.emulator.server import Emulator
-from spapi_async.sync import sync_orders
+from spapi_async.workflows.orders import sync_orders
 
 pytest_plugins = ("sync_fixtures",)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from spapi_async.sync import Checkpoint, OrderDatabase
-from spapi_async.sync._rows import V2026
+from spapi_async.workflows.orders import Checkpoint, OrderDatabase
+from spapi_async.workflows.orders._rows import V2026
 
 pytest_plugins = ("sync_fixtures",)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from spapi_async.sync._checkpoint import Checkpoint, advance, restart, resume
+from spapi_async.workflows.orders._checkpoint import Checkpoint, advance, restart, resume
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 BOUND = datetime(2026, 2, 1, tzinfo=UTC)

@@ -17,10 +17,10 @@ import pytest
 from sqlalchemy import Table, select
 
 from spapi_async.errors import ConfigurationError
-from spapi_async.sync import Checkpoint, OrderDatabase
-from spapi_async.sync._database import Stored, async_url
-from spapi_async.sync._rows import V2026, OrderRow
-from spapi_async.sync._tables import order_items, orders
+from spapi_async.workflows.orders import Checkpoint, OrderDatabase
+from spapi_async.workflows.orders._database import Stored, async_url
+from spapi_async.workflows.orders._rows import V2026, OrderRow
+from spapi_async.workflows.orders._tables import order_items, orders
 
 pytest_plugins = ("sync_fixtures",)
 

@@ -16,7 +16,7 @@ from spapi_async._engine.retry import RetryPolicy
 from spapi_async.emulator.server import Emulator
 from spapi_async.errors import BadRequestError, DecodeError, RateLimitWaitError
 from spapi_async.ratelimit import RedisRateLimiter
-from spapi_async.sync import OrderDatabase, SellerFinished, SyncEvent, SyncReport, sync_orders
+from spapi_async.workflows.orders import OrderDatabase, SellerFinished, SyncEvent, SyncReport, sync_orders
 
 pytest_plugins = ("sync_fixtures",)
 

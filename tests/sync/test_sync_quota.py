@@ -12,8 +12,8 @@ from spapi_async import Application
 from spapi_async.emulator.server import Emulator
 from spapi_async.ratelimit import LocalRateLimiter
 from spapi_async.ratelimit.local._state import BucketState, pack, unpack
-from spapi_async.sync import OrderDatabase, sync_orders
-from spapi_async.sync._quota import Quota, join_states, split_state
+from spapi_async.workflows.orders import OrderDatabase, sync_orders
+from spapi_async.workflows.orders._quota import Quota, join_states, split_state
 
 pytest_plugins = ("sync_fixtures",)
 
@@ -47,7 +47,7 @@ def test_states_of_different_times_are_joined_at_the_latest() -> None:
 
 def test_a_part_that_cannot_be_read_costs_the_others_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """Another version saved it; the warning says whose it is."""
-    with caplog.at_level(logging.WARNING, "spapi_async.sync"):
+    with caplog.at_level(logging.WARNING, "spapi_async.workflows.orders"):
         joined = join_states({"a": "from the future", "b": pack([bucket("x", "b")], 1.0).decode()})
     assert joined is not None
     assert [state.key for state in unpack(joined, 1.0)] == [("x", "b")]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spapi_async.sync._rows import V0, V2026, OrderRow, newest, read_time
+from spapi_async.workflows.orders._rows import V0, V2026, OrderRow, newest, read_time
 
 ORDER: dict[str, Any] = {
     "orderId": "111-0000001-0000001",

@@ -15,7 +15,7 @@ import pytest
 from order_databases import CREDENTIALS, emulated_orders, query, stored_orders
 
 from spapi_async.emulator.server import Emulator
-from spapi_async.sync import OrderDatabase
+from spapi_async.workflows.orders import OrderDatabase
 
 pytest_plugins = ("sync_fixtures",)
 
@@ -78,7 +78,7 @@ POINTS = {
 KILLER = """
 import os, signal, sys
 from spapi_async.cli import main
-from spapi_async.sync import _database as database
+from spapi_async.workflows.orders import _database as database
 
 def at(method, when):
     pages = iter(range(1, 1000))

@@ -16,8 +16,8 @@ import msgspec
 from spapi_async._codec.response import Response
 from spapi_async._core.operation import Operation
 from spapi_async.errors import DecodeError
-from spapi_async.sync._checkpoint import Checkpoint
-from spapi_async.sync._rows import V0, V2026, OrderRow, read_time
+from spapi_async.workflows.orders._checkpoint import Checkpoint
+from spapi_async.workflows.orders._rows import V0, V2026, OrderRow, read_time
 
 __all__ = ["DEFAULT_DATASETS", "OrderSource", "Orders2026Source", "OrdersV0Source", "Page", "Seller", "check_progress"]
 

@@ -20,8 +20,8 @@ import anyio
 import msgspec
 
 from spapi_async.errors import ConfigurationError
-from spapi_async.sync._checkpoint import Checkpoint
-from spapi_async.sync._rows import OrderRow, newest
+from spapi_async.workflows.orders._checkpoint import Checkpoint
+from spapi_async.workflows.orders._rows import OrderRow, newest
 
 try:
     from sqlalchemy import URL, delete, event, func, make_url, or_, select
@@ -34,7 +34,7 @@ try:
 except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
     raise ModuleNotFoundError('order sync needs an extra: pip install "spapi-async[sync]"') from error
 
-from spapi_async.sync._tables import checkpoints, metadata, order_items, orders, quota_states
+from spapi_async.workflows.orders._tables import checkpoints, metadata, order_items, orders, quota_states
 
 __all__ = ["OrderDatabase", "Stored", "async_url"]
 

@@ -13,11 +13,18 @@ beside the checkpoint, so that a restart does not spend a burst twice.
 Needs ``pip install "spapi-async[sync]"``, and ``[postgres]`` for PostgreSQL.
 """
 
-from spapi_async.sync._checkpoint import Checkpoint
-from spapi_async.sync._database import OrderDatabase, Stored
-from spapi_async.sync._orders import SellerResult, SyncReport, sync_orders
-from spapi_async.sync._progress import PageStored, Progress, SellerFailed, SellerFinished, SellerStarted, SyncEvent
-from spapi_async.sync._source import DEFAULT_DATASETS, Orders2026Source, OrderSource, OrdersV0Source, Page
+from spapi_async.workflows.orders._checkpoint import Checkpoint
+from spapi_async.workflows.orders._database import OrderDatabase, Stored
+from spapi_async.workflows.orders._orders import SellerResult, SyncReport, sync_orders
+from spapi_async.workflows.orders._progress import (
+    PageStored,
+    Progress,
+    SellerFailed,
+    SellerFinished,
+    SellerStarted,
+    SyncEvent,
+)
+from spapi_async.workflows.orders._source import DEFAULT_DATASETS, Orders2026Source, OrderSource, OrdersV0Source, Page
 
 __all__ = [
     "DEFAULT_DATASETS",

@@ -17,11 +17,11 @@ import msgspec
 from spapi_async._client.application import Application
 from spapi_async.errors import ConfigurationError
 from spapi_async.ratelimit.local._state import pack, unpack
-from spapi_async.sync._database import OrderDatabase
+from spapi_async.workflows.orders._database import OrderDatabase
 
 __all__ = ["Quota", "join_states", "split_state"]
 
-logger = logging.getLogger("spapi_async.sync")
+logger = logging.getLogger("spapi_async.workflows.orders")
 
 # Saving may take a fiftieth of a run's time: with ten thousand sellers the state is large, with one it is nothing.
 _SPARING = 50.0

@@ -19,11 +19,18 @@ from spapi_async._client.application import Application, SellingPartner
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async.errors import BadRequestError, ConfigurationError
 from spapi_async.marketplaces import Marketplace
-from spapi_async.sync._checkpoint import Checkpoint, advance, restart, resume
-from spapi_async.sync._database import OrderDatabase
-from spapi_async.sync._progress import PageStored, Progress, SellerFailed, SellerFinished, SellerStarted, SyncEvent
-from spapi_async.sync._quota import Quota
-from spapi_async.sync._source import (
+from spapi_async.workflows.orders._checkpoint import Checkpoint, advance, restart, resume
+from spapi_async.workflows.orders._database import OrderDatabase
+from spapi_async.workflows.orders._progress import (
+    PageStored,
+    Progress,
+    SellerFailed,
+    SellerFinished,
+    SellerStarted,
+    SyncEvent,
+)
+from spapi_async.workflows.orders._quota import Quota
+from spapi_async.workflows.orders._source import (
     DEFAULT_DATASETS,
     Orders2026Source,
     OrderSource,
@@ -36,7 +43,7 @@ __all__ = ["OrdersApi", "SellerResult", "SyncReport", "sync_orders"]
 
 OrdersApi = Literal["orders_2026_01_01", "orders_v0"]
 
-logger = logging.getLogger("spapi_async.sync")
+logger = logging.getLogger("spapi_async.workflows.orders")
 
 # Amazon keeps orders for two years (developer-docs.amazon.com/sp-api/docs/orders-api).
 HISTORY = timedelta(days=730)
