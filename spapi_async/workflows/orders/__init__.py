@@ -15,7 +15,6 @@ Needs ``pip install "spapi-async[sync]"``, and ``[postgres]`` for PostgreSQL.
 
 from spapi_async.workflows.orders._checkpoint import Checkpoint
 from spapi_async.workflows.orders._database import OrderDatabase, Stored
-from spapi_async.workflows.orders._orders import SellerResult, SyncReport, sync_orders
 from spapi_async.workflows.orders._progress import (
     PageStored,
     Progress,
@@ -25,6 +24,7 @@ from spapi_async.workflows.orders._progress import (
     SyncEvent,
 )
 from spapi_async.workflows.orders._source import DEFAULT_DATASETS, Orders2026Source, OrderSource, OrdersV0Source, Page
+from spapi_async.workflows.orders._sync import SellerResult, SyncReport, sync_orders
 
 __all__ = [
     "DEFAULT_DATASETS",
