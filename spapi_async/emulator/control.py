@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from spapi_async.emulator.buckets import Plans
-from spapi_async.emulator.faults import Faults
+from spapi_async.emulator.gateway.buckets import Plans
+from spapi_async.emulator.gateway.faults import Faults
 from spapi_async.emulator.world import Seller, World
 
 __all__ = ["CONTROL_PATH", "Control"]
@@ -123,7 +123,7 @@ _COMMANDS = (
 def _moment(at: float | str | None) -> float | None:
     if not isinstance(at, str):
         return at
-    from spapi_async.emulator.arguments import parse_date
+    from spapi_async.emulator.gateway.arguments import parse_date
 
     moment = parse_date(at)
     if moment is None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from spapi_async.emulator.gateway.replies import Reply, bad_input, encode
 from spapi_async.emulator.order_forms import order_2026, status_2026
 from spapi_async.emulator.orders_v0 import Search, check_marketplaces, find_order
-from spapi_async.emulator.replies import Reply, bad_input, encode
 from spapi_async.emulator.stored_orders import StoredOrder
 from spapi_async.emulator.world import Call, Handler
 

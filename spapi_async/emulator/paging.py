@@ -14,9 +14,9 @@ import msgspec
 from msgspec import inspect
 
 from spapi_async._core.operation import Operation, Paging
+from spapi_async.emulator.gateway.pages import next_token, read_token
+from spapi_async.emulator.gateway.replies import bad_input
 from spapi_async.emulator.goods import chance
-from spapi_async.emulator.pages import next_token, read_token
-from spapi_async.emulator.replies import bad_input
 from spapi_async.emulator.world import Call
 
 __all__ = ["Page", "asked_page", "plain_type", "put_page", "type_info"]

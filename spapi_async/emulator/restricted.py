@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spapi_async._core.operation import Operation
-from spapi_async.emulator.replies import Refusal, Reply, bad_input
+from spapi_async.emulator.gateway.replies import Refusal, Reply, bad_input
 from spapi_async.emulator.tokens import AccessToken, Covers
 from spapi_async.emulator.world import Call, Handler
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spapi_async.emulator.replies import Reply
+from spapi_async.emulator.gateway.replies import Reply
 from spapi_async.emulator.world import Call, Handler
 
 __all__ = ["HANDLERS"]

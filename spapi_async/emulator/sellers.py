@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from spapi_async.emulator.gateway.replies import Reply
 from spapi_async.emulator.places import SHOPS
-from spapi_async.emulator.replies import Reply
 from spapi_async.emulator.world import Call, Handler
 from spapi_async.marketplaces import Marketplace
 

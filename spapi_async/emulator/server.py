@@ -21,15 +21,12 @@ from aiohttp import web
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async._core.endpoints import LWA_PATH
 from spapi_async._core.operation import Operation
-from spapi_async.emulator.arguments import read_arguments, read_body
-from spapi_async.emulator.buckets import Plans
 from spapi_async.emulator.control import CONTROL_PATH, Control
 from spapi_async.emulator.documents import DOCUMENTS_PATH
-from spapi_async.emulator.faults import FaultRule, Faults
-from spapi_async.emulator.handlers import handler_of
-from spapi_async.emulator.jobs import iso
-from spapi_async.emulator.lwa import CONSENT_PATH, LoginWithAmazon
-from spapi_async.emulator.replies import (
+from spapi_async.emulator.gateway.arguments import read_arguments, read_body
+from spapi_async.emulator.gateway.buckets import Plans
+from spapi_async.emulator.gateway.faults import FaultRule, Faults
+from spapi_async.emulator.gateway.replies import (
     RATE_HEADER,
     RATE_STATUSES,
     Refusal,
@@ -39,9 +36,12 @@ from spapi_async.emulator.replies import (
     no_such_operation,
     throttled,
 )
-from spapi_async.emulator.routes import Routes
-from spapi_async.emulator.sending import drop, respond
-from spapi_async.emulator.statistics import Received, Statistics
+from spapi_async.emulator.gateway.routes import Routes
+from spapi_async.emulator.gateway.sending import drop, respond
+from spapi_async.emulator.gateway.statistics import Received, Statistics
+from spapi_async.emulator.handlers import handler_of
+from spapi_async.emulator.jobs import iso
+from spapi_async.emulator.lwa import CONSENT_PATH, LoginWithAmazon
 from spapi_async.emulator.tokens import TokenDesk
 from spapi_async.emulator.world import Call, Settings, World
 from spapi_async.marketplaces import Marketplace

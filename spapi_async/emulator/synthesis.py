@@ -14,10 +14,10 @@ from typing import Any
 from msgspec import inspect
 
 from spapi_async.emulator import believable
+from spapi_async.emulator.gateway.replies import Reply, encode
 from spapi_async.emulator.goods import chance
 from spapi_async.emulator.paging import Page, asked_page, plain_type, put_page, type_info
 from spapi_async.emulator.quirks import damage
-from spapi_async.emulator.replies import Reply, encode
 from spapi_async.emulator.world import Call
 
 __all__ = ["Maker", "synthesise"]

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from spapi_async._core.operation import Operation
-from spapi_async.emulator.replies import expired_token, missing_token, not_permitted, revoked_token
+from spapi_async.emulator.gateway.replies import expired_token, missing_token, not_permitted, revoked_token
 
 __all__ = ["AccessToken", "TokenDesk", "seller_of"]
 

@@ -11,11 +11,11 @@ import msgspec
 
 from spapi_async._core.operation import Operation
 from spapi_async.emulator.documents import DocumentStore
+from spapi_async.emulator.gateway.replies import Reply
+from spapi_async.emulator.gateway.routes import Routes
 from spapi_async.emulator.jobs import Jobs
 from spapi_async.emulator.listings_store import ListingsStore
 from spapi_async.emulator.lwa import LoginWithAmazon
-from spapi_async.emulator.replies import Reply
-from spapi_async.emulator.routes import Routes
 from spapi_async.emulator.stored_orders import OrderBook
 from spapi_async.emulator.tokens import AccessToken, TokenDesk
 from spapi_async.marketplaces import Marketplace

@@ -7,7 +7,7 @@ from direct import HandClock, running
 
 from spapi_async.api.listings_items_2021_08_01 import GET_LISTINGS_ITEM
 from spapi_async.api.orders_v0 import GET_ORDER
-from spapi_async.emulator.buckets import Bucket, Plans, rate_text
+from spapi_async.emulator.gateway.buckets import Bucket, Plans, rate_text
 
 ORDER = "/orders/v0/orders/111-0000000-0000000"
 

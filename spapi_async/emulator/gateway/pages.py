@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from spapi_async.emulator.replies import Refusal, bad_input
+from spapi_async.emulator.gateway.replies import Refusal, bad_input
 
 __all__ = ["next_token", "read_token"]
 

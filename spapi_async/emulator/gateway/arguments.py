@@ -12,7 +12,7 @@ from urllib.parse import unquote, unquote_plus
 import msgspec
 
 from spapi_async._core.operation import Constraints, Operation, Parameter
-from spapi_async.emulator.replies import Refusal, bad_input, invalid_query
+from spapi_async.emulator.gateway.replies import Refusal, bad_input, invalid_query
 
 __all__ = ["parse_date", "read_arguments", "read_body"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from spapi_async.emulator.faults import FaultRule
-from spapi_async.emulator.replies import Reply, gateway_headers
+from spapi_async.emulator.gateway.faults import FaultRule
+from spapi_async.emulator.gateway.replies import Reply, gateway_headers
 
 __all__ = ["drop", "respond"]
 

@@ -1,0 +1,1 @@
+"""How a request reaches an operation, and how the reply leaves: routes, arguments, plans, faults."""
