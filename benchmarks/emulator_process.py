@@ -11,7 +11,7 @@ from bodies import MARKETPLACE
 from subjects import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN
 
 from spapi_async.emulator import Emulator
-from spapi_async.emulator.tokens import seller_of
+from spapi_async.emulator.identity.tokens import seller_of
 
 __all__ = ["Referee"]
 

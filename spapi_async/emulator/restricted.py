@@ -6,7 +6,7 @@ from typing import Any
 
 from spapi_async._core.operation import Operation
 from spapi_async.emulator.gateway.replies import Refusal, Reply, bad_input
-from spapi_async.emulator.tokens import AccessToken, Covers
+from spapi_async.emulator.identity.tokens import AccessToken, Covers
 from spapi_async.emulator.world import Call, Handler
 
 __all__ = ["HANDLERS", "RDT_LIFETIME", "RESTRICTED_REPORTS"]

@@ -40,9 +40,9 @@ from spapi_async.emulator.gateway.routes import Routes
 from spapi_async.emulator.gateway.sending import drop, respond
 from spapi_async.emulator.gateway.statistics import Received, Statistics
 from spapi_async.emulator.handlers import handler_of
+from spapi_async.emulator.identity.lwa import CONSENT_PATH, LoginWithAmazon
+from spapi_async.emulator.identity.tokens import TokenDesk
 from spapi_async.emulator.jobs import iso
-from spapi_async.emulator.lwa import CONSENT_PATH, LoginWithAmazon
-from spapi_async.emulator.tokens import TokenDesk
 from spapi_async.emulator.world import Call, Settings, World
 from spapi_async.marketplaces import Marketplace
 

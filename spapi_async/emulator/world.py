@@ -13,11 +13,11 @@ from spapi_async._core.operation import Operation
 from spapi_async.emulator.documents import DocumentStore
 from spapi_async.emulator.gateway.replies import Reply
 from spapi_async.emulator.gateway.routes import Routes
+from spapi_async.emulator.identity.lwa import LoginWithAmazon
+from spapi_async.emulator.identity.tokens import AccessToken, TokenDesk
 from spapi_async.emulator.jobs import Jobs
 from spapi_async.emulator.listings_store import ListingsStore
-from spapi_async.emulator.lwa import LoginWithAmazon
 from spapi_async.emulator.stored_orders import OrderBook
-from spapi_async.emulator.tokens import AccessToken, TokenDesk
 from spapi_async.marketplaces import Marketplace
 
 __all__ = ["Call", "Handler", "Seller", "Settings", "World"]

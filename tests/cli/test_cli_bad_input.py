@@ -12,7 +12,7 @@ from secret_watch import looks_secret
 
 from spapi_async.cli.application import run
 from spapi_async.emulator.gateway.replies import Reply
-from spapi_async.emulator.lwa import LoginWithAmazon
+from spapi_async.emulator.identity.lwa import LoginWithAmazon
 from spapi_async.emulator.server import Emulator
 
 SECRET = "hush-client-secret"

@@ -74,7 +74,7 @@ def an_order(emulator: Emulator) -> str:
 
 def seller_id(emulator: Emulator) -> str:
     """The seller of the refresh token above, as the emulator knows it."""
-    from spapi_async.emulator.tokens import seller_of
+    from spapi_async.emulator.identity.tokens import seller_of
 
     return seller_of("Atzr|cli-tests")
 

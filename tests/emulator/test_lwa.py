@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from direct import HandClock, running
 
-from spapi_async.emulator.tokens import seller_of
+from spapi_async.emulator.identity.tokens import seller_of
 
 ROTATION = "sellingpartnerapi::client_credential:rotation"
 REVOKED = (

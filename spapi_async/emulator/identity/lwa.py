@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import msgspec
 
 from spapi_async.emulator.gateway.replies import Reply, encode, fault_reply
-from spapi_async.emulator.tokens import AccessToken, TokenDesk, seller_of
+from spapi_async.emulator.identity.tokens import AccessToken, TokenDesk, seller_of
 
 __all__ = ["CONSENT_PATH", "LoginWithAmazon"]
 

@@ -1,0 +1,1 @@
+"""Who may ask: Login with Amazon, and every token issued."""
