@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from spapi_async.emulator.data.products import PRODUCTS, Product, product, product_of_asin
+from spapi_async.emulator.data.world import Call, Handler
 from spapi_async.emulator.gateway.pages import next_token, read_token
 from spapi_async.emulator.gateway.replies import Reply, bad_input, not_found
-from spapi_async.emulator.goods import PRODUCTS, Product, product, product_of_asin
-from spapi_async.emulator.world import Call, Handler
 
 __all__ = ["HANDLERS"]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
+from spapi_async.emulator.data.world import Seller, World
 from spapi_async.emulator.gateway.buckets import Plans
 from spapi_async.emulator.gateway.faults import Faults
-from spapi_async.emulator.world import Seller, World
 
 __all__ = ["CONTROL_PATH", "Control"]
 

@@ -17,9 +17,9 @@ from spapi_async.emulator import (
     restricted,
     rotation,
     sellers,
-    synthesis,
 )
-from spapi_async.emulator.world import Handler
+from spapi_async.emulator.data import synthesis
+from spapi_async.emulator.data.world import Handler
 
 __all__ = ["handler_of"]
 

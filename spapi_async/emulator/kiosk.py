@@ -10,12 +10,12 @@ import json
 import re
 from typing import Any
 
-from spapi_async.emulator.documents import Document
+from spapi_async.emulator.data.documents import Document
+from spapi_async.emulator.data.jobs import Job
+from spapi_async.emulator.data.world import Call, Handler, Seller
 from spapi_async.emulator.gateway.arguments import parse_date
 from spapi_async.emulator.gateway.pages import next_token, read_token
 from spapi_async.emulator.gateway.replies import Reply, bad_input, not_found
-from spapi_async.emulator.jobs import Job
-from spapi_async.emulator.world import Call, Handler, Seller
 
 __all__ = ["HANDLERS"]
 

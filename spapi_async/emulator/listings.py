@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from spapi_async.emulator.data.jobs import iso
+from spapi_async.emulator.data.listings import Listing
+from spapi_async.emulator.data.world import Call, Handler
 from spapi_async.emulator.gateway.arguments import parse_date
 from spapi_async.emulator.gateway.pages import next_token, read_token
 from spapi_async.emulator.gateway.replies import Reply, bad_input, not_found
-from spapi_async.emulator.jobs import iso
-from spapi_async.emulator.listings_store import Listing
-from spapi_async.emulator.world import Call, Handler
 
 __all__ = ["HANDLERS"]
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from spapi_async.emulator.data.order_forms import item_buyer_info, items_v0, order_v0, shipping_address
+from spapi_async.emulator.data.orders import StoredOrder
+from spapi_async.emulator.data.world import Call, Handler
 from spapi_async.emulator.gateway.arguments import parse_date
 from spapi_async.emulator.gateway.pages import next_token, read_token
 from spapi_async.emulator.gateway.replies import Refusal, Reply, bad_input, encode, not_found
-from spapi_async.emulator.order_forms import item_buyer_info, items_v0, order_v0, shipping_address
-from spapi_async.emulator.stored_orders import StoredOrder
-from spapi_async.emulator.world import Call, Handler
 from spapi_async.marketplaces import Marketplace
 
 __all__ = ["HANDLERS", "Search", "check_marketplaces", "find_order"]

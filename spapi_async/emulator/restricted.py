@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from spapi_async._core.operation import Operation
+from spapi_async.emulator.data.world import Call, Handler
 from spapi_async.emulator.gateway.replies import Refusal, Reply, bad_input
 from spapi_async.emulator.identity.tokens import AccessToken, Covers
-from spapi_async.emulator.world import Call, Handler
 
 __all__ = ["HANDLERS", "RDT_LIFETIME", "RESTRICTED_REPORTS"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from spapi_async.emulator.data.world import Call, Handler
 from spapi_async.emulator.gateway.replies import Reply
-from spapi_async.emulator.world import Call, Handler
 
 __all__ = ["HANDLERS"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from spapi_async.emulator.data.places import SHOPS
+from spapi_async.emulator.data.world import Call, Handler
 from spapi_async.emulator.gateway.replies import Reply
-from spapi_async.emulator.places import SHOPS
-from spapi_async.emulator.world import Call, Handler
 from spapi_async.marketplaces import Marketplace
 
 __all__ = ["HANDLERS"]

@@ -22,7 +22,9 @@ from spapi_async._core.clock import Clock, SystemClock
 from spapi_async._core.endpoints import LWA_PATH
 from spapi_async._core.operation import Operation
 from spapi_async.emulator.control import CONTROL_PATH, Control
-from spapi_async.emulator.documents import DOCUMENTS_PATH
+from spapi_async.emulator.data.documents import DOCUMENTS_PATH
+from spapi_async.emulator.data.jobs import iso
+from spapi_async.emulator.data.world import Call, Settings, World
 from spapi_async.emulator.gateway.arguments import read_arguments, read_body
 from spapi_async.emulator.gateway.buckets import Plans
 from spapi_async.emulator.gateway.faults import FaultRule, Faults
@@ -42,8 +44,6 @@ from spapi_async.emulator.gateway.statistics import Received, Statistics
 from spapi_async.emulator.handlers import handler_of
 from spapi_async.emulator.identity.lwa import CONSENT_PATH, LoginWithAmazon
 from spapi_async.emulator.identity.tokens import TokenDesk
-from spapi_async.emulator.jobs import iso
-from spapi_async.emulator.world import Call, Settings, World
 from spapi_async.marketplaces import Marketplace
 
 __all__ = ["Emulator", "run", "serve"]
@@ -84,7 +84,7 @@ class Emulator:
         throttle: False lets everything pass.
         clock: where time comes from.
         operations: what is served; None: everything in ``spapi_async.api``.
-        data: the remaining settings of the data set: see :class:`~spapi_async.emulator.world.Settings`.
+        data: the remaining settings of the data set: see :class:`~spapi_async.emulator.data.world.Settings`.
     """
 
     def __init__(

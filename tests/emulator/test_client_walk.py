@@ -19,8 +19,8 @@ from spapi_async._client.application import SellingPartner
 from spapi_async._core.operation import Operation, Parameter
 from spapi_async.api import operations
 from spapi_async.emulator import Emulator
-from spapi_async.emulator.paging import type_info
-from spapi_async.emulator.synthesis import Maker
+from spapi_async.emulator.data.paging import type_info
+from spapi_async.emulator.data.synthesis import Maker
 
 TABLE = Path(__file__).resolve().parents[3] / "shared" / "operations.tsv"
 

@@ -13,9 +13,9 @@ import msgspec
 from spapi_async._core.operation import Operation, Parameter
 from spapi_async.api import operations
 from spapi_async.emulator import Emulator
+from spapi_async.emulator.data.paging import type_info
+from spapi_async.emulator.data.synthesis import Maker, synthesise
 from spapi_async.emulator.handlers import handler_of
-from spapi_async.emulator.paging import type_info
-from spapi_async.emulator.synthesis import Maker, synthesise
 
 
 def _value(parameter: Parameter) -> str:

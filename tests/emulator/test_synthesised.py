@@ -15,8 +15,8 @@ from spapi_async import Application, BadRequestError, DecodeError, SellingPartne
 from spapi_async.api.fulfillment_outbound_2026_07_04 import CREATE_ORDER
 from spapi_async.api.support_2025_02_01 import LIST_CASES
 from spapi_async.emulator import Emulator
-from spapi_async.emulator.paging import type_info
-from spapi_async.emulator.synthesis import Maker
+from spapi_async.emulator.data.paging import type_info
+from spapi_async.emulator.data.synthesis import Maker
 from spapi_async.models.fulfillment_outbound_2026_07_04 import CreateOrderAcceptedResponse, CreateOrderResponse
 from spapi_async.models.support_2025_02_01 import ListCasesRequest
 

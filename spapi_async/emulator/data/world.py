@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 
 from spapi_async._core.operation import Operation
-from spapi_async.emulator.documents import DocumentStore
+from spapi_async.emulator.data.documents import DocumentStore
+from spapi_async.emulator.data.jobs import Jobs
+from spapi_async.emulator.data.listings import ListingsStore
+from spapi_async.emulator.data.orders import OrderBook
 from spapi_async.emulator.gateway.replies import Reply
 from spapi_async.emulator.gateway.routes import Routes
 from spapi_async.emulator.identity.lwa import LoginWithAmazon
 from spapi_async.emulator.identity.tokens import AccessToken, TokenDesk
-from spapi_async.emulator.jobs import Jobs
-from spapi_async.emulator.listings_store import ListingsStore
-from spapi_async.emulator.stored_orders import OrderBook
 from spapi_async.marketplaces import Marketplace
 
 __all__ = ["Call", "Handler", "Seller", "Settings", "World"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from spapi_async.emulator.goods import PRODUCTS, Product, chance, product
-from spapi_async.emulator.stored_orders import sku_of
+from spapi_async.emulator.data.orders import sku_of
+from spapi_async.emulator.data.products import PRODUCTS, Product, chance, product
 from spapi_async.marketplaces import Marketplace
 
 __all__ = ["Listing", "ListingsStore"]

@@ -18,10 +18,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from spapi_async.emulator.data.orders import Line, StoredOrder
+from spapi_async.emulator.data.places import SHOPS
+from spapi_async.emulator.data.products import chance
 from spapi_async.emulator.gateway.replies import encode
-from spapi_async.emulator.goods import chance
-from spapi_async.emulator.places import SHOPS
-from spapi_async.emulator.stored_orders import Line, StoredOrder
 
 __all__ = ["item_buyer_info", "items_v0", "order_2026", "order_v0", "shipping_address"]
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from spapi_async.emulator.goods import FIRST_NAMES, LAST_NAMES, PRODUCTS, STREETS, Product, chance, product
-from spapi_async.emulator.places import CITIES, SHOPS, City, phone_number, postal_code
+from spapi_async.emulator.data.places import CITIES, SHOPS, City, phone_number, postal_code
+from spapi_async.emulator.data.products import FIRST_NAMES, LAST_NAMES, PRODUCTS, STREETS, Product, chance, product
 from spapi_async.marketplaces import Marketplace
 
 __all__ = ["Address", "Line", "OrderBook", "StoredOrder"]

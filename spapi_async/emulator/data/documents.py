@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import parse_qs
 
+from spapi_async.emulator.data.products import chance
 from spapi_async.emulator.gateway.replies import Reply
-from spapi_async.emulator.goods import chance
 
 __all__ = ["DOCUMENTS_PATH", "Document", "DocumentStore"]
 

@@ -14,10 +14,10 @@ import msgspec
 from msgspec import inspect
 
 from spapi_async._core.operation import Operation, Paging
+from spapi_async.emulator.data.products import chance
+from spapi_async.emulator.data.world import Call
 from spapi_async.emulator.gateway.pages import next_token, read_token
 from spapi_async.emulator.gateway.replies import bad_input
-from spapi_async.emulator.goods import chance
-from spapi_async.emulator.world import Call
 
 __all__ = ["Page", "asked_page", "plain_type", "put_page", "type_info"]
 

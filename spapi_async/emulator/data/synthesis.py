@@ -13,12 +13,12 @@ from typing import Any
 
 from msgspec import inspect
 
-from spapi_async.emulator import believable
+from spapi_async.emulator.data import plausible
+from spapi_async.emulator.data.paging import Page, asked_page, plain_type, put_page, type_info
+from spapi_async.emulator.data.products import chance
+from spapi_async.emulator.data.quirks import damage
+from spapi_async.emulator.data.world import Call
 from spapi_async.emulator.gateway.replies import Reply, encode
-from spapi_async.emulator.goods import chance
-from spapi_async.emulator.paging import Page, asked_page, plain_type, put_page, type_info
-from spapi_async.emulator.quirks import damage
-from spapi_async.emulator.world import Call
 
 __all__ = ["Maker", "synthesise"]
 
@@ -127,16 +127,16 @@ class Maker:
             case inspect.BoolType():
                 return self._dice.random() < 0.5
             case inspect.FloatType() | inspect.DecimalType():
-                amount = believable.number(name, self._dice)
+                amount = plausible.number(name, self._dice)
                 return amount if as_number or isinstance(info, inspect.FloatType) else f"{amount:.2f}"
             case inspect.DateTimeType():
-                return believable.moment(self._dice)
+                return plausible.moment(self._dice)
             case inspect.DateType():
-                return believable.date(self._dice)
+                return plausible.date(self._dice)
             case inspect.LiteralType():
                 return info.values[0]
             case inspect.AnyType() | inspect.RawType():
-                return {"value": believable.text(name, self._dice)}
+                return {"value": plausible.text(name, self._dice)}
         raise NotImplementedError(f"no value for {info!r} in field {name!r}")
 
     def _struct(self, info: inspect.StructType) -> dict[str, Any]:
@@ -161,7 +161,7 @@ class Maker:
 
     def _string(self, info: inspect.StrType, name: str) -> str:
         asked = self._asked(name)
-        value = asked if asked and isinstance(asked, str) else believable.text(name, self._dice)
+        value = asked if asked and isinstance(asked, str) else plausible.text(name, self._dice)
         if info.min_length is not None:
             value = value.ljust(info.min_length, "x")
         return value[: info.max_length] if info.max_length is not None else value
@@ -194,7 +194,7 @@ class Maker:
         if below is not None and below.cls in self._open:
             return {}
         key = self.make(info.key_type, f"{name}Key")
-        value = believable.text(name, self._dice) if isinstance(info.value_type, inspect.AnyType) else None
+        value = plausible.text(name, self._dice) if isinstance(info.value_type, inspect.AnyType) else None
         return {key: value if value is not None else self.make(info.value_type, name)}
 
 

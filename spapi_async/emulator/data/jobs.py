@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from spapi_async.emulator.documents import Document, DocumentStore
-from spapi_async.emulator.goods import chance
+from spapi_async.emulator.data.documents import Document, DocumentStore
+from spapi_async.emulator.data.products import chance
 
 __all__ = ["Job", "Jobs"]
 

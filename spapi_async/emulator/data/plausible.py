@@ -6,9 +6,9 @@ import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from spapi_async.emulator.goods import FIRST_NAMES, LAST_NAMES, PRODUCTS, STREETS, product
-from spapi_async.emulator.places import CITIES, phone_number, postal_code
-from spapi_async.emulator.stored_orders import sku_of
+from spapi_async.emulator.data.orders import sku_of
+from spapi_async.emulator.data.places import CITIES, phone_number, postal_code
+from spapi_async.emulator.data.products import FIRST_NAMES, LAST_NAMES, PRODUCTS, STREETS, product
 from spapi_async.marketplaces import Marketplace
 
 __all__ = ["date", "moment", "number", "text"]
