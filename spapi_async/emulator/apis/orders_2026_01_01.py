@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from spapi_async.emulator.apis.orders_v0 import Search, check_marketplaces, find_order
 from spapi_async.emulator.data.order_forms import order_2026, status_2026
 from spapi_async.emulator.data.orders import StoredOrder
 from spapi_async.emulator.data.world import Call, Handler
 from spapi_async.emulator.gateway.replies import Reply, bad_input, encode
-from spapi_async.emulator.orders_v0 import Search, check_marketplaces, find_order
 
 __all__ = ["HANDLERS"]
 

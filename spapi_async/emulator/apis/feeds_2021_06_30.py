@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from spapi_async.emulator.apis.reports_2021_06_30 import cancel_queued, document_form, job_page, outcome_of
 from spapi_async.emulator.data.documents import Document
 from spapi_async.emulator.data.jobs import Job
 from spapi_async.emulator.data.listings import Listing
 from spapi_async.emulator.data.world import Call, Handler, Seller
 from spapi_async.emulator.gateway.replies import Reply, bad_input, not_found
-from spapi_async.emulator.reports import cancel_queued, document_form, job_page, outcome_of
 
 __all__ = ["HANDLERS"]
 
