@@ -18,7 +18,7 @@ from spapi_async._core.wire import Model, PersonalModel
 from spapi_async.api import operations
 from spapi_async.models import orders_2026_01_01, orders_v0
 
-MODELS = Path(__file__).parents[2] / "shared" / "models"
+MODELS = Path(__file__).parents[3] / "shared" / "models"
 needs_models = pytest.mark.skipif(not MODELS.is_dir(), reason=f"Amazon's models are not at {MODELS}")
 
 

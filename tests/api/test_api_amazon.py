@@ -17,7 +17,7 @@ from spapi_async.api import operations
 from spapi_async.codegen import overlay
 from spapi_async.codegen.__main__ import main
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
 
 pytestmark = pytest.mark.skipif(
