@@ -20,8 +20,6 @@ ENTRANCES = {"__init__", "__main__"}  # of the package itself: they show what li
 
 # The places that may look down, and at what.
 LOOKS_DOWN = {
-    ("_client.py", "workflows"),
-    ("_operation.py", "api"),
     ("_client/application.py", "workflows"),  # the registry of workflows
     ("_core/operation.py", "api"),  # pickling finds an operation by its name
 }
@@ -29,30 +27,6 @@ LOOKS_DOWN = {
 CIRCLES = {
     ("_core", "_codec"),
     ("_core", "_engine"),
-}
-
-_HOMES: dict[str, str] = {  # modules on their way into folders
-    "documents": "workflows",
-    "sync": "workflows",
-    "_operation": "_core",
-    "_options": "_core",
-    "_events": "_core",
-    "_clock": "_core",
-    "_endpoints": "_core",
-    "_wire": "_core",
-    "_namespace": "_core",
-    "_removal": "_core",
-    "_request": "_codec",
-    "_response": "_codec",
-    "_lenient": "_codec",
-    "_scalars": "_codec",
-    "_json": "_codec",
-    "_pipeline": "_engine",
-    "_retry": "_engine",
-    "_transport": "_engine",
-    "_paging": "_engine",
-    "_watch": "_engine",
-    "_settings": "_client",
 }
 
 
@@ -63,8 +37,7 @@ def modules() -> list[Path]:
 
 def part_of(path: Path) -> str:
     """The first name below the package: ``ratelimit`` of ``ratelimit/_bucket.py``."""
-    name = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    return _HOMES.get(name, name)
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def rank(part: str) -> int:
@@ -97,7 +70,7 @@ def imported_parts(path: Path) -> set[str]:
         if package == "spapi_async" and rest:
             part = rest.partition(".")[0]
             known = (PACKAGE / part).is_dir() or (PACKAGE / f"{part}.py").exists()
-            parts.add(_HOMES.get(part, part) if known else "__init__")
+            parts.add(part if known else "__init__")
     return parts
 
 
@@ -116,7 +89,19 @@ def test_a_module_imports_only_from_folders_before_its_own(path: Path) -> None:
         assert allowed or listed, f"{place} imports from {other}"
 
 
+def test_the_exceptions_are_used() -> None:
+    """An exception that no module needs is struck off."""
+    seen = {(path.relative_to(PACKAGE).as_posix(), other) for path in modules() for other in imported_parts(path)}
+    assert seen >= LOOKS_DOWN
+    assert {(part_of(PACKAGE / place), other) for place, other in seen} >= CIRCLES
+
+
 def test_the_emulator_shares_no_code_with_what_it_referees() -> None:
     """A bug in the limiter or the pipeline cannot cancel itself out in the emulator."""
     for path in (PACKAGE / "emulator").rglob("*.py"):
         assert not imported_parts(path) & {"ratelimit", "_engine", "_client"}
+
+
+def test_the_root_holds_the_public_vocabulary_alone() -> None:
+    """What a program names lies at the root; everything else has a folder."""
+    assert len(list(PACKAGE.glob("*.py"))) <= 8
