@@ -204,7 +204,7 @@ def _responses(node: Mapping[str, Any], data: Mapping[str, Any], where: str) -> 
         schema = parse_schema(reply["schema"], f"{at}.schema") if "schema" in reply else None
         if status == "default":  # says nothing about success; errors are read without their model
             continue
-        if not status.isdigit():
+        if not re.fullmatch("[1-5][0-9][0-9]", status):
             raise ModelError(at, f"status {status!r} is not understood")
         found.append((int(status), schema))
     return sorted(found, key=lambda pair: pair[0])
@@ -216,7 +216,8 @@ def _parameter(entry: Mapping[str, Any], data: Mapping[str, Any], where: str) ->
     location = node.get("in")
     if location not in ("path", "query", "header", "body"):
         raise ModelError(where, f"a parameter in {location!r} is not understood")
-    if not isinstance(node.get("name"), str):
+    name = text(node, "name", where)
+    if not name:
         raise ModelError(where, "is a parameter without a name")
     if location == "body":
         if "schema" not in node:
@@ -232,7 +233,7 @@ def _parameter(entry: Mapping[str, Any], data: Mapping[str, Any], where: str) ->
         raise ModelError(where, f"collectionFormat {collection_format!r} is not understood")
     return RawParameter(
         where=where,
-        name=node["name"],
+        name=name,
         location=location,
         required=flag(node, "required", where),
         schema=schema,
@@ -255,7 +256,12 @@ def _follow(node: Mapping[str, Any], data: Mapping[str, Any], section: str, wher
 
 
 def _refuse_loose_path(path: str, parameters: list[RawParameter], where: str) -> None:
+    if not re.fullmatch(_PATH, path):
+        raise ModelError(where, f"the path {path!r} is not understood: it must be /segments with {{parameters}}")
     declared = {parameter.name for parameter in parameters if parameter.location == "path"}
     named = {piece.partition("}")[0] for piece in path.split("{")[1:]}
     if declared != named:
         raise ModelError(where, f"path parameters {sorted(declared)} do not match the template {path}")
+
+
+_PATH = re.compile(r"/(?:[^{}?#\s]|\{[^{}/]+\})*")

@@ -46,14 +46,11 @@ def _suppressed(methods: tuple[Method, ...]) -> list[str]:
 
 def _imports(module: str, code: str) -> str:
     constants, _, methods = code.partition("\n\nclass ")
-    at_run_time = bool(re.search(r"^    (response_types?|body_type)=.*\bAny\b", constants, re.MULTILINE))
-    undated = re.sub(_REMOVAL, "", _code(code))
-    annotated = set(re.findall(r"\b(Any|Sequence|Mapping|datetime|date|Decimal|PageIterator|Marketplace)\b", undated))
-    typing = ["TYPE_CHECKING"] if annotated - {"Any"} else []
-    if "Any" in annotated:
-        typing.append("Any")
+    named, at_run_time = _names(code), _names(re.sub(_ANNOTATION, "", constants))
+    only_typed = named - at_run_time - {"Any"}
+    typing = [*(["TYPE_CHECKING"] if only_typed else []), *(["Any"] if "Any" in named else [])]
     facts = [name for name in _FACTS if re.search(rf"\b{name}\(", constants)]
-    standard = ["from datetime import date"] if re.search(_REMOVAL, constants) else []
+    standard = _standard_imports(at_run_time | ({"date"} if re.search(_REMOVAL, constants) else set()))
     standard += [f"from typing import {', '.join(typing)}"] if typing else []
     lines = [*standard, ""] if standard else []
     lines += [
@@ -62,34 +59,45 @@ def _imports(module: str, code: str) -> str:
     ]
     if re.search(r"^    @warns_of_removal\(", methods, re.MULTILINE):
         lines.append("from spapi_async._core.removal import warns_of_removal")
+    lines += _wire_imports(at_run_time)
     if re.search(r"\bm\.", constants) or re.search(r"\bm\.", methods):
         lines.append(f"from spapi_async.models import {module} as m")
-    assert at_run_time <= ("Any" in annotated)
-    return "\n" + "\n".join(lines) + "\n" + _type_imports(annotated)
+    return "\n" + "\n".join(lines) + "\n" + _type_imports(only_typed)
 
 
 _REMOVAL = r"\bremoval=date\("
+_ANNOTATION = re.compile(r"^\w+: Operation\[[\s\S]*?\] = ", re.MULTILINE)
+_NAMES = re.compile(
+    r"\bdt(?=\.)|(?<!\.)\b(?:Any|Decimal|Mapping|Marketplace|Number|PageIterator|Sequence|Timestamp|date|datetime)\b"
+)
 
 
-def _code(code: str) -> str:
-    """The code without docstrings and string literals, which use no name."""
-    return re.sub(r'"""[\s\S]*?"""|"(?:[^"\\\n]|\\.)*"', "", code)
+def _names(code: str) -> set[str]:
+    """The imported names that code uses; docstrings and string literals use none."""
+    code = re.sub(r'"""[\s\S]*?"""|"(?:[^"\\\n]|\\.)*"', "", code)
+    return set(_NAMES.findall(re.sub(_REMOVAL, "", code)))
 
 
-def _type_imports(annotated: set[str]) -> str:
-    standard = []
-    if collections := sorted(annotated & {"Mapping", "Sequence"}):
-        standard.append(f"from collections.abc import {', '.join(collections)}")
-    if dates := sorted(annotated & {"date", "datetime"}):
-        standard.append(f"from datetime import {', '.join(dates)}")
-    if "Decimal" in annotated:
-        standard.append("from decimal import Decimal")
-    ours = []
-    if "PageIterator" in annotated:
-        ours.append("from spapi_async._engine.paging import PageIterator")
-    if "Marketplace" in annotated:
+def _standard_imports(names: set[str]) -> list[str]:
+    lines = ["import datetime as dt"] if "dt" in names else []
+    if collections := sorted(names & {"Mapping", "Sequence"}):
+        lines.append(f"from collections.abc import {', '.join(collections)}")
+    if dates := sorted(names & {"date", "datetime"}):
+        lines.append(f"from datetime import {', '.join(dates)}")
+    return [*lines, "from decimal import Decimal"] if "Decimal" in names else lines
+
+
+def _wire_imports(names: set[str]) -> list[str]:
+    wire = sorted(names & {"Number", "Timestamp"})
+    return [f"from spapi_async._core.wire import {', '.join(wire)}"] if wire else []
+
+
+def _type_imports(names: set[str]) -> str:
+    ours = ["from spapi_async._engine.paging import PageIterator"] if "PageIterator" in names else []
+    ours += _wire_imports(names)
+    if "Marketplace" in names:
         ours.append("from spapi_async.marketplaces import Marketplace")
-    groups = ["".join(f"    {line}\n" for line in group) for group in (standard, ours) if group]
+    groups = ["".join(f"    {line}\n" for line in group) for group in (_standard_imports(names), ours) if group]
     return "\nif TYPE_CHECKING:\n" + "\n".join(groups) if groups else ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ __all__ = [
     "members",
     "number",
     "refuse_deep",
+    "refuse_infinite",
     "refuse_media",
     "refuse_unknown",
     "text",
@@ -47,12 +49,23 @@ def items(node: Mapping[str, Any], key: str, where: str, kind: type | tuple[type
     for i, item in enumerate(found):
         if not isinstance(item, kind):
             raise ModelError(f"{below(where, key)}[{i}]", f"{type(item).__name__} is not understood here")
+        _refuse_half_pairs(item, f"{below(where, key)}[{i}]")
     return found
 
 
 def text(node: Mapping[str, Any], key: str, where: str) -> str | None:
     """The string under a key, if there is one."""
-    return _of_kind(node, key, where, str, "a string") if key in node else None
+    if key not in node:
+        return None
+    found: str = _of_kind(node, key, where, str, "a string")
+    _refuse_half_pairs(found, below(where, key))
+    return found
+
+
+def _refuse_half_pairs(value: object, where: str) -> None:
+    """JSON escapes may give half a surrogate pair, of which neither a URL nor UTF-8 can be made."""
+    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        raise ModelError(where, "holds half a surrogate pair")
 
 
 def flag(node: Mapping[str, Any], key: str, where: str) -> bool:
@@ -64,7 +77,15 @@ def number(node: Mapping[str, Any], key: str, where: str) -> Any:
     """The number under a key, if there is one."""
     if isinstance(node.get(key), bool):
         raise ModelError(below(where, key), "must be a number, not bool")
-    return _of_kind(node, key, where, (int, float), "a number") if key in node else None
+    found = _of_kind(node, key, where, (int, float), "a number") if key in node else None
+    refuse_infinite(found, below(where, key))
+    return found
+
+
+def refuse_infinite(value: object, where: str) -> None:
+    """``1e400`` is JSON, but beyond every number that code could be made of; so are Python's NaN and Infinity."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ModelError(where, "is not a finite number")
 
 
 def refuse_unknown(node: Any, known: set[str], where: str) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import msgspec
 
 from spapi_async._core.operation import Constraints
-from spapi_async.codegen.nodes import ModelError, below, items, members, number, refuse_unknown, text
+from spapi_async.codegen.nodes import ModelError, below, items, members, number, refuse_infinite, refuse_unknown, text
 
 __all__ = ["LIMITS", "PROSE", "SCALARS", "Kind", "Schema", "parse_schema", "reference"]
 
@@ -137,6 +137,7 @@ def _limits(node: Mapping[str, Any], where: str) -> Constraints:
         default = None  # the defaults of bodies and replies are not used
     if default is not None and not isinstance(default, str | int | float):
         raise ModelError(where, "a default that is no scalar is not understood")
+    refuse_infinite(default, below(where, "default"))
     return Constraints(
         enum=tuple(dict.fromkeys(str(value) for value in values)),
         minimum=number(node, "minimum", where),

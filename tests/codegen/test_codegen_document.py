@@ -39,7 +39,7 @@ REFUSED = [
     (with_parameter(type="file"), f"{PATH}.parameters[0]: type 'file'"),
     (with_parameter(type="object"), f"{PATH}.parameters[0]: a parameter of type 'object'"),
     (with_parameter(collectionFormat="pipes"), f"{PATH}.parameters[0]: collectionFormat 'pipes'"),
-    (with_parameter(name=None), f"{PATH}.parameters[0]: is a parameter without a name"),
+    (with_parameter(name=None), f"{PATH}.parameters[0].name: must be a string, not NoneType"),
     (with_parameter(**{"in": "path"}), f"{PATH}: path parameters ['x']"),
     (with_parameter(**{"in": "body"}), f"{PATH}.parameters[0]: is a body without a schema"),
     (with_schema({"oneOf": []}), "$.definitions.Thing: 'oneOf'"),

@@ -133,6 +133,65 @@ def test_an_item_with_a_comma_cannot_go_into_a_header() -> None:
         prepare(found, {"ids": ["a,b"]})
 
 
+@pytest.mark.parametrize(
+    ("schema", "body", "read"),
+    [
+        ({"type": "string", "format": "date-time"}, b'"2026-01-02T03:04:05Z"', "datetime"),
+        ({"type": "array", "items": {"type": "string", "format": "date"}}, b'["2026-01-02"]', "list"),
+        ({"type": "object", "additionalProperties": {"type": "number"}}, b'{"a": 1.5}', "dict"),
+    ],
+)
+def test_a_reply_may_be_a_scalar_or_be_made_of_scalars(schema: dict[str, Any], body: bytes, read: str) -> None:
+    """The module imports what the type is made of."""
+    text = {"type": "object", "properties": {"a": STRING}}
+    _, api = loaded(with_get(responses=reply(text) | reply(schema, "202")))
+    got = decode(api.GET_THING, 202, {}, body)
+    assert (type(got.body).__name__, got.violations) == (read, ())
+
+
+def test_what_annotations_alone_name_is_imported_for_type_checkers_alone() -> None:
+    """Here the payload of an envelope is a time."""
+    envelope = {"type": "object", "properties": {"payload": {"type": "string", "format": "date-time"}}}
+    text = made({"thingsV0.json": with_get(responses=reply(envelope))})["api/things_v0.py"]
+    assert "if TYPE_CHECKING:\n    from spapi_async._wire import Timestamp\n" in text
+    assert "async def get_thing(self) -> Timestamp:" in text
+
+
+@pytest.mark.parametrize("key", ["maximum", "minimum", "maxLength", "default"])
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_a_limit_that_is_no_finite_number_is_refused(key: str, value: float) -> None:
+    """``1e400`` is JSON, but no Python number can be written for it."""
+    problem = refusal(with_get(parameters=[{"name": "a", "in": "query", "type": "number", key: value}]))
+    assert problem == f"{GET}.parameters[0].{key}: is not a finite number"
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"operationId": "get\ud800"}, ".operationId"),
+        ({"parameters": [{"name": "\udfff", "in": "query", "type": "string"}]}, ".parameters[0].name"),
+        ({"responses": reply({"type": "string", "enum": ["a", "\ud800"]})}, ".responses['200'].schema.enum[1]"),
+    ],
+)
+def test_half_a_surrogate_pair_is_refused(changes: dict[str, Any], where: str) -> None:
+    """It could be neither sent nor compared with what comes."""
+    assert refusal(with_get(**changes)) == f"{GET}{where}: holds half a surrogate pair"
+
+
+@pytest.mark.parametrize("status", ["2XX", "\u00b200", "0200", "99", "700", "200.0", ""])
+def test_a_status_that_is_none_of_http_is_refused(status: str) -> None:
+    """Some are digits to Python and numbers to nobody."""
+    problem = refusal(with_get(responses={status: {"description": ""}}))
+    assert problem.endswith(f": status {status!r} is not understood")
+
+
+@pytest.mark.parametrize("path", ["t", "/t?a=b", "/t#a", "/t/{a", "/t/a}", "/t/{}", "/t /a"])
+def test_a_path_that_no_url_could_be_made_of_is_refused(path: str) -> None:
+    """A missing slash would have become part of the host's name."""
+    parameter = {"name": "a", "in": "path", "type": "string", "required": True}
+    assert "is not understood: it must be /segments" in refusal(with_get(path=path, parameters=[parameter]))
+
+
 # --- replies, names, versions, depth ---------------------------------------------------------------------------------
 
 
