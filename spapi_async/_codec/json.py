@@ -98,8 +98,12 @@ def to_json(value: Any) -> bytes:
     Keys that the model does not know are in ``Response.raw`` alone.
 
     Raises:
-        TypeError: something that JSON cannot carry (its type is named, never the value).
+        TypeError: something that JSON cannot carry, or no reply (its type is named, never the value).
     """
+    if isinstance(value, msgspec.Struct) and not isinstance(value, Model):
+        raise TypeError(
+            f"to_json writes what Amazon sent, not a {type(value).__name__}; of a Response that is its body"
+        )
     if isinstance(value, list | tuple):
         return b"[%b]" % b",".join(map(to_json, value))
     if isinstance(value, Mapping):
@@ -110,16 +114,18 @@ def to_json(value: Any) -> bytes:
         # Nearly always: one encoder of msgspec's writes the whole.
         form: Decimals = next(iter(forms), "string")
         body = _ENCODERS[form].encode(value)
-        if not re.search(_UNLIKE_AMAZON[form], body):
+        if not any(re.search(pattern, body) for pattern in _UNLIKE_AMAZON[form]):
             return body
     return _ENCODERS["string"].encode(_written(value, _ANYWHERE))
 
 
-# msgspec writes microseconds where a time has a fraction, and NaN as a number. An ordinary string that matches costs
-# time and changes nothing.
-_UNLIKE_AMAZON: Mapping[Decimals, bytes] = {
-    "string": rb"\.[0-9]{3}000[Z+-]",
-    "number": rb"\.[0-9]{3}000[Z+-]|NaN|Infinity",
+# msgspec writes microseconds where a time has a fraction, 0.0000001 as 1E-7, and NaN as a number. An ordinary string
+# that matches costs time and changes nothing. A pattern that begins with a letter is found by that letter, some twenty
+# times faster than a pattern of alternatives: hence a search for each.
+_UNLIKE_STRINGS = (rb"\.[0-9]{3}000[Z+\-\"]", rb"E-(?<=[0-9]E-)[0-9]")
+_UNLIKE_AMAZON: Mapping[Decimals, tuple[bytes, ...]] = {
+    "string": _UNLIKE_STRINGS,
+    "number": (*_UNLIKE_STRINGS, rb"NaN", rb"Infinity"),
 }
 
 
@@ -186,15 +192,26 @@ def _written(value: Any, place: _Place) -> Any:
             for name, key, optional, place in _fields(type(value))
             if (item := getattr(value, name)) is not None or not optional
         }
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | dict):
+        if place.inner is Any:  # JSON of any shape and depth, kept as it came
+            return value
         inner = _place(place.inner)
-        return [_written(item, inner) for item in value]
-    if isinstance(value, dict):
-        inner = _place(place.inner)
+        if isinstance(value, list):
+            return [_written(item, inner) for item in value]
         return {key: _written(item, inner) for key, item in value.items()}
-    if place.number and isinstance(value, Decimal) and value.is_finite():
-        return msgspec.Raw(str(value).encode())
+    if isinstance(value, Decimal) and not isinstance(value, KeptNumber) and value.is_finite():
+        text = _digits(value)
+        return msgspec.Raw(text.encode()) if place.number else text
     return _moment(value) if isinstance(value, datetime) else value
+
+
+def _digits(value: Decimal) -> str:
+    """Small amounts in digits, as Amazon writes them; an exponent that Amazon itself must have written stays one."""
+    places = -value.as_tuple().exponent  # type: ignore[operator] # of a finite number it is an int
+    return format(value, "f") if 0 < places <= _MOST_PLACES else str(value)
+
+
+_MOST_PLACES = 40  # whoever sends 1E-999999999 does not get a gigabyte of zeros
 
 
 def _moment(value: datetime) -> str:

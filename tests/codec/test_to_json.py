@@ -1,6 +1,7 @@
 """A decoded reply is written again as Amazon writes it: numbers as numbers, strings as strings, times in its form."""
 
 import json
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -64,9 +65,9 @@ class Cheap(Model, kw_only=True, rename="camel"):
     sent_at: Timestamp | None = None
 
 
-DIGITS = st.decimals(-1000, 1000, places=2)
-AS_NUMBER = DIGITS.map(lambda value: msgspec.Raw(str(value).encode()))
-AS_STRING = DIGITS.map(str)
+DIGITS = st.one_of(st.decimals(-1000, 1000, places=2), st.decimals(0, 1, places=9)).map(lambda value: f"{value:f}")
+AS_NUMBER = DIGITS.map(lambda text: msgspec.Raw(text.encode()))
+AS_STRING = DIGITS
 TIMES = st.from_regex(r"202[0-9]-0[1-9]-[01][1-9]T[01][0-9]:15:[0-5][0-9](\.[0-9]{2}[1-9])?(Z|\+05:30)", fullmatch=True)
 WORDS = st.sampled_from(["Sent", "Lost", "NaN", "Infinity", '2020-01-01T00:00:00.123000Z"', "é"])
 
@@ -119,6 +120,34 @@ def test_lists_and_maps_of_structs_are_written_too() -> None:
     assert to_json(prices) == b'[{"Amount":1.50}]'
     assert to_json(sizes) == b'{"a":{"Amount":"1.50"}}'
     assert to_json((prices, sizes)) == b'[[{"Amount":1.50}],{"a":{"Amount":"1.50"}}]'
+
+
+@pytest.mark.parametrize("text", ["0.0000001", "-0.00000000", "1E+5", "1E-999999999"])
+def test_a_decimal_is_written_in_the_digits_that_came(text: str) -> None:
+    """Python would write 1E-7; what can only have come with an exponent keeps it, and memory with it."""
+    for body in (b'{"listPrice":{"Amount":%b}}' % text.encode(), b'{"sizes":[{"Amount":"%b"}]}' % text.encode()):
+        assert to_json(msgspec.json.decode(body, type=Thing)) == body
+    assert to_json(Cheap(price=Price(amount=Decimal(text)))) == b'{"price":{"Amount":%b}}' % text.encode()
+    assert to_json(Size(amount=Decimal(text))) == b'{"Amount":"%b"}' % text.encode()
+
+
+@pytest.mark.parametrize("depth", [1, 800])
+def test_json_of_any_shape_is_written_whatever_its_depth(depth: int) -> None:
+    """Also where something beside it, here a time, sends the rest round the slower way."""
+    body = b'{"sentAt":"2026-07-29T21:26:53.120Z","attributes":{"a":%b1.5%b}}' % (b"[" * depth, b"]" * depth)
+    assert to_json(msgspec.json.decode(body, type=Thing)) == body
+
+
+def test_a_response_is_not_written_only_its_body() -> None:
+    """It would show headers and raw bytes as if Amazon had sent them in JSON."""
+    with pytest.raises(TypeError, match="not a Response; of a Response that is its body"):
+        to_json(decode(GET_ORDER, 200, {}, b'{"payload":{}}'))
+
+
+def test_a_time_without_zone_has_its_fraction_written_like_the_others() -> None:
+    """Only a caller can have made one."""
+    sent_at = datetime(2026, 7, 29, 21, 26, 53, 120_000)  # noqa: DTZ001 - that is the point
+    assert to_json(Cheap(sent_at=sent_at)) == b'{"sentAt":"2026-07-29T21:26:53.120"}'
 
 
 @pytest.mark.parametrize("text", ["NaN", "-Infinity", "sNaN"])
