@@ -32,7 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     change = plan(made, output, prune=options.prune and not (refused or made.refused))
     for warning in made.warnings:
         _say(f"warning: {warning}")
-    problems = [str(problem) for problem in (*refused, *made.refused)] + list(change.refused)
+    problems = [str(problem) for problem in (*refused, *made.refused)]
+    if made.operations:  # where nothing was understood at all, nobody needs to hear of each module what it lacks
+        problems += change.refused
     for problem in problems:
         _say(problem)
     if problems and not (options.keep_going and made.operations):
@@ -59,9 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _read(folder: Path, refused: list[ModelError]) -> dict[str, Any]:
-    """The model files in a folder and below it (Amazon's repository has a folder for each API)."""
-    found: dict[str, Any] = {}
+def _read(folder: Path, refused: list[ModelError]) -> dict[str, dict[str, Any] | ModelError]:
+    """The model files in a folder and below it (Amazon's repository has a folder for each API), or what ails them."""
+    found: dict[str, dict[str, Any] | ModelError] = {}
     paths = sorted(folder.rglob("*.json"))
     for path in paths:
         if path.name in found:
@@ -70,7 +72,7 @@ def _read(folder: Path, refused: list[ModelError]) -> dict[str, Any]:
         try:
             found[path.name] = read_json(path)
         except ModelError as problem:
-            refused.append(problem)
+            found[path.name] = problem
     if not paths:
         refused.append(ModelError(str(folder), "holds no model file"))
     return found

@@ -63,11 +63,13 @@ class _Module(msgspec.Struct, frozen=True):
     operations: tuple[tuple[RawOperation, Status], ...]
 
 
-def generate(models: Mapping[str, Any], legacy: Mapping[str, Any]) -> Generated:
+def generate(
+    models: Mapping[str, dict[str, Any] | ModelError], legacy: Mapping[str, dict[str, Any] | ModelError]
+) -> Generated:
     """The modules of all model files; what is wrong with a file costs its own module alone.
 
     Args:
-        models: file names and their JSON.
+        models: file names and their JSON, or why a file could not be read.
         legacy: older models; their operations that ``models`` lacks are marked removed.
     """
     modules: dict[str, _Module] = {}
@@ -75,7 +77,10 @@ def generate(models: Mapping[str, Any], legacy: Mapping[str, Any]) -> Generated:
     for file in sorted(models):
         with _noting(refused, file):
             _add(modules, models[file], file)
+    understood = {source for module in modules.values() for source in module.sources}
     for file in sorted(legacy):
+        if file in models and file not in understood:
+            continue  # without the living file, all that the older one holds would look removed
         with _noting(refused, file):
             _merge(modules, legacy[file], file)
     files: dict[str, str] = {}
@@ -99,11 +104,17 @@ def _noting(refused: list[ModelError], file: str) -> Iterator[None]:
         refused.append(ModelError(file, "leads from definition to definition too deeply"))
 
 
-def _add(modules: dict[str, _Module], data: Mapping[str, Any], file: str) -> None:
-    module = _living(parse_document(data, file))
+def _add(modules: dict[str, _Module], data: dict[str, Any] | ModelError, file: str) -> None:
+    module = _living(_parsed(data, file))
     if module.name in modules:
         raise ModelError(file, f"makes the module {module.name}, as {modules[module.name].sources[0]} does")
     modules[module.name] = module
+
+
+def _parsed(data: dict[str, Any] | ModelError, file: str) -> Document:
+    if isinstance(data, ModelError):
+        raise data
+    return parse_document(data, file)
 
 
 def _living(document: Document) -> _Module:
@@ -112,9 +123,9 @@ def _living(document: Document) -> _Module:
     return _Module(name, (document.file,), document.definitions, operations)
 
 
-def _merge(modules: dict[str, _Module], data: Mapping[str, Any], file: str) -> None:
+def _merge(modules: dict[str, _Module], data: dict[str, Any] | ModelError, file: str) -> None:
     """Add what Amazon has removed to the module of the living API, or as a module of its own."""
-    document = parse_document(data, file)
+    document = _parsed(data, file)
     name = module_name(document.stem, document.version)
     living = modules.get(name, _Module(name, (), {}, ()))
     removed, definitions = removed_part(document, living.definitions, [entry for entry, _ in living.operations])

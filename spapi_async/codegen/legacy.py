@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from spapi_async.codegen.document import Document, RawOperation
-from spapi_async.codegen.names import field_name
+from spapi_async.codegen.names import distinct, field_name
 from spapi_async.codegen.schemas import Schema
 
 __all__ = ["removed_part"]
@@ -27,7 +27,8 @@ def removed_part(
     removed = [operation for operation in older.operations if kept.isdisjoint(_marks(operation))]
     reached = _reach(removed, older.definitions)
     changed = _changed(reached, older.definitions, living)
-    names = {name: f"Legacy{name}" if name in changed else name for name in reached}
+    taken = living.keys() | older.definitions.keys()
+    names = {name: distinct(f"Legacy{name}", taken) if name in changed else name for name in reached}
     added = {
         names[name]: _renamed(older.definitions[name], names)
         for name in older.definitions

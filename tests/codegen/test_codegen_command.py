@@ -52,6 +52,16 @@ def test_pruning_removes_what_is_no_longer_made(tmp_path: Path) -> None:
     assert (tmp_path / "out/api/things_v0.py").stat().st_mtime_ns == kept
 
 
+def test_a_folder_without_models_is_the_only_thing_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A misspelt folder must not drown in a line for each module that it lacks."""
+    run(tmp_path, swagger())
+    capsys.readouterr()
+    assert main(["--models", str(tmp_path / "model"), "--output", str(tmp_path / "out")]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f"codegen: {tmp_path / 'model'}: holds no model file"
+    assert second.startswith("codegen: nothing was written")
+
+
 def test_a_model_that_is_not_understood_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A line on stderr with file and JSON path, one with the cure, exit code 2."""
     assert run(tmp_path, swagger({"Thing": {"oneOf": []}})) == 2

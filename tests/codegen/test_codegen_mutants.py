@@ -17,6 +17,7 @@ from spapi_async._codec.request import prepare
 from spapi_async._codec.response import decode
 from spapi_async.codegen.document import read_json
 from spapi_async.codegen.generate import Generated, generate
+from spapi_async.codegen.nodes import ModelError
 from spapi_async.errors import ConfigurationError
 
 STRING = {"type": "string"}
@@ -303,6 +304,61 @@ def test_one_refused_file_leaves_the_others_as_they_are() -> None:
     result: Generated = generate({"badV0.json": swagger({"T": {"oneOf": []}}), "goodV0.json": swagger()}, {})
     assert [str(problem) for problem in result.refused] == ["badV0.json: $.definitions.T: 'oneOf' is not understood"]
     assert list(result.operations) == ["good_v0"]
+
+
+@pytest.mark.parametrize("living", [swagger({"T": {"oneOf": []}}), ModelError("thingsV0.json", "is not a JSON object")])
+def test_nothing_is_made_of_an_older_file_whose_living_one_was_refused(living: Any) -> None:
+    """All that it holds would be marked as removed, though Amazon may have it still."""
+    result = generate({"thingsV0.json": living, "goodV0.json": swagger()}, {"thingsV0.json": swagger()})
+    assert list(result.operations) == ["good_v0"]
+    assert [str(problem).partition(":")[0] for problem in result.refused] == ["thingsV0.json"]
+
+
+def test_a_definition_of_an_older_file_never_replaces_one_of_the_living() -> None:
+    """Not even where the living file has the name that a changed definition would get."""
+    of_a, of_b = ({"type": "object", "properties": {name: STRING}} for name in "ab")
+    living = with_get({"Thing": of_a, "LegacyThing": of_a}, responses=reply({"$ref": "#/definitions/LegacyThing"}))
+    old = operation(operationId="oldThing", responses=reply({"$ref": "#/definitions/Thing"}))
+    models, api = loaded(living, swagger({"Thing": of_b}, {"/old": {"get": old}}))
+    assert (api.GET_THING.response_type.__struct_fields__, models.Thing.__struct_fields__) == (("a",), ("a",))
+    assert api.OLD_THING.response_type.__struct_fields__ == ("b",)
+
+
+def test_a_change_far_below_makes_another_definition_of_all_that_lead_to_it() -> None:
+    """Top leads to Middle, Middle to Bottom, and Bottom alone has changed since."""
+
+    def chain(bottom: str) -> dict[str, Any]:
+        def to(name: str) -> dict[str, Any]:
+            return {"type": "object", "properties": {"next": {"$ref": f"#/definitions/{name}"}}}
+
+        below = {"type": "object", "properties": {bottom: STRING}}
+        return {"Top": to("Upper"), "Upper": to("Lower"), "Lower": to("Bottom"), "Bottom": below}
+
+    top = reply({"$ref": "#/definitions/Top"})
+    old = operation(operationId="oldThing", responses=top)
+    _, api = loaded(with_get(chain("b"), responses=top), swagger(chain("a"), {"/old": {"get": old}}))
+    for found, name in ((api.OLD_THING, "a"), (api.GET_THING, "b")):
+        body = b'{"next": {"next": {"next": {"%b": "x"}}}}' % name.encode()
+        assert getattr(decode(found, 200, {}, body).body.next.next.next, name) == "x"
+
+
+def test_a_redirection_is_not_one_of_the_success_types() -> None:
+    """Its body is no body of the operation's."""
+    found = get_thing(with_get(responses=reply(STRING) | reply({"type": "integer"}, "303")))
+    assert (found.response_type, found.response_types, found.success) == (str, {}, (200,))
+
+
+def test_a_page_token_may_lie_four_levels_deep_and_no_deeper() -> None:
+    """As getSelection has it; what lies deeper belongs to something else."""
+
+    def page(depth: int) -> dict[str, Any]:
+        schema: dict[str, Any] = {"type": "object", "properties": {"nextToken": STRING, "things": nested(1)}}
+        for _ in range(depth - 1):
+            schema = {"type": "object", "properties": {"inner": schema}}
+        return with_get(parameters=[{"name": "nextToken", "in": "query", **STRING}], responses=reply(schema))
+
+    assert get_thing(page(4)).paging.token_path == ("inner", "inner", "inner", "next_token")
+    assert get_thing(page(5)).paging is None
 
 
 def test_another_name_of_an_enumeration_is_that_enumeration() -> None:
