@@ -68,7 +68,9 @@ class Cheap(Model, kw_only=True, rename="camel"):
 DIGITS = st.one_of(st.decimals(-1000, 1000, places=2), st.decimals(0, 1, places=9)).map(lambda value: f"{value:f}")
 AS_NUMBER = DIGITS.map(lambda text: msgspec.Raw(text.encode()))
 AS_STRING = DIGITS
-TIMES = st.from_regex(r"202[0-9]-0[1-9]-[01][1-9]T[01][0-9]:15:[0-5][0-9](\.[0-9]{2}[1-9])?(Z|\+05:30)", fullmatch=True)
+TIMES = st.from_regex(
+    r"202[0-9]-0[1-9]-[01][1-9]T[01][0-9]:15:[0-5][0-9](\.[0-9]{2}[1-9]([0-9]{2}[1-9])?)?(Z|\+05:30)", fullmatch=True
+)
 WORDS = st.sampled_from(["Sent", "Lost", "NaN", "Infinity", '2020-01-01T00:00:00.123000Z"', "é"])
 
 

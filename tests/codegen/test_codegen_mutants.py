@@ -342,6 +342,14 @@ def test_a_change_far_below_makes_another_definition_of_all_that_lead_to_it() ->
         assert getattr(decode(found, 200, {}, body).body.next.next.next, name) == "x"
 
 
+@pytest.mark.parametrize("escaped", ["a~1b~0c", "a%2Fb%7Ec", "a~1b%7E0c"])
+def test_a_reference_may_escape_what_stands_in_a_name(escaped: str) -> None:
+    """JSON Pointer has its own escapes, and a URL has its."""
+    thing = {"type": "object", "properties": {"a": STRING}}
+    found = get_thing(with_get({"a/b~c": thing}, responses=reply({"$ref": f"#/definitions/{escaped}"})))
+    assert found.response_type.__struct_fields__ == ("a",)
+
+
 def test_a_redirection_is_not_one_of_the_success_types() -> None:
     """Its body is no body of the operation's."""
     found = get_thing(with_get(responses=reply(STRING) | reply({"type": "integer"}, "303")))

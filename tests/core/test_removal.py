@@ -169,3 +169,15 @@ def test_its_methods_look_like_any_other() -> None:
     # Before 3.12 only asyncio can be told that a plain function makes coroutines; from 3.14 on it points to inspect.
     told = inspect if sys.version_info >= (3, 12) else asyncio
     assert told.iscoroutinefunction(SellingPartner.call)
+
+
+def test_a_package_whose_name_begins_alike_is_not_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An extension of somebody's own is warned like everybody."""
+    monkeypatch.setattr(_removal, "_warned", set())
+    for module, warned in (("spapi_async_extras.jobs", 1), ("spapi_async.sync", 0), ("spapi_async", 0)):
+        _removal._warned.clear()
+        caller: dict[str, object] = {"__name__": module, "warn": _removal.warn_of_removal, "operation": GET_ORDER}
+        exec("def method(): warn(operation)\ndef call(): method()", caller)
+        with recorded() as found:
+            caller["call"]()  # type: ignore[operator]
+        assert len(found) == warned
