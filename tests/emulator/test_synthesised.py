@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -62,9 +63,42 @@ async def test_a_token_in_the_body_belongs_to_the_rest_of_it() -> None:
         first = (await api.send("POST", CASES, body=filters)).json
         token = {"nextToken": first["nextToken"]}
         assert (await api.send("POST", CASES, body={**token, **dict(reversed(filters.items()))})).status == 200
-        refused = await api.send("POST", CASES, body=token)
+        refused = [
+            await api.send("POST", CASES, body=body) for body in (token, {**filters, **token, "sortOrder": "DESC"})
+        ]
+    assert [reply.status for reply in refused] == [400, 400]
+    assert all("does not belong to this query" in reply.error["message"] for reply in refused)
+
+
+@pytest.mark.parametrize("query", ["QueryType=NEXT_TOKEN", "QueryType=SHIPMENT&NextToken=x"])
+async def test_a_kind_of_query_and_its_token_go_together(query: str) -> None:
+    """Fulfillment Inbound v0 says with an argument of its own whether a token follows."""
+    async with running() as api:
+        refused = await api.send("GET", f"/fba/inbound/v0/shipments?{query}&MarketplaceId=ATVPDKIKX0DER")
     assert refused.status == 400
-    assert "does not belong to this query" in refused.error["message"]
+    assert "NEXT_TOKEN and NextToken go together" in refused.error["message"]
+
+
+async def test_where_a_page_is_one_object_each_page_has_another() -> None:
+    """Finances v0: the events are the page's item, not what surrounds it."""
+    path = "/finances/v0/financialEventGroups/1/financialEvents"
+    async with running() as api:
+        page = (await api.send("GET", path)).json["payload"]
+        following = (await api.send("GET", f"{path}?NextToken={quote(page['NextToken'])}")).json["payload"]
+    assert page["FinancialEvents"] != following["FinancialEvents"]
+
+
+async def test_an_empty_page_may_stand_before_the_last() -> None:
+    """Amazon says so of some APIs; a client that stops there loses the rest."""
+    path = "/awd/2024-05-09/inventory"
+    token: str | None = ""
+    sizes: list[int] = []
+    async with running(rate_scale=100_000) as api:
+        while token is not None and len(sizes) < 5:
+            page = (await api.send("GET", path + (f"?nextToken={quote(token)}" if token else ""))).json
+            sizes.append(len(page["inventory"]))
+            token = page.get("nextToken") or None
+    assert sizes == [4, 0, 4]
 
 
 async def test_what_surrounds_the_items_is_the_same_on_every_page() -> None:
