@@ -154,7 +154,7 @@ def test_what_annotations_alone_name_is_imported_for_type_checkers_alone() -> No
     """Here the payload of an envelope is a time."""
     envelope = {"type": "object", "properties": {"payload": {"type": "string", "format": "date-time"}}}
     text = made({"thingsV0.json": with_get(responses=reply(envelope))})["api/things_v0.py"]
-    assert "if TYPE_CHECKING:\n    from spapi_async._wire import Timestamp\n" in text
+    assert "if TYPE_CHECKING:\n    from spapi_async._core.wire import Timestamp\n" in text
     assert "async def get_thing(self) -> Timestamp:" in text
 
 

@@ -173,10 +173,10 @@ def test_its_methods_look_like_any_other() -> None:
 
 def test_a_package_whose_name_begins_alike_is_not_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """An extension of somebody's own is warned like everybody."""
-    monkeypatch.setattr(_removal, "_warned", set())
-    for module, warned in (("spapi_async_extras.jobs", 1), ("spapi_async.sync", 0), ("spapi_async", 0)):
-        _removal._warned.clear()
-        caller: dict[str, object] = {"__name__": module, "warn": _removal.warn_of_removal, "operation": GET_ORDER}
+    monkeypatch.setattr(removal, "_warned", set())
+    for module, warned in (("spapi_async_extras.jobs", 1), ("spapi_async.workflows.orders", 0), ("spapi_async", 0)):
+        removal._warned.clear()
+        caller: dict[str, object] = {"__name__": module, "warn": removal.warn_of_removal, "operation": GET_ORDER}
         exec("def method(): warn(operation)\ndef call(): method()", caller)
         with recorded() as found:
             caller["call"]()  # type: ignore[operator]
