@@ -29,7 +29,8 @@ import aiohttp
 from isal import isal_zlib
 from processes import program, read_line
 
-from spapi_async._engine.transport import SessionPool, StreamedReply
+from spapi_async._core.resources import StreamedReply
+from spapi_async._engine.transport import SessionPool
 from spapi_async.workflows.documents import Document, _gzip
 from spapi_async.workflows.documents._download import Download, Location
 

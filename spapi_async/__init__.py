@@ -9,7 +9,9 @@
 """
 
 from spapi_async import errors
-from spapi_async._client.application import Application, SellingPartner, connect
+from spapi_async._client.application import Application
+from spapi_async._client.connect import connect
+from spapi_async._client.selling_partner import SellingPartner
 from spapi_async._codec.json import to_json
 from spapi_async._codec.response import Response, Violation
 from spapi_async._core.events import (

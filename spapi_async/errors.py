@@ -22,11 +22,12 @@
     │   └── ServerError               5xx, after every permitted retry
     ├── RateLimitWaitError            the wait for quota would exceed max_wait
     ├── DecodeError                   a 2xx body that is not JSON, or (strict) breaks its model
-    └── DocumentError                 reports, feeds, Data Kiosk documents
-        ├── DocumentTruncatedError
-        ├── DocumentUrlExpiredError
-        ├── ReportCancelledError
-        └── ReportFatalError
+    ├── DocumentError                 reports, feeds, Data Kiosk documents
+    │   ├── DocumentTruncatedError
+    │   ├── DocumentUrlExpiredError
+    │   ├── ReportCancelledError
+    │   └── ReportFatalError
+    └── ClosedError                   the application was closed, before or during the call
 
 Every error says which operation failed and, where known, Amazon's request id, the HTTP status and how many
 seconds to wait before trying again. Every error pickles. No error holds a token, a secret or personal data.
@@ -43,6 +44,7 @@ __all__ = [
     "ApiError",
     "AuthError",
     "BadRequestError",
+    "ClosedError",
     "ConfigurationError",
     "ConflictError",
     "ConnectionFailedError",
@@ -267,6 +269,10 @@ class ReportCancelledError(DocumentError):
 
 class ReportFatalError(DocumentError):
     """FATAL: Amazon could not produce it."""
+
+
+class ClosedError(SPAPIError):
+    """The application (or its limiter) was closed before the call, or while the call waited."""
 
 
 _BY_STATUS: Mapping[int, type[ApiError]] = {

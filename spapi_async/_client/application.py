@@ -1,15 +1,15 @@
-"""The public objects: an Application that owns what is shared, and selling partners that cost next to nothing."""
+"""An application: what all of its sellers share, and the handles on them."""
 
 from __future__ import annotations
 
 import os
 import ssl as ssl_module
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from importlib import import_module
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
+from spapi_async._client.options import ApplicationOptions
+from spapi_async._client.selling_partner import SellingPartner
 from spapi_async._client.settings import (
     check_connections,
     check_proxy,
@@ -18,118 +18,25 @@ from spapi_async._client.settings import (
     choose_region,
     read_environment,
 )
-from spapi_async._codec.response import Response
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async._core.endpoints import Endpoints
 from spapi_async._core.events import Observer, Observers
 from spapi_async._core.limiter import LimitSnapshot, RateLimiter
-from spapi_async._core.operation import Operation
-from spapi_async._core.removal import makes_coroutine, warn_of_removal
-from spapi_async._engine.paging import PageIterator
+from spapi_async._core.resources import Resources
 from spapi_async._engine.pipeline import Pipeline
 from spapi_async._engine.retry import RetryPolicy
 from spapi_async._engine.transport import SessionPool, Timeout, user_agent_header
 from spapi_async.credentials import Account, Grant, Secret, revealed
-from spapi_async.errors import ConfigurationError
+from spapi_async.errors import ClosedError, ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region
 
 if TYPE_CHECKING:
-    from spapi_async.api import Namespaces
     from spapi_async.auth import Authorization, DelegatedToken, NewClientSecret, RestrictedResource, TokenStore
-    from spapi_async.workflows.documents import Documents
-else:
-    Namespaces = object  # the real class only tells type checkers what __getattr__ finds
 
-__all__ = ["Application", "SellingPartner", "connect"]
-
-T = TypeVar("T")
+__all__ = ["Application"]
 
 # Any scope does: it marks an account that has no seller; each grantless operation brings its own scope.
 _NO_SELLER = "sellingpartnerapi::notifications"
-
-# Unversioned attributes, written by hand on top of the generated ones; imported when first used, like them.
-_WORKFLOWS = {"documents": ("spapi_async.workflows.documents", "Documents")}
-
-
-class SellingPartner(Namespaces):
-    """A handle on one selling partner in one region, or on none (:meth:`Application.grantless`).
-
-    It holds a key into the application's shared state and nothing else: make as many as you like, and throw them away.
-    Each API version is an attribute, ``seller.orders_2026_01_01``, imported when first used.
-    """
-
-    __slots__ = ("__dict__", "_account", "_application", "_pipeline", "seller_id")
-
-    if TYPE_CHECKING:
-        documents: Documents
-
-    def __init__(self, application: Application, pipeline: Pipeline, account: Account, seller_id: str | None) -> None:
-        self._application = application
-        self._pipeline = pipeline
-        self._account = account
-        self.seller_id = seller_id
-
-    @makes_coroutine
-    def call(self, operation: Operation[T], /, **arguments: Any) -> Coroutine[Any, Any, Response[T]]:
-        """Call any operation and get the whole reply: body, status, headers, request id, rate limit, violations.
-
-        Raises:
-            SPAPIError: see :mod:`spapi_async.errors` for the tree.
-        """
-        if not operation.stays:
-            warn_of_removal(operation)
-        return self._pipeline.send(self._account, operation, arguments)
-
-    @makes_coroutine
-    def fetch(self, operation: Operation[T], arguments: Mapping[str, Any]) -> Coroutine[Any, Any, T]:
-        """Call any operation and get the decoded body, payload unwrapped; what the generated methods do."""
-        if not operation.stays:
-            warn_of_removal(operation)
-        return self._pipeline.fetch(self._account, operation, arguments)
-
-    def iterate(
-        self, operation: Operation[Any], arguments: Mapping[str, Any], *, cursor: str | None = None
-    ) -> PageIterator[Any]:
-        """Iterate over the items of every page of a paged operation; what the generated ``iter_`` methods do."""
-        if not operation.stays:
-            warn_of_removal(operation)
-        return PageIterator(self.fetch, operation, arguments, cursor=cursor)
-
-    @property
-    def application(self) -> Application:
-        """The application this handle belongs to."""
-        return self._application
-
-    @property
-    def region(self) -> Region:
-        """The region this handle calls."""
-        return self._account.region
-
-    @property
-    def key(self) -> str:
-        """Identifies seller and region in events, limits and saved state, without any secret."""
-        return self._account.key
-
-    if not TYPE_CHECKING:  # type checkers find the namespaces in Namespaces, and report a misspelt one
-
-        def __getattr__(self, name: str) -> Any:
-            # Reached once for each namespace and handle: the namespace is kept in the instance's dictionary.
-            from spapi_async.api import NAMESPACES
-
-            module, class_name = _WORKFLOWS.get(name) or (f"spapi_async.api.{name}", NAMESPACES.get(name, ""))
-            if not class_name:
-                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            namespace = getattr(import_module(module), class_name)(self)
-            self.__dict__[name] = namespace
-            return namespace
-
-    def __dir__(self) -> Iterable[str]:
-        from spapi_async.api import NAMESPACES
-
-        return sorted({*super().__dir__(), *NAMESPACES, *_WORKFLOWS})
-
-    def __repr__(self) -> str:
-        return f"<SellingPartner {self.seller_id or self._account.key}>"
 
 
 class Application:
@@ -193,7 +100,7 @@ class Application:
         self.client_id = client_id
         self.limiter: RateLimiter
         self._endpoint = endpoint
-        told = self._observers = Observers(observers)
+        told = Observers(observers)
         clock = clock or SystemClock()
         endpoints = Endpoints(endpoint, sandbox=sandbox)
         self._pool = SessionPool(
@@ -204,6 +111,7 @@ class Application:
             ssl=ssl,
             trust_env=trust_env,
         )
+        self._resources = Resources(self._pool, told, clock)
         # Imported here: a process that never makes an application (a web worker, a test run) does not pay for them.
         from spapi_async.auth import Authenticator
         from spapi_async.ratelimit import LocalRateLimiter
@@ -231,7 +139,7 @@ class Application:
         )
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Application:
+    def from_env(cls, environ: Mapping[str, str] | None = None, **options: Unpack[ApplicationOptions]) -> Application:
         """An application from ``LWA_APP_ID``, ``LWA_CLIENT_SECRET`` and, if set, ``SP_API_ENDPOINT``.
 
         Raises:
@@ -346,7 +254,7 @@ class Application:
 
     async def __aenter__(self) -> Self:
         if self._pipeline.closed:
-            raise ConfigurationError("the application is closed")
+            raise ClosedError("the application is closed")
         return self
 
     async def __aexit__(
@@ -362,22 +270,3 @@ class Application:
 
         response = await self._pipeline.send(account, CREATE_RESTRICTED_DATA_TOKEN, {"body": body})
         return response.body
-
-
-@asynccontextmanager
-async def connect(environ: Mapping[str, str] | None = None, **options: Any) -> AsyncIterator[SellingPartner]:
-    """One seller from the environment, and an application that lives as long as the block.
-
-    Reads ``SP_API_REFRESH_TOKEN``, ``LWA_APP_ID``, ``LWA_CLIENT_SECRET``, ``SP_API_REGION`` or ``SP_API_MARKETPLACE``,
-    and ``SP_API_ENDPOINT``. Options are those of :class:`Application`.
-
-    Raises:
-        ConfigurationError: a variable is missing or cannot work.
-    """
-    environ = os.environ if environ is None else environ
-    refresh_token, _, _ = read_environment(environ, ("SP_API_REFRESH_TOKEN", "LWA_APP_ID", "LWA_CLIENT_SECRET"))
-    region, marketplace = environ.get("SP_API_REGION") or None, environ.get("SP_API_MARKETPLACE") or None
-    if region is None and marketplace is None:
-        raise ConfigurationError("set SP_API_REGION or SP_API_MARKETPLACE")
-    async with Application.from_env(environ, **options) as app:
-        yield app.selling_partner(refresh_token, region=region, marketplace=marketplace)

@@ -35,35 +35,12 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
-
 from spapi_async._codec import json
 from spapi_async._core.operation import Operation, Parameter
+from spapi_async._core.request import Request
 from spapi_async.errors import ConfigurationError
 
-__all__ = ["Request", "prepare"]
-
-
-class Request(msgspec.Struct, frozen=True, gc=False):
-    """One HTTP request, ready to send but for host and tokens.
-
-    Attributes:
-        target: percent-encoded path and query; give it to yarl with ``encoded=True``.
-        path: the percent-encoded path alone.
-        headers: the operation's own header parameters, and ``content-type`` where there is a body.
-        data_elements: the restricted data elements asked for, in the order in which Amazon lists them.
-    """
-
-    method: str
-    target: str
-    path: str
-    headers: dict[str, str]
-    body: bytes | None = None
-    data_elements: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        # Targets and bodies hold order ids, SKUs, e-mail addresses: none of them belongs into a log.
-        return f"<Request {self.method}>"
+__all__ = ["prepare"]
 
 
 def prepare(operation: Operation[Any], arguments: Mapping[str, Any]) -> Request:

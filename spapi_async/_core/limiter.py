@@ -9,7 +9,7 @@ import msgspec
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority
 from spapi_async.credentials import Account
-from spapi_async.errors import SPAPIError
+from spapi_async.errors import ClosedError
 
 __all__ = ["LimitSnapshot", "Permit", "RateLimiter", "closed_error"]
 
@@ -79,6 +79,6 @@ class RateLimiter(Protocol):
         """Stop background work and close connections; waiters get an error."""
 
 
-def closed_error(operation: Operation[Any]) -> SPAPIError:
+def closed_error(operation: Operation[Any]) -> ClosedError:
     """What a call gets whose limiter was closed."""
-    return SPAPIError("the application is closed", operation=operation.name)
+    return ClosedError("the application is closed", operation=operation.name)

@@ -30,7 +30,8 @@ __all__ = ["PageIterator"]
 
 T = TypeVar("T")
 
-Fetch = Callable[[Operation[Any], dict[str, Any]], Awaitable[Any]]
+Fetch = Callable[..., Awaitable[Any]]
+"""``fetch(operation, **arguments)``: :meth:`spapi_async._core.caller.Caller.fetch`."""
 
 
 class PageIterator(AsyncIterator[T]):
@@ -186,7 +187,7 @@ class PageIterator(AsyncIterator[T]):
     async def _take_page(self) -> Any:
         task = self._prefetch
         if task is None:
-            return await self._fetch(self._operation, _arguments(self._operation, self._arguments, self._token))
+            return await self._fetch(self._operation, **_arguments(self._operation, self._arguments, self._token))
         try:
             return await task
         except RateLimitWaitError:
@@ -225,7 +226,7 @@ class _Pages(AsyncIterator[Any]):
 
 async def _call(fetch: Fetch, operation: Operation[Any], arguments: dict[str, Any]) -> Any:
     # A function of its own, so that the task does not keep an abandoned iterator alive.
-    return await fetch(operation, arguments)
+    return await fetch(operation, **arguments)
 
 
 def _being_cancelled() -> bool:

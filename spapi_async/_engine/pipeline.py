@@ -10,9 +10,9 @@ import asyncio
 import functools
 import time
 from collections.abc import Awaitable, Mapping
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
-from spapi_async._codec.request import Request, prepare
+from spapi_async._codec.request import prepare
 from spapi_async._codec.response import REQUEST_ID, Response, decode, error_from_reply, parse_rate_limit
 from spapi_async._core.clock import Clock
 from spapi_async._core.endpoints import Endpoints
@@ -20,10 +20,13 @@ from spapi_async._core.events import CallFinished, Observers, RequestFinished, V
 from spapi_async._core.limiter import Permit, RateLimiter
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import CallOptions, current_options
+from spapi_async._core.request import Request
+from spapi_async._core.tokens import Tokens
 from spapi_async._engine.retry import Outcome, RetryPolicy
 from spapi_async._engine.transport import RawReply, SessionPool
 from spapi_async.credentials import Account, Grant
 from spapi_async.errors import (
+    ClosedError,
     ConfigurationError,
     ConnectionFailedError,
     OutcomeUnknownError,
@@ -38,23 +41,6 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-class TokenSource(Protocol):
-    """Where a call's token comes from (auth.Authenticator)."""
-
-    async def token(
-        self, operation: Operation[Any], account: Account, request: Request, *, data_elements: tuple[str, ...]
-    ) -> str:
-        """The token this call must carry: LWA or restricted."""
-
-    def rejected(
-        self, token: str, operation: Operation[Any], account: Account, reply_body: bytes, *, request: Request
-    ) -> bool:
-        """Retire a token that Amazon refused; whether a fresh one may help."""
-
-    def learn(self, operation: Operation[Any], body: Any) -> None:
-        """Take note of what a reply says about later calls' tokens."""
-
-
 class Pipeline:
     """Everything an application's calls share on their way to Amazon."""
 
@@ -65,7 +51,7 @@ class Pipeline:
         self,
         *,
         limiter: RateLimiter,
-        tokens: TokenSource,
+        tokens: Tokens,
         pool: SessionPool,
         endpoints: Endpoints,
         retry: RetryPolicy,
@@ -87,7 +73,7 @@ class Pipeline:
     async def send(self, account: Account, operation: Operation[T], arguments: Mapping[str, Any]) -> Response[T]:
         """Perform one call: quota, token, transport, retries, decoding."""
         if self.closed:
-            raise ConfigurationError("the application is closed")
+            raise ClosedError("the application is closed", operation=operation.name)
         call = _Call(
             operation, _payer(operation, account), prepare(operation, arguments), current_options(), self._clock
         )

@@ -20,11 +20,18 @@ import msgspec
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from spapi_async._core.resources import StreamedReply
 from spapi_async._engine.watch import Watch
 from spapi_async._version import __version__
-from spapi_async.errors import ConfigurationError, ConnectionFailedError, RequestTimeoutError, TransportError
+from spapi_async.errors import (
+    ClosedError,
+    ConfigurationError,
+    ConnectionFailedError,
+    RequestTimeoutError,
+    TransportError,
+)
 
-__all__ = ["RawReply", "SessionPool", "StreamedReply", "Timeout", "user_agent_header"]
+__all__ = ["RawReply", "SessionPool", "Timeout", "user_agent_header"]
 
 # Amazon rejects a longer one (developer-docs.amazon.com/sp-api/docs/include-a-user-agent-header-in-all-requests).
 MAX_USER_AGENT = 500
@@ -68,14 +75,6 @@ class RawReply(msgspec.Struct, frozen=True, gc=False):
 
     def __repr__(self) -> str:
         return f"<RawReply {self.status}>"  # bodies hold tokens and personal data
-
-
-class StreamedReply(NamedTuple):
-    """A reply whose body is still under way: chunks as they come, a content coding left in place."""
-
-    status: int
-    headers: CIMultiDictProxy[str]
-    chunks: AsyncIterator[bytes]
 
 
 class _Session(NamedTuple):
@@ -192,18 +191,21 @@ class SessionPool:
         *,
         headers: Mapping[str, str],
         body: bytes | AsyncIterable[bytes] | None = None,
+        silence: float | None = None,
         session_key: str,
     ) -> AsyncIterator[StreamedReply]:
         """Send one request and read its reply piecemeal: no retry, no redirect, no decompression.
 
-        A document may take an hour, so only silence is bounded: by the read timeout, or the total where there is none.
-        Not reading is no silence. Leaving the block before the end closes the connection.
+        A document may take an hour, so only silence is bounded: by ``silence`` seconds; by default by the read timeout,
+        or the total where there is none. A slow reader is not silence. Leaving the block before the end closes the
+        connection.
 
         Raises:
             ConnectionFailedError, RequestTimeoutError, TransportError: as :meth:`exchange`; the chunks raise them too.
         """
         session, _ = self._session(session_key)
-        silence = self.total if self._timeout.read is None else self._timeout.read
+        if silence is None:
+            silence = self.total if self._timeout.read is None else self._timeout.read
         bounds = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout.connect, sock_read=silence)
         try:
             reply = await session.request(
@@ -246,7 +248,7 @@ class SessionPool:
 
     def _open(self, session_key: str) -> _Session:
         if self._closed:
-            raise ConfigurationError("the application is closed")
+            raise ClosedError("the application is closed")
         _keep_read_buffers()
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, OtherPlan, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import aplus_content_2020_11_01 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 CREATE_CONTENT_DOCUMENT: Operation[m.PostContentDocumentResponse] = Operation(
@@ -477,7 +477,7 @@ class AplusContent20201101(Namespace):
             body: the body; ``postContentDocumentRequest`` in Amazon's model.
             marketplace_id: ``marketplaceId``; at least 1 character.
         """
-        return await self._client.fetch(CREATE_CONTENT_DOCUMENT, {"body": body, "marketplace_id": marketplace_id})
+        return await self._client.fetch(CREATE_CONTENT_DOCUMENT, body=body, marketplace_id=marketplace_id)
 
     async def create_media(self, *, body: m.CreateMediaRequest | Mapping[str, Any]) -> m.CreateMediaResponse:
         """``createMedia``: POST /aplus/2020-11-01/media.
@@ -488,7 +488,7 @@ class AplusContent20201101(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_MEDIA, {"body": body})
+        return await self._client.fetch(CREATE_MEDIA, body=body)
 
     async def get_content_document(
         self,
@@ -509,11 +509,9 @@ class AplusContent20201101(Namespace):
         """
         return await self._client.fetch(
             GET_CONTENT_DOCUMENT,
-            {
-                "content_reference_key": content_reference_key,
-                "marketplace_id": marketplace_id,
-                "included_data_set": included_data_set,
-            },
+            content_reference_key=content_reference_key,
+            marketplace_id=marketplace_id,
+            included_data_set=included_data_set,
         )
 
     async def get_media(self, media_id: str, *, associated_media_id: str | None = None) -> m.GetMediaResponse:
@@ -526,7 +524,7 @@ class AplusContent20201101(Namespace):
             media_id: ``mediaId`` in the path.
             associated_media_id: ``associatedMediaId``.
         """
-        return await self._client.fetch(GET_MEDIA, {"media_id": media_id, "associated_media_id": associated_media_id})
+        return await self._client.fetch(GET_MEDIA, media_id=media_id, associated_media_id=associated_media_id)
 
     async def list_content_document_asin_relations(
         self,
@@ -551,13 +549,11 @@ class AplusContent20201101(Namespace):
         """
         return await self._client.fetch(
             LIST_CONTENT_DOCUMENT_ASIN_RELATIONS,
-            {
-                "content_reference_key": content_reference_key,
-                "marketplace_id": marketplace_id,
-                "included_data_set": included_data_set,
-                "asin_set": asin_set,
-                "page_token": page_token,
-            },
+            content_reference_key=content_reference_key,
+            marketplace_id=marketplace_id,
+            included_data_set=included_data_set,
+            asin_set=asin_set,
+            page_token=page_token,
         )
 
     def iter_content_document_asin_relations(
@@ -573,7 +569,8 @@ class AplusContent20201101(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_CONTENT_DOCUMENT_ASIN_RELATIONS,
             {
                 "content_reference_key": content_reference_key,
@@ -601,7 +598,8 @@ class AplusContent20201101(Namespace):
         """
         return await self._client.fetch(
             POST_CONTENT_DOCUMENT_APPROVAL_SUBMISSION,
-            {"content_reference_key": content_reference_key, "marketplace_id": marketplace_id},
+            content_reference_key=content_reference_key,
+            marketplace_id=marketplace_id,
         )
 
     async def post_content_document_asin_relations(
@@ -623,7 +621,9 @@ class AplusContent20201101(Namespace):
         """
         return await self._client.fetch(
             POST_CONTENT_DOCUMENT_ASIN_RELATIONS,
-            {"content_reference_key": content_reference_key, "body": body, "marketplace_id": marketplace_id},
+            content_reference_key=content_reference_key,
+            body=body,
+            marketplace_id=marketplace_id,
         )
 
     async def post_content_document_suspend_submission(
@@ -643,7 +643,8 @@ class AplusContent20201101(Namespace):
         """
         return await self._client.fetch(
             POST_CONTENT_DOCUMENT_SUSPEND_SUBMISSION,
-            {"content_reference_key": content_reference_key, "marketplace_id": marketplace_id},
+            content_reference_key=content_reference_key,
+            marketplace_id=marketplace_id,
         )
 
     async def search_content_documents(
@@ -661,10 +662,7 @@ class AplusContent20201101(Namespace):
             marketplace_id: ``marketplaceId``; at least 1 character.
             page_token: ``pageToken``; at least 1 character.
         """
-        return await self._client.fetch(
-            SEARCH_CONTENT_DOCUMENTS,
-            {"marketplace_id": marketplace_id, "page_token": page_token},
-        )
+        return await self._client.fetch(SEARCH_CONTENT_DOCUMENTS, marketplace_id=marketplace_id, page_token=page_token)
 
     def iter_content_documents(
         self,
@@ -676,7 +674,12 @@ class AplusContent20201101(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(SEARCH_CONTENT_DOCUMENTS, {"marketplace_id": marketplace_id}, cursor=cursor)
+        return PageIterator(
+            self._client.fetch,
+            SEARCH_CONTENT_DOCUMENTS,
+            {"marketplace_id": marketplace_id},
+            cursor=cursor,
+        )
 
     async def search_content_publish_records(
         self,
@@ -697,7 +700,9 @@ class AplusContent20201101(Namespace):
         """
         return await self._client.fetch(
             SEARCH_CONTENT_PUBLISH_RECORDS,
-            {"marketplace_id": marketplace_id, "asin": asin, "page_token": page_token},
+            marketplace_id=marketplace_id,
+            asin=asin,
+            page_token=page_token,
         )
 
     def iter_content_publish_records(
@@ -711,7 +716,8 @@ class AplusContent20201101(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             SEARCH_CONTENT_PUBLISH_RECORDS,
             {"marketplace_id": marketplace_id, "asin": asin},
             cursor=cursor,
@@ -736,7 +742,9 @@ class AplusContent20201101(Namespace):
         """
         return await self._client.fetch(
             UPDATE_CONTENT_DOCUMENT,
-            {"content_reference_key": content_reference_key, "body": body, "marketplace_id": marketplace_id},
+            content_reference_key=content_reference_key,
+            body=body,
+            marketplace_id=marketplace_id,
         )
 
     async def update_media(
@@ -758,7 +766,9 @@ class AplusContent20201101(Namespace):
         """
         return await self._client.fetch(
             UPDATE_MEDIA,
-            {"media_id": media_id, "body": body, "associated_media_id": associated_media_id},
+            media_id=media_id,
+            body=body,
+            associated_media_id=associated_media_id,
         )
 
     async def validate_content_document_asin_relations(
@@ -780,5 +790,7 @@ class AplusContent20201101(Namespace):
         """
         return await self._client.fetch(
             VALIDATE_CONTENT_DOCUMENT_ASIN_RELATIONS,
-            {"body": body, "marketplace_id": marketplace_id, "asin_set": asin_set},
+            body=body,
+            marketplace_id=marketplace_id,
+            asin_set=asin_set,
         )

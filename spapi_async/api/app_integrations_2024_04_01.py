@@ -101,7 +101,7 @@ class AppIntegrations20240401(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_NOTIFICATION, {"body": body})
+        return await self._client.fetch(CREATE_NOTIFICATION, body=body)
 
     async def delete_notifications(self, *, body: m.DeleteNotificationsRequest | Mapping[str, Any]) -> None:
         """``deleteNotifications``: POST /appIntegrations/2024-04-01/notifications/deletion.
@@ -112,7 +112,7 @@ class AppIntegrations20240401(Namespace):
         Args:
             body: the body.
         """
-        await self._client.fetch(DELETE_NOTIFICATIONS, {"body": body})
+        await self._client.fetch(DELETE_NOTIFICATIONS, body=body)
 
     async def record_action_feedback(
         self,
@@ -129,4 +129,4 @@ class AppIntegrations20240401(Namespace):
             notification_id: ``notificationId`` in the path.
             body: the body.
         """
-        await self._client.fetch(RECORD_ACTION_FEEDBACK, {"notification_id": notification_id, "body": body})
+        await self._client.fetch(RECORD_ACTION_FEEDBACK, notification_id=notification_id, body=body)

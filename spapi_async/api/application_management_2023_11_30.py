@@ -31,4 +31,4 @@ class ApplicationManagement20231130(Namespace):
         Grantless: acts for no seller; scope ``sellingpartnerapi::client_credential:rotation``.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
         """
-        await self._client.fetch(ROTATE_APPLICATION_CLIENT_SECRET, {})
+        await self._client.fetch(ROTATE_APPLICATION_CLIENT_SECRET)

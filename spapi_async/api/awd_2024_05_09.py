@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import awd_2024_05_09 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-
-    from spapi_async._engine.paging import PageIterator
 
 CANCEL_INBOUND: Operation[None] = Operation(
     name="awd_2024_05_09.cancel_inbound",
@@ -580,7 +579,7 @@ class Awd20240509(Namespace):
         Args:
             order_id: ``orderId`` in the path.
         """
-        await self._client.fetch(CANCEL_INBOUND, {"order_id": order_id})
+        await self._client.fetch(CANCEL_INBOUND, order_id=order_id)
 
     async def check_inbound_eligibility(self, *, body: m.InboundPackages | Mapping[str, Any]) -> m.InboundEligibility:
         """``checkInboundEligibility``: POST /awd/2024-05-09/inboundEligibility.
@@ -591,7 +590,7 @@ class Awd20240509(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CHECK_INBOUND_ELIGIBILITY, {"body": body})
+        return await self._client.fetch(CHECK_INBOUND_ELIGIBILITY, body=body)
 
     async def confirm_inbound(self, order_id: str) -> None:
         """``confirmInbound``: POST /awd/2024-05-09/inboundOrders/{orderId}/confirmation.
@@ -602,7 +601,7 @@ class Awd20240509(Namespace):
         Args:
             order_id: ``orderId`` in the path.
         """
-        await self._client.fetch(CONFIRM_INBOUND, {"order_id": order_id})
+        await self._client.fetch(CONFIRM_INBOUND, order_id=order_id)
 
     async def confirm_outbound(self, order_id: str) -> None:
         """``confirmOutbound``: POST /awd/2024-05-09/outboundOrders/{orderId}/confirmation.
@@ -613,7 +612,7 @@ class Awd20240509(Namespace):
         Args:
             order_id: ``orderId`` in the path.
         """
-        await self._client.fetch(CONFIRM_OUTBOUND, {"order_id": order_id})
+        await self._client.fetch(CONFIRM_OUTBOUND, order_id=order_id)
 
     async def confirm_replenishment_order(self, order_id: str) -> None:
         """``confirmReplenishmentOrder``: POST /awd/2024-05-09/replenishmentOrders/{orderId}/confirmation.
@@ -624,7 +623,7 @@ class Awd20240509(Namespace):
         Args:
             order_id: ``orderId`` in the path.
         """
-        await self._client.fetch(CONFIRM_REPLENISHMENT_ORDER, {"order_id": order_id})
+        await self._client.fetch(CONFIRM_REPLENISHMENT_ORDER, order_id=order_id)
 
     async def create_inbound(self, *, body: m.InboundOrderCreationData | Mapping[str, Any]) -> m.InboundOrderReference:
         """``createInbound``: POST /awd/2024-05-09/inboundOrders.
@@ -635,7 +634,7 @@ class Awd20240509(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_INBOUND, {"body": body})
+        return await self._client.fetch(CREATE_INBOUND, body=body)
 
     async def create_outbound(
         self,
@@ -650,7 +649,7 @@ class Awd20240509(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_OUTBOUND, {"body": body})
+        return await self._client.fetch(CREATE_OUTBOUND, body=body)
 
     async def create_replenishment_order(
         self,
@@ -665,7 +664,7 @@ class Awd20240509(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_REPLENISHMENT_ORDER, {"body": body})
+        return await self._client.fetch(CREATE_REPLENISHMENT_ORDER, body=body)
 
     async def get_inbound(self, order_id: str) -> m.InboundOrder:
         """``getInbound``: GET /awd/2024-05-09/inboundOrders/{orderId}.
@@ -676,7 +675,7 @@ class Awd20240509(Namespace):
         Args:
             order_id: ``orderId`` in the path.
         """
-        return await self._client.fetch(GET_INBOUND, {"order_id": order_id})
+        return await self._client.fetch(GET_INBOUND, order_id=order_id)
 
     async def get_inbound_shipment(
         self,
@@ -693,10 +692,7 @@ class Awd20240509(Namespace):
             shipment_id: ``shipmentId`` in the path; at least 1 character.
             sku_quantities: ``skuQuantities``; one of ``SHOW``, ``HIDE``.
         """
-        return await self._client.fetch(
-            GET_INBOUND_SHIPMENT,
-            {"shipment_id": shipment_id, "sku_quantities": sku_quantities},
-        )
+        return await self._client.fetch(GET_INBOUND_SHIPMENT, shipment_id=shipment_id, sku_quantities=sku_quantities)
 
     async def get_inbound_shipment_labels(
         self,
@@ -717,7 +713,9 @@ class Awd20240509(Namespace):
         """
         return await self._client.fetch(
             GET_INBOUND_SHIPMENT_LABELS,
-            {"shipment_id": shipment_id, "page_type": page_type, "format_type": format_type},
+            shipment_id=shipment_id,
+            page_type=page_type,
+            format_type=format_type,
         )
 
     async def get_label_page_types(self, shipment_id: str) -> m.ShipmentLabelPageTypes:
@@ -729,7 +727,7 @@ class Awd20240509(Namespace):
         Args:
             shipment_id: ``shipmentId`` in the path; at least 1 character.
         """
-        return await self._client.fetch(GET_LABEL_PAGE_TYPES, {"shipment_id": shipment_id})
+        return await self._client.fetch(GET_LABEL_PAGE_TYPES, shipment_id=shipment_id)
 
     async def get_outbound(self, order_id: str) -> m.OutboundOrder:
         """``getOutbound``: GET /awd/2024-05-09/outboundOrders/{orderId}.
@@ -740,7 +738,7 @@ class Awd20240509(Namespace):
         Args:
             order_id: ``orderId`` in the path.
         """
-        return await self._client.fetch(GET_OUTBOUND, {"order_id": order_id})
+        return await self._client.fetch(GET_OUTBOUND, order_id=order_id)
 
     async def get_replenishment_order(self, order_id: str) -> m.ReplenishmentOrder:
         """``getReplenishmentOrder``: GET /awd/2024-05-09/replenishmentOrders/{orderId}.
@@ -751,7 +749,7 @@ class Awd20240509(Namespace):
         Args:
             order_id: ``orderId`` in the path.
         """
-        return await self._client.fetch(GET_REPLENISHMENT_ORDER, {"order_id": order_id})
+        return await self._client.fetch(GET_REPLENISHMENT_ORDER, order_id=order_id)
 
     async def list_inbound_shipments(
         self,
@@ -780,15 +778,13 @@ class Awd20240509(Namespace):
         """
         return await self._client.fetch(
             LIST_INBOUND_SHIPMENTS,
-            {
-                "sort_by": sort_by,
-                "sort_order": sort_order,
-                "shipment_status": shipment_status,
-                "updated_after": updated_after,
-                "updated_before": updated_before,
-                "max_results": max_results,
-                "next_token": next_token,
-            },
+            sort_by=sort_by,
+            sort_order=sort_order,
+            shipment_status=shipment_status,
+            updated_after=updated_after,
+            updated_before=updated_before,
+            max_results=max_results,
+            next_token=next_token,
         )
 
     def iter_inbound_shipments(
@@ -806,7 +802,8 @@ class Awd20240509(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_INBOUND_SHIPMENTS,
             {
                 "sort_by": sort_by,
@@ -842,13 +839,11 @@ class Awd20240509(Namespace):
         """
         return await self._client.fetch(
             LIST_INVENTORY,
-            {
-                "sku": sku,
-                "sort_order": sort_order,
-                "details": details,
-                "next_token": next_token,
-                "max_results": max_results,
-            },
+            sku=sku,
+            sort_order=sort_order,
+            details=details,
+            next_token=next_token,
+            max_results=max_results,
         )
 
     def iter_inventory(
@@ -864,7 +859,8 @@ class Awd20240509(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_INVENTORY,
             {"sku": sku, "sort_order": sort_order, "details": details, "max_results": max_results},
             cursor=cursor,
@@ -893,13 +889,11 @@ class Awd20240509(Namespace):
         """
         return await self._client.fetch(
             LIST_OUTBOUNDS,
-            {
-                "updated_after": updated_after,
-                "updated_before": updated_before,
-                "sort_order": sort_order,
-                "max_results": max_results,
-                "next_token": next_token,
-            },
+            updated_after=updated_after,
+            updated_before=updated_before,
+            sort_order=sort_order,
+            max_results=max_results,
+            next_token=next_token,
         )
 
     def iter_outbounds(
@@ -915,7 +909,8 @@ class Awd20240509(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_OUTBOUNDS,
             {
                 "updated_after": updated_after,
@@ -949,13 +944,11 @@ class Awd20240509(Namespace):
         """
         return await self._client.fetch(
             LIST_REPLENISHMENT_ORDERS,
-            {
-                "updated_after": updated_after,
-                "updated_before": updated_before,
-                "sort_order": sort_order,
-                "max_results": max_results,
-                "next_token": next_token,
-            },
+            updated_after=updated_after,
+            updated_before=updated_before,
+            sort_order=sort_order,
+            max_results=max_results,
+            next_token=next_token,
         )
 
     def iter_replenishment_orders(
@@ -971,7 +964,8 @@ class Awd20240509(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_REPLENISHMENT_ORDERS,
             {
                 "updated_after": updated_after,
@@ -992,7 +986,7 @@ class Awd20240509(Namespace):
             order_id: ``orderId`` in the path.
             body: the body.
         """
-        await self._client.fetch(UPDATE_INBOUND, {"order_id": order_id, "body": body})
+        await self._client.fetch(UPDATE_INBOUND, order_id=order_id, body=body)
 
     async def update_inbound_shipment_transport_details(
         self,
@@ -1009,7 +1003,7 @@ class Awd20240509(Namespace):
             shipment_id: ``shipmentId`` in the path; at least 1 character.
             body: the body.
         """
-        await self._client.fetch(UPDATE_INBOUND_SHIPMENT_TRANSPORT_DETAILS, {"shipment_id": shipment_id, "body": body})
+        await self._client.fetch(UPDATE_INBOUND_SHIPMENT_TRANSPORT_DETAILS, shipment_id=shipment_id, body=body)
 
     async def update_outbound(
         self,
@@ -1026,4 +1020,4 @@ class Awd20240509(Namespace):
             order_id: ``orderId`` in the path.
             body: the body.
         """
-        return await self._client.fetch(UPDATE_OUTBOUND, {"order_id": order_id, "body": body})
+        return await self._client.fetch(UPDATE_OUTBOUND, order_id=order_id, body=body)

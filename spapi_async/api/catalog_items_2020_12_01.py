@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import catalog_items_2020_12_01 as m
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 GET_CATALOG_ITEM: Operation[m.Item] = Operation(
@@ -160,7 +160,10 @@ class CatalogItems20201201(Namespace):
         """
         return await self._client.fetch(
             GET_CATALOG_ITEM,
-            {"asin": asin, "marketplace_ids": marketplace_ids, "included_data": included_data, "locale": locale},
+            asin=asin,
+            marketplace_ids=marketplace_ids,
+            included_data=included_data,
+            locale=locale,
         )
 
     async def search_catalog_items(
@@ -194,17 +197,15 @@ class CatalogItems20201201(Namespace):
         """
         return await self._client.fetch(
             SEARCH_CATALOG_ITEMS,
-            {
-                "keywords": keywords,
-                "marketplace_ids": marketplace_ids,
-                "included_data": included_data,
-                "brand_names": brand_names,
-                "classification_ids": classification_ids,
-                "page_size": page_size,
-                "page_token": page_token,
-                "keywords_locale": keywords_locale,
-                "locale": locale,
-            },
+            keywords=keywords,
+            marketplace_ids=marketplace_ids,
+            included_data=included_data,
+            brand_names=brand_names,
+            classification_ids=classification_ids,
+            page_size=page_size,
+            page_token=page_token,
+            keywords_locale=keywords_locale,
+            locale=locale,
         )
 
     def iter_catalog_items(
@@ -224,7 +225,8 @@ class CatalogItems20201201(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             SEARCH_CATALOG_ITEMS,
             {
                 "keywords": keywords,

@@ -110,7 +110,7 @@ class CatalogItemsV0(Namespace):
             asin: ``asin`` in the path.
             marketplace_id: ``MarketplaceId``.
         """
-        return await self._client.fetch(GET_CATALOG_ITEM, {"asin": asin, "marketplace_id": marketplace_id})
+        return await self._client.fetch(GET_CATALOG_ITEM, asin=asin, marketplace_id=marketplace_id)
 
     async def list_catalog_categories(
         self,
@@ -131,7 +131,9 @@ class CatalogItemsV0(Namespace):
         """
         return await self._client.fetch(
             LIST_CATALOG_CATEGORIES,
-            {"marketplace_id": marketplace_id, "asin": asin, "seller_sku": seller_sku},
+            marketplace_id=marketplace_id,
+            asin=asin,
+            seller_sku=seller_sku,
         )
 
     @warns_of_removal(LIST_CATALOG_ITEMS)
@@ -165,14 +167,12 @@ class CatalogItemsV0(Namespace):
         """
         return await self._client.fetch(
             LIST_CATALOG_ITEMS,
-            {
-                "marketplace_id": marketplace_id,
-                "query": query,
-                "query_context_id": query_context_id,
-                "seller_sku": seller_sku,
-                "upc": upc,
-                "ean": ean,
-                "isbn": isbn,
-                "jan": jan,
-            },
+            marketplace_id=marketplace_id,
+            query=query,
+            query_context_id=query_context_id,
+            seller_sku=seller_sku,
+            upc=upc,
+            ean=ean,
+            isbn=isbn,
+            jan=jan,
         )

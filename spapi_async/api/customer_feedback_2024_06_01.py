@@ -222,7 +222,8 @@ class CustomerFeedback20240601(Namespace):
         """
         return await self._client.fetch(
             GET_BROWSE_NODE_RETURN_TOPICS,
-            {"browse_node_id": browse_node_id, "marketplace_id": marketplace_id},
+            browse_node_id=browse_node_id,
+            marketplace_id=marketplace_id,
         )
 
     async def get_browse_node_return_trends(
@@ -243,7 +244,8 @@ class CustomerFeedback20240601(Namespace):
         """
         return await self._client.fetch(
             GET_BROWSE_NODE_RETURN_TRENDS,
-            {"browse_node_id": browse_node_id, "marketplace_id": marketplace_id},
+            browse_node_id=browse_node_id,
+            marketplace_id=marketplace_id,
         )
 
     async def get_browse_node_review_topics(
@@ -266,7 +268,9 @@ class CustomerFeedback20240601(Namespace):
         """
         return await self._client.fetch(
             GET_BROWSE_NODE_REVIEW_TOPICS,
-            {"browse_node_id": browse_node_id, "marketplace_id": marketplace_id, "sort_by": sort_by},
+            browse_node_id=browse_node_id,
+            marketplace_id=marketplace_id,
+            sort_by=sort_by,
         )
 
     async def get_browse_node_review_trends(
@@ -287,7 +291,8 @@ class CustomerFeedback20240601(Namespace):
         """
         return await self._client.fetch(
             GET_BROWSE_NODE_REVIEW_TRENDS,
-            {"browse_node_id": browse_node_id, "marketplace_id": marketplace_id},
+            browse_node_id=browse_node_id,
+            marketplace_id=marketplace_id,
         )
 
     async def get_item_browse_node(
@@ -306,7 +311,7 @@ class CustomerFeedback20240601(Namespace):
             asin: ``asin`` in the path.
             marketplace_id: ``marketplaceId``.
         """
-        return await self._client.fetch(GET_ITEM_BROWSE_NODE, {"asin": asin, "marketplace_id": marketplace_id})
+        return await self._client.fetch(GET_ITEM_BROWSE_NODE, asin=asin, marketplace_id=marketplace_id)
 
     async def get_item_review_topics(
         self,
@@ -328,7 +333,9 @@ class CustomerFeedback20240601(Namespace):
         """
         return await self._client.fetch(
             GET_ITEM_REVIEW_TOPICS,
-            {"asin": asin, "marketplace_id": marketplace_id, "sort_by": sort_by},
+            asin=asin,
+            marketplace_id=marketplace_id,
+            sort_by=sort_by,
         )
 
     async def get_item_review_trends(
@@ -347,4 +354,4 @@ class CustomerFeedback20240601(Namespace):
             asin: ``asin`` in the path.
             marketplace_id: ``marketplaceId``.
         """
-        return await self._client.fetch(GET_ITEM_REVIEW_TRENDS, {"asin": asin, "marketplace_id": marketplace_id})
+        return await self._client.fetch(GET_ITEM_REVIEW_TRENDS, asin=asin, marketplace_id=marketplace_id)

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, OtherPlan, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import data_kiosk_2023_11_15 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
-
-    from spapi_async._engine.paging import PageIterator
 
 CANCEL_QUERY: Operation[None] = Operation(
     name="data_kiosk_2023_11_15.cancel_query",
@@ -153,7 +152,7 @@ class DataKiosk20231115(Namespace):
         Args:
             query_id: ``queryId`` in the path.
         """
-        await self._client.fetch(CANCEL_QUERY, {"query_id": query_id})
+        await self._client.fetch(CANCEL_QUERY, query_id=query_id)
 
     async def create_query(self, *, body: m.CreateQuerySpecification | Mapping[str, Any]) -> m.CreateQueryResponse:
         """``createQuery``: POST /dataKiosk/2023-11-15/queries.
@@ -164,7 +163,7 @@ class DataKiosk20231115(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_QUERY, {"body": body})
+        return await self._client.fetch(CREATE_QUERY, body=body)
 
     def iter_create_query(
         self,
@@ -176,7 +175,7 @@ class DataKiosk20231115(Namespace):
 
         The reply holds no page token: the iterator ends with it. The next page's token is in the finished query.
         """
-        return self._client.iterate(CREATE_QUERY, {"body": body}, cursor=cursor)
+        return PageIterator(self._client.fetch, CREATE_QUERY, {"body": body}, cursor=cursor)
 
     async def get_document(self, document_id: str) -> m.GetDocumentResponse:
         """``getDocument``: GET /dataKiosk/2023-11-15/documents/{documentId}.
@@ -187,7 +186,7 @@ class DataKiosk20231115(Namespace):
         Args:
             document_id: ``documentId`` in the path.
         """
-        return await self._client.fetch(GET_DOCUMENT, {"document_id": document_id})
+        return await self._client.fetch(GET_DOCUMENT, document_id=document_id)
 
     async def get_queries(
         self,
@@ -212,13 +211,11 @@ class DataKiosk20231115(Namespace):
         """
         return await self._client.fetch(
             GET_QUERIES,
-            {
-                "processing_statuses": processing_statuses,
-                "page_size": page_size,
-                "created_since": created_since,
-                "created_until": created_until,
-                "pagination_token": pagination_token,
-            },
+            processing_statuses=processing_statuses,
+            page_size=page_size,
+            created_since=created_since,
+            created_until=created_until,
+            pagination_token=pagination_token,
         )
 
     def iter_queries(
@@ -234,7 +231,8 @@ class DataKiosk20231115(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_QUERIES,
             {
                 "processing_statuses": processing_statuses,
@@ -254,11 +252,11 @@ class DataKiosk20231115(Namespace):
         Args:
             query_id: ``queryId`` in the path.
         """
-        return await self._client.fetch(GET_QUERY, {"query_id": query_id})
+        return await self._client.fetch(GET_QUERY, query_id=query_id)
 
     def iter_query(self, query_id: str) -> PageIterator[m.Query]:
         """Every page of ``get_query``, whose arguments these are.
 
         Amazon takes no page token here: the iterator ends with the first page.
         """
-        return self._client.iterate(GET_QUERY, {"query_id": query_id})
+        return PageIterator(self._client.fetch, GET_QUERY, {"query_id": query_id})

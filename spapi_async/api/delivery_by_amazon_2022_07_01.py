@@ -107,13 +107,11 @@ class DeliveryByAmazon20220701(Namespace):
         """
         return await self._client.fetch(
             GET_INVOICE_STATUS,
-            {
-                "marketplace_id": marketplace_id,
-                "invoice_type": invoice_type,
-                "program_type": program_type,
-                "order_id": order_id,
-                "shipment_id": shipment_id,
-            },
+            marketplace_id=marketplace_id,
+            invoice_type=invoice_type,
+            program_type=program_type,
+            order_id=order_id,
+            shipment_id=shipment_id,
         )
 
     async def submit_invoice(
@@ -133,7 +131,4 @@ class DeliveryByAmazon20220701(Namespace):
             order_id: ``orderId``.
             shipment_id: ``shipmentId``.
         """
-        return await self._client.fetch(
-            SUBMIT_INVOICE,
-            {"body": body, "order_id": order_id, "shipment_id": shipment_id},
-        )
+        return await self._client.fetch(SUBMIT_INVOICE, body=body, order_id=order_id, shipment_id=shipment_id)

@@ -141,7 +141,7 @@ class EasyShip20220323(Namespace):
         Args:
             body: the body; ``CreateScheduledPackageRequest`` in Amazon's model.
         """
-        return await self._client.fetch(CREATE_SCHEDULED_PACKAGE, {"body": body})
+        return await self._client.fetch(CREATE_SCHEDULED_PACKAGE, body=body)
 
     async def create_scheduled_package_bulk(
         self,
@@ -157,7 +157,7 @@ class EasyShip20220323(Namespace):
         Args:
             body: the body; ``CreateScheduledPackagesRequest`` in Amazon's model.
         """
-        return await self._client.fetch(CREATE_SCHEDULED_PACKAGE_BULK, {"body": body})
+        return await self._client.fetch(CREATE_SCHEDULED_PACKAGE_BULK, body=body)
 
     async def get_scheduled_package(self, *, amazon_order_id: str, marketplace_id: Marketplace | str) -> m.Package:
         """``getScheduledPackage``: GET /easyShip/2022-03-23/package.
@@ -171,7 +171,8 @@ class EasyShip20220323(Namespace):
         """
         return await self._client.fetch(
             GET_SCHEDULED_PACKAGE,
-            {"amazon_order_id": amazon_order_id, "marketplace_id": marketplace_id},
+            amazon_order_id=amazon_order_id,
+            marketplace_id=marketplace_id,
         )
 
     async def list_handover_slots(
@@ -187,7 +188,7 @@ class EasyShip20220323(Namespace):
         Args:
             body: the body; ``ListHandoverSlotsRequest`` in Amazon's model.
         """
-        return await self._client.fetch(LIST_HANDOVER_SLOTS, {"body": body})
+        return await self._client.fetch(LIST_HANDOVER_SLOTS, body=body)
 
     async def update_scheduled_packages(
         self,
@@ -202,4 +203,4 @@ class EasyShip20220323(Namespace):
         Args:
             body: the body; ``UpdateScheduledPackagesRequest`` in Amazon's model.
         """
-        return await self._client.fetch(UPDATE_SCHEDULED_PACKAGES, {"body": body})
+        return await self._client.fetch(UPDATE_SCHEDULED_PACKAGES, body=body)

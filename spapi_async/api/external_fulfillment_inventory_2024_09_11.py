@@ -50,4 +50,4 @@ class ExternalFulfillmentInventory20240911(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(BATCH_INVENTORY, {"body": body})
+        return await self._client.fetch(BATCH_INVENTORY, body=body)

@@ -57,4 +57,4 @@ class ExternalFulfillmentLocation20260730(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_SANDBOX_LOCATION, {"body": body})
+        return await self._client.fetch(CREATE_SANDBOX_LOCATION, body=body)

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, OtherPlan, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import external_fulfillment_returns_2024_09_11 as m
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    from spapi_async._engine.paging import PageIterator
 
 GET_RETURN: Operation[m.Return] = Operation(
     name="external_fulfillment_returns_2024_09_11.get_return",
@@ -168,7 +167,7 @@ class ExternalFulfillmentReturns20240911(Namespace):
         Args:
             return_id: ``returnId`` in the path.
         """
-        return await self._client.fetch(GET_RETURN, {"return_id": return_id})
+        return await self._client.fetch(GET_RETURN, return_id=return_id)
 
     async def list_returns(
         self,
@@ -207,20 +206,18 @@ class ExternalFulfillmentReturns20240911(Namespace):
         """
         return await self._client.fetch(
             LIST_RETURNS,
-            {
-                "return_location_id": return_location_id,
-                "rma_id": rma_id,
-                "status": status,
-                "reverse_tracking_id": reverse_tracking_id,
-                "created_since": created_since,
-                "created_until": created_until,
-                "last_updated_since": last_updated_since,
-                "last_updated_until": last_updated_until,
-                "last_updated_after": last_updated_after,
-                "last_updated_before": last_updated_before,
-                "max_results": max_results,
-                "next_token": next_token,
-            },
+            return_location_id=return_location_id,
+            rma_id=rma_id,
+            status=status,
+            reverse_tracking_id=reverse_tracking_id,
+            created_since=created_since,
+            created_until=created_until,
+            last_updated_since=last_updated_since,
+            last_updated_until=last_updated_until,
+            last_updated_after=last_updated_after,
+            last_updated_before=last_updated_before,
+            max_results=max_results,
+            next_token=next_token,
         )
 
     def iter_returns(
@@ -243,7 +240,8 @@ class ExternalFulfillmentReturns20240911(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_RETURNS,
             {
                 "return_location_id": return_location_id,

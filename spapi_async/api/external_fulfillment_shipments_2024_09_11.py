@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import external_fulfillment_shipments_2024_09_11 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 CREATE_PACKAGES: Operation[None] = Operation(
@@ -448,7 +448,7 @@ class ExternalFulfillmentShipments20240911(Namespace):
             shipment_id: ``shipmentId`` in the path.
             body: the body.
         """
-        await self._client.fetch(CREATE_PACKAGES, {"shipment_id": shipment_id, "body": body})
+        await self._client.fetch(CREATE_PACKAGES, shipment_id=shipment_id, body=body)
 
     async def create_sandbox_shipment(
         self,
@@ -464,7 +464,7 @@ class ExternalFulfillmentShipments20240911(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_SANDBOX_SHIPMENT, {"body": body})
+        return await self._client.fetch(CREATE_SANDBOX_SHIPMENT, body=body)
 
     async def generate_invoice(self, shipment_id: str) -> m.InvoiceResponse:
         """``generateInvoice``: POST /externalFulfillment/2024-09-11/shipments/{shipmentId}/invoice.
@@ -475,7 +475,7 @@ class ExternalFulfillmentShipments20240911(Namespace):
         Args:
             shipment_id: ``shipmentId`` in the path.
         """
-        return await self._client.fetch(GENERATE_INVOICE, {"shipment_id": shipment_id})
+        return await self._client.fetch(GENERATE_INVOICE, shipment_id=shipment_id)
 
     async def generate_ship_labels(
         self,
@@ -498,12 +498,10 @@ class ExternalFulfillmentShipments20240911(Namespace):
         """
         return await self._client.fetch(
             GENERATE_SHIP_LABELS,
-            {
-                "shipment_id": shipment_id,
-                "operation": operation,
-                "body": body,
-                "shipping_option_id": shipping_option_id,
-            },
+            shipment_id=shipment_id,
+            operation=operation,
+            body=body,
+            shipping_option_id=shipping_option_id,
         )
 
     async def get_shipment(self, shipment_id: str) -> m.Shipment:
@@ -515,7 +513,7 @@ class ExternalFulfillmentShipments20240911(Namespace):
         Args:
             shipment_id: ``shipmentId`` in the path.
         """
-        return await self._client.fetch(GET_SHIPMENT, {"shipment_id": shipment_id})
+        return await self._client.fetch(GET_SHIPMENT, shipment_id=shipment_id)
 
     async def get_shipments(
         self,
@@ -546,16 +544,14 @@ class ExternalFulfillmentShipments20240911(Namespace):
         """
         return await self._client.fetch(
             GET_SHIPMENTS,
-            {
-                "status": status,
-                "location_id": location_id,
-                "marketplace_id": marketplace_id,
-                "channel_name": channel_name,
-                "last_updated_after": last_updated_after,
-                "last_updated_before": last_updated_before,
-                "max_results": max_results,
-                "pagination_token": pagination_token,
-            },
+            status=status,
+            location_id=location_id,
+            marketplace_id=marketplace_id,
+            channel_name=channel_name,
+            last_updated_after=last_updated_after,
+            last_updated_before=last_updated_before,
+            max_results=max_results,
+            pagination_token=pagination_token,
         )
 
     def iter_shipments(
@@ -574,7 +570,8 @@ class ExternalFulfillmentShipments20240911(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_SHIPMENTS,
             {
                 "status": status,
@@ -605,7 +602,7 @@ class ExternalFulfillmentShipments20240911(Namespace):
             operation: ``operation``; one of ``CONFIRM``, ``REJECT``.
             body: the body.
         """
-        await self._client.fetch(PROCESS_SHIPMENT, {"shipment_id": shipment_id, "operation": operation, "body": body})
+        await self._client.fetch(PROCESS_SHIPMENT, shipment_id=shipment_id, operation=operation, body=body)
 
     async def retrieve_invoice(self, shipment_id: str) -> m.InvoiceResponse:
         """``retrieveInvoice``: GET /externalFulfillment/2024-09-11/shipments/{shipmentId}/invoice.
@@ -616,7 +613,7 @@ class ExternalFulfillmentShipments20240911(Namespace):
         Args:
             shipment_id: ``shipmentId`` in the path.
         """
-        return await self._client.fetch(RETRIEVE_INVOICE, {"shipment_id": shipment_id})
+        return await self._client.fetch(RETRIEVE_INVOICE, shipment_id=shipment_id)
 
     async def retrieve_shipping_options(self, shipment_id: str, *, package_id: str) -> m.ShippingOptionsResponse:
         """``retrieveShippingOptions``: GET /externalFulfillment/2024-09-11/shipments/{shipmentId}/shippingOptions.
@@ -628,10 +625,7 @@ class ExternalFulfillmentShipments20240911(Namespace):
             shipment_id: ``shipmentId`` in the path.
             package_id: ``packageId``.
         """
-        return await self._client.fetch(
-            RETRIEVE_SHIPPING_OPTIONS,
-            {"shipment_id": shipment_id, "package_id": package_id},
-        )
+        return await self._client.fetch(RETRIEVE_SHIPPING_OPTIONS, shipment_id=shipment_id, package_id=package_id)
 
     async def update_package(self, shipment_id: str, package_id: str, *, body: m.Package | Mapping[str, Any]) -> None:
         """``updatePackage``: PUT /externalFulfillment/2024-09-11/shipments/{shipmentId}/packages/{packageId}.
@@ -644,7 +638,7 @@ class ExternalFulfillmentShipments20240911(Namespace):
             package_id: ``packageId`` in the path.
             body: the body.
         """
-        await self._client.fetch(UPDATE_PACKAGE, {"shipment_id": shipment_id, "package_id": package_id, "body": body})
+        await self._client.fetch(UPDATE_PACKAGE, shipment_id=shipment_id, package_id=package_id, body=body)
 
     async def update_package_status(
         self,
@@ -667,7 +661,10 @@ class ExternalFulfillmentShipments20240911(Namespace):
         """
         await self._client.fetch(
             UPDATE_PACKAGE_STATUS,
-            {"shipment_id": shipment_id, "package_id": package_id, "body": body, "status": status},
+            shipment_id=shipment_id,
+            package_id=package_id,
+            body=body,
+            status=status,
         )
 
     async def update_sandbox_shipment(
@@ -686,4 +683,4 @@ class ExternalFulfillmentShipments20240911(Namespace):
             shipment_id: ``shipmentId`` in the path.
             body: the body.
         """
-        await self._client.fetch(UPDATE_SANDBOX_SHIPMENT, {"shipment_id": shipment_id, "body": body})
+        await self._client.fetch(UPDATE_SANDBOX_SHIPMENT, shipment_id=shipment_id, body=body)

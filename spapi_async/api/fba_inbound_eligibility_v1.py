@@ -72,5 +72,7 @@ class FbaInboundEligibilityV1(Namespace):
         """
         return await self._client.fetch(
             GET_ITEM_ELIGIBILITY_PREVIEW,
-            {"asin": asin, "program": program, "marketplace_ids": marketplace_ids},
+            asin=asin,
+            program=program,
+            marketplace_ids=marketplace_ids,
         )

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import fba_inventory_v1 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 ADD_INVENTORY: Operation[m.AddInventoryResponse] = Operation(
@@ -190,10 +190,7 @@ class FbaInventoryV1(Namespace):
             body: the body; ``addInventoryRequestBody`` in Amazon's model.
             x_amzn_idempotency_token: header ``x-amzn-idempotency-token``.
         """
-        return await self._client.fetch(
-            ADD_INVENTORY,
-            {"body": body, "x_amzn_idempotency_token": x_amzn_idempotency_token},
-        )
+        return await self._client.fetch(ADD_INVENTORY, body=body, x_amzn_idempotency_token=x_amzn_idempotency_token)
 
     async def create_inventory_item(
         self,
@@ -209,7 +206,7 @@ class FbaInventoryV1(Namespace):
         Args:
             body: the body; ``createInventoryItemRequestBody`` in Amazon's model.
         """
-        return await self._client.fetch(CREATE_INVENTORY_ITEM, {"body": body})
+        return await self._client.fetch(CREATE_INVENTORY_ITEM, body=body)
 
     async def delete_inventory_item(
         self,
@@ -227,10 +224,7 @@ class FbaInventoryV1(Namespace):
             seller_sku: ``sellerSku`` in the path.
             marketplace_id: ``marketplaceId``.
         """
-        return await self._client.fetch(
-            DELETE_INVENTORY_ITEM,
-            {"seller_sku": seller_sku, "marketplace_id": marketplace_id},
-        )
+        return await self._client.fetch(DELETE_INVENTORY_ITEM, seller_sku=seller_sku, marketplace_id=marketplace_id)
 
     async def get_inventory_summaries(
         self,
@@ -261,16 +255,14 @@ class FbaInventoryV1(Namespace):
         """
         return await self._client.fetch(
             GET_INVENTORY_SUMMARIES,
-            {
-                "granularity_type": granularity_type,
-                "granularity_id": granularity_id,
-                "marketplace_ids": marketplace_ids,
-                "details": details,
-                "start_date_time": start_date_time,
-                "seller_skus": seller_skus,
-                "seller_sku": seller_sku,
-                "next_token": next_token,
-            },
+            granularity_type=granularity_type,
+            granularity_id=granularity_id,
+            marketplace_ids=marketplace_ids,
+            details=details,
+            start_date_time=start_date_time,
+            seller_skus=seller_skus,
+            seller_sku=seller_sku,
+            next_token=next_token,
         )
 
     def iter_inventory_summaries(
@@ -290,7 +282,8 @@ class FbaInventoryV1(Namespace):
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         Page tokens live 30 seconds.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_INVENTORY_SUMMARIES,
             {
                 "granularity_type": granularity_type,

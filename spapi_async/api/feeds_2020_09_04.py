@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, UsagePlan
 from spapi_async._core.removal import warns_of_removal
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import feeds_2020_09_04 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 CANCEL_FEED: Operation[m.CancelFeedResponse] = Operation(
@@ -204,7 +204,7 @@ class Feeds20200904(Namespace):
         Args:
             feed_id: ``feedId`` in the path.
         """
-        return await self._client.fetch(CANCEL_FEED, {"feed_id": feed_id})
+        return await self._client.fetch(CANCEL_FEED, feed_id=feed_id)
 
     @warns_of_removal(CREATE_FEED)
     async def create_feed(self, *, body: m.CreateFeedSpecification | Mapping[str, Any]) -> m.CreateFeedResult:
@@ -217,7 +217,7 @@ class Feeds20200904(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_FEED, {"body": body})
+        return await self._client.fetch(CREATE_FEED, body=body)
 
     @warns_of_removal(CREATE_FEED_DOCUMENT)
     async def create_feed_document(
@@ -234,7 +234,7 @@ class Feeds20200904(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_FEED_DOCUMENT, {"body": body})
+        return await self._client.fetch(CREATE_FEED_DOCUMENT, body=body)
 
     @warns_of_removal(GET_FEED)
     async def get_feed(self, feed_id: str) -> m.Feed:
@@ -247,7 +247,7 @@ class Feeds20200904(Namespace):
         Args:
             feed_id: ``feedId`` in the path.
         """
-        return await self._client.fetch(GET_FEED, {"feed_id": feed_id})
+        return await self._client.fetch(GET_FEED, feed_id=feed_id)
 
     @warns_of_removal(GET_FEED_DOCUMENT)
     async def get_feed_document(self, feed_document_id: str) -> m.FeedDocument:
@@ -260,7 +260,7 @@ class Feeds20200904(Namespace):
         Args:
             feed_document_id: ``feedDocumentId`` in the path.
         """
-        return await self._client.fetch(GET_FEED_DOCUMENT, {"feed_document_id": feed_document_id})
+        return await self._client.fetch(GET_FEED_DOCUMENT, feed_document_id=feed_document_id)
 
     @warns_of_removal(GET_FEEDS)
     async def get_feeds(
@@ -291,15 +291,13 @@ class Feeds20200904(Namespace):
         """
         return await self._client.fetch(
             GET_FEEDS,
-            {
-                "feed_types": feed_types,
-                "marketplace_ids": marketplace_ids,
-                "page_size": page_size,
-                "processing_statuses": processing_statuses,
-                "created_since": created_since,
-                "created_until": created_until,
-                "next_token": next_token,
-            },
+            feed_types=feed_types,
+            marketplace_ids=marketplace_ids,
+            page_size=page_size,
+            processing_statuses=processing_statuses,
+            created_since=created_since,
+            created_until=created_until,
+            next_token=next_token,
         )
 
     @warns_of_removal(GET_FEEDS)
@@ -318,7 +316,8 @@ class Feeds20200904(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_FEEDS,
             {
                 "feed_types": feed_types,

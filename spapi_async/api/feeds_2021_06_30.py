@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import feeds_2021_06_30 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 CANCEL_FEED: Operation[None] = Operation(
@@ -197,7 +197,7 @@ class Feeds20210630(Namespace):
         Args:
             feed_id: ``feedId`` in the path.
         """
-        await self._client.fetch(CANCEL_FEED, {"feed_id": feed_id})
+        await self._client.fetch(CANCEL_FEED, feed_id=feed_id)
 
     async def create_feed(self, *, body: m.CreateFeedSpecification | Mapping[str, Any]) -> m.CreateFeedResponse:
         """``createFeed``: POST /feeds/2021-06-30/feeds.
@@ -208,7 +208,7 @@ class Feeds20210630(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_FEED, {"body": body})
+        return await self._client.fetch(CREATE_FEED, body=body)
 
     async def create_feed_document(
         self,
@@ -223,7 +223,7 @@ class Feeds20210630(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_FEED_DOCUMENT, {"body": body})
+        return await self._client.fetch(CREATE_FEED_DOCUMENT, body=body)
 
     async def get_feed(self, feed_id: str) -> m.Feed:
         """``getFeed``: GET /feeds/2021-06-30/feeds/{feedId}.
@@ -234,7 +234,7 @@ class Feeds20210630(Namespace):
         Args:
             feed_id: ``feedId`` in the path.
         """
-        return await self._client.fetch(GET_FEED, {"feed_id": feed_id})
+        return await self._client.fetch(GET_FEED, feed_id=feed_id)
 
     async def get_feed_document(
         self,
@@ -253,10 +253,8 @@ class Feeds20210630(Namespace):
         """
         return await self._client.fetch(
             GET_FEED_DOCUMENT,
-            {
-                "feed_document_id": feed_document_id,
-                "enable_content_encoding_url_header": enable_content_encoding_url_header,
-            },
+            feed_document_id=feed_document_id,
+            enable_content_encoding_url_header=enable_content_encoding_url_header,
         )
 
     async def get_feeds(
@@ -288,15 +286,13 @@ class Feeds20210630(Namespace):
         """
         return await self._client.fetch(
             GET_FEEDS,
-            {
-                "feed_types": feed_types,
-                "marketplace_ids": marketplace_ids,
-                "page_size": page_size,
-                "processing_statuses": processing_statuses,
-                "created_since": created_since,
-                "created_until": created_until,
-                "next_token": next_token,
-            },
+            feed_types=feed_types,
+            marketplace_ids=marketplace_ids,
+            page_size=page_size,
+            processing_statuses=processing_statuses,
+            created_since=created_since,
+            created_until=created_until,
+            next_token=next_token,
         )
 
     def iter_feeds(
@@ -314,7 +310,8 @@ class Feeds20210630(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_FEEDS,
             {
                 "feed_types": feed_types,

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Operation, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import finance_remittance_2026_03_17 as m
 
 if TYPE_CHECKING:
-    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 GET_REMITTANCE: Operation[m.GetRemittanceResponse] = Operation(
@@ -107,11 +107,9 @@ class FinanceRemittance20260317(Namespace):
         """
         return await self._client.fetch(
             GET_REMITTANCE,
-            {
-                "unique_payment_id": unique_payment_id,
-                "marketplace_id": marketplace_id,
-                "next_token_for_line_items": next_token_for_line_items,
-            },
+            unique_payment_id=unique_payment_id,
+            marketplace_id=marketplace_id,
+            next_token_for_line_items=next_token_for_line_items,
         )
 
     def iter_remittance(
@@ -125,7 +123,8 @@ class FinanceRemittance20260317(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_REMITTANCE,
             {"unique_payment_id": unique_payment_id, "marketplace_id": marketplace_id},
             cursor=cursor,
@@ -152,12 +151,10 @@ class FinanceRemittance20260317(Namespace):
         """
         return await self._client.fetch(
             GET_REMITTANCE_HEADERS,
-            {
-                "marketplace_id": marketplace_id,
-                "start_date": start_date,
-                "end_date": end_date,
-                "next_token": next_token,
-            },
+            marketplace_id=marketplace_id,
+            start_date=start_date,
+            end_date=end_date,
+            next_token=next_token,
         )
 
     def iter_remittance_headers(
@@ -172,7 +169,8 @@ class FinanceRemittance20260317(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_REMITTANCE_HEADERS,
             {"marketplace_id": marketplace_id, "start_date": start_date, "end_date": end_date},
             cursor=cursor,

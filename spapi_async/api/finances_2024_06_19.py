@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import finances_2024_06_19 as m
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date, datetime
 
-    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 LIST_BALANCES: Operation[m.ListBalancesResponse] = Operation(
@@ -193,13 +193,11 @@ class Finances20240619(Namespace):
         """
         return await self._client.fetch(
             LIST_BALANCES,
-            {
-                "marketplace_ids": marketplace_ids,
-                "balance_type": balance_type,
-                "account_type": account_type,
-                "as_of_date": as_of_date,
-                "next_token": next_token,
-            },
+            marketplace_ids=marketplace_ids,
+            balance_type=balance_type,
+            account_type=account_type,
+            as_of_date=as_of_date,
+            next_token=next_token,
         )
 
     def iter_balances(
@@ -215,7 +213,8 @@ class Finances20240619(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_BALANCES,
             {
                 "marketplace_ids": marketplace_ids,
@@ -253,15 +252,13 @@ class Finances20240619(Namespace):
         """
         return await self._client.fetch(
             LIST_SUMMARY,
-            {
-                "marketplace_ids": marketplace_ids,
-                "account_type": account_type,
-                "related_identifier_name": related_identifier_name,
-                "related_identifier_value": related_identifier_value,
-                "period_start": period_start,
-                "period_end": period_end,
-                "next_token": next_token,
-            },
+            marketplace_ids=marketplace_ids,
+            account_type=account_type,
+            related_identifier_name=related_identifier_name,
+            related_identifier_value=related_identifier_value,
+            period_start=period_start,
+            period_end=period_end,
+            next_token=next_token,
         )
 
     def iter_summary(
@@ -279,7 +276,8 @@ class Finances20240619(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_SUMMARY,
             {
                 "marketplace_ids": marketplace_ids,
@@ -320,15 +318,13 @@ class Finances20240619(Namespace):
         """
         return await self._client.fetch(
             LIST_TRANSACTIONS,
-            {
-                "posted_after": posted_after,
-                "posted_before": posted_before,
-                "marketplace_id": marketplace_id,
-                "transaction_status": transaction_status,
-                "related_identifier_name": related_identifier_name,
-                "related_identifier_value": related_identifier_value,
-                "next_token": next_token,
-            },
+            posted_after=posted_after,
+            posted_before=posted_before,
+            marketplace_id=marketplace_id,
+            transaction_status=transaction_status,
+            related_identifier_name=related_identifier_name,
+            related_identifier_value=related_identifier_value,
+            next_token=next_token,
         )
 
     def iter_transactions(
@@ -346,7 +342,8 @@ class Finances20240619(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_TRANSACTIONS,
             {
                 "posted_after": posted_after,

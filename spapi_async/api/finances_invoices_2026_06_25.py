@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import finances_invoices_2026_06_25 as m
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 GET_INVOICE: Operation[m.GetInvoiceResponse] = Operation(
@@ -131,11 +131,9 @@ class FinancesInvoices20260625(Namespace):
         """
         return await self._client.fetch(
             GET_INVOICE,
-            {
-                "invoice_identifier": invoice_identifier,
-                "marketplace_id": marketplace_id,
-                "next_token_for_line_items": next_token_for_line_items,
-            },
+            invoice_identifier=invoice_identifier,
+            marketplace_id=marketplace_id,
+            next_token_for_line_items=next_token_for_line_items,
         )
 
     def iter_invoice(
@@ -149,7 +147,8 @@ class FinancesInvoices20260625(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_INVOICE,
             {"invoice_identifier": invoice_identifier, "marketplace_id": marketplace_id},
             cursor=cursor,
@@ -178,13 +177,11 @@ class FinancesInvoices20260625(Namespace):
         """
         return await self._client.fetch(
             GET_INVOICE_HEADERS,
-            {
-                "marketplace_id": marketplace_id,
-                "next_token": next_token,
-                "from_issue_date": from_issue_date,
-                "to_issue_date": to_issue_date,
-                "invoices_modified_after": invoices_modified_after,
-            },
+            marketplace_id=marketplace_id,
+            next_token=next_token,
+            from_issue_date=from_issue_date,
+            to_issue_date=to_issue_date,
+            invoices_modified_after=invoices_modified_after,
         )
 
     def iter_invoice_headers(
@@ -200,7 +197,8 @@ class FinancesInvoices20260625(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_INVOICE_HEADERS,
             {
                 "marketplace_id": marketplace_id,

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, UsagePlan
 from spapi_async._core.removal import warns_of_removal
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import finances_v0 as m
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    from spapi_async._engine.paging import PageIterator
 
 LIST_FINANCIAL_EVENT_GROUPS: Operation[m.ListFinancialEventGroupsPayload] = Operation(
     name="finances_v0.list_financial_event_groups",
@@ -225,12 +224,10 @@ class FinancesV0(Namespace):
         """
         return await self._client.fetch(
             LIST_FINANCIAL_EVENT_GROUPS,
-            {
-                "max_results_per_page": max_results_per_page,
-                "financial_event_group_started_before": financial_event_group_started_before,
-                "financial_event_group_started_after": financial_event_group_started_after,
-                "next_token": next_token,
-            },
+            max_results_per_page=max_results_per_page,
+            financial_event_group_started_before=financial_event_group_started_before,
+            financial_event_group_started_after=financial_event_group_started_after,
+            next_token=next_token,
         )
 
     def iter_financial_event_groups(
@@ -245,7 +242,8 @@ class FinancesV0(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_FINANCIAL_EVENT_GROUPS,
             {
                 "max_results_per_page": max_results_per_page,
@@ -278,12 +276,10 @@ class FinancesV0(Namespace):
         """
         return await self._client.fetch(
             LIST_FINANCIAL_EVENTS,
-            {
-                "max_results_per_page": max_results_per_page,
-                "posted_after": posted_after,
-                "posted_before": posted_before,
-                "next_token": next_token,
-            },
+            max_results_per_page=max_results_per_page,
+            posted_after=posted_after,
+            posted_before=posted_before,
+            next_token=next_token,
         )
 
     @warns_of_removal(LIST_FINANCIAL_EVENTS)
@@ -299,7 +295,8 @@ class FinancesV0(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_FINANCIAL_EVENTS,
             {
                 "max_results_per_page": max_results_per_page,
@@ -334,13 +331,11 @@ class FinancesV0(Namespace):
         """
         return await self._client.fetch(
             LIST_FINANCIAL_EVENTS_BY_GROUP_ID,
-            {
-                "event_group_id": event_group_id,
-                "max_results_per_page": max_results_per_page,
-                "posted_after": posted_after,
-                "posted_before": posted_before,
-                "next_token": next_token,
-            },
+            event_group_id=event_group_id,
+            max_results_per_page=max_results_per_page,
+            posted_after=posted_after,
+            posted_before=posted_before,
+            next_token=next_token,
         )
 
     @warns_of_removal(LIST_FINANCIAL_EVENTS_BY_GROUP_ID)
@@ -357,7 +352,8 @@ class FinancesV0(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_FINANCIAL_EVENTS_BY_GROUP_ID,
             {
                 "event_group_id": event_group_id,
@@ -389,7 +385,9 @@ class FinancesV0(Namespace):
         """
         return await self._client.fetch(
             LIST_FINANCIAL_EVENTS_BY_ORDER_ID,
-            {"order_id": order_id, "max_results_per_page": max_results_per_page, "next_token": next_token},
+            order_id=order_id,
+            max_results_per_page=max_results_per_page,
+            next_token=next_token,
         )
 
     @warns_of_removal(LIST_FINANCIAL_EVENTS_BY_ORDER_ID)
@@ -404,7 +402,8 @@ class FinancesV0(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_FINANCIAL_EVENTS_BY_ORDER_ID,
             {"order_id": order_id, "max_results_per_page": max_results_per_page},
             cursor=cursor,

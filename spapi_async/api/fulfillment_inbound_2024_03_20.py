@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, OtherPlan, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import fulfillment_inbound_2024_03_20 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 CANCEL_INBOUND_PLAN: Operation[m.CancelInboundPlanResponse] = Operation(
@@ -1736,7 +1736,7 @@ class FulfillmentInbound20240320(Namespace):
         Args:
             inbound_plan_id: ``inboundPlanId`` in the path; exactly 38 characters; pattern ``^[a-zA-Z0-9-]*$``.
         """
-        return await self._client.fetch(CANCEL_INBOUND_PLAN, {"inbound_plan_id": inbound_plan_id})
+        return await self._client.fetch(CANCEL_INBOUND_PLAN, inbound_plan_id=inbound_plan_id)
 
     async def cancel_self_ship_appointment(
         self,
@@ -1757,7 +1757,9 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             CANCEL_SELF_SHIP_APPOINTMENT,
-            {"inbound_plan_id": inbound_plan_id, "shipment_id": shipment_id, "body": body},
+            inbound_plan_id=inbound_plan_id,
+            shipment_id=shipment_id,
+            body=body,
         )
 
     async def confirm_delivery_window_options(
@@ -1778,11 +1780,9 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             CONFIRM_DELIVERY_WINDOW_OPTIONS,
-            {
-                "inbound_plan_id": inbound_plan_id,
-                "shipment_id": shipment_id,
-                "delivery_window_option_id": delivery_window_option_id,
-            },
+            inbound_plan_id=inbound_plan_id,
+            shipment_id=shipment_id,
+            delivery_window_option_id=delivery_window_option_id,
         )
 
     async def confirm_packing_option(
@@ -1801,7 +1801,8 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             CONFIRM_PACKING_OPTION,
-            {"inbound_plan_id": inbound_plan_id, "packing_option_id": packing_option_id},
+            inbound_plan_id=inbound_plan_id,
+            packing_option_id=packing_option_id,
         )
 
     async def confirm_placement_option(
@@ -1820,7 +1821,8 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             CONFIRM_PLACEMENT_OPTION,
-            {"inbound_plan_id": inbound_plan_id, "placement_option_id": placement_option_id},
+            inbound_plan_id=inbound_plan_id,
+            placement_option_id=placement_option_id,
         )
 
     async def confirm_shipment_content_update_preview(
@@ -1841,11 +1843,9 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             CONFIRM_SHIPMENT_CONTENT_UPDATE_PREVIEW,
-            {
-                "inbound_plan_id": inbound_plan_id,
-                "shipment_id": shipment_id,
-                "content_update_preview_id": content_update_preview_id,
-            },
+            inbound_plan_id=inbound_plan_id,
+            shipment_id=shipment_id,
+            content_update_preview_id=content_update_preview_id,
         )
 
     async def confirm_transportation_options(
@@ -1863,10 +1863,7 @@ class FulfillmentInbound20240320(Namespace):
             inbound_plan_id: ``inboundPlanId`` in the path; exactly 38 characters; pattern ``^[a-zA-Z0-9-]*$``.
             body: the body.
         """
-        return await self._client.fetch(
-            CONFIRM_TRANSPORTATION_OPTIONS,
-            {"inbound_plan_id": inbound_plan_id, "body": body},
-        )
+        return await self._client.fetch(CONFIRM_TRANSPORTATION_OPTIONS, inbound_plan_id=inbound_plan_id, body=body)
 
     async def create_inbound_plan(
         self,
@@ -1881,7 +1878,7 @@ class FulfillmentInbound20240320(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_INBOUND_PLAN, {"body": body})
+        return await self._client.fetch(CREATE_INBOUND_PLAN, body=body)
 
     async def create_marketplace_item_labels(
         self,
@@ -1896,7 +1893,7 @@ class FulfillmentInbound20240320(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_MARKETPLACE_ITEM_LABELS, {"body": body})
+        return await self._client.fetch(CREATE_MARKETPLACE_ITEM_LABELS, body=body)
 
     async def generate_delivery_window_options(
         self,
@@ -1914,7 +1911,8 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             GENERATE_DELIVERY_WINDOW_OPTIONS,
-            {"inbound_plan_id": inbound_plan_id, "shipment_id": shipment_id},
+            inbound_plan_id=inbound_plan_id,
+            shipment_id=shipment_id,
         )
 
     async def generate_packing_options(self, inbound_plan_id: str) -> m.GeneratePackingOptionsResponse:
@@ -1926,7 +1924,7 @@ class FulfillmentInbound20240320(Namespace):
         Args:
             inbound_plan_id: ``inboundPlanId`` in the path; exactly 38 characters; pattern ``^[a-zA-Z0-9-]*$``.
         """
-        return await self._client.fetch(GENERATE_PACKING_OPTIONS, {"inbound_plan_id": inbound_plan_id})
+        return await self._client.fetch(GENERATE_PACKING_OPTIONS, inbound_plan_id=inbound_plan_id)
 
     async def generate_placement_options(
         self,
@@ -1943,7 +1941,7 @@ class FulfillmentInbound20240320(Namespace):
             inbound_plan_id: ``inboundPlanId`` in the path; exactly 38 characters; pattern ``^[a-zA-Z0-9-]*$``.
             body: the body.
         """
-        return await self._client.fetch(GENERATE_PLACEMENT_OPTIONS, {"inbound_plan_id": inbound_plan_id, "body": body})
+        return await self._client.fetch(GENERATE_PLACEMENT_OPTIONS, inbound_plan_id=inbound_plan_id, body=body)
 
     async def generate_self_ship_appointment_slots(
         self,
@@ -1964,7 +1962,9 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             GENERATE_SELF_SHIP_APPOINTMENT_SLOTS,
-            {"inbound_plan_id": inbound_plan_id, "shipment_id": shipment_id, "body": body},
+            inbound_plan_id=inbound_plan_id,
+            shipment_id=shipment_id,
+            body=body,
         )
 
     async def generate_shipment_content_update_previews(
@@ -1986,7 +1986,9 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             GENERATE_SHIPMENT_CONTENT_UPDATE_PREVIEWS,
-            {"inbound_plan_id": inbound_plan_id, "shipment_id": shipment_id, "body": body},
+            inbound_plan_id=inbound_plan_id,
+            shipment_id=shipment_id,
+            body=body,
         )
 
     async def generate_transportation_options(
@@ -2004,10 +2006,7 @@ class FulfillmentInbound20240320(Namespace):
             inbound_plan_id: ``inboundPlanId`` in the path; exactly 38 characters; pattern ``^[a-zA-Z0-9-]*$``.
             body: the body.
         """
-        return await self._client.fetch(
-            GENERATE_TRANSPORTATION_OPTIONS,
-            {"inbound_plan_id": inbound_plan_id, "body": body},
-        )
+        return await self._client.fetch(GENERATE_TRANSPORTATION_OPTIONS, inbound_plan_id=inbound_plan_id, body=body)
 
     async def get_delivery_challan_document(
         self,
@@ -2025,7 +2024,8 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             GET_DELIVERY_CHALLAN_DOCUMENT,
-            {"inbound_plan_id": inbound_plan_id, "shipment_id": shipment_id},
+            inbound_plan_id=inbound_plan_id,
+            shipment_id=shipment_id,
         )
 
     async def get_inbound_operation_status(self, operation_id: str) -> m.InboundOperationStatus:
@@ -2037,7 +2037,7 @@ class FulfillmentInbound20240320(Namespace):
         Args:
             operation_id: ``operationId`` in the path; 36 to 38 characters; pattern ``^[a-zA-Z0-9-]*$``.
         """
-        return await self._client.fetch(GET_INBOUND_OPERATION_STATUS, {"operation_id": operation_id})
+        return await self._client.fetch(GET_INBOUND_OPERATION_STATUS, operation_id=operation_id)
 
     async def get_inbound_plan(self, inbound_plan_id: str) -> m.InboundPlan:
         """``getInboundPlan``: GET /inbound/fba/2024-03-20/inboundPlans/{inboundPlanId}.
@@ -2048,7 +2048,7 @@ class FulfillmentInbound20240320(Namespace):
         Args:
             inbound_plan_id: ``inboundPlanId`` in the path; exactly 38 characters; pattern ``^[a-zA-Z0-9-]*$``.
         """
-        return await self._client.fetch(GET_INBOUND_PLAN, {"inbound_plan_id": inbound_plan_id})
+        return await self._client.fetch(GET_INBOUND_PLAN, inbound_plan_id=inbound_plan_id)
 
     async def get_self_ship_appointment_slots(
         self,
@@ -2071,12 +2071,10 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             GET_SELF_SHIP_APPOINTMENT_SLOTS,
-            {
-                "inbound_plan_id": inbound_plan_id,
-                "shipment_id": shipment_id,
-                "page_size": page_size,
-                "pagination_token": pagination_token,
-            },
+            inbound_plan_id=inbound_plan_id,
+            shipment_id=shipment_id,
+            page_size=page_size,
+            pagination_token=pagination_token,
         )
 
     def iter_self_ship_appointment_slots(
@@ -2091,7 +2089,8 @@ class FulfillmentInbound20240320(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_SELF_SHIP_APPOINTMENT_SLOTS,
             {"inbound_plan_id": inbound_plan_id, "shipment_id": shipment_id, "page_size": page_size},
             cursor=cursor,
@@ -2107,7 +2106,7 @@ class FulfillmentInbound20240320(Namespace):
             inbound_plan_id: ``inboundPlanId`` in the path; exactly 38 characters; pattern ``^[a-zA-Z0-9-]*$``.
             shipment_id: ``shipmentId`` in the path; exactly 38 characters; pattern ``^[a-zA-Z0-9-]*$``.
         """
-        return await self._client.fetch(GET_SHIPMENT, {"inbound_plan_id": inbound_plan_id, "shipment_id": shipment_id})
+        return await self._client.fetch(GET_SHIPMENT, inbound_plan_id=inbound_plan_id, shipment_id=shipment_id)
 
     async def get_shipment_content_update_preview(
         self,
@@ -2127,11 +2126,9 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             GET_SHIPMENT_CONTENT_UPDATE_PREVIEW,
-            {
-                "inbound_plan_id": inbound_plan_id,
-                "shipment_id": shipment_id,
-                "content_update_preview_id": content_update_preview_id,
-            },
+            inbound_plan_id=inbound_plan_id,
+            shipment_id=shipment_id,
+            content_update_preview_id=content_update_preview_id,
         )
 
     async def list_delivery_window_options(
@@ -2155,12 +2152,10 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             LIST_DELIVERY_WINDOW_OPTIONS,
-            {
-                "inbound_plan_id": inbound_plan_id,
-                "shipment_id": shipment_id,
-                "page_size": page_size,
-                "pagination_token": pagination_token,
-            },
+            inbound_plan_id=inbound_plan_id,
+            shipment_id=shipment_id,
+            page_size=page_size,
+            pagination_token=pagination_token,
         )
 
     def iter_delivery_window_options(
@@ -2175,7 +2170,8 @@ class FulfillmentInbound20240320(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_DELIVERY_WINDOW_OPTIONS,
             {"inbound_plan_id": inbound_plan_id, "shipment_id": shipment_id, "page_size": page_size},
             cursor=cursor,
@@ -2200,7 +2196,9 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             LIST_INBOUND_PLAN_BOXES,
-            {"inbound_plan_id": inbound_plan_id, "page_size": page_size, "pagination_token": pagination_token},
+            inbound_plan_id=inbound_plan_id,
+            page_size=page_size,
+            pagination_token=pagination_token,
         )
 
     def iter_inbound_plan_boxes(
@@ -2214,7 +2212,8 @@ class FulfillmentInbound20240320(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_INBOUND_PLAN_BOXES,
             {"inbound_plan_id": inbound_plan_id, "page_size": page_size},
             cursor=cursor,
@@ -2239,7 +2238,9 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             LIST_INBOUND_PLAN_ITEMS,
-            {"inbound_plan_id": inbound_plan_id, "page_size": page_size, "pagination_token": pagination_token},
+            inbound_plan_id=inbound_plan_id,
+            page_size=page_size,
+            pagination_token=pagination_token,
         )
 
     def iter_inbound_plan_items(
@@ -2253,7 +2254,8 @@ class FulfillmentInbound20240320(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_INBOUND_PLAN_ITEMS,
             {"inbound_plan_id": inbound_plan_id, "page_size": page_size},
             cursor=cursor,
@@ -2278,7 +2280,9 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             LIST_INBOUND_PLAN_PALLETS,
-            {"inbound_plan_id": inbound_plan_id, "page_size": page_size, "pagination_token": pagination_token},
+            inbound_plan_id=inbound_plan_id,
+            page_size=page_size,
+            pagination_token=pagination_token,
         )
 
     def iter_inbound_plan_pallets(
@@ -2292,7 +2296,8 @@ class FulfillmentInbound20240320(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_INBOUND_PLAN_PALLETS,
             {"inbound_plan_id": inbound_plan_id, "page_size": page_size},
             cursor=cursor,
@@ -2321,13 +2326,11 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             LIST_INBOUND_PLANS,
-            {
-                "page_size": page_size,
-                "pagination_token": pagination_token,
-                "status": status,
-                "sort_by": sort_by,
-                "sort_order": sort_order,
-            },
+            page_size=page_size,
+            pagination_token=pagination_token,
+            status=status,
+            sort_by=sort_by,
+            sort_order=sort_order,
         )
 
     def iter_inbound_plans(
@@ -2343,7 +2346,8 @@ class FulfillmentInbound20240320(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_INBOUND_PLANS,
             {"page_size": page_size, "status": status, "sort_by": sort_by, "sort_order": sort_order},
             cursor=cursor,
@@ -2364,10 +2368,7 @@ class FulfillmentInbound20240320(Namespace):
             mskus: ``mskus``; 1 to 100 items; each 1 to 255 characters.
             marketplace_id: ``marketplaceId``; 1 to 20 characters.
         """
-        return await self._client.fetch(
-            LIST_ITEM_COMPLIANCE_DETAILS,
-            {"mskus": mskus, "marketplace_id": marketplace_id},
-        )
+        return await self._client.fetch(LIST_ITEM_COMPLIANCE_DETAILS, mskus=mskus, marketplace_id=marketplace_id)
 
     async def list_packing_group_boxes(
         self,
@@ -2390,12 +2391,10 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             LIST_PACKING_GROUP_BOXES,
-            {
-                "inbound_plan_id": inbound_plan_id,
-                "packing_group_id": packing_group_id,
-                "page_size": page_size,
-                "pagination_token": pagination_token,
-            },
+            inbound_plan_id=inbound_plan_id,
+            packing_group_id=packing_group_id,
+            page_size=page_size,
+            pagination_token=pagination_token,
         )
 
     def iter_packing_group_boxes(
@@ -2410,7 +2409,8 @@ class FulfillmentInbound20240320(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_PACKING_GROUP_BOXES,
             {"inbound_plan_id": inbound_plan_id, "packing_group_id": packing_group_id, "page_size": page_size},
             cursor=cursor,
@@ -2437,12 +2437,10 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             LIST_PACKING_GROUP_ITEMS,
-            {
-                "inbound_plan_id": inbound_plan_id,
-                "packing_group_id": packing_group_id,
-                "page_size": page_size,
-                "pagination_token": pagination_token,
-            },
+            inbound_plan_id=inbound_plan_id,
+            packing_group_id=packing_group_id,
+            page_size=page_size,
+            pagination_token=pagination_token,
         )
 
     def iter_packing_group_items(
@@ -2457,7 +2455,8 @@ class FulfillmentInbound20240320(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_PACKING_GROUP_ITEMS,
             {"inbound_plan_id": inbound_plan_id, "packing_group_id": packing_group_id, "page_size": page_size},
             cursor=cursor,
@@ -2482,7 +2481,9 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             LIST_PACKING_OPTIONS,
-            {"inbound_plan_id": inbound_plan_id, "page_size": page_size, "pagination_token": pagination_token},
+            inbound_plan_id=inbound_plan_id,
+            page_size=page_size,
+            pagination_token=pagination_token,
         )
 
     def iter_packing_options(
@@ -2496,7 +2497,8 @@ class FulfillmentInbound20240320(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_PACKING_OPTIONS,
             {"inbound_plan_id": inbound_plan_id, "page_size": page_size},
             cursor=cursor,
@@ -2521,7 +2523,9 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             LIST_PLACEMENT_OPTIONS,
-            {"inbound_plan_id": inbound_plan_id, "page_size": page_size, "pagination_token": pagination_token},
+            inbound_plan_id=inbound_plan_id,
+            page_size=page_size,
+            pagination_token=pagination_token,
         )
 
     def iter_placement_options(
@@ -2535,7 +2539,8 @@ class FulfillmentInbound20240320(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_PLACEMENT_OPTIONS,
             {"inbound_plan_id": inbound_plan_id, "page_size": page_size},
             cursor=cursor,
@@ -2556,7 +2561,7 @@ class FulfillmentInbound20240320(Namespace):
             marketplace_id: ``marketplaceId``; 1 to 20 characters.
             mskus: ``mskus``; 1 to 100 items; each 1 to 255 characters.
         """
-        return await self._client.fetch(LIST_PREP_DETAILS, {"marketplace_id": marketplace_id, "mskus": mskus})
+        return await self._client.fetch(LIST_PREP_DETAILS, marketplace_id=marketplace_id, mskus=mskus)
 
     async def list_shipment_boxes(
         self,
@@ -2579,12 +2584,10 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             LIST_SHIPMENT_BOXES,
-            {
-                "inbound_plan_id": inbound_plan_id,
-                "shipment_id": shipment_id,
-                "page_size": page_size,
-                "pagination_token": pagination_token,
-            },
+            inbound_plan_id=inbound_plan_id,
+            shipment_id=shipment_id,
+            page_size=page_size,
+            pagination_token=pagination_token,
         )
 
     def iter_shipment_boxes(
@@ -2599,7 +2602,8 @@ class FulfillmentInbound20240320(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_SHIPMENT_BOXES,
             {"inbound_plan_id": inbound_plan_id, "shipment_id": shipment_id, "page_size": page_size},
             cursor=cursor,
@@ -2626,12 +2630,10 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             LIST_SHIPMENT_CONTENT_UPDATE_PREVIEWS,
-            {
-                "inbound_plan_id": inbound_plan_id,
-                "shipment_id": shipment_id,
-                "page_size": page_size,
-                "pagination_token": pagination_token,
-            },
+            inbound_plan_id=inbound_plan_id,
+            shipment_id=shipment_id,
+            page_size=page_size,
+            pagination_token=pagination_token,
         )
 
     def iter_shipment_content_update_previews(
@@ -2646,7 +2648,8 @@ class FulfillmentInbound20240320(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_SHIPMENT_CONTENT_UPDATE_PREVIEWS,
             {"inbound_plan_id": inbound_plan_id, "shipment_id": shipment_id, "page_size": page_size},
             cursor=cursor,
@@ -2673,12 +2676,10 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             LIST_SHIPMENT_ITEMS,
-            {
-                "inbound_plan_id": inbound_plan_id,
-                "shipment_id": shipment_id,
-                "page_size": page_size,
-                "pagination_token": pagination_token,
-            },
+            inbound_plan_id=inbound_plan_id,
+            shipment_id=shipment_id,
+            page_size=page_size,
+            pagination_token=pagination_token,
         )
 
     def iter_shipment_items(
@@ -2693,7 +2694,8 @@ class FulfillmentInbound20240320(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_SHIPMENT_ITEMS,
             {"inbound_plan_id": inbound_plan_id, "shipment_id": shipment_id, "page_size": page_size},
             cursor=cursor,
@@ -2720,12 +2722,10 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             LIST_SHIPMENT_PALLETS,
-            {
-                "inbound_plan_id": inbound_plan_id,
-                "shipment_id": shipment_id,
-                "page_size": page_size,
-                "pagination_token": pagination_token,
-            },
+            inbound_plan_id=inbound_plan_id,
+            shipment_id=shipment_id,
+            page_size=page_size,
+            pagination_token=pagination_token,
         )
 
     def iter_shipment_pallets(
@@ -2740,7 +2740,8 @@ class FulfillmentInbound20240320(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_SHIPMENT_PALLETS,
             {"inbound_plan_id": inbound_plan_id, "shipment_id": shipment_id, "page_size": page_size},
             cursor=cursor,
@@ -2769,13 +2770,11 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             LIST_TRANSPORTATION_OPTIONS,
-            {
-                "inbound_plan_id": inbound_plan_id,
-                "page_size": page_size,
-                "pagination_token": pagination_token,
-                "placement_option_id": placement_option_id,
-                "shipment_id": shipment_id,
-            },
+            inbound_plan_id=inbound_plan_id,
+            page_size=page_size,
+            pagination_token=pagination_token,
+            placement_option_id=placement_option_id,
+            shipment_id=shipment_id,
         )
 
     def iter_transportation_options(
@@ -2791,7 +2790,8 @@ class FulfillmentInbound20240320(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_TRANSPORTATION_OPTIONS,
             {
                 "inbound_plan_id": inbound_plan_id,
@@ -2823,7 +2823,10 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             SCHEDULE_SELF_SHIP_APPOINTMENT,
-            {"inbound_plan_id": inbound_plan_id, "shipment_id": shipment_id, "slot_id": slot_id, "body": body},
+            inbound_plan_id=inbound_plan_id,
+            shipment_id=shipment_id,
+            slot_id=slot_id,
+            body=body,
         )
 
     async def set_packing_information(
@@ -2841,7 +2844,7 @@ class FulfillmentInbound20240320(Namespace):
             inbound_plan_id: ``inboundPlanId`` in the path; exactly 38 characters; pattern ``^[a-zA-Z0-9-]*$``.
             body: the body.
         """
-        return await self._client.fetch(SET_PACKING_INFORMATION, {"inbound_plan_id": inbound_plan_id, "body": body})
+        return await self._client.fetch(SET_PACKING_INFORMATION, inbound_plan_id=inbound_plan_id, body=body)
 
     async def set_prep_details(self, *, body: m.SetPrepDetailsRequest | Mapping[str, Any]) -> m.SetPrepDetailsResponse:
         """``setPrepDetails``: POST /inbound/fba/2024-03-20/items/prepDetails.
@@ -2852,7 +2855,7 @@ class FulfillmentInbound20240320(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SET_PREP_DETAILS, {"body": body})
+        return await self._client.fetch(SET_PREP_DETAILS, body=body)
 
     async def update_inbound_plan_name(
         self,
@@ -2869,7 +2872,7 @@ class FulfillmentInbound20240320(Namespace):
             inbound_plan_id: ``inboundPlanId`` in the path; exactly 38 characters; pattern ``^[a-zA-Z0-9-]*$``.
             body: the body.
         """
-        await self._client.fetch(UPDATE_INBOUND_PLAN_NAME, {"inbound_plan_id": inbound_plan_id, "body": body})
+        await self._client.fetch(UPDATE_INBOUND_PLAN_NAME, inbound_plan_id=inbound_plan_id, body=body)
 
     async def update_item_compliance_details(
         self,
@@ -2886,10 +2889,7 @@ class FulfillmentInbound20240320(Namespace):
             body: the body.
             marketplace_id: ``marketplaceId``; 1 to 20 characters.
         """
-        return await self._client.fetch(
-            UPDATE_ITEM_COMPLIANCE_DETAILS,
-            {"body": body, "marketplace_id": marketplace_id},
-        )
+        return await self._client.fetch(UPDATE_ITEM_COMPLIANCE_DETAILS, body=body, marketplace_id=marketplace_id)
 
     async def update_shipment_name(
         self,
@@ -2910,7 +2910,9 @@ class FulfillmentInbound20240320(Namespace):
         """
         await self._client.fetch(
             UPDATE_SHIPMENT_NAME,
-            {"inbound_plan_id": inbound_plan_id, "shipment_id": shipment_id, "body": body},
+            inbound_plan_id=inbound_plan_id,
+            shipment_id=shipment_id,
+            body=body,
         )
 
     async def update_shipment_source_address(
@@ -2932,7 +2934,9 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             UPDATE_SHIPMENT_SOURCE_ADDRESS,
-            {"inbound_plan_id": inbound_plan_id, "shipment_id": shipment_id, "body": body},
+            inbound_plan_id=inbound_plan_id,
+            shipment_id=shipment_id,
+            body=body,
         )
 
     async def update_shipment_tracking_details(
@@ -2954,5 +2958,7 @@ class FulfillmentInbound20240320(Namespace):
         """
         return await self._client.fetch(
             UPDATE_SHIPMENT_TRACKING_DETAILS,
-            {"inbound_plan_id": inbound_plan_id, "shipment_id": shipment_id, "body": body},
+            inbound_plan_id=inbound_plan_id,
+            shipment_id=shipment_id,
+            body=body,
         )

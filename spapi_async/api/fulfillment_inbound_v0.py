@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, OtherPlan, Paging, Parameter, UsagePlan
 from spapi_async._core.removal import warns_of_removal
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import fulfillment_inbound_v0 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date, datetime
 
-    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 CONFIRM_PREORDER: Operation[m.ConfirmPreorderResult] = Operation(
@@ -621,7 +621,9 @@ class FulfillmentInboundV0(Namespace):
         """
         return await self._client.fetch(
             CONFIRM_PREORDER,
-            {"shipment_id": shipment_id, "need_by_date": need_by_date, "marketplace_id": marketplace_id},
+            shipment_id=shipment_id,
+            need_by_date=need_by_date,
+            marketplace_id=marketplace_id,
         )
 
     @warns_of_removal(CONFIRM_TRANSPORT)
@@ -635,7 +637,7 @@ class FulfillmentInboundV0(Namespace):
         Args:
             shipment_id: ``shipmentId`` in the path.
         """
-        return await self._client.fetch(CONFIRM_TRANSPORT, {"shipment_id": shipment_id})
+        return await self._client.fetch(CONFIRM_TRANSPORT, shipment_id=shipment_id)
 
     @warns_of_removal(CREATE_INBOUND_SHIPMENT)
     async def create_inbound_shipment(
@@ -654,7 +656,7 @@ class FulfillmentInboundV0(Namespace):
             shipment_id: ``shipmentId`` in the path.
             body: the body.
         """
-        return await self._client.fetch(CREATE_INBOUND_SHIPMENT, {"shipment_id": shipment_id, "body": body})
+        return await self._client.fetch(CREATE_INBOUND_SHIPMENT, shipment_id=shipment_id, body=body)
 
     @warns_of_removal(CREATE_INBOUND_SHIPMENT_PLAN)
     async def create_inbound_shipment_plan(
@@ -671,7 +673,7 @@ class FulfillmentInboundV0(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_INBOUND_SHIPMENT_PLAN, {"body": body})
+        return await self._client.fetch(CREATE_INBOUND_SHIPMENT_PLAN, body=body)
 
     @warns_of_removal(ESTIMATE_TRANSPORT)
     async def estimate_transport(self, shipment_id: str) -> m.CommonTransportResult:
@@ -684,7 +686,7 @@ class FulfillmentInboundV0(Namespace):
         Args:
             shipment_id: ``shipmentId`` in the path.
         """
-        return await self._client.fetch(ESTIMATE_TRANSPORT, {"shipment_id": shipment_id})
+        return await self._client.fetch(ESTIMATE_TRANSPORT, shipment_id=shipment_id)
 
     async def get_bill_of_lading(self, shipment_id: str) -> m.BillOfLadingDownloadURL:
         """``getBillOfLading``: GET /fba/inbound/v0/shipments/{shipmentId}/billOfLading.
@@ -695,7 +697,7 @@ class FulfillmentInboundV0(Namespace):
         Args:
             shipment_id: ``shipmentId`` in the path.
         """
-        return await self._client.fetch(GET_BILL_OF_LADING, {"shipment_id": shipment_id})
+        return await self._client.fetch(GET_BILL_OF_LADING, shipment_id=shipment_id)
 
     async def get_labels(
         self,
@@ -726,16 +728,14 @@ class FulfillmentInboundV0(Namespace):
         """
         return await self._client.fetch(
             GET_LABELS,
-            {
-                "shipment_id": shipment_id,
-                "page_type": page_type,
-                "label_type": label_type,
-                "number_of_packages": number_of_packages,
-                "package_labels_to_print": package_labels_to_print,
-                "number_of_pallets": number_of_pallets,
-                "page_size": page_size,
-                "page_start_index": page_start_index,
-            },
+            shipment_id=shipment_id,
+            page_type=page_type,
+            label_type=label_type,
+            number_of_packages=number_of_packages,
+            package_labels_to_print=package_labels_to_print,
+            number_of_pallets=number_of_pallets,
+            page_size=page_size,
+            page_start_index=page_start_index,
         )
 
     @warns_of_removal(GET_PREORDER_INFO)
@@ -755,10 +755,7 @@ class FulfillmentInboundV0(Namespace):
             shipment_id: ``shipmentId`` in the path.
             marketplace_id: ``MarketplaceId``.
         """
-        return await self._client.fetch(
-            GET_PREORDER_INFO,
-            {"shipment_id": shipment_id, "marketplace_id": marketplace_id},
-        )
+        return await self._client.fetch(GET_PREORDER_INFO, shipment_id=shipment_id, marketplace_id=marketplace_id)
 
     async def get_prep_instructions(
         self,
@@ -779,7 +776,9 @@ class FulfillmentInboundV0(Namespace):
         """
         return await self._client.fetch(
             GET_PREP_INSTRUCTIONS,
-            {"ship_to_country_code": ship_to_country_code, "seller_sku_list": seller_sku_list, "asin_list": asin_list},
+            ship_to_country_code=ship_to_country_code,
+            seller_sku_list=seller_sku_list,
+            asin_list=asin_list,
         )
 
     async def get_shipment_items(
@@ -806,13 +805,11 @@ class FulfillmentInboundV0(Namespace):
         """
         return await self._client.fetch(
             GET_SHIPMENT_ITEMS,
-            {
-                "query_type": query_type,
-                "marketplace_id": marketplace_id,
-                "last_updated_after": last_updated_after,
-                "last_updated_before": last_updated_before,
-                "next_token": next_token,
-            },
+            query_type=query_type,
+            marketplace_id=marketplace_id,
+            last_updated_after=last_updated_after,
+            last_updated_before=last_updated_before,
+            next_token=next_token,
         )
 
     def iter_shipment_items(
@@ -828,7 +825,8 @@ class FulfillmentInboundV0(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_SHIPMENT_ITEMS,
             {
                 "query_type": query_type,
@@ -856,7 +854,8 @@ class FulfillmentInboundV0(Namespace):
         """
         return await self._client.fetch(
             GET_SHIPMENT_ITEMS_BY_SHIPMENT_ID,
-            {"shipment_id": shipment_id, "marketplace_id": marketplace_id},
+            shipment_id=shipment_id,
+            marketplace_id=marketplace_id,
         )
 
     def iter_shipment_items_by_shipment_id(
@@ -869,7 +868,8 @@ class FulfillmentInboundV0(Namespace):
 
         Amazon takes no page token here: the iterator ends with the first page.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_SHIPMENT_ITEMS_BY_SHIPMENT_ID,
             {"shipment_id": shipment_id, "marketplace_id": marketplace_id},
         )
@@ -903,15 +903,13 @@ class FulfillmentInboundV0(Namespace):
         """
         return await self._client.fetch(
             GET_SHIPMENTS,
-            {
-                "query_type": query_type,
-                "marketplace_id": marketplace_id,
-                "shipment_status_list": shipment_status_list,
-                "shipment_id_list": shipment_id_list,
-                "last_updated_after": last_updated_after,
-                "last_updated_before": last_updated_before,
-                "next_token": next_token,
-            },
+            query_type=query_type,
+            marketplace_id=marketplace_id,
+            shipment_status_list=shipment_status_list,
+            shipment_id_list=shipment_id_list,
+            last_updated_after=last_updated_after,
+            last_updated_before=last_updated_before,
+            next_token=next_token,
         )
 
     def iter_shipments(
@@ -929,7 +927,8 @@ class FulfillmentInboundV0(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_SHIPMENTS,
             {
                 "query_type": query_type,
@@ -953,7 +952,7 @@ class FulfillmentInboundV0(Namespace):
         Args:
             shipment_id: ``shipmentId`` in the path.
         """
-        return await self._client.fetch(GET_TRANSPORT_DETAILS, {"shipment_id": shipment_id})
+        return await self._client.fetch(GET_TRANSPORT_DETAILS, shipment_id=shipment_id)
 
     @warns_of_removal(PUT_TRANSPORT_DETAILS)
     async def put_transport_details(
@@ -972,7 +971,7 @@ class FulfillmentInboundV0(Namespace):
             shipment_id: ``shipmentId`` in the path.
             body: the body.
         """
-        return await self._client.fetch(PUT_TRANSPORT_DETAILS, {"shipment_id": shipment_id, "body": body})
+        return await self._client.fetch(PUT_TRANSPORT_DETAILS, shipment_id=shipment_id, body=body)
 
     @warns_of_removal(UPDATE_INBOUND_SHIPMENT)
     async def update_inbound_shipment(
@@ -991,7 +990,7 @@ class FulfillmentInboundV0(Namespace):
             shipment_id: ``shipmentId`` in the path.
             body: the body.
         """
-        return await self._client.fetch(UPDATE_INBOUND_SHIPMENT, {"shipment_id": shipment_id, "body": body})
+        return await self._client.fetch(UPDATE_INBOUND_SHIPMENT, shipment_id=shipment_id, body=body)
 
     @warns_of_removal(VOID_TRANSPORT)
     async def void_transport(self, shipment_id: str) -> m.CommonTransportResult:
@@ -1004,4 +1003,4 @@ class FulfillmentInboundV0(Namespace):
         Args:
             shipment_id: ``shipmentId`` in the path.
         """
-        return await self._client.fetch(VOID_TRANSPORT, {"shipment_id": shipment_id})
+        return await self._client.fetch(VOID_TRANSPORT, shipment_id=shipment_id)

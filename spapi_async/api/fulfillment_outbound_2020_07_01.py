@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, OtherPlan, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import fulfillment_outbound_2020_07_01 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 CANCEL_FULFILLMENT_ORDER: Operation[m.CancelFulfillmentOrderResponse] = Operation(
@@ -411,7 +411,7 @@ class FulfillmentOutbound20200701(Namespace):
         """
         return await self._client.fetch(
             CANCEL_FULFILLMENT_ORDER,
-            {"seller_fulfillment_order_id": seller_fulfillment_order_id},
+            seller_fulfillment_order_id=seller_fulfillment_order_id,
         )
 
     async def create_fulfillment_order(
@@ -427,7 +427,7 @@ class FulfillmentOutbound20200701(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_FULFILLMENT_ORDER, {"body": body})
+        return await self._client.fetch(CREATE_FULFILLMENT_ORDER, body=body)
 
     async def create_fulfillment_return(
         self,
@@ -446,7 +446,8 @@ class FulfillmentOutbound20200701(Namespace):
         """
         return await self._client.fetch(
             CREATE_FULFILLMENT_RETURN,
-            {"seller_fulfillment_order_id": seller_fulfillment_order_id, "body": body},
+            seller_fulfillment_order_id=seller_fulfillment_order_id,
+            body=body,
         )
 
     async def delivery_offers(
@@ -462,7 +463,7 @@ class FulfillmentOutbound20200701(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(DELIVERY_OFFERS, {"body": body})
+        return await self._client.fetch(DELIVERY_OFFERS, body=body)
 
     async def get_feature_inventory(
         self,
@@ -485,12 +486,10 @@ class FulfillmentOutbound20200701(Namespace):
         """
         return await self._client.fetch(
             GET_FEATURE_INVENTORY,
-            {
-                "feature_name": feature_name,
-                "marketplace_id": marketplace_id,
-                "next_token": next_token,
-                "query_start_date": query_start_date,
-            },
+            feature_name=feature_name,
+            marketplace_id=marketplace_id,
+            next_token=next_token,
+            query_start_date=query_start_date,
         )
 
     def iter_feature_inventory(
@@ -505,7 +504,8 @@ class FulfillmentOutbound20200701(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_FEATURE_INVENTORY,
             {"feature_name": feature_name, "marketplace_id": marketplace_id, "query_start_date": query_start_date},
             cursor=cursor,
@@ -530,7 +530,9 @@ class FulfillmentOutbound20200701(Namespace):
         """
         return await self._client.fetch(
             GET_FEATURE_SKU,
-            {"feature_name": feature_name, "seller_sku": seller_sku, "marketplace_id": marketplace_id},
+            feature_name=feature_name,
+            seller_sku=seller_sku,
+            marketplace_id=marketplace_id,
         )
 
     async def get_features(self, *, marketplace_id: Marketplace | str) -> m.GetFeaturesResult:
@@ -542,7 +544,7 @@ class FulfillmentOutbound20200701(Namespace):
         Args:
             marketplace_id: ``marketplaceId``.
         """
-        return await self._client.fetch(GET_FEATURES, {"marketplace_id": marketplace_id})
+        return await self._client.fetch(GET_FEATURES, marketplace_id=marketplace_id)
 
     async def get_fulfillment_order(self, seller_fulfillment_order_id: str) -> m.GetFulfillmentOrderResult:
         """``getFulfillmentOrder``: GET /fba/outbound/2020-07-01/fulfillmentOrders/{sellerFulfillmentOrderId}.
@@ -553,10 +555,7 @@ class FulfillmentOutbound20200701(Namespace):
         Args:
             seller_fulfillment_order_id: ``sellerFulfillmentOrderId`` in the path; at most 40 characters.
         """
-        return await self._client.fetch(
-            GET_FULFILLMENT_ORDER,
-            {"seller_fulfillment_order_id": seller_fulfillment_order_id},
-        )
+        return await self._client.fetch(GET_FULFILLMENT_ORDER, seller_fulfillment_order_id=seller_fulfillment_order_id)
 
     async def get_fulfillment_preview(
         self,
@@ -571,7 +570,7 @@ class FulfillmentOutbound20200701(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(GET_FULFILLMENT_PREVIEW, {"body": body})
+        return await self._client.fetch(GET_FULFILLMENT_PREVIEW, body=body)
 
     async def get_package_tracking_details(self, *, package_number: int) -> m.PackageTrackingDetails:
         """``getPackageTrackingDetails``: GET /fba/outbound/2020-07-01/tracking.
@@ -582,7 +581,7 @@ class FulfillmentOutbound20200701(Namespace):
         Args:
             package_number: ``packageNumber``.
         """
-        return await self._client.fetch(GET_PACKAGE_TRACKING_DETAILS, {"package_number": package_number})
+        return await self._client.fetch(GET_PACKAGE_TRACKING_DETAILS, package_number=package_number)
 
     async def list_all_fulfillment_orders(
         self,
@@ -601,7 +600,8 @@ class FulfillmentOutbound20200701(Namespace):
         """
         return await self._client.fetch(
             LIST_ALL_FULFILLMENT_ORDERS,
-            {"query_start_date": query_start_date, "next_token": next_token},
+            query_start_date=query_start_date,
+            next_token=next_token,
         )
 
     def iter_all_fulfillment_orders(
@@ -614,7 +614,12 @@ class FulfillmentOutbound20200701(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(LIST_ALL_FULFILLMENT_ORDERS, {"query_start_date": query_start_date}, cursor=cursor)
+        return PageIterator(
+            self._client.fetch,
+            LIST_ALL_FULFILLMENT_ORDERS,
+            {"query_start_date": query_start_date},
+            cursor=cursor,
+        )
 
     async def list_return_reason_codes(
         self,
@@ -637,12 +642,10 @@ class FulfillmentOutbound20200701(Namespace):
         """
         return await self._client.fetch(
             LIST_RETURN_REASON_CODES,
-            {
-                "seller_sku": seller_sku,
-                "marketplace_id": marketplace_id,
-                "seller_fulfillment_order_id": seller_fulfillment_order_id,
-                "language": language,
-            },
+            seller_sku=seller_sku,
+            marketplace_id=marketplace_id,
+            seller_fulfillment_order_id=seller_fulfillment_order_id,
+            language=language,
         )
 
     async def submit_fulfillment_order_status_update(
@@ -663,7 +666,8 @@ class FulfillmentOutbound20200701(Namespace):
         """
         return await self._client.fetch(
             SUBMIT_FULFILLMENT_ORDER_STATUS_UPDATE,
-            {"seller_fulfillment_order_id": seller_fulfillment_order_id, "body": body},
+            seller_fulfillment_order_id=seller_fulfillment_order_id,
+            body=body,
         )
 
     async def update_fulfillment_order(
@@ -683,5 +687,6 @@ class FulfillmentOutbound20200701(Namespace):
         """
         return await self._client.fetch(
             UPDATE_FULFILLMENT_ORDER,
-            {"seller_fulfillment_order_id": seller_fulfillment_order_id, "body": body},
+            seller_fulfillment_order_id=seller_fulfillment_order_id,
+            body=body,
         )

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import fulfillment_outbound_2026_07_04 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-
-    from spapi_async._engine.paging import PageIterator
 
 CANCEL_ORDER: Operation[dict[str, Any]] = Operation(
     name="fulfillment_outbound_2026_07_04.cancel_order",
@@ -354,7 +353,8 @@ class FulfillmentOutbound20260704(Namespace):
         """
         return await self._client.fetch(
             CANCEL_ORDER,
-            {"order_id": order_id, "x_amzn_fulfillment_service_id": x_amzn_fulfillment_service_id},
+            order_id=order_id,
+            x_amzn_fulfillment_service_id=x_amzn_fulfillment_service_id,
         )
 
     async def create_order(
@@ -375,7 +375,8 @@ class FulfillmentOutbound20260704(Namespace):
         """
         return await self._client.fetch(
             CREATE_ORDER,
-            {"body": body, "x_amzn_fulfillment_service_id": x_amzn_fulfillment_service_id},
+            body=body,
+            x_amzn_fulfillment_service_id=x_amzn_fulfillment_service_id,
         )
 
     async def get_offers(
@@ -395,7 +396,8 @@ class FulfillmentOutbound20260704(Namespace):
         """
         return await self._client.fetch(
             GET_OFFERS,
-            {"body": body, "x_amzn_fulfillment_service_id": x_amzn_fulfillment_service_id},
+            body=body,
+            x_amzn_fulfillment_service_id=x_amzn_fulfillment_service_id,
         )
 
     async def get_order(
@@ -417,11 +419,9 @@ class FulfillmentOutbound20260704(Namespace):
         """
         return await self._client.fetch(
             GET_ORDER,
-            {
-                "order_id": order_id,
-                "shipments": shipments,
-                "x_amzn_fulfillment_service_id": x_amzn_fulfillment_service_id,
-            },
+            order_id=order_id,
+            shipments=shipments,
+            x_amzn_fulfillment_service_id=x_amzn_fulfillment_service_id,
         )
 
     async def get_order_preview(
@@ -441,7 +441,8 @@ class FulfillmentOutbound20260704(Namespace):
         """
         return await self._client.fetch(
             GET_ORDER_PREVIEW,
-            {"body": body, "x_amzn_fulfillment_service_id": x_amzn_fulfillment_service_id},
+            body=body,
+            x_amzn_fulfillment_service_id=x_amzn_fulfillment_service_id,
         )
 
     async def list_orders(
@@ -465,12 +466,10 @@ class FulfillmentOutbound20260704(Namespace):
         """
         return await self._client.fetch(
             LIST_ORDERS,
-            {
-                "updated_after": updated_after,
-                "page_token": page_token,
-                "shipments": shipments,
-                "x_amzn_fulfillment_service_id": x_amzn_fulfillment_service_id,
-            },
+            updated_after=updated_after,
+            page_token=page_token,
+            shipments=shipments,
+            x_amzn_fulfillment_service_id=x_amzn_fulfillment_service_id,
         )
 
     def iter_orders(
@@ -485,7 +484,8 @@ class FulfillmentOutbound20260704(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_ORDERS,
             {
                 "updated_after": updated_after,
@@ -514,7 +514,9 @@ class FulfillmentOutbound20260704(Namespace):
         """
         return await self._client.fetch(
             UPDATE_ORDER,
-            {"order_id": order_id, "body": body, "x_amzn_fulfillment_service_id": x_amzn_fulfillment_service_id},
+            order_id=order_id,
+            body=body,
+            x_amzn_fulfillment_service_id=x_amzn_fulfillment_service_id,
         )
 
     async def update_order_status(
@@ -537,7 +539,9 @@ class FulfillmentOutbound20260704(Namespace):
         """
         await self._client.fetch(
             UPDATE_ORDER_STATUS,
-            {"order_id": order_id, "body": body, "x_amzn_fulfillment_service_id": x_amzn_fulfillment_service_id},
+            order_id=order_id,
+            body=body,
+            x_amzn_fulfillment_service_id=x_amzn_fulfillment_service_id,
         )
 
     async def update_package(
@@ -562,10 +566,8 @@ class FulfillmentOutbound20260704(Namespace):
         """
         await self._client.fetch(
             UPDATE_PACKAGE,
-            {
-                "order_id": order_id,
-                "package_id": package_id,
-                "body": body,
-                "x_amzn_fulfillment_service_id": x_amzn_fulfillment_service_id,
-            },
+            order_id=order_id,
+            package_id=package_id,
+            body=body,
+            x_amzn_fulfillment_service_id=x_amzn_fulfillment_service_id,
         )

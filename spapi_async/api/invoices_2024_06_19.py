@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import invoices_2024_06_19 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 CREATE_GOVERNMENT_INVOICE: Operation[None] = Operation(
@@ -404,7 +404,7 @@ class Invoices20240619(Namespace):
         Args:
             body: the body.
         """
-        await self._client.fetch(CREATE_GOVERNMENT_INVOICE, {"body": body})
+        await self._client.fetch(CREATE_GOVERNMENT_INVOICE, body=body)
 
     async def create_invoices_export(
         self,
@@ -419,7 +419,7 @@ class Invoices20240619(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_INVOICES_EXPORT, {"body": body})
+        return await self._client.fetch(CREATE_INVOICES_EXPORT, body=body)
 
     async def get_government_invoice_document(
         self,
@@ -446,14 +446,12 @@ class Invoices20240619(Namespace):
         """
         return await self._client.fetch(
             GET_GOVERNMENT_INVOICE_DOCUMENT,
-            {
-                "shipment_id": shipment_id,
-                "marketplace_id": marketplace_id,
-                "transaction_type": transaction_type,
-                "invoice_type": invoice_type,
-                "inbound_plan_id": inbound_plan_id,
-                "file_format": file_format,
-            },
+            shipment_id=shipment_id,
+            marketplace_id=marketplace_id,
+            transaction_type=transaction_type,
+            invoice_type=invoice_type,
+            inbound_plan_id=inbound_plan_id,
+            file_format=file_format,
         )
 
     async def get_government_invoice_status(
@@ -479,13 +477,11 @@ class Invoices20240619(Namespace):
         """
         return await self._client.fetch(
             GET_GOVERNMENT_INVOICE_STATUS,
-            {
-                "marketplace_id": marketplace_id,
-                "transaction_type": transaction_type,
-                "shipment_id": shipment_id,
-                "invoice_type": invoice_type,
-                "inbound_plan_id": inbound_plan_id,
-            },
+            marketplace_id=marketplace_id,
+            transaction_type=transaction_type,
+            shipment_id=shipment_id,
+            invoice_type=invoice_type,
+            inbound_plan_id=inbound_plan_id,
         )
 
     async def get_invoice(
@@ -507,7 +503,9 @@ class Invoices20240619(Namespace):
         """
         return await self._client.fetch(
             GET_INVOICE,
-            {"invoice_id": invoice_id, "marketplace_id": marketplace_id, "warehouse_code": warehouse_code},
+            invoice_id=invoice_id,
+            marketplace_id=marketplace_id,
+            warehouse_code=warehouse_code,
         )
 
     async def get_invoices(
@@ -553,23 +551,21 @@ class Invoices20240619(Namespace):
         """
         return await self._client.fetch(
             GET_INVOICES,
-            {
-                "marketplace_id": marketplace_id,
-                "transaction_identifier_name": transaction_identifier_name,
-                "page_size": page_size,
-                "date_end": date_end,
-                "transaction_type": transaction_type,
-                "transaction_identifier_id": transaction_identifier_id,
-                "date_start": date_start,
-                "series": series,
-                "next_token": next_token,
-                "sort_order": sort_order,
-                "invoice_type": invoice_type,
-                "statuses": statuses,
-                "external_invoice_id": external_invoice_id,
-                "sort_by": sort_by,
-                "warehouse_code": warehouse_code,
-            },
+            marketplace_id=marketplace_id,
+            transaction_identifier_name=transaction_identifier_name,
+            page_size=page_size,
+            date_end=date_end,
+            transaction_type=transaction_type,
+            transaction_identifier_id=transaction_identifier_id,
+            date_start=date_start,
+            series=series,
+            next_token=next_token,
+            sort_order=sort_order,
+            invoice_type=invoice_type,
+            statuses=statuses,
+            external_invoice_id=external_invoice_id,
+            sort_by=sort_by,
+            warehouse_code=warehouse_code,
         )
 
     def iter_invoices(
@@ -595,7 +591,8 @@ class Invoices20240619(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_INVOICES,
             {
                 "marketplace_id": marketplace_id,
@@ -633,7 +630,8 @@ class Invoices20240619(Namespace):
         """
         return await self._client.fetch(
             GET_INVOICES_ATTRIBUTES,
-            {"marketplace_id": marketplace_id, "warehouse_code": warehouse_code},
+            marketplace_id=marketplace_id,
+            warehouse_code=warehouse_code,
         )
 
     async def get_invoices_document(
@@ -653,7 +651,8 @@ class Invoices20240619(Namespace):
         """
         return await self._client.fetch(
             GET_INVOICES_DOCUMENT,
-            {"invoices_document_id": invoices_document_id, "warehouse_code": warehouse_code},
+            invoices_document_id=invoices_document_id,
+            warehouse_code=warehouse_code,
         )
 
     async def get_invoices_export(
@@ -671,7 +670,7 @@ class Invoices20240619(Namespace):
             export_id: ``exportId`` in the path.
             warehouse_code: ``warehouseCode``.
         """
-        return await self._client.fetch(GET_INVOICES_EXPORT, {"export_id": export_id, "warehouse_code": warehouse_code})
+        return await self._client.fetch(GET_INVOICES_EXPORT, export_id=export_id, warehouse_code=warehouse_code)
 
     async def get_invoices_exports(
         self,
@@ -700,15 +699,13 @@ class Invoices20240619(Namespace):
         """
         return await self._client.fetch(
             GET_INVOICES_EXPORTS,
-            {
-                "marketplace_id": marketplace_id,
-                "date_start": date_start,
-                "next_token": next_token,
-                "page_size": page_size,
-                "date_end": date_end,
-                "status": status,
-                "warehouse_code": warehouse_code,
-            },
+            marketplace_id=marketplace_id,
+            date_start=date_start,
+            next_token=next_token,
+            page_size=page_size,
+            date_end=date_end,
+            status=status,
+            warehouse_code=warehouse_code,
         )
 
     def iter_invoices_exports(
@@ -726,7 +723,8 @@ class Invoices20240619(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_INVOICES_EXPORTS,
             {
                 "marketplace_id": marketplace_id,

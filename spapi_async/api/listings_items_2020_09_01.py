@@ -150,7 +150,10 @@ class ListingsItems20200901(Namespace):
         """
         return await self._client.fetch(
             DELETE_LISTINGS_ITEM,
-            {"seller_id": seller_id, "sku": sku, "marketplace_ids": marketplace_ids, "issue_locale": issue_locale},
+            seller_id=seller_id,
+            sku=sku,
+            marketplace_ids=marketplace_ids,
+            issue_locale=issue_locale,
         )
 
     async def patch_listings_item(
@@ -176,13 +179,11 @@ class ListingsItems20200901(Namespace):
         """
         return await self._client.fetch(
             PATCH_LISTINGS_ITEM,
-            {
-                "seller_id": seller_id,
-                "sku": sku,
-                "body": body,
-                "marketplace_ids": marketplace_ids,
-                "issue_locale": issue_locale,
-            },
+            seller_id=seller_id,
+            sku=sku,
+            body=body,
+            marketplace_ids=marketplace_ids,
+            issue_locale=issue_locale,
         )
 
     async def put_listings_item(
@@ -208,11 +209,9 @@ class ListingsItems20200901(Namespace):
         """
         return await self._client.fetch(
             PUT_LISTINGS_ITEM,
-            {
-                "seller_id": seller_id,
-                "sku": sku,
-                "body": body,
-                "marketplace_ids": marketplace_ids,
-                "issue_locale": issue_locale,
-            },
+            seller_id=seller_id,
+            sku=sku,
+            body=body,
+            marketplace_ids=marketplace_ids,
+            issue_locale=issue_locale,
         )

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, OtherPlan, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import listings_items_2021_08_01 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 DELETE_LISTINGS_ITEM: Operation[m.ListingsItemSubmissionResponse] = Operation(
@@ -413,7 +413,10 @@ class ListingsItems20210801(Namespace):
         """
         return await self._client.fetch(
             DELETE_LISTINGS_ITEM,
-            {"seller_id": seller_id, "sku": sku, "marketplace_ids": marketplace_ids, "issue_locale": issue_locale},
+            seller_id=seller_id,
+            sku=sku,
+            marketplace_ids=marketplace_ids,
+            issue_locale=issue_locale,
         )
 
     async def get_listings_item(
@@ -439,13 +442,11 @@ class ListingsItems20210801(Namespace):
         """
         return await self._client.fetch(
             GET_LISTINGS_ITEM,
-            {
-                "seller_id": seller_id,
-                "sku": sku,
-                "marketplace_ids": marketplace_ids,
-                "issue_locale": issue_locale,
-                "included_data": included_data,
-            },
+            seller_id=seller_id,
+            sku=sku,
+            marketplace_ids=marketplace_ids,
+            issue_locale=issue_locale,
+            included_data=included_data,
         )
 
     async def patch_listings_item(
@@ -475,15 +476,13 @@ class ListingsItems20210801(Namespace):
         """
         return await self._client.fetch(
             PATCH_LISTINGS_ITEM,
-            {
-                "seller_id": seller_id,
-                "sku": sku,
-                "body": body,
-                "marketplace_ids": marketplace_ids,
-                "included_data": included_data,
-                "mode": mode,
-                "issue_locale": issue_locale,
-            },
+            seller_id=seller_id,
+            sku=sku,
+            body=body,
+            marketplace_ids=marketplace_ids,
+            included_data=included_data,
+            mode=mode,
+            issue_locale=issue_locale,
         )
 
     async def put_listings_item(
@@ -513,15 +512,13 @@ class ListingsItems20210801(Namespace):
         """
         return await self._client.fetch(
             PUT_LISTINGS_ITEM,
-            {
-                "seller_id": seller_id,
-                "sku": sku,
-                "body": body,
-                "marketplace_ids": marketplace_ids,
-                "included_data": included_data,
-                "mode": mode,
-                "issue_locale": issue_locale,
-            },
+            seller_id=seller_id,
+            sku=sku,
+            body=body,
+            marketplace_ids=marketplace_ids,
+            included_data=included_data,
+            mode=mode,
+            issue_locale=issue_locale,
         )
 
     async def search_listings_items(
@@ -577,27 +574,25 @@ class ListingsItems20210801(Namespace):
         """
         return await self._client.fetch(
             SEARCH_LISTINGS_ITEMS,
-            {
-                "seller_id": seller_id,
-                "marketplace_ids": marketplace_ids,
-                "issue_locale": issue_locale,
-                "included_data": included_data,
-                "identifiers": identifiers,
-                "identifiers_type": identifiers_type,
-                "variation_parent_sku": variation_parent_sku,
-                "package_hierarchy_sku": package_hierarchy_sku,
-                "created_after": created_after,
-                "created_before": created_before,
-                "last_updated_after": last_updated_after,
-                "last_updated_before": last_updated_before,
-                "with_issue_severity": with_issue_severity,
-                "with_status": with_status,
-                "without_status": without_status,
-                "sort_by": sort_by,
-                "sort_order": sort_order,
-                "page_size": page_size,
-                "page_token": page_token,
-            },
+            seller_id=seller_id,
+            marketplace_ids=marketplace_ids,
+            issue_locale=issue_locale,
+            included_data=included_data,
+            identifiers=identifiers,
+            identifiers_type=identifiers_type,
+            variation_parent_sku=variation_parent_sku,
+            package_hierarchy_sku=package_hierarchy_sku,
+            created_after=created_after,
+            created_before=created_before,
+            last_updated_after=last_updated_after,
+            last_updated_before=last_updated_before,
+            with_issue_severity=with_issue_severity,
+            with_status=with_status,
+            without_status=without_status,
+            sort_by=sort_by,
+            sort_order=sort_order,
+            page_size=page_size,
+            page_token=page_token,
         )
 
     def iter_listings_items(
@@ -627,7 +622,8 @@ class ListingsItems20210801(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             SEARCH_LISTINGS_ITEMS,
             {
                 "seller_id": seller_id,

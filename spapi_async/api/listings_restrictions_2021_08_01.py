@@ -102,12 +102,10 @@ class ListingsRestrictions20210801(Namespace):
         """
         return await self._client.fetch(
             GET_LISTINGS_RESTRICTIONS,
-            {
-                "asin": asin,
-                "seller_id": seller_id,
-                "marketplace_ids": marketplace_ids,
-                "condition_type": condition_type,
-                "reason_locale": reason_locale,
-                "product_type": product_type,
-            },
+            asin=asin,
+            seller_id=seller_id,
+            marketplace_ids=marketplace_ids,
+            condition_type=condition_type,
+            reason_locale=reason_locale,
+            product_type=product_type,
         )

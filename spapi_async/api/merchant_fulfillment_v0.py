@@ -151,7 +151,7 @@ class MerchantFulfillmentV0(Namespace):
         Args:
             shipment_id: ``shipmentId`` in the path; pattern ``[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}``.
         """
-        return await self._client.fetch(CANCEL_SHIPMENT, {"shipment_id": shipment_id})
+        return await self._client.fetch(CANCEL_SHIPMENT, shipment_id=shipment_id)
 
     async def create_shipment(self, *, body: m.CreateShipmentRequest | Mapping[str, Any]) -> m.Shipment:
         """``createShipment``: POST /mfn/v0/shipments.
@@ -163,7 +163,7 @@ class MerchantFulfillmentV0(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_SHIPMENT, {"body": body})
+        return await self._client.fetch(CREATE_SHIPMENT, body=body)
 
     async def get_additional_seller_inputs(
         self,
@@ -178,7 +178,7 @@ class MerchantFulfillmentV0(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(GET_ADDITIONAL_SELLER_INPUTS, {"body": body})
+        return await self._client.fetch(GET_ADDITIONAL_SELLER_INPUTS, body=body)
 
     async def get_eligible_shipment_services(
         self,
@@ -193,7 +193,7 @@ class MerchantFulfillmentV0(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(GET_ELIGIBLE_SHIPMENT_SERVICES, {"body": body})
+        return await self._client.fetch(GET_ELIGIBLE_SHIPMENT_SERVICES, body=body)
 
     async def get_shipment(self, shipment_id: str) -> m.Shipment:
         """``getShipment``: GET /mfn/v0/shipments/{shipmentId}.
@@ -205,4 +205,4 @@ class MerchantFulfillmentV0(Namespace):
         Args:
             shipment_id: ``shipmentId`` in the path; pattern ``[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}``.
         """
-        return await self._client.fetch(GET_SHIPMENT, {"shipment_id": shipment_id})
+        return await self._client.fetch(GET_SHIPMENT, shipment_id=shipment_id)

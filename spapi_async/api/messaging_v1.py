@@ -511,7 +511,9 @@ class MessagingV1(Namespace):
         """
         return await self._client.fetch(
             CONFIRM_CUSTOMIZATION_DETAILS,
-            {"amazon_order_id": amazon_order_id, "body": body, "marketplace_ids": marketplace_ids},
+            amazon_order_id=amazon_order_id,
+            body=body,
+            marketplace_ids=marketplace_ids,
         )
 
     @warns_of_removal(CREATE_AMAZON_MOTORS)
@@ -535,7 +537,9 @@ class MessagingV1(Namespace):
         """
         return await self._client.fetch(
             CREATE_AMAZON_MOTORS,
-            {"amazon_order_id": amazon_order_id, "body": body, "marketplace_ids": marketplace_ids},
+            amazon_order_id=amazon_order_id,
+            body=body,
+            marketplace_ids=marketplace_ids,
         )
 
     async def create_confirm_delivery_details(
@@ -557,7 +561,9 @@ class MessagingV1(Namespace):
         """
         return await self._client.fetch(
             CREATE_CONFIRM_DELIVERY_DETAILS,
-            {"amazon_order_id": amazon_order_id, "body": body, "marketplace_ids": marketplace_ids},
+            amazon_order_id=amazon_order_id,
+            body=body,
+            marketplace_ids=marketplace_ids,
         )
 
     async def create_confirm_order_details(
@@ -579,7 +585,9 @@ class MessagingV1(Namespace):
         """
         return await self._client.fetch(
             CREATE_CONFIRM_ORDER_DETAILS,
-            {"amazon_order_id": amazon_order_id, "body": body, "marketplace_ids": marketplace_ids},
+            amazon_order_id=amazon_order_id,
+            body=body,
+            marketplace_ids=marketplace_ids,
         )
 
     async def create_confirm_service_details(
@@ -601,7 +609,9 @@ class MessagingV1(Namespace):
         """
         return await self._client.fetch(
             CREATE_CONFIRM_SERVICE_DETAILS,
-            {"amazon_order_id": amazon_order_id, "body": body, "marketplace_ids": marketplace_ids},
+            amazon_order_id=amazon_order_id,
+            body=body,
+            marketplace_ids=marketplace_ids,
         )
 
     async def create_digital_access_key(
@@ -623,7 +633,9 @@ class MessagingV1(Namespace):
         """
         return await self._client.fetch(
             CREATE_DIGITAL_ACCESS_KEY,
-            {"amazon_order_id": amazon_order_id, "body": body, "marketplace_ids": marketplace_ids},
+            amazon_order_id=amazon_order_id,
+            body=body,
+            marketplace_ids=marketplace_ids,
         )
 
     async def create_legal_disclosure(
@@ -645,7 +657,9 @@ class MessagingV1(Namespace):
         """
         return await self._client.fetch(
             CREATE_LEGAL_DISCLOSURE,
-            {"amazon_order_id": amazon_order_id, "body": body, "marketplace_ids": marketplace_ids},
+            amazon_order_id=amazon_order_id,
+            body=body,
+            marketplace_ids=marketplace_ids,
         )
 
     @warns_of_removal(CREATE_NEGATIVE_FEEDBACK_REMOVAL)
@@ -667,7 +681,8 @@ class MessagingV1(Namespace):
         """
         return await self._client.fetch(
             CREATE_NEGATIVE_FEEDBACK_REMOVAL,
-            {"amazon_order_id": amazon_order_id, "marketplace_ids": marketplace_ids},
+            amazon_order_id=amazon_order_id,
+            marketplace_ids=marketplace_ids,
         )
 
     async def create_unexpected_problem(
@@ -689,7 +704,9 @@ class MessagingV1(Namespace):
         """
         return await self._client.fetch(
             CREATE_UNEXPECTED_PROBLEM,
-            {"amazon_order_id": amazon_order_id, "body": body, "marketplace_ids": marketplace_ids},
+            amazon_order_id=amazon_order_id,
+            body=body,
+            marketplace_ids=marketplace_ids,
         )
 
     async def create_warranty(
@@ -711,7 +728,9 @@ class MessagingV1(Namespace):
         """
         return await self._client.fetch(
             CREATE_WARRANTY,
-            {"amazon_order_id": amazon_order_id, "body": body, "marketplace_ids": marketplace_ids},
+            amazon_order_id=amazon_order_id,
+            body=body,
+            marketplace_ids=marketplace_ids,
         )
 
     async def get_attributes(
@@ -731,7 +750,8 @@ class MessagingV1(Namespace):
         """
         return await self._client.fetch(
             GET_ATTRIBUTES,
-            {"amazon_order_id": amazon_order_id, "marketplace_ids": marketplace_ids},
+            amazon_order_id=amazon_order_id,
+            marketplace_ids=marketplace_ids,
         )
 
     async def get_messaging_actions_for_order(
@@ -751,7 +771,8 @@ class MessagingV1(Namespace):
         """
         return await self._client.fetch(
             GET_MESSAGING_ACTIONS_FOR_ORDER,
-            {"amazon_order_id": amazon_order_id, "marketplace_ids": marketplace_ids},
+            amazon_order_id=amazon_order_id,
+            marketplace_ids=marketplace_ids,
         )
 
     async def send_invoice(
@@ -773,5 +794,7 @@ class MessagingV1(Namespace):
         """
         return await self._client.fetch(
             SEND_INVOICE,
-            {"amazon_order_id": amazon_order_id, "body": body, "marketplace_ids": marketplace_ids},
+            amazon_order_id=amazon_order_id,
+            body=body,
+            marketplace_ids=marketplace_ids,
         )

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import notifications_v1 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from spapi_async._engine.paging import PageIterator
 
 CREATE_DESTINATION: Operation[m.Destination] = Operation(
     name="notifications_v1.create_destination",
@@ -289,7 +288,7 @@ class NotificationsV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_DESTINATION, {"body": body})
+        return await self._client.fetch(CREATE_DESTINATION, body=body)
 
     async def create_subscription(
         self,
@@ -306,7 +305,7 @@ class NotificationsV1(Namespace):
             notification_type: ``notificationType`` in the path.
             body: the body.
         """
-        return await self._client.fetch(CREATE_SUBSCRIPTION, {"notification_type": notification_type, "body": body})
+        return await self._client.fetch(CREATE_SUBSCRIPTION, notification_type=notification_type, body=body)
 
     async def delete_destination(self, destination_id: str) -> m.DeleteDestinationResponse:
         """``deleteDestination``: DELETE /notifications/v1/destinations/{destinationId}.
@@ -318,7 +317,7 @@ class NotificationsV1(Namespace):
         Args:
             destination_id: ``destinationId`` in the path.
         """
-        return await self._client.fetch(DELETE_DESTINATION, {"destination_id": destination_id})
+        return await self._client.fetch(DELETE_DESTINATION, destination_id=destination_id)
 
     async def delete_subscription_by_id(
         self,
@@ -337,7 +336,8 @@ class NotificationsV1(Namespace):
         """
         return await self._client.fetch(
             DELETE_SUBSCRIPTION_BY_ID,
-            {"notification_type": notification_type, "subscription_id": subscription_id},
+            notification_type=notification_type,
+            subscription_id=subscription_id,
         )
 
     async def get_destination(self, destination_id: str) -> m.Destination:
@@ -350,7 +350,7 @@ class NotificationsV1(Namespace):
         Args:
             destination_id: ``destinationId`` in the path.
         """
-        return await self._client.fetch(GET_DESTINATION, {"destination_id": destination_id})
+        return await self._client.fetch(GET_DESTINATION, destination_id=destination_id)
 
     async def get_destinations(self) -> list[m.Destination]:
         """``getDestinations``: GET /notifications/v1/destinations.
@@ -359,7 +359,7 @@ class NotificationsV1(Namespace):
         Grantless: acts for no seller; scope ``sellingpartnerapi::notifications``.
         Error statuses: 400, 403, 404, 409, 413, 415, 429, 500, 503.
         """
-        return await self._client.fetch(GET_DESTINATIONS, {})
+        return await self._client.fetch(GET_DESTINATIONS)
 
     async def get_subscription(self, notification_type: str, *, payload_version: str | None = None) -> m.Subscription:
         """``getSubscription``: GET /notifications/v1/subscriptions/{notificationType}.
@@ -373,7 +373,8 @@ class NotificationsV1(Namespace):
         """
         return await self._client.fetch(
             GET_SUBSCRIPTION,
-            {"notification_type": notification_type, "payload_version": payload_version},
+            notification_type=notification_type,
+            payload_version=payload_version,
         )
 
     async def get_subscription_by_id(self, notification_type: str, subscription_id: str) -> m.Subscription:
@@ -389,7 +390,8 @@ class NotificationsV1(Namespace):
         """
         return await self._client.fetch(
             GET_SUBSCRIPTION_BY_ID,
-            {"notification_type": notification_type, "subscription_id": subscription_id},
+            notification_type=notification_type,
+            subscription_id=subscription_id,
         )
 
     async def get_subscriptions(
@@ -413,12 +415,10 @@ class NotificationsV1(Namespace):
         """
         return await self._client.fetch(
             GET_SUBSCRIPTIONS,
-            {
-                "notification_types": notification_types,
-                "payload_version": payload_version,
-                "page_size": page_size,
-                "next_token": next_token,
-            },
+            notification_types=notification_types,
+            payload_version=payload_version,
+            page_size=page_size,
+            next_token=next_token,
         )
 
     def iter_subscriptions(
@@ -433,7 +433,8 @@ class NotificationsV1(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_SUBSCRIPTIONS,
             {"notification_types": notification_types, "payload_version": payload_version, "page_size": page_size},
             cursor=cursor,
@@ -456,4 +457,4 @@ class NotificationsV1(Namespace):
             notification_type: ``notificationType`` in the path.
             body: the body.
         """
-        return await self._client.fetch(SEND_TEST_NOTIFICATION, {"notification_type": notification_type, "body": body})
+        return await self._client.fetch(SEND_TEST_NOTIFICATION, notification_type=notification_type, body=body)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import orders_2026_01_01 as m
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 GET_ORDER: Operation[m.GetOrderResponse] = Operation(
@@ -190,7 +190,7 @@ class Orders20260101(Namespace):
             order_id: ``orderId`` in the path.
             included_data: ``includedData``; each one of ``BUYER``, ``RECIPIENT``, ``PROCEEDS``, ``EXPENSE``, ``PROMOTION``, ``CANCELLATION``, ``FULFILLMENT``, ``PACKAGES``, ``TAX``, ``PAYMENT``, ``FULFILLMENT_ORDERS``.
         """
-        return await self._client.fetch(GET_ORDER, {"order_id": order_id, "included_data": included_data})
+        return await self._client.fetch(GET_ORDER, order_id=order_id, included_data=included_data)
 
     async def search_orders(
         self,
@@ -227,18 +227,16 @@ class Orders20260101(Namespace):
         """
         return await self._client.fetch(
             SEARCH_ORDERS,
-            {
-                "created_after": created_after,
-                "created_before": created_before,
-                "last_updated_after": last_updated_after,
-                "last_updated_before": last_updated_before,
-                "fulfillment_statuses": fulfillment_statuses,
-                "marketplace_ids": marketplace_ids,
-                "fulfilled_by": fulfilled_by,
-                "max_results_per_page": max_results_per_page,
-                "pagination_token": pagination_token,
-                "included_data": included_data,
-            },
+            created_after=created_after,
+            created_before=created_before,
+            last_updated_after=last_updated_after,
+            last_updated_before=last_updated_before,
+            fulfillment_statuses=fulfillment_statuses,
+            marketplace_ids=marketplace_ids,
+            fulfilled_by=fulfilled_by,
+            max_results_per_page=max_results_per_page,
+            pagination_token=pagination_token,
+            included_data=included_data,
         )
 
     def iter_orders(
@@ -260,7 +258,8 @@ class Orders20260101(Namespace):
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         Page tokens live 86400 seconds.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             SEARCH_ORDERS,
             {
                 "created_after": created_after,

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, Restriction, UsagePlan
 from spapi_async._core.removal import warns_of_removal
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import orders_v0 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 CONFIRM_SHIPMENT: Operation[None] = Operation(
@@ -365,7 +365,7 @@ class OrdersV0(Namespace):
             order_id: ``orderId`` in the path.
             body: the body; ``payload`` in Amazon's model.
         """
-        await self._client.fetch(CONFIRM_SHIPMENT, {"order_id": order_id, "body": body})
+        await self._client.fetch(CONFIRM_SHIPMENT, order_id=order_id, body=body)
 
     @warns_of_removal(GET_ORDER)
     async def get_order(self, order_id: str, *, data_elements: Sequence[str] | None = None) -> m.Order:
@@ -380,7 +380,7 @@ class OrdersV0(Namespace):
             order_id: ``orderId`` in the path.
             data_elements: any of ``buyerInfo``, ``shippingAddress``, ``buyerTaxInformation``.
         """
-        return await self._client.fetch(GET_ORDER, {"order_id": order_id, "data_elements": data_elements})
+        return await self._client.fetch(GET_ORDER, order_id=order_id, data_elements=data_elements)
 
     @warns_of_removal(GET_ORDER_ADDRESS)
     async def get_order_address(self, order_id: str) -> m.OrderAddress:
@@ -394,7 +394,7 @@ class OrdersV0(Namespace):
         Args:
             order_id: ``orderId`` in the path.
         """
-        return await self._client.fetch(GET_ORDER_ADDRESS, {"order_id": order_id})
+        return await self._client.fetch(GET_ORDER_ADDRESS, order_id=order_id)
 
     @warns_of_removal(GET_ORDER_BUYER_INFO)
     async def get_order_buyer_info(self, order_id: str) -> m.OrderBuyerInfo:
@@ -408,7 +408,7 @@ class OrdersV0(Namespace):
         Args:
             order_id: ``orderId`` in the path.
         """
-        return await self._client.fetch(GET_ORDER_BUYER_INFO, {"order_id": order_id})
+        return await self._client.fetch(GET_ORDER_BUYER_INFO, order_id=order_id)
 
     @warns_of_removal(GET_ORDER_ITEMS)
     async def get_order_items(
@@ -432,7 +432,9 @@ class OrdersV0(Namespace):
         """
         return await self._client.fetch(
             GET_ORDER_ITEMS,
-            {"order_id": order_id, "next_token": next_token, "data_elements": data_elements},
+            order_id=order_id,
+            next_token=next_token,
+            data_elements=data_elements,
         )
 
     @warns_of_removal(GET_ORDER_ITEMS)
@@ -447,7 +449,8 @@ class OrdersV0(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_ORDER_ITEMS,
             {"order_id": order_id, "data_elements": data_elements},
             cursor=cursor,
@@ -471,7 +474,7 @@ class OrdersV0(Namespace):
             order_id: ``orderId`` in the path.
             next_token: ``NextToken``.
         """
-        return await self._client.fetch(GET_ORDER_ITEMS_BUYER_INFO, {"order_id": order_id, "next_token": next_token})
+        return await self._client.fetch(GET_ORDER_ITEMS_BUYER_INFO, order_id=order_id, next_token=next_token)
 
     @warns_of_removal(GET_ORDER_ITEMS_BUYER_INFO)
     def iter_order_items_buyer_info(
@@ -484,7 +487,7 @@ class OrdersV0(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(GET_ORDER_ITEMS_BUYER_INFO, {"order_id": order_id}, cursor=cursor)
+        return PageIterator(self._client.fetch, GET_ORDER_ITEMS_BUYER_INFO, {"order_id": order_id}, cursor=cursor)
 
     async def get_order_regulated_info(self, order_id: str) -> m.OrderRegulatedInfo:
         """``getOrderRegulatedInfo``: GET /orders/v0/orders/{orderId}/regulatedInfo.
@@ -496,7 +499,7 @@ class OrdersV0(Namespace):
         Args:
             order_id: ``orderId`` in the path.
         """
-        return await self._client.fetch(GET_ORDER_REGULATED_INFO, {"order_id": order_id})
+        return await self._client.fetch(GET_ORDER_REGULATED_INFO, order_id=order_id)
 
     @warns_of_removal(GET_ORDERS)
     async def get_orders(
@@ -562,31 +565,29 @@ class OrdersV0(Namespace):
         """
         return await self._client.fetch(
             GET_ORDERS,
-            {
-                "marketplace_ids": marketplace_ids,
-                "created_after": created_after,
-                "created_before": created_before,
-                "last_updated_after": last_updated_after,
-                "last_updated_before": last_updated_before,
-                "order_statuses": order_statuses,
-                "fulfillment_channels": fulfillment_channels,
-                "payment_methods": payment_methods,
-                "buyer_email": buyer_email,
-                "seller_order_id": seller_order_id,
-                "max_results_per_page": max_results_per_page,
-                "easy_ship_shipment_statuses": easy_ship_shipment_statuses,
-                "electronic_invoice_statuses": electronic_invoice_statuses,
-                "next_token": next_token,
-                "amazon_order_ids": amazon_order_ids,
-                "actual_fulfillment_supply_source_id": actual_fulfillment_supply_source_id,
-                "is_ispu": is_ispu,
-                "store_chain_store_id": store_chain_store_id,
-                "earliest_delivery_date_before": earliest_delivery_date_before,
-                "earliest_delivery_date_after": earliest_delivery_date_after,
-                "latest_delivery_date_before": latest_delivery_date_before,
-                "latest_delivery_date_after": latest_delivery_date_after,
-                "data_elements": data_elements,
-            },
+            marketplace_ids=marketplace_ids,
+            created_after=created_after,
+            created_before=created_before,
+            last_updated_after=last_updated_after,
+            last_updated_before=last_updated_before,
+            order_statuses=order_statuses,
+            fulfillment_channels=fulfillment_channels,
+            payment_methods=payment_methods,
+            buyer_email=buyer_email,
+            seller_order_id=seller_order_id,
+            max_results_per_page=max_results_per_page,
+            easy_ship_shipment_statuses=easy_ship_shipment_statuses,
+            electronic_invoice_statuses=electronic_invoice_statuses,
+            next_token=next_token,
+            amazon_order_ids=amazon_order_ids,
+            actual_fulfillment_supply_source_id=actual_fulfillment_supply_source_id,
+            is_ispu=is_ispu,
+            store_chain_store_id=store_chain_store_id,
+            earliest_delivery_date_before=earliest_delivery_date_before,
+            earliest_delivery_date_after=earliest_delivery_date_after,
+            latest_delivery_date_before=latest_delivery_date_before,
+            latest_delivery_date_after=latest_delivery_date_after,
+            data_elements=data_elements,
         )
 
     @warns_of_removal(GET_ORDERS)
@@ -621,7 +622,8 @@ class OrdersV0(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_ORDERS,
             {
                 "marketplace_ids": marketplace_ids,
@@ -665,7 +667,7 @@ class OrdersV0(Namespace):
             order_id: ``orderId`` in the path.
             body: the body; ``payload`` in Amazon's model.
         """
-        await self._client.fetch(UPDATE_SHIPMENT_STATUS, {"order_id": order_id, "body": body})
+        await self._client.fetch(UPDATE_SHIPMENT_STATUS, order_id=order_id, body=body)
 
     async def update_verification_status(
         self,
@@ -682,4 +684,4 @@ class OrdersV0(Namespace):
             order_id: ``orderId`` in the path.
             body: the body; ``payload`` in Amazon's model.
         """
-        await self._client.fetch(UPDATE_VERIFICATION_STATUS, {"order_id": order_id, "body": body})
+        await self._client.fetch(UPDATE_VERIFICATION_STATUS, order_id=order_id, body=body)

@@ -77,7 +77,7 @@ class ProductPricing20220501(Namespace):
         Args:
             body: the body; ``requests`` in Amazon's model.
         """
-        return await self._client.fetch(GET_COMPETITIVE_SUMMARY, {"body": body})
+        return await self._client.fetch(GET_COMPETITIVE_SUMMARY, body=body)
 
     async def get_featured_offer_expected_price_batch(
         self,
@@ -92,4 +92,4 @@ class ProductPricing20220501(Namespace):
         Args:
             body: the body; ``getFeaturedOfferExpectedPriceBatchRequestBody`` in Amazon's model.
         """
-        return await self._client.fetch(GET_FEATURED_OFFER_EXPECTED_PRICE_BATCH, {"body": body})
+        return await self._client.fetch(GET_FEATURED_OFFER_EXPECTED_PRICE_BATCH, body=body)

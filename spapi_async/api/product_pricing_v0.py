@@ -294,13 +294,11 @@ class ProductPricingV0(Namespace):
         """
         return await self._client.fetch(
             GET_COMPETITIVE_PRICING,
-            {
-                "marketplace_id": marketplace_id,
-                "item_type": item_type,
-                "asins": asins,
-                "skus": skus,
-                "customer_type": customer_type,
-            },
+            marketplace_id=marketplace_id,
+            item_type=item_type,
+            asins=asins,
+            skus=skus,
+            customer_type=customer_type,
         )
 
     async def get_item_offers(
@@ -324,12 +322,10 @@ class ProductPricingV0(Namespace):
         """
         return await self._client.fetch(
             GET_ITEM_OFFERS,
-            {
-                "asin": asin,
-                "marketplace_id": marketplace_id,
-                "item_condition": item_condition,
-                "customer_type": customer_type,
-            },
+            asin=asin,
+            marketplace_id=marketplace_id,
+            item_condition=item_condition,
+            customer_type=customer_type,
         )
 
     async def get_item_offers_batch(
@@ -345,7 +341,7 @@ class ProductPricingV0(Namespace):
         Args:
             body: the body; ``getItemOffersBatchRequestBody`` in Amazon's model.
         """
-        return await self._client.fetch(GET_ITEM_OFFERS_BATCH, {"body": body})
+        return await self._client.fetch(GET_ITEM_OFFERS_BATCH, body=body)
 
     async def get_listing_offers(
         self,
@@ -368,12 +364,10 @@ class ProductPricingV0(Namespace):
         """
         return await self._client.fetch(
             GET_LISTING_OFFERS,
-            {
-                "seller_sku": seller_sku,
-                "marketplace_id": marketplace_id,
-                "item_condition": item_condition,
-                "customer_type": customer_type,
-            },
+            seller_sku=seller_sku,
+            marketplace_id=marketplace_id,
+            item_condition=item_condition,
+            customer_type=customer_type,
         )
 
     async def get_listing_offers_batch(
@@ -389,7 +383,7 @@ class ProductPricingV0(Namespace):
         Args:
             body: the body; ``getListingOffersBatchRequestBody`` in Amazon's model.
         """
-        return await self._client.fetch(GET_LISTING_OFFERS_BATCH, {"body": body})
+        return await self._client.fetch(GET_LISTING_OFFERS_BATCH, body=body)
 
     async def get_pricing(
         self,
@@ -416,12 +410,10 @@ class ProductPricingV0(Namespace):
         """
         return await self._client.fetch(
             GET_PRICING,
-            {
-                "marketplace_id": marketplace_id,
-                "item_type": item_type,
-                "asins": asins,
-                "skus": skus,
-                "item_condition": item_condition,
-                "offer_type": offer_type,
-            },
+            marketplace_id=marketplace_id,
+            item_type=item_type,
+            asins=asins,
+            skus=skus,
+            item_condition=item_condition,
+            offer_type=offer_type,
         )

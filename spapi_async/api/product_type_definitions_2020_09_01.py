@@ -196,16 +196,14 @@ class ProductTypeDefinitions20200901(Namespace):
         """
         return await self._client.fetch(
             GET_DEFINITIONS_PRODUCT_TYPE,
-            {
-                "product_type": product_type,
-                "marketplace_ids": marketplace_ids,
-                "seller_id": seller_id,
-                "product_type_version": product_type_version,
-                "requirements": requirements,
-                "requirements_enforced": requirements_enforced,
-                "locale": locale,
-                "parentage_level": parentage_level,
-            },
+            product_type=product_type,
+            marketplace_ids=marketplace_ids,
+            seller_id=seller_id,
+            product_type_version=product_type_version,
+            requirements=requirements,
+            requirements_enforced=requirements_enforced,
+            locale=locale,
+            parentage_level=parentage_level,
         )
 
     async def search_definitions_product_types(
@@ -231,11 +229,9 @@ class ProductTypeDefinitions20200901(Namespace):
         """
         return await self._client.fetch(
             SEARCH_DEFINITIONS_PRODUCT_TYPES,
-            {
-                "marketplace_ids": marketplace_ids,
-                "keywords": keywords,
-                "item_name": item_name,
-                "locale": locale,
-                "search_locale": search_locale,
-            },
+            marketplace_ids=marketplace_ids,
+            keywords=keywords,
+            item_name=item_name,
+            locale=locale,
+            search_locale=search_locale,
         )

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import promotions_2025_12_01 as m
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 GET_PROMOTION: Operation[m.GetPromotionResponse] = Operation(
@@ -293,7 +293,9 @@ class Promotions20251201(Namespace):
         """
         return await self._client.fetch(
             GET_PROMOTION,
-            {"promotion_id": promotion_id, "included_data": included_data, "locale": locale},
+            promotion_id=promotion_id,
+            included_data=included_data,
+            locale=locale,
         )
 
     async def get_selection(
@@ -323,15 +325,13 @@ class Promotions20251201(Namespace):
         """
         return await self._client.fetch(
             GET_SELECTION,
-            {
-                "promotion_id": promotion_id,
-                "selection_id": selection_id,
-                "revision_id": revision_id,
-                "locale": locale,
-                "pagination_token": pagination_token,
-                "limit": limit,
-                "included_data": included_data,
-            },
+            promotion_id=promotion_id,
+            selection_id=selection_id,
+            revision_id=revision_id,
+            locale=locale,
+            pagination_token=pagination_token,
+            limit=limit,
+            included_data=included_data,
         )
 
     def iter_selection(
@@ -349,7 +349,8 @@ class Promotions20251201(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_SELECTION,
             {
                 "promotion_id": promotion_id,
@@ -407,24 +408,22 @@ class Promotions20251201(Namespace):
         """
         return await self._client.fetch(
             SEARCH_PROMOTIONS,
-            {
-                "marketplace_ids": marketplace_ids,
-                "locale": locale,
-                "statuses": statuses,
-                "asins": asins,
-                "skus": skus,
-                "promotion_types": promotion_types,
-                "start_date_before": start_date_before,
-                "start_date_after": start_date_after,
-                "end_date_before": end_date_before,
-                "end_date_after": end_date_after,
-                "update_date_after": update_date_after,
-                "update_date_before": update_date_before,
-                "pagination_token": pagination_token,
-                "revision": revision,
-                "limit": limit,
-                "included_data": included_data,
-            },
+            marketplace_ids=marketplace_ids,
+            locale=locale,
+            statuses=statuses,
+            asins=asins,
+            skus=skus,
+            promotion_types=promotion_types,
+            start_date_before=start_date_before,
+            start_date_after=start_date_after,
+            end_date_before=end_date_before,
+            end_date_after=end_date_after,
+            update_date_after=update_date_after,
+            update_date_before=update_date_before,
+            pagination_token=pagination_token,
+            revision=revision,
+            limit=limit,
+            included_data=included_data,
         )
 
     def iter_promotions(
@@ -451,7 +450,8 @@ class Promotions20251201(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             SEARCH_PROMOTIONS,
             {
                 "marketplace_ids": marketplace_ids,

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, UsagePlan
 from spapi_async._core.removal import warns_of_removal
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import reports_2020_09_04 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 CANCEL_REPORT: Operation[m.CancelReportResponse] = Operation(
@@ -283,7 +283,7 @@ class Reports20200904(Namespace):
         Args:
             report_id: ``reportId`` in the path.
         """
-        return await self._client.fetch(CANCEL_REPORT, {"report_id": report_id})
+        return await self._client.fetch(CANCEL_REPORT, report_id=report_id)
 
     @warns_of_removal(CANCEL_REPORT_SCHEDULE)
     async def cancel_report_schedule(self, report_schedule_id: str) -> m.CancelReportScheduleResponse:
@@ -296,7 +296,7 @@ class Reports20200904(Namespace):
         Args:
             report_schedule_id: ``reportScheduleId`` in the path.
         """
-        return await self._client.fetch(CANCEL_REPORT_SCHEDULE, {"report_schedule_id": report_schedule_id})
+        return await self._client.fetch(CANCEL_REPORT_SCHEDULE, report_schedule_id=report_schedule_id)
 
     @warns_of_removal(CREATE_REPORT)
     async def create_report(self, *, body: m.CreateReportSpecification | Mapping[str, Any]) -> m.CreateReportResult:
@@ -309,7 +309,7 @@ class Reports20200904(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_REPORT, {"body": body})
+        return await self._client.fetch(CREATE_REPORT, body=body)
 
     @warns_of_removal(CREATE_REPORT_SCHEDULE)
     async def create_report_schedule(
@@ -326,7 +326,7 @@ class Reports20200904(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_REPORT_SCHEDULE, {"body": body})
+        return await self._client.fetch(CREATE_REPORT_SCHEDULE, body=body)
 
     @warns_of_removal(GET_REPORT)
     async def get_report(self, report_id: str) -> m.Report:
@@ -339,7 +339,7 @@ class Reports20200904(Namespace):
         Args:
             report_id: ``reportId`` in the path.
         """
-        return await self._client.fetch(GET_REPORT, {"report_id": report_id})
+        return await self._client.fetch(GET_REPORT, report_id=report_id)
 
     @warns_of_removal(GET_REPORT_DOCUMENT)
     async def get_report_document(self, report_document_id: str) -> m.ReportDocument:
@@ -352,7 +352,7 @@ class Reports20200904(Namespace):
         Args:
             report_document_id: ``reportDocumentId`` in the path.
         """
-        return await self._client.fetch(GET_REPORT_DOCUMENT, {"report_document_id": report_document_id})
+        return await self._client.fetch(GET_REPORT_DOCUMENT, report_document_id=report_document_id)
 
     @warns_of_removal(GET_REPORT_SCHEDULE)
     async def get_report_schedule(self, report_schedule_id: str) -> m.ReportSchedule:
@@ -365,7 +365,7 @@ class Reports20200904(Namespace):
         Args:
             report_schedule_id: ``reportScheduleId`` in the path.
         """
-        return await self._client.fetch(GET_REPORT_SCHEDULE, {"report_schedule_id": report_schedule_id})
+        return await self._client.fetch(GET_REPORT_SCHEDULE, report_schedule_id=report_schedule_id)
 
     @warns_of_removal(GET_REPORT_SCHEDULES)
     async def get_report_schedules(self, *, report_types: Sequence[str]) -> list[m.ReportSchedule]:
@@ -378,7 +378,7 @@ class Reports20200904(Namespace):
         Args:
             report_types: ``reportTypes``; 1 to 10 items.
         """
-        return await self._client.fetch(GET_REPORT_SCHEDULES, {"report_types": report_types})
+        return await self._client.fetch(GET_REPORT_SCHEDULES, report_types=report_types)
 
     @warns_of_removal(GET_REPORTS)
     async def get_reports(
@@ -409,15 +409,13 @@ class Reports20200904(Namespace):
         """
         return await self._client.fetch(
             GET_REPORTS,
-            {
-                "report_types": report_types,
-                "processing_statuses": processing_statuses,
-                "marketplace_ids": marketplace_ids,
-                "page_size": page_size,
-                "created_since": created_since,
-                "created_until": created_until,
-                "next_token": next_token,
-            },
+            report_types=report_types,
+            processing_statuses=processing_statuses,
+            marketplace_ids=marketplace_ids,
+            page_size=page_size,
+            created_since=created_since,
+            created_until=created_until,
+            next_token=next_token,
         )
 
     @warns_of_removal(GET_REPORTS)
@@ -436,7 +434,8 @@ class Reports20200904(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_REPORTS,
             {
                 "report_types": report_types,

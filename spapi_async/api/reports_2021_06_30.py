@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, Restriction, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import reports_2021_06_30 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 CANCEL_REPORT: Operation[None] = Operation(
@@ -271,7 +271,7 @@ class Reports20210630(Namespace):
         Args:
             report_id: ``reportId`` in the path.
         """
-        await self._client.fetch(CANCEL_REPORT, {"report_id": report_id})
+        await self._client.fetch(CANCEL_REPORT, report_id=report_id)
 
     async def cancel_report_schedule(self, report_schedule_id: str) -> None:
         """``cancelReportSchedule``: DELETE /reports/2021-06-30/schedules/{reportScheduleId}.
@@ -282,7 +282,7 @@ class Reports20210630(Namespace):
         Args:
             report_schedule_id: ``reportScheduleId`` in the path.
         """
-        await self._client.fetch(CANCEL_REPORT_SCHEDULE, {"report_schedule_id": report_schedule_id})
+        await self._client.fetch(CANCEL_REPORT_SCHEDULE, report_schedule_id=report_schedule_id)
 
     async def create_report(self, *, body: m.CreateReportSpecification | Mapping[str, Any]) -> m.CreateReportResponse:
         """``createReport``: POST /reports/2021-06-30/reports.
@@ -293,7 +293,7 @@ class Reports20210630(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_REPORT, {"body": body})
+        return await self._client.fetch(CREATE_REPORT, body=body)
 
     async def create_report_schedule(
         self,
@@ -308,7 +308,7 @@ class Reports20210630(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_REPORT_SCHEDULE, {"body": body})
+        return await self._client.fetch(CREATE_REPORT_SCHEDULE, body=body)
 
     async def get_report(self, report_id: str) -> m.Report:
         """``getReport``: GET /reports/2021-06-30/reports/{reportId}.
@@ -319,7 +319,7 @@ class Reports20210630(Namespace):
         Args:
             report_id: ``reportId`` in the path.
         """
-        return await self._client.fetch(GET_REPORT, {"report_id": report_id})
+        return await self._client.fetch(GET_REPORT, report_id=report_id)
 
     async def get_report_document(
         self,
@@ -339,10 +339,8 @@ class Reports20210630(Namespace):
         """
         return await self._client.fetch(
             GET_REPORT_DOCUMENT,
-            {
-                "report_document_id": report_document_id,
-                "enable_content_encoding_url_header": enable_content_encoding_url_header,
-            },
+            report_document_id=report_document_id,
+            enable_content_encoding_url_header=enable_content_encoding_url_header,
         )
 
     async def get_report_schedule(self, report_schedule_id: str) -> m.ReportSchedule:
@@ -354,7 +352,7 @@ class Reports20210630(Namespace):
         Args:
             report_schedule_id: ``reportScheduleId`` in the path.
         """
-        return await self._client.fetch(GET_REPORT_SCHEDULE, {"report_schedule_id": report_schedule_id})
+        return await self._client.fetch(GET_REPORT_SCHEDULE, report_schedule_id=report_schedule_id)
 
     async def get_report_schedules(self, *, report_types: Sequence[str]) -> m.ReportScheduleList:
         """``getReportSchedules``: GET /reports/2021-06-30/schedules.
@@ -365,7 +363,7 @@ class Reports20210630(Namespace):
         Args:
             report_types: ``reportTypes``; 1 to 10 items.
         """
-        return await self._client.fetch(GET_REPORT_SCHEDULES, {"report_types": report_types})
+        return await self._client.fetch(GET_REPORT_SCHEDULES, report_types=report_types)
 
     async def get_reports(
         self,
@@ -396,15 +394,13 @@ class Reports20210630(Namespace):
         """
         return await self._client.fetch(
             GET_REPORTS,
-            {
-                "report_types": report_types,
-                "processing_statuses": processing_statuses,
-                "marketplace_ids": marketplace_ids,
-                "page_size": page_size,
-                "created_since": created_since,
-                "created_until": created_until,
-                "next_token": next_token,
-            },
+            report_types=report_types,
+            processing_statuses=processing_statuses,
+            marketplace_ids=marketplace_ids,
+            page_size=page_size,
+            created_since=created_since,
+            created_until=created_until,
+            next_token=next_token,
         )
 
     def iter_reports(
@@ -422,7 +418,8 @@ class Reports20210630(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_REPORTS,
             {
                 "report_types": report_types,

@@ -127,16 +127,14 @@ class SalesV1(Namespace):
         """
         return await self._client.fetch(
             GET_ORDER_METRICS,
-            {
-                "marketplace_ids": marketplace_ids,
-                "interval": interval,
-                "granularity": granularity,
-                "granularity_time_zone": granularity_time_zone,
-                "buyer_type": buyer_type,
-                "fulfillment_network": fulfillment_network,
-                "first_day_of_week": first_day_of_week,
-                "asin": asin,
-                "sku": sku,
-                "amazon_program": amazon_program,
-            },
+            marketplace_ids=marketplace_ids,
+            interval=interval,
+            granularity=granularity,
+            granularity_time_zone=granularity_time_zone,
+            buyer_type=buyer_type,
+            fulfillment_network=fulfillment_network,
+            first_day_of_week=first_day_of_week,
+            asin=asin,
+            sku=sku,
+            amazon_program=amazon_program,
         )

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Operation, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import seller_wallet_2024_03_01 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
 
-    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 CREATE_TRANSACTION: Operation[m.CreateTransactionResponse] = Operation(
@@ -471,12 +471,10 @@ class SellerWallet20240301(Namespace):
         """
         return await self._client.fetch(
             CREATE_TRANSACTION,
-            {
-                "body": body,
-                "marketplace_id": marketplace_id,
-                "dest_account_digital_signature": dest_account_digital_signature,
-                "amount_digital_signature": amount_digital_signature,
-            },
+            body=body,
+            marketplace_id=marketplace_id,
+            dest_account_digital_signature=dest_account_digital_signature,
+            amount_digital_signature=amount_digital_signature,
         )
 
     async def create_transfer_schedule(
@@ -500,12 +498,10 @@ class SellerWallet20240301(Namespace):
         """
         return await self._client.fetch(
             CREATE_TRANSFER_SCHEDULE,
-            {
-                "body": body,
-                "marketplace_id": marketplace_id,
-                "dest_account_digital_signature": dest_account_digital_signature,
-                "amount_digital_signature": amount_digital_signature,
-            },
+            body=body,
+            marketplace_id=marketplace_id,
+            dest_account_digital_signature=dest_account_digital_signature,
+            amount_digital_signature=amount_digital_signature,
         )
 
     async def delete_schedule_transaction(
@@ -525,7 +521,8 @@ class SellerWallet20240301(Namespace):
         """
         return await self._client.fetch(
             DELETE_SCHEDULE_TRANSACTION,
-            {"transfer_schedule_id": transfer_schedule_id, "marketplace_id": marketplace_id},
+            transfer_schedule_id=transfer_schedule_id,
+            marketplace_id=marketplace_id,
         )
 
     async def get_account(self, account_id: str, *, marketplace_id: Marketplace | str) -> m.BankAccount:
@@ -538,7 +535,7 @@ class SellerWallet20240301(Namespace):
             account_id: ``accountId`` in the path.
             marketplace_id: ``marketplaceId``.
         """
-        return await self._client.fetch(GET_ACCOUNT, {"account_id": account_id, "marketplace_id": marketplace_id})
+        return await self._client.fetch(GET_ACCOUNT, account_id=account_id, marketplace_id=marketplace_id)
 
     async def get_transaction(self, transaction_id: str, *, marketplace_id: Marketplace | str) -> m.Transaction:
         """``getTransaction``: GET /finances/transfers/wallet/2024-03-01/transactions/{transactionId}.
@@ -550,10 +547,7 @@ class SellerWallet20240301(Namespace):
             transaction_id: ``transactionId`` in the path.
             marketplace_id: ``marketplaceId``.
         """
-        return await self._client.fetch(
-            GET_TRANSACTION,
-            {"transaction_id": transaction_id, "marketplace_id": marketplace_id},
-        )
+        return await self._client.fetch(GET_TRANSACTION, transaction_id=transaction_id, marketplace_id=marketplace_id)
 
     async def get_transfer_preview(
         self,
@@ -580,14 +574,12 @@ class SellerWallet20240301(Namespace):
         """
         return await self._client.fetch(
             GET_TRANSFER_PREVIEW,
-            {
-                "source_country_code": source_country_code,
-                "source_currency_code": source_currency_code,
-                "destination_country_code": destination_country_code,
-                "destination_currency_code": destination_currency_code,
-                "base_amount": base_amount,
-                "marketplace_id": marketplace_id,
-            },
+            source_country_code=source_country_code,
+            source_currency_code=source_currency_code,
+            destination_country_code=destination_country_code,
+            destination_currency_code=destination_currency_code,
+            base_amount=base_amount,
+            marketplace_id=marketplace_id,
         )
 
     async def get_transfer_schedule(
@@ -607,7 +599,8 @@ class SellerWallet20240301(Namespace):
         """
         return await self._client.fetch(
             GET_TRANSFER_SCHEDULE,
-            {"transfer_schedule_id": transfer_schedule_id, "marketplace_id": marketplace_id},
+            transfer_schedule_id=transfer_schedule_id,
+            marketplace_id=marketplace_id,
         )
 
     async def list_account_balances(self, account_id: str, *, marketplace_id: Marketplace | str) -> m.BalanceListing:
@@ -620,10 +613,7 @@ class SellerWallet20240301(Namespace):
             account_id: ``accountId`` in the path.
             marketplace_id: ``marketplaceId``.
         """
-        return await self._client.fetch(
-            LIST_ACCOUNT_BALANCES,
-            {"account_id": account_id, "marketplace_id": marketplace_id},
-        )
+        return await self._client.fetch(LIST_ACCOUNT_BALANCES, account_id=account_id, marketplace_id=marketplace_id)
 
     async def list_account_transactions(
         self,
@@ -644,7 +634,9 @@ class SellerWallet20240301(Namespace):
         """
         return await self._client.fetch(
             LIST_ACCOUNT_TRANSACTIONS,
-            {"account_id": account_id, "marketplace_id": marketplace_id, "next_page_token": next_page_token},
+            account_id=account_id,
+            marketplace_id=marketplace_id,
+            next_page_token=next_page_token,
         )
 
     def iter_account_transactions(
@@ -658,7 +650,8 @@ class SellerWallet20240301(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_ACCOUNT_TRANSACTIONS,
             {"account_id": account_id, "marketplace_id": marketplace_id},
             cursor=cursor,
@@ -673,7 +666,7 @@ class SellerWallet20240301(Namespace):
         Args:
             marketplace_id: ``marketplaceId``.
         """
-        return await self._client.fetch(LIST_ACCOUNTS, {"marketplace_id": marketplace_id})
+        return await self._client.fetch(LIST_ACCOUNTS, marketplace_id=marketplace_id)
 
     async def list_transfer_schedules(
         self,
@@ -694,7 +687,9 @@ class SellerWallet20240301(Namespace):
         """
         return await self._client.fetch(
             LIST_TRANSFER_SCHEDULES,
-            {"account_id": account_id, "marketplace_id": marketplace_id, "next_page_token": next_page_token},
+            account_id=account_id,
+            marketplace_id=marketplace_id,
+            next_page_token=next_page_token,
         )
 
     def iter_transfer_schedules(
@@ -708,7 +703,8 @@ class SellerWallet20240301(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_TRANSFER_SCHEDULES,
             {"account_id": account_id, "marketplace_id": marketplace_id},
             cursor=cursor,
@@ -735,10 +731,8 @@ class SellerWallet20240301(Namespace):
         """
         return await self._client.fetch(
             UPDATE_TRANSFER_SCHEDULE,
-            {
-                "body": body,
-                "marketplace_id": marketplace_id,
-                "dest_account_digital_signature": dest_account_digital_signature,
-                "amount_digital_signature": amount_digital_signature,
-            },
+            body=body,
+            marketplace_id=marketplace_id,
+            dest_account_digital_signature=dest_account_digital_signature,
+            amount_digital_signature=amount_digital_signature,
         )

@@ -43,7 +43,7 @@ class SellersV1(Namespace):
         Usage plan: 0.016 requests a second, burst 15 (Amazon's model); Amazon's SDK says 0.5 and 30.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
         """
-        return await self._client.fetch(GET_ACCOUNT, {})
+        return await self._client.fetch(GET_ACCOUNT)
 
     async def get_marketplace_participations(self) -> list[m.MarketplaceParticipation]:
         """``getMarketplaceParticipations``: GET /sellers/v1/marketplaceParticipations.
@@ -51,4 +51,4 @@ class SellersV1(Namespace):
         Usage plan: 0.016 requests a second, burst 15 (Amazon's model).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
         """
-        return await self._client.fetch(GET_MARKETPLACE_PARTICIPATIONS, {})
+        return await self._client.fetch(GET_MARKETPLACE_PARTICIPATIONS)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, OtherPlan, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import services_v1 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 ADD_APPOINTMENT_FOR_SERVICE_JOB_BY_SERVICE_JOB_ID: Operation[m.SetAppointmentResponse] = Operation(
@@ -735,7 +735,8 @@ class ServicesV1(Namespace):
         """
         return await self._client.fetch(
             ADD_APPOINTMENT_FOR_SERVICE_JOB_BY_SERVICE_JOB_ID,
-            {"service_job_id": service_job_id, "body": body},
+            service_job_id=service_job_id,
+            body=body,
         )
 
     async def assign_appointment_resources(
@@ -757,7 +758,9 @@ class ServicesV1(Namespace):
         """
         return await self._client.fetch(
             ASSIGN_APPOINTMENT_RESOURCES,
-            {"service_job_id": service_job_id, "appointment_id": appointment_id, "body": body},
+            service_job_id=service_job_id,
+            appointment_id=appointment_id,
+            body=body,
         )
 
     async def cancel_reservation(self, reservation_id: str, *, marketplace_ids: Sequence[Marketplace | str]) -> None:
@@ -770,10 +773,7 @@ class ServicesV1(Namespace):
             reservation_id: ``reservationId`` in the path; 1 to 100 characters.
             marketplace_ids: ``marketplaceIds``; at most 1 item.
         """
-        await self._client.fetch(
-            CANCEL_RESERVATION,
-            {"reservation_id": reservation_id, "marketplace_ids": marketplace_ids},
-        )
+        await self._client.fetch(CANCEL_RESERVATION, reservation_id=reservation_id, marketplace_ids=marketplace_ids)
 
     async def cancel_service_job_by_service_job_id(
         self,
@@ -792,7 +792,8 @@ class ServicesV1(Namespace):
         """
         return await self._client.fetch(
             CANCEL_SERVICE_JOB_BY_SERVICE_JOB_ID,
-            {"service_job_id": service_job_id, "cancellation_reason_code": cancellation_reason_code},
+            service_job_id=service_job_id,
+            cancellation_reason_code=cancellation_reason_code,
         )
 
     async def complete_service_job_by_service_job_id(
@@ -807,7 +808,7 @@ class ServicesV1(Namespace):
         Args:
             service_job_id: ``serviceJobId`` in the path; 1 to 100 characters.
         """
-        return await self._client.fetch(COMPLETE_SERVICE_JOB_BY_SERVICE_JOB_ID, {"service_job_id": service_job_id})
+        return await self._client.fetch(COMPLETE_SERVICE_JOB_BY_SERVICE_JOB_ID, service_job_id=service_job_id)
 
     async def create_reservation(
         self,
@@ -824,7 +825,7 @@ class ServicesV1(Namespace):
             body: the body.
             marketplace_ids: ``marketplaceIds``; at most 1 item.
         """
-        return await self._client.fetch(CREATE_RESERVATION, {"body": body, "marketplace_ids": marketplace_ids})
+        return await self._client.fetch(CREATE_RESERVATION, body=body, marketplace_ids=marketplace_ids)
 
     async def create_service_document_upload_destination(
         self,
@@ -839,7 +840,7 @@ class ServicesV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_SERVICE_DOCUMENT_UPLOAD_DESTINATION, {"body": body})
+        return await self._client.fetch(CREATE_SERVICE_DOCUMENT_UPLOAD_DESTINATION, body=body)
 
     async def get_appointment_slots(
         self,
@@ -864,13 +865,11 @@ class ServicesV1(Namespace):
         """
         return await self._client.fetch(
             GET_APPOINTMENT_SLOTS,
-            {
-                "asin": asin,
-                "store_id": store_id,
-                "marketplace_ids": marketplace_ids,
-                "start_time": start_time,
-                "end_time": end_time,
-            },
+            asin=asin,
+            store_id=store_id,
+            marketplace_ids=marketplace_ids,
+            start_time=start_time,
+            end_time=end_time,
         )
 
     async def get_appointmment_slots_by_job_id(
@@ -894,12 +893,10 @@ class ServicesV1(Namespace):
         """
         return await self._client.fetch(
             GET_APPOINTMMENT_SLOTS_BY_JOB_ID,
-            {
-                "service_job_id": service_job_id,
-                "marketplace_ids": marketplace_ids,
-                "start_time": start_time,
-                "end_time": end_time,
-            },
+            service_job_id=service_job_id,
+            marketplace_ids=marketplace_ids,
+            start_time=start_time,
+            end_time=end_time,
         )
 
     async def get_fixed_slot_capacity(
@@ -923,12 +920,10 @@ class ServicesV1(Namespace):
         """
         return await self._client.fetch(
             GET_FIXED_SLOT_CAPACITY,
-            {
-                "resource_id": resource_id,
-                "body": body,
-                "marketplace_ids": marketplace_ids,
-                "next_page_token": next_page_token,
-            },
+            resource_id=resource_id,
+            body=body,
+            marketplace_ids=marketplace_ids,
+            next_page_token=next_page_token,
         )
 
     def iter_fixed_slot_capacity(
@@ -943,7 +938,8 @@ class ServicesV1(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_FIXED_SLOT_CAPACITY,
             {"resource_id": resource_id, "body": body, "marketplace_ids": marketplace_ids},
             cursor=cursor,
@@ -970,12 +966,10 @@ class ServicesV1(Namespace):
         """
         return await self._client.fetch(
             GET_RANGE_SLOT_CAPACITY,
-            {
-                "resource_id": resource_id,
-                "body": body,
-                "marketplace_ids": marketplace_ids,
-                "next_page_token": next_page_token,
-            },
+            resource_id=resource_id,
+            body=body,
+            marketplace_ids=marketplace_ids,
+            next_page_token=next_page_token,
         )
 
     def iter_range_slot_capacity(
@@ -990,7 +984,8 @@ class ServicesV1(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_RANGE_SLOT_CAPACITY,
             {"resource_id": resource_id, "body": body, "marketplace_ids": marketplace_ids},
             cursor=cursor,
@@ -1005,7 +1000,7 @@ class ServicesV1(Namespace):
         Args:
             service_job_id: ``serviceJobId`` in the path; 1 to 100 characters.
         """
-        return await self._client.fetch(GET_SERVICE_JOB_BY_SERVICE_JOB_ID, {"service_job_id": service_job_id})
+        return await self._client.fetch(GET_SERVICE_JOB_BY_SERVICE_JOB_ID, service_job_id=service_job_id)
 
     async def get_service_jobs(
         self,
@@ -1056,26 +1051,24 @@ class ServicesV1(Namespace):
         """
         return await self._client.fetch(
             GET_SERVICE_JOBS,
-            {
-                "marketplace_ids": marketplace_ids,
-                "service_order_ids": service_order_ids,
-                "product_order_ids": product_order_ids,
-                "tracking_ids": tracking_ids,
-                "service_job_status": service_job_status,
-                "page_token": page_token,
-                "page_size": page_size,
-                "sort_field": sort_field,
-                "sort_order": sort_order,
-                "created_after": created_after,
-                "created_before": created_before,
-                "last_updated_after": last_updated_after,
-                "last_updated_before": last_updated_before,
-                "schedule_start_date": schedule_start_date,
-                "schedule_end_date": schedule_end_date,
-                "asins": asins,
-                "required_skills": required_skills,
-                "store_ids": store_ids,
-            },
+            marketplace_ids=marketplace_ids,
+            service_order_ids=service_order_ids,
+            product_order_ids=product_order_ids,
+            tracking_ids=tracking_ids,
+            service_job_status=service_job_status,
+            page_token=page_token,
+            page_size=page_size,
+            sort_field=sort_field,
+            sort_order=sort_order,
+            created_after=created_after,
+            created_before=created_before,
+            last_updated_after=last_updated_after,
+            last_updated_before=last_updated_before,
+            schedule_start_date=schedule_start_date,
+            schedule_end_date=schedule_end_date,
+            asins=asins,
+            required_skills=required_skills,
+            store_ids=store_ids,
         )
 
     def iter_service_jobs(
@@ -1104,7 +1097,8 @@ class ServicesV1(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_SERVICE_JOBS,
             {
                 "marketplace_ids": marketplace_ids,
@@ -1147,7 +1141,9 @@ class ServicesV1(Namespace):
         """
         return await self._client.fetch(
             RESCHEDULE_APPOINTMENT_FOR_SERVICE_JOB_BY_SERVICE_JOB_ID,
-            {"service_job_id": service_job_id, "appointment_id": appointment_id, "body": body},
+            service_job_id=service_job_id,
+            appointment_id=appointment_id,
+            body=body,
         )
 
     async def set_appointment_fulfillment_data(
@@ -1169,7 +1165,9 @@ class ServicesV1(Namespace):
         """
         await self._client.fetch(
             SET_APPOINTMENT_FULFILLMENT_DATA,
-            {"service_job_id": service_job_id, "appointment_id": appointment_id, "body": body},
+            service_job_id=service_job_id,
+            appointment_id=appointment_id,
+            body=body,
         )
 
     async def update_reservation(
@@ -1191,7 +1189,9 @@ class ServicesV1(Namespace):
         """
         return await self._client.fetch(
             UPDATE_RESERVATION,
-            {"reservation_id": reservation_id, "body": body, "marketplace_ids": marketplace_ids},
+            reservation_id=reservation_id,
+            body=body,
+            marketplace_ids=marketplace_ids,
         )
 
     async def update_schedule(
@@ -1213,5 +1213,7 @@ class ServicesV1(Namespace):
         """
         return await self._client.fetch(
             UPDATE_SCHEDULE,
-            {"resource_id": resource_id, "body": body, "marketplace_ids": marketplace_ids},
+            resource_id=resource_id,
+            body=body,
+            marketplace_ids=marketplace_ids,
         )

@@ -100,7 +100,7 @@ class ShipmentInvoicingV0(Namespace):
         Args:
             shipment_id: ``shipmentId`` in the path.
         """
-        return await self._client.fetch(GET_INVOICE_STATUS, {"shipment_id": shipment_id})
+        return await self._client.fetch(GET_INVOICE_STATUS, shipment_id=shipment_id)
 
     async def get_shipment_details(self, shipment_id: str) -> m.ShipmentDetail:
         """``getShipmentDetails``: GET /fba/outbound/brazil/v0/shipments/{shipmentId}.
@@ -112,7 +112,7 @@ class ShipmentInvoicingV0(Namespace):
         Args:
             shipment_id: ``shipmentId`` in the path.
         """
-        return await self._client.fetch(GET_SHIPMENT_DETAILS, {"shipment_id": shipment_id})
+        return await self._client.fetch(GET_SHIPMENT_DETAILS, shipment_id=shipment_id)
 
     async def submit_invoice(
         self,
@@ -129,4 +129,4 @@ class ShipmentInvoicingV0(Namespace):
             shipment_id: ``shipmentId`` in the path.
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_INVOICE, {"shipment_id": shipment_id, "body": body})
+        return await self._client.fetch(SUBMIT_INVOICE, shipment_id=shipment_id, body=body)

@@ -238,7 +238,7 @@ class ShippingV1(Namespace):
         Args:
             shipment_id: ``shipmentId`` in the path.
         """
-        return await self._client.fetch(CANCEL_SHIPMENT, {"shipment_id": shipment_id})
+        return await self._client.fetch(CANCEL_SHIPMENT, shipment_id=shipment_id)
 
     async def create_shipment(self, *, body: m.CreateShipmentRequest | Mapping[str, Any]) -> m.CreateShipmentResult:
         """``createShipment``: POST /shipping/v1/shipments.
@@ -249,7 +249,7 @@ class ShippingV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_SHIPMENT, {"body": body})
+        return await self._client.fetch(CREATE_SHIPMENT, body=body)
 
     async def get_account(self) -> m.Account:
         """``getAccount``: GET /shipping/v1/account.
@@ -257,7 +257,7 @@ class ShippingV1(Namespace):
         Usage plan: 5 requests a second, burst 15 (Amazon's model).
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
         """
-        return await self._client.fetch(GET_ACCOUNT, {})
+        return await self._client.fetch(GET_ACCOUNT)
 
     async def get_rates(self, *, body: m.GetRatesRequest | Mapping[str, Any]) -> m.GetRatesResult:
         """``getRates``: POST /shipping/v1/rates.
@@ -268,7 +268,7 @@ class ShippingV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(GET_RATES, {"body": body})
+        return await self._client.fetch(GET_RATES, body=body)
 
     async def get_shipment(self, shipment_id: str) -> m.Shipment:
         """``getShipment``: GET /shipping/v1/shipments/{shipmentId}.
@@ -280,7 +280,7 @@ class ShippingV1(Namespace):
         Args:
             shipment_id: ``shipmentId`` in the path.
         """
-        return await self._client.fetch(GET_SHIPMENT, {"shipment_id": shipment_id})
+        return await self._client.fetch(GET_SHIPMENT, shipment_id=shipment_id)
 
     async def get_tracking_information(self, tracking_id: str) -> m.TrackingInformation:
         """``getTrackingInformation``: GET /shipping/v1/tracking/{trackingId}.
@@ -291,7 +291,7 @@ class ShippingV1(Namespace):
         Args:
             tracking_id: ``trackingId`` in the path.
         """
-        return await self._client.fetch(GET_TRACKING_INFORMATION, {"tracking_id": tracking_id})
+        return await self._client.fetch(GET_TRACKING_INFORMATION, tracking_id=tracking_id)
 
     async def purchase_labels(
         self,
@@ -308,7 +308,7 @@ class ShippingV1(Namespace):
             shipment_id: ``shipmentId`` in the path.
             body: the body.
         """
-        return await self._client.fetch(PURCHASE_LABELS, {"shipment_id": shipment_id, "body": body})
+        return await self._client.fetch(PURCHASE_LABELS, shipment_id=shipment_id, body=body)
 
     async def purchase_shipment(
         self,
@@ -323,7 +323,7 @@ class ShippingV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(PURCHASE_SHIPMENT, {"body": body})
+        return await self._client.fetch(PURCHASE_SHIPMENT, body=body)
 
     async def retrieve_shipping_label(
         self,
@@ -344,5 +344,7 @@ class ShippingV1(Namespace):
         """
         return await self._client.fetch(
             RETRIEVE_SHIPPING_LABEL,
-            {"shipment_id": shipment_id, "tracking_id": tracking_id, "body": body},
+            shipment_id=shipment_id,
+            tracking_id=tracking_id,
+            body=body,
         )

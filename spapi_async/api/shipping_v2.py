@@ -962,7 +962,8 @@ class ShippingV2(Namespace):
         """
         return await self._client.fetch(
             CANCEL_SHIPMENT,
-            {"shipment_id": shipment_id, "x_amzn_shipping_business_id": x_amzn_shipping_business_id},
+            shipment_id=shipment_id,
+            x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
 
     async def create_claim(
@@ -982,7 +983,8 @@ class ShippingV2(Namespace):
         """
         return await self._client.fetch(
             CREATE_CLAIM,
-            {"body": body, "x_amzn_shipping_business_id": x_amzn_shipping_business_id},
+            body=body,
+            x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
 
     async def direct_purchase_shipment(
@@ -1006,12 +1008,10 @@ class ShippingV2(Namespace):
         """
         return await self._client.fetch(
             DIRECT_PURCHASE_SHIPMENT,
-            {
-                "body": body,
-                "x_amzn_idempotency_key": x_amzn_idempotency_key,
-                "locale": locale,
-                "x_amzn_shipping_business_id": x_amzn_shipping_business_id,
-            },
+            body=body,
+            x_amzn_idempotency_key=x_amzn_idempotency_key,
+            locale=locale,
+            x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
 
     async def generate_collection_form(
@@ -1033,11 +1033,9 @@ class ShippingV2(Namespace):
         """
         return await self._client.fetch(
             GENERATE_COLLECTION_FORM,
-            {
-                "body": body,
-                "x_amzn_idempotency_key": x_amzn_idempotency_key,
-                "x_amzn_shipping_business_id": x_amzn_shipping_business_id,
-            },
+            body=body,
+            x_amzn_idempotency_key=x_amzn_idempotency_key,
+            x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
 
     async def get_access_points(
@@ -1061,12 +1059,10 @@ class ShippingV2(Namespace):
         """
         return await self._client.fetch(
             GET_ACCESS_POINTS,
-            {
-                "access_point_types": access_point_types,
-                "country_code": country_code,
-                "postal_code": postal_code,
-                "x_amzn_shipping_business_id": x_amzn_shipping_business_id,
-            },
+            access_point_types=access_point_types,
+            country_code=country_code,
+            postal_code=postal_code,
+            x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
 
     async def get_additional_inputs(
@@ -1088,11 +1084,9 @@ class ShippingV2(Namespace):
         """
         return await self._client.fetch(
             GET_ADDITIONAL_INPUTS,
-            {
-                "request_token": request_token,
-                "rate_id": rate_id,
-                "x_amzn_shipping_business_id": x_amzn_shipping_business_id,
-            },
+            request_token=request_token,
+            rate_id=rate_id,
+            x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
 
     async def get_carrier_account_form_inputs(
@@ -1110,7 +1104,7 @@ class ShippingV2(Namespace):
         """
         return await self._client.fetch(
             GET_CARRIER_ACCOUNT_FORM_INPUTS,
-            {"x_amzn_shipping_business_id": x_amzn_shipping_business_id},
+            x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
 
     async def get_carrier_accounts(
@@ -1130,7 +1124,8 @@ class ShippingV2(Namespace):
         """
         return await self._client.fetch(
             GET_CARRIER_ACCOUNTS,
-            {"body": body, "x_amzn_shipping_business_id": x_amzn_shipping_business_id},
+            body=body,
+            x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
 
     async def get_collection_form(
@@ -1150,7 +1145,8 @@ class ShippingV2(Namespace):
         """
         return await self._client.fetch(
             GET_COLLECTION_FORM,
-            {"collection_form_id": collection_form_id, "x_amzn_shipping_business_id": x_amzn_shipping_business_id},
+            collection_form_id=collection_form_id,
+            x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
 
     async def get_collection_form_history(
@@ -1170,7 +1166,8 @@ class ShippingV2(Namespace):
         """
         return await self._client.fetch(
             GET_COLLECTION_FORM_HISTORY,
-            {"body": body, "x_amzn_shipping_business_id": x_amzn_shipping_business_id},
+            body=body,
+            x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
 
     async def get_rates(
@@ -1188,10 +1185,7 @@ class ShippingV2(Namespace):
             body: the body.
             x_amzn_shipping_business_id: header ``x-amzn-shipping-business-id``; one of ``AmazonShipping_US``, ``AmazonShipping_IN``, ``AmazonShipping_UK``, ``AmazonShipping_UAE``, ``AmazonShipping_SA``, ``AmazonShipping_EG``, ``AmazonShipping_IT``, ``AmazonShipping_ES``, ``AmazonShipping_FR``, ``AmazonShipping_JP``.
         """
-        return await self._client.fetch(
-            GET_RATES,
-            {"body": body, "x_amzn_shipping_business_id": x_amzn_shipping_business_id},
-        )
+        return await self._client.fetch(GET_RATES, body=body, x_amzn_shipping_business_id=x_amzn_shipping_business_id)
 
     async def get_shipment_documents(
         self,
@@ -1216,13 +1210,11 @@ class ShippingV2(Namespace):
         """
         return await self._client.fetch(
             GET_SHIPMENT_DOCUMENTS,
-            {
-                "shipment_id": shipment_id,
-                "package_client_reference_id": package_client_reference_id,
-                "format": format,
-                "dpi": dpi,
-                "x_amzn_shipping_business_id": x_amzn_shipping_business_id,
-            },
+            shipment_id=shipment_id,
+            package_client_reference_id=package_client_reference_id,
+            format=format,
+            dpi=dpi,
+            x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
 
     async def get_tracking(
@@ -1244,11 +1236,9 @@ class ShippingV2(Namespace):
         """
         return await self._client.fetch(
             GET_TRACKING,
-            {
-                "tracking_id": tracking_id,
-                "carrier_id": carrier_id,
-                "x_amzn_shipping_business_id": x_amzn_shipping_business_id,
-            },
+            tracking_id=tracking_id,
+            carrier_id=carrier_id,
+            x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
 
     async def get_unmanifested_shipments(
@@ -1268,7 +1258,8 @@ class ShippingV2(Namespace):
         """
         return await self._client.fetch(
             GET_UNMANIFESTED_SHIPMENTS,
-            {"body": body, "x_amzn_shipping_business_id": x_amzn_shipping_business_id},
+            body=body,
+            x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
 
     async def link_carrier_account(
@@ -1290,7 +1281,9 @@ class ShippingV2(Namespace):
         """
         return await self._client.fetch(
             LINK_CARRIER_ACCOUNT,
-            {"carrier_id": carrier_id, "body": body, "x_amzn_shipping_business_id": x_amzn_shipping_business_id},
+            carrier_id=carrier_id,
+            body=body,
+            x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
 
     async def link_carrier_account_put(
@@ -1312,7 +1305,9 @@ class ShippingV2(Namespace):
         """
         return await self._client.fetch(
             LINK_CARRIER_ACCOUNT_PUT,
-            {"carrier_id": carrier_id, "body": body, "x_amzn_shipping_business_id": x_amzn_shipping_business_id},
+            carrier_id=carrier_id,
+            body=body,
+            x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
 
     async def one_click_shipment(
@@ -1332,7 +1327,8 @@ class ShippingV2(Namespace):
         """
         return await self._client.fetch(
             ONE_CLICK_SHIPMENT,
-            {"body": body, "x_amzn_shipping_business_id": x_amzn_shipping_business_id},
+            body=body,
+            x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
 
     async def purchase_shipment(
@@ -1354,11 +1350,9 @@ class ShippingV2(Namespace):
         """
         return await self._client.fetch(
             PURCHASE_SHIPMENT,
-            {
-                "body": body,
-                "x_amzn_idempotency_key": x_amzn_idempotency_key,
-                "x_amzn_shipping_business_id": x_amzn_shipping_business_id,
-            },
+            body=body,
+            x_amzn_idempotency_key=x_amzn_idempotency_key,
+            x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
 
     async def submit_ndr_feedback(
@@ -1378,7 +1372,8 @@ class ShippingV2(Namespace):
         """
         await self._client.fetch(
             SUBMIT_NDR_FEEDBACK,
-            {"body": body, "x_amzn_shipping_business_id": x_amzn_shipping_business_id},
+            body=body,
+            x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
 
     async def unlink_carrier_account(
@@ -1400,5 +1395,7 @@ class ShippingV2(Namespace):
         """
         return await self._client.fetch(
             UNLINK_CARRIER_ACCOUNT,
-            {"carrier_id": carrier_id, "body": body, "x_amzn_shipping_business_id": x_amzn_shipping_business_id},
+            carrier_id=carrier_id,
+            body=body,
+            x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )

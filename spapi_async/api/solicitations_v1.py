@@ -99,7 +99,8 @@ class SolicitationsV1(Namespace):
         """
         return await self._client.fetch(
             CREATE_PRODUCT_REVIEW_AND_SELLER_FEEDBACK_SOLICITATION,
-            {"amazon_order_id": amazon_order_id, "marketplace_ids": marketplace_ids},
+            amazon_order_id=amazon_order_id,
+            marketplace_ids=marketplace_ids,
         )
 
     async def get_solicitation_actions_for_order(
@@ -119,5 +120,6 @@ class SolicitationsV1(Namespace):
         """
         return await self._client.fetch(
             GET_SOLICITATION_ACTIONS_FOR_ORDER,
-            {"amazon_order_id": amazon_order_id, "marketplace_ids": marketplace_ids},
+            amazon_order_id=amazon_order_id,
+            marketplace_ids=marketplace_ids,
         )

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import supply_sources_2020_07_01 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from spapi_async._engine.paging import PageIterator
 
 ARCHIVE_SUPPLY_SOURCE: Operation[None] = Operation(
     name="supply_sources_2020_07_01.archive_supply_source",
@@ -175,7 +174,7 @@ class SupplySources20200701(Namespace):
         Args:
             supply_source_id: ``supplySourceId`` in the path.
         """
-        await self._client.fetch(ARCHIVE_SUPPLY_SOURCE, {"supply_source_id": supply_source_id})
+        await self._client.fetch(ARCHIVE_SUPPLY_SOURCE, supply_source_id=supply_source_id)
 
     async def create_supply_source(
         self,
@@ -190,7 +189,7 @@ class SupplySources20200701(Namespace):
         Args:
             body: the body; ``payload`` in Amazon's model.
         """
-        return await self._client.fetch(CREATE_SUPPLY_SOURCE, {"body": body})
+        return await self._client.fetch(CREATE_SUPPLY_SOURCE, body=body)
 
     async def get_supply_source(self, supply_source_id: str) -> m.SupplySource:
         """``getSupplySource``: GET /supplySources/2020-07-01/supplySources/{supplySourceId}.
@@ -201,7 +200,7 @@ class SupplySources20200701(Namespace):
         Args:
             supply_source_id: ``supplySourceId`` in the path.
         """
-        return await self._client.fetch(GET_SUPPLY_SOURCE, {"supply_source_id": supply_source_id})
+        return await self._client.fetch(GET_SUPPLY_SOURCE, supply_source_id=supply_source_id)
 
     async def get_supply_sources(
         self,
@@ -218,10 +217,7 @@ class SupplySources20200701(Namespace):
             next_page_token: ``nextPageToken``.
             page_size: ``pageSize``; Amazon's default ``10``.
         """
-        return await self._client.fetch(
-            GET_SUPPLY_SOURCES,
-            {"next_page_token": next_page_token, "page_size": page_size},
-        )
+        return await self._client.fetch(GET_SUPPLY_SOURCES, next_page_token=next_page_token, page_size=page_size)
 
     def iter_supply_sources(
         self,
@@ -233,7 +229,7 @@ class SupplySources20200701(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(GET_SUPPLY_SOURCES, {"page_size": page_size}, cursor=cursor)
+        return PageIterator(self._client.fetch, GET_SUPPLY_SOURCES, {"page_size": page_size}, cursor=cursor)
 
     async def update_supply_source(
         self,
@@ -250,7 +246,7 @@ class SupplySources20200701(Namespace):
             supply_source_id: ``supplySourceId`` in the path.
             body: the body; ``payload`` in Amazon's model.
         """
-        await self._client.fetch(UPDATE_SUPPLY_SOURCE, {"supply_source_id": supply_source_id, "body": body})
+        await self._client.fetch(UPDATE_SUPPLY_SOURCE, supply_source_id=supply_source_id, body=body)
 
     async def update_supply_source_status(
         self,
@@ -267,4 +263,4 @@ class SupplySources20200701(Namespace):
             supply_source_id: ``supplySourceId`` in the path.
             body: the body; ``payload`` in Amazon's model.
         """
-        await self._client.fetch(UPDATE_SUPPLY_SOURCE_STATUS, {"supply_source_id": supply_source_id, "body": body})
+        await self._client.fetch(UPDATE_SUPPLY_SOURCE_STATUS, supply_source_id=supply_source_id, body=body)

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import support_2025_02_01 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from spapi_async._engine.paging import PageIterator
 
 GET_CASE: Operation[m.Case] = Operation(
     name="support_2025_02_01.get_case",
@@ -108,7 +107,7 @@ class Support20250201(Namespace):
         Args:
             case_id: ``caseId`` in the path.
         """
-        return await self._client.fetch(GET_CASE, {"case_id": case_id})
+        return await self._client.fetch(GET_CASE, case_id=case_id)
 
     async def list_cases(self, *, body: m.ListCasesRequest | Mapping[str, Any]) -> m.ListCasesResult:
         """``listCases``: POST /support/2025-02-01/cases.
@@ -119,7 +118,7 @@ class Support20250201(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(LIST_CASES, {"body": body})
+        return await self._client.fetch(LIST_CASES, body=body)
 
     def iter_cases(
         self,
@@ -131,7 +130,7 @@ class Support20250201(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(LIST_CASES, {"body": body}, cursor=cursor)
+        return PageIterator(self._client.fetch, LIST_CASES, {"body": body}, cursor=cursor)
 
     async def list_contacts(
         self,
@@ -154,7 +153,10 @@ class Support20250201(Namespace):
         """
         return await self._client.fetch(
             LIST_CONTACTS,
-            {"case_id": case_id, "max_results": max_results, "next_token": next_token, "sort_order": sort_order},
+            case_id=case_id,
+            max_results=max_results,
+            next_token=next_token,
+            sort_order=sort_order,
         )
 
     def iter_contacts(
@@ -169,7 +171,8 @@ class Support20250201(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_CONTACTS,
             {"case_id": case_id, "max_results": max_results, "sort_order": sort_order},
             cursor=cursor,

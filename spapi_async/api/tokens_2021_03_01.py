@@ -54,4 +54,4 @@ class Tokens20210301(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_RESTRICTED_DATA_TOKEN, {"body": body})
+        return await self._client.fetch(CREATE_RESTRICTED_DATA_TOKEN, body=body)

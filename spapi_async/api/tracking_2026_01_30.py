@@ -101,15 +101,13 @@ class Tracking20260130(Namespace):
         """
         return await self._client.fetch(
             GET_SHIPMENT_TRACKING,
-            {
-                "id": id,
-                "acsin": acsin,
-                "aftn": aftn,
-                "container_number": container_number,
-                "house_bill_of_lading_number": house_bill_of_lading_number,
-                "pro_number": pro_number,
-                "carrier_tracking_tracking_number": carrier_tracking_tracking_number,
-                "carrier_tracking_carrier_code": carrier_tracking_carrier_code,
-                "accept_language": accept_language,
-            },
+            id=id,
+            acsin=acsin,
+            aftn=aftn,
+            container_number=container_number,
+            house_bill_of_lading_number=house_bill_of_lading_number,
+            pro_number=pro_number,
+            carrier_tracking_tracking_number=carrier_tracking_tracking_number,
+            carrier_tracking_carrier_code=carrier_tracking_carrier_code,
+            accept_language=accept_language,
         )

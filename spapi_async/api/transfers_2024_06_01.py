@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import transfers_2024_06_01 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 GET_PAYMENT_METHODS: Operation[m.GetPaymentMethodsResponse] = Operation(
@@ -153,7 +153,8 @@ class Transfers20240601(Namespace):
         """
         return await self._client.fetch(
             GET_PAYMENT_METHODS,
-            {"marketplace_id": marketplace_id, "payment_method_types": payment_method_types},
+            marketplace_id=marketplace_id,
+            payment_method_types=payment_method_types,
         )
 
     async def initiate_payout(self, *, body: m.InitiatePayoutRequest | Mapping[str, Any]) -> m.InitiatePayoutResponse:
@@ -165,7 +166,7 @@ class Transfers20240601(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(INITIATE_PAYOUT, {"body": body})
+        return await self._client.fetch(INITIATE_PAYOUT, body=body)
 
     async def list_expected_payouts(
         self,
@@ -186,7 +187,9 @@ class Transfers20240601(Namespace):
         """
         return await self._client.fetch(
             LIST_EXPECTED_PAYOUTS,
-            {"marketplace_ids": marketplace_ids, "account_type": account_type, "next_token": next_token},
+            marketplace_ids=marketplace_ids,
+            account_type=account_type,
+            next_token=next_token,
         )
 
     def iter_expected_payouts(
@@ -200,7 +203,8 @@ class Transfers20240601(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_EXPECTED_PAYOUTS,
             {"marketplace_ids": marketplace_ids, "account_type": account_type},
             cursor=cursor,
@@ -231,14 +235,12 @@ class Transfers20240601(Namespace):
         """
         return await self._client.fetch(
             LIST_PAYOUTS,
-            {
-                "marketplace_ids": marketplace_ids,
-                "created_after": created_after,
-                "created_before": created_before,
-                "payout_id": payout_id,
-                "account_type": account_type,
-                "next_token": next_token,
-            },
+            marketplace_ids=marketplace_ids,
+            created_after=created_after,
+            created_before=created_before,
+            payout_id=payout_id,
+            account_type=account_type,
+            next_token=next_token,
         )
 
     def iter_payouts(
@@ -255,7 +257,8 @@ class Transfers20240601(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             LIST_PAYOUTS,
             {
                 "marketplace_ids": marketplace_ids,

@@ -76,10 +76,8 @@ class Uploads20201101(Namespace):
         """
         return await self._client.fetch(
             CREATE_UPLOAD_DESTINATION_FOR_RESOURCE,
-            {
-                "resource": resource,
-                "marketplace_ids": marketplace_ids,
-                "content_md5": content_md5,
-                "content_type": content_type,
-            },
+            resource=resource,
+            marketplace_ids=marketplace_ids,
+            content_md5=content_md5,
+            content_type=content_type,
         )

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import vehicles_2024_11_01 as m
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from spapi_async._engine.paging import PageIterator
     from spapi_async.marketplaces import Marketplace
 
 GET_VEHICLES: Operation[m.VehiclesResponse] = Operation(
@@ -83,12 +83,10 @@ class Vehicles20241101(Namespace):
         """
         return await self._client.fetch(
             GET_VEHICLES,
-            {
-                "marketplace_id": marketplace_id,
-                "vehicle_type": vehicle_type,
-                "page_token": page_token,
-                "updated_after": updated_after,
-            },
+            marketplace_id=marketplace_id,
+            vehicle_type=vehicle_type,
+            page_token=page_token,
+            updated_after=updated_after,
         )
 
     def iter_vehicles(
@@ -103,7 +101,8 @@ class Vehicles20241101(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_VEHICLES,
             {"marketplace_id": marketplace_id, "vehicle_type": vehicle_type, "updated_after": updated_after},
             cursor=cursor,

@@ -65,4 +65,4 @@ class VendorDirectFulfillmentInventoryV1(Namespace):
             warehouse_id: ``warehouseId`` in the path.
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_INVENTORY_UPDATE, {"warehouse_id": warehouse_id, "body": body})
+        return await self._client.fetch(SUBMIT_INVENTORY_UPDATE, warehouse_id=warehouse_id, body=body)

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, Restriction, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import vendor_direct_fulfillment_orders_v1 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-
-    from spapi_async._engine.paging import PageIterator
 
 GET_ORDER: Operation[m.Order] = Operation(
     name="vendor_direct_fulfillment_orders_v1.get_order",
@@ -156,7 +155,7 @@ class VendorDirectFulfillmentOrdersV1(Namespace):
         Args:
             purchase_order_number: ``purchaseOrderNumber`` in the path.
         """
-        return await self._client.fetch(GET_ORDER, {"purchase_order_number": purchase_order_number})
+        return await self._client.fetch(GET_ORDER, purchase_order_number=purchase_order_number)
 
     async def get_orders(
         self,
@@ -188,16 +187,14 @@ class VendorDirectFulfillmentOrdersV1(Namespace):
         """
         return await self._client.fetch(
             GET_ORDERS,
-            {
-                "created_after": created_after,
-                "created_before": created_before,
-                "ship_from_party_id": ship_from_party_id,
-                "status": status,
-                "limit": limit,
-                "sort_order": sort_order,
-                "next_token": next_token,
-                "include_details": include_details,
-            },
+            created_after=created_after,
+            created_before=created_before,
+            ship_from_party_id=ship_from_party_id,
+            status=status,
+            limit=limit,
+            sort_order=sort_order,
+            next_token=next_token,
+            include_details=include_details,
         )
 
     def iter_orders(
@@ -216,7 +213,8 @@ class VendorDirectFulfillmentOrdersV1(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_ORDERS,
             {
                 "created_after": created_after,
@@ -243,4 +241,4 @@ class VendorDirectFulfillmentOrdersV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_ACKNOWLEDGEMENT, {"body": body})
+        return await self._client.fetch(SUBMIT_ACKNOWLEDGEMENT, body=body)

@@ -51,4 +51,4 @@ class VendorDirectFulfillmentPaymentsV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_INVOICE, {"body": body})
+        return await self._client.fetch(SUBMIT_INVOICE, body=body)

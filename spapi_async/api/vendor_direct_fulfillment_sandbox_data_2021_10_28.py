@@ -77,7 +77,7 @@ class VendorDirectFulfillmentSandboxData20211028(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(GENERATE_ORDER_SCENARIOS, {"body": body})
+        return await self._client.fetch(GENERATE_ORDER_SCENARIOS, body=body)
 
     async def get_order_scenarios(self, transaction_id: str) -> m.TransactionStatus:
         """``getOrderScenarios``: GET /vendor/directFulfillment/sandbox/2021-10-28/transactions/{transactionId}.
@@ -89,4 +89,4 @@ class VendorDirectFulfillmentSandboxData20211028(Namespace):
         Args:
             transaction_id: ``transactionId`` in the path.
         """
-        return await self._client.fetch(GET_ORDER_SCENARIOS, {"transaction_id": transaction_id})
+        return await self._client.fetch(GET_ORDER_SCENARIOS, transaction_id=transaction_id)

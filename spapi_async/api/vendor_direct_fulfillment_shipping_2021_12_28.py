@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, Restriction, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import vendor_direct_fulfillment_shipping_2021_12_28 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-
-    from spapi_async._engine.paging import PageIterator
 
 CREATE_CONTAINER_LABEL: Operation[m.CreateContainerLabelResponse] = Operation(
     name="vendor_direct_fulfillment_shipping_2021_12_28.create_container_label",
@@ -399,7 +398,7 @@ class VendorDirectFulfillmentShipping20211228(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_CONTAINER_LABEL, {"body": body})
+        return await self._client.fetch(CREATE_CONTAINER_LABEL, body=body)
 
     async def create_shipping_labels(
         self,
@@ -417,10 +416,7 @@ class VendorDirectFulfillmentShipping20211228(Namespace):
             purchase_order_number: ``purchaseOrderNumber`` in the path; pattern ``^[a-zA-Z0-9]+$``.
             body: the body.
         """
-        return await self._client.fetch(
-            CREATE_SHIPPING_LABELS,
-            {"purchase_order_number": purchase_order_number, "body": body},
-        )
+        return await self._client.fetch(CREATE_SHIPPING_LABELS, purchase_order_number=purchase_order_number, body=body)
 
     async def get_customer_invoice(self, purchase_order_number: str) -> m.CustomerInvoice:
         """``getCustomerInvoice``: GET /vendor/directFulfillment/shipping/2021-12-28/customerInvoices/{purchaseOrderNumber}.
@@ -432,7 +428,7 @@ class VendorDirectFulfillmentShipping20211228(Namespace):
         Args:
             purchase_order_number: ``purchaseOrderNumber`` in the path; pattern ``^[a-zA-Z0-9]+$``.
         """
-        return await self._client.fetch(GET_CUSTOMER_INVOICE, {"purchase_order_number": purchase_order_number})
+        return await self._client.fetch(GET_CUSTOMER_INVOICE, purchase_order_number=purchase_order_number)
 
     async def get_customer_invoices(
         self,
@@ -460,14 +456,12 @@ class VendorDirectFulfillmentShipping20211228(Namespace):
         """
         return await self._client.fetch(
             GET_CUSTOMER_INVOICES,
-            {
-                "created_after": created_after,
-                "created_before": created_before,
-                "ship_from_party_id": ship_from_party_id,
-                "limit": limit,
-                "sort_order": sort_order,
-                "next_token": next_token,
-            },
+            created_after=created_after,
+            created_before=created_before,
+            ship_from_party_id=ship_from_party_id,
+            limit=limit,
+            sort_order=sort_order,
+            next_token=next_token,
         )
 
     def iter_customer_invoices(
@@ -484,7 +478,8 @@ class VendorDirectFulfillmentShipping20211228(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_CUSTOMER_INVOICES,
             {
                 "created_after": created_after,
@@ -506,7 +501,7 @@ class VendorDirectFulfillmentShipping20211228(Namespace):
         Args:
             purchase_order_number: ``purchaseOrderNumber`` in the path; pattern ``^[a-zA-Z0-9]+$``.
         """
-        return await self._client.fetch(GET_PACKING_SLIP, {"purchase_order_number": purchase_order_number})
+        return await self._client.fetch(GET_PACKING_SLIP, purchase_order_number=purchase_order_number)
 
     async def get_packing_slips(
         self,
@@ -534,14 +529,12 @@ class VendorDirectFulfillmentShipping20211228(Namespace):
         """
         return await self._client.fetch(
             GET_PACKING_SLIPS,
-            {
-                "created_after": created_after,
-                "created_before": created_before,
-                "ship_from_party_id": ship_from_party_id,
-                "limit": limit,
-                "sort_order": sort_order,
-                "next_token": next_token,
-            },
+            created_after=created_after,
+            created_before=created_before,
+            ship_from_party_id=ship_from_party_id,
+            limit=limit,
+            sort_order=sort_order,
+            next_token=next_token,
         )
 
     def iter_packing_slips(
@@ -558,7 +551,8 @@ class VendorDirectFulfillmentShipping20211228(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_PACKING_SLIPS,
             {
                 "created_after": created_after,
@@ -580,7 +574,7 @@ class VendorDirectFulfillmentShipping20211228(Namespace):
         Args:
             purchase_order_number: ``purchaseOrderNumber`` in the path; pattern ``^[a-zA-Z0-9]+$``.
         """
-        return await self._client.fetch(GET_SHIPPING_LABEL, {"purchase_order_number": purchase_order_number})
+        return await self._client.fetch(GET_SHIPPING_LABEL, purchase_order_number=purchase_order_number)
 
     async def get_shipping_labels(
         self,
@@ -608,14 +602,12 @@ class VendorDirectFulfillmentShipping20211228(Namespace):
         """
         return await self._client.fetch(
             GET_SHIPPING_LABELS,
-            {
-                "created_after": created_after,
-                "created_before": created_before,
-                "ship_from_party_id": ship_from_party_id,
-                "limit": limit,
-                "sort_order": sort_order,
-                "next_token": next_token,
-            },
+            created_after=created_after,
+            created_before=created_before,
+            ship_from_party_id=ship_from_party_id,
+            limit=limit,
+            sort_order=sort_order,
+            next_token=next_token,
         )
 
     def iter_shipping_labels(
@@ -632,7 +624,8 @@ class VendorDirectFulfillmentShipping20211228(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_SHIPPING_LABELS,
             {
                 "created_after": created_after,
@@ -657,7 +650,7 @@ class VendorDirectFulfillmentShipping20211228(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_SHIPMENT_CONFIRMATIONS, {"body": body})
+        return await self._client.fetch(SUBMIT_SHIPMENT_CONFIRMATIONS, body=body)
 
     async def submit_shipment_status_updates(
         self,
@@ -672,7 +665,7 @@ class VendorDirectFulfillmentShipping20211228(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_SHIPMENT_STATUS_UPDATES, {"body": body})
+        return await self._client.fetch(SUBMIT_SHIPMENT_STATUS_UPDATES, body=body)
 
     async def submit_shipping_label_request(
         self,
@@ -687,4 +680,4 @@ class VendorDirectFulfillmentShipping20211228(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_SHIPPING_LABEL_REQUEST, {"body": body})
+        return await self._client.fetch(SUBMIT_SHIPPING_LABEL_REQUEST, body=body)

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, Restriction, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import vendor_direct_fulfillment_shipping_v1 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-
-    from spapi_async._engine.paging import PageIterator
 
 GET_CUSTOMER_INVOICE: Operation[m.CustomerInvoice] = Operation(
     name="vendor_direct_fulfillment_shipping_v1.get_customer_invoice",
@@ -355,7 +354,7 @@ class VendorDirectFulfillmentShippingV1(Namespace):
         Args:
             purchase_order_number: ``purchaseOrderNumber`` in the path; pattern ``^[a-zA-Z0-9]+$``.
         """
-        return await self._client.fetch(GET_CUSTOMER_INVOICE, {"purchase_order_number": purchase_order_number})
+        return await self._client.fetch(GET_CUSTOMER_INVOICE, purchase_order_number=purchase_order_number)
 
     async def get_customer_invoices(
         self,
@@ -383,14 +382,12 @@ class VendorDirectFulfillmentShippingV1(Namespace):
         """
         return await self._client.fetch(
             GET_CUSTOMER_INVOICES,
-            {
-                "created_after": created_after,
-                "created_before": created_before,
-                "ship_from_party_id": ship_from_party_id,
-                "limit": limit,
-                "sort_order": sort_order,
-                "next_token": next_token,
-            },
+            created_after=created_after,
+            created_before=created_before,
+            ship_from_party_id=ship_from_party_id,
+            limit=limit,
+            sort_order=sort_order,
+            next_token=next_token,
         )
 
     def iter_customer_invoices(
@@ -407,7 +404,8 @@ class VendorDirectFulfillmentShippingV1(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_CUSTOMER_INVOICES,
             {
                 "created_after": created_after,
@@ -429,7 +427,7 @@ class VendorDirectFulfillmentShippingV1(Namespace):
         Args:
             purchase_order_number: ``purchaseOrderNumber`` in the path; pattern ``^[a-zA-Z0-9]+$``.
         """
-        return await self._client.fetch(GET_PACKING_SLIP, {"purchase_order_number": purchase_order_number})
+        return await self._client.fetch(GET_PACKING_SLIP, purchase_order_number=purchase_order_number)
 
     async def get_packing_slips(
         self,
@@ -457,14 +455,12 @@ class VendorDirectFulfillmentShippingV1(Namespace):
         """
         return await self._client.fetch(
             GET_PACKING_SLIPS,
-            {
-                "created_after": created_after,
-                "created_before": created_before,
-                "ship_from_party_id": ship_from_party_id,
-                "limit": limit,
-                "sort_order": sort_order,
-                "next_token": next_token,
-            },
+            created_after=created_after,
+            created_before=created_before,
+            ship_from_party_id=ship_from_party_id,
+            limit=limit,
+            sort_order=sort_order,
+            next_token=next_token,
         )
 
     def iter_packing_slips(
@@ -481,7 +477,8 @@ class VendorDirectFulfillmentShippingV1(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_PACKING_SLIPS,
             {
                 "created_after": created_after,
@@ -503,7 +500,7 @@ class VendorDirectFulfillmentShippingV1(Namespace):
         Args:
             purchase_order_number: ``purchaseOrderNumber`` in the path; pattern ``^[a-zA-Z0-9]+$``.
         """
-        return await self._client.fetch(GET_SHIPPING_LABEL, {"purchase_order_number": purchase_order_number})
+        return await self._client.fetch(GET_SHIPPING_LABEL, purchase_order_number=purchase_order_number)
 
     async def get_shipping_labels(
         self,
@@ -531,14 +528,12 @@ class VendorDirectFulfillmentShippingV1(Namespace):
         """
         return await self._client.fetch(
             GET_SHIPPING_LABELS,
-            {
-                "created_after": created_after,
-                "created_before": created_before,
-                "ship_from_party_id": ship_from_party_id,
-                "limit": limit,
-                "sort_order": sort_order,
-                "next_token": next_token,
-            },
+            created_after=created_after,
+            created_before=created_before,
+            ship_from_party_id=ship_from_party_id,
+            limit=limit,
+            sort_order=sort_order,
+            next_token=next_token,
         )
 
     def iter_shipping_labels(
@@ -555,7 +550,8 @@ class VendorDirectFulfillmentShippingV1(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_SHIPPING_LABELS,
             {
                 "created_after": created_after,
@@ -580,7 +576,7 @@ class VendorDirectFulfillmentShippingV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_SHIPMENT_CONFIRMATIONS, {"body": body})
+        return await self._client.fetch(SUBMIT_SHIPMENT_CONFIRMATIONS, body=body)
 
     async def submit_shipment_status_updates(
         self,
@@ -595,7 +591,7 @@ class VendorDirectFulfillmentShippingV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_SHIPMENT_STATUS_UPDATES, {"body": body})
+        return await self._client.fetch(SUBMIT_SHIPMENT_STATUS_UPDATES, body=body)
 
     async def submit_shipping_label_request(
         self,
@@ -610,4 +606,4 @@ class VendorDirectFulfillmentShippingV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_SHIPPING_LABEL_REQUEST, {"body": body})
+        return await self._client.fetch(SUBMIT_SHIPPING_LABEL_REQUEST, body=body)

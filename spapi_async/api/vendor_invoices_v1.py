@@ -51,4 +51,4 @@ class VendorInvoicesV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_INVOICES, {"body": body})
+        return await self._client.fetch(SUBMIT_INVOICES, body=body)

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import vendor_orders_v1 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-
-    from spapi_async._engine.paging import PageIterator
 
 GET_PURCHASE_ORDER: Operation[m.Order] = Operation(
     name="vendor_orders_v1.get_purchase_order",
@@ -290,7 +289,7 @@ class VendorOrdersV1(Namespace):
         Args:
             purchase_order_number: ``purchaseOrderNumber`` in the path.
         """
-        return await self._client.fetch(GET_PURCHASE_ORDER, {"purchase_order_number": purchase_order_number})
+        return await self._client.fetch(GET_PURCHASE_ORDER, purchase_order_number=purchase_order_number)
 
     async def get_purchase_orders(
         self,
@@ -329,20 +328,18 @@ class VendorOrdersV1(Namespace):
         """
         return await self._client.fetch(
             GET_PURCHASE_ORDERS,
-            {
-                "limit": limit,
-                "created_after": created_after,
-                "created_before": created_before,
-                "sort_order": sort_order,
-                "next_token": next_token,
-                "include_details": include_details,
-                "changed_after": changed_after,
-                "changed_before": changed_before,
-                "po_item_state": po_item_state,
-                "is_po_changed": is_po_changed,
-                "purchase_order_state": purchase_order_state,
-                "ordering_vendor_code": ordering_vendor_code,
-            },
+            limit=limit,
+            created_after=created_after,
+            created_before=created_before,
+            sort_order=sort_order,
+            next_token=next_token,
+            include_details=include_details,
+            changed_after=changed_after,
+            changed_before=changed_before,
+            po_item_state=po_item_state,
+            is_po_changed=is_po_changed,
+            purchase_order_state=purchase_order_state,
+            ordering_vendor_code=ordering_vendor_code,
         )
 
     def iter_purchase_orders(
@@ -365,7 +362,8 @@ class VendorOrdersV1(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_PURCHASE_ORDERS,
             {
                 "limit": limit,
@@ -422,21 +420,19 @@ class VendorOrdersV1(Namespace):
         """
         return await self._client.fetch(
             GET_PURCHASE_ORDERS_STATUS,
-            {
-                "limit": limit,
-                "sort_order": sort_order,
-                "next_token": next_token,
-                "created_after": created_after,
-                "created_before": created_before,
-                "updated_after": updated_after,
-                "updated_before": updated_before,
-                "purchase_order_number": purchase_order_number,
-                "purchase_order_status": purchase_order_status,
-                "item_confirmation_status": item_confirmation_status,
-                "item_receive_status": item_receive_status,
-                "ordering_vendor_code": ordering_vendor_code,
-                "ship_to_party_id": ship_to_party_id,
-            },
+            limit=limit,
+            sort_order=sort_order,
+            next_token=next_token,
+            created_after=created_after,
+            created_before=created_before,
+            updated_after=updated_after,
+            updated_before=updated_before,
+            purchase_order_number=purchase_order_number,
+            purchase_order_status=purchase_order_status,
+            item_confirmation_status=item_confirmation_status,
+            item_receive_status=item_receive_status,
+            ordering_vendor_code=ordering_vendor_code,
+            ship_to_party_id=ship_to_party_id,
         )
 
     def iter_purchase_orders_status(
@@ -460,7 +456,8 @@ class VendorOrdersV1(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_PURCHASE_ORDERS_STATUS,
             {
                 "limit": limit,
@@ -492,4 +489,4 @@ class VendorOrdersV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_ACKNOWLEDGEMENT, {"body": body})
+        return await self._client.fetch(SUBMIT_ACKNOWLEDGEMENT, body=body)

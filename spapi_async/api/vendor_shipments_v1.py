@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.namespace import Namespace
 from spapi_async._core.operation import Constraints, Operation, Paging, Parameter, UsagePlan
+from spapi_async._engine.paging import PageIterator
 from spapi_async.models import vendor_shipments_v1 as m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-
-    from spapi_async._engine.paging import PageIterator
 
 GET_SHIPMENT_DETAILS: Operation[m.ShipmentDetails] = Operation(
     name="vendor_shipments_v1.get_shipment_details",
@@ -401,32 +400,30 @@ class VendorShipmentsV1(Namespace):
         """
         return await self._client.fetch(
             GET_SHIPMENT_DETAILS,
-            {
-                "limit": limit,
-                "sort_order": sort_order,
-                "next_token": next_token,
-                "created_after": created_after,
-                "created_before": created_before,
-                "shipment_confirmed_before": shipment_confirmed_before,
-                "shipment_confirmed_after": shipment_confirmed_after,
-                "package_label_created_before": package_label_created_before,
-                "package_label_created_after": package_label_created_after,
-                "shipped_before": shipped_before,
-                "shipped_after": shipped_after,
-                "estimated_delivery_before": estimated_delivery_before,
-                "estimated_delivery_after": estimated_delivery_after,
-                "shipment_delivery_before": shipment_delivery_before,
-                "shipment_delivery_after": shipment_delivery_after,
-                "requested_pick_up_before": requested_pick_up_before,
-                "requested_pick_up_after": requested_pick_up_after,
-                "scheduled_pick_up_before": scheduled_pick_up_before,
-                "scheduled_pick_up_after": scheduled_pick_up_after,
-                "current_shipment_status": current_shipment_status,
-                "vendor_shipment_identifier": vendor_shipment_identifier,
-                "buyer_reference_number": buyer_reference_number,
-                "buyer_warehouse_code": buyer_warehouse_code,
-                "seller_warehouse_code": seller_warehouse_code,
-            },
+            limit=limit,
+            sort_order=sort_order,
+            next_token=next_token,
+            created_after=created_after,
+            created_before=created_before,
+            shipment_confirmed_before=shipment_confirmed_before,
+            shipment_confirmed_after=shipment_confirmed_after,
+            package_label_created_before=package_label_created_before,
+            package_label_created_after=package_label_created_after,
+            shipped_before=shipped_before,
+            shipped_after=shipped_after,
+            estimated_delivery_before=estimated_delivery_before,
+            estimated_delivery_after=estimated_delivery_after,
+            shipment_delivery_before=shipment_delivery_before,
+            shipment_delivery_after=shipment_delivery_after,
+            requested_pick_up_before=requested_pick_up_before,
+            requested_pick_up_after=requested_pick_up_after,
+            scheduled_pick_up_before=scheduled_pick_up_before,
+            scheduled_pick_up_after=scheduled_pick_up_after,
+            current_shipment_status=current_shipment_status,
+            vendor_shipment_identifier=vendor_shipment_identifier,
+            buyer_reference_number=buyer_reference_number,
+            buyer_warehouse_code=buyer_warehouse_code,
+            seller_warehouse_code=seller_warehouse_code,
         )
 
     def iter_shipment_details(
@@ -461,7 +458,8 @@ class VendorShipmentsV1(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_SHIPMENT_DETAILS,
             {
                 "limit": limit,
@@ -520,16 +518,14 @@ class VendorShipmentsV1(Namespace):
         """
         return await self._client.fetch(
             GET_SHIPMENT_LABELS,
-            {
-                "limit": limit,
-                "sort_order": sort_order,
-                "next_token": next_token,
-                "label_created_after": label_created_after,
-                "label_created_before": label_created_before,
-                "buyer_reference_number": buyer_reference_number,
-                "vendor_shipment_identifier": vendor_shipment_identifier,
-                "seller_warehouse_code": seller_warehouse_code,
-            },
+            limit=limit,
+            sort_order=sort_order,
+            next_token=next_token,
+            label_created_after=label_created_after,
+            label_created_before=label_created_before,
+            buyer_reference_number=buyer_reference_number,
+            vendor_shipment_identifier=vendor_shipment_identifier,
+            seller_warehouse_code=seller_warehouse_code,
         )
 
     def iter_shipment_labels(
@@ -548,7 +544,8 @@ class VendorShipmentsV1(Namespace):
 
         ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
         """
-        return self._client.iterate(
+        return PageIterator(
+            self._client.fetch,
             GET_SHIPMENT_LABELS,
             {
                 "limit": limit,
@@ -575,7 +572,7 @@ class VendorShipmentsV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_SHIPMENT_CONFIRMATIONS, {"body": body})
+        return await self._client.fetch(SUBMIT_SHIPMENT_CONFIRMATIONS, body=body)
 
     async def submit_shipments(self, *, body: m.SubmitShipments | Mapping[str, Any]) -> m.TransactionReference:
         """``SubmitShipments``: POST /vendor/shipping/v1/shipments.
@@ -586,4 +583,4 @@ class VendorShipmentsV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_SHIPMENTS, {"body": body})
+        return await self._client.fetch(SUBMIT_SHIPMENTS, body=body)

@@ -45,4 +45,4 @@ class VendorTransactionStatusV1(Namespace):
         Args:
             transaction_id: ``transactionId`` in the path.
         """
-        return await self._client.fetch(GET_TRANSACTION, {"transaction_id": transaction_id})
+        return await self._client.fetch(GET_TRANSACTION, transaction_id=transaction_id)

@@ -16,7 +16,7 @@ import msgspec
 from spapi_async._core.clock import Clock
 from spapi_async._core.options import Priority, call_options
 from spapi_async.auth._token import Token
-from spapi_async.errors import AuthError, SPAPIError
+from spapi_async.errors import ClosedError, SPAPIError
 
 __all__ = ["CacheStatistics", "Retirement", "TokenCache"]
 
@@ -123,7 +123,7 @@ class TokenCache(Generic[K]):
         if cached is not None:
             return cached
         if self._closed:
-            raise AuthError("the application is closed")
+            raise ClosedError("the application is closed")
         flight = self._flights.get(key)
         if flight is None or flight.done():  # done, and still here: an event loop ended before it could begin
             flight = self._take_off(key)
@@ -240,8 +240,8 @@ async def _outcome(flight: asyncio.Task[Token | BaseException]) -> Token | BaseE
         raise
 
 
-def _closed_meanwhile() -> AuthError:
-    return AuthError("the application was closed while the token was on its way")
+def _closed_meanwhile() -> ClosedError:
+    return ClosedError("the application was closed while the token was on its way")
 
 
 def _copy_of(error: BaseException) -> BaseException:

@@ -60,6 +60,8 @@ def _imports(module: str, code: str) -> str:
     if re.search(r"^    @warns_of_removal\(", methods, re.MULTILINE):
         lines.append("from spapi_async._core.removal import warns_of_removal")
     lines += _wire_imports(at_run_time)
+    if re.search(r"\bPageIterator\(", methods):
+        lines.append("from spapi_async._engine.paging import PageIterator")
     if re.search(r"\bm\.", constants) or re.search(r"\bm\.", methods):
         lines.append(f"from spapi_async.models import {module} as m")
     return "\n" + "\n".join(lines) + "\n" + _type_imports(only_typed)
@@ -68,7 +70,7 @@ def _imports(module: str, code: str) -> str:
 _REMOVAL = r"\bremoval=date\("
 _ANNOTATION = re.compile(r"^\w+: Operation\[[\s\S]*?\] = ", re.MULTILINE)
 _NAMES = re.compile(
-    r"\bdt(?=\.)|(?<!\.)\b(?:Any|Decimal|Mapping|Marketplace|Number|PageIterator|Sequence|Timestamp|date|datetime)\b"
+    r"\bdt(?=\.)|(?<!\.)\b(?:Any|Decimal|Mapping|Marketplace|Number|Sequence|Timestamp|date|datetime)\b"
 )
 
 
@@ -93,8 +95,7 @@ def _wire_imports(names: set[str]) -> list[str]:
 
 
 def _type_imports(names: set[str]) -> str:
-    ours = ["from spapi_async._engine.paging import PageIterator"] if "PageIterator" in names else []
-    ours += _wire_imports(names)
+    ours = _wire_imports(names)
     if "Marketplace" in names:
         ours.append("from spapi_async.marketplaces import Marketplace")
     groups = ["".join(f"    {line}\n" for line in group) for group in (_standard_imports(names), ours) if group]
@@ -254,7 +255,7 @@ def _method(method: Method) -> str:
     text = [
         decorator + _signature("async def", method.name, arguments, _returned(method), elements=takes_elements),
         method_docstring(method, takes_elements=takes_elements),
-        _statement(awaited if not method.returns else f"return {awaited}", method, names),
+        _statement(Call(awaited if not method.returns else f"return {awaited}", (method.constant,), _named(names))),
     ]
     if method.iterator is not None and method.paging is not None and method.item is not None:
         token = method.paging.token_parameter
@@ -263,13 +264,17 @@ def _method(method: Method) -> str:
         signature = _signature(
             "def", method.iterator, arguments, returned, elements=takes_elements, cursor=token is not None
         )
-        cursor = (("cursor", "cursor"),) if token is not None else ()
-        kept = [name for name in names if name != token]
+        kept = Dictionary(tuple((quoted(name), name) for name in names if name != token))
+        pages = Call(
+            "return PageIterator",
+            ("self._client.fetch", method.constant, kept),
+            _named(["cursor"]) if token is not None else (),
+        )
         text += [
             "",
             decorator + signature,
             iterator_docstring(method),
-            _statement("return self._client.iterate", method, kept, cursor),
+            _statement(pages),
         ]
     return "\n".join(text) + "\n"
 
@@ -310,6 +315,10 @@ def _optional(type_: str) -> str:
     return type_ if type_ == "Any" else f"{type_} | None"
 
 
-def _statement(call: str, method: Method, names: list[str], more: tuple[tuple[str, str], ...] = ()) -> str:
-    arguments = Dictionary(tuple((quoted(name), name) for name in names))
-    return "        " + layout(Call(call, (method.constant, arguments), more), 8)
+def _named(names: list[str]) -> tuple[tuple[str, Expression], ...]:
+    """Arguments that are passed on under their own names."""
+    return tuple((name, name) for name in names)
+
+
+def _statement(call: Call) -> str:
+    return "        " + layout(call, 8)

@@ -31,7 +31,7 @@ from spapi_async._core.operation import Operation
 from spapi_async._core.options import call_options
 from spapi_async.auth import Authenticator, MemoryTokenStore, NewClientSecret
 from spapi_async.credentials import Account, Grant, Secret
-from spapi_async.errors import AuthError, ConfigurationError, LWAError
+from spapi_async.errors import AuthError, ClosedError, ConfigurationError, LWAError
 from spapi_async.marketplaces import Region
 
 DENIED = b'{"errors": [{"message": "Access to requested resource is denied.", "code": "Unauthorized", "details": ""}]}'
@@ -418,5 +418,5 @@ async def test_closing_leaves_nothing_behind() -> None:
         await asyncio.sleep(1)
     await auth.aclose()
     results = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [type(result) for result in results] == [AuthError] * 3
+    assert [type(result) for result in results] == [ClosedError] * 3
     assert asyncio.all_tasks() == {asyncio.current_task()}

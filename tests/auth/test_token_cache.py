@@ -10,7 +10,7 @@ from virtual_time import VirtualClock, virtual_time
 from spapi_async._core.options import CallOptions, Priority, call_options, current_options
 from spapi_async.auth._cache import Retirement, TokenCache
 from spapi_async.auth._token import Token
-from spapi_async.errors import AuthError, LWAError
+from spapi_async.errors import ClosedError, LWAError
 
 
 class Source:
@@ -254,8 +254,8 @@ async def test_closing_ends_flights_and_leaves_no_task() -> None:
     await asyncio.sleep(0.1)
     await source.cache.aclose()
     results = await asyncio.gather(*callers, return_exceptions=True)
-    assert [type(result) for result in results] == [AuthError] * 3
-    with pytest.raises(AuthError, match="closed"):
+    assert [type(result) for result in results] == [ClosedError] * 3
+    with pytest.raises(ClosedError, match="closed"):
         await source.cache.get("c")
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
@@ -267,7 +267,7 @@ async def test_closing_before_a_flight_has_begun_is_an_error_too() -> None:
     caller = asyncio.create_task(source.cache.get("a"))
     await asyncio.sleep(0)
     await source.cache.aclose()
-    with pytest.raises(AuthError, match="closed"):
+    with pytest.raises(ClosedError, match="closed"):
         await caller
 
 

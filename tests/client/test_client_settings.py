@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from spapi_async import Application, ConfigurationError, RetryPolicy, Timeout, call_options, connect
+from spapi_async import Application, ClosedError, ConfigurationError, RetryPolicy, Timeout, call_options, connect
 from spapi_async.api.orders_v0 import GET_ORDER
 from spapi_async.credentials import Secret
 
@@ -93,7 +93,7 @@ async def test_a_closed_application_says_that_it_is_closed() -> None:
     seller = app.selling_partner("Atzr|a", region="na")
     await app.aclose()
     for call in (seller.orders_v0.get_order("1"), seller.call(GET_ORDER, order_id="1"), app.__aenter__()):
-        with pytest.raises(ConfigurationError, match="the application is closed"):
+        with pytest.raises(ClosedError, match="the application is closed"):
             await call
 
 

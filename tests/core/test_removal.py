@@ -71,7 +71,7 @@ async def by_call_in_a_task(seller: SellingPartner, order_id: str) -> None:
 
 
 async def by_fetch_in_a_task(seller: SellingPartner, order_id: str) -> None:
-    task = asyncio.ensure_future(seller.fetch(GET_ORDER, {"order_id": order_id}))  # here
+    task = asyncio.ensure_future(seller.fetch(GET_ORDER, order_id=order_id))  # here
     await task
 
 
@@ -81,7 +81,7 @@ async def by_iterator(seller: SellingPartner, order_id: str) -> None:
 
 
 async def by_iterate(seller: SellingPartner, order_id: str) -> None:
-    orders = seller.iterate(GET_ORDERS, SEARCH)  # here
+    orders = seller.iterate(GET_ORDERS, **SEARCH)  # type: ignore[arg-type]  # here
     assert [order async for order in orders]
 
 

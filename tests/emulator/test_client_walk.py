@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import pytest
 
 from spapi_async import Application, Region
-from spapi_async._client.application import SellingPartner
+from spapi_async._client.selling_partner import SellingPartner
 from spapi_async._core.operation import Operation, Parameter
 from spapi_async.api import operations
 from spapi_async.emulator import Emulator
@@ -131,7 +131,7 @@ async def test_every_iterator_walks_all_pages() -> None:
             names = [p.name for p in operation.parameters if p.location == "path"]
             before = len(emulator.received)
             arguments = {**dict(zip(names, path, strict=True)), **rest}
-            async with seller.iterate(operation, arguments) as pages:
+            async with seller.iterate(operation, **arguments) as pages:
                 items = [item async for item in pages]
             asked = [r for r in emulator.received[before:] if r.operation == operation.name]
             assert 2 <= len(asked) <= 3, operation.name

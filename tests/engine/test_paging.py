@@ -79,7 +79,7 @@ class Shop:
         self.running = 0
         self._key = key or (lambda arguments: arguments.get("next_token"))
 
-    async def __call__(self, _operation: Operation[Any], arguments: dict[str, Any]) -> Any:
+    async def __call__(self, _operation: Operation[Any], /, **arguments: Any) -> Any:
         """Fetch a page."""
         self.asked.append(arguments)
         self.running += 1
@@ -322,7 +322,7 @@ async def test_the_page_ahead_is_fetched_with_the_callers_options() -> None:
     """Call options travel in context variables."""
     seen = []
 
-    async def fetch(_operation: Operation[Any], arguments: dict[str, Any]) -> Any:
+    async def fetch(_operation: Operation[Any], /, **arguments: Any) -> Any:
         seen.append(CALLER.get())
         return THREE[arguments.get("next_token")]
 
@@ -441,7 +441,7 @@ async def test_aclose_during_the_first_request_ends_the_stream_with_it() -> None
     """That request is the waiter's own; its page is handed out to nobody."""
     gate = asyncio.Event()
 
-    async def fetch(_operation: Operation[Any], _arguments: dict[str, Any]) -> Any:
+    async def fetch(_operation: Operation[Any], /, **_arguments: Any) -> Any:
         await gate.wait()
         return a_page([1], "b")
 

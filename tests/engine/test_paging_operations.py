@@ -60,7 +60,7 @@ async def test_the_second_page_of_every_paged_operation_is_asked_for_and_found(n
     assert operation.paging
     requests = []
 
-    async def fetch(operation: Operation[Any], arguments: dict[str, Any]) -> Any:
+    async def fetch(operation: Operation[Any], /, **arguments: Any) -> Any:
         requests.append(prepare(operation, arguments))
         return decode(
             operation, 200, {}, a_page(operation, None if len(requests) > 1 else "to/k+en="), strict=False

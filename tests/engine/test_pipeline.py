@@ -32,11 +32,11 @@ from spapi_async import (
     ViolationsFound,
     call_options,
 )
-from spapi_async._codec.request import Request
 from spapi_async._core.endpoints import Endpoints
 from spapi_async._core.events import Observers
 from spapi_async._core.limiter import LimitSnapshot
 from spapi_async._core.operation import Parameter, UsagePlan
+from spapi_async._core.request import Request
 from spapi_async._core.wire import Model
 from spapi_async._engine.pipeline import Pipeline
 from spapi_async._engine.transport import SessionPool

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from raw_server import RawServer, answering, hang_up, raw_server, reply, stay_silent
 
-from spapi_async import ConfigurationError, ConnectionFailedError, RequestTimeoutError, TransportError
+from spapi_async import ClosedError, ConfigurationError, ConnectionFailedError, RequestTimeoutError, TransportError
 from spapi_async._engine.transport import RawReply, SessionPool, Timeout, user_agent_header
 
 
@@ -212,7 +212,7 @@ async def test_a_closed_pool_opens_nothing() -> None:
     """A call after the application closed gets a clear error, not a leaked session."""
     pool = SessionPool(user_agent="t")
     await pool.aclose()
-    with pytest.raises(ConfigurationError, match="closed"):
+    with pytest.raises(ClosedError, match="closed"):
         await pool.exchange("GET", "http://127.0.0.1:1/", headers={}, session_key="na")
 
 

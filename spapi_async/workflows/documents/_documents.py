@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import os
 import tempfile
-import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from spapi_async._core.caller import Caller
 from spapi_async._core.events import DocumentFinished
+from spapi_async._core.resources import Resources
 from spapi_async.errors import ConfigurationError, TransportError
 from spapi_async.workflows.documents import _download
 from spapi_async.workflows.documents._charset import check_choice
@@ -27,9 +26,6 @@ from spapi_async.workflows.documents._download import (
     refusal_of,
 )
 
-if TYPE_CHECKING:
-    from spapi_async._client.application import SellingPartner
-
 __all__ = ["Documents"]
 
 _PIECE = 64 * 1024
@@ -42,10 +38,11 @@ class Documents:
     ``charset`` overrides what a document says about its encoding, ``errors`` is that of ``bytes.decode``.
     """
 
-    __slots__ = ("_seller",)
+    __slots__ = ("_caller", "_resources")
 
-    def __init__(self, seller: SellingPartner) -> None:
-        self._seller = seller
+    def __init__(self, caller: Caller, resources: Resources) -> None:
+        self._caller = caller
+        self._resources = resources
 
     async def report(self, report_document_id: str, *, charset: str | None = None, errors: str = "replace") -> Document:
         """The document of a report: ``async with await seller.documents.report(id) as document``.
@@ -55,7 +52,9 @@ class Documents:
         """
 
         async def locate() -> Location:
-            found = await self._seller.reports_2021_06_30.get_report_document(report_document_id)
+            from spapi_async.api.reports_2021_06_30 import GET_REPORT_DOCUMENT
+
+            found = await self._caller.fetch(GET_REPORT_DOCUMENT, report_document_id=report_document_id)
             return Location(found.url, found.compression_algorithm is not None)
 
         return await self._document(locate, "reports_2021_06_30.get_report_document", charset, errors)
@@ -69,7 +68,9 @@ class Documents:
         """
 
         async def locate() -> Location:
-            found = await self._seller.feeds_2021_06_30.get_feed_document(feed_document_id)
+            from spapi_async.api.feeds_2021_06_30 import GET_FEED_DOCUMENT
+
+            found = await self._caller.fetch(GET_FEED_DOCUMENT, feed_document_id=feed_document_id)
             return Location(found.url, found.compression_algorithm is not None)
 
         return await self._document(locate, "feeds_2021_06_30.get_feed_document", charset, errors)
@@ -81,7 +82,9 @@ class Documents:
         """
 
         async def locate() -> Location:
-            found = await self._seller.data_kiosk_2023_11_15.get_document(document_id)
+            from spapi_async.api.data_kiosk_2023_11_15 import GET_DOCUMENT
+
+            found = await self._caller.fetch(GET_DOCUMENT, document_id=document_id)
             return Location(found.document_url)
 
         return await self._document(locate, "data_kiosk_2023_11_15.get_document", charset, errors)
@@ -119,18 +122,14 @@ class Documents:
             return await self._upload(file, content_type)
 
     def __repr__(self) -> str:
-        return f"<Documents of {self._seller!r}>"
-
-    @property
-    def _pool(self) -> Any:
-        return self._seller.application._pool  # noqa: SLF001
+        return f"<Documents of {self._caller!r}>"
 
     async def _document(
         self, locate: Callable[[], Awaitable[Location]], operation: str, charset: str | None, errors: str
     ) -> Document:
         check_choice(charset, errors)
-        download = Download(self._pool, await locate(), locate, operation)
-        started = time.monotonic()
+        download = Download(self._resources.pool, await locate(), locate, operation)
+        started = self._resources.clock.monotonic()
 
         def ended(download: Download, error: str | None) -> None:
             self._tell(
@@ -147,15 +146,15 @@ class Documents:
     def _tell(
         self, operation: str, error: str | None, *, size: int, requests: int, started: float, complete: bool
     ) -> None:
-        observers = self._seller.application._observers  # noqa: SLF001
+        observers = self._resources.observers
         if observers:
             observers.emit(
                 DocumentFinished(
                     operation=operation,
-                    account=self._seller.key,
+                    account=self._caller.key,
                     size=size,
                     requests=requests,
-                    seconds=time.monotonic() - started,
+                    seconds=self._resources.clock.monotonic() - started,
                     complete=complete,
                     error=error,
                 )
@@ -164,7 +163,7 @@ class Documents:
     async def _upload(self, data: bytes | anyio.AsyncFile[bytes], content_type: str) -> str:
         size = len(data) if isinstance(data, bytes) else await data.seek(0, os.SEEK_END)
         feed_document_id, url = await self._new_document(content_type)
-        started, requests, error = time.monotonic(), itertools.count(), None
+        started, requests, error = self._resources.clock.monotonic(), itertools.count(), None
         try:
             return await self._upload_to(feed_document_id, url, data, size, content_type, requests=requests)
         except BaseException as exc:
@@ -207,10 +206,12 @@ class Documents:
                     continue
                 if not refusal.passing or not pauses:
                     raise refusal
-            await asyncio.sleep(pauses.pop(0))
+            await self._resources.clock.sleep(pauses.pop(0))
 
     async def _new_document(self, content_type: str) -> tuple[str, str]:
-        made = await self._seller.feeds_2021_06_30.create_feed_document(body={"contentType": content_type})
+        from spapi_async.api.feeds_2021_06_30 import CREATE_FEED_DOCUMENT
+
+        made = await self._caller.fetch(CREATE_FEED_DOCUMENT, body={"contentType": content_type})
         return made.feed_document_id, made.url
 
     async def _put(
@@ -221,7 +222,7 @@ class Documents:
         body = _slices_of(data) if isinstance(data, bytes) else _pieces_of(data, size)
         # The signature covers the content type, to the letter.
         headers = {"content-type": content_type, "content-length": str(size), "accept": "*/*"}
-        async with self._pool.stream("PUT", url, headers=headers, body=body, session_key=SESSION) as reply:
+        async with self._resources.pool.stream("PUT", url, headers=headers, body=body, session_key=SESSION) as reply:
             if 200 <= reply.status < 300:
                 async for _ in reply.chunks:
                     pass

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import NamedTuple
 
-from spapi_async._engine.transport import SessionPool, StreamedReply
+from spapi_async._core.resources import StreamedReply, StreamPool
 from spapi_async.errors import DocumentError, DocumentTruncatedError, DocumentUrlExpiredError, TransportError
 
 __all__ = ["SESSION", "Download", "Location", "RefusedError", "expired_twice", "refusal_of"]
@@ -73,7 +73,7 @@ class Download:
     )
 
     def __init__(
-        self, pool: SessionPool, location: Location, locate: Callable[[], Awaitable[Location]], operation: str
+        self, pool: StreamPool, location: Location, locate: Callable[[], Awaitable[Location]], operation: str
     ) -> None:
         self._pool = pool
         self._locate = locate

@@ -13,23 +13,16 @@ from typing import Any, Protocol, TypeVar
 import anyio
 import msgspec
 
-from spapi_async._codec.response import Response
+from spapi_async._core.caller import Caller, Reply
 from spapi_async._core.operation import Operation
 from spapi_async.errors import DecodeError
 from spapi_async.workflows.orders._checkpoint import Checkpoint
 from spapi_async.workflows.orders._rows import V0, V2026, OrderRow, read_time
 
-__all__ = ["DEFAULT_DATASETS", "OrderSource", "Orders2026Source", "OrdersV0Source", "Page", "Seller", "check_progress"]
+__all__ = ["DEFAULT_DATASETS", "OrderSource", "Orders2026Source", "OrdersV0Source", "Page", "check_progress"]
 
 # Order facts without the buyer: personal data (BUYER, RECIPIENT, TAX, PAYMENT) is copied only when it is asked for.
 DEFAULT_DATASETS = ("PROCEEDS", "EXPENSE", "PROMOTION", "CANCELLATION", "FULFILLMENT", "PACKAGES")
-
-
-class Seller(Protocol):
-    """What a source needs of a selling partner."""
-
-    async def call(self, operation: Operation[Any], /, **arguments: Any) -> Response[Any]:
-        """The whole reply."""
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +83,7 @@ class Orders2026Source:
 
     def __init__(
         self,
-        seller: Seller,
+        seller: Caller,
         *,
         marketplaces: Sequence[str] = (),
         datasets: Sequence[str] = DEFAULT_DATASETS,
@@ -137,7 +130,7 @@ class OrdersV0Source:
 
     def __init__(
         self,
-        seller: Seller,
+        seller: Caller,
         *,
         marketplaces: Sequence[str] = (),
         page_size: int = 30,
@@ -229,7 +222,7 @@ class OrdersV0Source:
 R = TypeVar("R")
 
 
-def _read(response: Response[Any], reply: type[R], operation: Operation[Any]) -> R:
+def _read(response: Reply[Any], reply: type[R], operation: Operation[Any]) -> R:
     """The envelope alone, each order left as the bytes that Amazon sent.
 
     A reply without its list of orders, or with a token that is no string, must not pass for the last page.

@@ -15,7 +15,8 @@ import anyio
 import anyio.lowlevel
 import msgspec
 
-from spapi_async._client.application import Application, SellingPartner
+from spapi_async._client.application import Application
+from spapi_async._client.selling_partner import SellingPartner
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async.errors import BadRequestError, ConfigurationError
 from spapi_async.marketplaces import Marketplace

@@ -12,7 +12,7 @@ from virtual_time import VirtualClock, virtual_time
 import spapi_async.ratelimit as package
 from spapi_async._core.events import Event, Observers, Waited
 from spapi_async._core.options import Priority
-from spapi_async.errors import RateLimitWaitError, SPAPIError
+from spapi_async.errors import ClosedError, RateLimitWaitError
 from spapi_async.marketplaces import Region
 from spapi_async.ratelimit import LocalRateLimiter, RateLimiter
 from spapi_async.ratelimit._waiting import Waiter
@@ -204,8 +204,8 @@ async def test_closing_sends_waiters_away() -> None:
     await asyncio.sleep(1)
     await limiter.aclose()
     results = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [type(result) for result in results] == [SPAPIError] * 3
-    with pytest.raises(SPAPIError, match="closed"):
+    assert [type(result) for result in results] == [ClosedError] * 3
+    with pytest.raises(ClosedError, match="closed"):
         await take(limiter, one, seller)
     assert now() == 1.0
 

@@ -23,7 +23,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def observed(seller: SellingPartner) -> list[Event]:
     """What an observer that comes late hears from now on."""
     heard: list[Event] = []
-    seller.application._observers._observers = (heard.append,)
+    seller.application._resources.observers._observers = (heard.append,)
     return heard
 
 

@@ -1,0 +1,37 @@
+"""One seller from the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Unpack
+
+from spapi_async._client.application import Application
+from spapi_async._client.options import ApplicationOptions
+from spapi_async._client.selling_partner import SellingPartner
+from spapi_async._client.settings import read_environment
+from spapi_async.errors import ConfigurationError
+
+__all__ = ["connect"]
+
+
+@asynccontextmanager
+async def connect(
+    environ: Mapping[str, str] | None = None, **options: Unpack[ApplicationOptions]
+) -> AsyncIterator[SellingPartner]:
+    """One seller from the environment, and an application that lives as long as the block.
+
+    Reads ``SP_API_REFRESH_TOKEN``, ``LWA_APP_ID``, ``LWA_CLIENT_SECRET``, ``SP_API_REGION`` or ``SP_API_MARKETPLACE``,
+    and ``SP_API_ENDPOINT``. Options are those of :class:`Application`.
+
+    Raises:
+        ConfigurationError: a variable is missing or cannot work.
+    """
+    environ = os.environ if environ is None else environ
+    refresh_token, _, _ = read_environment(environ, ("SP_API_REFRESH_TOKEN", "LWA_APP_ID", "LWA_CLIENT_SECRET"))
+    region, marketplace = environ.get("SP_API_REGION") or None, environ.get("SP_API_MARKETPLACE") or None
+    if region is None and marketplace is None:
+        raise ConfigurationError("set SP_API_REGION or SP_API_MARKETPLACE")
+    async with Application.from_env(environ, **options) as app:
+        yield app.selling_partner(refresh_token, region=region, marketplace=marketplace)

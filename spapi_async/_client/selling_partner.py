@@ -1,0 +1,106 @@
+"""A handle on one selling partner: a key into what its application shares, and every operation as a method."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from spapi_async._client.registry import WORKFLOWS, Workflows, make_workflow
+from spapi_async._codec.response import Response
+from spapi_async._core.operation import Operation
+from spapi_async._core.removal import makes_coroutine, warn_of_removal
+from spapi_async._engine.paging import PageIterator
+from spapi_async._engine.pipeline import Pipeline
+from spapi_async.credentials import Account
+from spapi_async.marketplaces import Region
+
+if TYPE_CHECKING:
+    from spapi_async._client.application import Application
+    from spapi_async.api import Namespaces
+else:
+    Namespaces = object  # the real class only tells type checkers what __getattr__ finds
+
+__all__ = ["SellingPartner"]
+
+T = TypeVar("T")
+
+
+class SellingPartner(Workflows, Namespaces):
+    """A handle on one selling partner in one region, or on none (:meth:`Application.grantless`).
+
+    It holds a key into the application's shared state and nothing else: make as many as you like, and throw them away.
+    Each API version is an attribute, ``seller.orders_2026_01_01``, imported when first used.
+    """
+
+    __slots__ = ("__dict__", "_account", "_application", "_pipeline", "seller_id")
+
+    def __init__(self, application: Application, pipeline: Pipeline, account: Account, seller_id: str | None) -> None:
+        self._application = application
+        self._pipeline = pipeline
+        self._account = account
+        self.seller_id = seller_id
+
+    @makes_coroutine
+    def call(self, operation: Operation[T], /, **arguments: Any) -> Coroutine[Any, Any, Response[T]]:
+        """Call any operation and get the whole reply: body, status, headers, request id, rate limit, violations.
+
+        Raises:
+            SPAPIError: see :mod:`spapi_async.errors` for the tree.
+        """
+        if not operation.stays:
+            warn_of_removal(operation)
+        return self._pipeline.send(self._account, operation, arguments)
+
+    @makes_coroutine
+    def fetch(self, operation: Operation[T], /, **arguments: Any) -> Coroutine[Any, Any, T]:
+        """Call any operation and get the decoded body, payload unwrapped; what the generated methods do."""
+        if not operation.stays:
+            warn_of_removal(operation)
+        return self._pipeline.fetch(self._account, operation, arguments)
+
+    def iterate(
+        self, operation: Operation[Any], /, *, cursor: str | None = None, **arguments: Any
+    ) -> PageIterator[Any]:
+        """Iterate over the items of every page of a paged operation; what the generated ``iter_`` methods do."""
+        if not operation.stays:
+            warn_of_removal(operation)
+        return PageIterator(self.fetch, operation, arguments, cursor=cursor)
+
+    @property
+    def application(self) -> Application:
+        """The application this handle belongs to."""
+        return self._application
+
+    @property
+    def region(self) -> Region:
+        """The region this handle calls."""
+        return self._account.region
+
+    @property
+    def key(self) -> str:
+        """Identifies seller and region in events, limits and saved state, without any secret."""
+        return self._account.key
+
+    if not TYPE_CHECKING:  # type checkers find the namespaces in Namespaces, and report a misspelt one
+
+        def __getattr__(self, name: str) -> Any:
+            # Reached once for each namespace and handle: the namespace is kept in the instance's dictionary.
+            from spapi_async.api import NAMESPACES
+
+            if name in WORKFLOWS:
+                namespace = make_workflow(name, self, self._application._resources)  # noqa: SLF001
+            elif name in NAMESPACES:
+                namespace = getattr(import_module(f"spapi_async.api.{name}"), NAMESPACES[name])(self)
+            else:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            self.__dict__[name] = namespace
+            return namespace
+
+    def __dir__(self) -> Iterable[str]:
+        from spapi_async.api import NAMESPACES
+
+        return sorted({*super().__dir__(), *NAMESPACES, *WORKFLOWS})
+
+    def __repr__(self) -> str:
+        return f"<SellingPartner {self.seller_id or self._account.key}>"

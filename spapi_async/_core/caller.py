@@ -1,0 +1,53 @@
+"""Who calls operations, as everything above the client sees it: generated methods, iterators and workflows."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeVar
+
+from spapi_async._core.operation import Operation
+
+__all__ = ["Caller", "Reply"]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Reply(Protocol[T_co]):
+    """What a caller hands back of a whole reply: the facts of :class:`spapi_async.Response` that workflows read."""
+
+    @property
+    def body(self) -> T_co:
+        """The decoded body, out of its envelope."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status, a 2xx."""
+
+    @property
+    def request_id(self) -> str | None:
+        """Amazon's id of the request."""
+
+    @property
+    def violations(self) -> tuple[object, ...]:
+        """Where the body breaks its model."""
+
+    @property
+    def raw(self) -> bytes:
+        """The body as received."""
+
+
+class Caller(Protocol):
+    """Calls operations: a selling partner, or whatever stands in for one.
+
+    Both methods take the operation, then its arguments by their Python names.
+    """
+
+    @property
+    def key(self) -> str:
+        """Identifies it in events, limits and saved state, without any secret."""
+
+    async def call(self, operation: Operation[T], /, **arguments: Any) -> Reply[T]:
+        """The whole reply."""
+
+    async def fetch(self, operation: Operation[T], /, **arguments: Any) -> T:
+        """The decoded body alone."""
