@@ -123,7 +123,7 @@ _COMMANDS = (
 def _moment(at: float | str | None) -> float | None:
     if not isinstance(at, str):
         return at
-    from spapi_async.emulator.gateway.arguments import parse_date
+    from spapi_async.emulator.gateway.times import parse_date
 
     moment = parse_date(at)
     if moment is None:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from spapi_async.api import operations
 from spapi_async.api.orders_v0 import GET_ORDER
-from spapi_async.emulator.gateway.arguments import parse_date
 from spapi_async.emulator.gateway.buckets import Plans
 from spapi_async.emulator.gateway.pages import next_token, read_token
 from spapi_async.emulator.gateway.routes import Routes
+from spapi_async.emulator.gateway.times import parse_date
 
 ROUTES = Routes(operations().values())
 hostile = st.text(st.sampled_from("/%+&,;=#? !'()*.~é漢\\a1"), min_size=1, max_size=12)

@@ -7,7 +7,7 @@ from typing import Any
 
 from spapi_async.emulator.data.products import PRODUCTS, Product, product, product_of_asin
 from spapi_async.emulator.data.world import Call, Handler
-from spapi_async.emulator.gateway.pages import next_token, read_token
+from spapi_async.emulator.gateway.pages import page_of
 from spapi_async.emulator.gateway.replies import Reply, bad_input, not_found
 
 __all__ = ["HANDLERS"]
@@ -29,15 +29,13 @@ def _search(call: Call) -> Reply:
     found = _found(call, arguments)
     size = arguments.get("pageSize", 10)
     fixed = {name: value for name, value in arguments.items() if name not in ("pageToken", "pageSize")}
-    token = arguments.get("pageToken")
-    start = read_token(token, fixed, call.now) if token else 0
-    page = found[start : start + size]
+    page, after = page_of(found, size, arguments.get("pageToken"), fixed, call.now)
     form: dict[str, Any] = {
         "numberOfResults": len(found),
         "items": [_item(article, arguments["marketplaceIds"], arguments.get("includedData")) for article in page],
     }
-    if start + size < len(found):
-        form["pagination"] = {"nextToken": next_token(fixed, call.now, start + size)}
+    if after is not None:
+        form["pagination"] = {"nextToken": after}
     if "keywords" in arguments:
         brands = sorted({article.brand for article in found})[:10]
         form["refinements"] = {

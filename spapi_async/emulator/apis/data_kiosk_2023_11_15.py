@@ -13,9 +13,9 @@ from typing import Any
 from spapi_async.emulator.data.documents import Document
 from spapi_async.emulator.data.jobs import Job
 from spapi_async.emulator.data.world import Call, Handler, Seller
-from spapi_async.emulator.gateway.arguments import parse_date
-from spapi_async.emulator.gateway.pages import next_token, read_token
+from spapi_async.emulator.gateway.pages import next_token, page_of, read_token
 from spapi_async.emulator.gateway.replies import Reply, bad_input, not_found
+from spapi_async.emulator.gateway.times import parse_date
 
 __all__ = ["HANDLERS"]
 
@@ -87,8 +87,6 @@ def _list(call: Call) -> Reply:
     arguments = call.arguments
     size = arguments.get("pageSize", 10)
     fixed = {name: value for name, value in arguments.items() if name not in ("paginationToken", "pageSize")}
-    token = arguments.get("paginationToken")
-    start = read_token(token, fixed, call.now) if token else 0
     since = parse_date(arguments.get("createdSince", "")) or 0.0
     until = parse_date(arguments.get("createdUntil", "")) or call.now
     statuses = arguments.get("processingStatuses")
@@ -97,9 +95,10 @@ def _list(call: Call) -> Reply:
         for job in call.seller.jobs.newest_first(_KIND)
         if since <= job.created <= until and (not statuses or job.status(call.now) in statuses)
     ]
-    form: dict[str, Any] = {"queries": [_form(call, job) for job in jobs[start : start + size]]}
-    if start + size < len(jobs):
-        form["pagination"] = {"nextToken": next_token(fixed, call.now, start + size)}
+    page, after = page_of(jobs, size, arguments.get("paginationToken"), fixed, call.now)
+    form: dict[str, Any] = {"queries": [_form(call, job) for job in page]}
+    if after is not None:
+        form["pagination"] = {"nextToken": after}
     return Reply.json(form)
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from spapi_async.emulator.data.jobs import iso
 from spapi_async.emulator.data.listings import Listing
 from spapi_async.emulator.data.world import Call, Handler
-from spapi_async.emulator.gateway.arguments import parse_date
-from spapi_async.emulator.gateway.pages import next_token, read_token
+from spapi_async.emulator.gateway.pages import page_of
 from spapi_async.emulator.gateway.replies import Reply, bad_input, not_found
+from spapi_async.emulator.gateway.times import iso, parse_date
 
 __all__ = ["HANDLERS"]
 
@@ -108,14 +107,13 @@ def _search(call: Call) -> Reply:
     found.sort(key=key, reverse=arguments.get("sortOrder", "DESC") == "DESC")
     size = arguments.get("pageSize", 10)
     fixed = {name: value for name, value in arguments.items() if name not in ("pageToken", "pageSize")}
-    token = arguments.get("pageToken")
-    start = read_token(token, fixed, call.now) if token else 0
+    page, after = page_of(found, size, arguments.get("pageToken"), fixed, call.now)
     form: dict[str, Any] = {
         "numberOfResults": len(found),
-        "items": [_item(call, listing, arguments["marketplaceIds"]) for listing in found[start : start + size]],
+        "items": [_item(call, listing, arguments["marketplaceIds"]) for listing in page],
     }
-    if start + size < len(found):
-        form["pagination"] = {"nextToken": next_token(fixed, call.now, start + size)}
+    if after is not None:
+        form["pagination"] = {"nextToken": after}
     return Reply.json(form)
 
 

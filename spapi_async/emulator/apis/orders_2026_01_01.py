@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from spapi_async.emulator.apis.orders_v0 import Search, check_marketplaces, find_order
@@ -10,6 +9,7 @@ from spapi_async.emulator.data.order_forms import order_2026, status_2026
 from spapi_async.emulator.data.orders import StoredOrder
 from spapi_async.emulator.data.world import Call, Handler
 from spapi_async.emulator.gateway.replies import Reply, bad_input, encode
+from spapi_async.emulator.gateway.times import iso
 
 __all__ = ["HANDLERS"]
 
@@ -39,7 +39,7 @@ def _search_orders(call: Call) -> Reply:
     orders, token = search.page(call, arguments.get("paginationToken"), size, fixed, wanted)
     included, violations = _included(arguments), call.world.settings.violations
     listed = b",".join([order_2026(order, included, violations=violations) for order in orders])
-    tail: dict[str, Any] = {"lastUpdatedBefore" if search.by_update else "createdBefore": _iso(search.end)}
+    tail: dict[str, Any] = {"lastUpdatedBefore" if search.by_update else "createdBefore": iso(search.end, "seconds")}
     if token:
         tail["pagination"] = {"nextToken": token}
     return Reply(b'{"orders":[' + listed + b"]," + encode(tail)[1:])
@@ -53,10 +53,6 @@ def _get_order(call: Call) -> Reply:
 
 def _included(arguments: dict[str, Any]) -> frozenset[str]:
     return frozenset(arguments.get("includedData") or ())
-
-
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 HANDLERS: dict[str, Handler] = {

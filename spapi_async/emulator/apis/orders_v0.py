@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from spapi_async.emulator.data.order_forms import item_buyer_info, items_v0, order_v0, shipping_address
 from spapi_async.emulator.data.orders import StoredOrder
 from spapi_async.emulator.data.world import Call, Handler
-from spapi_async.emulator.gateway.arguments import parse_date
-from spapi_async.emulator.gateway.pages import next_token, read_token
+from spapi_async.emulator.gateway.pages import next_token, page_of, read_token
 from spapi_async.emulator.gateway.replies import Refusal, Reply, bad_input, encode, not_found
+from spapi_async.emulator.gateway.times import iso, parse_date
 from spapi_async.marketplaces import Marketplace
 
 __all__ = ["HANDLERS", "Search", "check_marketplaces", "find_order"]
@@ -45,12 +44,14 @@ class Search:
         if start > call.now:
             # The model: no "before" may lie less than two minutes back, nor before its "after"; so no "after" may
             # lie ahead. Amazon's own words for all of this are that the input is not valid.
-            raise bad_input(f"{names[2] if by_update else names[0]} is in the future.", f"it is {_iso(call.now)} now")
+            raise bad_input(
+                f"{names[2] if by_update else names[0]} is in the future.", f"it is {iso(call.now, 'seconds')} now"
+            )
         latest = call.now - call.world.settings.search_delay
         if end is not None and end > latest:
             raise bad_input(
                 f"{names[3] if by_update else names[1]} must be at least two minutes before now.",
-                f"the latest moment accepted now is {_iso(latest)}",
+                f"the latest moment accepted now is {iso(latest, 'seconds')}",
             )
         if end is not None and end < start:
             raise bad_input(f"{names[3] if by_update else names[1]} is before {names[2] if by_update else names[0]}.")
@@ -132,11 +133,6 @@ def _lifetime(call: Call) -> float | None:
     return call.operation.paging.token_lifetime if call.operation.paging else None
 
 
-def _iso(moment: float) -> str:
-    # The bound is a promise about what has been seen: never later than the bound used, hence cut, not rounded.
-    return datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _get_orders(call: Call) -> Reply:
     arguments = call.arguments
     size = arguments.get("MaxResultsPerPage", 100)
@@ -151,7 +147,7 @@ def _get_orders(call: Call) -> Reply:
         return _orders_reply(call, orders, {})
     search = Search(call, ("CreatedAfter", "CreatedBefore", "LastUpdatedAfter", "LastUpdatedBefore"))
     orders, token = search.page(call, arguments.get("NextToken"), size, fixed, _wanted(arguments))
-    tail = {"LastUpdatedBefore" if search.by_update else "CreatedBefore": _iso(search.end)}
+    tail = {"LastUpdatedBefore" if search.by_update else "CreatedBefore": iso(search.end, "seconds")}
     if token:
         tail["NextToken"] = token
     return _orders_reply(call, orders, tail)
@@ -208,15 +204,11 @@ def _get_order_items(call: Call) -> Reply:
 
 
 def _items_page(call: Call, order: StoredOrder, forms: list[dict[str, Any]]) -> bytes:
-    fixed = {"orderId": order.order_id}
     token = call.arguments.get("NextToken")
-    start = read_token(token, fixed, call.now) if token is not None else 0
-    payload: dict[str, Any] = {
-        "AmazonOrderId": order.order_id,
-        "OrderItems": forms[start : start + _ITEMS_A_PAGE],
-    }
-    if len(forms) > start + _ITEMS_A_PAGE:
-        payload["NextToken"] = next_token(fixed, call.now, start + _ITEMS_A_PAGE)
+    page, after = page_of(forms, _ITEMS_A_PAGE, token, {"orderId": order.order_id}, call.now)
+    payload: dict[str, Any] = {"AmazonOrderId": order.order_id, "OrderItems": page}
+    if after is not None:
+        payload["NextToken"] = after
     return encode({"payload": payload})
 
 

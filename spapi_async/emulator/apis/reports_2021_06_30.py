@@ -16,11 +16,11 @@ from typing import Any
 
 from spapi_async.emulator.apis.tokens_2021_03_01 import RESTRICTED_REPORTS
 from spapi_async.emulator.data.documents import Document
-from spapi_async.emulator.data.jobs import Job, iso
+from spapi_async.emulator.data.jobs import Job
 from spapi_async.emulator.data.world import Call, Handler, Seller
-from spapi_async.emulator.gateway.arguments import parse_date
 from spapi_async.emulator.gateway.pages import next_token, read_token
 from spapi_async.emulator.gateway.replies import Reply, bad_input, not_found, not_permitted
+from spapi_async.emulator.gateway.times import iso, parse_date
 
 __all__ = ["HANDLERS", "cancel_queued", "document_form", "job_page", "outcome_of"]
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qs
 
 from spapi_async.emulator.data.products import chance
+from spapi_async.emulator.gateway.ids import uuid_of
 from spapi_async.emulator.gateway.replies import Reply
 
 __all__ = ["DOCUMENTS_PATH", "Document", "DocumentStore"]
@@ -134,8 +135,8 @@ class DocumentStore:
         return document
 
     def _new_id(self, prefix: str) -> str:
-        raw = f"{self._dice.getrandbits(128):032x}"
-        return f"{prefix}{raw[:8]}-{raw[8:12]}-{raw[12:16]}-{raw[16:20]}-{raw[20:]}.T{raw[:12].upper()}"
+        form = uuid_of(self._dice.getrandbits(128))
+        return f"{prefix}{form}.T{form.replace('-', '')[:12].upper()}"
 
 
 def _upload(document: Document, headers: Mapping[str, str], body: bytes) -> Reply:

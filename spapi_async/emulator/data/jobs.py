@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from typing import Any
 
 from spapi_async.emulator.data.documents import Document, DocumentStore
 from spapi_async.emulator.data.products import chance
+from spapi_async.emulator.gateway.times import iso
 
 __all__ = ["Job", "Jobs"]
 
@@ -114,8 +114,3 @@ class Jobs:
         """A number for a job or a schedule, as Amazon counts: up."""
         self._first += 1
         return self._first + 20_000_000_000
-
-
-def iso(moment: float) -> str:
-    """A time with milliseconds, as the reports API writes it."""
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -15,13 +15,13 @@ every 30th from 9     2026 ``programs`` holds ``INVOICE_BY_AMAZON``
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from spapi_async.emulator.data.orders import Line, StoredOrder
 from spapi_async.emulator.data.places import SHOPS
 from spapi_async.emulator.data.products import chance
 from spapi_async.emulator.gateway.replies import encode
+from spapi_async.emulator.gateway.times import iso
 
 __all__ = ["item_buyer_info", "items_v0", "order_2026", "order_v0", "shipping_address"]
 
@@ -47,23 +47,17 @@ def order_2026(order: StoredOrder, included: frozenset[str], *, violations: bool
     return body
 
 
-def _iso(moment: float, *, seconds: bool = True) -> str:
-    text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds" if seconds else "minutes")
-    return text.removesuffix("+00:00") + "Z"
-
-
 def _order_v0(order: StoredOrder, elements: frozenset[str], *, violations: bool) -> dict[str, Any]:
     shop = SHOPS[order.marketplace]
     odd = order.number if violations else -1
     shipped = sum(order.shipped_quantities)
     ordered = sum(line.quantity for line in order.lines)
     paid = order.status not in ("Pending", "Canceled")
-    ship_by = datetime.fromtimestamp(order.created, UTC) + timedelta(days=1)
     form: dict[str, Any] = {
         "AmazonOrderId": order.order_id,
         "SellerOrderId": order.order_id,
-        "PurchaseDate": _iso(order.created, seconds=odd % 45 != 3),
-        "LastUpdateDate": _iso(order.updated),
+        "PurchaseDate": iso(order.created, "minutes" if odd % 45 == 3 else "seconds"),
+        "LastUpdateDate": iso(order.updated, "seconds"),
         "OrderStatus": order.status,
         "FulfillmentChannel": _channel(order, odd),
         "SalesChannel": shop.name,
@@ -75,8 +69,8 @@ def _order_v0(order: StoredOrder, elements: frozenset[str], *, violations: bool)
         "MarketplaceId": str(order.marketplace),
         "ShipmentServiceLevelCategory": "Expedited" if order.number % 5 == 0 else "Standard",
         "OrderType": "StandardOrder",
-        "EarliestShipDate": _iso(order.created),
-        "LatestShipDate": ship_by.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "EarliestShipDate": iso(order.created, "seconds"),
+        "LatestShipDate": iso(order.created + 86400, "seconds"),
         "IsBusinessOrder": order.business,
         "IsPrime": order.fulfilled_by_amazon,
         "IsPremiumOrder": False,
@@ -217,8 +211,8 @@ def _order_2026(order: StoredOrder, included: frozenset[str], *, violations: boo
     form: dict[str, Any] = {
         "orderId": order.order_id,
         "orderAliases": [{"aliasId": order.order_id, "aliasType": "SELLER_ORDER_ID"}],
-        "createdTime": _iso(order.created, seconds=odd % 45 != 3),
-        "lastUpdatedTime": _iso(order.updated),
+        "createdTime": iso(order.created, "minutes" if odd % 45 == 3 else "seconds"),
+        "lastUpdatedTime": iso(order.updated, "seconds"),
         "programs": programs,
         "salesChannel": {
             "channelName": "AMAZON",
@@ -320,10 +314,13 @@ def _fulfillment(order: StoredOrder) -> dict[str, Any]:
         "fulfillmentStatus": status_2026(order),
         "fulfilledBy": "AMAZON" if order.fulfilled_by_amazon else "MERCHANT",
         "fulfillmentServiceLevel": "STANDARD",
-        "shipByWindow": {"earliestDateTime": _iso(order.created), "latestDateTime": _iso(order.created + day)},
+        "shipByWindow": {
+            "earliestDateTime": iso(order.created, "seconds"),
+            "latestDateTime": iso(order.created + day, "seconds"),
+        },
         "deliverByWindow": {
-            "earliestDateTime": _iso(order.created + 2 * day),
-            "latestDateTime": _iso(order.created + 5 * day),
+            "earliestDateTime": iso(order.created + 2 * day, "seconds"),
+            "latestDateTime": iso(order.created + 5 * day, "seconds"),
         },
     }
 
@@ -336,7 +333,7 @@ def _packages(order: StoredOrder) -> list[dict[str, Any]] | None:
     return [
         {
             "packageReferenceId": "1",
-            "createdTime": _iso(order.created),
+            "createdTime": iso(order.created, "seconds"),
             "packageStatus": {"status": "SHIPPED"},
             "carrier": "UPS",
             "shippingService": "Ground",

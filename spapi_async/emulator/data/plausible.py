@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from spapi_async.emulator.data.orders import sku_of
 from spapi_async.emulator.data.places import CITIES, phone_number, postal_code
 from spapi_async.emulator.data.products import FIRST_NAMES, LAST_NAMES, PRODUCTS, STREETS, product
+from spapi_async.emulator.gateway.ids import uuid_of
+from spapi_async.emulator.gateway.times import iso
 from spapi_async.marketplaces import Marketplace
 
 __all__ = ["date", "moment", "number", "text"]
@@ -37,7 +39,7 @@ def number(name: str, dice: random.Random) -> float:
 
 def moment(dice: random.Random) -> str:
     """A time of this year, in the form Amazon uses most."""
-    return (_DAY_ZERO + timedelta(seconds=dice.randrange(200 * 86400))).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return iso(_DAY_ZERO.timestamp() + dice.randrange(200 * 86400), "seconds")
 
 
 def date(dice: random.Random) -> str:
@@ -58,8 +60,7 @@ def _hex(digits: int) -> Callable[[random.Random], str]:
 
 
 def _uuid(dice: random.Random) -> str:
-    raw = f"{dice.getrandbits(128):032x}"
-    return f"{raw[:8]}-{raw[8:12]}-{raw[12:16]}-{raw[16:20]}-{raw[20:]}"
+    return uuid_of(dice.getrandbits(128))
 
 
 def _order_id(dice: random.Random) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, unquote_plus
@@ -13,13 +12,12 @@ import msgspec
 
 from spapi_async._core.operation import Constraints, Operation, Parameter
 from spapi_async.emulator.gateway.replies import Refusal, bad_input, invalid_query
+from spapi_async.emulator.gateway.times import parse_date
 
-__all__ = ["parse_date", "read_arguments", "read_body"]
+__all__ = ["read_arguments", "read_body"]
 
 _INTEGER = re.compile(r"[+-]?\d+\Z")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?\Z")
-# ISO 8601 as Amazon takes it: a date, a date and hours and minutes, seconds, fractions, a zone.
-_DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d))?(\.\d+)?(Z|[+-]\d\d:?\d\d)?)?\Z", re.IGNORECASE)
 
 
 def read_arguments(
@@ -70,20 +68,6 @@ def read_body(operation: Operation[Any], body: bytes, content_type: str) -> Any:
         except msgspec.MsgspecError as error:
             raise bad_input(f"Invalid request body: {error}", f"in {parameter.wire_name}") from None
     return plain
-
-
-def parse_date(text: str) -> float | None:
-    """Seconds since the epoch, or None for what is no ISO 8601 date; a date without a zone is UTC."""
-    match = _DATE.match(text.strip())
-    if match is None:
-        return None
-    day, minutes, seconds, fraction, zone = match.groups()
-    stamp = f"{day}T{minutes or '00:00'}:{seconds or '00'}{(fraction or '')[:7]}"
-    try:
-        moment = datetime.fromisoformat(stamp + ("+00:00" if (zone or "Z").upper() == "Z" else zone))
-    except ValueError:
-        return None
-    return moment.astimezone(UTC).timestamp()
 
 
 def _split_query(query: str) -> dict[str, list[str]]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
 from spapi_async.emulator.gateway.replies import Refusal, bad_input
 
-__all__ = ["next_token", "read_token"]
+__all__ = ["next_token", "page_of", "read_token"]
 
 # Encodes to "++//": a client that does not percent-encode its query is found out on the first second page.
 _AWKWARD = b"\xfb\xef\xff"
+
+
+T = TypeVar("T")
 
 
 class _Place(msgspec.Struct, array_like=True):
@@ -47,6 +50,21 @@ def read_token(token: str, arguments: Mapping[str, Any], now: float, lifetime: f
     if lifetime is not None and now >= place.issued_at + lifetime:
         raise bad_input("The paging token has expired.", f"it lives {lifetime:g} seconds")
     return place.position
+
+
+def page_of(
+    items: Sequence[T], size: int, token: str | None, arguments: Mapping[str, Any], now: float
+) -> tuple[Sequence[T], str | None]:
+    """The page of a list that a token (None: the first) stands for, and the token of the next.
+
+    ``arguments`` are those that must be the same for every page.
+
+    Raises:
+        Refusal: as :func:`read_token`.
+    """
+    start = read_token(token, arguments, now) if token is not None else 0
+    end = start + size
+    return items[start:end], next_token(arguments, now, end) if end < len(items) else None
 
 
 def _decode(token: str) -> _Place | None:

@@ -8,12 +8,12 @@ Where Amazon's body has room (``details``), a refusal also says why this emulato
 from __future__ import annotations
 
 import json
-import random
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+
+from spapi_async.emulator.gateway.ids import new_uuid
 
 __all__ = [
     "Refusal",
@@ -37,7 +37,6 @@ RATE_HEADER = "x-amzn-RateLimit-Limit"
 RATE_STATUSES = frozenset({200, 201, 202, 204, 207, 400, 404})
 DENIED = "Access to requested resource is denied."
 
-_ids = random.Random()  # noqa: S311  request ids need to differ, no more
 _encoder = msgspec.json.Encoder(decimal_format="string")
 encode = _encoder.encode
 
@@ -178,18 +177,17 @@ def fault_reply(status: int, body: Any) -> Reply:
     return Reply(raw, status, headers, gateway=True)
 
 
-def gateway_headers() -> dict[str, str]:
+def gateway_headers(now: float) -> dict[str, str]:
     """The headers of one reply, related to each other as in recordings of 2024 and 2025."""
-    # Not uuid4, which asks the kernel for randomness at each reply.
-    digits = f"{_ids.getrandbits(128):032x}"
-    request_id = f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    request_id = new_uuid()
+    digits = request_id.replace("-", "")
     return {
         "Server": "Server",
         "Content-Type": "application/json",
         "X-Amz-Rid": digits[:20].upper(),
         "x-amzn-RequestId": request_id,
         "x-amz-apigw-id": "OPF" + digits[:12],
-        "X-Amzn-Trace-Id": f"Root=1-{int(time.time()):08x}-{digits[:16]}",
+        "X-Amzn-Trace-Id": f"Root=1-{int(now):08x}-{digits[:16]}",
         "Vary": "Content-Type,Accept-Encoding,User-Agent",
         "Strict-Transport-Security": "max-age=47474747; includeSubDomains; preload",
     }

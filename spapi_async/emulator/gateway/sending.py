@@ -17,9 +17,9 @@ def drop(request: web.BaseRequest) -> web.Response:
     return web.Response()
 
 
-async def respond(request: web.BaseRequest, reply: Reply, rule: FaultRule | None) -> web.StreamResponse:
+async def respond(request: web.BaseRequest, reply: Reply, rule: FaultRule | None, now: float) -> web.StreamResponse:
     """Send a reply, cut short where a fault rule says so."""
-    headers = {} if reply.bare else gateway_headers()
+    headers = {} if reply.bare else gateway_headers(now)
     headers.update(reply.headers)
     if rule is not None and rule.headers:
         headers = {name: value for name, value in headers.items() if value}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import uuid
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -12,7 +11,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 
+from spapi_async.emulator.gateway.ids import new_uuid
 from spapi_async.emulator.gateway.replies import Reply, encode, fault_reply
+from spapi_async.emulator.gateway.times import iso
 from spapi_async.emulator.identity.tokens import AccessToken, TokenDesk, seller_of
 
 __all__ = ["CONSENT_PATH", "LoginWithAmazon"]
@@ -86,7 +87,7 @@ class LoginWithAmazon:
         except GrantRefused as refusal:
             return self._error(refusal)
         self.issued += 1
-        return Reply(encode(reply), 200, _token_headers())
+        return Reply(encode(reply), 200, _token_headers(self._now()))
 
     def fault(self, status: int, body: Any) -> Reply:
         """The reply of an injected fault, in the shape that this service gives its errors."""
@@ -216,9 +217,9 @@ class LoginWithAmazon:
             "error_index": f"{self._random.getrandbits(64):x}",
             "error_description": refusal.description,
             "error": refusal.error,
-            "request_id": str(uuid.uuid4()),
+            "request_id": new_uuid(),
         }
-        headers = _token_headers()
+        headers = _token_headers(self._now())
         headers["X-Amzn-ErrorType"] = f"{refusal.exception}:http://internal.amazon.com/coral/com.amazon.panda/"
         return Reply(encode(body), refusal.status, headers)
 
@@ -244,12 +245,12 @@ def _form(content_type: str, body: bytes) -> dict[str, str] | None:
     return None
 
 
-def _token_headers() -> dict[str, str]:
+def _token_headers(now: float) -> dict[str, str]:
     return {
         "Content-Type": "application/json;charset=UTF-8",
         "Cache-Control": "no-cache, no-store, must-revalidate",
         "Pragma": "no-cache",
-        "X-Amz-Date": datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT"),
+        "X-Amz-Date": datetime.fromtimestamp(now, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT"),
     }
 
 
@@ -258,23 +259,19 @@ def _page(status: int, code: str, why: str) -> Reply:
     return Reply(html.encode(), status, {"Content-Type": "text/html;charset=UTF-8"}, bare=True)
 
 
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _envelope(kind: str, payload: dict[str, Any], moment: float) -> dict[str, Any]:
     """The envelope of an SQS notification; these two kinds spell its keys in lower camel case."""
     return {
         "notificationVersion": "1.0",
         "notificationType": kind,
         "payloadVersion": "1.0",
-        "eventTime": _iso(moment),
+        "eventTime": iso(moment),
         "payload": payload,
         "notificationMetadata": {
             "applicationId": "amzn1.sp.solution.00000000-0000-4000-8000-000000000000",
-            "subscriptionId": str(uuid.uuid4()),
-            "publishTime": _iso(moment),
-            "notificationId": str(uuid.uuid4()),
+            "subscriptionId": new_uuid(),
+            "publishTime": iso(moment),
+            "notificationId": new_uuid(),
         },
     }
 
@@ -283,8 +280,8 @@ def _new_secret(client_id: str, secret: str, now: float) -> dict[str, Any]:
     facts = {
         "clientId": client_id,
         "newClientSecret": secret,
-        "newClientSecretExpiryTime": _iso(now + SECRET_LIFETIME),
-        "oldClientSecretExpiryTime": _iso(now + SECRET_OVERLAP),
+        "newClientSecretExpiryTime": iso(now + SECRET_LIFETIME),
+        "oldClientSecretExpiryTime": iso(now + SECRET_OVERLAP),
     }
     return _envelope("APPLICATION_OAUTH_CLIENT_NEW_SECRET", {"applicationOAuthClientNewSecret": facts}, now)
 
@@ -292,7 +289,7 @@ def _new_secret(client_id: str, secret: str, now: float) -> dict[str, Any]:
 def _expiry_warning(client_id: str, expires_at: float) -> dict[str, Any]:
     facts = {
         "clientId": client_id,
-        "clientSecretExpiryTime": _iso(expires_at),
+        "clientSecretExpiryTime": iso(expires_at),
         "clientSecretExpiryReason": "PERIODIC_ROTATION",
     }
     return _envelope(
