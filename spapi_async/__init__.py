@@ -8,33 +8,40 @@
         print(found.order.last_updated_time, to_json(found.order))
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from spapi_async import errors
-from spapi_async._client.application import Application
-from spapi_async._client.connect import connect
-from spapi_async._client.selling_partner import SellingPartner
-from spapi_async._codec.json import to_json
-from spapi_async._codec.response import Response, Violation
-from spapi_async._core.events import (
-    CallFinished,
-    DocumentFinished,
-    Event,
-    Observer,
-    RateChanged,
-    RequestFinished,
-    Throttled,
-    TokenIssued,
-    ViolationsFound,
-    Waited,
-)
-from spapi_async._core.operation import Operation
-from spapi_async._core.options import CallOptions, Priority, call_options
-from spapi_async._core.removal import SPAPIDeprecationWarning
-from spapi_async._engine.paging import PageIterator
-from spapi_async._engine.retry import RetryPolicy
-from spapi_async._engine.transport import Timeout
 from spapi_async._version import __version__
 from spapi_async.errors import *  # noqa: F403 -- the whole tree, once
-from spapi_async.marketplaces import Marketplace, Region
+
+if TYPE_CHECKING:
+    from spapi_async._client.application import Application
+    from spapi_async._client.connect import connect
+    from spapi_async._client.selling_partner import SellingPartner
+    from spapi_async._codec.json import to_json
+    from spapi_async._codec.response import Response, Violation
+    from spapi_async._core.events import (
+        CallFinished,
+        DocumentFinished,
+        Event,
+        Observer,
+        RateChanged,
+        RequestFinished,
+        Throttled,
+        TokenIssued,
+        ViolationsFound,
+        Waited,
+    )
+    from spapi_async._core.operation import Operation
+    from spapi_async._core.options import CallOptions, Priority, call_options
+    from spapi_async._core.removal import SPAPIDeprecationWarning
+    from spapi_async._engine.paging import PageIterator
+    from spapi_async._engine.retry import RetryPolicy
+    from spapi_async._engine.transport import Timeout
+    from spapi_async.marketplaces import Marketplace, Region
 
 __all__ = [
     "Application",
@@ -66,3 +73,54 @@ __all__ = [
     "to_json",
 ]
 __all__ += errors.__all__
+
+# Where each name is, to be imported when it is first asked for: a test run that loads the pytest plugin, or a command
+# line that prints its help, does not pay for aiohttp.
+_HOMES = {
+    "_client.application": ("Application",),
+    "_client.connect": ("connect",),
+    "_client.selling_partner": ("SellingPartner",),
+    "_codec.json": ("to_json",),
+    "_codec.response": (
+        "Response",
+        "Violation",
+    ),
+    "_core.events": (
+        "CallFinished",
+        "DocumentFinished",
+        "Event",
+        "Observer",
+        "RateChanged",
+        "RequestFinished",
+        "Throttled",
+        "TokenIssued",
+        "ViolationsFound",
+        "Waited",
+    ),
+    "_core.operation": ("Operation",),
+    "_core.options": (
+        "CallOptions",
+        "Priority",
+        "call_options",
+    ),
+    "_core.removal": ("SPAPIDeprecationWarning",),
+    "_engine.paging": ("PageIterator",),
+    "_engine.retry": ("RetryPolicy",),
+    "_engine.transport": ("Timeout",),
+    "marketplaces": (
+        "Marketplace",
+        "Region",
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+if not TYPE_CHECKING:  # type checkers have the imports above, and report a misspelt name
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -1,11 +1,15 @@
 """What `import spapi_async` brings in, and what it must not."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import spapi_async
+
+PACKAGE = Path(spapi_async.__file__).parent
 
 HEAVY = ("spapi_async.api", "spapi_async.models", "redis", "sqlalchemy", "aiohttp.web", "typer", "rich", "cryptography")
 
@@ -19,7 +23,7 @@ def loaded_after(statement: str) -> set[str]:
 
 def test_importing_the_package_stays_light() -> None:
     """No API, no model and no optional dependency is imported before it is used."""
-    loaded = loaded_after("import spapi_async")
+    loaded = loaded_after("from spapi_async import *")
     assert not [name for name in loaded for heavy in HEAVY if name == heavy or name.startswith(f"{heavy}.")]
 
 
@@ -32,6 +36,26 @@ def test_using_one_api_imports_that_one() -> None:
         "spapi_async.api.orders_v0",
         "spapi_async.models.orders_v0",
     }
+
+
+def test_packages_on_the_import_path_are_empty_or_lazy() -> None:
+    """Importing one module of a folder does not import its neighbours; the package itself imports its errors."""
+    for name in sorted(loaded_after("from spapi_async import *")):
+        init = PACKAGE.parent.joinpath(*name.split("."), "__init__.py")
+        if name.partition(".")[0] == "spapi_async" and init.exists():
+            imported = {
+                node.module
+                for node in ast.parse(init.read_text(encoding="utf-8")).body
+                if isinstance(node, ast.ImportFrom) and str(node.module).startswith("spapi_async")
+            }
+            own = {"spapi_async", "spapi_async._version", "spapi_async.errors"} if init.parent == PACKAGE else set()
+            assert imported <= own, name
+
+
+def test_asking_for_an_error_does_not_import_the_client() -> None:
+    """Nor does the version: names are imported when they are first asked for."""
+    loaded = loaded_after("from spapi_async import NotFoundError, __version__")
+    assert not {"aiohttp", "asyncio", "spapi_async._client.application"} & loaded
 
 
 @pytest.mark.parametrize("name", spapi_async.__all__)

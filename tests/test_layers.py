@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+import statistics
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,19 @@ VOCABULARY = {"_version", "errors", "marketplaces", "credentials"}
 FOLDERS = ("_core", "_codec", "ratelimit", "auth", "_engine", "models", "api", "_client", "workflows")
 EDGES = {"web", "fleet", "observe", "cli", "emulator", "codegen"}
 ENTRANCES = {"__init__", "__main__"}  # of the package itself: they show what lies below
+EMULATOR = ("gateway", "identity", "data", "apis")  # the emulator's own folders; what it is put together in comes last
 
 # The places that may look down, and at what.
 LOOKS_DOWN = {
     ("_client/registry.py", "workflows"),  # the registry of workflows
     ("_core/operation.py", "api"),  # pickling finds an operation by its name
 }
+# Modules that know each other, each circle with its reason; none is added.
+CIRCLES = [
+    {"_client.application", "_client.selling_partner"},  # a handle says whose it is
+    {"ratelimit.local._lane", "ratelimit.local._pool"},  # until one function decides over both
+    {"ratelimit.shared._permit", "ratelimit.shared.redis._limiter"},  # until the client side knows no store
+]
 
 
 def modules() -> list[Path]:
@@ -47,7 +55,10 @@ def rank(part: str) -> int:
 
 def named_modules(tree: ast.Module) -> Iterator[str]:
     """What a module imports: in functions, for type checkers alone, and by a name in a string."""
+    loggers = {id(part) for node in ast.walk(tree) if _is_logger(node) for part in ast.walk(node)}
     for node in ast.walk(tree):
+        if id(node) in loggers:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -55,6 +66,11 @@ def named_modules(tree: ast.Module) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Constant) and re.fullmatch(r"spapi_async(\.\w+)+\.?", str(node.value)):
             yield str(node.value)
+
+
+def _is_logger(node: ast.AST) -> bool:
+    """A logger is named after a folder without importing it."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "getLogger"
 
 
 def imported_parts(path: Path) -> set[str]:
@@ -89,6 +105,53 @@ def test_the_exceptions_are_used() -> None:
     assert seen >= LOOKS_DOWN
 
 
+def module_of(path: Path) -> str:
+    """A module's name below the package; a folder's is that of its ``__init__``."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").removesuffix(".")
+
+
+def imported_modules(path: Path, known: Collection[str]) -> set[str]:
+    """The modules of the package that a module names: of ``a.b.Name`` it is ``a.b``."""
+    found = set()
+    for name in named_modules(ast.parse(path.read_text(encoding="utf-8"))):
+        package, _, rest = name.partition(".")
+        while package == "spapi_async" and rest and rest not in known:
+            rest = rest.rpartition(".")[0]
+        if package == "spapi_async" and rest:
+            found.add(rest)
+    return found - {module_of(path)}
+
+
+def test_no_two_modules_know_each_other() -> None:
+    """Also inside one folder, and by any way round; but for the circles that are listed."""
+    paths = {module_of(path): path for path in modules() if part_of(path) not in ENTRANCES | {"api", "models"}}
+    below = {name: imported_modules(path, paths) for name, path in paths.items()}
+    reachable = {name: _reached(name, below) for name in below}
+    circles = {frozenset({name, *(each for each in reachable[name] if name in reachable[each])}) for name in below}
+    assert {circle for circle in circles if len(circle) > 1} == {frozenset(circle) for circle in CIRCLES}
+
+
+def _reached(name: str, below: Mapping[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    ahead = [name]
+    while ahead:
+        ahead += (fresh := below.get(ahead.pop(), set()) - found)
+        found |= fresh
+    return found
+
+
+def test_the_emulators_folders_are_layers_too() -> None:
+    """The gateway knows neither who asks nor what is answered; an API knows all of them."""
+    for own, folder in enumerate(EMULATOR):
+        for path in (PACKAGE / "emulator" / folder).rglob("*.py"):
+            named = {
+                name.split(".")[2]
+                for name in named_modules(ast.parse(path.read_text(encoding="utf-8")))
+                if name.startswith("spapi_async.emulator.")
+            }
+            assert named <= set(EMULATOR[: own + 1]), path
+
+
 def test_the_emulator_shares_no_code_with_what_it_referees() -> None:
     """A bug in the limiter or the pipeline cannot cancel itself out in the emulator."""
     for path in (PACKAGE / "emulator").rglob("*.py"):
@@ -98,3 +161,9 @@ def test_the_emulator_shares_no_code_with_what_it_referees() -> None:
 def test_the_root_holds_the_public_vocabulary_alone() -> None:
     """What a program names lies at the root; everything else has a folder."""
     assert len(list(PACKAGE.glob("*.py"))) <= 8
+
+
+def test_a_module_fits_in_the_head() -> None:
+    """Half of those written by hand have at most 200 lines."""
+    written = [path for path in modules() if part_of(path) not in ("api", "models")]
+    assert statistics.median(len(path.read_text(encoding="utf-8").splitlines()) for path in written) <= 200

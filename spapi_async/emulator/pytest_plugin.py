@@ -1,13 +1,11 @@
 """The pytest fixture ``spapi_emulator``: a running emulator, one per test.
 
-Loaded by pytest's entry point in every project that has this library installed, so it imports nothing heavy and works
-without pytest-asyncio: the server runs in a thread with a loop of its own where the test has none.
+Loaded by pytest's entry point in every project that has this library installed, so it imports nothing before a test
+uses the fixture. It works without pytest-asyncio: the server runs in a thread with a loop of its own.
 """
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -42,6 +40,9 @@ def spapi_emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
 @contextmanager
 def _running(emulator: Emulator) -> Iterator[None]:
     """Serve from a loop in another thread."""
+    import asyncio
+    import threading
+
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="spapi-emulator", daemon=True)
     thread.start()

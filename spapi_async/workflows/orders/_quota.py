@@ -8,13 +8,14 @@ own, in which the last one counts.
 from __future__ import annotations
 
 import logging
-import time
+import math
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
 from spapi_async._client.application import Application
+from spapi_async._core.clock import Clock
 from spapi_async.errors import ConfigurationError
 from spapi_async.ratelimit.local._state import pack, unpack
 from spapi_async.workflows.orders._database import OrderDatabase
@@ -44,15 +45,16 @@ class _Saveable(Protocol):
 class Quota:
     """Saves and restores the limiter of one application; does nothing for one that keeps its state elsewhere."""
 
-    __slots__ = ("_accounts", "_application", "_limiter", "_moved", "_not_before")
+    __slots__ = ("_accounts", "_application", "_clock", "_limiter", "_moved", "_not_before")
 
-    def __init__(self, application: Application, accounts: Collection[str]) -> None:
+    def __init__(self, application: Application, accounts: Collection[str], clock: Clock) -> None:
         limiter = application.limiter
         self._application = application.client_id
         self._accounts = {SHARED, *accounts}
         self._limiter = limiter if isinstance(limiter, _Saveable) else None
+        self._clock = clock
         self._moved: set[str] = set()
-        self._not_before = 0.0
+        self._not_before = -math.inf
 
     async def restore(self, database: OrderDatabase) -> None:
         """Tell the limiter what earlier runs spent; the time since then has refilled it."""
@@ -66,12 +68,12 @@ class Quota:
     def dump(self, account: str) -> dict[tuple[str, str], str]:
         """The states to commit with a page of an account's, by application and account; empty when it is too soon."""
         self._moved.add(account)
-        started = time.perf_counter()
+        started = self._clock.monotonic()
         if started < self._not_before:
             return {}
         moved, self._moved = self._moved, set()
         states = self._states({SHARED, *moved})
-        ended = time.perf_counter()
+        ended = self._clock.monotonic()
         self._not_before = ended + _SPARING * (ended - started)
         return states
 

@@ -161,7 +161,7 @@ async def _run(
     accounts: dict[Application, list[str]] = {}
     for seller in sellers:
         accounts.setdefault(seller.application, []).append(seller.key)
-    quotas = {application: Quota(application, keys) for application, keys in accounts.items()}
+    quotas = {application: Quota(application, keys, clock) for application, keys in accounts.items()}
     for quota in quotas.values():
         await quota.restore(database)
     places = anyio.CapacityLimiter(concurrency)

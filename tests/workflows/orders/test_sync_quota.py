@@ -9,6 +9,7 @@ import pytest
 from order_databases import query
 
 from spapi_async import Application
+from spapi_async._core.clock import SystemClock
 from spapi_async.emulator.server import Emulator
 from spapi_async.ratelimit import LocalRateLimiter
 from spapi_async.ratelimit.local._state import BucketState, pack, unpack
@@ -62,7 +63,7 @@ async def test_processes_with_different_sellers_leave_each_other_s_quota_alone(d
         for name, calls in (("one", 3), ("two", 5)):
             async with Application("app", "secret", endpoint=running.url) as app:
                 seller = app.selling_partner(f"Atzr|{name}", region="NA")
-                quota = Quota(app, [seller.key])
+                quota = Quota(app, [seller.key], SystemClock())
                 for _ in range(calls):
                     await seller.orders_2026_01_01.search_orders(last_updated_after="2026-01-01T00:00:00Z")
                 spent[seller.key] = (quota.dump_all(), 20 - calls)
