@@ -1,8 +1,9 @@
-"""What ``import spapi_async`` and the first call of an API cost, against ``import aiohttp, msgspec``.
+"""What importing ``spapi_async`` and the first call of an API cost, against ``import aiohttp, msgspec``.
 
-Fresh processes in turn, processor time inside the process around the import, medians. Bytecode is compiled beforehand,
-as an installed package's is.
-``python benchmarks/imports.py [--rounds 21]``
+Every public name is imported, since the package imports each when it is first asked for. Fresh processes in turn,
+processor time inside the process around the import, medians. Bytecode is compiled beforehand, as an installed
+package's is.
+``python benchmarks/imports.py [--rounds 21] [--wheel FILE]``
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from processes import HERE, canned_server
@@ -29,6 +32,7 @@ DEAREST = "first use of the dearest API (shipping_v2) after that"
 
 _TIMED = "import time; t = time.process_time(); {}; print((time.process_time() - t) * 1e3)"
 _BASE = "import aiohttp, msgspec"
+_OURS = "from spapi_async import *"
 _FIRST_CALL = """
 import asyncio, sys, time
 from spapi_async import Application, Region
@@ -44,11 +48,11 @@ asyncio.run(main())
 Result = dict[str, Any]
 
 
-def measure(rounds: int = ROUNDS) -> Result:
+def measure(rounds: int = ROUNDS, wheel: Path | None = None) -> Result:
     """Milliseconds of each, the ratio of the import to its base, and what the first call of one API adds."""
     programs = {
         "import aiohttp, msgspec": _TIMED.format(_BASE),
-        "import spapi_async": _TIMED.format("import spapi_async"),
+        _OURS: _TIMED.format(_OURS),
         "first use of orders_v0 after that": "import spapi_async, spapi_async._client.application\n"
         + _TIMED.format("import spapi_async.api.orders_v0"),
         DEAREST: "import spapi_async\n" + _TIMED.format("import spapi_async.api.shipping_v2"),
@@ -56,20 +60,20 @@ def measure(rounds: int = ROUNDS) -> Result:
         "all APIs and operations() instead": "import spapi_async, spapi_async._client.application\n"
         + _TIMED.format("from spapi_async.api import operations; operations()"),
     }
-    with canned_server() as url, _bytecode() as environment:
+    with canned_server() as url, _bytecode(wheel) as environment:
         times: dict[str, list[float]] = {name: [] for name in programs}
         for _ in range(rounds + 1):
             for name, source in programs.items():
                 times[name].append(float(_python(environment, "-c", source, url).stdout))
         own = own_modules(environment)
     medians = {name: statistics.median(values[1:]) for name, values in times.items()}  # the first one filled the caches
-    pairs = zip(times["import spapi_async"][1:], times["import aiohttp, msgspec"][1:], strict=True)
+    pairs = zip(times[_OURS][1:], times["import aiohttp, msgspec"][1:], strict=True)
     return {"ms": medians, "ratio": statistics.median(ours / base for ours, base in pairs), "own": own}
 
 
 def ratio(rounds: int = ROUNDS) -> float:
     """Of the import to its base alone: the median of the ratios of pairs."""
-    programs = [_TIMED.format("import spapi_async"), _TIMED.format(_BASE)]
+    programs = [_TIMED.format(_OURS), _TIMED.format(_BASE)]
     pairs = []
     with _bytecode() as environment:
         for _ in range(rounds + 1):
@@ -79,21 +83,29 @@ def ratio(rounds: int = ROUNDS) -> float:
 
 
 @contextmanager
-def _bytecode() -> Iterator[dict[str, str]]:
-    """The environment of processes that keep their bytecode in a directory of their own, whatever the caller's says."""
+def _bytecode(wheel: Path | None = None) -> Iterator[dict[str, str]]:
+    """The environment of processes that keep their bytecode in a directory of their own, whatever the caller's says.
+
+    They import the package from the wheel, or from this tree.
+    """
     with tempfile.TemporaryDirectory() as directory:
+        package = HERE.parent
+        if wheel is not None:
+            package = Path(directory, "wheel")
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(package)
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        yield {**inherited, "PYTHONPYCACHEPREFIX": directory}
+        yield {**inherited, "PYTHONPYCACHEPREFIX": directory, "PYTHONPATH": str(package), "PYTHONSAFEPATH": "1"}
 
 
 def _python(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=HERE.parent, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
 
 
 def own_modules(environment: dict[str, str]) -> Mapping[str, float]:
-    """Which imports beyond the base's ``import spapi_async`` pays for, in milliseconds, from ``-X importtime``."""
-    base, ours = _import_times(environment, _BASE), _import_times(environment, "import spapi_async")
+    """Which imports beyond the base's the package pays for, in milliseconds, from ``-X importtime``."""
+    base, ours = _import_times(environment, _BASE), _import_times(environment, _OURS)
     extra = {name: cost for name, cost in ours.items() if name not in base}
     return dict(sorted(extra.items(), key=lambda pair: -pair[1])[:12])
 
@@ -115,14 +127,16 @@ def table(result: Result) -> str:
     lines = ["| start | processor time |", "|---|---:|"]
     base = result["ms"]["import aiohttp, msgspec"]
     lines += [f"| {name} | {value:.1f} ms ({value / base:.2f}x) |" for name, value in result["ms"].items()]
-    lines.append(f"| import spapi_async ÷ import aiohttp, msgspec | {result['ratio']:.3f}x |")
+    lines.append(f"| {_OURS} ÷ {_BASE} | {result['ratio']:.3f}x |")
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    outcome = measure(parser.parse_args().rounds)
+    parser.add_argument("--wheel", type=Path, help="import the package from this wheel, not from the tree")
+    chosen = parser.parse_args()
+    outcome = measure(chosen.rounds, chosen.wheel)
     print(table(outcome))
     print("\ndearest modules that the base does not import:")
     for module, milliseconds in outcome["own"].items():
