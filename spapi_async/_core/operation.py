@@ -99,6 +99,11 @@ class UsagePlan(msgspec.Struct, frozen=True, kw_only=True):
     application_rate: float | None = None
     application_burst: int | None = None
 
+    @property
+    def burst_of_application(self) -> float:
+        """What all sellers may send at once together: by default a second's worth, or one seller's burst."""
+        return float(self.application_burst or max(self.burst, self.application_rate or 0.0))
+
 
 class Restriction(msgspec.Struct, frozen=True, kw_only=True):
     """When an operation needs a restricted data token (RDT).

@@ -112,7 +112,7 @@ def test_application_bucket_is_shared_by_sellers() -> None:
         assert plans.admit(GET_LISTINGS_ITEM, "app", f"seller {number}") is None
     refused = plans.admit(GET_LISTINGS_ITEM, "app", "one more")
     assert refused is not None
-    assert "for the application" in refused
+    assert "for the application" in refused.why
     assert plans.tokens(GET_LISTINGS_ITEM, "app", "one more") == GET_LISTINGS_ITEM.usage_plan.burst
 
 

@@ -2,19 +2,20 @@
 
 A bucket holds at most *burst* tokens and gains *rate* tokens a second, continuously; a request takes one or gets 429.
 There is one bucket per (application, selling partner, operation) and, where Amazon publishes an application limit,
-one more per (application, operation). A throttled request takes nothing from either. Every other request with a good
-token takes one, also when it is then answered 400 or 404: Amazon does not say, and charging is the stricter reading.
+one more per (application, operation); some arguments bring limits of their own (``keyed_limits``). A throttled request
+takes nothing from any of them. Every other request with a good token takes one of each, also when it is then answered
+400 or 404: Amazon does not say, and charging is the stricter reading.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from spapi_async._core.operation import Operation, UsagePlan
+from spapi_async.emulator.gateway.keyed_limits import KeyedLimit, WindowLog, keyed_limits
 
-__all__ = ["Bucket", "Plans"]
+__all__ = ["Bucket", "Empty", "Plans"]
 
 # Comparing sums of floats: a token that is due must not be missed by a rounding error. 0.1 us at 10 requests/s.
 _EPSILON = 1e-6
@@ -46,7 +47,7 @@ class Bucket:
         self.throttled += not passes
         return passes
 
-    def take(self) -> None:
+    def take(self, now: float) -> None:  # noqa: ARG002  # as a window's
         """Let one request pass."""
         self.tokens -= 1.0
         self.admitted += 1
@@ -66,6 +67,13 @@ class Bucket:
         }
 
 
+class Empty(NamedTuple):
+    """Why a request is throttled; ``level`` is the limit that Amazon's message names, where it names one."""
+
+    why: str
+    level: str = ""
+
+
 class Plans:
     """All buckets of an emulator.
 
@@ -77,25 +85,37 @@ class Plans:
         self._monotonic = monotonic
         self._rate_scale = rate_scale
         self._figures = figures
-        self._buckets: dict[tuple[str, str | None, str], Bucket] = {}
+        self._buckets: dict[tuple[str, str | None, str, str], Bucket | WindowLog] = {}
         self._announced: dict[str, tuple[float, str, int]] = {}
 
     def announced(self, operation: Operation[Any]) -> str:
         """The rate as the header gives it."""
         return self._plan(operation)[1]
 
-    def admit(self, operation: Operation[Any], application: str, seller: str | None) -> str | None:
+    def admit(
+        self, operation: Operation[Any], application: str, seller: str | None, query: str = "", body: bytes = b""
+    ) -> Empty | None:
         """Take a token from every bucket that applies, or from none: then say which one was empty."""
         now = self._monotonic()
         own = self._bucket(operation, application, seller or "", now)
         if not own.holds_one(now):
-            return f"{operation.name}: no token left at {own.rate:g}/s, burst {own.burst:g}"
+            return Empty(f"{operation.name}: no token left at {own.rate:g}/s, burst {own.burst:g}")
+        taken: list[Bucket | WindowLog] = [own]
         shared = self._application_bucket(operation, application, now)
         if shared is not None:
             if not shared.holds_one(now):
-                return f"{operation.name}: no token left for the application at {shared.rate:g}/s"
-            shared.take()
-        own.take()
+                listed = operation.name.partition(".")[2] in ("put_listings_item", "patch_listings_item")
+                why = f"{operation.name}: no token left for the application at {shared.rate:g}/s"
+                return Empty(why, "the application" if listed else "")
+            taken.append(shared)
+        for limit in keyed_limits(operation.name, query, body):
+            keyed = self._keyed(limit, operation, application, seller, now)
+            if not keyed.holds_one(now):
+                figures = f"{limit.amount} in {limit.seconds:g} s" if limit.seconds else f"{limit.amount}/s"
+                return Empty(f"{operation.name}: {limit.label} has no room left at {figures}", limit.level)
+            taken.append(keyed)
+        for bucket in taken:
+            bucket.take(now)
         return None
 
     def tokens(self, operation: Operation[Any], application: str, seller: str | None) -> float:
@@ -107,15 +127,22 @@ class Plans:
         """Every bucket that has been asked for a token; ``account`` is empty where all sellers share it."""
         now = self._monotonic()
         return [
-            {"operation": name, "application": application, "account": seller or "", "region": "", **bucket.report(now)}
-            for (application, seller, name), bucket in self._buckets.items()
+            {
+                "operation": name,
+                "application": application,
+                "account": seller or "",
+                "region": "",
+                "rule": label,
+                **bucket.report(now),
+            }
+            for (application, seller, name, label), bucket in self._buckets.items()
         ]
 
     def spend(self, operation: str, tokens: float) -> None:
         """Somebody else uses the same quota: take tokens from every bucket of an operation that is in use."""
         now = self._monotonic()
-        for (_, _, name), bucket in self._buckets.items():
-            if name == operation:
+        for (_, _, name, _), bucket in self._buckets.items():
+            if name == operation and isinstance(bucket, Bucket):
                 bucket.tokens = max(0.0, bucket.settle(now) - tokens)
 
     def refill(self) -> None:
@@ -123,22 +150,37 @@ class Plans:
         self._buckets.clear()
 
     def _bucket(self, operation: Operation[Any], application: str, seller: str, now: float) -> Bucket:
-        key = (application, seller, operation.name)
+        key = (application, seller, operation.name, "")
         bucket = self._buckets.get(key)
         if bucket is None:
             rate, _, burst = self._plan(operation)
             bucket = self._buckets[key] = Bucket(rate, burst, now)
+        assert isinstance(bucket, Bucket)
         return bucket
 
     def _application_bucket(self, operation: Operation[Any], application: str, now: float) -> Bucket | None:
         plan = operation.usage_plan
         if plan.application_rate is None:
             return None
-        key = (application, None, operation.name)
+        key = (application, None, operation.name, "")
         bucket = self._buckets.get(key)
         if bucket is None:
-            burst = plan.application_burst or max(1, math.ceil(plan.application_rate))
-            bucket = self._buckets[key] = Bucket(plan.application_rate * self._rate_scale, burst, now)
+            rate = plan.application_rate * self._rate_scale
+            bucket = self._buckets[key] = Bucket(rate, plan.burst_of_application, now)
+        assert isinstance(bucket, Bucket)
+        return bucket
+
+    def _keyed(
+        self, limit: KeyedLimit, operation: Operation[Any], application: str, seller: str | None, now: float
+    ) -> Bucket | WindowLog:
+        key = (application, None if limit.whole_application else seller or "", operation.name, limit.label)
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            if limit.seconds:
+                bucket = WindowLog(limit.amount, limit.seconds / self._rate_scale)
+            else:
+                bucket = Bucket(limit.amount * self._rate_scale, limit.amount, now)
+            self._buckets[key] = bucket
         return bucket
 
     def _plan(self, operation: Operation[Any]) -> tuple[float, str, int]:

@@ -199,8 +199,9 @@ class Judge(Generic[T]):
         try:
             token = self._desk.look_up(asked.headers.get("x-amz-access-token"), self._clock.time())
             elements = self._desk.permit(token, operation, asked.path)
-            if self._throttle and (empty := self._plans.admit(operation, token.application, token.seller)):
-                raise throttled(empty)
+            payer = (operation, token.application, token.seller)
+            if self._throttle and (empty := self._plans.admit(*payer, asked.query, asked.body)):
+                raise throttled(*empty)
             rate = self._plans.announced(operation)
             arguments, body = self._arguments(asked, operation, values)
             outcome, status = (rule.outcome, rule.status) if rule else (None, None)

@@ -134,12 +134,18 @@ def _denied(details: str) -> Refusal:
     return Refusal(403, "Unauthorized", DENIED, details, error_type="AccessDeniedException")
 
 
-def throttled(details: str = "") -> Refusal:
-    """429: no token left in a bucket. No Retry-After and no rate limit: no recording has one."""
+def throttled(details: str = "", level: str = "") -> Refusal:
+    """429: no token left in a bucket. No Retry-After and no rate limit: no recording has one.
+
+    For listings Amazon names the ``level`` that was hit: "the application", "relationships", "product data".
+    """
+    message = "You exceeded your quota for the requested resource."
+    if level:
+        message = f"The frequency of requests was greater than what is allowed for {level}."
     return Refusal(
         429,
         "QuotaExceeded",
-        "You exceeded your quota for the requested resource.",
+        message,
         details,
         error_type="TooManyRequestsException",
     )
