@@ -110,15 +110,21 @@ class Grant:
 class Account:
     """Whose quota a call spends and whose token it carries: a grant in a region.
 
-    Two handles of one seller have equal accounts, so they share tokens and buckets; ``key`` is what those are keyed by.
+    Two handles of one seller have equal accounts. Tokens are kept by ``key``, the credential; buckets by ``payer``, the
+    seller where the seller id is known: a new authorisation of a seller finds what the old one has spent. ``name`` is
+    what people see.
     """
 
-    __slots__ = ("grant", "key", "region")
+    __slots__ = ("grant", "key", "name", "payer", "region")
 
-    def __init__(self, grant: Grant, region: Region) -> None:
+    def __init__(self, grant: Grant, region: Region, seller_id: str | None = None) -> None:
         self.grant = grant
         self.region = region
         self.key = f"{grant.key}@{region.value}"
+        self.name = self.payer = self.key
+        if seller_id is not None:
+            self.name = f"{seller_id}@{region.value}"
+            self.payer = f"{grant.client_id}:{self.name}"
 
     @property
     def application(self) -> str:
@@ -132,4 +138,4 @@ class Account:
         return hash(self.key)
 
     def __repr__(self) -> str:
-        return f"Account({self.key!r})"
+        return f"Account({self.name!r})"

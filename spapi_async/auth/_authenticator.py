@@ -30,21 +30,20 @@ import msgspec
 
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async._core.endpoints import Endpoints
-from spapi_async._core.events import Observers, TokenIssued
+from spapi_async._core.events import Observers
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import current_options
+from spapi_async.auth._access import AccessTokens
 from spapi_async.auth._authorization import Authorization
-from spapi_async.auth._cache import CacheStatistics, Retirement, TokenCache
+from spapi_async.auth._cache import CacheStatistics, Retirement
 from spapi_async.auth._lwa import RETRY_DELAYS, Exchange, TokenEndpoint
-from spapi_async.auth._rdt import CreateRestrictedToken, RestrictedResource, RestrictedTokens, TokenReply, resource_for
-from spapi_async.auth._refusals import Refusals
+from spapi_async.auth._rdt import CreateRestrictedToken, RestrictedResource, RestrictedTokens, resource_for
 from spapi_async.auth._rejection import Verdict, verdict_on
 from spapi_async.auth._report_types import RESTRICTED_REPORT_TYPES, ReportTypes
 from spapi_async.auth._secret_rotation import NewClientSecret
 from spapi_async.auth._store import SharedTokens, TokenStore
-from spapi_async.auth._token import Token
 from spapi_async.credentials import Account, Grant, Secret, revealed
-from spapi_async.errors import AuthError, ConfigurationError, LWAError, SPAPIError
+from spapi_async.errors import AuthError, ConfigurationError, SPAPIError
 
 __all__ = ["AuthStatistics", "Authenticator", "DelegatedToken", "HasPath", "ReportTypeOf"]
 
@@ -75,7 +74,7 @@ class HasPath(Protocol):
 
 
 class Authenticator:
-    """The tokens of one application: access tokens by grant, restricted tokens by grant, region and resource."""
+    """The tokens of one application: it chooses which of two peers, access or restricted tokens, has a call's."""
 
     def __init__(
         self,
@@ -97,13 +96,12 @@ class Authenticator:
     ) -> None:
         clock = clock or SystemClock()
         self.client_id = client_id
-        self._create_restricted_token = create_restricted_token
         self._report_type_of = report_type_of
         self._endpoints = endpoints
-        self._observers = observers or Observers()
+        observers = observers or Observers()
         self._store = store
         self._shared = SharedTokens(store, clock=clock, uniform=uniform)
-        self._lwa = TokenEndpoint(
+        endpoint = TokenEndpoint(
             client_id=client_id,
             client_secret=client_secret,
             endpoints=endpoints,
@@ -113,22 +111,24 @@ class Authenticator:
             timeout=timeout,
             uniform=uniform,
         )
-        self._access: TokenCache[Grant] = TokenCache(
-            self._fetch_access, clock=clock, max_entries=max_grants, uniform=uniform
-        )
-        self._restricted = RestrictedTokens(
-            self._create,
+        self._access = AccessTokens(
+            endpoint,
             clock=clock,
             shared=self._shared,
-            on_issue=self._restricted_issued,
+            observers=observers,
+            max_entries=max_grants,
+            uniform=uniform,
+        )
+        self._restricted = RestrictedTokens(
+            create_restricted_token,
+            clock=clock,
+            shared=self._shared,
+            observers=observers,
             max_entries=max_restricted_tokens,
             uniform=uniform,
         )
-        self._clock = clock
-        self._secret_replaced_at = float("-inf")
         self._scopes: dict[str, Grant] = {}
         self._reports = ReportTypes()
-        self._refusals = Refusals(clock)
 
     # What a call needs
 
@@ -186,8 +186,10 @@ class Authenticator:
             return outcome is not Retirement.TOO_FRESH
         if verdict is Verdict.DENIED:
             return self._is_restricted_after_all(document)
-        if verdict is Verdict.EXPIRED_SECRET and not self._predates_secret(token, self._grant(operation, account)):
-            return False
+        if verdict is Verdict.EXPIRED_SECRET:
+            grant = self._grant(operation, account)
+            if not self._access.predates_secret(token, grant):
+                return False
         return self._access.retire(token) is not Retirement.TOO_FRESH
 
     def learn(self, operation: Operation[Any], body: Any) -> None:
@@ -235,10 +237,6 @@ class Authenticator:
         self._reports.mark(_document_id(document), restricted=True)
         return True
 
-    def _predates_secret(self, token: str, grant: Grant) -> bool:
-        current = self._access.current(grant)
-        return current is None or current.value != token or current.issued_at < self._secret_replaced_at
-
     # Other ways to a token
 
     async def exchange_code(self, code: str | Secret, redirect_uri: str | None = None) -> Authorization:
@@ -255,8 +253,7 @@ class Authenticator:
         form = {"grant_type": "authorization_code", "code": code}
         if redirect_uri is not None:
             form["redirect_uri"] = redirect_uri
-        grants = await self._lwa.issue(form)
-        self._refusals.forget()
+        grants = await self._access.redeem(form)
         if grants.refresh_token is None:
             raise AuthError("Login with Amazon accepted the code but sent no refresh token")
         return Authorization(
@@ -291,9 +288,7 @@ class Authenticator:
             if new.client_id != self.client_id:
                 raise ConfigurationError("the new client secret is for another application (client ids differ)")
             new = new.client_secret
-        self._lwa.replace_client_secret(new)
-        self._refusals.forget()
-        self._secret_replaced_at = self._clock.time()
+        self._access.replace_client_secret(new)
 
     def statistics(self) -> AuthStatistics:
         """Counts, for tests and for operators."""
@@ -306,34 +301,6 @@ class Authenticator:
         await self._access.aclose()
         if self._store is not None:
             await self._store.aclose()
-
-    # Fetching
-
-    async def _fetch_access(self, grant: Grant, stale: str | None) -> Token:
-        return await self._shared.fetch(f"lwa:{grant.key}", stale, lambda: self._issue_access(grant))
-
-    async def _issue_access(self, grant: Grant) -> Token:
-        self._refusals.check(grant)
-        generation = self._refusals.generation
-        try:
-            token = (await self._lwa.issue(grant.form())).access_token
-        except LWAError as error:
-            self._refusals.remember(grant, error, generation)
-            raise
-        self._issued("lwa", f"lwa.{grant.grant_type}", grant.key, token)
-        return token
-
-    async def _create(self, account: Account, body: dict[str, Any]) -> TokenReply:
-        if self._create_restricted_token is None:
-            raise ConfigurationError("this authenticator was given no way to create restricted data tokens")
-        return await self._create_restricted_token(account, body)
-
-    def _restricted_issued(self, account: Account, token: Token) -> None:
-        self._issued("rdt", "tokens_2021_03_01.create_restricted_data_token", account.key, token)
-
-    def _issued(self, kind: str, operation: str, account: str, token: Token) -> None:
-        if self._observers:
-            self._observers.emit(TokenIssued(operation=operation, account=account, kind=kind, lifetime=token.lifetime))
 
     def __repr__(self) -> str:
         return f"<Authenticator {self.client_id} {self.statistics()}>"

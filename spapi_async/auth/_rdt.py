@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import msgspec
 
 from spapi_async._core.clock import Clock
+from spapi_async._core.events import Observers, TokenIssued
 from spapi_async._core.operation import Operation
 from spapi_async.auth._cache import CacheStatistics, Retirement, TokenCache
 from spapi_async.auth._lwa import lifetime
@@ -33,6 +34,8 @@ __all__ = [
     "resource_for",
     "restricted_resource",
 ]
+
+_OPERATION = "tokens_2021_03_01.create_restricted_data_token"
 
 MAX_RESOURCES = 50
 """Resources in one Tokens call, by Amazon's model."""
@@ -129,11 +132,11 @@ class RestrictedTokens:
 
     def __init__(
         self,
-        create: CreateRestrictedToken,
+        create: CreateRestrictedToken | None,
         *,
         clock: Clock,
         shared: SharedTokens,
-        on_issue: Callable[[Account, Token], None],
+        observers: Observers,
         max_entries: int = 50_000,
         max_documents: int = 2_000,
         uniform: Callable[[float, float], float] = random.uniform,
@@ -141,7 +144,7 @@ class RestrictedTokens:
         self._create = create
         self._clock = clock
         self._shared = shared
-        self._on_issue = on_issue
+        self._observers = observers
         self._tokens: TokenCache[_Key] = TokenCache(
             self._fetch_shared, clock=clock, max_entries=max_entries, uniform=uniform
         )
@@ -215,13 +218,17 @@ class RestrictedTokens:
         body: dict[str, Any] = {"restrictedResources": [resource.as_body() for resource in resources]}
         if target_application is not None:
             body["targetApplication"] = target_application
+        if self._create is None:
+            raise ConfigurationError("this authenticator was given no way to create restricted data tokens")
         asked_at = self._clock.time()
         reply = await self._create(account, body)
         value = reply.restricted_data_token
         if not isinstance(value, str) or not value:
             raise AuthError("the Tokens API answered without a restricted data token")
         token = Token(value, issued_at=asked_at, expires_at=asked_at + lifetime(reply.expires_in))
-        self._on_issue(account, token)
+        if self._observers:
+            event = TokenIssued(operation=_OPERATION, account=account.name, kind="rdt", lifetime=token.lifetime)
+            self._observers.emit(event)
         return token
 
 

@@ -1,0 +1,107 @@
+"""Access tokens of an application's grants: fetched at Login with Amazon, cached, shared, replaced when refused.
+
+A peer of the broker of restricted tokens (``_rdt``): neither knows the other, nor who chooses between them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+
+from spapi_async._core.clock import Clock
+from spapi_async._core.events import Observers, TokenIssued
+from spapi_async.auth._cache import CacheStatistics, Retirement, TokenCache
+from spapi_async.auth._lwa import Grants, TokenEndpoint
+from spapi_async.auth._refusals import Refusals
+from spapi_async.auth._store import SharedTokens
+from spapi_async.auth._token import Token
+from spapi_async.credentials import Grant, Secret
+from spapi_async.errors import LWAError
+
+__all__ = ["AccessTokens"]
+
+
+class AccessTokens:
+    """One flight per grant however many callers; a grant that was refused for good is not sent again for a minute."""
+
+    def __init__(
+        self,
+        endpoint: TokenEndpoint,
+        *,
+        clock: Clock,
+        shared: SharedTokens,
+        observers: Observers,
+        max_entries: int = 100_000,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._endpoint = endpoint
+        self._clock = clock
+        self._shared = shared
+        self._observers = observers
+        self._refusals = Refusals(clock)
+        self._secret_replaced_at = float("-inf")
+        self._cache: TokenCache[Grant] = TokenCache(self._fetch, clock=clock, max_entries=max_entries, uniform=uniform)
+
+    def cached(self, grant: Grant) -> str | None:
+        """The token at hand, without waiting."""
+        return self._cache.cached(grant)
+
+    async def get(self, grant: Grant) -> str:
+        """The token of a grant.
+
+        Raises:
+            LWAError: Login with Amazon refused, now or within the last minute.
+            SPAPIError: it could not be asked.
+        """
+        return await self._cache.get(grant)
+
+    def retire(self, value: str) -> Retirement:
+        """Stop serving this token."""
+        return self._cache.retire(value)
+
+    def predates_secret(self, value: str, grant: Grant) -> bool:
+        """Whether a token was issued before the client secret was last replaced, or is not the current one."""
+        current = self._cache.current(grant)
+        return current is None or current.value != value or current.issued_at < self._secret_replaced_at
+
+    async def redeem(self, form: Mapping[str, str]) -> Grants:
+        """Exchange what is no grant yet, such as the code that a browser brought back.
+
+        Raises:
+            LWAError: Login with Amazon refused.
+        """
+        granted = await self._endpoint.issue(form)
+        self._refusals.forget()
+        return granted
+
+    def replace_client_secret(self, new: Secret) -> None:
+        """Use the new client secret from now on; exchanges under way with the old one go on with it where they must."""
+        self._endpoint.replace_client_secret(new)
+        self._refusals.forget()
+        self._secret_replaced_at = self._clock.time()
+
+    def statistics(self) -> CacheStatistics:
+        """Counts."""
+        return self._cache.statistics()
+
+    async def aclose(self) -> None:
+        """End what is under way."""
+        await self._cache.aclose()
+
+    async def _fetch(self, grant: Grant, stale: str | None) -> Token:
+        return await self._shared.fetch(f"lwa:{grant.key}", stale, lambda: self._issue(grant))
+
+    async def _issue(self, grant: Grant) -> Token:
+        self._refusals.check(grant)
+        generation = self._refusals.generation
+        try:
+            token = (await self._endpoint.issue(grant.form())).access_token
+        except LWAError as error:
+            self._refusals.remember(grant, error, generation)
+            raise
+        if self._observers:
+            operation = f"lwa.{grant.grant_type}"
+            self._observers.emit(
+                TokenIssued(operation=operation, account=grant.key, kind="lwa", lifetime=token.lifetime)
+            )
+        return token
