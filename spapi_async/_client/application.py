@@ -22,6 +22,7 @@ from spapi_async._core.clock import Clock, SystemClock
 from spapi_async._core.endpoints import Endpoints
 from spapi_async._core.events import Observer, Observers
 from spapi_async._core.limiter import LimitSnapshot, RateLimiter
+from spapi_async._core.plan_rules import PlanRule
 from spapi_async._core.resources import Resources
 from spapi_async._engine.pipeline import Pipeline
 from spapi_async._engine.retry import RetryPolicy
@@ -52,6 +53,7 @@ class Application:
         endpoint: replaces every region's API host and the token host (emulator, proxy).
         sandbox: call Amazon's sandbox hosts.
         limiter: a rate limiter to use instead of an in-process one, such as ``RedisRateLimiter``; closed with it.
+        plan_rules: limits that depend on an argument, beside those that Amazon has published.
         tokens: where tokens are shared between processes, such as ``RedisTokenStore``; closed with it. In memory by
             default.
         retry: when and how often to repeat a request.
@@ -77,6 +79,7 @@ class Application:
         endpoint: str | None = None,
         sandbox: bool = False,
         limiter: RateLimiter | None = None,
+        plan_rules: Iterable[PlanRule] = (),
         tokens: TokenStore | None = None,
         retry: RetryPolicy | None = None,
         timeout: Timeout | float | None = None,
@@ -100,6 +103,7 @@ class Application:
         self.client_id = client_id
         self.limiter: RateLimiter
         self._endpoint = endpoint
+        self._seller_ids: dict[str, str] = {}  # by credential and region: the first one given is the one
         told = Observers(observers)
         clock = clock or SystemClock()
         endpoints = Endpoints(endpoint, sandbox=sandbox)
@@ -116,7 +120,8 @@ class Application:
         from spapi_async.auth import Authenticator
         from spapi_async.ratelimit import LocalRateLimiter
 
-        self.limiter = LocalRateLimiter(clock=clock, observers=told) if limiter is None else limiter
+        self.limiter = LocalRateLimiter() if limiter is None else limiter
+        self.limiter.bind(clock=clock, observers=told, rules=tuple(plan_rules))
         self._auth = Authenticator(
             client_id=client_id,
             client_secret=Secret(client_secret),
@@ -160,10 +165,28 @@ class Application:
         """A handle on the selling partner who granted this refresh token, in a region or a marketplace's region.
 
         Raises:
-            ConfigurationError: no region, an unknown one, or one that does not serve the marketplace.
+            ConfigurationError: no region, an unknown one, or one that does not serve the marketplace; another
+                ``seller_id`` than this refresh token was given before.
         """
         grant = Grant.refresh_token(self.client_id, revealed(refresh_token))
-        return SellingPartner(self, self._pipeline, Account(grant, choose_region(region, marketplace)), seller_id)
+        return self._handle(Account(grant, choose_region(region, marketplace), seller_id), seller_id)
+
+    def _handle(self, account: Account, seller_id: str | None) -> SellingPartner:
+        """A handle on a seller under the one name that its credential has."""
+        known = self._seller_ids.get(account.key)
+        if seller_id is None and known is not None:
+            account = Account(account.grant, account.region, known)
+        elif seller_id is not None:
+            if not isinstance(seller_id, str) or not seller_id.strip() or set(seller_id) & set("@|{}"):
+                raise ConfigurationError(f'seller_id must be like "A1EXAMPLE", not {seller_id!r}')
+            if known is None:
+                self._seller_ids[account.key] = seller_id
+            elif known != seller_id:
+                raise ConfigurationError(
+                    f"this credential belongs to seller {known!r}, so it cannot be {seller_id!r}'s too: "
+                    "one refresh token is one seller's"
+                )
+        return SellingPartner(self, self._pipeline, account, seller_id or known)
 
     def delegated(self, restricted_data_token: str | Secret, *, region: Region | str) -> SellingPartner:
         """A handle whose calls carry a restricted data token that another application delegated to this one.
@@ -179,7 +202,7 @@ class Application:
         return SellingPartner(self, self._pipeline, account, None)
 
     def limits(self) -> tuple[LimitSnapshot, ...]:
-        """Every live bucket: rate, burst, tokens at hand, callers waiting."""
+        """Every live limit, of usage plans and of rules: rate, burst, tokens at hand, callers waiting."""
         return self.limiter.limits()
 
     def authorization_url(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -77,10 +77,34 @@ class SellingPartner(Workflows, Namespaces):
         """The region this handle calls."""
         return self._account.region
 
+    def forecast(
+        self, operation: Operation[Any], arguments: Mapping[str, Any] | None = None, *, count: int = 1
+    ) -> float:
+        """Seconds until ``count`` calls that come now could have left; 0.0: at once. Sends nothing.
+
+        ``arguments`` matter where a limit depends on one, such as a report type. Calls that come later with a higher
+        priority, and changes of a rate, are not foreseen.
+        """
+        return self._pipeline.forecast(self._account, operation, arguments, count)
+
+    def note_throttled(self, operation: Operation[Any], arguments: Mapping[str, Any] | None = None) -> None:
+        """Tell the limiter that an item of a batch said 429 in a reply that did not: it counts as one of the call's."""
+        self._pipeline.throttled(self._account, operation, arguments)
+
+    @property
+    def name(self) -> str:
+        """Who this is in events, limits and logs: ``"A1EXAMPLE@na"`` where the seller id was given, else ``key``."""
+        return self._account.name
+
     @property
     def key(self) -> str:
-        """Identifies seller and region in events, limits and saved state, without any secret."""
+        """What this seller's credential is known by, without any secret; the name where no seller id was given."""
         return self._account.key
+
+    @property
+    def payer(self) -> str:
+        """What this seller's buckets are kept under, in saved state."""
+        return self._account.payer
 
     if not TYPE_CHECKING:  # type checkers find the namespaces in Namespaces, and report a misspelt one
 
@@ -103,4 +127,4 @@ class SellingPartner(Workflows, Namespaces):
         return sorted({*super().__dir__(), *NAMESPACES, *WORKFLOWS})
 
     def __repr__(self) -> str:
-        return f"<SellingPartner {self.seller_id or self._account.key}>"
+        return f"<SellingPartner {self._account.name}>"

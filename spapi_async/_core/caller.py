@@ -43,8 +43,12 @@ class Caller(Protocol):
     """
 
     @property
+    def name(self) -> str:
+        """Who it is in events, limits and logs."""
+
+    @property
     def key(self) -> str:
-        """Identifies it in events, limits and saved state, without any secret."""
+        """Identifies its credential in saved state, without any secret."""
 
     async def call(self, operation: Operation[T], /, **arguments: Any) -> Reply[T]:
         """The whole reply."""

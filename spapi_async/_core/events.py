@@ -123,6 +123,10 @@ class Observers:
             if not callable(observer) or inspect.iscoroutinefunction(observer):
                 raise ConfigurationError(f"an observer must be a plain function, not {observer!r}")
 
+    def joined(self, others: Observers) -> Observers:
+        """These and others; whoever is in both is told once."""
+        return Observers(dict.fromkeys((*self._observers, *others._observers)))
+
     def __bool__(self) -> bool:
         return bool(self._observers)
 

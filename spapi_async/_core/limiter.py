@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
+from spapi_async._core.clock import Clock
+from spapi_async._core.events import Observers
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority
+from spapi_async._core.plan_rules import PlanRule
 from spapi_async.credentials import Account
-from spapi_async.errors import ClosedError
+from spapi_async.errors import ClosedError, RateLimitWaitError
 
-__all__ = ["LimitSnapshot", "Permit", "RateLimiter", "closed_error"]
+__all__ = ["LimitSnapshot", "Permit", "RateLimiter", "closed_error", "wait_error"]
 
 
 class LimitSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,7 +24,7 @@ class LimitSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         operation: ``"orders_v0.get_order"``.
         application: the application's client id.
-        account: key of the account, or ``""`` for the bucket that all sellers of the application share.
+        account: name of the seller, or ``""`` for the bucket that all sellers of the application share.
         region: ``"na"``, ``"eu"`` or ``"fe"``.
         rate: tokens a second now believed in.
         announced_rate: the plan's rate or the last one in ``x-amzn-RateLimit-Limit``.
@@ -30,6 +34,9 @@ class LimitSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         next_available: seconds until a call that arrives now, with NORMAL priority, would be admitted.
         admitted: calls let through so far.
         throttled: 429s so far.
+        rule: what of a call's arguments makes this limit apply, such as ``reportType=GET_SALES_AND_TRAFFIC_REPORT``;
+            ``""`` for a usage plan.
+        window: seconds of a sliding window that holds ``burst`` requests; 0 for a token bucket.
     """
 
     operation: str
@@ -44,6 +51,8 @@ class LimitSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     next_available: float
     admitted: int
     throttled: int
+    rule: str = ""
+    window: float = 0.0
 
 
 class Permit(Protocol):
@@ -53,8 +62,14 @@ class Permit(Protocol):
     def waited(self) -> float:
         """Seconds spent waiting for it."""
 
-    def observe(self, status: int | None, rate: float | None) -> None:
-        """The request was sent: report the reply's status (None: no reply) and the rate header, if it was a number."""
+    def observe(self, status: int | None, rate: float | None, refusal: bytes = b"") -> None:
+        """The request was sent: report what came back.
+
+        Args:
+            status: the reply's status; None: no reply.
+            rate: the rate header, if it was a number.
+            refusal: the body of a 429, whose message may name the limit that was hit.
+        """
 
     def release(self) -> None:
         """The request was never sent: the tokens go back and the next waiter is woken."""
@@ -63,14 +78,46 @@ class Permit(Protocol):
 class RateLimiter(Protocol):
     """Admits calls at the pace of Amazon's usage plans."""
 
+    def bind(self, *, clock: Clock, observers: Observers, rules: Sequence[PlanRule]) -> None:
+        """Serve the application that this limiter was given to, before any call.
+
+        Its observers are called too, its rules are kept beside the limiter's own, and its clock is used where the
+        limiter was given none.
+
+        Raises:
+            ConfigurationError: a rule cannot work.
+        """
+
     async def acquire(
-        self, operation: Operation[Any], account: Account, *, priority: Priority, max_wait: float | None
+        self,
+        operation: Operation[Any],
+        account: Account,
+        *,
+        priority: Priority,
+        max_wait: float | None,
+        arguments: Mapping[str, Any] | None = None,
     ) -> Permit:
-        """Wait for a token of every bucket that the call draws on.
+        """Wait for a token of every bucket that the call draws on; ``arguments`` as the method was given them.
 
         Raises:
             RateLimitWaitError: the predicted wait exceeds ``max_wait`` seconds; raised before waiting.
         """
+
+    def forecast(
+        self,
+        operation: Operation[Any],
+        account: Account,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        count: int = 1,
+        priority: Priority = Priority.NORMAL,
+    ) -> float:
+        """Seconds until so many calls that come now could have left."""
+
+    def throttled(
+        self, operation: Operation[Any], account: Account, arguments: Mapping[str, Any] | None = None
+    ) -> None:
+        """An item of a batch said 429 in a reply that did not: counts as one 429 of the call's usage plan."""
 
     def limits(self) -> tuple[LimitSnapshot, ...]:
         """Every live bucket."""
@@ -82,3 +129,12 @@ class RateLimiter(Protocol):
 def closed_error(operation: Operation[Any]) -> ClosedError:
     """What a call gets whose limiter was closed."""
     return ClosedError("the application is closed", operation=operation.name)
+
+
+def wait_error(operation: Operation[Any], wait: float, max_wait: float) -> RateLimitWaitError:
+    """The refusal of a call that would have to wait longer than it may."""
+    return RateLimitWaitError(
+        f"would wait {wait:.3g} s for quota, longer than max_wait={max_wait:g} s",
+        operation=operation.name,
+        retry_after=wait,
+    )

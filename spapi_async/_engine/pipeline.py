@@ -10,17 +10,17 @@ import asyncio
 import functools
 import time
 from collections.abc import Awaitable, Mapping
+from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
 from spapi_async._codec.request import prepare
 from spapi_async._codec.response import REQUEST_ID, Response, decode, error_from_reply, parse_rate_limit
 from spapi_async._core.clock import Clock
 from spapi_async._core.endpoints import Endpoints
-from spapi_async._core.events import CallFinished, Observers, RequestFinished, ViolationsFound
+from spapi_async._core.events import CallFinished, Observers, RequestFinished, ViolationsFound, Waited
 from spapi_async._core.limiter import Permit, RateLimiter
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import CallOptions, current_options
-from spapi_async._core.request import Request
 from spapi_async._core.tokens import Tokens
 from spapi_async._engine.retry import Outcome, RetryPolicy
 from spapi_async._engine.transport import RawReply, SessionPool
@@ -75,7 +75,11 @@ class Pipeline:
         if self.closed:
             raise ClosedError("the application is closed", operation=operation.name)
         call = _Call(
-            operation, _payer(operation, account), prepare(operation, arguments), current_options(), self._clock
+            operation,
+            _payer(operation, account),
+            arguments,
+            options=current_options(),
+            clock=self._clock,
         )
         started = self._clock.monotonic() if self._observed else 0.0
         try:
@@ -97,17 +101,35 @@ class Pipeline:
         """Perform one call for its decoded body alone."""
         return (await self.send(account, operation, arguments)).body
 
+    def forecast(
+        self, account: Account, operation: Operation[Any], arguments: Mapping[str, Any] | None, count: int
+    ) -> float:
+        """Seconds until so many calls could have left, with the priority in force here."""
+        if count < 1:
+            raise ConfigurationError(f"count must be 1 or more, not {count!r}", operation=operation.name)
+        priority = current_options().priority
+        return self._limiter.forecast(operation, _payer(operation, account), arguments, count=count, priority=priority)
+
+    def throttled(self, account: Account, operation: Operation[Any], arguments: Mapping[str, Any] | None) -> None:
+        """An item of a batch said 429, in a reply whose status did not."""
+        self._limiter.throttled(operation, _payer(operation, account), arguments)
+
     def close(self) -> None:
         """Refuse calls from now on; those under way go on."""
         self.closed = True
 
     async def _send_with_retries(self, call: _Call[T]) -> Response[T]:
         operation, account, request, priority = call.operation, call.account, call.request, call.options.priority
+        arguments = call.arguments
         while True:
             # The limiter predicts the wait; calls more urgent than this one can prolong it.
             permit = await call.in_time(
-                self._limiter.acquire(operation, account, priority=priority, max_wait=call.max_wait())
+                self._limiter.acquire(
+                    operation, account, priority=priority, max_wait=call.max_wait(), arguments=arguments
+                )
             )
+            if self._observed and permit.waited:
+                self._observers.emit(Waited(operation=operation.name, account=account.name, seconds=permit.waited))
             try:
                 # Its own failures have been retried already.
                 token = await call.in_time(
@@ -154,7 +176,10 @@ class Pipeline:
             raise
         else:
             call.rate_limit = parse_rate_limit(reply.headers)
-            permit.observe(reply.status, call.rate_limit)
+            if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+                permit.observe(reply.status, call.rate_limit, reply.body)  # whose message may name the limit
+            else:
+                permit.observe(reply.status, call.rate_limit)
             return reply
         finally:
             if self._observed:
@@ -194,7 +219,7 @@ class Pipeline:
         self._observers.emit(
             RequestFinished(
                 operation=call.operation.name,
-                account=call.account.key,
+                account=call.account.name,
                 status=reply.status if reply else None,
                 seconds=self._clock.monotonic() - started,
                 attempt=call.attempts,
@@ -206,7 +231,7 @@ class Pipeline:
         self._observers.emit(
             CallFinished(
                 operation=call.operation.name,
-                account=call.account.key,
+                account=call.account.name,
                 seconds=self._clock.monotonic() - started,
                 attempts=call.attempts,
                 error=type(error).__name__ if error else None,
@@ -217,7 +242,7 @@ class Pipeline:
         self._observers.emit(
             ViolationsFound(
                 operation=call.operation.name,
-                account=call.account.key,
+                account=call.account.name,
                 paths=tuple(violation.path for violation in response.violations),
                 request_id=response.request_id,
             )
@@ -237,6 +262,7 @@ class _Call(Generic[T]):
         "_clock",
         "_deadline",
         "account",
+        "arguments",
         "attempts",
         "failure",
         "failures",
@@ -248,11 +274,18 @@ class _Call(Generic[T]):
     )
 
     def __init__(
-        self, operation: Operation[T], account: Account, request: Request, options: CallOptions, clock: Clock
+        self,
+        operation: Operation[T],
+        account: Account,
+        arguments: Mapping[str, Any],
+        *,
+        options: CallOptions,
+        clock: Clock,
     ) -> None:
         self.operation = operation
         self.account = account
-        self.request = request
+        self.request = prepare(operation, arguments)
+        self.arguments = arguments
         self.options = options
         self.attempts = 0
         self.rate_limit: float | None = None

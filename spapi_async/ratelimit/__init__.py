@@ -18,16 +18,22 @@ within each, and a class that was passed over often enough goes next, so each ke
 timer per bucket fires when the next token is due. A caller who is cancelled leaves the line, or hands its token on. A
 caller with ``max_wait`` is told at once, from its place in line, when that cannot be met.
 
-**Two tiers.** Some operations also have one bucket for all sellers of the application. A call takes a token of both,
-or waits and takes none; sellers take turns at the shared one.
+**Every limit that applies.** Some operations also have one bucket for all sellers of the application, and some
+arguments (a report type, a feed type, what a listings update changes) have limits of their own: rules, a few of which
+Amazon has published and users may add. A rule's limit is a bucket or a *window*: at most so many in any so many
+seconds, which no bucket can express. A call pays from every limit that applies to it, or waits and pays from none; what
+one kind of calls cannot use yet, others do; sellers take turns at what they share. One synchronous decision says who
+may leave (``_decision.py``), and the same arithmetic says when (:meth:`RateLimiter.forecast`).
 
 **Learning.** The ``x-amzn-RateLimit-Limit`` header tells the rate (never the burst): what accrued so far is settled
 at the old rate, then the new one holds, and the line is rescheduled. A 429 means that the original is emptier than
 the copy: somebody else spends from it. The copy is emptied and the rate falls, by a seventh at first, once however
 many requests meet the same empty bucket, and grows with every success. The balance is steered so that one request in
-sixty or so is refused: then a neighbour's share is left to him and the rest is used, whatever his habits.
+sixty or so is refused: then a neighbour's share is left to it and the rest is used, whatever its habits.
 When the very first requests after a pause are refused, the burst is smaller than published; that is remembered, and
-doubted again after a while.
+doubted again after a while. Which of a call's limits a 429 is about, Amazon's message may say; else the one that was
+nearest to empty is suspected, or what two refused calls have in common, or the value of an argument that alone is
+refused while others pass.
 
 **Forgetting and remembering.** A bucket that is full, unused and not slowed down by 429s in the last hour equals a
 new one and is dropped. ``dump_state`` and ``load_state`` carry the copies over a restart.
@@ -41,15 +47,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from spapi_async._core.limiter import LimitSnapshot, Permit, RateLimiter
+from spapi_async._core.plan_rules import Bucket, PlanRule, Window
 
 if TYPE_CHECKING:
     from spapi_async.ratelimit.local._limiter import LocalRateLimiter
     from spapi_async.ratelimit.shared.redis._limiter import RedisRateLimiter
 
-__all__ = ["LimitSnapshot", "LocalRateLimiter", "Permit", "RateLimiter", "RedisRateLimiter"]
+__all__ = [
+    "Bucket",
+    "LimitSnapshot",
+    "LocalRateLimiter",
+    "Permit",
+    "PlanRule",
+    "RateLimiter",
+    "RedisRateLimiter",
+    "Window",
+]
 
 
-# On first use: redis is an extra, and aiolimiter takes longer to import than the rest of this library together.
+# On first use: redis is an extra.
 _LAZY = {"LocalRateLimiter": "local._limiter", "RedisRateLimiter": "shared.redis._limiter"}
 
 

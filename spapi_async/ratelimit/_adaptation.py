@@ -127,10 +127,12 @@ class Adaptation:
         "announced",
         "burst",
         "calm",
+        "published",
         "rate",
     )
 
     def __init__(self, rate: float, burst: float) -> None:
+        self.published = rate
         self.announced = rate
         self.rate = rate
         self.burst = burst

@@ -2,50 +2,53 @@
 
 from __future__ import annotations
 
-__all__ = ["Jitter"]
+__all__ = ["UNKNOWN", "Jitter"]
 
 LONGEST = 0.21
 """Seconds. What varies by more is Amazon's own work on the request, which comes after its bucket was asked."""
 
 UNKNOWN = 1.0
 """Seconds allowed before the first reply of a bucket: a connection may have to be opened and a token fetched on the
-way."""
+way. Such round trips say nothing about later ones and are not recorded."""
 
 MARGIN = 1.25
+SPAN = 64
+"""Replies after which what was seen is remembered for as many more, then forgotten: a route may change."""
+
 FEW = 16
-DRIFT = 1 / 1024
+"""Replies before which too little is known."""
 
 
 class Jitter:
     """The spread of the round trips of one operation in one region.
 
     A reply's round trip, less the shortest one seen, bounds how much later than the quickest request this one can have
-    arrived. Both ends drift towards each other, so that a route that changed is learned within some hundred calls.
+    arrived. The longest and the shortest of the last 64 to 128 replies count.
     """
 
-    __slots__ = ("_excess", "_replies", "_shortest", "bound")
+    __slots__ = ("_longest", "_longest_before", "_replies", "_shortest", "_shortest_before", "_turn", "bound")
 
     def __init__(self) -> None:
-        self._replies = 0
-        self._shortest = 0.0
-        self._excess = 0.0
+        self._replies = self._turn = 0
+        self._shortest = self._shortest_before = float("inf")
+        self._longest = self._longest_before = 0.0
         self.bound = LONGEST  # seconds between departure and the latest arrival that has to be reckoned with
 
     def record(self, round_trip: float) -> None:
         """Learn from one reply."""
+        self._turn += 1
+        if self._turn > SPAN:
+            self._turn = 1
+            self._shortest_before, self._longest_before = self._shortest, self._longest
+            self._shortest = self._longest = round_trip
+        elif round_trip < self._shortest:
+            self._shortest = round_trip
+        if round_trip > self._longest:
+            self._longest = round_trip
+        elif self._turn > 1 and self._replies > FEW:
+            return  # neither end moved
         self._replies += 1
-        if self._replies == 1:
-            self._shortest = round_trip
-            return
-        excess = round_trip - self._shortest
-        if excess < 0.0:
-            self._shortest = round_trip
-            self._excess -= excess
-            excess = 0.0
-        else:
-            self._shortest += excess * DRIFT
-        faded = self._excess * (1.0 - DRIFT)
-        self._excess = excess if excess > faded else faded  # noqa: FURB136  # every reply comes by here, max() is slow
         if self._replies >= FEW:
-            bound = self._excess * MARGIN
-            self.bound = bound if bound < LONGEST else LONGEST  # noqa: FURB136
+            shortest = min(self._shortest, self._shortest_before)
+            longest = max(self._longest, self._longest_before)
+            self.bound = min(MARGIN * (longest - shortest), LONGEST)

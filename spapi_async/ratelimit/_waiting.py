@@ -7,22 +7,26 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from spapi_async.ratelimit._shares import CLASSES, choose, position, serve
+from spapi_async.ratelimit._shares import PRIORITIES, choose, position, serve
 
-__all__ = ["GRACE", "Line", "Waiter"]
+__all__ = ["GRACE", "SHORTEST_TIMER", "Line", "Waiter"]
 
 GRACE = 0.01
 """Seconds past its deadline for which a call is kept: a token that was promised for that moment comes first."""
+
+SHORTEST_TIMER = 1e-6
+"""Seconds; a timer set for less could fire at the same reading of the clock for ever."""
 
 
 class Waiter:
     """One call in the line; its future brings the permit."""
 
-    __slots__ = ("deadline", "future", "klass", "queued")
+    __slots__ = ("deadline", "future", "number", "priority", "queued")
 
-    def __init__(self, future: asyncio.Future[Any], klass: int, deadline: float | None) -> None:
+    def __init__(self, future: asyncio.Future[Any], priority: int, deadline: float | None, number: int = 0) -> None:
         self.future = future
-        self.klass = klass
+        self.priority = priority
+        self.number = number  # of its arrival, among all that one limiter has seen
         self.deadline = deadline  # the moment until which it may be kept waiting
         self.queued = True
 
@@ -33,20 +37,20 @@ class Line:
     __slots__ = ("_gone", "_passed", "_waiters", "counts", "impatient", "total")
 
     def __init__(self) -> None:
-        self._waiters: list[deque[Waiter] | None] = [None] * CLASSES
-        self._passed = [0] * CLASSES
+        self._waiters: list[deque[Waiter] | None] = [None] * PRIORITIES
+        self._passed = [0] * PRIORITIES
         self._gone = 0
-        self.counts = [0] * CLASSES
+        self.counts = [0] * PRIORITIES
         self.total = 0
         self.impatient = 0  # how many of them have a deadline
 
     def join(self, waiter: Waiter) -> None:
         """Stand at the end of the line of its priority."""
-        waiters = self._waiters[waiter.klass]
+        waiters = self._waiters[waiter.priority]
         if waiters is None:
-            waiters = self._waiters[waiter.klass] = deque()
+            waiters = self._waiters[waiter.priority] = deque()
         waiters.append(waiter)
-        self.counts[waiter.klass] += 1
+        self.counts[waiter.priority] += 1
         self.total += 1
         if waiter.deadline is not None:
             self.impatient += 1
@@ -58,9 +62,9 @@ class Line:
         self._strike(waiter)
         self._gone += 1
         if self._gone > self.total + 16:
-            for klass, waiters in enumerate(self._waiters):
+            for priority, waiters in enumerate(self._waiters):
                 if waiters is not None:
-                    self._waiters[klass] = deque(each for each in waiters if each.queued)
+                    self._waiters[priority] = deque(each for each in waiters if each.queued)
             self._gone = 0
 
     def pop(self) -> Waiter | None:
@@ -79,13 +83,26 @@ class Line:
                 break
         return None
 
-    def next_class(self) -> int:
+    def next_priority(self) -> int:
         """The priority of who is served next; -1 when nobody waits."""
         return choose(self.counts, self._passed)
 
-    def ahead(self, klass: int) -> int:
+    def oldest(self, priority: int) -> int:
+        """The number of the call that has waited longest with this priority; somebody does."""
+        waiters = self._waiters[priority]
+        assert waiters
+        while not waiters[0].queued:
+            waiters.popleft()
+            self._gone -= 1
+        return waiters[0].number
+
+    def up_to(self, priority: int) -> int:
+        """How many wait with this priority or a higher one."""
+        return sum(self.counts[: priority + 1])
+
+    def ahead(self, priority: int) -> int:
         """How many tokens others get before a call that joins now."""
-        return position(self.counts, self._passed, klass)
+        return position(self.counts, self._passed, priority)
 
     def in_order(self) -> Iterator[Waiter]:
         """Everybody, in about the order of service (the shares of lower priorities left aside)."""
@@ -101,7 +118,7 @@ class Line:
 
     def _strike(self, waiter: Waiter) -> None:
         waiter.queued = False
-        self.counts[waiter.klass] -= 1
+        self.counts[waiter.priority] -= 1
         self.total -= 1
         if waiter.deadline is not None:
             self.impatient -= 1

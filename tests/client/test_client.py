@@ -180,8 +180,8 @@ def test_reprs_show_no_secret_and_nothing_with_a_secret_pickles(app: Application
     """The seller's id where it is known, a key where not."""
     anonymous = app.selling_partner("Atzr|MARK", region="na")
     named = app.selling_partner("Atzr|MARK", region="na", seller_id="A1")
-    assert repr(named) == "<SellingPartner A1>"
-    assert repr(named.orders_v0) == "<OrdersV0 of <SellingPartner A1>>"
+    assert repr(named) == "<SellingPartner A1@na>"
+    assert repr(named.orders_v0) == "<OrdersV0 of <SellingPartner A1@na>>"
     assert repr(anonymous) == f"<SellingPartner {anonymous.key}>"
     assert anonymous.application is app
     for thing in (app, named):
@@ -354,7 +354,7 @@ async def test_an_observer_that_raises_breaks_no_call() -> None:
 async def test_what_a_client_raises_pickles() -> None:
     """To another process, with its facts."""
     async with raw_server(hang_up) as server, Application("app", "secret", endpoint=server.url, timeout=1) as app:
-        app._auth._lwa._retry_delays = ()
+        app._auth._access._endpoint._retry_delays = ()
         with pytest.raises(SPAPIError) as caught:
             await app.selling_partner("Atzr|a", region="na").sellers_v1.get_marketplace_participations()
     copy = pickle.loads(pickle.dumps(caught.value))

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -97,17 +97,30 @@ class Limiter:
         self.log = log
         self.waited = 0.0
 
+    def bind(self, **_: Any) -> None: ...
+
     async def acquire(
-        self, operation: Operation[Any], account: Account, *, priority: Priority, max_wait: float | None
+        self,
+        operation: Operation[Any],
+        account: Account,
+        *,
+        priority: Priority,
+        max_wait: float | None,
+        arguments: Mapping[str, Any] | None = None,
     ) -> "Limiter":
         self.log.append(("acquire", account.grant.grant_type, priority.name))
         return self
 
-    def observe(self, status: int | None, rate: float | None) -> None:
+    def observe(self, status: int | None, rate: float | None, refusal: bytes = b"") -> None:
         self.log.append(("observe", status, rate))
 
     def release(self) -> None:
         self.log.append(("release",))
+
+    def forecast(self, *_: Any, **__: Any) -> float:
+        return 0.0
+
+    def throttled(self, *_: Any) -> None: ...
 
     def limits(self) -> tuple[LimitSnapshot, ...]:
         return ()
@@ -119,7 +132,13 @@ class Empty(Limiter):
     """Has no quota for another second; who cannot wait so long is told so."""
 
     async def acquire(
-        self, operation: Operation[Any], account: Account, *, priority: Priority, max_wait: float | None
+        self,
+        operation: Operation[Any],
+        account: Account,
+        *,
+        priority: Priority,
+        max_wait: float | None,
+        arguments: Mapping[str, Any] | None = None,
     ) -> Limiter:
         if max_wait is not None and max_wait < 1.0:
             raise RateLimitWaitError("quota is short", retry_after=1.0)

@@ -7,18 +7,8 @@ from types import SimpleNamespace
 import pytest
 from aiolimiter import AsyncLimiter
 
-from spapi_async.ratelimit._bucket import TokenBucket
-from spapi_async.ratelimit._jitter import FEW, LONGEST, Jitter
-
-
-class Request:
-    """A request on its way."""
-
-    def __init__(self, lands_by: float) -> None:
-        self.lands_by = lands_by
-        self.landed = False
-        self.spare = 0.0
-        self.number = 0
+from spapi_async.ratelimit._bucket import Flight, TokenBucket
+from spapi_async.ratelimit._jitter import LONGEST, SPAN, Jitter
 
 
 def test_the_bucket_leaks_as_aiolimiter_does(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,12 +22,9 @@ def test_the_bucket_leaks_as_aiolimiter_does(monkeypatch: pytest.MonkeyPatch) ->
         assert ours.has_token(moment) is theirs.has_capacity(1.0)
         for _ in range(taken):
             theirs._level += 1
-            ours.spend()
-    assert (ours.max_rate, ours.time_period, ours._rate_per_sec) == (
-        theirs.max_rate,
-        theirs.time_period,
-        theirs._rate_per_sec,
-    )
+            ours.launch(request := Flight(moment))
+            ours.land(request, moment)
+    assert (ours.burst, ours.burst / ours.rate) == (theirs.max_rate, theirs.time_period)
 
 
 def test_a_rate_change_settles_first() -> None:
@@ -62,7 +49,8 @@ def test_a_burst_change_keeps_the_tokens_that_fit() -> None:
 def test_time_that_goes_back_takes_nothing() -> None:
     """An earlier moment than the last one counts as the last one."""
     bucket = TokenBucket(1.0, 10.0, 50.0)
-    bucket.spend()
+    bucket.launch(request := Flight(50.0))
+    bucket.land(request, 50.0)
     assert bucket.tokens(50.5) == 9.5
     assert bucket.tokens(10.0) == 9.5
 
@@ -70,7 +58,7 @@ def test_time_that_goes_back_takes_nothing() -> None:
 def test_a_request_keeps_a_full_bucket_full_until_it_lands() -> None:
     """Nothing flows into Amazon's bucket before the request arrives: the refill starts at the latest arrival."""
     bucket = TokenBucket(1.0, 1.0, 0.0)
-    request = Request(lands_by=0.2)
+    request = Flight(lands_by=0.2)
     assert bucket.has_token(0.0)
     bucket.launch(request)
     assert bucket.delay(0.0) == pytest.approx(0.2)
@@ -82,7 +70,7 @@ def test_a_request_keeps_a_full_bucket_full_until_it_lands() -> None:
 def test_a_reply_lands_a_request_early() -> None:
     """Once the reply is there the request has arrived, whatever the jitter allows."""
     bucket = TokenBucket(1.0, 1.0, 0.0)
-    request = Request(lands_by=0.2)
+    request = Flight(lands_by=0.2)
     bucket.launch(request)
     bucket.land(request, 0.05)
     assert bucket.delay(0.05) == pytest.approx(1.0)
@@ -92,7 +80,7 @@ def test_a_reply_lands_a_request_early() -> None:
 def test_a_request_that_never_left_gives_its_token_back() -> None:
     """Before and after the moment at which it would have landed."""
     bucket = TokenBucket(1.0, 2.0, 0.0)
-    first, second = Request(lands_by=0.2), Request(lands_by=0.3)
+    first, second = Flight(lands_by=0.2), Flight(lands_by=0.3)
     bucket.launch(first)
     bucket.launch(second)
     bucket.recall(first, 0.1)
@@ -104,7 +92,7 @@ def test_a_request_that_never_left_gives_its_token_back() -> None:
 def test_jitter_is_the_spread_of_round_trips() -> None:
     """A distant but steady host needs no room, an unsteady one as much as its replies vary, up to a bound."""
     steady, unsteady, wild = Jitter(), Jitter(), Jitter()
-    for number in range(5 * FEW):
+    for number in range(2 * SPAN):
         steady.record(0.3)
         unsteady.record(0.3 + 0.05 * (number % 2))
         wild.record(0.3 + 5.0 * (number % 2))

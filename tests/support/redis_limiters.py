@@ -13,7 +13,8 @@ from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority
 from spapi_async.credentials import Account
 from spapi_async.errors import RateLimitWaitError
-from spapi_async.ratelimit.shared._permit import RedisPermit
+from spapi_async.ratelimit.shared._limiter import SharedPermit
+from spapi_async.ratelimit.shared._link import LinkState
 from spapi_async.ratelimit.shared.redis._limiter import RedisRateLimiter
 
 __all__ = ["SELLER", "admit_all", "crash", "limiters", "make_account", "make_operation", "only", "permit"]
@@ -40,7 +41,7 @@ async def permit(
     *,
     priority: Priority = Priority.NORMAL,
     max_wait: float | None = None,
-) -> RedisPermit:
+) -> SharedPermit:
     """Acquire."""
     return await limiter.acquire(operation, account, priority=priority, max_wait=max_wait)
 
@@ -66,5 +67,5 @@ def only(snapshots: tuple[LimitSnapshot, ...]) -> LimitSnapshot:
 
 async def crash(limiter: RedisRateLimiter) -> None:
     """What a SIGKILL leaves: nothing is said, nothing returned, the connection is gone."""
-    limiter._link.down = True
+    limiter._link.state = LinkState.DOWN
     await limiter.aclose()

@@ -7,26 +7,43 @@ from typing import Any
 import msgspec
 import redis
 
-from spapi_async.ratelimit.shared.redis._script import SCRIPT, Reply, Request, bucket_keys
+from spapi_async.ratelimit.shared._store import LimitSpec, Reply, Request
+from spapi_async.ratelimit.shared.redis._script import SCRIPT
 
-KEYS = bucket_keys("spapi", "application", "na", "tests_v0.get_thing", "seller@na")
+MEMORY = "spapi:{application:na:tests_v0.get_thing}:"
+KEYS = (f"{MEMORY}seller@na", MEMORY)
 
 
 class Speaker:
     """Runs the script as a process of that name would."""
 
     def __init__(self, url: str) -> None:
-        self._client: Any = redis.Redis.from_url(url)
+        self.client: Any = redis.Redis.from_url(url)
 
-    def ask(self, n: int, *, me: str = "me", **changes: Any) -> Reply:
-        """Send one request; what is not said is what a process with one call waiting would say."""
+    def ask(
+        self,
+        n: int,
+        *,
+        me: str = "me",
+        rate: float = 0.01,
+        burst: int = 10,
+        more: dict[str, LimitSpec] | None = None,
+        **changes: Any,
+    ) -> Reply:
+        """Send one request; what is not said is what a process with one call waiting would say.
+
+        ``more`` are limits beside the plan of ``rate`` and ``burst``, by a name for their keys.
+        """
+        more = more or {}
+        plan = LimitSpec(kind="plan", rate=rate, burst=burst)
         request = Request(
-            me=me, n=n, lost=0, known="", fresh=f"{me}{n}", jitter=0.0, clear=0.0, slowest=0.0, horizon=0.1, rate=0.01,
-            burst=10, app_rate=0, app_burst=0, known_rate=0.01, known_announced=0.01, waiting=(0, 1, 0), prefetch=0,
-            expected=0, predict=0, bye=0, feedback=[],
+            me=me, kind="", former=0, n=n, lost=0, known="", fresh=f"{me}{n}", jitter=0.0, clear=0.0, slowest=0.0,
+            landed=0.0, horizon=0.1, limits=[plan, *more.values()], known_rate=0.01, known_announced=0.01,
+            waiting=(0, 1, 0), prefetch=0, expected=0, predict=0, bye=0, feedback=[],
         )  # fmt: skip
         payload = msgspec.msgpack.encode(msgspec.structs.replace(request, **changes))
-        return msgspec.msgpack.decode(self._client.eval(SCRIPT, 2, *KEYS, payload), type=Reply, strict=False)
+        keys = (*KEYS, *(f"{KEYS[0]}|{name}" for name in more))
+        return msgspec.msgpack.decode(self.client.eval(SCRIPT, len(keys), *keys, payload), type=Reply, strict=False)
 
     def close(self) -> None:
-        self._client.close()
+        self.client.close()

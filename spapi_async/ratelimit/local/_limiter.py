@@ -1,61 +1,118 @@
-"""The rate limiter of one process."""
+"""The rate limiter of one process: asks the decision who may leave, and does what it says."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from spapi_async._core.clock import Clock, SystemClock
-from spapi_async._core.events import Observer, Observers, Waited
-from spapi_async._core.limiter import LimitSnapshot, closed_error
+from spapi_async._core.events import Observer, Observers, RateChanged, Throttled
+from spapi_async._core.limiter import LimitSnapshot, closed_error, wait_error
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority
+from spapi_async._core.plan_rules import PlanRule
 from spapi_async.credentials import Account
-from spapi_async.ratelimit._jitter import Jitter
-from spapi_async.ratelimit._waiting import GRACE, Waiter
-from spapi_async.ratelimit.local._lane import Lane, LocalPermit, wait_error
-from spapi_async.ratelimit.local._pool import Pool
-from spapi_async.ratelimit.local._state import BucketState, pack, unpack
+from spapi_async.ratelimit._book import PlanBook
+from spapi_async.ratelimit._bucket import Flight
+from spapi_async.ratelimit._decision import NEVER, Lane, assign, blame, has_room, overdue, predict, seat
+from spapi_async.ratelimit._jitter import UNKNOWN
+from spapi_async.ratelimit._meter import Meter
+from spapi_async.ratelimit._waiting import GRACE, SHORTEST_TIMER, Waiter
+from spapi_async.ratelimit.local._registry import Registry
 
-__all__ = ["LocalRateLimiter"]
+__all__ = ["LocalPermit", "LocalRateLimiter"]
+
+QUOTA_EXCEEDED = 429
+NOT_COUNTED = frozenset({401, 403})
+"""Replies that come from in front of the quota, or may: no proof that a token was there."""
 
 
-REMEMBERED_RATES = 100_000
-"""Rates learned from headers that are kept for forgotten buckets; a reply would bring each back, this saves the
-first."""
+class LocalPermit(Flight):
+    """The right to send one request now. It is the flight to its first limit itself, as most calls have only that."""
+
+    __slots__ = ("_limiter", "flights", "lane", "sent_at", "waited")
+
+    def __init__(self, limiter: LocalRateLimiter, lane: Lane, sent_at: float, lands_by: float) -> None:
+        self._limiter: LocalRateLimiter | None = limiter
+        self.lane = lane
+        self.sent_at = sent_at
+        self.lands_by = lands_by
+        self.landed = False
+        self.flights: tuple[Flight, ...] = ()  # to the other limits
+        self.waited = 0.0
+
+    def observe(self, status: int | None, rate: float | None, refusal: bytes = b"") -> None:
+        """The request was sent: what came back."""
+        limiter, self._limiter = self._limiter, None
+        if limiter is not None:
+            limiter.observed(self, status, rate, refusal)
+
+    def release(self) -> None:
+        """The request was never sent: its tokens go to the next in line."""
+        limiter, self._limiter = self._limiter, None
+        if limiter is not None:
+            limiter.released(self)
+
+    def __repr__(self) -> str:
+        return f"<LocalPermit waited={self.waited:.3f} {'open' if self._limiter else 'closed'}>"
 
 
 class LocalRateLimiter:
-    """Keeps every usage plan that this process draws on; the default limiter of an application.
+    """Keeps every limit that this process draws on; the default limiter of an application.
 
     It may be made outside a running loop, and serves one loop at a time. Calls that wait hold no timer of their own:
-    there is one per bucket with a line.
+    there is one per limit with a line.
 
     Args:
+        rules: limits beside the usage plans, beyond those that Amazon has published.
         clock: where time comes from; ``monotonic()`` must agree with the running loop's.
-        observers: told of Waited, Throttled and RateChanged.
+        observers: called with Throttled and RateChanged.
     """
 
-    def __init__(self, *, clock: Clock | None = None, observers: Observers | Iterable[Observer] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        rules: Iterable[PlanRule] = (),
+        clock: Clock | None = None,
+        observers: Observers | Iterable[Observer] = (),
+    ) -> None:
+        self._has_own_clock = clock is not None
         self._clock = clock or SystemClock()
         self._monotonic = self._clock.monotonic
         self._observers = observers if isinstance(observers, Observers) else Observers(observers)
-        self._lanes: dict[tuple[str, Operation[Any]], Lane] = {}
-        self._pools: dict[tuple[str, str, Operation[Any]], Pool] = {}
-        self._jitters: dict[tuple[str, Operation[Any]], Jitter] = {}
-        self._saved: dict[tuple[str, ...], BucketState] = {}
-        self._saved_at = 0.0
-        self._announced: dict[tuple[str, Operation[Any]], float] = {}
-        self._rounds: deque[tuple[str, Operation[Any]]] = deque()
+        self._rules = tuple(rules)
+        self._registry = Registry(PlanBook(self._rules), self._clock)
+        self._lanes = self._registry.lanes  # of operations whose arguments do not matter, by payer and operation
+        self._timers: dict[Meter, asyncio.TimerHandle] = {}
+        self._arrivals = 0
+        self._turns = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
+    def bind(self, *, clock: Clock, observers: Observers, rules: Sequence[PlanRule]) -> None:
+        """Serve the application that this limiter was given to, before any call.
+
+        Raises:
+            ConfigurationError: a rule cannot work.
+        """
+        if not self._has_own_clock:
+            self._clock = self._registry.clock = clock
+            self._monotonic = clock.monotonic
+        self._observers = self._observers.joined(observers)
+        self._rules += tuple(rules)
+        self._registry.book = PlanBook(self._rules)
+
     async def acquire(
-        self, operation: Operation[Any], account: Account, *, priority: Priority, max_wait: float | None
+        self,
+        operation: Operation[Any],
+        account: Account,
+        *,
+        priority: Priority,
+        max_wait: float | None,
+        arguments: Mapping[str, Any] | None = None,
     ) -> LocalPermit:
-        """Wait for a token of every bucket that the call draws on.
+        """Wait for room in every limit that the call pays from.
 
         Raises:
             RateLimitWaitError: the predicted wait exceeds ``max_wait`` seconds; raised before waiting, and while
@@ -64,56 +121,73 @@ class LocalRateLimiter:
             SPAPIError: the limiter was closed, before or while the call waited.
         """
         try:
-            lane = self._lanes[account.key, operation]
+            lane = self._lanes[account.payer, operation]
         except KeyError:
-            lane = self._open_lane(operation, account)
+            lane = self._lane(operation, account, arguments)
         now = self._monotonic()
-        return lane.admit(now) or await self._wait(lane, now, priority, max_wait)
+        first = lane.first
+        if first.line.total or not first.counter.has_token(now) or (lane.others and not has_room(lane, now)):
+            return await self._wait(lane, now, priority, max_wait)
+        return self._launch(lane, now)
 
     async def _wait(self, lane: Lane, now: float, priority: Priority, max_wait: float | None) -> LocalPermit:
         loop = self._attach()
+        deadline = timer = None
         if max_wait is not None:
-            predicted = lane.predict(now, priority)
+            predicted = predict(lane, now, priority)
             if predicted > max_wait:
-                raise wait_error(lane.operation, predicted)
-        deadline = None if max_wait is None else now + max_wait
-        waiter = Waiter(loop.create_future(), int(priority), deadline)
-        lane.enter(waiter, now)
-        timer = None if deadline is None else loop.call_at(deadline + GRACE, lane.refuse, waiter)
+                raise wait_error(lane.operation, predicted, max_wait)
+            deadline = now + max_wait
+        self._arrivals += 1
+        waiter = Waiter(loop.create_future(), int(priority), deadline, self._arrivals)
+        if deadline is not None:
+            timer = loop.call_at(deadline + GRACE, self._refuse, lane, waiter)
+        self._join(lane, waiter, now)
         try:
             permit: LocalPermit = await waiter.future
         except BaseException:
-            lane.abandon(waiter, self._clock.monotonic())
+            self._abandon(lane, waiter)
             raise
         finally:
             if timer is not None:
                 timer.cancel()
-        permit.waited = self._clock.monotonic() - now
-        if self._observers:
-            self._observers.emit(Waited(operation=lane.operation.name, account=lane.account.key, seconds=permit.waited))
+        permit.waited = self._monotonic() - now
         return permit
 
+    def forecast(
+        self,
+        operation: Operation[Any],
+        account: Account,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        count: int = 1,
+        priority: Priority = Priority.NORMAL,
+    ) -> float:
+        """Seconds until so many calls that come now could have left, if nothing more urgent comes."""
+        lane = self._lane(operation, account, arguments)
+        return predict(lane, self._monotonic(), priority, count)
+
+    def throttled(
+        self, operation: Operation[Any], account: Account, arguments: Mapping[str, Any] | None = None
+    ) -> None:
+        """An item of a batch said 429: counts as one 429 of the call's usage plan."""
+        lane, now = self._lane(operation, account, arguments), self._monotonic()
+        item = LocalPermit(self, lane, now, now)
+        item.number, item.spare = 0, 0.0
+        lane.first.suspected(lane)
+        self._refused(lane, lane.first, item, now)
+        self._do(lane.meters, now)
+
     def limits(self) -> tuple[LimitSnapshot, ...]:
-        """Every live bucket: those of sellers, and those that sellers share (``account == ""``)."""
-        now = self._clock.monotonic()
-        self._forget_idle(now, len(self._rounds))
-        for key, pool in list(self._pools.items()):
-            if pool.is_idle(now) and not any(lane.pool is pool for lane in self._lanes.values()):
-                del self._pools[key]
-        buckets: list[Lane | Pool] = [*self._lanes.values(), *self._pools.values()]
-        return tuple(bucket.snapshot(now) for bucket in buckets)
+        """Every live limit: those of sellers, and those that sellers share (``account == ""``)."""
+        return self._registry.snapshots(self._monotonic())
 
     def dump_state(self) -> bytes:
-        """What is known of every bucket, to be saved beside a job's checkpoint; holds no secret.
+        """What is known of every limit, to be saved beside a job's checkpoint; holds no secret.
 
         Requests still in flight count as served.
         """
-        now = self._clock.monotonic()
-        states = [lane.state(now) for lane in self._lanes.values()]
-        states += [pool.state(now) for pool in self._pools.values()]
-        elapsed = self._clock.time() - self._saved_at
-        states += [state.later(elapsed) for state in self._saved.values()]
-        return pack(states, self._clock.time())
+        return self._registry.dump(self._monotonic())
 
     def load_state(self, saved: bytes) -> None:
         """Begin where an earlier run stopped, with the time that has passed since; before the first call.
@@ -121,75 +195,183 @@ class LocalRateLimiter:
         Raises:
             ConfigurationError: these bytes are not a saved state.
         """
-        self._saved_at = self._clock.time()
-        self._saved = {state.key: state for state in unpack(saved, self._saved_at)}
+        self._registry.load(saved)
 
     async def aclose(self) -> None:
         """Refuse further calls; those that wait get an SPAPIError."""
         self._closed = True
         self._drop_waiters()
-        self._lanes.clear()
-        self._pools.clear()
-        self._rounds.clear()
+        self._registry.clear()
 
-    def _open_lane(self, operation: Operation[Any], account: Account) -> Lane:
+    # ---- waiting ----------------------------------------------------------------------------------------------------
+
+    def _lane(self, operation: Operation[Any], account: Account, arguments: Mapping[str, Any] | None) -> Lane:
         if self._closed:
             raise closed_error(operation)
-        now = self._clock.monotonic()
-        self._forget_idle(now, 2)
-        region = account.region.value
-        jitter = self._jitters.get((region, operation))
-        if jitter is None:
-            jitter = self._jitters[region, operation] = Jitter()
-        lane = Lane(
-            operation,
-            account,
-            pool=self._pool(operation, account, now),
-            jitter=jitter,
-            clock=self._clock,
-            observers=self._observers,
-            now=now,
-        )
-        key = (account.key, operation)
-        announced = self._announced.pop(key, None)
-        if announced is not None:
-            lane.adopt_rate(announced, now)
-        self._restore(lane, (operation.name, account.key), now)
-        self._lanes[key] = lane
-        self._rounds.append(key)
-        return lane
+        return self._registry.lane(operation, account, arguments, self._monotonic())
 
-    def _pool(self, operation: Operation[Any], account: Account, now: float) -> Pool | None:
-        if operation.usage_plan.application_rate is None:
-            return None
-        region = account.region.value
-        key = (account.application, region, operation)
-        pool = self._pools.get(key)
-        if pool is None:
-            pool = self._pools[key] = Pool(operation, account.application, region, self._clock, now)
-            self._restore(pool, (operation.name, account.application, region), now)
-        return pool
+    def _join(self, lane: Lane, waiter: Waiter, now: float) -> None:
+        lane.line.join(waiter)
+        if lane.line.total == 1:
+            self._turns += 1
+            lane.turn = self._turns
+        # Where others wait already, the timers are set; but a more urgent call may improve the lane's place.
+        if lane.line.total == 1 or lane.is_contested:
+            self._do(seat(lane, now), now)
 
-    def _restore(self, bucket: Lane | Pool, key: tuple[str, ...], now: float) -> None:
-        if self._saved:
-            state = self._saved.pop(key, None)
-            if state is not None:
-                bucket.restore(state.later(self._clock.time() - self._saved_at), now)
+    def _abandon(self, lane: Lane, waiter: Waiter) -> None:
+        """The caller is gone: give up its place, or give back its token."""
+        lane.line.leave(waiter)
+        future = waiter.future
+        if future.done() and not future.cancelled() and future.exception() is None:
+            future.result().release()
+        elif not lane.line.total or lane.is_contested:
+            now = self._monotonic()
+            self._do(seat(lane, now), now)
 
-    def _forget_idle(self, now: float, number: int) -> None:
-        """Look at the ``number`` buckets not seen for longest; forget those that a new one would equal."""
-        rounds = self._rounds
-        for _ in range(min(number, len(rounds))):
-            key = rounds.popleft()
-            lane = self._lanes[key]
-            if not lane.is_idle(now):
-                rounds.append(key)
-                continue
-            del self._lanes[key]
-            if lane.adaptation.announced != lane.operation.usage_plan.rate:
-                if len(self._announced) >= REMEMBERED_RATES:
-                    del self._announced[next(iter(self._announced))]
-                self._announced[key] = lane.adaptation.announced
+    def _refuse(self, lane: Lane, waiter: Waiter) -> None:
+        """Its time is up: more urgent calls came later."""
+        if not waiter.future.done():
+            now = self._monotonic()
+            self._dismiss(lane, waiter, predict(lane, now, waiter.priority), now)
+
+    def _dismiss(self, lane: Lane, waiter: Waiter, wait: float, now: float) -> None:
+        lane.line.leave(waiter)
+        assert waiter.deadline is not None
+        waiter.future.set_exception(wait_error(lane.operation, wait, waiter.deadline - now))
+
+    # ---- doing what was decided -------------------------------------------------------------------------------------
+
+    def _do(self, meters: Iterable[Meter], now: float) -> None:
+        """Decide about these limits, send off those who are admitted, and set timers for the rest."""
+        for meter, delay in assign(meters, now, self._admit).items():
+            self._arm(meter, now, delay)
+
+    def _admit(self, lane: Lane, waiter: Waiter, now: float) -> None:
+        waiter.future.set_result(self._launch(lane, now))
+
+    def _launch(self, lane: Lane, now: float) -> LocalPermit:
+        """Charge every limit of the lane for a request that leaves now."""
+        lands_by = now + (UNKNOWN if lane.replied_at == NEVER else lane.jitter.bound)
+        permit = LocalPermit(self, lane, now, lands_by)
+        first = lane.first
+        first.counter.launch(permit)
+        first.admitted += 1
+        if lane.others:
+            self._turns += 1
+            lane.turn = self._turns
+            permit.flights = tuple(Flight(lands_by) for _ in lane.others)
+            for meter, flight in zip(lane.others, permit.flights, strict=True):
+                meter.counter.launch(flight)
+                meter.admitted += 1
+        lane.used_at = now
+        return permit
+
+    def _arm(self, meter: Meter, now: float, delay: float | None) -> None:
+        timer = self._timers.get(meter)
+        if delay is None:
+            if timer is not None:
+                timer.cancel()
+                del self._timers[meter]
+            return
+        when = now + max(delay, SHORTEST_TIMER)
+        if timer is not None:
+            if timer.when() == when:
+                return
+            timer.cancel()
+        self._timers[meter] = asyncio.get_running_loop().call_at(when, self._look_again, meter)
+
+    def _look_again(self, meter: Meter) -> None:
+        self._timers.pop(meter, None)
+        self._do((meter,), self._monotonic())
+
+    # ---- learning ---------------------------------------------------------------------------------------------------
+
+    def observed(self, permit: LocalPermit, status: int | None, rate: float | None, refusal: bytes) -> None:
+        """What came back for a permit."""
+        now, lane = self._monotonic(), permit.lane
+        first = lane.first
+        if status == QUOTA_EXCEEDED:
+            self._blame(permit, refusal, now)
+        else:
+            first.counter.land(permit, now)
+            if lane.others:
+                for meter, flight in zip(lane.others, permit.flights, strict=False):
+                    meter.counter.land(flight, now)
+        if status is not None:
+            if lane.replied_at <= permit.sent_at:
+                lane.jitter.record(now - permit.sent_at)
+            elif lane.replied_at == NEVER:
+                lane.replied_at = now
+            taught = lane.others or not first.calm
+            if taught and status < 500 and status != QUOTA_EXCEEDED and status not in NOT_COUNTED:
+                self._succeeded(lane, now)
+        if rate is not None and rate != first.header:
+            self._announced(lane, rate, now)
+        if first.line.total or lane.others:
+            self._do(lane.meters, now)
+
+    def _announced(self, lane: Lane, rate: float, now: float) -> None:
+        old = lane.first.counter.rate
+        if lane.first.announce(rate, now):
+            self._slower_or_faster(lane, lane.first, old, "header", now)
+
+    def _succeeded(self, lane: Lane, now: float) -> None:
+        for meter in lane.meters:
+            old = meter.counter.rate
+            if meter.succeeded(now):
+                self._report(lane, meter, old, "recovery")
+
+    def released(self, permit: LocalPermit) -> None:
+        """A permit came back unused."""
+        now, lane = self._monotonic(), permit.lane
+        for meter, flight in zip(lane.meters, (permit, *permit.flights), strict=False):
+            meter.admitted -= 1
+            meter.counter.recall(flight, now)
+        self._do(lane.meters, now)
+
+    def _blame(self, permit: LocalPermit, refusal: bytes, now: float) -> None:
+        lane, flights = permit.lane, (permit, *permit.flights)
+        meters = lane.meters[: len(flights)]  # a limit learned meanwhile took no part
+        for meter, flight in zip(meters, flights, strict=True):
+            meter.counter.recall(flight, now)
+        culprit = blame(lane, flights, refusal)
+        if culprit is None:
+            culprit = self._registry.learn_value(lane, now)
+        for meter in dict.fromkeys((*meters, culprit)):
+            meter.suspected(lane)
+        flight = flights[meters.index(culprit)] if culprit in meters else permit
+        self._refused(lane, culprit, flight, now, sent_at=permit.sent_at)
+
+    def _refused(self, lane: Lane, meter: Meter, flight: Flight, now: float, *, sent_at: float | None = None) -> None:
+        old = meter.counter.rate
+        if meter.refused(flight, now if sent_at is None else sent_at, now):
+            self._slower_or_faster(lane, meter, old, "throttled", now)
+        if self._observers:
+            self._observers.emit(
+                Throttled(
+                    operation=lane.operation.name,
+                    account=lane.account.name,
+                    rate=meter.counter.rate,
+                    waiting=meter.waiting,
+                )
+            )
+
+    def _slower_or_faster(self, lane: Lane, meter: Meter, old: float, reason: str, now: float) -> None:
+        if meter.lanes:
+            for late, waiter, wait in overdue((meter,), now):
+                self._dismiss(late, waiter, wait, now)
+        self._report(lane, meter, old, reason)
+
+    def _report(self, lane: Lane, meter: Meter, old: float, reason: str) -> None:
+        new = meter.counter.rate
+        if self._observers and old != new:
+            account = "" if meter.charge.shared else lane.account.name
+            self._observers.emit(
+                RateChanged(operation=lane.operation.name, account=account, old=old, new=new, reason=reason)
+            )
+
+    # ---- loops ------------------------------------------------------------------------------------------------------
 
     def _attach(self) -> asyncio.AbstractEventLoop:
         """The running loop. What an earlier loop left behind when it was closed (``asyncio.run`` twice) is dropped."""
@@ -201,14 +383,12 @@ class LocalRateLimiter:
         return loop
 
     def _drop_waiters(self) -> None:
-        for lane in self._lanes.values():
-            lane.disarm()
-            for waiter in lane.line.clear():
-                if not waiter.future.done() and not waiter.future.get_loop().is_closed():
-                    waiter.future.set_exception(closed_error(lane.operation))
-        for pool in self._pools.values():
-            pool.disarm()
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        for lane, waiter in self._registry.drop_waiters():
+            if not waiter.future.done() and not waiter.future.get_loop().is_closed():
+                waiter.future.set_exception(closed_error(lane.operation))
 
     def __repr__(self) -> str:
-        waiting = sum(lane.line.total for lane in self._lanes.values())
-        return f"<LocalRateLimiter buckets={len(self._lanes) + len(self._pools)} waiting={waiting}>"
+        return f"<LocalRateLimiter buckets={len(self._registry.meters)} waiting={self._registry.waiting}>"

@@ -7,17 +7,20 @@ from collections.abc import Iterable
 import msgspec
 
 from spapi_async.errors import ConfigurationError
-from spapi_async.ratelimit._adaptation import MEMORY, Adaptation
-from spapi_async.ratelimit._bucket import TokenBucket
+from spapi_async.ratelimit._adaptation import MEMORY
+from spapi_async.ratelimit._meter import Meter
+from spapi_async.ratelimit._window import SlidingLog
 
-__all__ = ["BucketState", "pack", "restore", "unpack"]
+__all__ = ["BucketState", "pack", "restore", "state_of", "unpack"]
 
 
 class BucketState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One bucket at the moment of saving.
 
-    ``key`` is the operation and the account's digest, or the operation, application and region of a shared bucket.
-    ``age`` is the time since the 429 that taught ``rate`` and ``burst``; None if they are the announced ones.
+    ``key`` is the operation and whoever pays, or the operation, application and region of a shared bucket; a rule adds
+    two parts. ``age`` is the time since the 429 that taught ``rate`` and ``burst``; None if they are the announced
+    ones.
+    ``ages`` are of the requests in a window.
     """
 
     key: tuple[str, ...]
@@ -26,12 +29,18 @@ class BucketState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     rate: float
     burst: float
     age: float | None = None
+    ages: list[float] = []
 
     def later(self, seconds: float) -> BucketState:
         """The same bucket when this much time has passed with no call."""
         elapsed = max(seconds, 0.0)
         tokens = self.tokens + elapsed * self.rate
-        return msgspec.structs.replace(self, tokens=tokens, age=None if self.age is None else self.age + elapsed)
+        return msgspec.structs.replace(
+            self,
+            tokens=tokens,
+            age=None if self.age is None else self.age + elapsed,
+            ages=[age + elapsed for age in self.ages],
+        )
 
 
 class _Saved(msgspec.Struct, frozen=True):
@@ -61,8 +70,36 @@ def unpack(data: bytes, now: float) -> list[BucketState]:
     return [state.later(now - saved.saved_at) for state in saved.buckets]
 
 
-def restore(bucket: TokenBucket, adaptation: Adaptation, state: BucketState, now: float) -> None:
-    """Give a new bucket what an earlier run knew of it."""
+def state_of(meter: Meter, now: float) -> BucketState:
+    """What a later run should know of a limit."""
+    counter, adaptation = meter.counter, meter.adaptation
+    if isinstance(counter, SlidingLog) or adaptation is None:
+        assert isinstance(counter, SlidingLog)
+        return BucketState(
+            key=meter.charge.key,
+            tokens=counter.tokens(now),
+            announced=counter.rate,
+            rate=counter.rate,
+            burst=counter.burst,
+            ages=counter.state(now),
+        )
+    return BucketState(
+        key=meter.charge.key,
+        tokens=counter.tokens(now),
+        announced=adaptation.announced,
+        rate=adaptation.rate,
+        burst=adaptation.burst,
+        age=None if adaptation.calm else now - adaptation.event_at,
+    )
+
+
+def restore(meter: Meter, state: BucketState, now: float) -> None:
+    """Give a new limit what an earlier run knew of it."""
+    counter, adaptation = meter.counter, meter.adaptation
+    if isinstance(counter, SlidingLog) or adaptation is None:
+        assert isinstance(counter, SlidingLog)
+        counter.restore(state.ages, now)
+        return
     lowered = state.age is not None and state.age < MEMORY
     adaptation.restore(
         announced=state.announced,
@@ -70,6 +107,6 @@ def restore(bucket: TokenBucket, adaptation: Adaptation, state: BucketState, now
         burst=state.burst if lowered else adaptation.burst,
         event_at=now - (state.age or 0.0),
     )
-    bucket.set_rate(adaptation.rate, now)
-    bucket.set_burst(adaptation.burst, now)
-    bucket.set_tokens(min(state.tokens, adaptation.burst), now)
+    counter.set_rate(adaptation.rate, now)
+    counter.set_burst(adaptation.burst, now)
+    counter.set_tokens(min(state.tokens, adaptation.burst), now)

@@ -1,10 +1,10 @@
-"""One process's share of a quota while Redis is away: a plain token bucket."""
+"""One process's share of a limit while the store is away: a plain token bucket."""
 
 from __future__ import annotations
 
 from typing import Self
 
-from spapi_async.ratelimit.shared.redis._script import Reply
+from spapi_async.ratelimit.shared._store import LimitState
 
 __all__ = ["LocalShare"]
 
@@ -18,7 +18,7 @@ class LocalShare:
     The level may be negative: tokens already sold for a later moment are paid for first.
     """
 
-    __slots__ = ("_at", "_capacity", "_cut_at", "_full_rate", "_level", "_processes", "rate", "spent")
+    __slots__ = ("_at", "_capacity", "_cut_at", "_full_rate", "_level", "_processes", "rate")
 
     def __init__(self, rate: float, capacity: float, processes: int, level: float, now: float) -> None:
         self._processes = max(1, processes)
@@ -28,13 +28,15 @@ class LocalShare:
         self._at = now
         self._cut_at = now
         self.rate = self._full_rate
-        self.spent = 0
 
     @classmethod
-    def after(cls, reply: Reply, age: float, now: float) -> Self:
-        """What goes on from the last reply, heard ``age`` seconds ago; beginning with nothing in hand."""
-        level = min(0.0, reply.level + reply.pace * age)
-        return cls(reply.pace, reply.capacity, reply.processes, level, now)
+    def after(cls, limit: LimitState, processes: int, age: float, now: float) -> Self:
+        """What goes on from how a limit stood ``age`` seconds ago; beginning with nothing in hand.
+
+        A window becomes a bucket of one token: what each process does evenly keeps to it together.
+        """
+        level = min(0.0, limit.level + limit.pace * age)
+        return cls(limit.pace, 1.0 if limit.seconds else limit.capacity, processes, level, now)
 
     def level(self, now: float) -> float:
         """Tokens at hand; negative while a debt is paid off."""
@@ -51,14 +53,12 @@ class LocalShare:
     def take(self, now: float) -> None:
         """Spend one."""
         self._level = self.level(now) - 1
-        self.spent += 1
         if self.rate < self._full_rate:
             self.rate = min(self._full_rate, self.rate + _RECOVERY * self._full_rate)
 
     def put_back(self) -> None:
         """One was not spent after all."""
         self._level = min(self._level + 1, self._capacity)
-        self.spent = max(0, self.spent - 1)
 
     def announce(self, rate: float) -> None:
         """Amazon's header says another rate."""

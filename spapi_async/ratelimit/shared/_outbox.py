@@ -1,11 +1,11 @@
-"""What Redis has yet to be told about one bucket, so that each thing counts once, whatever gets lost on the way."""
+"""What the store has yet to be told about one bucket, so that each thing counts once, whatever gets lost on the way."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
 
-from spapi_async.ratelimit.shared.redis._script import Feedback
+from spapi_async.ratelimit.shared._store import Feedback
 
 __all__ = ["Outbox"]
 
@@ -13,9 +13,9 @@ _FROZEN = 8  # feedbacks whose delivery is in doubt; older ones are dropped, whi
 
 
 class Outbox:
-    """Gathers feedback until the next request takes it along, and keeps what was sent until Redis confirmed it.
+    """Gathers feedback until the next request takes it along, and keeps what was sent until the store confirmed it.
 
-    A feedback that was sent once is frozen: it is sent again as it was, and Redis knows it by its number.
+    A feedback that was sent once is frozen: it is sent again as it was, and the store knows it by its number.
 
     Attributes:
         number: of the last request. lost: of the first request since the last reply that may have been carried out
@@ -33,6 +33,12 @@ class Outbox:
 
     def __bool__(self) -> bool:
         return self._open is not None or bool(self._frozen)
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether others gain from hearing now what has gathered; mere use can wait for the next exchange."""
+        news = self._open
+        return news is not None and bool(news.back or news.credit or news.spent or news.rate or news.hits)
 
     @property
     def unsent(self) -> Feedback | None:

@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
+from spapi_async._core.limiter import wait_error
+from spapi_async._core.operation import Operation
+from spapi_async._core.options import Priority
 from spapi_async.errors import RateLimitWaitError
-from spapi_async.ratelimit._waiting import GRACE, Line
-from spapi_async.ratelimit.shared._view import Caller
+from spapi_async.ratelimit._waiting import GRACE, Line, Waiter
 
-__all__ = ["Promises"]
+__all__ = ["Caller", "Promises"]
+
+
+class Caller(Waiter):
+    """A call in the line. ``ahead`` is how many of its own process come before it, as it looked when it came."""
+
+    __slots__ = ("ahead", "max_wait")
+
+    def __init__(self, future: asyncio.Future[Any], priority: Priority, max_wait: float | None, ahead: int) -> None:
+        super().__init__(future, int(priority), None)
+        self.max_wait = max_wait
+        self.ahead = ahead
 
 
 class Promises:
     """Judges each such call by a prediction when it comes, and again when the rate falls; lets go when time is up.
 
     Args:
-        operation: name in errors.
+        operation: whose calls these are.
         predict: seconds that a call of a priority waits that has so many of its own process ahead.
     """
 
     __slots__ = ("_asking", "_kept", "_operation", "_predict", "_queue", "_undecided")
 
-    def __init__(self, operation: str, queue: Line, predict: Callable[[int, int], float]) -> None:
+    def __init__(self, operation: Operation[Any], queue: Line, predict: Callable[[int, int], float]) -> None:
         self._operation = operation
         self._queue = queue
         self._predict = predict
@@ -71,7 +85,7 @@ class Promises:
             assert isinstance(caller, Caller)
             timer = self._kept.get(caller)
             if timer is not None and not caller.future.done():
-                wait = self._predict(caller.klass, place)
+                wait = self._predict(caller.priority, place)
                 if wait > timer.when() - caller.future.get_loop().time():
                     self._refuse(caller, wait)
                     continue
@@ -85,16 +99,12 @@ class Promises:
 
     def refusal(self, wait: float, max_wait: float) -> RateLimitWaitError:
         """The error of a wait that is too long."""
-        return RateLimitWaitError(
-            f"the wait for quota would be {wait:.3g} s, longer than max_wait={max_wait:g}",
-            operation=self._operation,
-            retry_after=wait,
-        )
+        return wait_error(self._operation, wait, max_wait)
 
     def _judge(self, caller: Caller) -> None:
         if caller.future.done() or caller.max_wait is None:
             return
-        wait = self._predict(caller.klass, caller.ahead)
+        wait = self._predict(caller.priority, caller.ahead)
         if wait > caller.max_wait:
             self._refuse(caller, wait)
             return
@@ -105,12 +115,12 @@ class Promises:
         """Calls that came later were more urgent, or Redis was slow: the time is up all the same."""
         if caller.future.done():
             return
-        wait = self._predict(caller.klass, 0)
+        wait = self._predict(caller.priority, 0)
         self._dismiss(
             caller,
             RateLimitWaitError(
                 f"no quota within max_wait={caller.max_wait:g} s, and none for another {wait:.3g} s",
-                operation=self._operation,
+                operation=self._operation.name,
                 retry_after=wait,
             ),
         )

@@ -51,7 +51,7 @@ class Stock:
         return bisect.bisect_right(self._slots, moment, key=_at)
 
     def booked_first(self) -> float:
-        """The first moment, by the server's clock, at which Redis takes one of those granted to have been used."""
+        """The first moment, by the store's clock, at which it takes one of those granted to have been used."""
         return min((slot.booked for slot in self._slots if not slot.leased), default=math.inf)
 
     def uncovered(self, counts: Sequence[int]) -> tuple[int, int, int]:

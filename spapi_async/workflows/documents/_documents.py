@@ -151,7 +151,7 @@ class Documents:
             observers.emit(
                 DocumentFinished(
                     operation=operation,
-                    account=self._caller.key,
+                    account=self._caller.name,
                     size=size,
                     requests=requests,
                     seconds=self._resources.clock.monotonic() - started,

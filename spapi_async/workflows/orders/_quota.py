@@ -93,8 +93,8 @@ def split_state(state: bytes) -> dict[str, str]:
     whole = msgspec.json.decode(state)
     buckets: dict[str, list[Any]] = {}
     for bucket in whole["buckets"]:
-        key = bucket["key"]  # operation and account, or operation, application and region
-        buckets.setdefault(key[1] if len(key) == 2 else SHARED, []).append(bucket)
+        key = bucket["key"]  # operation and payer, or operation, application and region; a rule adds two parts
+        buckets.setdefault(key[1] if len(key) % 2 == 0 else SHARED, []).append(bucket)
     return {account: msgspec.json.encode({**whole, "buckets": own}).decode() for account, own in buckets.items()}
 
 

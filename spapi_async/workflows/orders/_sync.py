@@ -160,7 +160,7 @@ async def _run(
 ) -> None:
     accounts: dict[Application, list[str]] = {}
     for seller in sellers:
-        accounts.setdefault(seller.application, []).append(seller.key)
+        accounts.setdefault(seller.application, []).extend((seller.payer, seller.key))
     quotas = {application: Quota(application, keys, clock) for application, keys in accounts.items()}
     for quota in quotas.values():
         await quota.restore(database)
@@ -197,7 +197,7 @@ class _Job:
         self, seller: SellingPartner, source: OrderSource, *, since: datetime, clock: Clock, progress: Progress
     ) -> None:
         self.result = SellerResult(seller=seller_key(seller))
-        self._account = seller.key
+        self._account = seller.payer
         self._source = source
         self._since = since
         self._clock = clock

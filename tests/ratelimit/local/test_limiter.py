@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 from simulated import SimulatedAmazon, account, operation, saturate, take
 from virtual_time import VirtualClock, virtual_time
 
 import spapi_async.ratelimit as package
-from spapi_async._core.events import Event, Observers, Waited
+from spapi_async._core.events import Event, Observers
 from spapi_async._core.options import Priority
 from spapi_async.errors import ClosedError, RateLimitWaitError
 from spapi_async.marketplaces import Region
-from spapi_async.ratelimit import LocalRateLimiter, RateLimiter
-from spapi_async.ratelimit._waiting import Waiter
+from spapi_async.ratelimit import LocalRateLimiter, Permit, RateLimiter
 
 GET_ORDER = operation(0.5, 30)
 
@@ -83,15 +84,15 @@ async def test_callers_are_refused_when_the_rate_falls_beyond_their_patience() -
     """A call that was promised ten seconds is told at once when the header makes it hours; a patient one stays."""
     limiter, seller = LocalRateLimiter(), account()
     slow = operation(1.0, 1)
-    await take(limiter, slow, seller)
+    sent = await limiter.acquire(slow, seller, priority=Priority.NORMAL, max_wait=None)
     hasty = asyncio.create_task(take(limiter, slow, seller, max_wait=10))
     patient = asyncio.create_task(take(limiter, slow, seller))
     await asyncio.sleep(0.5)
-    limiter._lanes[seller.key, slow]._announced(0.001, now())
+    sent.observe(200, 0.001)
     with pytest.raises(RateLimitWaitError):
         await hasty
     assert now() == 0.5
-    assert (await patient).waited == pytest.approx(0.5 + 0.5 / 0.001)
+    assert (await patient).waited == pytest.approx(0.5 + 1 / 0.001)
 
 
 @virtual_time
@@ -183,15 +184,17 @@ async def test_limits_shows_every_bucket() -> None:
 
 
 @virtual_time
-async def test_waiting_is_told_to_observers() -> None:
-    """Each wait is one event; a call that did not wait makes none."""
-    events: list[Event] = []
-    limiter, seller = LocalRateLimiter(observers=Observers([events.append])), account()
-    one = operation(0.1, 1)
-    await take(limiter, one, seller)
-    assert events == []
-    await take(limiter, one, seller)
-    assert events == [Waited(operation=one.name, account=seller.key, seconds=10.0)]
+async def test_observers_of_an_application_are_told_too() -> None:
+    """A limiter that is given to an application tells the application's observers beside its own, each once."""
+    own: list[Event] = []
+    application: list[Event] = []
+    limiter = LocalRateLimiter(observers=[own.append])
+    observers = Observers([application.append])
+    for _ in range(2):
+        limiter.bind(clock=VirtualClock(), observers=observers, rules=())
+    await take(limiter, operation(0.1, 2), account(), status=429)
+    assert own == application
+    assert [type(event).__name__ for event in own] == ["RateChanged", "Throttled"]
 
 
 @virtual_time
@@ -234,19 +237,22 @@ def test_calls_that_an_ended_loop_left_waiting_are_in_nobodys_way() -> None:
     """The wait predicted in the next loop does not count them."""
     limiter, seller = LocalRateLimiter(), account()
     tenth = operation(10, 1)
+    abandoned: list[Coroutine[Any, Any, Permit]] = []
 
     async def leave_fifty_waiting() -> None:
         await take(limiter, tenth, seller)
-        limiter._attach()
         for _ in range(50):
-            future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-            limiter._lanes[seller.key, tenth].enter(Waiter(future, Priority.NORMAL, None), now())
+            coroutine = limiter.acquire(tenth, seller, priority=Priority.NORMAL, max_wait=None)
+            coroutine.send(None)  # it waits, and no task will ever be there to cancel it
+            abandoned.append(coroutine)
 
     async def go_on() -> None:
         await take(limiter, tenth, seller, max_wait=2.0)
 
     asyncio.run(leave_fifty_waiting())
     asyncio.run(go_on())
+    for coroutine in abandoned:
+        coroutine.close()
 
 
 @virtual_time

@@ -13,6 +13,7 @@ from virtual_time import virtual_time
 from spapi_async._core.events import Event, RateChanged, Throttled
 from spapi_async._core.options import Priority
 from spapi_async.ratelimit import LocalRateLimiter, Permit
+from spapi_async.ratelimit._adaptation import Adaptation
 
 
 def now() -> float:
@@ -225,3 +226,18 @@ async def test_two_sellers_refused_in_a_row_incriminate_the_shared_tier() -> Non
     by_account = {limit.account: limit for limit in limiter.limits()}
     assert by_account[""].rate < 20.0
     assert [limit.rate for key, limit in by_account.items() if key not in ("", account("a").key)] == [5.0] * 3
+
+
+def test_a_429_starts_the_count_towards_a_larger_burst_anew() -> None:
+    """Ninety successes before it and ninety after are not the hundred and more that a larger burst takes."""
+    belief = Adaptation(5.0, 10.0)
+    belief.throttled(sent_at=1.0, now=1.0, number=6, drawn=6)
+    assert belief.burst == 5
+    for moment in (2.0, 3.0):
+        for _ in range(90):
+            belief.succeeded()
+        belief.throttled(sent_at=moment, now=moment)
+    assert belief.burst == 5
+    for _ in range(100):
+        belief.succeeded()
+    assert belief.burst == 6

@@ -15,6 +15,7 @@ from spapi_async._core.options import Priority
 from spapi_async.errors import RateLimitWaitError
 from spapi_async.ratelimit import LocalRateLimiter
 from spapi_async.ratelimit._shares import PATIENCE, position, serve
+from spapi_async.ratelimit._waiting import Line, Waiter
 
 INTERACTIVE, NORMAL, BULK = Priority.INTERACTIVE, Priority.NORMAL, Priority.BULK
 
@@ -294,7 +295,20 @@ async def test_sellers_who_leave_the_shared_tier_do_not_pile_up() -> None:
         await asyncio.sleep(0)
         task.cancel()
         await asyncio.sleep(0)
-    pool = next(iter(limiter._pools.values()))
-    assert pool.waiting == 0
-    assert sum(map(len, pool._lanes)) < 50
+    shared_by_all = limiter._registry.meters[shared.name, "amzn1.app", "na"]
+    assert (shared_by_all.line.total, shared_by_all.lanes) == (0, {})
+    assert sum(map(len, shared_by_all.line._heaps)) < 50
     assert (await take(limiter, shared, account("second"))).waited == pytest.approx(1000.0)
+
+
+def test_a_waiter_that_was_cancelled_a_moment_ago_is_not_served() -> None:
+    """Its task has not run yet to leave the line: the next one is served instead."""
+    loop = asyncio.new_event_loop()
+    line = Line()
+    gone, next_one = (Waiter(loop.create_future(), NORMAL, None) for _ in range(2))
+    line.join(gone)
+    line.join(next_one)
+    gone.future.cancel()
+    served = [line.pop(), line.pop()]
+    loop.close()
+    assert served == [next_one, None]

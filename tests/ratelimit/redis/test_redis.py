@@ -9,7 +9,7 @@ import pytest
 from redis_limiters import SELLER, admit_all, crash, limiters, make_account, make_operation, only, permit
 from servers import RedisServer
 
-from spapi_async._core.events import Event, RateChanged, Throttled, Waited
+from spapi_async._core.events import Event, RateChanged, Throttled
 from spapi_async._core.options import Priority
 from spapi_async.errors import RateLimitWaitError, SPAPIError
 from spapi_async.ratelimit.shared.redis._limiter import RedisRateLimiter
@@ -315,7 +315,7 @@ async def test_a_closed_limiter_holds_no_connection(redis_server: RedisServer, r
 
 
 async def test_observers_are_told(redis_url: str) -> None:
-    """Waiting, a 429 and a changed rate are events."""
+    """A 429 and a changed rate are events."""
     events: list[Event] = []
     async with limiters(redis_url, 1, observers=[events.append]) as (limiter,):
         (await permit(limiter, SLOW)).observe(200, 0.25)
@@ -325,7 +325,6 @@ async def test_observers_are_told(redis_url: str) -> None:
     changes = [(event.reason, event.new) for event in events if isinstance(event, RateChanged)]
     assert changes == [("header", 0.25), ("throttled", pytest.approx(0.25 * 0.85))]
     assert any(isinstance(event, Throttled) for event in events)
-    assert any(isinstance(event, Waited) for event in events)
 
 
 async def test_a_watcher_sees_every_bucket(redis_url: str) -> None:

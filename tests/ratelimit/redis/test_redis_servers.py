@@ -10,7 +10,6 @@ from redis_limiters import SELLER, admit_all, limiters, make_account, make_opera
 from servers import RedisCluster, RedisServer, redis_binaries
 
 from spapi_async.errors import ConnectionFailedError
-from spapi_async.ratelimit.shared.redis._script import bucket_keys
 
 BOTH = make_operation(1 / 180, 5, application_rate=1 / 180, application_burst=3)
 SLOW = make_operation(1 / 180, 5)
@@ -28,7 +27,7 @@ def cluster() -> Iterator[RedisCluster]:
 
 def key_of(prefix: str) -> str:
     """The bucket of the seller's SLOW calls."""
-    return bucket_keys(prefix, SELLER.application, SELLER.region.value, SLOW.name, SELLER.key)[0]
+    return f"{prefix}:{{{SELLER.application}:{SELLER.region.value}:{SLOW.name}}}:{SELLER.name}"
 
 
 @each_server

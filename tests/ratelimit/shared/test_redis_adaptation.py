@@ -11,7 +11,7 @@ import pytest
 from redis_speaker import Speaker
 
 from spapi_async.ratelimit._adaptation import Adaptation
-from spapi_async.ratelimit.shared.redis._script import Feedback
+from spapi_async.ratelimit.shared._store import Feedback
 
 RATE, FOR_EVER = 10.0, 1e7
 
@@ -54,4 +54,4 @@ def test_both_implementations_learn_the_same(speaker: Speaker, kind: str, burst:
         for _ in reply.delays:
             belief.succeeded()
         assert len(reply.delays) == successes
-        assert (reply.rate, reply.burst) == pytest.approx((belief.rate, belief.burst), rel=1e-9), number
+        assert (reply.plan.rate, reply.plan.burst) == pytest.approx((belief.rate, belief.burst), rel=1e-9), number

@@ -1,92 +1,80 @@
-"""The state of buckets as snapshots that people read, from Redis itself or as a process last heard of it."""
+"""The state of limits as the script keeps it, as snapshots that people read."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from spapi_async._core.limiter import LimitSnapshot
-from spapi_async._core.options import Priority
-from spapi_async.ratelimit.shared.redis._script import BucketState, SharedState, parse_key
+from spapi_async.ratelimit.shared.redis._script import parse_key
 
-if TYPE_CHECKING:
-    from spapi_async.ratelimit.shared._lane import Lane
-
-__all__ = ["lane_snapshot", "read_snapshot", "shared_snapshot"]
+__all__ = ["read_snapshot"]
 
 _PATIENCE = 12.0  # a process that waits asks again within 10 s; an older entry is a crashed one's
 
-_bucket = msgspec.msgpack.Decoder(BucketState, strict=False).decode
-_shared = msgspec.msgpack.Decoder(SharedState, strict=False).decode
+
+class _Entry(msgspec.Struct):
+    """A process's part of a limit's state: calls waiting by priority, when it was last heard of."""
+
+    c: tuple[int, int, int] = (0, 0, 0)
+    s: float = 0.0
+
+
+class _Limit(msgspec.Struct):
+    """A limit as the script keeps it; the fields that a snapshot shows."""
+
+    adm: int
+    thr: int
+    b: float = 1.0
+    k: float = 0.0
+    t: float = 0.0
+    r: float = 1.0
+    a: float = 1.0
+    z: float = 1.0
+    w: float = 0.0
+    log: list[float] = []
+    block: float = 0.0
+    i: str = ""
+    p: dict[str, _Entry] | list[_Entry] = {}
+
+
+_decode = msgspec.msgpack.Decoder(_Limit, strict=False).decode
 
 
 def read_snapshot(key: str, value: bytes, now: float) -> LimitSnapshot | None:
-    """What a key holds, brought up to the server's time ``now``; None where it holds no bucket."""
+    """What a key holds, brought up to the server's time ``now``; None where it holds no limit."""
     names = parse_key(key)
-    if names is None:
+    if names is None or not (names[3] or names[4]):
         return None
-    application, region, operation, account = names
-    state = _bucket(value) if account else _shared(value).app
-    if state is None:
-        return None
+    application, region, operation, seller, _ = names
+    try:
+        state = _decode(value)
+    except msgspec.MsgspecError:
+        return None  # somebody else's
     entries = state.p.values() if isinstance(state.p, dict) else state.p
-    waiting = sum(sum(entry.c) for entry in entries if now - entry.q < _PATIENCE)
-    level = min(state.k + max(0.0, now - state.t) * state.r, state.z)
+    waiting = sum(sum(entry.c) for entry in entries if now - entry.s < _PATIENCE)
+    if state.w:
+        rate = announced = state.b / state.w
+        burst, level = state.b, state.b - sum(moment + state.w > now for moment in state.log)
+        place = len(state.log) - int(state.b)
+        opens = state.log[place] + state.w if place >= 0 else now
+        available = max(0.0, opens - now, state.block - now)
+    else:
+        rate, announced, burst = state.r, state.a, state.z
+        level = min(state.k + max(0.0, now - state.t) * rate, burst)
+        available = max(0.0, (1 + waiting - level) / rate)
     return LimitSnapshot(
         operation=operation,
         application=application,
-        account=account,
+        account=seller,
         region=region,
-        rate=state.r,
-        announced_rate=state.a,
-        burst=state.z,
+        rate=rate,
+        announced_rate=announced,
+        burst=burst,
         tokens=level,
         waiting=waiting,
-        next_available=max(0.0, (1 + waiting - level) / state.r),
+        next_available=available,
         admitted=state.adm,
         throttled=state.thr,
-    )
-
-
-def lane_snapshot(lane: Lane, now: float) -> LimitSnapshot:
-    """The bucket as last heard of, brought up to now."""
-    reply, plan = lane.reply, lane.operation.usage_plan
-    level = min(reply.level + reply.pace * (now - lane.reply_at), reply.capacity) if reply else float(plan.burst)
-    return LimitSnapshot(
-        operation=lane.operation.name,
-        application=lane.account.application,
-        account=lane.account.key,
-        region=lane.account.region.value,
-        rate=lane.local.rate if lane.local else reply.rate if reply else plan.rate,
-        announced_rate=lane.announced,
-        burst=reply.burst if reply else float(plan.burst),
-        tokens=lane.local.level(now) if lane.local else level + len(lane.stock),
-        waiting=lane.queue.total,
-        next_available=lane.predict(Priority.NORMAL, lane.queue.ahead(Priority.NORMAL)),
-        admitted=reply.admitted if reply else 0,
-        throttled=max(lane.throttled, reply.throttled if reply else 0),
-    )
-
-
-def shared_snapshot(lane: Lane, now: float) -> LimitSnapshot:
-    """The bucket of all accounts of the application, likewise."""
-    reply, plan = lane.shared.reply, lane.operation.usage_plan
-    rate, burst = plan.application_rate or 0.0, float(plan.application_burst or plan.application_rate or 0)
-    level = burst
-    if reply:
-        level = min(reply.app_level + reply.app_pace * (now - lane.shared.reply_at), reply.app_capacity)
-    return LimitSnapshot(
-        operation=lane.operation.name,
-        application=lane.account.application,
-        account="",
-        region=lane.account.region.value,
-        rate=reply.app_rate if reply else rate,
-        announced_rate=rate,
-        burst=reply.app_burst if reply else burst,
-        tokens=level,
-        waiting=0,
-        next_available=max(0.0, (1 - level) / rate),
-        admitted=reply.app_admitted if reply else 0,
-        throttled=0,
+        rule=state.i,
+        window=state.w,
     )

@@ -1,0 +1,141 @@
+"""Which limits a call pays from: its usage plan, the application's, and the rules that its arguments call for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from spapi_async._core.operation import Operation
+from spapi_async._core.plan_rules import Bucket, Limit, PlanRule
+from spapi_async.credentials import Account
+from spapi_async.errors import ConfigurationError
+from spapi_async.ratelimit._arguments import ArgumentReader
+from spapi_async.ratelimit._rules import BUILT_IN_RULES, VALUED_ARGUMENTS
+
+__all__ = ["PLAIN", "Charge", "PlanBook", "Selection"]
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """What of a call's arguments matters: the rules that apply, and the value that may have a limit of its own."""
+
+    rules: tuple[int, ...] = ()
+    value: str = ""
+
+
+PLAIN = Selection()
+"""Of every call of an operation that no rule is about."""
+
+
+class Charge(msgspec.Struct, frozen=True, kw_only=True):
+    """One limit that a call pays from.
+
+    Attributes:
+        key: identifies the bucket: operation and payer, or operation, application and region where all sellers share
+            it; a rule adds two parts.
+        limit: a token bucket or a window.
+        kind: ``plan`` (the usage plan), ``application`` (its counterpart for all sellers) or ``rule``.
+        shared: whether all sellers of the application pay from it.
+        label: for people, what makes a rule's limit apply; ``""`` for a plan.
+        level: how Amazon's 429 names it, where it does.
+    """
+
+    key: tuple[str, ...]
+    limit: Limit
+    kind: Literal["plan", "application", "rule"]
+    shared: bool
+    label: str = ""
+    level: str = ""
+
+
+class _Keyed:
+    """The rules of one operation, ready to be applied."""
+
+    __slots__ = ("_readers", "_valued", "rules")
+
+    def __init__(self, operation: Operation[Any], rules: tuple[PlanRule, ...]) -> None:
+        self.rules = rules
+        self._readers = [ArgumentReader(operation, rule.argument) for rule in rules]
+        valued = VALUED_ARGUMENTS.get(operation.name)
+        self._valued = ArgumentReader(operation, valued) if valued else None
+
+    def select(self, arguments: Mapping[str, Any]) -> Selection:
+        applying = tuple(
+            number
+            for number, (rule, reader) in enumerate(zip(self.rules, self._readers, strict=True))
+            if rule.applies_to(reader.values(arguments))
+        )
+        value = self._valued.values(arguments)[:1] if self._valued else ()
+        return Selection(applying, *value)
+
+
+class PlanBook:
+    """Every rule there is.
+
+    Args:
+        rules: those of the user, beside the built-in ones; one with the operation, argument and value of a built-in
+            one replaces it.
+
+    Raises:
+        ConfigurationError: not a list of PlanRule.
+    """
+
+    __slots__ = ("_by_name", "_keyed")
+
+    def __init__(self, rules: Iterable[PlanRule] = ()) -> None:
+        own = tuple(rules)
+        for rule in own:
+            if not isinstance(rule, PlanRule):
+                raise ConfigurationError(f"plan_rules must be a list of PlanRule, not of {type(rule).__name__}")
+        replaced = {(rule.operation, rule.argument, rule.values) for rule in own}
+        kept = [rule for rule in BUILT_IN_RULES if (rule.operation, rule.argument, rule.values) not in replaced]
+        self._by_name: dict[str, tuple[PlanRule, ...]] = {}
+        for rule in (*kept, *own):
+            self._by_name[rule.operation] = (*self._by_name.get(rule.operation, ()), rule)
+        self._keyed: dict[Operation[Any], _Keyed] = {}
+
+    def is_keyed(self, operation: Operation[Any]) -> bool:
+        """Whether arguments matter to this operation's limits."""
+        return operation.name in self._by_name or operation.name in VALUED_ARGUMENTS
+
+    def select(self, operation: Operation[Any], arguments: Mapping[str, Any] | None) -> Selection:
+        """What of a call's arguments matters.
+
+        Raises:
+            ConfigurationError: a rule names a parameter that the operation does not have.
+        """
+        if not arguments or not self.is_keyed(operation):
+            return PLAIN
+        keyed = self._keyed.get(operation)
+        if keyed is None:
+            keyed = self._keyed[operation] = _Keyed(operation, self._by_name.get(operation.name, ()))
+        return keyed.select(arguments)
+
+    def charges(self, operation: Operation[Any], account: Account, selection: Selection) -> tuple[Charge, ...]:
+        """Every limit that such a call pays from: its usage plan first."""
+        plan = operation.usage_plan
+        own = (operation.name, account.payer)
+        shared = (operation.name, account.application, account.region.value)
+        charges = [Charge(key=own, limit=Bucket(float(plan.rate), float(plan.burst)), kind="plan", shared=False)]
+        if plan.application_rate is not None:
+            whole = Bucket(float(plan.application_rate), plan.burst_of_application)
+            charges.append(Charge(key=shared, limit=whole, kind="application", shared=True, level="application"))
+        rules = self._by_name.get(operation.name, ())
+        for rule in (rules[number] for number in selection.rules):
+            everybody = rule.scope == "application"
+            for number, limit in enumerate(rule.limits):
+                name = f"{rule.argument}={'|'.join(rule.values)}"
+                key = (*(shared if everybody else own), name, str(number))
+                charges.append(
+                    Charge(key=key, limit=limit, kind="rule", shared=everybody, label=rule.label, level=rule.level)
+                )
+        return tuple(charges)
+
+    def value_charge(self, operation: Operation[Any], account: Account, value: str) -> Charge:
+        """The limit of one value alone, of which a 429 has told: with the plan's figures until it teaches more."""
+        plan = operation.usage_plan
+        name = VALUED_ARGUMENTS[operation.name]
+        key = (operation.name, account.payer, f"{name}={value}", "learned")
+        limit = Bucket(float(plan.rate), float(plan.burst))
+        return Charge(key=key, limit=limit, kind="rule", shared=False, label=f"{name.rpartition('.')[2]}={value}")

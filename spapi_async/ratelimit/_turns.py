@@ -1,0 +1,87 @@
+"""The line at one bucket: which of the lanes that wait for it goes next. Pure.
+
+Within a priority the lane with the lowest ticket goes first. A seller's own bucket gives tickets by the arrival of the
+call that waits longest, so that its calls are served in order whatever their arguments; a bucket that many sellers
+share gives them by when each was last served, so that sellers take turns.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import Generic, TypeVar
+
+from spapi_async.ratelimit._shares import PRIORITIES, choose, serve
+
+__all__ = ["Turns"]
+
+L = TypeVar("L")
+
+_DEAD = 16
+"""Entries of those who left that are kept before the line is tidied up."""
+
+
+class _Entry(Generic[L]):
+    """A lane's place in line; it stays in the heap when the lane leaves, until it is reached."""
+
+    __slots__ = ("lane", "number", "priority", "ticket")
+
+    def __init__(self, lane: L, priority: int, ticket: int, number: int) -> None:
+        self.lane: L | None = lane
+        self.priority = priority
+        self.ticket = ticket
+        self.number = number
+
+    def __lt__(self, other: _Entry[L]) -> bool:
+        return (self.ticket, self.number) < (other.ticket, other.number)
+
+
+class Turns(Generic[L]):
+    """Lanes by priority and ticket; joining and leaving cost O(log n)."""
+
+    __slots__ = ("_counts", "_entries", "_heaps", "_number", "_passed", "total")
+
+    def __init__(self) -> None:
+        self._entries: dict[L, _Entry[L]] = {}
+        self._heaps: list[list[_Entry[L]]] = [[] for _ in range(PRIORITIES)]
+        self._counts = [0] * PRIORITIES
+        self._passed = [0] * PRIORITIES
+        self._number = 0
+        self.total = 0
+
+    def join(self, lane: L, priority: int, ticket: int) -> None:
+        """Stand in line; a lane that stands there already changes its place."""
+        self.leave(lane)
+        self._number += 1
+        entry = self._entries[lane] = _Entry(lane, priority, ticket, self._number)
+        heapq.heappush(self._heaps[priority], entry)
+        self._counts[priority] += 1
+        self.total += 1
+
+    def leave(self, lane: L) -> None:
+        """Give up the place."""
+        entry = self._entries.pop(lane, None)
+        if entry is None:
+            return
+        entry.lane = None
+        self._counts[entry.priority] -= 1
+        self.total -= 1
+        heap = self._heaps[entry.priority]
+        if len(heap) > 2 * self._counts[entry.priority] + _DEAD:
+            heap[:] = [each for each in heap if each.lane is not None]
+            heapq.heapify(heap)
+
+    def first(self) -> L:
+        """Whose turn it is; somebody waits."""
+        heap = self._heaps[choose(self._counts, self._passed)]
+        while heap[0].lane is None:
+            heapq.heappop(heap)
+        return heap[0].lane
+
+    def serve(self, lane: L) -> None:
+        """The lane whose turn it was is served: it leaves, and those who were passed over are counted."""
+        serve(self._counts, self._passed)
+        self.leave(lane)
+
+    def up_to(self, priority: int) -> int:
+        """How many lanes wait with this priority or a higher one."""
+        return sum(self._counts[: priority + 1])

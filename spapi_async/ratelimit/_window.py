@@ -1,0 +1,134 @@
+"""A sliding log: at most so many requests in any so many seconds. Pure arithmetic on moments that the caller names.
+
+Amazon counts a request when it arrives, some unknown time after it left. It is entered here at the latest moment at
+which it can have arrived, so that whoever leaves when its entry has gone arrives a whole window later, whatever the
+network does.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import deque
+
+from spapi_async.ratelimit._bucket import Flight
+
+__all__ = ["SlidingLog", "opening"]
+
+
+def opening(moments: list[float], requests: int, seconds: float, earliest: float, number: int) -> float:
+    """When the ``number``-th further request can leave; those in the window arrived at ``moments`` (ascending)."""
+    moments = list(moments)
+    # What leaves then leaves a window later at the earliest: the pattern repeats every ``requests``.
+    cycles, rest = divmod(number - 1, requests)
+    for _ in range(rest + 1):
+        place = len(moments) - requests
+        moments.append(earliest if place < 0 else max(earliest, moments[place] + seconds))
+    return moments[-1] + cycles * seconds
+
+
+class SlidingLog:
+    """The requests of the last ``seconds``; never more than ``requests``.
+
+    Has the methods of :class:`TokenBucket`, so that one decision serves both. Nothing here waits.
+    """
+
+    __slots__ = ("_blocked_until", "_flights", "_starts", "drawn", "kept", "requests", "seconds")
+
+    def __init__(self, requests: int, seconds: float) -> None:
+        self.requests = requests
+        self.seconds = seconds
+        self._starts: list[float] = []  # when those that have arrived did, at the latest; ascending
+        self._flights: deque[Flight] = deque()
+        self._blocked_until = float("-inf")
+        self.kept = 0  # places promised to calls that wait for another bucket
+        self.drawn = 0
+
+    @property
+    def rate(self) -> float:
+        """Requests a second in the long run."""
+        return self.requests / self.seconds
+
+    @property
+    def burst(self) -> float:
+        """Requests that may leave together."""
+        return float(self.requests)
+
+    # ---- taking -----------------------------------------------------------------------------------------------------
+
+    def has_token(self, now: float) -> bool:
+        """Whether a request that leaves now is certain to fit."""
+        return now >= self._blocked_until and self.tokens(now) >= 1
+
+    def launch(self, flight: Flight) -> None:
+        """Enter a request that leaves now; ``has_token`` was true in the same breath."""
+        flight.spare = self._left()
+        self.drawn = flight.number = self.requests - int(flight.spare) + 1
+        self._flights.append(flight)
+
+    def land(self, flight: Flight, now: float) -> None:
+        """The request has arrived by now."""
+        self.settle(now)
+        if not flight.landed:
+            flight.landed = True
+            self._flights.remove(flight)
+            bisect.insort(self._starts, now)
+
+    def recall(self, flight: Flight, now: float) -> None:
+        """The request was not counted: it never left, or was refused."""
+        self.settle(now)
+        if not flight.landed:
+            flight.landed = True
+            self._flights.remove(flight)
+        else:
+            place = bisect.bisect_left(self._starts, flight.lands_by)
+            if self._starts[place : place + 1] == [flight.lands_by]:
+                del self._starts[place]
+
+    def block(self, until: float) -> None:
+        """Somebody else spends from this limit too: let nobody pass before then."""
+        self._blocked_until = max(self._blocked_until, until)
+
+    def settle(self, now: float) -> None:
+        """Enter those that must have arrived by now, and forget what is a window old."""
+        flights = self._flights
+        while flights and flights[0].lands_by <= now:
+            flight = flights.popleft()
+            flight.landed = True
+            bisect.insort(self._starts, flight.lands_by)
+        gone = bisect.bisect_right(self._starts, now - self.seconds)
+        # A timer set for the moment at which an entry goes must find it gone, whatever the rounding.
+        while gone < len(self._starts) and self._starts[gone] + self.seconds <= now:
+            gone += 1
+        del self._starts[:gone]
+
+    # ---- looking ----------------------------------------------------------------------------------------------------
+
+    def tokens(self, now: float) -> float:
+        """Requests that could leave together now."""
+        self.settle(now)
+        return self._left()
+
+    def _left(self) -> float:
+        return float(self.requests - len(self._starts) - len(self._flights) - self.kept)
+
+    def is_full(self, now: float) -> bool:
+        """Whether nothing of the last window is remembered."""
+        self.settle(now)
+        return not self._starts and not self._flights and now >= self._blocked_until
+
+    def delay(self, now: float, number: int = 1) -> float:
+        """Seconds from now until the ``number``-th further request can leave, if no reply comes before."""
+        self.settle(now)
+        earliest = max(now, self._blocked_until)
+        moments = sorted([*self._starts, *(flight.lands_by for flight in self._flights)])
+        return opening(moments, self.requests, self.seconds, earliest, number + self.kept) - now
+
+    def state(self, now: float) -> list[float]:
+        """How long ago each request of the window arrived, for a later run."""
+        self.settle(now)
+        return [now - start for start in self._starts] + [0.0] * len(self._flights)
+
+    def restore(self, ages: list[float], now: float) -> None:
+        """Take up what an earlier run did."""
+        self._starts = sorted(now - max(age, 0.0) for age in ages)
+        self.settle(now)

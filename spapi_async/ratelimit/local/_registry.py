@@ -1,0 +1,210 @@
+"""Every lane and limit of one process: opened at first use, forgotten when a new one would be no different."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from spapi_async._core.clock import Clock
+from spapi_async._core.limiter import LimitSnapshot
+from spapi_async._core.operation import Operation
+from spapi_async.credentials import Account
+from spapi_async.ratelimit._book import PLAIN, Charge, PlanBook, Selection
+from spapi_async.ratelimit._decision import Lane, unseat
+from spapi_async.ratelimit._jitter import Jitter
+from spapi_async.ratelimit._meter import Meter
+from spapi_async.ratelimit._waiting import Waiter
+from spapi_async.ratelimit.local._state import BucketState, pack, restore, state_of, unpack
+
+__all__ = ["Registry"]
+
+LINGER = 10.0
+"""Seconds after its last call for which a full bucket stays, so that whoever watches the limits sees what happened."""
+
+REMEMBERED_RATES = 100_000
+"""Rates learned from headers that are kept for forgotten buckets; a reply would bring each back, this saves the
+first."""
+
+Key = tuple[str, ...]
+
+
+class Registry:
+    """Lanes by payer, operation and what of the arguments matters; limits by their key.
+
+    Attributes:
+        book: which limits a call pays from.
+        lanes: those of operations whose arguments do not matter, by payer and operation.
+        meters: every limit in use.
+    """
+
+    def __init__(self, book: PlanBook, clock: Clock) -> None:
+        self.book = book
+        self.lanes: dict[tuple[str, Operation[Any]], Lane] = {}
+        self.meters: dict[Key, Meter] = {}
+        self._keyed: dict[tuple[str, Operation[Any], Selection], Lane] = {}
+        self._used_by: dict[Meter, int] = {}  # how many lanes pay from it
+        self._owners: dict[Meter, Account] = {}
+        self.clock = clock
+        self._jitters: dict[tuple[str, Operation[Any]], Jitter] = {}
+        self._saved: dict[Key, BucketState] = {}
+        self._saved_at = 0.0
+        self._announced: dict[Key, float] = {}
+        self._rounds: deque[tuple[str, Operation[Any], Selection]] = deque()
+
+    def lane(
+        self, operation: Operation[Any], account: Account, arguments: Mapping[str, Any] | None, now: float
+    ) -> Lane:
+        """The lane of such calls."""
+        if not self.book.is_keyed(operation):
+            return self.lanes.get((account.payer, operation)) or self._open(operation, account, PLAIN, now)
+        selection = self.book.select(operation, arguments)
+        return self._keyed.get((account.payer, operation, selection)) or self._open(operation, account, selection, now)
+
+    def learn_value(self, lane: Lane, now: float) -> Meter:
+        """A limit of its own for the value of a lane's argument."""
+        charge = self.book.value_charge(lane.operation, lane.account, lane.value)
+        meter = self._meter(charge, lane.account, now)
+        for other in self._all():
+            alike = (other.operation, other.account.payer, other.value) == (
+                lane.operation,
+                lane.account.payer,
+                lane.value,
+            )
+            if alike and meter not in other.meters:
+                other.pay((*other.meters, meter))
+                self._used_by[meter] = self._used_by.get(meter, 0) + 1
+        return meter
+
+    def snapshots(self, now: float) -> tuple[LimitSnapshot, ...]:
+        """Every limit that is in use."""
+        self._forget_idle(now, len(self._rounds))
+        for key, meter in list(self.meters.items()):
+            if not self._used_by.get(meter) and meter.is_idle(now):
+                self._drop(key, meter)
+        found = []
+        for meter in sorted(self.meters.values(), key=lambda meter: meter.charge.shared):
+            owner = self._owners[meter]
+            name = "" if meter.charge.shared else owner.name
+            found.append(meter.snapshot(now, application=owner.application, account=name, region=owner.region.value))
+        return tuple(found)
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait."""
+        return sum(lane.line.total for lane in self._all())
+
+    def drop_waiters(self) -> list[tuple[Lane, Waiter]]:
+        """Send everybody away; who was there."""
+        gone = []
+        for lane in self._all():
+            gone += [(lane, waiter) for waiter in lane.line.clear()]
+            unseat(lane)
+        return gone
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for held in (self.lanes, self._keyed, self.meters, self._used_by, self._owners, self._rounds):
+            held.clear()
+
+    # ---- saving -----------------------------------------------------------------------------------------------------
+
+    def dump(self, now: float) -> bytes:
+        """The state of every limit, and of those loaded and not used yet."""
+        wall = self.clock.time()
+        states = [state_of(meter, now) for meter in self.meters.values()]
+        states += [state.later(wall - self._saved_at) for state in self._saved.values()]
+        return pack(states, wall)
+
+    def load(self, saved: bytes) -> None:
+        """Limits that are opened from now on begin where an earlier run stopped.
+
+        Raises:
+            ConfigurationError: these bytes are not a saved state.
+        """
+        self._saved_at = self.clock.time()
+        self._saved = {state.key: state for state in unpack(saved, self._saved_at)}
+
+    # ---- opening and forgetting -------------------------------------------------------------------------------------
+
+    def _all(self) -> Iterator[Lane]:
+        yield from self.lanes.values()
+        yield from self._keyed.values()
+
+    def _open(self, operation: Operation[Any], account: Account, selection: Selection, now: float) -> Lane:
+        self._forget_idle(now, 2)
+        charges = self.book.charges(operation, account, selection)
+        if selection.value:
+            learned = self.book.value_charge(operation, account, selection.value)
+            if learned.key in self.meters or learned.key in self._saved:
+                charges = (*charges, learned)
+        region = account.region.value
+        jitter = self._jitters.get((region, operation))
+        if jitter is None:
+            jitter = self._jitters[region, operation] = Jitter()
+        meters = [self._meter(charge, account, now) for charge in charges]
+        lane = Lane(operation, account, meters, jitter=jitter, value=selection.value, now=now)
+        for meter in meters:
+            self._used_by[meter] = self._used_by.get(meter, 0) + 1
+        if self.book.is_keyed(operation):
+            self._keyed[account.payer, operation, selection] = lane
+        else:
+            self.lanes[account.payer, operation] = lane
+        self._rounds.append((account.payer, operation, selection))
+        return lane
+
+    def _meter(self, charge: Charge, account: Account, now: float) -> Meter:
+        meter = self.meters.get(charge.key)
+        if meter is None:
+            meter = self.meters[charge.key] = Meter(charge, now)
+            self._owners[meter] = account
+            announced = self._announced.pop(charge.key, None)
+            if announced is not None:
+                meter.adopt_rate(announced, now)
+            self._restore(meter, account, now)
+        return meter
+
+    def _restore(self, meter: Meter, account: Account, now: float) -> None:
+        if not self._saved:
+            return
+        state = self._saved.pop(meter.charge.key, None)
+        if state is None and not meter.charge.shared:
+            # Saved before the seller id was known, or by a version that kept buckets by credential.
+            operation, _, *rest = meter.charge.key
+            state = self._saved.pop((operation, account.key, *rest), None)
+        if state is not None:
+            restore(meter, state.later(self.clock.time() - self._saved_at), now)
+
+    def _forget_idle(self, now: float, number: int) -> None:
+        """Look at the ``number`` lanes not seen for longest; forget those that a new one would equal."""
+        rounds = self._rounds
+        for _ in range(min(number, len(rounds))):
+            payer, operation, _ = key = rounds.popleft()
+            keyed = self.book.is_keyed(operation)
+            lane = self._keyed[key] if keyed else self.lanes[payer, operation]
+            if not self._is_idle(lane, now):
+                rounds.append(key)
+                continue
+            if keyed:
+                del self._keyed[key]
+            else:
+                del self.lanes[payer, operation]
+            for meter in lane.meters:
+                self._used_by[meter] -= 1
+                if not self._used_by[meter] and not meter.charge.shared:
+                    self._drop(meter.charge.key, meter)
+
+    def _is_idle(self, lane: Lane, now: float) -> bool:
+        if now - lane.used_at < LINGER or lane.line.total:
+            return False
+        own = (meter for meter in lane.meters if not meter.charge.shared)
+        return all(self._used_by[meter] > 1 or meter.is_idle(now) for meter in own)
+
+    def _drop(self, key: Key, meter: Meter) -> None:
+        del self.meters[key], self._owners[meter]
+        self._used_by.pop(meter, None)
+        adaptation = meter.adaptation
+        if adaptation is not None and adaptation.announced != adaptation.published:
+            if len(self._announced) >= REMEMBERED_RATES:
+                del self._announced[next(iter(self._announced))]
+            self._announced[key] = adaptation.announced

@@ -1,0 +1,390 @@
+"""The rate limiter of a process that shares its limits: what it does about calls, replies and outages."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from spapi_async._core.clock import Clock, SystemClock
+from spapi_async._core.events import Observer, Observers, RateChanged, Throttled
+from spapi_async._core.limiter import LimitSnapshot, closed_error
+from spapi_async._core.operation import Operation
+from spapi_async._core.options import Priority
+from spapi_async._core.plan_rules import PlanRule
+from spapi_async.credentials import Account
+from spapi_async.errors import ConfigurationError, ConnectionFailedError, SPAPIError
+from spapi_async.ratelimit._adaptation import announced_rate
+from spapi_async.ratelimit._book import PlanBook, Selection
+from spapi_async.ratelimit._rules import named_level
+from spapi_async.ratelimit.shared._lane import Lane
+from spapi_async.ratelimit.shared._link import Exchanger, Link
+from spapi_async.ratelimit.shared._promises import Caller
+from spapi_async.ratelimit.shared._settings import LaneSettings, OperationView
+from spapi_async.ratelimit.shared._slot import Slot
+from spapi_async.ratelimit.shared._snapshot import snapshots
+from spapi_async.ratelimit.shared._store import Outage, Store
+from spapi_async.ratelimit.shared._terms import terms_of
+
+__all__ = ["SharedPermit", "SharedRateLimiter"]
+
+_IDLE = 300.0  # seconds after which a process forgets a bucket that it does not use
+_SWEEP_EVERY = 1024
+
+
+class SharedPermit:
+    """The right to send one request now."""
+
+    __slots__ = ("_limiter", "admitted_at", "lane", "slot", "waited")
+
+    def __init__(self, limiter: SharedRateLimiter, lane: Lane, slot: Slot, admitted_at: float, waited: float) -> None:
+        self._limiter: SharedRateLimiter | None = limiter
+        self.lane = lane
+        self.slot = slot
+        self.admitted_at = admitted_at
+        self.waited = waited
+        lane.in_flight += 1
+
+    def observe(self, status: int | None, rate: float | None, refusal: bytes = b"") -> None:
+        """The request was sent: what came back."""
+        limiter, self._limiter = self._limiter, None
+        if limiter is not None:
+            self.lane.in_flight -= 1
+            limiter.observed(self, status, rate, refusal)
+
+    def release(self) -> None:
+        """The request was never sent: the token goes to the next waiter or back to the store."""
+        limiter, self._limiter = self._limiter, None
+        if limiter is not None:
+            self.lane.in_flight -= 1
+            limiter.released(self)
+
+    def __repr__(self) -> str:
+        return f"<SharedPermit waited={self.waited:.3f} {'open' if self._limiter else 'closed'}>"
+
+
+class SharedRateLimiter:
+    """Shares usage plans, rules, learned rates and 429 feedback between processes and hosts; belongs to one event loop.
+
+    Args:
+        store: what keeps them.
+        me: this process, as no other is called.
+        on_outage, processes, lease_seconds, timeout, jitter, rules, clock, observers: as RedisRateLimiter's.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        me: str,
+        on_outage: Literal["local", "raise"],
+        processes: int,
+        lease_seconds: float,
+        timeout: float,
+        jitter: float,
+        rules: Iterable[PlanRule],
+        clock: Clock | None,
+        observers: Observers | Iterable[Observer],
+    ) -> None:
+        if on_outage not in {"local", "raise"}:
+            raise ConfigurationError(f'on_outage must be "local" or "raise", not {on_outage!r}')
+        if not 0 < lease_seconds <= 60:
+            raise ConfigurationError(f"lease_seconds must be above 0 and at most 60, not {lease_seconds!r}")
+        if processes < 1:
+            raise ConfigurationError(f"processes must be at least 1, not {processes!r}")
+        self._has_own_clock = clock is not None
+        self._clock = clock or SystemClock()
+        self._on_outage = on_outage
+        self._processes = processes
+        self._timeout = timeout
+        self._store = store
+        self._rules = tuple(rules)
+        self._book = PlanBook(self._rules)
+        self._observers = observers if isinstance(observers, Observers) else Observers(observers)
+        self._settings = LaneSettings(
+            me=me,
+            lease_seconds=lease_seconds,
+            jitter=jitter,
+            number=itertools.count(1).__next__,
+            now=self._clock.monotonic,
+            shares={},
+        )
+        self._lanes: dict[tuple[str, Operation[Any], Selection], Lane] = {}
+        self._views: dict[str, OperationView] = {}
+        self._shown: dict[str, tuple[float, float]] = {}  # announced and actual rate as observers know them
+        self._link = Link(
+            store, clock=self._clock, attend=self._heard, on_down=self._store_left, on_up=self._store_returned
+        )
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._link!r} buckets={len(self._lanes)} on_outage={self._on_outage!r}>"
+
+    def bind(self, *, clock: Clock, observers: Observers, rules: Sequence[PlanRule]) -> None:
+        """Serve the application that this limiter was given to, before any call.
+
+        Raises:
+            ConfigurationError: a rule cannot work.
+        """
+        if not self._has_own_clock:
+            self._clock = self._link.clock = clock
+            self._settings.now = clock.monotonic
+        self._observers = self._observers.joined(observers)
+        self._rules += tuple(rules)
+        self._book = PlanBook(self._rules)
+
+    async def acquire(
+        self,
+        operation: Operation[Any],
+        account: Account,
+        *,
+        priority: Priority,
+        max_wait: float | None,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> SharedPermit:
+        """Wait for a token of every limit that the call pays from.
+
+        Raises:
+            RateLimitWaitError: the predicted wait exceeds ``max_wait`` seconds; raised after one round trip at most,
+                and while waiting when the rate falls so far that the prediction fails, or when that time has passed.
+            ConnectionFailedError: the store is away and ``on_outage`` is "raise".
+            SPAPIError: the limiter was closed, before or while the call waited.
+        """
+        lane = self._lane(operation, account, arguments)
+        slot = lane.take()
+        if slot is not None:
+            self._attend(lane)
+            return SharedPermit(self, lane, slot, lane.touched_at, 0.0)
+        if self._link.down:
+            if self._on_outage == "raise":
+                raise self._outage_error(operation)
+            if max_wait is not None:
+                wait = lane.predict(priority, lane.queue.ahead(priority))
+                if wait > max_wait:
+                    raise lane.promises.refusal(wait, max_wait)
+        return await self._wait(lane, priority, max_wait)
+
+    async def _wait(self, lane: Lane, priority: Priority, max_wait: float | None) -> SharedPermit:
+        began = self._clock.monotonic()
+        future = asyncio.get_running_loop().create_future()
+        waiter = Caller(future, priority, max_wait, lane.queue.ahead(priority))
+        lane.enqueue(waiter)
+        self._attend(lane)
+        try:
+            slot = await future
+        except asyncio.CancelledError:
+            lane.abandon(waiter)
+            self._attend(lane)
+            raise
+        finally:
+            if max_wait is not None:
+                lane.promises.forget(waiter)
+        now = self._clock.monotonic()
+        return SharedPermit(self, lane, slot, now, now - began)
+
+    def forecast(
+        self,
+        operation: Operation[Any],
+        account: Account,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        count: int = 1,
+        priority: Priority = Priority.NORMAL,
+    ) -> float:
+        """Seconds until so many calls that come now could have left, as far as this process last heard."""
+        lane = self._lane(operation, account, arguments)
+        return lane.predict(priority, lane.queue.ahead(priority) + count - 1)
+
+    def throttled(
+        self, operation: Operation[Any], account: Account, arguments: Mapping[str, Any] | None = None
+    ) -> None:
+        """An item of a batch said 429: counts as one 429 of the call's usage plan."""
+        lane = self._lane(operation, account, arguments)
+        self._refused(lane, self._clock.monotonic(), 1)
+        self._attend(lane)
+
+    def limits(self) -> tuple[LimitSnapshot, ...]:
+        """Every limit that this process draws on, as last heard of; ``waiting`` counts this process's calls."""
+        return snapshots(self._lanes.values(), self._clock.monotonic())
+
+    async def refresh(self) -> tuple[LimitSnapshot, ...]:
+        """Ask the store about every limit that this process draws on, then :meth:`limits`.
+
+        Raises:
+            ConnectionFailedError: the store cannot be reached.
+        """
+        if self._link.down:
+            raise self._outage_error(None)
+        heard = []
+        for lane in self._lanes.values():
+            heard.append(lane.exchange.next_over())
+            self._submit(lane)
+        await asyncio.gather(*heard)
+        if self._link.down:
+            raise self._outage_error(None)
+        return self.limits()
+
+    async def snapshot_all(self) -> tuple[LimitSnapshot, ...]:
+        """Every limit in the store, whichever process draws on it; for watching a running job.
+
+        Raises:
+            ConnectionFailedError: the store cannot be reached.
+        """
+        try:
+            return await self._store.snapshots()
+        except Outage as outage:
+            raise self._outage_error(None) from outage
+
+    async def aclose(self) -> None:
+        """Give back every lease, close the connection; waiters get an SPAPIError."""
+        if self._closed:
+            return
+        self._closed = True
+        self._fail_waiters(
+            lambda lane: ConnectionFailedError("the rate limiter was closed", operation=lane.operation.name)
+        )
+        for lane in self._lanes.values():
+            if lane.timer is not None:
+                lane.timer.cancel()
+        lanes = self._lanes.values()
+        await self._link.aclose(lambda: [(lane.keys, lane.farewell()) for lane in lanes], self._timeout)
+
+    # ---- lanes ------------------------------------------------------------------------------------------------------
+
+    def _lane(self, operation: Operation[Any], account: Account, arguments: Mapping[str, Any] | None) -> Lane:
+        if self._closed:
+            raise closed_error(operation)
+        selection = self._book.select(operation, arguments)
+        key = (account.payer, operation, selection)
+        return self._lanes.get(key) or self._open(key, account)
+
+    def _open(self, key: tuple[str, Operation[Any], Selection], account: Account) -> Lane:
+        _, operation, selection = key
+        terms = terms_of(operation, account, selection, book=self._book, store=self._store)
+        view = self._views.setdefault(terms.keys[1], OperationView())
+        lane = Lane(operation, account, terms=terms, view=view, settings=self._settings)
+        self._lanes[key] = lane
+        if self._link.down and self._on_outage == "local":
+            self._make_local(lane)
+        if len(self._lanes) % _SWEEP_EVERY == 0:
+            self._forget_idle()
+        return lane
+
+    def _forget_idle(self) -> None:
+        now = self._clock.monotonic()
+        for key, lane in list(self._lanes.items()):
+            if lane.idle and now - lane.touched_at > _IDLE:
+                del self._lanes[key]
+        used = {key for lane in self._lanes.values() for key in lane.keys}
+        for held in (self._views, self._shown, self._settings.shares):
+            for name in [name for name in held if name not in used]:
+                del held[name]
+
+    def _attend(self, lane: Lane) -> None:
+        """Send what is due, and set the alarm for what is not."""
+        if self._closed:
+            return
+        if lane.wants_exchange():
+            self._submit(lane)
+        if lane.timer is not None:
+            lane.timer.cancel()
+            lane.timer = None
+        due = lane.due()
+        if due is not None:
+            lane.timer = asyncio.get_running_loop().call_at(due, self._alarm, lane)
+
+    def _submit(self, lane: Lane) -> None:
+        if self._link.submit(lane):
+            lane.exchange.submitted()
+
+    def _alarm(self, lane: Lane) -> None:
+        lane.timer = None
+        lane.dispatch()
+        self._attend(lane)
+
+    def _heard(self, lane: Exchanger) -> None:
+        assert isinstance(lane, Lane)
+        self._note_rate(lane)
+        self._attend(lane)
+
+    # ---- outcomes ---------------------------------------------------------------------------------------------------
+
+    def observed(self, permit: SharedPermit, status: int | None, rate: float | None, refusal: bytes) -> None:
+        """A request was answered; called by its permit."""
+        lane = permit.lane
+        lane.heard(permit.slot, replied=status is not None)
+        announced = None if rate is None else announced_rate(rate, lane.operation.usage_plan.rate)
+        if announced is not None and announced != lane.announced:
+            lane.heard_rate(announced)
+        if status == 429:
+            self._refused(lane, permit.admitted_at, lane.places.get(named_level(refusal), 0))
+        self._attend(lane)
+
+    def _refused(self, lane: Lane, admitted_at: float, limit: int) -> None:
+        lane.heard_throttle(admitted_at, limit)
+        if self._observers:
+            rate = lane.reply.limits[0].rate if lane.reply else lane.announced
+            self._observers.emit(
+                Throttled(operation=lane.operation.name, account=lane.account.name, rate=rate, waiting=lane.queue.total)
+            )
+
+    def released(self, permit: SharedPermit) -> None:
+        """A request was not sent; called by its permit."""
+        permit.lane.put_back(permit.slot)
+        self._attend(permit.lane)
+
+    def _note_rate(self, lane: Lane) -> None:
+        """Tell observers when the shared picture of a plan changed, whichever process changed it."""
+        if lane.reply is None:
+            return
+        plan, published = lane.reply.plan, lane.specs[0].rate
+        old = self._shown.get(lane.keys[0], (published, published))
+        if plan.announced == old[0] and old[1] < plan.rate < plan.announced:
+            return  # a recovery is told when it is complete
+        new = self._shown[lane.keys[0]] = (plan.announced, plan.rate)
+        if self._observers and old != new:
+            reason = "header" if old[0] != new[0] else "throttled" if new[1] < old[1] else "recovery"
+            self._observers.emit(
+                RateChanged(
+                    operation=lane.operation.name, account=lane.account.name, old=old[1], new=new[1], reason=reason
+                )
+            )
+
+    # ---- outages ----------------------------------------------------------------------------------------------------
+
+    def _store_left(self) -> None:
+        for lane in self._lanes.values():
+            lane.leave()
+        if self._on_outage == "raise":
+            self._fail_waiters(lambda lane: self._outage_error(lane.operation))
+            return
+        for lane in list(self._lanes.values()):
+            self._make_local(lane)
+            self._attend(lane)
+
+    def _make_local(self, lane: Lane) -> None:
+        """Split the quota among the processes last seen: here where this bucket is known, else anywhere."""
+        lane.leave()
+        seen = (other.reply.processes for other in self._lanes.values() if other.reply)
+        lane.go_local(max(seen, default=self._processes))
+
+    def _store_returned(self) -> None:
+        self._settings.shares.clear()
+        for lane in list(self._lanes.values()):
+            lane.come_back()
+            # Even those with nothing to say: a store that lost its memory must hear that somebody remembers.
+            self._submit(lane)
+            self._attend(lane)
+
+    def _fail_waiters(self, error: Callable[[Lane], SPAPIError]) -> None:
+        for lane in self._lanes.values():
+            for waiter in lane.queue.clear():
+                if not waiter.future.done():
+                    waiter.future.set_exception(error(lane))
+
+    def _outage_error(self, operation: Operation[Any] | None) -> ConnectionFailedError:
+        return ConnectionFailedError(
+            f"{self._store.label}, which holds the shared rate limits, cannot be used ({self._link.reason})",
+            operation=operation.name if operation else None,
+        )

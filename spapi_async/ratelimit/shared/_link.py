@@ -1,0 +1,178 @@
+"""The way between one process and a store: gathers exchanges into batches, notices outages, comes back by itself.
+
+It is in one of four states, and says so (``state``)::
+
+    IDLE ── the first exchange is asked for ──> UP <── the store answers a probe ── DOWN
+                                                 └── an exchange fails ──────────────┘
+    any ── aclose() ──> CLOSED
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from spapi_async._core.clock import Clock
+from spapi_async.ratelimit.shared._store import Outage, Reply, Request, Store
+
+__all__ = ["Exchanger", "Link", "LinkState"]
+
+logger = logging.getLogger("spapi_async.ratelimit")
+
+_BATCH = 128
+_FIRST_PROBE, _LONGEST_PROBE = 0.1, 1.0  # seconds between attempts to reach a store that is away
+
+
+class LinkState(enum.Enum):
+    """Whether exchanges take place."""
+
+    IDLE = "up"
+    """Nothing was asked for yet: the store counts as there."""
+    UP = "up, in use"
+    DOWN = "down"
+    CLOSED = "closed"
+
+
+class Exchanger(Protocol):
+    """What takes part in exchanges: one kind of a seller's calls as this process sees them."""
+
+    keys: tuple[str, ...]
+
+    def request(self) -> Request:
+        """What to send, decided when it is sent."""
+
+    def absorb(self, reply: Reply) -> None:
+        """The reply came."""
+
+    def lost(self) -> None:
+        """No reply came: the request may or may not have been carried out."""
+
+
+class Link:
+    """Carries exchanges in batches, in order, one batch at a time.
+
+    While one batch is under way the next one gathers, so that ten thousand buckets need no more connections than one,
+    and a slow store is asked less often rather than more.
+
+    Args:
+        attend: called with those whose exchange is over, for what is to be done next.
+        on_down, on_up: called when the store goes and when it is back.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Clock,
+        attend: Callable[[Exchanger], None],
+        on_down: Callable[[], None],
+        on_up: Callable[[], None],
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.state = LinkState.IDLE
+        self.reason = ""
+        self._attend, self._on_down, self._on_up = attend, on_down, on_up
+        self._pending: dict[Exchanger, None] = {}
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Link {self.store.label} {self.state.value}, {self.store.round_trips} round trips>"
+
+    @property
+    def down(self) -> bool:
+        """Whether the store is away: no exchange will come."""
+        return self.state is LinkState.DOWN
+
+    def submit(self, exchanger: Exchanger) -> bool:
+        """Exchange soon; a bucket already in the queue is not queued twice. False where no exchange will come."""
+        if self.state in (LinkState.DOWN, LinkState.CLOSED):
+            return False
+        self._pending[exchanger] = None
+        self._wake.set()
+        if self._task is None:
+            self.state = LinkState.UP
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="spapi_async shared limits")
+        return True
+
+    async def _run(self) -> None:
+        while self.state is not LinkState.CLOSED:
+            if self.state is LinkState.DOWN:
+                await self._wait_until_back()
+            await self._wake.wait()
+            batch = list(self._pending)[:_BATCH]
+            for exchanger in batch:
+                del self._pending[exchanger]
+            if not self._pending:
+                self._wake.clear()
+            try:
+                await self._exchange(batch)
+            except Exception as error:
+                # A mistake of ours must not leave callers waiting for a reply that nobody fetches.
+                logger.exception("exchange with %s failed", self.store.label)
+                self._go_down(Outage(type(error).__name__))
+
+    async def _exchange(self, batch: Sequence[Exchanger]) -> None:
+        calls = [(exchanger.keys, exchanger.request()) for exchanger in batch]
+        try:
+            replies = await self.store.exchange(calls)
+        except Outage as outage:
+            for exchanger in batch:
+                exchanger.lost()
+            self._go_down(outage)
+            return
+        except BaseException:
+            for exchanger in batch:
+                exchanger.lost()
+            raise
+        for exchanger, reply in zip(batch, replies, strict=True):
+            exchanger.absorb(reply)
+            self._attend(exchanger)
+
+    def _go_down(self, outage: Outage) -> None:
+        if self.state is not LinkState.CLOSED:
+            self.state = LinkState.DOWN
+        self.reason = str(outage)
+        self._pending.clear()
+        self._wake.clear()
+        logger.warning(
+            "%s cannot be used (%s): rate limits are not shared until it returns", self.store.label, self.reason
+        )
+        self._on_down()
+
+    async def _wait_until_back(self) -> None:
+        await self.store.disconnect()
+        pause = _FIRST_PROBE
+        while True:
+            await self.clock.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PROBE)
+            try:
+                await self.store.probe()
+            except Outage as outage:
+                self.reason = str(outage)
+                continue
+            self.state, self.reason = LinkState.UP, ""
+            logger.warning("%s is back", self.store.label)
+            self._on_up()
+            return
+
+    async def aclose(self, farewell: Callable[[], Sequence[tuple[tuple[str, ...], Request]]], timeout: float) -> None:
+        """Stop, say what is left to say, and close the connection."""
+        task, self._task = self._task, None
+        was, self.state = self.state, LinkState.CLOSED
+        while task is not None and not task.done():
+            # A cancellation can get lost in the client library (one that meets the end of a read does).
+            task.cancel()
+            await asyncio.wait((task,), timeout=timeout)
+        try:
+            calls = farewell() if was is LinkState.UP else []
+            for start in range(0, len(calls), _BATCH):
+                await self.store.exchange(calls[start : start + _BATCH])
+        except Outage:
+            pass  # leases return by themselves
+        finally:
+            await self.store.disconnect()

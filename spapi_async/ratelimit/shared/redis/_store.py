@@ -1,0 +1,170 @@
+"""Limits kept in Redis: one script, one connection."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import redis.asyncio as aioredis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+
+from spapi_async._core.limiter import LimitSnapshot
+from spapi_async.credentials import Secret
+from spapi_async.errors import ConfigurationError
+from spapi_async.ratelimit._book import Charge
+from spapi_async.ratelimit.shared._store import Outage, Reply, Request
+from spapi_async.ratelimit.shared.redis._script import SCRIPT, SCRIPT_SHA, limit_keys
+from spapi_async.ratelimit.shared.redis._snapshot import read_snapshot
+
+__all__ = ["RedisStore"]
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Reply, strict=False).decode
+
+
+class RedisStore:
+    """A :class:`Store`; works with Redis 6.2 and newer, Valkey, and Redis Cluster.
+
+    Raises:
+        ConfigurationError: the URL cannot work.
+    """
+
+    def __init__(self, url: str, *, prefix: str, cluster: bool, timeout: float, me: str) -> None:
+        self._url = Secret(url)
+        self.label = _label(url)
+        self.round_trips = 0
+        self._prefix = prefix
+        self._cluster = cluster
+        self._timeout = timeout
+        self._probe_key = f"{prefix}:probe:{me}"
+        self._client: Any = None
+        self._dropped: deque[Any] = deque()  # clients still to be closed
+        self._connected()
+
+    def keys(self, charges: Sequence[Charge], application: str, region: str, name: str) -> tuple[str, ...]:
+        """The script's keys."""
+        return limit_keys(self._prefix, charges, application, region, name)
+
+    async def exchange(self, calls: Sequence[tuple[tuple[str, ...], Request]]) -> list[Reply]:
+        """Run the script for each call, in one round trip.
+
+        Raises:
+            Outage: any of them could not be run.
+        """
+        arguments = [(len(keys), *keys, _encode(request)) for keys, request in calls]
+        async with self._talking() as client:
+            results = await self._pipeline(client, [("EVALSHA", SCRIPT_SHA, *each) for each in arguments])
+            missing = [index for index, result in enumerate(results) if isinstance(result, NoScriptError)]
+            if missing:
+                again = [("EVAL", SCRIPT, *arguments[index]) for index in missing]
+                for index, result in zip(missing, await self._pipeline(client, again), strict=True):
+                    results[index] = result
+            for result in results:
+                if isinstance(result, Exception):
+                    raise result
+        try:
+            return [_decode(result) for result in results]
+        except msgspec.MsgspecError as error:
+            raise Outage(type(error).__name__) from error
+
+    async def probe(self) -> None:
+        """Write something, on a new connection: a Redis that is full or a replica answers reads.
+
+        Raises:
+            Outage: it does not work.
+        """
+        await self.disconnect()
+        async with self._talking() as client:
+            await client.set(self._probe_key, "1", px=1000)
+
+    async def snapshots(self) -> tuple[LimitSnapshot, ...]:
+        """Every limit under this prefix, brought up to the server's time.
+
+        Raises:
+            Outage: Redis cannot be reached.
+        """
+        async with self._talking() as client:
+            seconds, micros = await (client.time(target_nodes="random") if self._cluster else client.time())
+            pattern = f"{self._prefix}:{{*"
+            names = sorted([name.decode() async for name in client.scan_iter(match=pattern, count=1000)])
+            values = await self._pipeline(client, [("GET", name) for name in names]) if names else []
+        now = seconds + micros / 1e6
+        found = (
+            read_snapshot(name, value, now)
+            for name, value in zip(names, values, strict=True)
+            if isinstance(value, bytes)
+        )
+        return tuple(snapshot for snapshot in found if snapshot is not None)
+
+    async def disconnect(self) -> None:
+        """Drop the connection: one that timed out may still deliver the old reply, and must never be used again."""
+        if self._client is not None:
+            self._dropped.append(self._client)
+            self._client = None
+        while self._dropped:  # a close that was cancelled half-way is done again by the next
+            await self._close(self._dropped[0])
+            self._dropped.popleft()
+
+    async def _pipeline(self, client: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        self.round_trips += 1
+        pipeline = client.pipeline() if self._cluster else client.pipeline(transaction=False)
+        async with pipeline:
+            for command in commands:
+                pipeline.execute_command(*command)
+            return list(await pipeline.execute(raise_on_error=False))
+
+    @contextlib.asynccontextmanager
+    async def _talking(self) -> AsyncIterator[Any]:
+        """The client, for commands that take no longer than the timeout; what becomes of them is said in our words."""
+        client = self._connected()
+        try:
+            async with asyncio.timeout(self._timeout):
+                yield client
+        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
+            # redis-py's messages name host and port, never the password; an unknown one is not repeated all the same.
+            raise Outage(type(error).__name__) from error
+        finally:
+            if client is not self._client:
+                # It was dropped meanwhile, and a closed client that gets one more command opens connections again.
+                await self._close(client)
+
+    def _connected(self) -> Any:
+        if self._client is None:
+            settings: dict[str, Any] = {"socket_timeout": self._timeout, "socket_connect_timeout": self._timeout}
+            retry = Retry(NoBackoff(), 0)  # whoever asks decides when to try again
+            try:
+                if self._cluster:
+                    self._client = aioredis.RedisCluster.from_url(self._url.reveal(), **settings)
+                else:
+                    self._client = aioredis.Redis.from_url(self._url.reveal(), retry=retry, **settings)
+            except ValueError:
+                raise ConfigurationError("the Redis URL is not valid") from None
+        return self._client
+
+    async def _close(self, client: Any) -> None:
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(self._timeout):
+                await client.aclose()
+                if self._cluster:  # whose client takes itself for closed as soon as it has begun to close
+                    await client.nodes_manager.aclose()
+                    await client.nodes_manager.aclose("startup_nodes")
+
+
+def _label(url: str) -> str:
+    """The URL without user, password and options."""
+    try:
+        parts = urlsplit(url)
+        where = parts.hostname or parts.path
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        raise ConfigurationError("the Redis URL is not valid") from None
+    if parts.scheme not in {"redis", "rediss", "unix"}:
+        raise ConfigurationError("the Redis URL must begin with redis://, rediss:// or unix://")
+    return f"Redis at {where}{port}"

@@ -1,0 +1,165 @@
+-- One exchange between a process and the limits that one kind of its calls pays from, atomic on the server.
+--
+-- The theory is in _limiter.py, the contract in ../_store.py; here is the arithmetic, in sections: 1 what the server
+-- remembers, 2 buckets and windows, 3 leases and what has accrued, 4 what the process tells, 5 who gets the next tokens,
+-- 6 what is kept and answered. The sections are one script, put together by _script.py.
+--
+-- KEYS[1] the usage plan's bucket of one seller, with the processes that draw on it; KEYS[2] what all sellers of the
+-- operation share (marker of this memory); KEYS[3...] the other limits, as req.limits[2...] describes them. All carry the
+-- same hash tag; with req.former the last is the plan's key before the seller id was known. ARGV[1] the request. Time is the server's.
+--
+-- A bucket:  k tokens, negative when tokens that do not exist yet have been sold, to be used when they do; t the moment
+--            of k; pc the pace from then on; h how many of them are not counted on, o when it last ran over, d by how much requests of processes
+--            that have left came late since (see settle); r rate, a announced rate, b published burst, z believed burst;
+--            la until when requests of processes that have left may have arrived;
+--            u when an urgent call was last seen, x from when the token kept for urgent calls is there; adm and thr calls
+--            admitted and throttled; p processes; v, sh whose turn it is; the rest is adaptation's.
+-- A window:  w its seconds, b requests in it, log when each arrived at the latest, ascending; block until when nobody
+--            passes; adm, thr, p, cut as a bucket's.
+-- A process: n its last request, f its last feedback, g and gl what its last request was given (and on lease), c calls that
+--            wait and e such as are expected, by priority, q when it can use the next token, y which limits it pays from,
+--            t tokens it has had (who had fewest is next), l tokens on lease, x their end, s when it was last seen, j its
+--            jitter, w when it was last given tokens of a bucket that may have been full, d by how much those requests
+--            came late at most, p the same of requests that are on their way, bk for when its last token was sold, cl before
+--            when all its requests have been answered, la when the last reply came. A process has an entry for each kind of
+--            calls, named by process and kind.
+
+local PATIENCE = 1.0        -- seconds that a process may come late for the tokens kept for it
+local LONGEST_POLL = 10.0   -- a waiting process asks again at least this often, so that it hears of quota given back
+local LEAD = 0.1            -- seconds before its turn at which a process is told to come back
+local RUN = 0.5             -- part of the horizon that one turn may take where others wait
+local FORGET = 120.0        -- a process not heard of for so long is not counted any more
+local BUCKET_TTL = 3600     -- beyond the time the bucket needs to fill: learned rates outlive it
+local SHARED_TTL = 86400
+local SUSPICION = 5.0       -- seconds within which the 429s of two sellers or values are taken to have one cause
+local GOODBYE = 1.0         -- seconds for which requests of a process that left without their replies may be on their way
+-- As in _adaptation.py and _shares.py, which say why.
+local TOLERANCE, LEAST_TOLERANCE = 64, 4   -- called patience there
+local LARGEST_STEP, SMALLEST_STEP, GROW_STEP, SHRINK_STEP = 0.15, 0.03, 1.3, 0.8
+local SOON, BOLD, ALONE = 1 / 8, 4, 8
+local LOWEST, RESERVE = 1 / 10, 2
+local BLAME, FUTILE, TOO_FAST = 0.7, 8, 20
+local BURST_PATIENCE, LONGEST_BURST_PATIENCE = 100, 3200
+local PASSED_OVER = 9
+local URGENT_MEMORY = 60.0  -- a token is kept for urgent calls for so long after the last one was seen
+local LEND = 0.75           -- part of a bucket that may be on lease
+
+local req = cmsgpack.unpack(ARGV[1])
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
+local min, max = math.min, math.max
+
+local function load(key)
+  local packed = redis.call('GET', key)
+  return packed and cmsgpack.unpack(packed)
+end
+
+local function save(key, state, ttl)
+  redis.call('SET', key, cmsgpack.pack(state), 'PX', string.format('%.0f', ttl * 1000))
+end
+
+local function fresh_bucket(rate, burst, full)
+  return {
+    r = rate, a = rate, b = burst, z = burst, k = full and burst or 0, t = now, h = 0, o = now, d = 0, u = 0, x = 0,
+    adm = 0, thr = 0, v = 0, sh = {0, 0, 0}, p = {},
+    calm = true, cut = 0, n = 0, st = LARGEST_STEP, tol = TOLERANCE, bl = 0, alt = 0, bp = BURST_PATIENCE, bn = 0,
+  }
+end
+
+-- Nobody knows what left in a window of which the memory was lost: take it for used up evenly.
+local function use_up(b)
+  b.log = {}
+  for i = 1, b.b do b.log[i] = now - b.w + i * b.w / b.b end
+end
+
+local function fresh_window(requests, seconds, full)
+  local b = {w = seconds, b = requests, log = {}, block = 0, adm = 0, thr = 0, p = {}, cut = 0}
+  if not full then use_up(b) end
+  return b
+end
+
+local shared = load(KEYS[2])
+if not shared then shared = {m = req.fresh, p = {}} end
+-- The caller remembers a memory that this server has lost: no limit of that time may be taken for untouched.
+local amnesia = req.known ~= '' and req.known ~= shared.m
+
+local function drain(b)
+  if b.w then use_up(b) else b.k = min(b.k, 0) end
+  b.seeded = 1
+end
+
+local function create(spec)
+  local b
+  if spec.seconds > 0 then
+    b = fresh_window(spec.burst, spec.seconds, not amnesia)
+  else
+    b = fresh_bucket(spec.rate, spec.burst, not amnesia)
+  end
+  if amnesia then b.seeded = 1 end
+  b.i = spec.label
+  return b
+end
+
+-- The limits that this kind of call pays from: all[i] as req.limits[i] has it, absent where nobody has learned it yet;
+-- limits without gaps. b its state, e this process's entry, sold what is sold of it in this exchange.
+local all, limits = {}, {}
+
+local function enter(index, spec, b)
+  if b.b ~= spec.burst then b.b, b.z = spec.burst, spec.burst end
+  if b.w then b.w = spec.seconds end
+  local limit = {index = index, key = index == 1 and KEYS[1] or KEYS[index + 1], spec = spec, b = b, p = b.p, sold = 0}
+  local e = b.p[req.me]
+  if not e then
+    e = {s = now, l = 0, x = 0, w = 0, d = 0, p = 0}
+    if index == 1 then
+      e.n, e.f, e.g, e.gl, e.c, e.e, e.q, e.t = 0, 0, 0, 0, {0, 0, 0}, {0, 0, 0}, 0, b.v
+    end
+    b.p[req.me] = e
+  end
+  limit.e = e
+  all[index] = limit
+  limits[#limits + 1] = limit
+  return limit
+end
+
+for index, spec in ipairs(req.limits) do
+  local key = index == 1 and KEYS[1] or KEYS[index + 1]
+  local b = load(key)
+  if not b and index == 1 and req.former > 0 then b = load(KEYS[#KEYS]) end
+  if not b and index > 1 and spec.kind == 'application' and shared.app then
+    -- As versions before 0.2 kept it.
+    b = shared.app
+    b.p = {}
+    shared.app = nil
+  end
+  if b and (b.w ~= nil) ~= (spec.seconds > 0) then b = nil end
+  if not b and not spec.optional then
+    b = create(spec)
+    if amnesia and index == 1 then
+      b.a = req.known_announced
+      b.r = min(req.known_rate, b.a)
+      b.calm = b.r >= b.a
+    end
+  elseif b and amnesia and not b.seeded then
+    -- Somebody new came first and was believed. Once is enough: more would stall everyone.
+    drain(b)
+  end
+  if b then enter(index, spec, b) end
+end
+
+local s, me = all[1].b, all[1].e
+me.j = req.jitter
+me.y = req.kind
+local jitter = req.jitter   -- the worst of the processes seen lately
+for _, e in pairs(s.p) do
+  if now - e.s < 2 then jitter = max(jitter, e.j or 0) end
+end
+local mine = shared.p[req.me]
+if not mine then
+  mine = {s = now}
+  shared.p[req.me] = mine
+end
+
+-- A request that was overtaken by a later one of the same process (it lay in the socket of a paused server).
+if req.n <= me.n then return cmsgpack.pack({stale = 1, now = now}) end
+

@@ -1,0 +1,90 @@
+-- 3. Leases and what has accrued ----------------------------------------------------------------------------------------
+
+local function forget(limit, pid)
+  local b, e = limit.b, limit.p[pid]
+  if e and not b.w then
+    if e.w >= b.o then b.d = max(b.d, e.d, e.p) end
+    -- What it sent last may still be on its way.
+    local sold = e.bk or 0
+    b.la = max(b.la or 0, sold >= (e.cl or 0) and max(now, sold) + GOODBYE or e.la or 0)
+  end
+  limit.p[pid] = nil
+end
+
+local function unlease(pid, count)
+  for _, limit in ipairs(limits) do
+    local e = limit.p[pid]
+    if e then e.l = max(0, e.l - count) end
+  end
+end
+
+-- The process has heard of every request that left before `clear`, and none took longer than `slowest`: so much and no
+-- more can those have come late that were given to it while the bucket may have been full.
+for _, limit in ipairs(limits) do
+  local e = limit.e
+  if e.p > 0 and req.clear > e.w then
+    e.d, e.p = max(e.d, min(e.p, req.slowest)), 0
+  end
+end
+
+local slowest_pace = math.huge
+for _, limit in ipairs(limits) do
+  limit.leased = 0
+  for _, e in pairs(limit.p) do limit.leased = limit.leased + (e.l or 0) end
+  settle(limit.b, limit.leased, lateness(limit.b))
+  slowest_pace = min(slowest_pace, pace(limit.b))
+end
+
+-- When everything that was ever sold has been answered, at `landed` at the latest, and nobody has been refused since, the
+-- bucket has had all the time since then to fill, whatever the network does: no lateness need be reckoned with.
+for _, limit in ipairs(limits) do
+  local b, landed = limit.b, limit.b.la or 0
+  limit.e.cl, limit.e.la = req.clear, req.landed
+  limit.certain = not b.w and limit.leased == 0
+  for _, e in pairs(limit.p) do
+    if (e.bk or 0) >= (e.cl or 0) and (e.bk or 0) > 0 then limit.certain = false end
+    landed = max(landed, e.la or 0)
+  end
+  limit.certain = limit.certain and landed > max(b.cut, 0)
+  if limit.certain then
+    local level = min(b.z, (now - landed) * b.r)
+    -- A bucket of one was empty when the last request had been served, however late that came.
+    b.k = b.z < 2 and level or max(b.k, level)
+  end
+end
+
+-- What the owner of a lease that has ended did not say it used comes back; a process that is long gone is not counted.
+local function sweep(limit)
+  local seen, processes = {}, 0
+  for pid, e in pairs(limit.p) do
+    if e.l > 0 and e.x <= now then
+      credit(limit, e.l, now)
+      e.l, e.bk = 0, now
+    end
+    if pid ~= req.me and now - e.s > FORGET and e.l == 0 then
+      forget(limit, pid)
+    else
+      local process = string.match(pid, '^[^/]*')
+      if not seen[process] then seen[process], processes = true, processes + 1 end
+    end
+  end
+  return processes
+end
+
+local processes, shared_processes = 0, 0
+for _, limit in ipairs(limits) do
+  local number = sweep(limit)
+  if limit.index == 1 then processes = number end
+end
+do
+  local seen = {}
+  for pid, e in pairs(shared.p) do
+    local process = string.match(pid, '^[^/]*')
+    if pid ~= req.me and now - e.s > FORGET then
+      shared.p[pid] = nil
+    elseif not seen[process] then
+      seen[process], shared_processes = true, shared_processes + 1
+    end
+  end
+end
+

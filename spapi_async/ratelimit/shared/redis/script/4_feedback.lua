@@ -1,0 +1,141 @@
+-- 4. What the process tells ---------------------------------------------------------------------------------------------
+
+-- The reply to an earlier request never arrived: if that request ran, what it gave was not received.
+if req.lost > 0 and me.n >= req.lost and me.g > 0 then
+  unlease(req.me, me.gl)
+  for _, limit in ipairs(limits) do credit(limit, me.g, now) end
+end
+me.g, me.gl = 0, 0
+
+local function announce(rate)
+  local factor, before = rate / s.a, pace(s)
+  s.a = rate
+  s.r = min(rate, s.r * factor)
+  if s.k < 0 then s.k = s.k * pace(s) / before end   -- as in settle
+end
+
+local function learn_burst(b, spare)
+  local smaller = max(1, math.floor(b.z - spare + 1e-6))
+  if spare < 2 or smaller >= b.z then return end
+  if b.z < b.b then b.bp = min(2 * b.bp, LONGEST_BURST_PATIENCE) end
+  b.z = smaller
+end
+
+local function lower_rate(b)
+  -- One more than there: the token of the refused request was counted when it was handed out.
+  b.alt = b.n <= 2 and b.alt + 1 or 0
+  if b.b < 2 and b.r >= b.a and b.alt < TOO_FAST then return end
+  local lowest, far_off = b.a * LOWEST, b.n < SOON * b.tol
+  if not b.calm then
+    b.st = far_off and min(GROW_STEP * b.st, LARGEST_STEP) or max(SHRINK_STEP * b.st, SMALLEST_STEP)
+    if not far_off or (b.r <= lowest and b.alt < TOO_FAST) then b.bl = max(b.bl + BLAME - b.n / b.tol, 0) end
+  end
+  if b.bl < FUTILE then
+    b.r = max(b.r * (1 - b.st), lowest)
+  else
+    b.bl, b.alt, b.tol, b.st, b.r = 0, 0, max(math.floor(b.tol / 2), LEAST_TOLERANCE), LARGEST_STEP, b.a
+  end
+end
+
+local function decrease(limit)
+  local b = limit.b
+  if b.w then
+    -- Another client of the same window: nobody says when its requests leave it, so try at their mean distance.
+    b.block = max(b.block, now + b.w / b.b)
+  else
+    learn_burst(b, limit.spec.shared and 0 or b.k)
+    lower_rate(b)
+    b.n, b.bn, b.calm = 0, 0, false
+    b.k = min(b.k, 1 - min(RESERVE, b.z))
+  end
+  b.cut = now
+end
+
+-- How much of a limit is left, as a part of it; of two that are as full the narrower one (a rule) is suspected.
+local function fullness(limit)
+  local b = limit.b
+  local part = b.w and (b.b - #b.log) / b.b or b.k / b.z
+  local breadth = (limit.spec.shared and 2 or 0) + (limit.spec.kind == 'rule' and 0 or 1)
+  return part, breadth
+end
+
+-- Amazon does not say which limit was hit, unless its message names one: blame() in _decision.py, with what is known here.
+local function culprit(named)
+  local suspect = shared.suspect
+  shared.suspect = {KEYS[1], now, req.kind}
+  if named > 0 and all[named] then return all[named] end
+  if suspect and now - suspect[2] < SUSPICION then
+    if suspect[1] ~= KEYS[1] then
+      for _, limit in ipairs(limits) do
+        if limit.spec.shared then return limit end
+      end
+    elseif (suspect[3] or '') ~= req.kind then
+      return all[1]
+    end
+  end
+  local optional
+  for index, spec in ipairs(req.limits) do
+    if spec.optional and not all[index] then optional = index end
+  end
+  if optional and #limits == 1 and s.k >= 1 then
+    local limit = enter(optional, req.limits[optional], create(req.limits[optional]))
+    limit.leased = 0
+    return limit
+  end
+  local emptiest, least, narrowest
+  for _, limit in ipairs(limits) do
+    local part, breadth = fullness(limit)
+    if not emptiest or part < least or (part == least and breadth < narrowest) then
+      emptiest, least, narrowest = limit, part, breadth
+    end
+  end
+  return emptiest
+end
+
+local function throttled(sent_at, count, named)
+  s.thr = s.thr + count
+  local limit = culprit(named)
+  if limit ~= all[1] then limit.b.thr = limit.b.thr + count end
+  -- Requests that were already on their way at the last decrease say nothing new.
+  if sent_at > limit.b.cut then decrease(limit) end
+end
+
+for _, f in ipairs(req.feedback) do
+  if f.seq > me.f then
+    me.f = f.seq
+    -- Used after the lease ran out, when it had already been given back (or this server forgot it): charge it again.
+    s.k = s.k - max(0, f.used - me.l)
+    if f.used > 0 then
+      for _, limit in ipairs(limits) do
+        may_be_late(limit, limit.b.k, now)
+        limit.e.bk = now
+      end
+    end
+    local back = min(f.back, me.l)
+    unlease(req.me, f.used)
+    unlease(req.me, back)
+    local count = back + (amnesia and 0 or f.credit)
+    for _, limit in ipairs(limits) do credit(limit, count, f.credit_at) end
+    if f.spent > 0 then
+      -- Used while this server was away, when its buckets went on filling: undo that, but do not run into debt.
+      for _, limit in ipairs(limits) do
+        local b = limit.b
+        if b.w then
+          for _ = 1, min(f.spent, b.b) do log(b.log, now) end
+        else
+          b.k = max(min(b.k, 0), b.k - f.spent)
+        end
+        b.adm = b.adm + f.spent
+      end
+    end
+    if f.rate > 0 then announce(f.rate) end
+    if f.hits > 0 then throttled(f.hit_at, f.hits, f.hit_limit) end
+  end
+end
+
+-- After a 429 the level is known again: nothing is there, and nothing more need be held back.
+for _, limit in ipairs(limits) do
+  local b = limit.b
+  if not b.w and b.cut == now then b.h, b.o, b.d = 0, now, 0 end
+end
+

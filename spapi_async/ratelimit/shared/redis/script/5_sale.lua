@@ -1,0 +1,245 @@
+-- 5. Who gets the next tokens -------------------------------------------------------------------------------------------
+--
+-- The sale is played forward, token by token, with everybody who waits; what falls to this process is handed out, what
+-- falls to the others stays in the bucket until they come. Each is told to come back just before its next turn (LEAD), so
+-- that tokens are committed late: what has been sold cannot go to a more urgent call any more. To save round trips a turn
+-- is a run of several tokens: what flows in within the horizon, or within RUN of it where others wait or urgent calls are
+-- about. Calls of another kind (an argument that has limits of its own) are others too: they compete for the usage plan's
+-- tokens, and a kind that one of its own limits holds up does not compete until that lets it through.
+
+local function copy(pid, e, counts)
+  return {id = pid, c = {counts[1], counts[2], counts[3], 0}, t = max(e.t, s.v), q = e.q, alike = (e.y or '') == req.kind}
+end
+
+local lead = min(LEAD, req.horizon / 2)
+local self = copy(req.me, me, req.waiting)
+self.q = 0
+local rivals = {}
+local urgent = req.waiting[1] > 0
+for pid, e in pairs(s.p) do
+  if pid ~= req.me and e.c[1] + e.c[2] + e.c[3] > 0 and now - e.q < PATIENCE then
+    -- The calls expected of it count too, or its turn would look too short.
+    rivals[#rivals + 1] = copy(pid, e, {max(e.c[1], e.e[1]), max(e.c[2], e.e[2]), max(e.c[3], e.e[3])})
+    urgent = urgent or e.c[1] > 0
+  elseif pid ~= req.me and e.e[1] + e.e[2] + e.e[3] > 0 and now - e.q < lead then
+    -- It got all it wanted, but is expected to have more calls by its next turn.
+    rivals[#rivals + 1] = copy(pid, e, e.e)
+    rivals[#rivals].absent = true
+  end
+end
+-- Turns go round by what each process has had, counted from where the one who is next stands: nobody saves up turns by
+-- staying away.
+local front = self.t
+for _, e in ipairs(rivals) do front = min(front, e.t) end
+
+-- Where urgent calls have been seen lately, one token stays in the bucket for the next: it need not wait behind what has
+-- been sold ahead. After it was taken, another is there when all that had been sold until then is paid for.
+local windowed, guessing = false, false
+for _, limit in ipairs(limits) do
+  local b = limit.b
+  windowed = windowed or b.w ~= nil
+  limit.kept = not b.w and now - b.u < URGENT_MEMORY and b.z >= 4 and 1 or 0
+  limit.took = limit.kept == 0
+  if urgent and not b.w then b.u = now end
+  limit.hold = withheld(limit)
+  -- The first requests to a full bucket are on their way; when they have arrived, much less may have to be held back.
+  guessing = guessing or (not b.w and limit.hold > b.h + 1)
+  if b.w then
+    limit.list = {}
+    for index, moment in ipairs(b.log) do limit.list[index] = moment end
+  end
+end
+
+local crowded = #rivals > 0 or now - s.u < URGENT_MEMORY
+local longest_run = max(1, math.floor(slowest_pace * req.horizon * (crowded and RUN or 1)))
+local span = (longest_run - 1) / slowest_pace
+-- Nothing of a window is lent: when it was used is what counts.
+self.c[4] = windowed and 0 or req.prefetch
+
+local passed = {s.sh[1], s.sh[2], s.sh[3]}
+local winner, class, run = nil, 4, 0
+
+-- A rival competes for a token of the time `delay` from now if it will be here to take it; for one that is there already
+-- only if it waits already. Calls of this kind wait for their own limits too, until `own`.
+local function waits(e, wanted, delay, own)
+  if e.alike and own > delay + 1e-9 then return false end
+  return e.c[wanted] > 0 and e.q <= now + delay + lead and not (e.absent and delay == 0)
+end
+
+local function first_of(wanted, delay, own)
+  local best = waits(self, wanted, delay, own) and self or nil
+  for _, e in ipairs(rivals) do
+    if waits(e, wanted, delay, own) and (not best or e.t < best.t or (e.t == best.t and e.id < best.id)) then best = e end
+  end
+  return best
+end
+
+local function next_in_line(delay, own)
+  local best, chosen, most = nil, 4, PASSED_OVER - 1
+  local candidates = {}
+  for each = 1, 3 do
+    local candidate = first_of(each, delay, own)
+    candidates[each] = candidate
+    if candidate and not best then
+      best, chosen = candidate, each
+    elseif candidate and passed[each] > most then
+      best, chosen, most = candidate, each, passed[each]
+    end
+  end
+  for each = 1, 3 do
+    if each == chosen or not candidates[each] then
+      passed[each] = 0
+    elseif each > chosen then
+      passed[each] = passed[each] + 1
+    end
+  end
+  if not best then
+    if own > delay then return next_in_line(own, own) end
+    return self.c[4] > 0 and self or nil, 4
+  end
+  -- Who has its turn keeps it for a run, expected calls included: the turns of fast operations would be too short.
+  if winner and class == chosen and run > 0 and run < longest_run then
+    if waits(winner, chosen, delay, own) then return winner, chosen end
+    if winner == self and self.c[4] > 0 then return self, 4 end
+  end
+  run = 0
+  return best, chosen
+end
+
+local elsewhere, first_turns = {}, 0
+for _, e in ipairs(rivals) do
+  for each = 1, 3 do elsewhere[each] = elsewhere[each] or e.c[each] > 0 end
+  first_turns = first_turns + min(e.c[1] + e.c[2] + e.c[3], longest_run)
+end
+
+local function delay_at(limit, number, hurry)
+  local b = limit.b
+  if b.w then return window_delay(b, limit.list) end
+  if not hurry then return bucket_delay(limit, limit.hold, number, limit.kept) end
+  if not limit.took and b.x <= now then return 0 end
+  return bucket_delay(limit, limit.hold, number, 0)
+end
+
+-- Limits that calls of every kind pay from, and those of this kind alone.
+local function is_common(limit) return limit.spec.kind ~= 'rule' end
+
+local function delays_after(number, hurry)
+  local common, own = 0, 0
+  for _, limit in ipairs(limits) do
+    local delay = delay_at(limit, number or limit.sold, hurry)
+    own = max(own, delay)
+    if is_common(limit) then common = max(common, delay) end
+  end
+  return common, own
+end
+
+local lendable = math.huge
+for _, limit in ipairs(limits) do
+  if not limit.b.w then lendable = min(lendable, math.floor(LEND * limit.b.z) - limit.leased) end
+end
+local latest = (crowded or longest_run == 1) and 2 * lead or max(2 * lead, req.horizon / 2)
+-- Where a bucket is so small that what is sold ahead must be spaced, tokens are sold one by one when the last was answered.
+local spaced, slowest_rate = false, math.huge
+for _, limit in ipairs(limits) do
+  local rate = limit.b.r or pace(limit.b)
+  spaced = spaced or pace(limit.b) < 0.98 * rate
+  slowest_rate = min(slowest_rate, rate)
+end
+if guessing or spaced then latest, span = lead, 0 end
+local delays, gave_leased, sold, until_next, urgent_given, lent_out = {}, 0, 0, -1, false, false
+while sold < 400 and self.c[1] + self.c[2] + self.c[3] + self.c[4] > 0 do
+  local common, own = delays_after()
+  local kind
+  winner, kind = next_in_line(common, own)
+  if not winner then break end
+  if kind < 4 then class = kind end
+  local delay = winner.alike and own or common
+  if kind == 1 then
+    local hurried_common, hurried_own = delays_after(nil, true)
+    delay = winner.alike and hurried_own or hurried_common
+    for _, limit in ipairs(limits) do limit.took = true end
+  end
+  run = run + 1
+  winner.t = winner.t + 1
+  if winner == self then
+    -- A turn begins when its first token is nearly due; then all of it is sold.
+    lent_out = kind == 4 and gave_leased >= lendable
+    if delay > latest + 1e-9 or lent_out then
+      if kind < 4 then until_next = delay end
+      break
+    end
+    if #delays == 0 then latest = max(lead + span, delay + min(span, RUN * req.horizon)) end
+    urgent_given = urgent_given or kind == 1
+    delays[#delays + 1] = {delay, kind == 4}
+    if kind == 4 then gave_leased = gave_leased + 1 end
+    for _, limit in ipairs(limits) do
+      limit.e.bk = max(limit.e.bk or 0, now + delay)
+      if limit.b.w then
+        log(limit.b.log, now + delay + req.jitter)
+      else
+        may_be_late(limit, max(limit.b.k - limit.sold, 1), now + delay)
+      end
+    end
+    s.v = max(s.v, front)
+    -- Only tokens really handed out count for the shares: a rival whose turn it was may come for it later.
+    for each = 1, 3 do
+      if each == class or not (elsewhere[each] or self.c[each] > 0) then
+        s.sh[each] = 0
+      elseif each > class then
+        s.sh[each] = s.sh[each] + 1
+      end
+    end
+  end
+  for _, limit in ipairs(limits) do
+    if winner.alike or is_common(limit) then
+      limit.sold = limit.sold + 1
+      if limit.b.w then log(limit.list, now + delay + req.jitter) end
+    end
+  end
+  winner.c[kind] = winner.c[kind] - 1
+  sold = sold + 1
+end
+
+-- A token handed out stands for a success: replies are not reported one by one.
+local function recover(b, count)
+  if b.w or b.calm then return end
+  for _ = 1, count do
+    b.n = b.n + 1
+    if b.n >= ALONE * b.tol then b.tol = min(2 * b.tol, TOLERANCE) end
+    if b.r < b.a then
+      local boldness = max(b.n / (BOLD * b.tol), 1)
+      b.r = min(b.r * (1 + b.st / b.tol * boldness ^ 3), b.a)
+    elseif b.z >= b.b and b.tol == TOLERANCE and b.n > 2 then
+      b.calm, b.st, b.bl, b.alt, b.bp = true, LARGEST_STEP, 0, 0, BURST_PATIENCE
+      return
+    end
+    if b.z < b.b then
+      b.bn = b.bn + 1
+      if b.bn >= b.bp then b.bn, b.z = 0, min(b.z + 1, b.b) end
+    end
+  end
+end
+
+local gave = #delays
+if gave > 0 then
+  for _, limit in ipairs(limits) do
+    local b = limit.b
+    if not b.w then b.k = b.k - gave end
+    limit.certain = limit.certain and gave == 0
+    b.adm = b.adm + gave
+    recover(b, gave)
+  end
+end
+
+for _, limit in ipairs(limits) do
+  if limit.b.w then limit.list = limit.b.log end
+end
+
+-- When the token kept for urgent calls will be there again (or at last), all that was sold until now being paid for.
+for _, limit in ipairs(limits) do
+  local b = limit.b
+  if not b.w and (urgent_given or b.cut == now or (urgent and limit.kept == 0)) then
+    b.x = now + bucket_delay(limit, limit.hold, 0, 0)
+  end
+end
+

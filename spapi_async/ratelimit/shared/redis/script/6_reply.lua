@@ -1,0 +1,79 @@
+-- 6. What is kept and answered ------------------------------------------------------------------------------------------
+
+me.n, me.g, me.gl, me.t = req.n, gave, gave_leased, self.t
+mine.s = now
+for _, limit in ipairs(limits) do limit.e.s = now end
+me.c = {self.c[1], self.c[2], self.c[3]}
+
+-- Whoever got all it wanted is told as well when its turn would come again, so that it need not ask before.
+local poll = -1
+local common_delay, own_delay = delays_after(0)
+me.e = {0, 0, 0}
+if class < 4 and crowded then
+  local wanted = req.waiting[1] + req.waiting[2] + req.waiting[3] + req.prefetch
+  me.e[class] = min(req.expected, longest_run, lent_out and max(1, gave) or max(gave, wanted))
+end
+if me.c[1] + me.c[2] + me.c[3] > 0 then
+  if until_next < 0 then until_next = own_delay end
+  -- While there are tokens for others that do not come for them, or much is held back on a guess, it had better look again.
+  local soon = guessing or own_delay == 0
+  -- Once the last request was answered, the next need not be spaced: come back in time for that.
+  if spaced and gave > 0 then until_next = min(until_next, delays[gave][1] + 1 / slowest_rate) end
+  poll = min(max(until_next - lead, 0.02), soon and 2 * lead or LONGEST_POLL)
+elseif #rivals > 0 then
+  -- Whoever had less than a whole turn may have been given too little: its estimate is not to be trusted for long.
+  local longest = guessing and 2 * lead or (gave < longest_run and 2 or 4) * req.horizon
+  poll = min(max(delays_after(first_turns) - lead, 0), longest)
+end
+-- It may look sooner, but it does not compete before its own limits let it through.
+me.q = now + max(poll, 0)
+if own_delay > common_delay then me.q = max(me.q, now + own_delay - lead) end
+-- A lease lasts beyond the next visit, which tells what was used of it. (A process gives back sooner what it does not use.)
+local lease = max(4 * req.horizon, poll + req.horizon)
+if gave_leased > 0 then
+  local ends = now + lease + PATIENCE
+  for _, limit in ipairs(limits) do
+    limit.e.l, limit.e.x = limit.e.l + gave_leased, max(limit.e.x, ends)
+  end
+  me.x = ends
+end
+
+local others = {}
+if req.predict > 0 then
+  for index, e in ipairs(rivals) do others[index] = {e.c[1], e.c[2], e.c[3], e.alike and 1 or 0} end
+end
+
+-- What the process may count on: nothing of what is held back, once the level is too low to hold it.
+local function report(limit)
+  local b = limit.b
+  if b.w then
+    local starts = {}
+    for index, moment in ipairs(b.log) do starts[index] = moment - now end
+    return {
+      level = b.b - #b.log, rate = b.b / b.w, announced = b.b / b.w, burst = b.b, pace = b.b / b.w, capacity = b.b,
+      admitted = b.adm, throttled = b.thr, starts = starts, opens = max(0, b.block - now), seconds = b.w,
+    }
+  end
+  local level = b.k - (b.k - b.h >= 1 and b.h or limit.hold)
+  return {
+    level = level, rate = b.r, announced = b.a, burst = b.z, pace = pace(b), capacity = b.z - b.h,
+    admitted = b.adm, throttled = b.thr,
+  }
+end
+
+local states = {}
+for index in ipairs(req.limits) do states[index] = all[index] and report(all[index]) or {absent = true} end
+
+for _, limit in ipairs(limits) do
+  if req.bye > 0 then forget(limit, req.me) end
+  if not limit.b.w then limit.b.pc = pace(limit.b) end
+  local fills = limit.b.w or limit.b.b / limit.b.r
+  save(limit.key, limit.b, BUCKET_TTL + fills)
+end
+if req.bye > 0 then shared.p[req.me] = nil end
+save(KEYS[2], shared, SHARED_TTL)
+
+return cmsgpack.pack({
+  now = now, delays = delays, lease = lease, crowded = crowded and 1 or 0, poll = poll, marker = shared.m,
+  processes = processes, shared_processes = shared_processes, others = others, limits = states,
+})

@@ -1,0 +1,161 @@
+"""Limits as an application shows and keeps them, against an emulator that enforces its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from spapi_async import (
+    Application,
+    ConfigurationError,
+    Event,
+    RateLimitWaitError,
+    Region,
+    SellingPartner,
+    Throttled,
+    Waited,
+    call_options,
+)
+from spapi_async.api.listings_items_2021_08_01 import PATCH_LISTINGS_ITEM
+from spapi_async.api.reports_2021_06_30 import CREATE_REPORT
+from spapi_async.emulator import Emulator
+from spapi_async.ratelimit import Bucket, LocalRateLimiter, PlanRule, Window
+
+SALES = "GET_SALES_AND_TRAFFIC_REPORT"
+OTHER = "GET_FLAT_FILE_ALL_ORDERS_DATA_BY_LAST_UPDATE_GENERAL"
+
+
+def report(kind: str) -> dict[str, Any]:
+    """What createReport is called with."""
+    return {"body": {"reportType": kind, "marketplaceIds": ["ATVPDKIKX0DER"]}}
+
+
+def throttled(emulator: Emulator) -> int:
+    """429s so far."""
+    return sum(figures["throttled"] for figures in emulator.stats()["operations"].values())
+
+
+@asynccontextmanager
+async def selling(emulator: Emulator, **options: Any) -> AsyncIterator[SellingPartner]:
+    """One seller of an application."""
+    async with Application("app", "secret", endpoint=emulator.url, **options) as app:
+        yield app.selling_partner("Atzr|one", region=Region.NA)
+
+
+async def test_the_fifth_sales_report_is_refused_with_the_seconds_and_other_types_pass() -> None:
+    """Four leave, the fifth would wait for the rest of the hour; the emulator never had to refuse one."""
+    async with Emulator() as emulator, selling(emulator) as seller:
+        for _ in range(4):
+            await seller.call(CREATE_REPORT, **report(SALES))
+        with call_options(max_wait=60), pytest.raises(RateLimitWaitError, match="longer than max_wait=60 s") as refusal:
+            await seller.call(CREATE_REPORT, **report(SALES))
+        assert refusal.value.retry_after == pytest.approx(3600, abs=30)
+        assert (await seller.call(CREATE_REPORT, **report(OTHER))).status == 202
+        assert throttled(emulator) == 0
+
+
+async def test_the_fifth_waits_for_the_window_to_open() -> None:
+    """A thousand times faster: the fifth leaves a window after the first, and is not refused."""
+    rule = PlanRule(CREATE_REPORT.name, "body.reportType", SALES, (Window(4, 3.6),))
+    events: list[Event] = []
+    async with (
+        Emulator(rate_scale=1000) as emulator,
+        selling(emulator, plan_rules=[rule], observers=[events.append]) as seller,
+    ):
+        for _ in range(5):
+            await seller.call(CREATE_REPORT, **report(SALES))
+        assert throttled(emulator) == 0
+    (waited,) = [event for event in events if isinstance(event, Waited)]
+    assert waited.seconds == pytest.approx(3.6, abs=0.5)
+
+
+async def test_a_sellers_forecast_asks_nobody() -> None:
+    """Seconds until so many calls could have left; by argument where a limit depends on one."""
+    async with Emulator() as emulator, selling(emulator) as seller:
+        for _ in range(4):
+            await seller.call(CREATE_REPORT, **report(SALES))
+        requests = emulator.stats()["operations"]
+        assert seller.forecast(CREATE_REPORT, report(SALES)) == pytest.approx(3600, abs=30)
+        assert seller.forecast(CREATE_REPORT, report(OTHER)) == 0.0
+        assert seller.forecast(CREATE_REPORT, report(OTHER), count=12) == pytest.approx(60, abs=5)
+        assert emulator.stats()["operations"] == requests
+        with pytest.raises(ConfigurationError, match="count must be 1 or more, not 0"):
+            seller.forecast(CREATE_REPORT, count=0)
+
+
+async def test_limits_show_rules() -> None:
+    """With what they apply to, and the seller's name."""
+    async with Emulator() as emulator, Application("app", "secret", endpoint=emulator.url) as app:
+        seller = app.selling_partner("Atzr|one", region=Region.NA, seller_id="A1")
+        await seller.call(CREATE_REPORT, **report(SALES))
+        found = [(limit.account, limit.rule, limit.window, limit.tokens) for limit in app.limits()]
+        assert ("A1@na", f"reportType={SALES}", 3600.0, 3.0) in found
+        assert {account for account, *_ in found} == {"A1@na"}
+
+
+async def test_the_level_that_a_listings_429_names_is_learned() -> None:
+    """Somebody else spends the application's relationships: those slow down, the seller's plan does not."""
+    body = {"productType": "X", "patches": [{"op": "delete", "path": "/attributes/child_parent_sku_relationship"}]}
+    arguments: dict[str, Any] = {"seller_id": "A", "sku": "S", "marketplace_ids": ["ATVPDKIKX0DER"], "body": body}
+    async with Emulator() as emulator, selling(emulator) as seller:
+        message = b"The frequency of requests was greater than what is allowed for relationships."
+        emulator.faults({"status": 429, "times": 1, "body": {"errors": [{"code": "Q", "message": message.decode()}]}})
+        with pytest.raises(Exception, match="not found"):
+            await seller.call(PATCH_LISTINGS_ITEM, **arguments)
+        rates = {limit.rule or limit.account[:1]: limit.rate for limit in seller.application.limits()}
+        assert rates["relationships"] < 5.0
+        assert {rate for rule, rate in rates.items() if rule != "relationships"} == {5.0, 500.0}
+
+
+async def test_observers_are_called_by_a_limiter_that_is_given() -> None:
+    """Waiting comes from the call's own way, a 429 from the limiter, whoever made it."""
+    events: list[Event] = []
+    limiter = LocalRateLimiter()
+    async with (
+        Emulator(rate_scale=1000) as emulator,
+        selling(emulator, limiter=limiter, observers=[events.append]) as seller,
+    ):
+        emulator.faults({"status": 429, "times": 1})
+        await seller.call(CREATE_REPORT, **report(OTHER))
+    kinds = {type(event) for event in events}
+    assert {Throttled, Waited} <= kinds
+    assert {event.account for event in events if isinstance(event, Throttled)} == {seller.name}
+
+
+async def test_a_batch_that_found_items_throttled_tells_the_limiter() -> None:
+    """The next call waits as after a 429 of its own."""
+    async with Emulator() as emulator, selling(emulator) as seller:
+        await seller.call(CREATE_REPORT, **report(OTHER))
+        seller.note_throttled(CREATE_REPORT, report(OTHER))
+        assert seller.forecast(CREATE_REPORT, report(OTHER)) > 1.0
+
+
+async def test_one_credential_has_one_name() -> None:
+    """The first seller id given is the seller's; who does not give it gets it, another one is refused."""
+    async with Application("app", "secret") as app:
+        unnamed = app.selling_partner("Atzr|one", region=Region.NA)
+        named = app.selling_partner("Atzr|one", region=Region.NA, seller_id="A1")
+        later = app.selling_partner("Atzr|one", region=Region.NA)
+        assert (unnamed.name, named.name, later.name) == (unnamed.key, "A1@na", "A1@na")
+        assert later.seller_id == "A1"
+        assert named.key == unnamed.key
+        with pytest.raises(ConfigurationError, match="belongs to seller 'A1', so it cannot be 'A2'"):
+            app.selling_partner("Atzr|one", region=Region.NA, seller_id="A2")
+        assert app.selling_partner("Atzr|one", region=Region.EU, seller_id="A2").name == "A2@eu"
+
+
+@pytest.mark.parametrize("seller_id", ["", " ", "A1@na", "A|1", "{A1}", 5])
+async def test_a_seller_id_that_is_none_is_refused(seller_id: Any) -> None:
+    """It would become part of keys and tables."""
+    async with Application("app", "secret") as app:
+        with pytest.raises(ConfigurationError, match="seller_id must be like"):
+            app.selling_partner("Atzr|one", region=Region.NA, seller_id=seller_id)
+
+
+async def test_rules_that_cannot_work_are_refused_when_the_application_is_made() -> None:
+    """Not in the middle of a call."""
+    with pytest.raises(ConfigurationError, match="must be a list of PlanRule"):
+        Application("app", "secret", plan_rules=[Bucket(1, 1)])  # type: ignore[list-item]

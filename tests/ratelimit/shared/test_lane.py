@@ -1,0 +1,330 @@
+"""One process's side of shared limits, on a clock that the test moves and with replies made by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from redis_worker import make_account, make_operation
+
+from spapi_async._core.options import Priority
+from spapi_async.errors import RateLimitWaitError
+from spapi_async.ratelimit.shared._exchange import Phase
+from spapi_async.ratelimit.shared._flights import Flights
+from spapi_async.ratelimit.shared._lane import Lane
+from spapi_async.ratelimit.shared._local_share import LocalShare
+from spapi_async.ratelimit.shared._promises import Caller
+from spapi_async.ratelimit.shared._settings import LaneSettings, OperationView
+from spapi_async.ratelimit.shared._slot import Slot
+from spapi_async.ratelimit.shared._stock import Stock
+from spapi_async.ratelimit.shared._store import LimitSpec, LimitState, Reply
+from spapi_async.ratelimit.shared._terms import Terms
+
+PLAN = LimitSpec(kind="plan", rate=1.0, burst=10)
+SALES = LimitSpec(kind="rule", rate=4 / 3600, burst=4, seconds=3600.0)
+
+
+class Process:
+    """One lane with its clock."""
+
+    def __init__(self, *specs: LimitSpec) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.now = 100.0
+        self.settings = LaneSettings(
+            me="me",
+            lease_seconds=1.0,
+            jitter=0.0,
+            number=itertools.count(1).__next__,
+            now=lambda: self.now,
+            shares={},
+        )
+        self.specs = specs or (PLAN,)
+        keys = ("plan", "memory", *(f"limit {number}" for number in range(1, len(self.specs))))
+        self.terms = Terms(kind="", keys=keys, former=(), specs=self.specs, places={})
+        self.view = OperationView()
+        self.lane = self.another()
+
+    def another(self) -> Lane:
+        """A lane of the same limits."""
+        return Lane(make_operation(1.0, 10), make_account(), terms=self.terms, view=self.view, settings=self.settings)
+
+    def wait(self, *, priority: Priority = Priority.NORMAL, max_wait: float | None = None) -> Caller:
+        """A call that waits."""
+        caller = Caller(self.loop.create_future(), priority, max_wait, self.lane.queue.ahead(priority))
+        self.lane.enqueue(caller)
+        return caller
+
+    def reply(self, *delays: tuple[float, bool], level: float = 0.0, **facts: Any) -> Reply:
+        """What a store answers that stands at this level."""
+        states = [
+            LimitState(
+                level=level, rate=each.rate, announced=each.rate, burst=each.burst, pace=each.rate, capacity=each.burst
+            )
+            for each in self.specs
+        ]
+        facts = {"now": 5000.0 + self.now, "lease": 4.0, "marker": "m", "limits": states, **facts}
+        return Reply(delays=list(delays), **facts)
+
+    def exchange(self, *delays: tuple[float, bool], **facts: Any) -> Any:
+        """Ask, and be answered so; what was asked."""
+        request = self.lane.request()
+        self.lane.absorb(self.reply(*delays, **facts))
+        return request
+
+
+@pytest.fixture
+def process() -> Iterator[Process]:
+    """A process that knows nothing yet."""
+    process = Process()
+    yield process
+    process.loop.close()
+
+
+NOW, LEASED = (0.0, False), (0.0, True)
+
+
+def test_a_granted_token_goes_to_the_first_in_line_when_it_is_due(process: Process) -> None:
+    """Not before its moment, and whoever is first then gets it."""
+    normal = process.wait()
+    process.exchange((2.0, False))
+    urgent = process.wait(priority=Priority.INTERACTIVE)
+    process.now += 1.9
+    process.lane.dispatch()
+    assert not urgent.future.done()
+    process.now += 0.1
+    process.lane.dispatch()
+    assert urgent.future.done()
+    assert not normal.future.done()
+
+
+def test_a_reply_confirms_what_was_told(process: Process) -> None:
+    """The next request repeats nothing and names no lost one."""
+    process.exchange(LEASED)
+    assert process.lane.take() is not None
+    told = process.exchange()
+    assert [feedback.used for feedback in told.feedback] == [1]
+    after = process.lane.request()
+    assert (after.feedback, after.lost) == ([], 0)
+
+
+def test_what_was_told_in_a_request_that_got_lost_is_told_again(process: Process) -> None:
+    """Under its old number, with the number of the first request that was lost, however many were."""
+    process.exchange(LEASED)
+    process.lane.take()
+    first = process.lane.request()
+    for _ in range(2):
+        process.lane.lost()
+        again = process.lane.request()
+    assert again.lost == first.n < again.n
+    assert [feedback.seq for feedback in again.feedback] == [feedback.seq for feedback in first.feedback]
+
+
+def test_after_a_429_nothing_in_stock_is_used(process: Process) -> None:
+    """What was granted and what is on lease goes back with the news; waiters wait on."""
+    process.exchange(LEASED, LEASED, LEASED)
+    sent = process.lane.take()
+    assert sent is not None
+    waiting = [process.wait() for _ in range(3)]
+    process.exchange((5.0, False))
+    process.lane.heard_throttle(process.now, 0)
+    assert len(process.lane.stock) == 0
+    (news,) = process.lane.request().feedback
+    assert (news.hits, news.credit, news.hit_at) == (1, 1, 5000.0 + process.now)
+    assert sum(caller.future.done() for caller in waiting) == 2
+
+
+def test_leaving_gives_every_lease_back(process: Process) -> None:
+    """And granted tokens too."""
+    process.exchange(LEASED, LEASED)
+    process.wait()
+    process.exchange((3.0, False))
+    farewell = process.lane.farewell()
+    assert farewell.bye == 1
+    assert sum(feedback.back for feedback in farewell.feedback) == 1
+    assert sum(feedback.credit for feedback in farewell.feedback) == 1
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_call_cancelled_after_its_grant_loses_no_token(process: Process, others: int) -> None:
+    """It goes to the next in line; where nobody waits, back to the store with the moment for which it was sold."""
+    gone = process.wait()
+    waiting = [process.wait() for _ in range(others)]
+    process.exchange(NOW)
+    assert gone.future.done()
+    process.lane.abandon(gone)
+    assert all(caller.future.done() for caller in waiting)
+    feedback = process.lane.request().feedback
+    assert [(each.credit, each.credit_at) for each in feedback] == ([] if others else [(1, 5100.0)])
+
+
+def test_tokens_nobody_wants_any_more_go_back(process: Process) -> None:
+    """A caller that gave up while its token was on the way costs nothing."""
+    gone = process.wait()
+    process.lane.request()
+    process.lane.abandon(gone)
+    process.lane.absorb(process.reply(NOW, (0.5, False)))
+    (news,) = process.lane.request().feedback
+    assert news.credit == 2
+
+
+def test_what_was_spent_in_an_outage_is_told_once(process: Process) -> None:
+    """By the lane that spent it; the part of the quota it came from is given up."""
+    process.exchange(level=5.0)
+    process.lane.leave()
+    process.lane.go_local(1)
+    process.now += 3.0
+    spent = sum(process.lane.take() is not None for _ in range(5))
+    assert spent >= 2
+    process.settings.shares.clear()
+    process.lane.come_back()
+    assert process.lane.shares == []
+    assert [feedback.spent for feedback in process.lane.request().feedback] == [spent]
+    process.lane.absorb(process.reply())
+    process.lane.leave()
+    process.lane.come_back()
+    assert process.lane.request().feedback == []
+
+
+def test_lanes_of_one_seller_share_its_part_in_an_outage() -> None:
+    """Two kinds of calls spend one part of the plan together, not one each; a window's part is a token at a time."""
+    process = Process(PLAN, SALES)
+    lanes = [process.lane, process.another()]
+    for lane in lanes:
+        lane.leave()
+        lane.go_local(1)
+    assert sum(lane.take() is not None for lane in lanes for _ in range(5)) == 1
+    assert process.lane.shares == lanes[1].shares
+    process.loop.close()
+
+
+def test_an_outage_ends_an_exchange_and_allows_no_other(process: Process) -> None:
+    """Nothing is asked while the store is away, and everything again when it is back."""
+    process.wait()
+    process.lane.exchange.submitted()
+    exchange, seen = process.lane.exchange, []
+    for step in (process.lane.leave, exchange.submitted, process.lane.come_back):
+        step()
+        seen.append((exchange.phase, process.lane.wants_exchange()))
+    assert seen == [(Phase.AWAY, False), (Phase.AWAY, False), (Phase.QUIET, True)]
+
+
+def test_a_process_asks_again_when_the_store_said(process: Process) -> None:
+    """Not before, unless something happens that the reply could not know."""
+    process.wait()
+    process.exchange(poll=3.0, crowded=1)
+    assert not process.lane.wants_exchange()
+    assert process.lane.due() == pytest.approx(process.now + 3.0)
+    process.wait()
+    assert not process.lane.wants_exchange()
+    process.wait(priority=Priority.INTERACTIVE)
+    assert process.lane.wants_exchange()
+
+
+def test_calls_that_are_expected_are_asked_for_in_advance_but_not_from_a_window() -> None:
+    """A busy lane takes tokens on lease; where a window counts, when a token is used is what matters."""
+    wishes = []
+    for specs in ((PLAN,), (PLAN, SALES)):
+        fast = tuple(LimitSpec(kind=each.kind, rate=50.0, burst=50, seconds=each.seconds) for each in specs)
+        process = Process(*fast)
+        process.exchange()
+        for _ in range(40):
+            process.lane.take()
+        wishes.append(process.lane.request().prefetch)
+        process.loop.close()
+    assert wishes[0] > 0
+    assert wishes[1] == 0
+
+
+def test_a_stale_reply_grants_nothing(process: Process) -> None:
+    """The request was overtaken by a later one: it counts as lost."""
+    process.wait()
+    process.lane.request()
+    process.lane.absorb(Reply(now=0.0, stale=1))
+    assert len(process.lane.stock) == 0
+    assert process.lane.request().lost == 1
+
+
+def test_a_lease_that_ends_is_not_used(process: Process) -> None:
+    """What is left of it goes back."""
+    process.exchange(LEASED, LEASED, lease=0.5)
+    process.now += 0.6
+    assert process.lane.take() is None
+    (news,) = process.lane.request().feedback
+    assert (news.back, news.used) == (2, 0)
+
+
+def test_calls_are_judged_by_their_place(process: Process) -> None:
+    """One token a second: of five calls that may wait 2.5 s two are promised, three are refused with their waits."""
+    callers = [process.wait(max_wait=2.5) for _ in range(5)]
+    process.exchange()
+    refused = [caller.future.exception() for caller in callers if caller.future.done()]
+    assert [error.retry_after for error in refused if isinstance(error, RateLimitWaitError)] == [3.0, 4.0, 5.0]
+
+
+def test_a_promise_is_judged_again_by_its_place_when_the_pace_falls(process: Process) -> None:
+    """At half the pace the second of two cannot be served in time; the first can."""
+    first, second = process.wait(max_wait=2.5), process.wait(max_wait=2.5)
+    process.exchange()
+    assert not first.future.done()
+    slow = process.reply()
+    slow.limits[0].pace = 0.5
+    process.lane.request()
+    process.lane.absorb(slow)
+    assert not first.future.done()
+    assert isinstance(second.future.exception(), RateLimitWaitError)
+
+
+def test_others_that_wait_are_counted(process: Process) -> None:
+    """They take turns: each is served once before this process's first; other kinds do not touch its rules."""
+    caller = process.wait(max_wait=2.5)
+    process.exchange(others=[(0, 5, 0, 0), (0, 0, 7, 0), (3, 0, 0, 1)])
+    error = caller.future.exception()
+    assert isinstance(error, RateLimitWaitError)
+    assert error.retry_after == pytest.approx(3.0)
+
+
+def test_a_token_is_meant_for_the_most_urgent_first() -> None:
+    """Of three tokens two cover the urgent calls, one the next: none serves every priority at once."""
+    stock = Stock()
+    for _ in range(3):
+        stock.put(Slot(0.0))
+    assert stock.uncovered((2, 2, 1)) == (0, 1, 1)
+
+
+def test_the_slowest_round_trip_outlives_its_span() -> None:
+    """Not only the latest span counts; two later it is forgotten."""
+    flights = Flights()
+    slot = Slot(0.0)
+    flights.depart(slot, 0.0)
+    flights.land(slot, 0.4, replied=True)
+    assert flights.slowest(6.0) == pytest.approx(0.4)
+    assert flights.slowest(20.0) == 0.0
+
+
+def test_a_request_that_leaves_late_counts_as_late() -> None:
+    """Its round trip begins when its token was due: that is when the store takes it to have left."""
+    flights = Flights()
+    first, slot = Slot(0.0), Slot(10.0)
+    flights.depart(first, 0.0)
+    flights.land(first, 0.1, replied=True)
+    flights.depart(slot, 10.3)
+    flights.land(slot, 10.4, replied=True)
+    assert flights.slowest(10.4) == pytest.approx(0.4)
+
+
+def test_each_process_has_its_part_of_a_burst() -> None:
+    """A full bucket of ten is two and a half for each of four."""
+    shares = [LocalShare(8.0, 10.0, 4, 100.0, now=0.0) for _ in range(4)]
+    assert sum(share.level(0.0) for share in shares) == pytest.approx(10.0)
+
+
+def test_a_hand_back_cannot_overfill_a_part() -> None:
+    """What was not spent comes back, up to what the part holds."""
+    share = LocalShare(8.0, 10.0, 1, 10.0, now=0.0)
+    share.take(0.0)
+    share.put_back()
+    share.put_back()
+    assert share.level(0.0) == 10.0

@@ -1,0 +1,201 @@
+"""The way to a store: batches, outages, recovery. The store is a fake that does what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from redis_worker import make_account, make_operation
+from virtual_time import VirtualClock, virtual_time
+
+from spapi_async._core.options import Priority
+from spapi_async.errors import ConnectionFailedError
+from spapi_async.ratelimit.shared._limiter import SharedRateLimiter
+from spapi_async.ratelimit.shared._link import Link, LinkState
+from spapi_async.ratelimit.shared._store import LimitState, Outage, Reply, Request
+
+PLAN = make_operation(10.0, 10)
+
+
+class FakeStore:
+    """Answers every request with what it asks for, unless it is broken."""
+
+    label = "a store"
+    round_trips = 0
+
+    def __init__(self) -> None:
+        self.broken: BaseException | None = None
+        self.batches: list[list[Request]] = []
+        self.log: list[str] = []
+        self.asked: list[str] = []
+
+    def keys(self, charges: Sequence[Any], application: str, region: str, name: str) -> tuple[str, ...]:
+        return (name, "memory", *(charge.key[-1] for charge in charges[1:]))
+
+    async def exchange(self, calls: Sequence[tuple[tuple[str, ...], Request]]) -> list[Reply]:
+        self.log.append("exchange")
+        self.batches.append([request for _, request in calls])
+        self.asked += [keys[0] for keys, _ in calls]
+        await asyncio.sleep(0.01)
+        if self.broken is not None:
+            raise self.broken
+        return [self._answer(request) for _, request in calls]
+
+    def _answer(self, request: Request) -> Reply:
+        states = [
+            LimitState(
+                level=5.0, rate=each.rate, announced=each.rate, burst=each.burst, pace=each.rate, capacity=each.burst
+            )
+            for each in request.limits
+        ]
+        granted = [(0.0, False)] * sum(request.waiting)
+        return Reply(now=1000.0, delays=granted, lease=4.0, marker="m", limits=states)
+
+    async def probe(self) -> None:
+        self.log.append("probe")
+        if self.broken is not None:
+            raise Outage("still gone")
+
+    async def snapshots(self) -> tuple[()]:
+        return ()
+
+    async def disconnect(self) -> None:
+        self.log.append("disconnect")
+
+
+def limiter(store: FakeStore, **options: Any) -> SharedRateLimiter:
+    """A process that shares through this store."""
+    settings: dict[str, Any] = {
+        "on_outage": "local", "processes": 1, "lease_seconds": 1.0, "timeout": 1.0, "jitter": 0.0, "rules": (),
+        "clock": VirtualClock(), "observers": (), **options,
+    }  # fmt: skip
+    return SharedRateLimiter(store, me="me", **settings)
+
+
+async def take(shared: SharedRateLimiter, seller: str = "one") -> Any:
+    """A permit."""
+    return await shared.acquire(PLAN, make_account(seller), priority=Priority.NORMAL, max_wait=None)
+
+
+@virtual_time
+async def test_a_batch_gathers_while_another_is_under_way() -> None:
+    """Ten sellers that ask meanwhile cost one more round trip."""
+    store = FakeStore()
+    shared = limiter(store)
+    first = asyncio.create_task(take(shared, "first"))
+    await asyncio.sleep(0.001)
+    await asyncio.gather(first, *(take(shared, str(number)) for number in range(10)))
+    assert [len(batch) for batch in store.batches] == [1, 10]
+    await shared.aclose()
+
+
+@virtual_time
+@pytest.mark.parametrize("mistake", [Outage("full"), RuntimeError("a mistake of ours")])
+async def test_an_exchange_that_fails_is_lost_whatever_the_reason(
+    mistake: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Calls go on with this process's part, and the next request names the lost one."""
+    caplog.set_level(logging.CRITICAL)
+    store = FakeStore()
+    shared = limiter(store)
+    store.broken = mistake
+    assert (await take(shared)).waited < 1.0
+    states = [shared._link.state]
+    store.broken = None
+    await asyncio.sleep(2)
+    states.append(shared._link.state)
+    assert states == [LinkState.DOWN, LinkState.UP]
+    lost, after = store.batches[0][0], store.batches[1][0]
+    assert after.lost == lost.n
+    await shared.aclose()
+
+
+@virtual_time
+async def test_a_connection_that_failed_is_not_used_again(caplog: pytest.LogCaptureFixture) -> None:
+    """It may still deliver an old reply: it is dropped before anything else is asked."""
+    caplog.set_level(logging.CRITICAL)
+    store = FakeStore()
+    shared = limiter(store)
+    store.broken = Outage("silent")
+    await take(shared)
+    await asyncio.sleep(0)
+    store.broken = None
+    await asyncio.sleep(1)
+    assert store.log[:3] == ["exchange", "disconnect", "probe"]
+    await shared.aclose()
+
+
+@virtual_time
+async def test_on_return_every_lane_is_heard_and_no_old_part_is_spent(caplog: pytest.LogCaptureFixture) -> None:
+    """Those with nothing to say too: a store that lost its memory must hear that somebody remembers."""
+    caplog.set_level(logging.CRITICAL)
+    store = FakeStore()
+    shared = limiter(store)
+    for seller in ("one", "two"):
+        (await take(shared, seller)).observe(200, None)
+    store.broken = Outage("gone")
+    with pytest.raises(ConnectionFailedError):
+        await shared.refresh()
+    await take(shared, "one")
+    store.broken, store.batches, store.asked = None, [], []
+    await asyncio.sleep(2)
+    assert set(store.asked) == {make_account(seller).name for seller in ("one", "two")}
+    assert sum(feedback.spent for batch in store.batches for request in batch for feedback in request.feedback) == 1
+    assert all(not lane.shares for lane in shared._lanes.values())
+    await shared.aclose()
+
+
+@virtual_time
+async def test_pauses_between_probes_grow_to_a_second(caplog: pytest.LogCaptureFixture) -> None:
+    """And the outage is logged once, not with every probe."""
+    caplog.set_level(logging.WARNING)
+    store = FakeStore()
+    shared = limiter(store)
+    store.broken = Outage("gone")
+    await take(shared)
+    await asyncio.sleep(10)
+    assert 10 <= store.log.count("probe") <= 14
+    assert len([record for record in caplog.records if "cannot be used" in record.message]) == 1
+    await shared.aclose()
+
+
+@virtual_time
+async def test_a_permit_counts_once() -> None:
+    """A second report or a release after it changes nothing."""
+    store = FakeStore()
+    shared = limiter(store)
+    permit, another = await take(shared), await take(shared)
+    permit.release()
+    permit.observe(429, None)
+    permit.release()
+    another.observe(200, None)
+    another.observe(429, None)
+    (lane,) = shared._lanes.values()
+    assert (lane.in_flight, lane.throttled) == (0, 0)
+    assert "closed" in repr(permit)
+    await shared.aclose()
+
+
+@virtual_time
+async def test_a_link_that_was_never_used_says_nothing_when_it_closes() -> None:
+    """No exchange, so nothing to take leave of."""
+    store = FakeStore()
+    link = Link(store, clock=VirtualClock(), attend=lambda _: None, on_down=lambda: None, on_up=lambda: None)
+    await link.aclose(lambda: [(("k",), None)], 1.0)  # type: ignore[list-item]
+    assert (link.state, store.log) == (LinkState.CLOSED, ["disconnect"])
+    assert not link.submit(None)  # type: ignore[arg-type]
+
+
+@virtual_time
+async def test_closing_takes_leave_for_every_lane() -> None:
+    """With what is on lease or granted and not used."""
+    store = FakeStore()
+    shared = limiter(store)
+    for seller in ("one", "two"):
+        (await take(shared, seller)).release()
+    store.batches = []
+    await shared.aclose()
+    assert [request.bye for batch in store.batches for request in batch] == [1, 1]

@@ -1,0 +1,192 @@
+"""Limits keyed by an argument: how a rule reads a call, and which limits a call pays from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from simulated import account
+
+from spapi_async.api import operations
+from spapi_async.api.feeds_2021_06_30 import CREATE_FEED
+from spapi_async.api.listings_items_2021_08_01 import PATCH_LISTINGS_ITEM, PUT_LISTINGS_ITEM
+from spapi_async.api.orders_v0 import GET_ORDERS
+from spapi_async.api.reports_2021_06_30 import CREATE_REPORT, CREATE_REPORT_SCHEDULE
+from spapi_async.errors import ConfigurationError
+from spapi_async.models.reports_2021_06_30 import CreateReportSpecification
+from spapi_async.ratelimit import Bucket, PlanRule, Window
+from spapi_async.ratelimit._arguments import ArgumentReader
+from spapi_async.ratelimit._book import PLAIN, PlanBook
+from spapi_async.ratelimit._rules import BUILT_IN_RULES, VALUED_ARGUMENTS, named_level
+
+SALES = "GET_SALES_AND_TRAFFIC_REPORT"
+
+
+def labels(operation: Any, arguments: dict[str, Any], *rules: PlanRule) -> list[str]:
+    """What a call pays from beside its plan."""
+    book = PlanBook(rules)
+    return [
+        charge.label or charge.kind for charge in book.charges(operation, account(), book.select(operation, arguments))
+    ]
+
+
+def patches(*attributes: str) -> dict[str, Any]:
+    """The body of a patch of these attributes."""
+    return {"patches": [{"op": "replace", "path": f"/attributes/{name}"} for name in attributes]}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"reportType": SALES},
+        CreateReportSpecification(report_type=SALES, marketplace_ids=["ATVPDKIKX0DER"]),
+    ],
+)
+def test_a_body_may_be_a_struct_or_a_mapping(body: Any) -> None:
+    """The rule names Amazon's member, whatever the struct calls it."""
+    assert ArgumentReader(CREATE_REPORT, "body.reportType").values({"body": body}) == (SALES,)
+
+
+@pytest.mark.parametrize(
+    ("path", "arguments", "found"),
+    [
+        ("OrderStatuses", {"order_statuses": ["Shipped", "Unshipped"]}, ("Shipped", "Unshipped")),
+        ("order_statuses", {"order_statuses": "Shipped"}, ("Shipped",)),
+        ("MaxResultsPerPage", {"max_results_per_page": 50}, ("50",)),
+        ("EasyShipShipmentStatuses", {}, ()),
+    ],
+)
+def test_parameters_are_read_by_their_wire_name(path: str, arguments: dict[str, Any], found: tuple[str, ...]) -> None:
+    """A list has several values, a number its text, an argument that was not given none."""
+    assert ArgumentReader(GET_ORDERS, path).values(arguments) == found
+
+
+@pytest.mark.parametrize("body", [None, "text", 5, [], {"patches": None}, {"patches": "x"}, {"patches": [None, {}]}])
+def test_a_body_of_another_form_has_no_values(body: Any) -> None:
+    """Whether it is acceptable is not the limiter's business."""
+    assert ArgumentReader(PATCH_LISTINGS_ITEM, "body.patches[].path").values({"body": body}) == ()
+
+
+def test_a_rule_about_a_parameter_that_is_not_there_says_what_is() -> None:
+    """The first call that it is about fails with the operation's parameters."""
+    book = PlanBook([PlanRule(GET_ORDERS, "Status", "Shipped", Window(1, 1))])  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=r"names its parameter 'Status'; it has .*OrderStatuses"):
+        book.select(GET_ORDERS, {"order_statuses": ["Shipped"]})
+
+
+def test_a_sales_report_pays_from_its_window_too() -> None:
+    """Another type does not; the value is remembered in case a 429 shows a limit of its own."""
+    assert labels(CREATE_REPORT, {"body": {"reportType": SALES}}) == ["plan", f"reportType={SALES}"]
+    assert labels(CREATE_REPORT, {"body": {"reportType": "OTHER"}}) == ["plan"]
+    assert PlanBook().select(CREATE_REPORT, {"body": {"reportType": "OTHER"}}).value == "OTHER"
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments", "expected"),
+    [
+        (PATCH_LISTINGS_ITEM, {"body": patches("purchasable_offer")}, []),
+        (PATCH_LISTINGS_ITEM, {"body": patches("item_name")}, ["product data"]),
+        (PATCH_LISTINGS_ITEM, {"body": patches("child_parent_sku_relationship")}, ["relationships"]),
+        (
+            PATCH_LISTINGS_ITEM,
+            {"body": patches("item_name", "package_contains_sku")},
+            ["relationships", "product data"],
+        ),
+        (
+            PATCH_LISTINGS_ITEM,
+            {"body": patches("purchasable_offer"), "mode": "VALIDATION_PREVIEW"},
+            ["mode=VALIDATION_PREVIEW"],
+        ),
+        (PUT_LISTINGS_ITEM, {"body": {"attributes": {"child_parent_sku_relationship": []}}}, ["relationships"]),
+        (PUT_LISTINGS_ITEM, {"body": {"attributes": {"item_name": []}}}, []),
+    ],
+)
+def test_a_listings_update_pays_for_what_it_changes(
+    operation: Any, arguments: dict[str, Any], expected: list[str]
+) -> None:
+    """Relationships, product data and previews have limits of the whole application beside its plan."""
+    assert labels(operation, arguments) == ["plan", "application", *expected]
+
+
+def test_a_json_listings_feed_has_a_window() -> None:
+    """Five in five minutes."""
+    book = PlanBook()
+    selection = book.select(CREATE_FEED, {"body": {"feedType": "JSON_LISTINGS_FEED"}})
+    assert book.charges(CREATE_FEED, account(), selection)[1].limit == Window(5, 300.0)
+
+
+def test_a_rule_of_ones_own_is_added_and_replaces_a_built_in_one() -> None:
+    """Equal operation, argument and value: the figures given are the ones that hold."""
+    own = PlanRule(CREATE_REPORT, "body.reportType", SALES, (Window(1, 60), Bucket(1, 5)))  # type: ignore[arg-type]
+    book = PlanBook([own])
+    selection = book.select(CREATE_REPORT, {"body": {"reportType": SALES}})
+    assert [charge.limit for charge in book.charges(CREATE_REPORT, account(), selection)[1:]] == [*own.limits]
+
+
+def test_sellers_share_what_is_the_applications() -> None:
+    """A rule of scope "application" has one key for all sellers of a region, one of scope "seller" one for each."""
+    book = PlanBook([PlanRule(GET_ORDERS, "OrderStatuses", "*", Window(1, 1), "application")])  # type: ignore[arg-type]
+    selection = book.select(GET_ORDERS, {"order_statuses": ["Shipped"]})
+    first, second = (book.charges(GET_ORDERS, account(name), selection) for name in "ab")
+    assert first[0].key != second[0].key
+    assert first[1].key == second[1].key
+
+
+def test_a_valued_operation_without_rules_is_looked_into() -> None:
+    """A schedule has a report type too, whose 429 may be its own."""
+    book = PlanBook()
+    arguments = {"body": {"reportType": SALES}}
+    assert book.select(CREATE_REPORT_SCHEDULE, arguments).value == SALES
+
+
+def test_operations_without_rules_are_not_looked_into() -> None:
+    """Their calls cost the limiter nothing more."""
+    book = PlanBook()
+    assert not book.is_keyed(GET_ORDERS)
+    assert book.select(GET_ORDERS, {"order_statuses": ["Shipped"]}) is PLAIN
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nonsense", "a", "b", (Window(1, 1),)),
+        ("orders_v0.get_orders", "", "b", (Window(1, 1),)),
+        ("orders_v0.get_orders", "a", (), (Window(1, 1),)),
+        ("orders_v0.get_orders", "a", "b", ()),
+        ("orders_v0.get_orders", "a", "b", (5,)),
+        ("orders_v0.get_orders", "a", "b", (Window(1, 1),), "world"),
+    ],
+)
+def test_a_rule_that_cannot_work_is_refused(arguments: tuple[Any, ...]) -> None:
+    """When it is made, not in the middle of a call."""
+    with pytest.raises(ConfigurationError):
+        PlanRule(*arguments)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: Window(0, 1), lambda: Window(1, 0), lambda: Bucket(0, 1), lambda: Bucket(1, 0)]
+)
+def test_a_limit_that_lets_nothing_through_is_refused(make: Any) -> None:
+    """And so is NaN, which is neither above nor below anything."""
+    with pytest.raises(ConfigurationError):
+        make()
+    with pytest.raises(ConfigurationError):
+        Window(1, float("nan"))
+
+
+def test_built_in_rules_name_parameters_that_exist() -> None:
+    """Every one of them, and every argument that may have limits of its own, can be read."""
+    every = operations()
+    read = [ArgumentReader(every[rule.operation], rule.argument) for rule in BUILT_IN_RULES]
+    read += [ArgumentReader(every[name], argument) for name, argument in VALUED_ARGUMENTS.items()]
+    assert len(read) == len(BUILT_IN_RULES) + len(VALUED_ARGUMENTS)
+
+
+@pytest.mark.parametrize("level", ["application", "relationships", "product data"])
+def test_the_messages_of_listings_429s_name_a_level(level: str) -> None:
+    """Amazon's wording; an ordinary 429 names none, nor does a long reply that hides it at its end."""
+    the = "the " if level == "application" else ""
+    message = f"The frequency of requests was greater than what is allowed for {the}{level}."
+    assert named_level(f'{{"errors":[{{"code":"QuotaExceeded","message":"{message}"}}]}}'.encode()) == level
+    assert named_level(b'{"errors":[{"message":"You exceeded your quota for the requested resource."}]}') == ""
+    assert named_level(b"x" * 5000 + message.encode()) == ""

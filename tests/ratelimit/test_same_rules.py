@@ -1,0 +1,274 @@
+"""The rules for calls that pay from several limits, each held against every limiter there is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from redis_worker import make_account
+
+from spapi_async._core.clock import SystemClock
+from spapi_async._core.events import Event, Observers, Throttled
+from spapi_async._core.options import Priority
+from spapi_async.api.feeds_2021_06_30 import CREATE_FEED
+from spapi_async.api.listings_items_2021_08_01 import PATCH_LISTINGS_ITEM
+from spapi_async.api.reports_2021_06_30 import CREATE_REPORT
+from spapi_async.credentials import Account
+from spapi_async.errors import RateLimitWaitError
+from spapi_async.ratelimit import (
+    LimitSnapshot,
+    LocalRateLimiter,
+    Permit,
+    PlanRule,
+    RateLimiter,
+    RedisRateLimiter,
+    Window,
+)
+
+SALES = {"body": {"reportType": "GET_SALES_AND_TRAFFIC_REPORT"}}
+OTHER = {"body": {"reportType": "GET_MERCHANT_LISTINGS_ALL_DATA"}}
+SETTLEMENT = {"body": {"reportType": "GET_V2_SETTLEMENT_REPORT_DATA_FLAT_FILE"}}
+RELATIONSHIP = {"body": {"patches": [{"path": "/attributes/child_parent_sku_relationship"}]}}
+OFFER = {"body": {"patches": [{"path": "/attributes/purchasable_offer"}]}}
+SELLER, ANOTHER = make_account(), make_account("another")
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture(params=["local", "redis"])
+def make(request: pytest.FixtureRequest) -> Make:
+    """Makes limiters of one kind; those of Redis share what they know, as processes do."""
+    url = request.getfixturevalue("redis_url") if request.param == "redis" else None
+
+    @asynccontextmanager
+    async def make(**options: Any) -> AsyncIterator[RateLimiter]:
+        limiter = LocalRateLimiter(**options) if url is None else RedisRateLimiter(url, timeout=5.0, **options)
+        try:
+            yield limiter
+        finally:
+            await limiter.aclose()
+
+    return make
+
+
+async def take(
+    limiter: RateLimiter, operation: Any, arguments: Any, *, seller: Account = SELLER, max_wait: float = 3.0
+) -> Permit:
+    """A permit."""
+    return await limiter.acquire(operation, seller, priority=Priority.NORMAL, max_wait=max_wait, arguments=arguments)
+
+
+async def passes(limiter: RateLimiter, operation: Any, arguments: Any, *, seller: Account = SELLER) -> int:
+    """How many calls leave, each answered 200, until one would have to wait for longer than 3 s."""
+    passed = 0
+    try:
+        while passed < 100:
+            (await take(limiter, operation, arguments, seller=seller)).observe(200, None)
+            passed += 1
+    except RateLimitWaitError:
+        pass
+    return passed
+
+
+async def shown(limiter: Any) -> dict[str, LimitSnapshot]:
+    """The limits of the one seller by what they apply to."""
+    if isinstance(limiter, RedisRateLimiter):
+        await limiter.refresh()
+    return {limit.rule or ("application" if not limit.account else "plan"): limit for limit in limiter.limits()}
+
+
+async def test_the_fifth_sales_report_of_an_hour_waits_and_other_types_pass(make: Make) -> None:
+    """Its refusal says how long the hour still is; the plan has lost four tokens, not five."""
+    async with make() as limiter:
+        assert await passes(limiter, CREATE_REPORT, SALES) == 4
+        with pytest.raises(RateLimitWaitError) as refusal:
+            await take(limiter, CREATE_REPORT, SALES)
+        assert refusal.value.retry_after == pytest.approx(3600, abs=30)
+        waiting = asyncio.create_task(take(limiter, CREATE_REPORT, SALES, max_wait=7200.0))
+        (await take(limiter, CREATE_REPORT, OTHER)).observe(202, None)
+        assert (await shown(limiter))["plan"].tokens == pytest.approx(10, abs=0.5)
+        assert not waiting.done()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def test_the_sixth_json_feed_in_five_minutes_waits(make: Make) -> None:
+    """Five leave, whatever the burst of createFeed."""
+    async with make() as limiter:
+        feed = {"body": {"feedType": "JSON_LISTINGS_FEED"}}
+        assert await passes(limiter, CREATE_FEED, feed) == 5
+        with pytest.raises(RateLimitWaitError) as refusal:
+            await take(limiter, CREATE_FEED, feed)
+        assert refusal.value.retry_after == pytest.approx(300, abs=30)
+
+
+async def test_a_seller_has_a_window_of_its_own(make: Make) -> None:
+    """What one seller has used up is there for another."""
+    async with make() as limiter:
+        assert await passes(limiter, CREATE_REPORT, SALES) == 4
+        assert await passes(limiter, CREATE_REPORT, SALES, seller=ANOTHER) == 4
+
+
+async def test_a_new_authorisation_of_a_seller_finds_what_the_old_one_spent(make: Make) -> None:
+    """Buckets are the seller's where the seller id is known, not the credential's."""
+    old, new = (Account(each.grant, each.region, "A1SELLER") for each in (SELLER, ANOTHER))
+    async with make() as limiter:
+        assert await passes(limiter, CREATE_REPORT, SALES, seller=old) == 4
+        assert await passes(limiter, CREATE_REPORT, SALES, seller=new) == 0
+        assert {limit.account for limit in limiter.limits()} == {"A1SELLER@na"}
+
+
+async def test_a_seller_that_is_named_takes_its_credentials_bucket_along(redis_url: str) -> None:
+    """What was spent before the seller id was known stays spent, in Redis as in a saved state."""
+    unnamed, named = SELLER, Account(SELLER.grant, SELLER.region, "A1SELLER")
+    local, shared = LocalRateLimiter(), RedisRateLimiter(redis_url, timeout=5.0)
+    for limiter in (local, shared):
+        assert await passes(limiter, CREATE_REPORT, OTHER, seller=unnamed) == 15
+    again = LocalRateLimiter()
+    again.load_state(local.dump_state())
+    for limiter in (again, shared):
+        assert await passes(limiter, CREATE_REPORT, OTHER, seller=named) == 0
+        await limiter.aclose()
+
+
+async def test_sellers_share_a_limit_of_the_application(make: Make) -> None:
+    """A rule of scope "application" counts every seller's calls; who is refused by it pays nothing."""
+    rule = PlanRule(
+        CREATE_REPORT.name, "body.reportType", OTHER["body"]["reportType"], (Window(3, 600.0),), "application"
+    )
+    async with make(rules=[rule]) as limiter:
+        assert await passes(limiter, CREATE_REPORT, OTHER) == 3
+        assert await passes(limiter, CREATE_REPORT, OTHER, seller=ANOTHER) == 0
+        assert await passes(limiter, CREATE_REPORT, SETTLEMENT, seller=ANOTHER) == 15
+
+
+async def test_several_limits_of_one_rule_all_hold(make: Make) -> None:
+    """The tightest decides."""
+    rule = PlanRule(CREATE_REPORT.name, "body.reportType", "*", (Window(6, 60.0), Window(2, 30.0)))
+    async with make(rules=[rule]) as limiter:
+        assert await passes(limiter, CREATE_REPORT, SETTLEMENT) == 2
+        assert len(await shown(limiter)) == 2  # the plan, and what the rule is called
+        assert len(limiter.limits()) >= 3
+
+
+async def test_rules_of_the_application_are_kept_by_whichever_limiter_it_is_given(make: Make) -> None:
+    """And its observers are called: once each, whoever gave them."""
+    events: list[Event] = []
+    rule = PlanRule(CREATE_REPORT.name, "body.reportType", OTHER["body"]["reportType"], (Window(2, 600.0),))
+    async with make() as limiter:
+        limiter.bind(clock=SystemClock(), observers=Observers([events.append]), rules=(rule,))
+        assert await passes(limiter, CREATE_REPORT, OTHER) == 2
+        (await take(limiter, CREATE_REPORT, SALES)).observe(429, None)
+        assert [type(event) for event in events if isinstance(event, Throttled)] == [Throttled]
+
+
+async def test_an_unsent_request_gives_back_to_every_limit(make: Make) -> None:
+    """The window too: four released and four sent are four."""
+    async with make() as limiter:
+        for _ in range(4):
+            (await take(limiter, CREATE_REPORT, SALES)).release()
+        if isinstance(limiter, RedisRateLimiter):
+            await limiter.refresh()
+        assert await passes(limiter, CREATE_REPORT, SALES) == 4
+
+
+async def test_a_cancelled_call_leaves_nothing_behind(make: Make) -> None:
+    """Ten calls that waited for the window and gave up: the next waits as if they had never been."""
+    async with make() as limiter:
+        assert await passes(limiter, CREATE_REPORT, SALES) == 4
+        gone = [asyncio.create_task(take(limiter, CREATE_REPORT, SALES, max_wait=1e5)) for _ in range(10)]
+        await asyncio.sleep(0.05)
+        for task in gone:
+            task.cancel()
+        await asyncio.gather(*gone, return_exceptions=True)
+        assert (await shown(limiter))["plan"].waiting == 0
+        with pytest.raises(RateLimitWaitError) as refusal:
+            await take(limiter, CREATE_REPORT, SALES)
+        assert refusal.value.retry_after == pytest.approx(3600, abs=30)
+
+
+async def test_a_forecast_is_the_wait_that_a_refusal_names(make: Make) -> None:
+    """For calls of this value, for several of them, and for others; nothing is spent by asking."""
+    async with make() as limiter:
+        assert limiter.forecast(CREATE_REPORT, SELLER, SALES) == 0.0
+        assert await passes(limiter, CREATE_REPORT, SALES) == 4
+        await shown(limiter)
+        assert limiter.forecast(CREATE_REPORT, SELLER, SALES) == pytest.approx(3600, abs=30)
+        assert limiter.forecast(CREATE_REPORT, SELLER, SALES, count=5) == pytest.approx(7200, abs=60)
+        (await take(limiter, CREATE_REPORT, OTHER)).observe(202, None)
+        assert limiter.forecast(CREATE_REPORT, SELLER, OTHER) == 0.0
+        assert limiter.forecast(CREATE_REPORT, SELLER, OTHER, count=20) == pytest.approx(10 * 60, rel=0.1)
+
+
+async def test_a_429_that_names_a_level_teaches_that_level(make: Make) -> None:
+    """The application's relationships slow down, the seller's plan and other updates do not."""
+    message = (
+        b'{"errors":[{"message":"The frequency of requests was greater than what is allowed for relationships."}]}'
+    )
+    async with make() as limiter:
+        (await take(limiter, PATCH_LISTINGS_ITEM, RELATIONSHIP)).observe(429, None, message)
+        found = await shown(limiter)
+        assert found["relationships"].rate == pytest.approx(5.0 * 0.85)
+        assert found["plan"].rate == 5.0
+        assert found["application"].rate == 500.0
+        assert found["relationships"].throttled == 1
+        (await take(limiter, PATCH_LISTINGS_ITEM, OFFER, max_wait=0.5)).observe(200, None)
+
+
+async def test_a_429_that_one_value_alone_gets_is_that_values(make: Make) -> None:
+    """A report type that cannot be requested is held up, and shown; the others go on at once."""
+    async with make() as limiter:
+        (await take(limiter, CREATE_REPORT, OTHER)).observe(202, None)
+        (await take(limiter, CREATE_REPORT, SETTLEMENT)).observe(429, None)
+        found = await shown(limiter)
+        learned = found["reportType=GET_V2_SETTLEMENT_REPORT_DATA_FLAT_FILE"]
+        assert learned.rate < found["plan"].rate == found["plan"].announced_rate
+        assert await passes(limiter, CREATE_REPORT, SETTLEMENT) == 0
+        assert await passes(limiter, CREATE_REPORT, OTHER) >= 10
+
+
+async def test_what_was_learned_of_a_value_holds_for_all_its_calls(make: Make) -> None:
+    """Whatever other rules apply to them."""
+    rule = PlanRule(CREATE_REPORT.name, "body.marketplaceIds[]", "A1PA6795UKMFR9", (Window(50, 60.0),))
+    german = {"body": {**SETTLEMENT["body"], "marketplaceIds": ["A1PA6795UKMFR9"]}}
+    async with make(rules=[rule]) as limiter:
+        (await take(limiter, CREATE_REPORT, OTHER)).observe(202, None)
+        (await take(limiter, CREATE_REPORT, SETTLEMENT)).observe(429, None)
+        await shown(limiter)
+        assert await passes(limiter, CREATE_REPORT, german) == 0
+
+
+async def test_a_second_value_refused_at_once_clears_the_first(make: Make) -> None:
+    """What two values have in common is the plan: it is the one that is empty."""
+    async with make() as limiter:
+        sent = [await take(limiter, CREATE_REPORT, each) for each in (SETTLEMENT, OTHER)]
+        for permit in sent:
+            permit.observe(429, None)
+            await shown(limiter)
+        assert await passes(limiter, CREATE_REPORT, {"body": {"reportType": "A_THIRD"}}) == 0
+
+
+async def test_a_full_window_that_is_refused_is_tried_at_its_mean_distance(make: Make) -> None:
+    """Another client of the same window: after the 429 the next leaves a quarter of an hour later."""
+    async with make() as limiter:
+        (await take(limiter, CREATE_REPORT, SALES)).observe(202, None)
+        (await take(limiter, CREATE_REPORT, SALES)).observe(429, None)
+        await shown(limiter)
+        with pytest.raises(RateLimitWaitError) as refusal:
+            await take(limiter, CREATE_REPORT, SALES)
+        assert refusal.value.retry_after == pytest.approx(900, abs=30)
+        assert await passes(limiter, CREATE_REPORT, OTHER) >= 10
+
+
+async def test_an_item_of_a_batch_that_says_429_counts_as_one(make: Make) -> None:
+    """The plan is emptied and slowed down as by a refused request."""
+    async with make() as limiter:
+        (await take(limiter, CREATE_REPORT, OTHER)).observe(202, None)
+        limiter.throttled(CREATE_REPORT, SELLER, OTHER)
+        plan = (await shown(limiter))["plan"]
+        assert plan.rate == pytest.approx(plan.announced_rate * 0.85)
+        assert plan.throttled == 1
+        assert await passes(limiter, CREATE_REPORT, OTHER) == 0

@@ -1,0 +1,98 @@
+"""The sliding log: at most so many in any so many seconds."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spapi_async.ratelimit._bucket import Flight
+from spapi_async.ratelimit._window import SlidingLog, opening
+
+
+def entered(*moments: float, requests: int = 2, seconds: float = 10.0) -> SlidingLog:
+    """A log with requests that arrived then."""
+    log = SlidingLog(requests, seconds)
+    for moment in moments:
+        request = Flight(moment)
+        log.launch(request)
+        log.land(request, moment)
+    return log
+
+
+def test_a_window_is_no_bucket() -> None:
+    """Two at 9 s: none before 19 s, though a bucket of the same figures would have one at 14 s."""
+    log = entered(9.0, 9.0)
+    assert log.delay(10.0) == pytest.approx(9.0)
+    assert not log.has_token(18.9)
+    assert log.has_token(19.0)
+
+
+def test_a_request_counts_from_the_latest_moment_at_which_it_can_have_arrived() -> None:
+    """In flight it holds its place; a reply enters it earlier."""
+    log = SlidingLog(1, 10.0)
+    request = Flight(lands_by=1.0)
+    log.launch(request)
+    assert log.delay(0.0) == pytest.approx(11.0)
+    log.land(request, 0.2)
+    assert log.delay(0.2) == pytest.approx(10.0)
+
+
+def test_a_request_that_never_left_or_was_refused_gives_its_place_back() -> None:
+    """Before and after the moment at which it must have arrived; another one's entry stays."""
+    log = entered(0.0)
+    early, late = Flight(lands_by=1.0), Flight(lands_by=1.0)
+    log.launch(early)
+    log.recall(early, 0.5)
+    assert log.tokens(0.5) == 1
+    log.launch(late)
+    assert log.tokens(2.0) == 0
+    log.recall(late, 2.0)
+    assert log.tokens(2.0) == 1
+    log.recall(late, 50.0)
+    assert log.tokens(5.0) == 2
+
+
+def test_a_refusal_blocks_for_the_mean_distance() -> None:
+    """Somebody else spends too: nobody passes before the named moment, whatever the log says."""
+    log = SlidingLog(4, 100.0)
+    log.block(25.0)
+    assert not log.has_token(24.9)
+    assert log.has_token(25.0)
+    assert log.delay(0.0) == 25.0
+    assert not log.is_full(24.9)
+
+
+def test_what_an_earlier_run_did_is_taken_up() -> None:
+    """By age; requests in flight count as arrived now."""
+    log = entered(0.0, 4.0)
+    again = SlidingLog(2, 10.0)
+    again.restore(log.state(6.0), now=100.0)
+    assert again.delay(100.0) == pytest.approx(4.0)
+
+
+@given(st.lists(st.floats(0, 30), max_size=6), st.integers(1, 3), st.integers(1, 9), st.floats(0, 40))
+def test_the_predicted_opening_is_the_real_one(moments: list[float], requests: int, number: int, now: float) -> None:
+    """Waiting for each place in turn brings the ``number``-th request exactly when predicted."""
+    log = [moment for moment in sorted(moments) if moment <= now and moment + 10 > now]
+    predicted = opening(log, requests, 10.0, now, number)
+    at = now
+    for _ in range(number):
+        while sum(moment + 10 > at for moment in log) >= requests:
+            at = min(moment + 10 for moment in log if moment + 10 > at)
+        log.append(at)
+    assert predicted == pytest.approx(at)
+
+
+@given(st.lists(st.floats(0, 4), min_size=1, max_size=40), st.integers(1, 4))
+def test_no_window_holds_more_than_it_may(pauses: list[float], requests: int) -> None:
+    """Whatever the traffic, at most ``requests`` of those let through lie in any ten seconds."""
+    log, now, passed = SlidingLog(requests, 10.0), 0.0, []
+    for pause in pauses:
+        now += pause
+        if log.has_token(now):
+            request = Flight(now)
+            log.launch(request)
+            log.land(request, now)
+            passed.append(now)
+    assert all(after - before >= 10.0 for before, after in zip(passed, passed[requests:], strict=False))
