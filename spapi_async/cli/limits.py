@@ -39,7 +39,7 @@ def limits(
     once: Annotated[bool, typer.Option("--once", help="Print the table once and end.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show every bucket: rate, burst, tokens at hand, calls waiting, 429s. Ends with Ctrl-C."""
+    """Show every limit: what it applies to, rate, tokens at hand, calls waiting, 429s. Ends with Ctrl-C."""
     if (redis is None) == (endpoint is None):
         raise ConfigurationError("give --redis URL or --endpoint URL of an emulator")
     source = _redis(redis, prefix) if redis is not None else _emulator(endpoint or "")
@@ -106,13 +106,15 @@ def limits_table(snapshots: Iterable[LimitSnapshot]) -> Table:
     table = Table(title="Limits", title_justify="left")
     table.add_column("operation", overflow="fold")  # gives way first: the figures stay whole on a narrow terminal
     table.add_column("seller", overflow="ellipsis", no_wrap=True, max_width=10)
+    table.add_column("limit", overflow="fold", max_width=24)
     for heading in ("rate/s", "tokens", "waiting", "next in", "calls", "429"):
         table.add_column(heading, justify="right", no_wrap=True)
     for snapshot in sorted(snapshots, key=lambda s: (-s.waiting, -s.next_available, s.operation, s.account)):
         table.add_row(
             snapshot.operation,
             snapshot.account or f"(all)@{snapshot.region}".rstrip("@"),  # an emulator knows no regions
-            f"{snapshot.rate:.4g}",
+            snapshot.rule or "plan",
+            f"{snapshot.burst:g} in {snapshot.window:g} s" if snapshot.window else f"{snapshot.rate:.4g}",
             f"{max(snapshot.tokens, 0.0):.1f}/{snapshot.burst:g}",
             f"{snapshot.waiting:,}",
             f"{snapshot.next_available:.1f} s" if snapshot.next_available > 0 else "now",

@@ -45,9 +45,15 @@ def test_a_bucket_is_a_row() -> None:
     """Debt shows as no tokens, the shared bucket of all sellers as such."""
     shared = msgspec.structs.replace(SNAPSHOT, account="", waiting=0, next_available=0.0, tokens=7.25)
     assert lines(SNAPSHOT, shared) == [
-        ["orders_v0.get_order", "seller@na", "0.5", "0.0/30", "1,200", "2.5 s", "31", "2"],
-        ["orders_v0.get_order", "(all)@na", "0.5", "7.2/30", "0", "now", "31", "2"],
+        ["orders_v0.get_order", "seller@na", "plan", "0.5", "0.0/30", "1,200", "2.5 s", "31", "2"],
+        ["orders_v0.get_order", "(all)@na", "plan", "0.5", "7.2/30", "0", "now", "31", "2"],
     ]
+
+
+def test_a_rule_says_what_it_is_about() -> None:
+    """A window shows how many in how long, and which value of which argument it limits."""
+    sales = msgspec.structs.replace(SNAPSHOT, rule="reportType=GET_SALES", window=3600.0, burst=4, tokens=1.0)
+    assert lines(sales)[0][2:5] == ["reportType=GET_SALES", "4 in 3600 s", "1.0/4"]
 
 
 def test_buckets_that_hold_calls_up_come_first() -> None:
