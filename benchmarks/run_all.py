@@ -136,7 +136,7 @@ def _machine() -> str:
 def _versions() -> dict[str, str]:
     lines = (HERE / "requirements.txt").read_text().splitlines()
     names = [line.split("==")[0].strip() for line in lines if "==" in line]
-    own = ["spapi-async", "aiohttp", "msgspec", "aiolimiter", "anyio"]
+    own = ["spapi-async", "aiohttp", "msgspec", "anyio"]
     return {name: importlib.metadata.version(name) for name in dict.fromkeys([*own, *names])}
 
 

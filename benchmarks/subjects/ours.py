@@ -16,7 +16,7 @@ from canned_server import RATE
 from spapi_async import Application, Region
 from subjects import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN
 
-DISTRIBUTIONS = ("spapi-async", "aiohttp", "msgspec", "aiolimiter", "anyio")
+DISTRIBUTIONS = ("spapi-async", "aiohttp", "msgspec", "anyio")
 
 _OPERATIONS = (
     ("orders_v0", "GET_ORDER"),
