@@ -28,8 +28,6 @@ LOOKS_DOWN = {
 # Modules that know each other, each circle with its reason; none is added.
 CIRCLES = [
     {"_client.application", "_client.selling_partner"},  # a handle says whose it is
-    {"ratelimit.local._lane", "ratelimit.local._pool"},  # until one function decides over both
-    {"ratelimit.shared._permit", "ratelimit.shared.redis._limiter"},  # until the client side knows no store
 ]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from spapi_async._core.clock import Clock
 from spapi_async._core.events import Observer
 from spapi_async._core.limiter import RateLimiter
+from spapi_async._core.plan_rules import PlanRule
 from spapi_async._engine.retry import RetryPolicy
 from spapi_async._engine.transport import Timeout
 
@@ -24,6 +25,7 @@ class ApplicationOptions(TypedDict, total=False):
     endpoint: str | None
     sandbox: bool
     limiter: RateLimiter | None
+    plan_rules: Iterable[PlanRule]
     tokens: TokenStore | None
     retry: RetryPolicy | None
     timeout: Timeout | float | None

@@ -20,78 +20,17 @@ limit needs to let the next one in.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
-from spapi_async._core.operation import Operation
-from spapi_async.credentials import Account
 from spapi_async.ratelimit._bucket import Flight
-from spapi_async.ratelimit._jitter import Jitter
-from spapi_async.ratelimit._meter import Meter
+from spapi_async.ratelimit._meter import Lane, Meter
 from spapi_async.ratelimit._rules import named_level
 from spapi_async.ratelimit._shares import PATIENCE
-from spapi_async.ratelimit._waiting import Line, Waiter
+from spapi_async.ratelimit._waiting import Waiter
 
-__all__ = ["NEVER", "Lane", "Launch", "assign", "blame", "overdue", "predict", "seat", "unseat"]
-
-NEVER = float("inf")
+__all__ = ["Launch", "assign", "blame", "overdue", "predict", "seat", "unseat"]
 
 ROUNDS = 8
 """How often a prediction is refined by what others, held up by limits of their own, will have taken until then."""
-
-
-class Lane:
-    """Calls of one seller and operation whose arguments call for the same limits.
-
-    Attributes:
-        meters: every limit that they pay from, the usage plan first.
-        value: of the argument that may have a limit of its own.
-        replied_at: when the first reply came: until then nothing is known of the network.
-        stand: the limit in whose line it stands, while somebody waits.
-        moves: how often it was its turn at one limit while another had no room, since it was last served.
-        kept: limits that keep a place for it while it waits at another.
-        turn: its place among the lanes of other sellers: when it was last served or began to wait, as a growing number.
-    """
-
-    __slots__ = ("account", "first", "jitter", "kept", "line", "meters", "moves", "operation", "others", "replied_at",
-                  "stand", "turn", "used_at",
-                 "value")  # fmt: skip
-
-    def __init__(
-        self,
-        operation: Operation[Any],
-        account: Account,
-        meters: Sequence[Meter],
-        *,
-        jitter: Jitter,
-        value: str,
-        now: float,
-    ) -> None:
-        self.operation = operation
-        self.account = account
-        self.pay(meters)
-        self.value = value
-        self.line = Line()
-        self.stand: Meter | None = None
-        self.moves = 0
-        self.kept: list[Meter] = []
-        self.jitter = jitter
-        self.replied_at = NEVER
-        self.turn = 0
-        self.used_at = now
-
-    def pay(self, meters: Sequence[Meter]) -> None:
-        """Pay from these limits from now on."""
-        self.meters = tuple(meters)
-        self.first, *others = self.meters
-        self.others = tuple(others)
-
-    @property
-    def is_contested(self) -> bool:
-        """Whether its place in line may matter: it has to pass other limits too, or others wait for the same one."""
-        return bool(self.others) or len(self.first.lanes) > 1
-
-    def __repr__(self) -> str:
-        return f"<Lane {self.operation.name} {self.account.name} waiting={self.line.total}>"
 
 
 def has_room(lane: Lane, now: float) -> bool:

@@ -1,22 +1,30 @@
-"""One limit in use: its bucket or window, what replies have taught about it, and the line of lanes that wait at it."""
+"""One limit in use, and the lanes of calls that pay from it.
+
+A meter has its bucket or window, what replies have taught about it, and the line of lanes that wait at it; a lane has
+the meters that its calls pay from.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Any
 
 from spapi_async._core.limiter import LimitSnapshot
+from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority
 from spapi_async._core.plan_rules import Window
+from spapi_async.credentials import Account
 from spapi_async.ratelimit._adaptation import Adaptation, announced_rate
 from spapi_async.ratelimit._book import Charge
 from spapi_async.ratelimit._bucket import Flight, TokenBucket
+from spapi_async.ratelimit._jitter import Jitter
 from spapi_async.ratelimit._turns import Turns
+from spapi_async.ratelimit._waiting import Line
 from spapi_async.ratelimit._window import SlidingLog
 
-if TYPE_CHECKING:
-    from spapi_async.ratelimit._decision import Lane
+__all__ = ["NEVER", "Lane", "Meter"]
 
-__all__ = ["Meter"]
+NEVER = float("inf")
 
 
 class Meter:
@@ -182,3 +190,58 @@ class Meter:
 
     def __repr__(self) -> str:
         return f"<Meter {' '.join(self.charge.key)} {self.charge.limit} waiting={self.waiting}>"
+
+
+class Lane:
+    """Calls of one seller and operation whose arguments call for the same limits.
+
+    Attributes:
+        meters: every limit that they pay from, the usage plan first.
+        value: of the argument that may have a limit of its own.
+        replied, replied_at: whether and when the first reply came: until then nothing is known of the network.
+        stand: the limit in whose line it stands, while somebody waits.
+        moves: how often it was its turn at one limit while another had no room, since it was last served.
+        kept: limits that keep a place for it while it waits at another.
+        turn: its place among the lanes of other sellers: when it was last served or began to wait, as a growing number.
+    """
+
+    __slots__ = ("account", "first", "jitter", "kept", "line", "meters", "moves", "operation", "others", "replied",
+                 "replied_at", "stand", "turn", "used_at", "value")  # fmt: skip
+
+    def __init__(
+        self,
+        operation: Operation[Any],
+        account: Account,
+        meters: Sequence[Meter],
+        *,
+        jitter: Jitter,
+        value: str,
+        now: float,
+    ) -> None:
+        self.operation = operation
+        self.account = account
+        self.pay(meters)
+        self.value = value
+        self.line = Line()
+        self.stand: Meter | None = None
+        self.moves = 0
+        self.kept: list[Meter] = []
+        self.jitter = jitter
+        self.replied = False
+        self.replied_at = NEVER
+        self.turn = 0
+        self.used_at = now
+
+    def pay(self, meters: Sequence[Meter]) -> None:
+        """Pay from these limits from now on."""
+        self.meters = tuple(meters)
+        self.first, *others = self.meters
+        self.others = tuple(others)
+
+    @property
+    def is_contested(self) -> bool:
+        """Whether its place in line may matter: it has to pass other limits too, or others wait for the same one."""
+        return bool(self.others) or len(self.first.lanes) > 1
+
+    def __repr__(self) -> str:
+        return f"<Lane {self.operation.name} {self.account.name} waiting={self.line.total}>"

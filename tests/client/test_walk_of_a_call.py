@@ -24,7 +24,6 @@ STEPS = {
     "auth/_authenticator.py": "an access token",
     "_engine/transport.py": "the exchange",
     "_codec/response.py": "bytes to a value",
-    "ratelimit/local/_lane.py": "what the reply says of the quota",
 }
 
 

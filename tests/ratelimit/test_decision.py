@@ -11,9 +11,9 @@ from simulated import account, operation
 from spapi_async._core.plan_rules import Bucket, Limit, Window
 from spapi_async.ratelimit._book import Charge
 from spapi_async.ratelimit._bucket import Flight
-from spapi_async.ratelimit._decision import Lane, assign, blame, predict, seat, unseat
+from spapi_async.ratelimit._decision import assign, blame, predict, seat, unseat
 from spapi_async.ratelimit._jitter import Jitter
-from spapi_async.ratelimit._meter import Meter
+from spapi_async.ratelimit._meter import Lane, Meter
 from spapi_async.ratelimit._turns import Turns
 from spapi_async.ratelimit._waiting import Waiter
 

@@ -15,9 +15,9 @@ from spapi_async._core.plan_rules import PlanRule
 from spapi_async.credentials import Account
 from spapi_async.ratelimit._book import PlanBook
 from spapi_async.ratelimit._bucket import Flight
-from spapi_async.ratelimit._decision import NEVER, Lane, assign, blame, has_room, overdue, predict, seat
+from spapi_async.ratelimit._decision import assign, blame, has_room, overdue, predict, seat
 from spapi_async.ratelimit._jitter import UNKNOWN
-from spapi_async.ratelimit._meter import Meter
+from spapi_async.ratelimit._meter import Lane, Meter
 from spapi_async.ratelimit._waiting import GRACE, SHORTEST_TIMER, Waiter
 from spapi_async.ratelimit.local._registry import Registry
 
@@ -252,7 +252,7 @@ class LocalRateLimiter:
 
     def _launch(self, lane: Lane, now: float) -> LocalPermit:
         """Charge every limit of the lane for a request that leaves now."""
-        lands_by = now + (UNKNOWN if lane.replied_at == NEVER else lane.jitter.bound)
+        lands_by = now + (lane.jitter.bound if lane.replied else UNKNOWN)
         permit = LocalPermit(self, lane, now, lands_by)
         first = lane.first
         first.counter.launch(permit)
@@ -301,8 +301,8 @@ class LocalRateLimiter:
         if status is not None:
             if lane.replied_at <= permit.sent_at:
                 lane.jitter.record(now - permit.sent_at)
-            elif lane.replied_at == NEVER:
-                lane.replied_at = now
+            elif not lane.replied:
+                lane.replied, lane.replied_at = True, now
             taught = lane.others or not first.calm
             if taught and status < 500 and status != QUOTA_EXCEEDED and status not in NOT_COUNTED:
                 self._succeeded(lane, now)

@@ -11,9 +11,9 @@ from spapi_async._core.limiter import LimitSnapshot
 from spapi_async._core.operation import Operation
 from spapi_async.credentials import Account
 from spapi_async.ratelimit._book import PLAIN, Charge, PlanBook, Selection
-from spapi_async.ratelimit._decision import Lane, unseat
+from spapi_async.ratelimit._decision import unseat
 from spapi_async.ratelimit._jitter import Jitter
-from spapi_async.ratelimit._meter import Meter
+from spapi_async.ratelimit._meter import Lane, Meter
 from spapi_async.ratelimit._waiting import Waiter
 from spapi_async.ratelimit.local._state import BucketState, pack, restore, state_of, unpack
 

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import pytest
 import redis_worker
 from redis_limiters import limiters, make_account
 from redis_speaker import KEYS, Speaker
@@ -116,14 +118,56 @@ def test_one_event_lowers_a_shared_rate_once(redis_url: str) -> None:
     speaker.close()
 
 
-def test_a_pace_that_rises_puts_no_token_behind_one_sold_before(redis_url: str) -> None:
-    """Spacing shrinks as the network proves steady; what was sold at the old distance keeps its place."""
+def test_a_request_enters_a_window_when_it_can_have_arrived_at_the_latest(redis_url: str) -> None:
+    """The next one that leaves a window later arrives a window later, whatever the network does."""
     speaker = Speaker(redis_url)
-    first = speaker.ask(1, rate=5.0, burst=1, jitter=0.2, waiting=(0, 1, 0), horizon=2)
-    last = first.now + first.delays[-1][0]
-    for number in range(2, 40):
-        reply = speaker.ask(number, rate=5.0, burst=1, jitter=0.0, waiting=(0, 1, 0), horizon=2)
-        for delay, _ in reply.delays:
-            assert reply.now + delay - last >= 0.2 - 1e-3
-            last = reply.now + delay
+    reply = speaker.ask(1, more={"sales": WINDOW}, jitter=0.5)
+    assert reply.limits[1].starts == [pytest.approx(0.5)]
+    speaker.close()
+
+
+def test_a_rate_that_rises_puts_no_token_behind_one_sold_before(redis_url: str) -> None:
+    """What was sold ahead at the old distance keeps its place, and the next comes after it."""
+    speaker = Speaker(redis_url)
+    sold = speaker.ask(1, rate=1.0, burst=5, horizon=4.0, waiting=(0, 20, 0))
+    last = sold.now + sold.delays[-1][0]
+    assert last > sold.now + 2
+    reply = speaker.ask(2, rate=1.0, burst=5, waiting=(0, 0, 0), feedback=[Feedback(seq=1, rate=10.0)])
+    assert reply.now + (1 - reply.plan.level) / reply.plan.pace >= last + 0.1 - 0.01
+    speaker.close()
+
+
+def test_a_pace_that_rises_keeps_the_length_of_a_debt(redis_url: str) -> None:
+    """Spacing shrinks as the network proves steady: two tokens sold at half the pace are four at the whole."""
+    speaker = Speaker(redis_url)
+    speaker.ask(1, rate=5.0, burst=1)
+    state = msgspec.msgpack.decode(speaker.client.get(KEYS[0]))
+    state["k"], state["pc"] = -2.0, 2.5
+    speaker.client.set(KEYS[0], msgspec.msgpack.encode(state))
+    assert speaker.ask(2, rate=5.0, burst=1, waiting=(0, 0, 0)).plan.level == pytest.approx(-4.0, abs=0.3)
+    speaker.close()
+
+
+def test_the_next_token_of_a_burst_of_one_follows_the_last_reply(redis_url: str) -> None:
+    """However late that came: not the moment for which the last was sold, nor a margin beyond the reply."""
+    speaker = Speaker(redis_url)
+    plan: dict[str, Any] = {"rate": 0.5, "burst": 1, "horizon": 20.0}
+    sold = speaker.ask(1, jitter=0.5, **plan)
+    landed = sold.now + 0.4
+    reply = speaker.ask(2, jitter=0.5, clear=landed + 0.1, landed=landed, **plan)
+    assert reply.delays == []
+    assert reply.now + (1 - reply.limits[0].level) / 0.5 == pytest.approx(landed + 2.0, abs=0.01)
+    speaker.close()
+
+
+def test_requests_of_a_process_that_left_may_still_be_on_their_way(redis_url: str) -> None:
+    """It sold a token and was gone before its reply: nobody takes the bucket for refilled since the reply before."""
+    speaker = Speaker(redis_url)
+    plan: dict[str, Any] = {"rate": 1.0, "burst": 1}
+    first = speaker.ask(1, me="other", **plan)
+    speaker.ask(2, me="other", clear=first.now + 0.001, landed=first.now - 60, waiting=(0, 0, 0), **plan)
+    speaker.ask(1, me="gone", **plan)
+    speaker.ask(2, me="gone", waiting=(0, 0, 0), bye=1, **plan)
+    reply = speaker.ask(3, me="other", clear=first.now + 5, landed=first.now - 60, **plan)
+    assert not reply.delays
     speaker.close()

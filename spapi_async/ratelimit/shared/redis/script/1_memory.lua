@@ -17,7 +17,7 @@
 -- A window:  w its seconds, b requests in it, log when each arrived at the latest, ascending; block until when nobody
 --            passes; adm, thr, p, cut as a bucket's.
 -- A process: n its last request, f its last feedback, g and gl what its last request was given (and on lease), c calls that
---            wait and e such as are expected, by priority, q when it can use the next token, y which limits it pays from,
+--            wait and e such as are expected, by priority, q when it will ask again, y which limits it pays from,
 --            t tokens it has had (who had fewest is next), l tokens on lease, x their end, s when it was last seen, j its
 --            jitter, w when it was last given tokens of a bucket that may have been full, d by how much those requests
 --            came late at most, p the same of requests that are on their way, bk for when its last token was sold, cl before

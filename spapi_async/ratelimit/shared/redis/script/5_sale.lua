@@ -5,7 +5,7 @@
 -- that tokens are committed late: what has been sold cannot go to a more urgent call any more. To save round trips a turn
 -- is a run of several tokens: what flows in within the horizon, or within RUN of it where others wait or urgent calls are
 -- about. Calls of another kind (an argument that has limits of its own) are others too: they compete for the usage plan's
--- tokens, and a kind that one of its own limits holds up does not compete until that lets it through.
+-- tokens, and pay from no rule of this kind.
 
 local function copy(pid, e, counts)
   return {id = pid, c = {counts[1], counts[2], counts[3], 0}, t = max(e.t, s.v), q = e.q, alike = (e.y or '') == req.kind}
@@ -60,25 +60,24 @@ local passed = {s.sh[1], s.sh[2], s.sh[3]}
 local winner, class, run = nil, 4, 0
 
 -- A rival competes for a token of the time `delay` from now if it will be here to take it; for one that is there already
--- only if it waits already. Calls of this kind wait for their own limits too, until `own`.
-local function waits(e, wanted, delay, own)
-  if e.alike and own > delay + 1e-9 then return false end
+-- only if it waits already.
+local function waits(e, wanted, delay)
   return e.c[wanted] > 0 and e.q <= now + delay + lead and not (e.absent and delay == 0)
 end
 
-local function first_of(wanted, delay, own)
-  local best = waits(self, wanted, delay, own) and self or nil
+local function first_of(wanted, delay)
+  local best = waits(self, wanted, delay) and self or nil
   for _, e in ipairs(rivals) do
-    if waits(e, wanted, delay, own) and (not best or e.t < best.t or (e.t == best.t and e.id < best.id)) then best = e end
+    if waits(e, wanted, delay) and (not best or e.t < best.t or (e.t == best.t and e.id < best.id)) then best = e end
   end
   return best
 end
 
-local function next_in_line(delay, own)
+local function next_in_line(delay)
   local best, chosen, most = nil, 4, PASSED_OVER - 1
   local candidates = {}
   for each = 1, 3 do
-    local candidate = first_of(each, delay, own)
+    local candidate = first_of(each, delay)
     candidates[each] = candidate
     if candidate and not best then
       best, chosen = candidate, each
@@ -93,13 +92,10 @@ local function next_in_line(delay, own)
       passed[each] = passed[each] + 1
     end
   end
-  if not best then
-    if own > delay then return next_in_line(own, own) end
-    return self.c[4] > 0 and self or nil, 4
-  end
+  if not best then return self.c[4] > 0 and self or nil, 4 end
   -- Who has its turn keeps it for a run, expected calls included: the turns of fast operations would be too short.
   if winner and class == chosen and run > 0 and run < longest_run then
-    if waits(winner, chosen, delay, own) then return winner, chosen end
+    if waits(winner, chosen, delay) then return winner, chosen end
     if winner == self and self.c[4] > 0 then return self, 4 end
   end
   run = 0
@@ -150,7 +146,7 @@ local delays, gave_leased, sold, until_next, urgent_given, lent_out = {}, 0, 0, 
 while sold < 400 and self.c[1] + self.c[2] + self.c[3] + self.c[4] > 0 do
   local common, own = delays_after()
   local kind
-  winner, kind = next_in_line(common, own)
+  winner, kind = next_in_line(common)
   if not winner then break end
   if kind < 4 then class = kind end
   local delay = winner.alike and own or common

@@ -7,7 +7,7 @@ me.c = {self.c[1], self.c[2], self.c[3]}
 
 -- Whoever got all it wanted is told as well when its turn would come again, so that it need not ask before.
 local poll = -1
-local common_delay, own_delay = delays_after(0)
+local _, own_delay = delays_after(0)
 me.e = {0, 0, 0}
 if class < 4 and crowded then
   local wanted = req.waiting[1] + req.waiting[2] + req.waiting[3] + req.prefetch
@@ -25,9 +25,7 @@ elseif #rivals > 0 then
   local longest = guessing and 2 * lead or (gave < longest_run and 2 or 4) * req.horizon
   poll = min(max(delays_after(first_turns) - lead, 0), longest)
 end
--- It may look sooner, but it does not compete before its own limits let it through.
 me.q = now + max(poll, 0)
-if own_delay > common_delay then me.q = max(me.q, now + own_delay - lead) end
 -- A lease lasts beyond the next visit, which tells what was used of it. (A process gives back sooner what it does not use.)
 local lease = max(4 * req.horizon, poll + req.horizon)
 if gave_leased > 0 then
