@@ -8,16 +8,13 @@
         print(found.order.last_updated_time, to_json(found.order))
 """
 
-from __future__ import annotations
-
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
-from spapi_async import errors
 from spapi_async._version import __version__
-from spapi_async.errors import *  # noqa: F403 -- the whole tree, once
 
+TYPE_CHECKING = False  # type checkers know this name; typing is imported when something needs it
 if TYPE_CHECKING:
+    from spapi_async import errors
     from spapi_async._client.application import Application
     from spapi_async._client.connect import connect
     from spapi_async._client.selling_partner import SellingPartner
@@ -41,6 +38,7 @@ if TYPE_CHECKING:
     from spapi_async._engine.paging import PageIterator
     from spapi_async._engine.retry import RetryPolicy
     from spapi_async._engine.transport import Timeout
+    from spapi_async.errors import *  # noqa: F403 -- the whole tree, once
     from spapi_async.marketplaces import Marketplace, Region
 
 __all__ = [
@@ -72,10 +70,9 @@ __all__ = [
     "connect",
     "to_json",
 ]
-__all__ += errors.__all__
-
 # Where each name is, to be imported when it is first asked for: a test run that loads the pytest plugin, or a command
-# line that prints its help, does not pay for aiohttp.
+# line that prints its help, does not pay for aiohttp; and a Ctrl-C that comes half a second before aiohttp is there
+# finds `spapi-async` ready for it.
 _HOMES = {
     "_client.application": ("Application",),
     "_client.connect": ("connect",),
@@ -107,6 +104,37 @@ _HOMES = {
     "_engine.paging": ("PageIterator",),
     "_engine.retry": ("RetryPolicy",),
     "_engine.transport": ("Timeout",),
+    "errors": (
+        "ApiError",
+        "AuthError",
+        "BadRequestError",
+        "ClosedError",
+        "ConfigurationError",
+        "ConflictError",
+        "ConnectionFailedError",
+        "DecodeError",
+        "DocumentError",
+        "DocumentTruncatedError",
+        "DocumentUrlExpiredError",
+        "ErrorDetail",
+        "ForbiddenError",
+        "LWAError",
+        "NotFoundError",
+        "OutcomeUnknownError",
+        "PayloadTooLargeError",
+        "QuotaExceededError",
+        "RateLimitWaitError",
+        "ReportCancelledError",
+        "ReportFatalError",
+        "RequestTimeoutError",
+        "SPAPIError",
+        "SPAPIWarning",
+        "ServerError",
+        "TransportError",
+        "UnprocessableError",
+        "UnsupportedMediaTypeError",
+        "error_for_status",
+    ),
     "marketplaces": (
         "Marketplace",
         "Region",
@@ -114,9 +142,14 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
+if TYPE_CHECKING:
+    __all__ += errors.__all__
+else:
+    __all__ += [*_HOMES["errors"]]  # noqa: PLE0604 - they are strings
+
 if not TYPE_CHECKING:  # type checkers have the imports above, and report a misspelt name
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> object:
         if name not in _HOME_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)

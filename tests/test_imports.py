@@ -69,3 +69,18 @@ def test_exported_names_are_sorted_groups_without_repeats() -> None:
     own = [name for name in spapi_async.__all__ if name not in spapi_async.errors.__all__]
     assert own == sorted(own)
     assert len(set(spapi_async.__all__)) == len(spapi_async.__all__)
+
+
+def test_names_come_from_where_type_checkers_look_for_them() -> None:
+    """Those of the errors from their module, all of them; an unknown name is an AttributeError."""
+    assert set(spapi_async.errors.__all__) <= set(spapi_async.__all__)
+    assert {name for names in spapi_async._HOMES.values() for name in names} == {*spapi_async.__all__} - {"__version__"}
+    assert set(spapi_async.__all__) <= set(dir(spapi_async))
+    with pytest.raises(AttributeError, match="'spapi_async' has no attribute 'Applicaton'"):
+        getattr(spapi_async, "Applicaton")  # noqa: B009 - for a type checker it is misspelt
+
+
+def test_nothing_heavy_comes_before_the_first_name_that_is_used() -> None:
+    """The command line answers Ctrl-C from its first line on, which must not wait for half a second of imports."""
+    loaded = loaded_after("import spapi_async.cli")
+    assert not loaded & {"aiohttp", "msgspec", "asyncio", "ssl", "typing"}

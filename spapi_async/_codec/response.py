@@ -20,7 +20,7 @@ from spapi_async._codec import json, lenient
 from spapi_async._core.operation import Operation
 from spapi_async.errors import ApiError, DecodeError, ErrorDetail, error_for_status
 
-__all__ = ["REQUEST_ID", "Response", "Violation", "decode", "error_from_reply", "parse_rate_limit"]
+__all__ = ["REQUEST_ID", "Response", "Violation", "decode", "error_from_reply", "parse_rate_limit", "shown_headers"]
 
 T = TypeVar("T")
 
@@ -239,6 +239,17 @@ def error_from_reply(
         retry_after=_retry_after(headers),
         attempts=attempts,
     )
+
+
+def shown_headers(headers: Mapping[str, str]) -> CIMultiDict[str]:
+    """A reply's headers as an error may carry them: without what can hold a secret, each of bounded length."""
+    shown = [(name, _clean(value)) for name, value in headers.items() if name.lower() not in _HIDDEN_HEADERS]
+    return CIMultiDict(shown[:_MOST_HEADERS])
+
+
+# A redirect's address can be a presigned one; the rest are credentials by name.
+_HIDDEN_HEADERS = frozenset({"set-cookie", "location", "authorization", "proxy-authorization", "x-amz-access-token"})
+_MOST_HEADERS = 100
 
 
 def _details_of(body: bytes) -> list[ErrorDetail]:

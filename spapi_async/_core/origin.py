@@ -1,0 +1,32 @@
+"""The place in the user's program that a warning is about, which Python shows beside it and counts by."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Any
+
+from spapi_async.errors import SPAPIWarning
+
+__all__ = ["Origin"]
+
+
+class Origin:
+    """The nearest line outside of this library, when it was made; what warns later still points there."""
+
+    __slots__ = ("_file", "_line", "_module", "_said")
+
+    def __init__(self) -> None:
+        frame = sys._getframe(1)  # noqa: SLF001 - what warnings.warn() does
+        while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "spapi_async":
+            frame = frame.f_back
+        self._file, self._line = frame.f_code.co_filename, frame.f_lineno
+        self._module = frame.f_globals.get("__name__", "__main__")
+        self._said: dict[Any, Any] = frame.f_globals.setdefault("__warningregistry__", {})
+
+    def warn(self, message: str) -> None:
+        """Say it; Python shows the same text about one line once."""
+        warnings.warn_explicit(message, SPAPIWarning, self._file, self._line, module=self._module, registry=self._said)
+
+    def __repr__(self) -> str:
+        return f"<Origin {self._file}:{self._line}>"
