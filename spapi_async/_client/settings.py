@@ -14,8 +14,11 @@ from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region
 
 __all__ = [
+    "check_client",
     "check_connections",
     "check_proxy",
+    "check_refresh_token",
+    "checked_grace",
     "checked_retry",
     "checked_timeout",
     "choose_region",
@@ -55,6 +58,43 @@ def choose_region(region: Region | str | None, marketplace: Marketplace | str | 
     return chosen
 
 
+# How Amazon's credentials begin, and what each of them is; none of the others works in its place.
+_KINDS = {
+    "amzn1.application-oa2-client.": "an LWA client id",
+    "amzn1.oa2-cs.": "an LWA client secret",
+    "amzn1.sp.solution.": "a solution id, which is for the consent page (application_id)",
+    "amzn1.sellerapps.": "an application id, which is for the consent page (application_id)",
+    "Atzr|": "a refresh token",
+    "Atza|": "an access token, which lives for an hour",
+    "Atz.sprdt|": "a restricted data token, which is for app.delegated(...)",
+}
+_WHERE = "the developer console shows it under 'LWA credentials'"
+
+
+def check_client(client_id: str, client_secret: str) -> None:
+    """Refuse an application's credentials that Login with Amazon would refuse later, in words that help less."""
+    _check_credential("client_id", client_id, "an LWA client id", _WHERE)
+    _check_credential("client_secret", client_secret, "an LWA client secret", _WHERE)
+
+
+def check_refresh_token(refresh_token: str) -> str:
+    """The refresh token, unless it is something else."""
+    if isinstance(refresh_token, str) and refresh_token:
+        _check_credential("refresh_token", refresh_token, "a refresh token", "it begins with Atzr|")
+    return refresh_token
+
+
+def _check_credential(name: str, value: Any, right: str, where: str) -> None:
+    """By its shape alone; the message shows none of it."""
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigurationError(f"{name} is missing; {where}")
+    if value != value.strip():
+        raise ConfigurationError(f"{name} has spaces or line ends around it: strip them")
+    for start, kind in _KINDS.items():
+        if value.startswith(start) and kind != right:
+            raise ConfigurationError(f"{name} is not {right} but {kind}; {where}")
+
+
 def checked_timeout(timeout: Timeout | float | None) -> Timeout | None:
     """The bounds of an exchange; a number is the total."""
     if isinstance(timeout, int | float):
@@ -74,6 +114,13 @@ def checked_retry(retry: RetryPolicy | None) -> RetryPolicy:
     if not isinstance(retry, RetryPolicy | None):
         raise ConfigurationError(f"retry must be a RetryPolicy, not {type(retry).__name__}")
     return retry or RetryPolicy()
+
+
+def checked_grace(seconds: float) -> float:
+    """How long to wait for calls under way."""
+    if not isinstance(seconds, int | float) or not seconds >= 0:
+        raise ConfigurationError(f"grace must be zero or more seconds, not {seconds!r}")
+    return seconds
 
 
 def check_connections(connections: int) -> None:

@@ -35,21 +35,29 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 from spapi_async._codec import json
+from spapi_async._codec.body_keys import warn_of_unknown_keys
+from spapi_async._codec.known_limits import ALTERNATIVES, BATCHES, check_items, check_number
+from spapi_async._codec.marketplace_ids import marketplace_fields, misplaced, writer_of
 from spapi_async._core.operation import Operation, Parameter
 from spapi_async._core.request import Request
 from spapi_async.errors import ConfigurationError
+from spapi_async.marketplaces import Region
 
 __all__ = ["prepare"]
 
 
-def prepare(operation: Operation[Any], arguments: Mapping[str, Any]) -> Request:
-    """The request for a call of ``operation``; arguments that are None are left out.
+def prepare(operation: Operation[Any], arguments: Mapping[str, Any], region: Region | None = None) -> Request:
+    """The request for a call of ``operation`` in a region; arguments that are None are left out.
+
+    Marketplaces may be given by country code. One that lies in another region is refused.
 
     Raises:
         ConfigurationError: an argument is unknown, missing, or cannot be sent; its name leads the message.
     """
-    return _compile(operation).build(arguments)
+    return _compile(operation, region).build(arguments)
 
 
 class _UnsendableError(ValueError):
@@ -63,16 +71,21 @@ Get = Callable[[str], Any]
 class _Builder:
     """The encoders of one operation in the order in which the request needs them."""
 
-    __slots__ = ("_allowed", "_body", "_headers", "_known", "_operation", "_path", "_query", "_segments")
+    __slots__ = ("_allowed", "_alternatives", "_batch", "_body", "_headers", "_known", "_operation", "_path", "_places",
+                 "_query", "_region", "_segments")  # fmt: skip
 
-    def __init__(self, operation: Operation[Any]) -> None:
+    def __init__(self, operation: Operation[Any], region: Region | None) -> None:
         self._operation = operation
+        self._region = region
+        self._alternatives = ALTERNATIVES.get(operation.name, ())
+        self._batch = BATCHES.get(operation.name)
+        self._places = marketplace_fields(operation.body_type)
         by_wire_name = {p.wire_name: p for p in operation.parameters if p.location == "path"}
         template, names = _split_template(operation)
         self._path = template
         self._segments = tuple((by_wire_name[name].name, _SEGMENTS[by_wire_name[name].encoding]) for name in names)
         self._query = tuple(
-            (p.name, _query_encoder(p), p.required) for p in operation.parameters if p.location == "query"
+            (p.name, _query_encoder(p, region), p.required) for p in operation.parameters if p.location == "query"
         )
         self._headers = tuple(
             (p.name, p.wire_name, _HEADERS[p.encoding], p.required)
@@ -89,6 +102,9 @@ class _Builder:
         if not arguments.keys() <= self._known:
             raise self._unknown(arguments)
         get = arguments.get
+        for rule in self._alternatives:
+            if problem := rule.problem(get):
+                raise self._refuse(rule.names[0], problem)
         target = path = self._write_path(get)
         if self._query and (query := self._write_query(get)):
             target = f"{path}?{query}"
@@ -151,12 +167,25 @@ class _Builder:
         if isinstance(value, str | bytes | bytearray):
             reason = f"takes the struct, a mapping or a list, not {_kind(value)}; decode JSON text first"
             raise self._refuse(name, reason)
+        self._check_body(name, value)
         try:
             body = json.encode(value, decimals=self._operation.decimals)
         except (TypeError, ValueError, RecursionError) as error:
             raise self._refuse(name, f"cannot be written as JSON: {error}") from None
         headers["content-type"] = "application/json"
         return body
+
+    def _check_body(self, name: str, value: Any) -> None:
+        if self._batch is not None and (problem := self._batch.problem(value)):
+            raise self._refuse(name, problem)
+        struct = not isinstance(value, Mapping)
+        for attribute, wire_name in self._places:
+            given = getattr(value, attribute, None) if struct else value.get(wire_name)
+            for place in given if isinstance(given, list | tuple) else (given,):
+                if isinstance(place, str) and (problem := misplaced(place, self._region, exact=True)):
+                    raise self._refuse(f"{name}: {wire_name}", problem)
+        if not (struct and isinstance(value, msgspec.Struct)):
+            warn_of_unknown_keys(self._operation.name, self._operation.body_type, value)
 
     def _choose(self, elements: Any) -> tuple[str, ...]:
         """The data elements asked for, once each and in Amazon's order, so that equal wishes share one token."""
@@ -180,9 +209,9 @@ class _Builder:
         return self._refuse(str(name), f"is not an argument of this operation; {hint}")
 
 
-@lru_cache(maxsize=2048)
-def _compile(operation: Operation[Any]) -> _Builder:
-    return _Builder(operation)
+@lru_cache(maxsize=4096)
+def _compile(operation: Operation[Any], region: Region | None) -> _Builder:
+    return _Builder(operation, region)
 
 
 def _split_template(operation: Operation[Any]) -> tuple[str, list[str]]:
@@ -327,25 +356,50 @@ def _items(value: Any) -> list[Any]:
     return items
 
 
-def _query_encoder(parameter: Parameter) -> Encode:
+def _query_encoder(parameter: Parameter, region: Region | None) -> Encode:
     """How one query parameter becomes ``name=value``, or nothing for an empty list."""
     lead = _quote(parameter.wire_name) + "="
-    write: Encode = _calendar_date if parameter.constraints.format == "date" else _text
+    constraints = parameter.constraints
+    write: Encode = _calendar_date if constraints.format == "date" else _text
+    if "Marketplace | str" in parameter.type:
+        write = _marketplace_writer(region)
+    limited = constraints.max_items is not None or constraints.min_items is not None
+    bounded = constraints.maximum is not None or constraints.minimum is not None
     escape = _quote_twice if parameter.encoding.endswith("_double") else _quote
 
+    def items_of(value: Any) -> list[Any]:
+        items = _items(value)
+        if limited and items and (problem := check_items(constraints, len(items))):
+            raise _UnsendableError(problem)
+        return items
+
     def plain(value: Any) -> str:
+        if bounded and (problem := check_number(constraints, value)):
+            raise _UnsendableError(problem)
         return lead + _quote(write(value))
 
     def csv(value: Any) -> str:
-        items = [escape(write(item)) for item in _items(value)]
+        items = [escape(write(item)) for item in items_of(value)]
         return lead + ",".join(items) if items else ""
 
     def multi(value: Any) -> str:
-        return "&".join([lead + escape(write(item)) for item in _items(value)])
+        return "&".join([lead + escape(write(item)) for item in items_of(value)])
 
     if parameter.encoding.startswith("csv"):
         return csv
     return multi if parameter.encoding.startswith("multi") else plain
+
+
+def _marketplace_writer(region: Region | None) -> Encode:
+    write_id = writer_of(region)
+
+    def write(value: Any) -> str:
+        try:
+            return write_id(value if isinstance(value, str) else _text(value))
+        except ValueError as problem:
+            raise _UnsendableError(str(problem)) from None
+
+    return write
 
 
 def _header(value: Any) -> str:

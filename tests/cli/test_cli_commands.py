@@ -19,6 +19,7 @@ import pytest
 from secret_watch import looks_secret
 
 from spapi_async import api
+from spapi_async._codec.known_limits import ALTERNATIVES
 from spapi_async._codec.request import prepare
 from spapi_async.cli.application import run
 from spapi_async.cli.arguments import parse_arguments
@@ -307,9 +308,14 @@ def test_every_operation_can_be_called_by_words() -> None:
         for parameter in operation.parameters:
             if parameter.location != "body":
                 value = "US" if "Marketplace" in parameter.type else VALUES.get(parameter.type, "2026-01-31")
+                if parameter.type == "int":
+                    value = str(int(parameter.constraints.minimum or 7))
                 words += [f"--{parameter.name}", value]
         arguments = parse_arguments(operation, words)
         assert list(arguments) == [parameter.name for parameter in operation.parameters if parameter.location != "body"]
         if any(parameter.location == "body" for parameter in operation.parameters):
             arguments["body"] = {}
+        for rule in ALTERNATIVES.get(operation.name, ()):
+            for name in rule.names[1:] if rule.exclusive else ():
+                del arguments[name]
         assert prepare(operation, arguments).method == operation.method

@@ -112,3 +112,36 @@ def test_an_observer_that_would_have_to_be_awaited_is_refused() -> None:
     wrong: Any = [observe]
     with pytest.raises(ConfigurationError, match="plain function"):
         Application("app", "secret", observers=wrong)
+
+
+@pytest.mark.parametrize(
+    ("client_id", "client_secret", "message"),
+    [
+        ("amzn1.sp.solution.MARK", "secret", "client_id is not an LWA client id but a solution id"),
+        ("amzn1.oa2-cs.v1.MARK", "secret", "client_id is not an LWA client id but an LWA client secret"),
+        ("app", "amzn1.application-oa2-client.MARK", "client_secret is not an LWA client secret but an LWA client id"),
+        ("app", " MARK\n", "client_secret has spaces or line ends around it: strip them"),
+        ("app ", "MARK", "client_id has spaces"),
+    ],
+)
+def test_credentials_of_the_wrong_kind_are_refused(client_id: str, client_secret: str, message: str) -> None:
+    """By how they begin; the message shows none of them."""
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        Application(client_id, client_secret)
+    assert "MARK" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("token", "message"),
+    [
+        ("Atza|MARK", "refresh_token is not a refresh token but an access token"),
+        ("Atz.sprdt|MARK", "refresh_token is not a refresh token but a restricted data token"),
+        ("Atzr|MARK ", "refresh_token has spaces"),
+    ],
+)
+async def test_a_token_that_is_no_refresh_token_is_refused(token: str, message: str) -> None:
+    """Before anything is sent."""
+    async with Application("app", "secret") as app:
+        with pytest.raises(ConfigurationError, match=message) as caught:
+            app.selling_partner(token, region="na")
+    assert "MARK" not in str(caught.value)

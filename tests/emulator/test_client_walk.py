@@ -16,6 +16,7 @@ import pytest
 
 from spapi_async import Application, Region
 from spapi_async._client.selling_partner import SellingPartner
+from spapi_async._codec.known_limits import ALTERNATIVES
 from spapi_async._core.operation import Operation, Parameter
 from spapi_async.api import operations
 from spapi_async.emulator import Emulator
@@ -59,6 +60,9 @@ def _arguments(operation: Operation[Any]) -> tuple[list[Any], dict[str, Any]]:
     token = operation.paging.token_parameter if operation.paging else None
     path = [_argument(operation, p) for p in operation.parameters if p.location == "path"]
     rest = {p.name: _argument(operation, p) for p in operation.parameters if p.location != "path" and p.name != token}
+    for rule in ALTERNATIVES.get(operation.name, ()):
+        for name in rule.names[1:] if rule.exclusive else ():
+            del rest[name]
     return path, rest
 
 

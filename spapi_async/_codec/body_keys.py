@@ -1,0 +1,85 @@
+"""Keys of a body that its model does not know: typing errors for the most part, now and then newer than the model."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from spapi_async._core.origin import Origin
+
+__all__ = ["warn_of_unknown_keys"]
+
+_DEEPEST = 20
+
+Unknown = tuple[str, str, tuple[str, ...]]  # where, the key, the known ones
+_told: set[tuple[str, frozenset[tuple[str, str]]]] = set()
+
+
+def warn_of_unknown_keys(operation: str, declared: Any, body: Any) -> None:
+    """Warn, once for a set of keys, of those that the model does not have; free-form objects may hold any."""
+    found: list[Unknown] = []
+    _walk(declared, body, "", 0, found)
+    if not found:
+        return
+    told = (operation, frozenset((where, key) for where, key, _ in found))
+    if told not in _told:
+        _told.add(told)
+        Origin().warn(
+            f"{operation}: the body has keys that Amazon's model does not know, and is sent as it is: "
+            + "; ".join(_described(*unknown) for unknown in dict.fromkeys(found))
+        )
+
+
+def _walk(declared: Any, value: Any, where: str, depth: int, found: list[Unknown]) -> None:
+    kind, item = _shape(declared)
+    if depth > _DEEPEST:
+        return
+    if item is not None and isinstance(value, list | tuple):
+        for entry in value:
+            _walk(item, entry, f"{where}[]", depth + 1, found)
+    elif kind is not None and isinstance(value, Mapping):
+        known = _fields(kind)
+        for key, entry in value.items():
+            field = known.get(key, _MISSING)
+            if field is _MISSING:
+                found.append((where, str(key), tuple(known)))
+            elif isinstance(entry, Mapping | list | tuple):
+                _walk(field, entry, f"{where}.{key}" if where else str(key), depth + 1, found)
+
+
+_MISSING = object()
+
+
+@lru_cache(maxsize=4096)
+def _shape(declared: Any) -> tuple[Any, Any]:
+    """The struct that a type stands for, or the type of its items; neither for what is free-form or several things."""
+    if isinstance(declared, type) and issubclass(declared, msgspec.Struct):
+        return declared, None
+    origin = typing.get_origin(declared)
+    if origin is typing.Annotated:
+        return _shape(typing.get_args(declared)[0])
+    if origin in (typing.Union, types.UnionType):
+        real = [arg for arg in typing.get_args(declared) if arg is not type(None)]
+        return _shape(real[0]) if len(real) == 1 else (None, None)
+    if origin in (list, tuple):
+        return None, typing.get_args(declared)[0]
+    return None, None
+
+
+@lru_cache(maxsize=1024)
+def _fields(struct: type[msgspec.Struct]) -> Mapping[str, Any]:
+    return {field.encode_name: field.type for field in msgspec.structs.fields(struct)}
+
+
+def _described(where: str, key: str, known: tuple[str, ...]) -> str:
+    from difflib import get_close_matches  # slow to import, and wanted by nobody who spells well
+
+    folded = {name.lower(): name for name in known}
+    close = get_close_matches(key.lower(), folded, n=1, cutoff=0.6)
+    path = f"{where}.{key}" if where else key
+    return f"{path} (did you mean {folded[close[0]]}?)" if close else path
