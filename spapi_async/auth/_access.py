@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from spapi_async._core.clock import Clock
 from spapi_async._core.events import Observers, TokenIssued
+from spapi_async.auth._breakdown import Breakdown
 from spapi_async.auth._cache import CacheStatistics, Retirement, TokenCache
 from spapi_async.auth._lwa import Grants, TokenEndpoint
 from spapi_async.auth._refusals import Refusals
@@ -39,6 +40,7 @@ class AccessTokens:
         self._shared = shared
         self._observers = observers
         self._refusals = Refusals(clock)
+        self._breakdown = Breakdown(clock)
         self._secret_replaced_at = float("-inf")
         self._cache: TokenCache[Grant] = TokenCache(self._fetch, clock=clock, max_entries=max_entries, uniform=uniform)
 
@@ -78,6 +80,7 @@ class AccessTokens:
         """Use the new client secret from now on; exchanges under way with the old one go on with it where they must."""
         self._endpoint.replace_client_secret(new)
         self._refusals.forget()
+        self._breakdown.forget()
         self._secret_replaced_at = self._clock.time()
 
     def statistics(self) -> CacheStatistics:
@@ -93,12 +96,16 @@ class AccessTokens:
 
     async def _issue(self, grant: Grant) -> Token:
         self._refusals.check(grant)
+        probe = self._breakdown.check()
         generation = self._refusals.generation
         try:
             token = (await self._endpoint.issue(grant.form())).access_token
-        except LWAError as error:
-            self._refusals.remember(grant, error, generation)
+        except BaseException as error:
+            self._breakdown.ended(error, probe=probe)
+            if isinstance(error, LWAError):
+                self._refusals.remember(grant, error, generation)
             raise
+        self._breakdown.ended(None, probe=probe)
         if self._observers:
             operation = f"lwa.{grant.grant_type}"
             self._observers.emit(

@@ -21,8 +21,9 @@ itself refuses is not sent again for a minute.
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -46,6 +47,9 @@ from spapi_async.credentials import Account, Grant, Secret, revealed
 from spapi_async.errors import AuthError, ConfigurationError, SPAPIError
 
 __all__ = ["AuthStatistics", "Authenticator", "DelegatedToken", "HasPath", "ReportTypeOf"]
+
+WARM_UP_AT_ONCE = 10
+"""Token requests under way while many are fetched ahead: Login with Amazon throttles a crowd."""
 
 ReportTypeOf = Callable[[Account, str], Awaitable[str | None]]
 """The report type of a document id, or None when it cannot be found out."""
@@ -236,6 +240,31 @@ class Authenticator:
             return False
         self._reports.mark(_document_id(document), restricted=True)
         return True
+
+    async def warm_up(self, accounts: Iterable[Account]) -> None:
+        """Fetch the access tokens of these accounts ahead, a few at a time.
+
+        Raises:
+            SPAPIError: the first failure, after all the others were tried.
+        """
+        grants = iter(dict.fromkeys(a.grant for a in accounts if a.grant.grant_type == "refresh_token"))
+        failures: list[SPAPIError] = []
+
+        async def fetch_one_after_another() -> None:
+            for grant in grants:
+                try:
+                    await self._access.get(grant)
+                except SPAPIError as error:
+                    failures.append(error)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(WARM_UP_AT_ONCE):
+                group.create_task(fetch_one_after_another())
+        if failures:
+            first = failures[0]
+            if len(failures) > 1:
+                first.add_note(f"{len(failures) - 1} more tokens could not be fetched")
+            raise first
 
     # Other ways to a token
 

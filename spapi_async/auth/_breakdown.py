@@ -1,0 +1,84 @@
+"""Login with Amazon answers nobody: callers hear so at once, and one at a time finds out whether it does again.
+
+A call that needs a token asks up to four times before it gives up. While nothing can come of it, a thousand calls would
+keep a broken endpoint busy and their users waiting. So after two failures in a row that concern everybody, calls fail
+without asking, except for one probe after a pause that doubles; what its reply says decides for all.
+"""
+
+from __future__ import annotations
+
+import copy
+
+from spapi_async._core.clock import Clock
+from spapi_async.errors import AuthError, LWAError, SPAPIError, TransportError
+
+__all__ = ["Breakdown"]
+
+ENOUGH = 2
+"""Failures in a row after which calls fail without asking."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+"""Seconds from a failure to the next probe."""
+
+# Refusals of one grant, which say nothing about the next one's. A 429 is a matter of pace.
+_OF_ONE_GRANT = frozenset({"invalid_grant", "invalid_scope", "invalid_request", "unsupported_grant_type"})
+
+
+class Breakdown:
+    """What the last exchanges came to, and whether the next may be tried."""
+
+    __slots__ = ("_clock", "_error", "_failed_at", "_failures", "_pause", "_probing")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._error: SPAPIError | None = None
+        self._failed_at = 0.0
+        self._failures = 0
+        self._pause = FIRST_PAUSE
+        self._probing = False
+
+    def check(self) -> bool:
+        """Pass an exchange; True where it is the probe, whose outcome must be told to :meth:`ended`.
+
+        Raises:
+            LWAError, TransportError: the last failure, in an error of its own.
+        """
+        error = self._error
+        if error is None or self._failures < ENOUGH:
+            return False
+        now = self._clock.monotonic()
+        wait = self._failed_at + self._pause - now
+        if wait <= 0 and not self._probing:
+            self._probing = True
+            return True
+        mine = copy.copy(error)
+        mine.retry_after = max(wait, 0.0)
+        mine.message = (
+            f"{error.message} (it has failed {self._failures} times in a row, last {now - self._failed_at:.1f} s ago; "
+            f"{'one call is trying now' if self._probing else f'the next try is in {mine.retry_after:.1f} s'})"
+        )
+        raise mine
+
+    def ended(self, error: BaseException | None, *, probe: bool) -> None:
+        """An exchange brought a token (None), failed, or was cancelled."""
+        if probe:
+            self._probing = False
+        if error is None or (isinstance(error, LWAError) and not _of_everybody(error)):
+            self._error, self._failures, self._pause = None, 0, FIRST_PAUSE
+        elif isinstance(error, AuthError | TransportError):
+            if probe:
+                self._pause = min(2 * self._pause, LONGEST_PAUSE)
+            self._failures += 1
+            self._failed_at = self._clock.monotonic()
+            self._error = error.with_traceback(None)
+
+    def forget(self) -> None:
+        """Something was done about it: ask again."""
+        self._error, self._failures, self._pause = None, 0, FIRST_PAUSE
+
+    def __repr__(self) -> str:
+        return f"<Breakdown failures={self._failures}>"
+
+
+def _of_everybody(error: LWAError) -> bool:
+    return error.code not in _OF_ONE_GRANT and error.status != 429

@@ -1,0 +1,106 @@
+"""Login with Amazon answers nobody: calls fail at once, and one at a time finds out whether it answers again."""
+
+import asyncio
+
+import pytest
+from fake_amazon import PLAIN, FakeAmazon, account, authenticator, lwa_error, request
+from virtual_time import virtual_time
+
+from spapi_async.errors import LWAError
+
+DOWN = lwa_error(503, "server_error")
+
+
+def tokens_of(names: str, auth: object) -> list[object]:
+    return [auth.token(PLAIN, account(name), request()) for name in names]  # type: ignore[attr-defined]
+
+
+@virtual_time
+async def test_calls_fail_at_once_while_nobody_gets_a_token() -> None:
+    """After two that gave up; the error says how long, and Login with Amazon is not asked meanwhile."""
+    amazon = FakeAmazon()
+    auth = authenticator(amazon)
+    amazon.script = [DOWN] * 8
+    await asyncio.gather(*tokens_of("ab", auth), return_exceptions=True)  # type: ignore[call-overload]
+    asked, now = len(amazon.forms), asyncio.get_running_loop().time()
+    with pytest.raises(LWAError, match=r"2 times in a row.*next try is in \d") as caught:
+        await auth.token(PLAIN, account("c"), request())
+    assert (len(amazon.forms), asyncio.get_running_loop().time()) == (asked, now)
+    assert caught.value.retry_after is not None
+    assert 0 < caught.value.retry_after <= 1
+
+
+@virtual_time
+async def test_one_call_at_a_time_finds_out_whether_it_is_over() -> None:
+    """Of twenty that come when the pause is over one asks; when it gets its token, all others do."""
+    amazon = FakeAmazon(latency=1)
+    auth = authenticator(amazon)
+    amazon.script = [DOWN] * 8
+    await asyncio.gather(*tokens_of("ab", auth), return_exceptions=True)  # type: ignore[call-overload]
+    await asyncio.sleep(1)
+    outcomes = await asyncio.gather(*tokens_of("cdefghijklmnopqrstuv", auth), return_exceptions=True)  # type: ignore[call-overload]
+    assert [type(outcome) for outcome in outcomes] == [str] + [LWAError] * 19
+    assert all("one call is trying now" in str(outcome) for outcome in outcomes[1:])
+    assert await auth.token(PLAIN, account("z"), request()) == "Atza|Atzr|z#1"
+
+
+@virtual_time
+async def test_a_probe_that_fails_doubles_the_pause() -> None:
+    """A broken endpoint is asked less and less often, at least every half minute."""
+    amazon = FakeAmazon(latency=0)
+    auth = authenticator(amazon, retry_delays=())
+    amazon.script = [DOWN] * 40
+    for _ in range(1000):
+        with pytest.raises(LWAError):
+            await auth.token(PLAIN, account("a"), request())
+        await asyncio.sleep(0.5)
+    assert 18 <= len(amazon.forms) <= 24  # 2 and then after 1, 2, 4, 8, 16, 30, 30 ... seconds
+
+
+@virtual_time
+async def test_one_sellers_revoked_grant_is_nobody_elses_business() -> None:
+    """``invalid_grant`` proves that Login with Amazon is well."""
+    amazon = FakeAmazon()
+    auth = authenticator(amazon)
+    amazon.script = [lwa_error(400, "invalid_grant")] * 3
+    await asyncio.gather(*tokens_of("abc", auth), return_exceptions=True)  # type: ignore[call-overload]
+    assert await auth.token(PLAIN, account("d"), request()) == "Atza|Atzr|d#1"
+
+
+@virtual_time
+async def test_a_probe_that_is_cancelled_makes_room_for_another() -> None:
+    """Its caller gave up and the application closed the flight: nothing was learned."""
+    amazon = FakeAmazon(latency=5)
+    auth = authenticator(amazon, retry_delays=())
+    amazon.script = [DOWN] * 2
+    await asyncio.gather(*tokens_of("ab", auth), return_exceptions=True)  # type: ignore[call-overload]
+    await asyncio.sleep(1)
+    probe = asyncio.create_task(auth._access.get(account("c").grant))
+    await asyncio.sleep(1)
+    auth._access._flights[account("c").grant].cancel()
+    await asyncio.gather(probe, return_exceptions=True)
+    assert await auth.token(PLAIN, account("d"), request()) == "Atza|Atzr|d#1"
+
+
+@virtual_time
+async def test_tokens_are_fetched_ahead_a_few_at_a_time() -> None:
+    """Forty-five sellers, ten at once, each token once; the calls that follow ask for none."""
+    amazon = FakeAmazon(latency=1)
+    auth = authenticator(amazon)
+    names = [f"s{number}" for number in range(45)]
+    await auth.warm_up([account(name) for name in names] * 2)
+    assert asyncio.get_running_loop().time() == 5
+    assert await auth.token(PLAIN, account("s7"), request()) == "Atza|Atzr|s7#1"
+    assert len(amazon.forms) == 45
+
+
+@virtual_time
+async def test_warming_up_tries_every_seller_before_it_fails() -> None:
+    """The first error, with a note of how many more there were; the others have their tokens."""
+    amazon = FakeAmazon()
+    auth = authenticator(amazon)
+    amazon.script = [lwa_error(400, "invalid_grant")] * 2
+    with pytest.raises(LWAError, match="invalid_grant") as caught:
+        await auth.warm_up([account(name) for name in "abcdef"])
+    assert caught.value.__notes__ == ["1 more tokens could not be fetched"]
+    assert auth.statistics().access.tokens == 4
