@@ -6,18 +6,22 @@ import os
 import ssl as ssl_module
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, Unpack
 
 from spapi_async._client.options import ApplicationOptions
 from spapi_async._client.selling_partner import SellingPartner
 from spapi_async._client.settings import (
+    check_client,
     check_connections,
     check_proxy,
+    check_refresh_token,
+    checked_grace,
     checked_retry,
     checked_timeout,
     choose_region,
     read_environment,
 )
+from spapi_async._client.unclosed import begin_work, name_of, when_forgotten
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async._core.endpoints import Endpoints
 from spapi_async._core.events import Observer, Observers
@@ -93,9 +97,7 @@ class Application:
         clock: Clock | None = None,
     ) -> None:
         client_secret = revealed(client_secret)
-        for name, value in (("client_id", client_id), ("client_secret", client_secret)):
-            if not isinstance(value, str) or not value.strip():
-                raise ConfigurationError(f"{name} is missing")
+        check_client(client_id, client_secret)
         check_connections(connections)
         check_proxy(proxy)
         if decoding not in ("lenient", "strict"):
@@ -114,6 +116,8 @@ class Application:
             proxy=proxy,
             ssl=ssl,
             trust_env=trust_env,
+            forgotten=when_forgotten(client_id),
+            what=name_of(client_id),
         )
         self._resources = Resources(self._pool, told, clock)
         # Imported here: a process that never makes an application (a web worker, a test run) does not pay for them.
@@ -141,6 +145,7 @@ class Application:
             clock=clock,
             observers=told,
             strict=decoding == "strict",
+            what=name_of(client_id),
         )
 
     @classmethod
@@ -168,7 +173,8 @@ class Application:
             ConfigurationError: no region, an unknown one, or one that does not serve the marketplace; another
                 ``seller_id`` than this refresh token was given before.
         """
-        grant = Grant.refresh_token(self.client_id, revealed(refresh_token))
+        grant = Grant.refresh_token(self.client_id, check_refresh_token(revealed(refresh_token)))
+        begin_work(self.client_id, self)
         return self._handle(Account(grant, choose_region(region, marketplace), seller_id), seller_id)
 
     def _handle(self, account: Account, seller_id: str | None) -> SellingPartner:
@@ -268,15 +274,40 @@ class Application:
         """
         return await self._auth.delegate(seller._account, resources, target_application=target_application)  # noqa: SLF001
 
-    async def aclose(self) -> None:
-        """Close sessions, tokens and the limiter; calls still waiting get an error."""
-        self._pipeline.close()
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`aclose` has been called: further calls are refused."""
+        return self._pipeline.closed
+
+    @property
+    def busy(self) -> bool:
+        """Whether calls are under way."""
+        return self._pipeline.busy
+
+    async def warm_up(self, sellers: Iterable[SellingPartner]) -> None:
+        """Fetch the tokens of many sellers ahead, ten at a time, so that their first calls need not wait for them.
+
+        Raises:
+            AuthError: the first that could not be fetched, after all the others were.
+        """
+        await self._auth.warm_up([seller._account for seller in sellers])  # noqa: SLF001
+
+    async def aclose(self, grace: float = 0.0) -> None:
+        """Close sessions, tokens and the limiter; calls still waiting get a ClosedError.
+
+        From here on calls are refused; those under way have ``grace`` seconds to end, retries and waits included. An
+        iteration over pages ends with a ClosedError before its next page, and can be taken up from its cursor.
+
+        Raises:
+            ConfigurationError: ``grace`` is not a number of seconds; nothing is closed.
+        """
+        await self._pipeline.drain(checked_grace(grace))
         await self.limiter.aclose()
         await self._auth.aclose()
         await self._pool.aclose()
 
     async def __aenter__(self) -> Self:
-        if self._pipeline.closed:
+        if self.closed:
             raise ClosedError("the application is closed")
         return self
 
@@ -285,11 +316,15 @@ class Application:
     ) -> None:
         await self.aclose()
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an Application does not pickle: make one in each process")
+
     def __repr__(self) -> str:
         return f"<Application {self.client_id}>"
 
     async def _create_restricted_token(self, account: Account, body: Mapping[str, Any]) -> Any:
         from spapi_async.api.tokens_2021_03_01 import CREATE_RESTRICTED_DATA_TOKEN
 
-        response = await self._pipeline.send(account, CREATE_RESTRICTED_DATA_TOKEN, {"body": body})
+        # For a call under way, which may end even while the application drains.
+        response = await self._pipeline.send_for_another(account, CREATE_RESTRICTED_DATA_TOKEN, {"body": body})
         return response.body

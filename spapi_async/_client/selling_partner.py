@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from spapi_async._client.registry import WORKFLOWS, Workflows, make_workflow
 from spapi_async._codec.response import Response
@@ -125,6 +125,9 @@ class SellingPartner(Workflows, Namespaces):
         from spapi_async.api import NAMESPACES
 
         return sorted({*super().__dir__(), *NAMESPACES, *WORKFLOWS})
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a SellingPartner does not pickle: it belongs to an Application of this process")
 
     def __repr__(self) -> str:
         return f"<SellingPartner {self._account.name}>"

@@ -7,21 +7,32 @@ the reply to the limiter before anybody decodes it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
+from spapi_async._codec.known_limits import BATCHES, Batch
 from spapi_async._codec.request import prepare
-from spapi_async._codec.response import REQUEST_ID, Response, decode, error_from_reply, parse_rate_limit
+from spapi_async._codec.response import (
+    REQUEST_ID,
+    Response,
+    decode,
+    error_from_reply,
+    parse_rate_limit,
+    shown_headers,
+)
 from spapi_async._core.clock import Clock
 from spapi_async._core.endpoints import Endpoints
 from spapi_async._core.events import CallFinished, Observers, RequestFinished, ViolationsFound, Waited
+from spapi_async._core.home_loop import HomeLoop
 from spapi_async._core.limiter import Permit, RateLimiter
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import CallOptions, current_options
 from spapi_async._core.tokens import Tokens
+from spapi_async._engine.batches import send_whole, throttled
 from spapi_async._engine.retry import Outcome, RetryPolicy
 from spapi_async._engine.transport import RawReply, SessionPool
 from spapi_async.credentials import Account, Grant
@@ -44,8 +55,21 @@ T = TypeVar("T")
 class Pipeline:
     """Everything an application's calls share on their way to Amazon."""
 
-    __slots__ = ("_clock", "_endpoints", "_limiter", "_observed", "_observers", "_pool", "_retry", "_strict", "_tokens",
-                 "closed")  # fmt: skip
+    __slots__ = (
+        "_calls",
+        "_clock",
+        "_drained",
+        "_endpoints",
+        "_home",
+        "_limiter",
+        "_observed",
+        "_observers",
+        "_pool",
+        "_retry",
+        "_strict",
+        "_tokens",
+        "closed",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -58,6 +82,7 @@ class Pipeline:
         clock: Clock,
         observers: Observers,
         strict: bool,
+        what: str = "the pipeline",
     ) -> None:
         self._limiter = limiter
         self._tokens = tokens
@@ -69,11 +94,29 @@ class Pipeline:
         self._observed = bool(observers)
         self._strict = strict
         self.closed = False
+        self._home = HomeLoop(what, drop=self._forget_calls)
+        self._calls: set[_Call[Any]] = set()
+        self._drained: asyncio.Event | None = None
 
-    async def send(self, account: Account, operation: Operation[T], arguments: Mapping[str, Any]) -> Response[T]:
+    def send(
+        self, account: Account, operation: Operation[T], arguments: Mapping[str, Any]
+    ) -> Coroutine[Any, Any, Response[T]]:
         """Perform one call: quota, token, transport, retries, decoding."""
         if self.closed:
-            raise ClosedError("the application is closed", operation=operation.name)
+            return self._refuse(operation)
+        if (batch := BATCHES.get(operation.name)) is not None:
+            return self._send_batch(batch, account, operation, arguments)
+        return self.send_for_another(account, operation, arguments)
+
+    async def _refuse(self, operation: Operation[T]) -> Response[T]:
+        raise ClosedError("the application is closed", operation=operation.name)
+
+    async def send_for_another(
+        self, account: Account, operation: Operation[T], arguments: Mapping[str, Any]
+    ) -> Response[T]:
+        """As :meth:`send`, for a call under way that needs this one: it may end while the application drains."""
+        if asyncio.get_running_loop() is not self._home.loop:
+            self._home.enter()
         call = _Call(
             operation,
             _payer(operation, account),
@@ -81,16 +124,18 @@ class Pipeline:
             options=current_options(),
             clock=self._clock,
         )
+        self._calls.add(call)
         started = self._clock.monotonic() if self._observed else 0.0
         try:
             response = await self._send_with_retries(call)
         except BaseException as error:
             if isinstance(error, SPAPIError):
-                error.operation = error.operation or operation.name
-                error.attempts = call.attempts
+                self._complete(error, call)
             if self._observed:
                 self._report_call(call, started, error)
             raise
+        finally:
+            self._ended(call)
         if self._observed:
             self._report_call(call, started, None)
             if response.violations:
@@ -114,9 +159,48 @@ class Pipeline:
         """An item of a batch said 429, in a reply whose status did not."""
         self._limiter.throttled(operation, _payer(operation, account), arguments)
 
-    def close(self) -> None:
-        """Refuse calls from now on; those under way go on."""
+    @property
+    def busy(self) -> bool:
+        """Whether calls are under way."""
+        return bool(self._calls)
+
+    async def _send_batch(
+        self, batch: Batch, account: Account, operation: Operation[T], arguments: Mapping[str, Any]
+    ) -> Response[T]:
+        def send(again: Mapping[str, Any]) -> Awaitable[Response[T]]:
+            return self.send_for_another(account, operation, again)
+
+        attempts = self._retry.throttled_attempts
+        return await send_whole(
+            send, batch, operation, arguments, attempts=attempts, clock=self._clock, strict=self._strict
+        )
+
+    async def drain(self, grace: float) -> None:
+        """Refuse calls from now on; wait for those under way, but for no longer than ``grace`` seconds."""
         self.closed = True
+        if grace > 0 and self._calls and self._home.loop is asyncio.get_running_loop():
+            self._drained = self._drained or asyncio.Event()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace):
+                    await self._drained.wait()
+
+    def _ended(self, call: _Call[Any]) -> None:
+        self._calls.discard(call)
+        if self._drained is not None and not self._calls:
+            self._drained.set()
+
+    def _forget_calls(self, forked: bool) -> None:  # noqa: ARG002, FBT001 - neither loop's calls will ever end
+        self._calls.clear()
+
+    def _complete(self, error: SPAPIError, call: _Call[Any]) -> None:
+        """Say with the error what Amazon's support asks for."""
+        error.operation = error.operation or call.operation.name
+        error.attempts = call.attempts
+        error.request = error.request or call.described()
+        error.occurred_at = error.occurred_at or self._clock.time()
+        if error.status is not None and not error.headers and call.headers is not None:
+            error.headers = shown_headers(call.headers)
+            error.rate_limit = call.rate_limit
 
     async def _send_with_retries(self, call: _Call[T]) -> Response[T]:
         operation, account, request, priority = call.operation, call.account, call.request, call.options.priority
@@ -175,15 +259,21 @@ class Pipeline:
             permit.observe(None, None)  # it may have left, so it may have cost a token
             raise
         else:
+            call.headers = reply.headers
             call.rate_limit = parse_rate_limit(reply.headers)
             if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
                 permit.observe(reply.status, call.rate_limit, reply.body)  # whose message may name the limit
             else:
-                permit.observe(reply.status, call.rate_limit)
+                permit.observe(self._counted(call, reply), call.rate_limit)
             return reply
         finally:
             if self._observed:
                 self._report_request(call, reply, started)
+
+    def _counted(self, call: _Call[T], reply: RawReply) -> int:
+        """The status that the limiter hears of: that of an item in a batch is one of its bucket."""
+        batch = BATCHES.get(call.operation.name)
+        return 429 if batch is not None and reply.status < 300 and throttled(batch, reply.body) else reply.status
 
     def _accept(self, call: _Call[T], reply: RawReply) -> Response[T]:
         response = decode(
@@ -266,6 +356,7 @@ class _Call(Generic[T]):
         "attempts",
         "failure",
         "failures",
+        "headers",
         "operation",
         "options",
         "rate_limit",
@@ -284,10 +375,11 @@ class _Call(Generic[T]):
     ) -> None:
         self.operation = operation
         self.account = account
-        self.request = prepare(operation, arguments)
+        self.request = prepare(operation, arguments, account.region)
         self.arguments = arguments
         self.options = options
         self.attempts = 0
+        self.headers: Mapping[str, str] | None = None  # of the last reply
         self.rate_limit: float | None = None
         self.failures: dict[Outcome, int] = {}
         self.failure: SPAPIError | None = None
@@ -299,6 +391,13 @@ class _Call(Generic[T]):
         """Record one more failure of this kind and say how many there have been."""
         failures = self.failures[outcome] = self.failures.get(outcome, 0) + 1
         return failures
+
+    def described(self) -> str:
+        """Verb, path template and names of the query's parameters; their values may be personal data."""
+        query = self.request.target.partition("?")[2]
+        names = dict.fromkeys(pair.partition("=")[0] for pair in query.split("&") if pair)
+        shown = "&".join(f"{name}=…" for name in names)
+        return f"{self.operation.method} {self.operation.path}{'?' if shown else ''}{shown}"
 
     def remaining(self) -> float | None:
         """Seconds until the call's deadline, or None."""

@@ -11,7 +11,8 @@ import os
 import platform
 import ssl as ssl_module
 import sys
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+import weakref
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ import msgspec
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from spapi_async._core.home_loop import HomeLoop, leave_to_parent
 from spapi_async._core.resources import StreamedReply
 from spapi_async._engine.watch import Watch
 from spapi_async._version import __version__
@@ -82,6 +84,7 @@ class _Session(NamedTuple):
 
     session: aiohttp.ClientSession
     slots: asyncio.Semaphore
+    process: int
 
 
 class SessionPool:
@@ -89,14 +92,17 @@ class SessionPool:
 
     A session is a connection pool: all sellers of a region share it, so that connections stay warm and are bounded. It
     belongs to an event loop: a pool that is used in another one (``asyncio.run`` twice) opens new ones there.
+    ``forgotten`` is called when sessions had to be closed because nobody closed the pool.
     """
 
     __slots__ = (
+        "__weakref__",
         "_client_timeout",
         "_closed",
         "_connections",
+        "_forgotten",
         "_headers",
-        "_loop",
+        "_home",
         "_proxy",
         "_sessions",
         "_ssl",
@@ -115,6 +121,8 @@ class SessionPool:
         proxy: str | None = None,
         ssl: ssl_module.SSLContext | None = None,
         trust_env: bool = False,
+        forgotten: Callable[[], None] = lambda: None,
+        what: str = "the session pool",
     ) -> None:
         self._headers = {"user-agent": user_agent, "accept": "application/json, application/hal+json"}
         self._timeout = timeout or Timeout()
@@ -129,8 +137,11 @@ class SessionPool:
         self._ssl = ssl
         self._trust_env = trust_env
         self._sessions: dict[str, _Session] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._forgotten = forgotten
+        self._home = HomeLoop(what, drop=self._drop, close=self._close_forgotten)
         self._closed = False
+        # By then nothing else holds the sessions, which complain when they go first.
+        weakref.finalize(self, _leave_behind, self._sessions, forgotten)
 
     async def exchange(
         self,
@@ -152,7 +163,7 @@ class SessionPool:
             RequestTimeoutError: it may have left, and no whole reply came in time.
             TransportError: it may have left, and the connection broke.
         """
-        session, slots = self._session(session_key)
+        session, slots, _ = self._session(session_key)
         seconds = self.total if timeout is None else timeout
         queued = True
         try:
@@ -203,7 +214,7 @@ class SessionPool:
         Raises:
             ConnectionFailedError, RequestTimeoutError, TransportError: as :meth:`exchange`; the chunks raise them too.
         """
-        session, _ = self._session(session_key)
+        session = self._session(session_key).session
         if silence is None:
             silence = self.total if self._timeout.read is None else self._timeout.read
         bounds = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout.connect, sock_read=silence)
@@ -230,21 +241,38 @@ class SessionPool:
 
     async def aclose(self) -> None:
         """Close every session; the pool opens none afterwards."""
+        if self._home.loop is not None:
+            self._home.enter()  # or an earlier loop's sessions would be closed in this one
         self._closed = True
-        sessions, self._sessions = self._sessions, {}
-        for session, _ in sessions.values():
+        await self._close_sessions()
+        await self._home.aclose()
+
+    async def _close_sessions(self) -> None:
+        sessions = [opened.session for opened in self._sessions.values()]
+        self._sessions.clear()
+        for session in sessions:
             await session.close()
 
-    def _session(self, session_key: str) -> _Session:
-        if (loop := asyncio.get_running_loop()) is not self._loop:
-            self._move_to(loop)
-        return self._sessions.get(session_key) or self._open(session_key)
-
-    def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Leave an earlier loop's sessions and timers behind: nothing of theirs works here, not even closing."""
-        self._loop = loop
-        self._sessions = {}
+    async def _close_forgotten(self) -> None:
+        """The loop ends and nobody closed the pool."""
         self._watch = Watch()
+        if self._sessions:
+            await self._close_sessions()
+            self._forgotten()
+
+    def _drop(self, forked: bool) -> None:  # noqa: FBT001 - HomeLoop calls it
+        """Leave sessions and timers behind: nothing of theirs works here, not even closing."""
+        for opened in self._sessions.values():
+            _disown(opened.session, forked=forked)
+            if forked:
+                leave_to_parent(opened)
+        self._sessions.clear()
+        self._watch = Watch()
+
+    def _session(self, session_key: str) -> _Session:
+        if asyncio.get_running_loop() is not self._home.loop:
+            self._home.enter()
+        return self._sessions.get(session_key) or self._open(session_key)
 
     def _open(self, session_key: str) -> _Session:
         if self._closed:
@@ -263,11 +291,35 @@ class SessionPool:
         # aiohttp silently sends GET, PUT and DELETE a second time when a kept connection breaks. That repeat has no
         # token of the usage plan, and a PUT of Amazon's need not be idempotent: whether to repeat is for retry to say.
         session._retry_connection = False  # noqa: SLF001
-        opened = self._sessions[session_key] = _Session(session, asyncio.Semaphore(self._connections))
+        opened = self._sessions[session_key] = _Session(session, asyncio.Semaphore(self._connections), os.getpid())
         return opened
 
     def __repr__(self) -> str:
         return f"SessionPool(open={sorted(self._sessions)})"
+
+
+def _disown(session: aiohttp.ClientSession, *, forked: bool = False) -> None:
+    """Close what can be closed from outside of its loop, and make aiohttp take the rest for closed, or it complains."""
+    connector = session.connector
+    if connector is None:
+        return
+    if not forked:
+        connector._close(abort_ssl=True)  # noqa: SLF001 - what close() does, but for waiting
+    connector._closed = True  # noqa: SLF001
+
+
+def _leave_behind(sessions: dict[str, _Session], forgotten: Callable[[], None]) -> None:
+    """Nobody has the pool any more, and nobody closed it."""
+    mine = [opened.session for opened in sessions.values() if opened.process == os.getpid()]
+    for session, _, _ in sessions.values():
+        loop = session._loop  # noqa: SLF001
+        if session in mine and loop.is_running():
+            asyncio.run_coroutine_threadsafe(session.close(), loop)
+        else:
+            _disown(session, forked=session not in mine)
+    sessions.clear()
+    if mine:
+        forgotten()
 
 
 def _keep_read_buffers() -> None:

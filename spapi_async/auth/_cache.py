@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from spapi_async._core.clock import Clock
+from spapi_async._core.home_loop import HomeLoop, background
 from spapi_async._core.options import Priority, call_options
 from spapi_async.auth._token import Token
 from spapi_async.errors import ClosedError, SPAPIError
@@ -97,6 +98,7 @@ class TokenCache(Generic[K]):
         self._keys: dict[str, set[K]] = {}  # by token value; one restricted token may serve several keys
         self._former: OrderedDict[str, None] = OrderedDict()
         self._flights: dict[K, asyncio.Task[Token | BaseException]] = {}
+        self._home = HomeLoop("the token cache", drop=self._forget_flights)
         self._closed = False
         self._fetched = self._failed = self._retired = 0
 
@@ -109,8 +111,10 @@ class TokenCache(Generic[K]):
         if now >= entry.usable_until:
             return None
         self._entries.move_to_end(key)
-        if now >= entry.renew_at and key not in self._flights and not self._closed:
-            self._take_off(key)
+        if now >= entry.renew_at and not self._closed:
+            self._home.enter()
+            if key not in self._flights:
+                self._take_off(key)
         return entry.token.value
 
     async def get(self, key: K) -> str:
@@ -124,8 +128,9 @@ class TokenCache(Generic[K]):
             return cached
         if self._closed:
             raise ClosedError("the application is closed")
+        self._home.enter()
         flight = self._flights.get(key)
-        if flight is None or flight.done():  # done, and still here: an event loop ended before it could begin
+        if flight is None or flight.done():  # done, and still here: it was cancelled before it could begin
             flight = self._take_off(key)
         outcome = await _outcome(flight)
         if isinstance(outcome, Token):
@@ -177,20 +182,26 @@ class TokenCache(Generic[K]):
     async def aclose(self) -> None:
         """End the flights; who waits for one gets an error."""
         self._closed = True
+        if self._flights:
+            self._home.enter()
         flights = list(self._flights.values())
         for flight in flights:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
         self._flights.clear()  # one cancelled before its first step could not do so itself
 
+    def _forget_flights(self, forked: bool) -> None:  # noqa: ARG002, FBT001 - neither loop's will ever land
+        self._flights.clear()
+
     def _take_off(self, key: K) -> asyncio.Task[Token | BaseException]:
-        flight = asyncio.create_task(self._fly(key), name="spapi-async token")
+        flight = background(self._fly(key), "spapi-async token")
         self._flights[key] = flight
         return flight
 
     async def _fly(self, key: K) -> Token | BaseException:
         """Fetch, and return the outcome either way: a task that raises would need somebody to look at it."""
         stale = self.current(key)
+        flight = asyncio.current_task()
         try:
             with call_options(
                 priority=Priority.INTERACTIVE, max_wait=None, timeout=None, deadline=None, restricted=None
@@ -207,7 +218,8 @@ class TokenCache(Generic[K]):
             self.put(key, token)
             return token
         finally:
-            self._flights.pop(key, None)
+            if self._flights.get(key) is flight:  # not a later loop's, where this is what a dead loop left behind
+                del self._flights[key]
 
     def _note_failure(self, key: K, error: Exception) -> None:
         entry = self._entries.get(key)

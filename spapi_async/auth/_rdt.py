@@ -18,6 +18,7 @@ import msgspec
 
 from spapi_async._core.clock import Clock
 from spapi_async._core.events import Observers, TokenIssued
+from spapi_async._core.home_loop import HomeLoop, background
 from spapi_async._core.operation import Operation
 from spapi_async.auth._cache import CacheStatistics, Retirement, TokenCache
 from spapi_async.auth._lwa import lifetime
@@ -153,6 +154,7 @@ class RestrictedTokens:
             self._fetch_batched, clock=clock, max_entries=max_documents, uniform=uniform
         )
         self._batches: dict[Account, _Batch] = {}
+        self._home = HomeLoop("the broker of restricted tokens", drop=self._forget_batches)
 
     async def token(self, account: Account, resource: RestrictedResource, *, batched: bool) -> str:
         """The token that opens ``resource`` for ``account``; ``batched`` where there is one resource for each document.
@@ -194,8 +196,13 @@ class RestrictedTokens:
         """End what is under way."""
         await self._tokens.aclose()
         await self._documents.aclose()
+        if self._batches:
+            self._home.enter()
         for batch in list(self._batches.values()):
             await batch.aclose()
+
+    def _forget_batches(self, forked: bool) -> None:  # noqa: ARG002, FBT001 - neither loop's will ever be sent
+        self._batches.clear()
 
     async def _fetch_shared(self, key: _Key, stale: str | None) -> Token:
         return await self._shared.fetch(
@@ -204,6 +211,7 @@ class RestrictedTokens:
 
     async def _fetch_batched(self, key: _Key, stale: str | None) -> Token:  # noqa: ARG002 - a batch is always new
         account = key.account
+        self._home.enter()
         batch = self._batches.get(account)
         if batch is None:
             batch = self._batches[account] = _Batch(
@@ -246,14 +254,14 @@ class _Batch:
 
     def add(self, resource: RestrictedResource) -> asyncio.Future[Token]:
         """The token that will open ``resource``."""
-        if self._task is not None and self._task.done():  # an event loop ended before it could begin
+        if self._task is not None and self._task.done():  # it was cancelled before it could begin
             self._task = None
             self._waiting.clear()
         future = self._waiting.get(resource)
         if future is None or future.cancelled():
             future = self._waiting[resource] = asyncio.get_running_loop().create_future()
         if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="spapi-async token batch")
+            self._task = background(self._run(), "spapi-async token batch")
         return future
 
     async def aclose(self) -> None:

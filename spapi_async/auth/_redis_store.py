@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from redis.asyncio import Redis
 
+from spapi_async._core.home_loop import HomeLoop, Leftover, leave_to_parent
 from spapi_async.credentials import Secret
 from spapi_async.errors import ConfigurationError
 
@@ -46,9 +48,14 @@ class RedisTokenStore:
     ) -> None:
         self._fernet = _fernet(keys)
         self._prefix = prefix
+        self._where = _address(url) if client is None else f"prefix={prefix!r}"
         self._owns_client = client is None
-        self._redis: Redis = client or Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
+        self._connect: Callable[[], Redis] = lambda: Redis.from_url(
+            url, socket_timeout=timeout, socket_connect_timeout=timeout
+        )
+        self._redis: Redis = client or self._connect()
         self._release: AsyncScript = self._redis.register_script(_RELEASE)
+        self._home = HomeLoop("the Redis token store", drop=self._drop, close=self._close)
 
     @staticmethod
     def new_key() -> Secret:
@@ -57,7 +64,7 @@ class RedisTokenStore:
 
     async def get(self, key: str) -> bytes | None:
         """The entry, unless it is missing, has expired, or does not decrypt."""
-        sealed: Any = await self._redis.get(self._prefix + key)
+        sealed: Any = await self._client().get(self._prefix + key)
         if sealed is None:
             return None
         try:
@@ -73,27 +80,55 @@ class RedisTokenStore:
     async def set(self, key: str, entry: bytes, *, ttl: float) -> None:
         """Keep the entry for ``ttl`` seconds."""
         sealed = self._fernet.encrypt(key.encode() + b"\0" + entry)
-        await self._redis.set(self._prefix + key, sealed, px=max(1, int(ttl * 1000)))
+        await self._client().set(self._prefix + key, sealed, px=max(1, int(ttl * 1000)))
 
     async def delete(self, key: str) -> None:
         """Drop the entry, if there is one."""
-        await self._redis.delete(self._prefix + key)
+        await self._client().delete(self._prefix + key)
 
     async def acquire(self, key: str, owner: str, *, ttl: float) -> bool:
         """Take the lease on ``key`` for at most ``ttl`` seconds; False while another owner has it."""
-        return bool(await self._redis.set(f"{self._prefix}{key}:lease", owner, nx=True, px=max(1, int(ttl * 1000))))
+        px = max(1, int(ttl * 1000))
+        return bool(await self._client().set(f"{self._prefix}{key}:lease", owner, nx=True, px=px))
 
     async def release(self, key: str, owner: str) -> None:
         """Give the lease back, if ``owner`` still has it."""
+        self._client()
         await self._release(keys=[f"{self._prefix}{key}:lease"], args=[owner])
 
     async def aclose(self) -> None:
         """Close the connections, unless the client was handed in."""
+        if self._home.loop is not None:
+            self._home.enter()
+        await self._close()
+        await self._home.aclose()
+
+    def _client(self) -> Redis:
+        """The client, whose connections belong to one loop; one that was handed in is its owner's to keep in one."""
+        if self._owns_client:
+            self._home.enter()
+        return self._redis
+
+    async def _close(self) -> None:
         if self._owns_client:
             await self._redis.aclose()
 
+    def _drop(self, forked: bool) -> Leftover:  # noqa: FBT001 - HomeLoop calls it
+        former = self._redis
+        if forked:
+            leave_to_parent(former)
+        self._redis = self._connect()
+        self._release = self._redis.register_script(_RELEASE)
+        return former.aclose
+
     def __repr__(self) -> str:
-        return f"<RedisTokenStore prefix={self._prefix!r}>"
+        return f"<RedisTokenStore {self._where}>"
+
+
+def _address(url: str) -> str:
+    """The URL without user, password and options."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _fernet(keys: Sequence[str | Secret]) -> MultiFernet:

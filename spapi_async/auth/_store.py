@@ -123,6 +123,7 @@ class SharedTokens:
         self._timeout = timeout
         self._patience = patience
         self._uniform = uniform
+        self._failing = False  # so that an outage is said once
 
     async def fetch(self, key: str, stale: str | None, issue: Callable[[], Awaitable[Token]]) -> Token:
         """A token other than ``stale``: another worker's if there is one, or else one from ``issue``.
@@ -186,8 +187,18 @@ class SharedTokens:
     async def _guarded(self, step: Awaitable[T]) -> T:
         try:
             async with asyncio.timeout(self._timeout):
-                return await step
+                outcome = await step
         except Exception as error:  # noqa: BLE001 - no failure of the store may break a call
-            # The class alone: a store's message may hold an address with a password, or part of an entry.
-            logger.warning("the token store failed (%s); going on without it", type(error).__name__)
+            if not self._failing:
+                # The class alone: a store's message may hold an address with a password, or part of an entry.
+                logger.warning(
+                    "%r cannot be used (%s): until it can, this process fetches its own tokens",
+                    self._store,
+                    type(error).__name__,
+                )
+            self._failing = True
             raise _StoreFailedError from None
+        if self._failing:
+            self._failing = False
+            logger.warning("%r is back: tokens are shared again", self._store)
+        return outcome

@@ -120,7 +120,7 @@ async def test_a_redis_that_is_gone_breaks_no_call(
     outage: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Dead, silent or full: the worker asks Amazon itself, and logs neither address nor token."""
+    """Dead, silent or full: the worker asks Amazon itself, and says once which Redis it is, without any token."""
     caplog.set_level(logging.DEBUG, logger="spapi_async")
     store = RedisTokenStore(redis_chaos.url, keys=[KEY], timeout=0.2)
     with suppress(RedisError):  # too slow, on a busy machine
@@ -128,16 +128,15 @@ async def test_a_redis_that_is_gone_breaks_no_call(
     getattr(redis_chaos, outage)()
     auth = authenticator(FakeAmazon(latency=0), store=store, clock=SystemClock())
     assert await auth.token(PLAIN, account(), request()) == "Atza|Atzr|a#1"
-    assert "the token store failed" in caplog.text
+    assert caplog.text.count(f"redis://127.0.0.1:{redis_chaos.port}/0> cannot be used") == 1
     assert "Atz" not in caplog.text
-    assert str(redis_chaos.port) not in caplog.text
     await auth.aclose()
 
 
 async def test_a_store_shows_no_secret() -> None:
-    """Neither keys nor the address, which may hold a password."""
+    """Neither keys nor the password in the address."""
     store = RedisTokenStore("redis://:MARK@localhost/0", keys=[KEY])
-    assert repr(store) == "<RedisTokenStore prefix='spapi_async:token:'>"
+    assert repr(store) == "<RedisTokenStore redis://localhost/0>"
     await store.aclose()
 
 

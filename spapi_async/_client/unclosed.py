@@ -1,0 +1,59 @@
+"""Applications that nobody closed, and several where one would do: one line each, at the place in the program."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import Callable
+from typing import Protocol
+
+from spapi_async._core.origin import Origin
+
+__all__ = ["begin_work", "name_of", "when_forgotten"]
+
+logger = logging.getLogger("spapi_async")
+
+
+def name_of(client_id: str) -> str:
+    """An application as messages call it."""
+    return f"Application {client_id!r}"
+
+
+def when_forgotten(client_id: str) -> Callable[[], None]:
+    """What to call when an application that is made right now had to be closed for its user."""
+    origin = Origin()
+    message = (
+        f"{name_of(client_id)} was not closed; its connections have been closed for it. Use `async with "
+        "Application(...)` or `await app.aclose()` in the event loop that it worked in (asyncio.Runner keeps one loop "
+        "for many runs)"
+    )
+    return lambda: origin.warn(message)
+
+
+class _AtWork(Protocol):
+    """What is asked of an application here."""
+
+    @property
+    def busy(self) -> bool: ...
+
+
+_at_work: weakref.WeakValueDictionary[str, _AtWork] = weakref.WeakValueDictionary()
+_hinted: set[str] = set()
+
+
+def begin_work(client_id: str, application: _AtWork) -> None:
+    """Take note that an application begins to work; hint, once, that it has company of the same client id.
+
+    Twelve tasks with an application each ask Login with Amazon for twelve tokens at once, which throttles eleven of
+    them, and each spends the whole quota of the sellers that they share.
+    """
+    first = _at_work.get(client_id)
+    if first is None or not first.busy:
+        _at_work[client_id] = application
+    elif first is not application and client_id not in _hinted:
+        _hinted.add(client_id)
+        logger.warning(
+            "a second Application of client id %s is at work in this process: they share neither tokens nor quota. "
+            "Make one, and pass it (or its sellers) to every task",
+            client_id,
+        )

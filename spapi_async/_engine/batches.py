@@ -1,0 +1,124 @@
+"""A batch that was answered, with items in it that say 429: they count as one and are asked for again, alone.
+
+The reply as a whole is a 200, so nothing else notices. What comes back takes the place of what was refused, in the
+bytes of the reply, which is then decoded as if Amazon had sent it so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from spapi_async._codec.known_limits import Batch
+from spapi_async._codec.response import Response, decode
+from spapi_async._core.clock import Clock
+from spapi_async._core.operation import Operation
+from spapi_async._core.options import call_options, current_options
+from spapi_async.errors import SPAPIError
+
+__all__ = ["only", "send_whole", "spliced", "throttled"]
+
+T = TypeVar("T")
+
+_THROTTLED_CODES = frozenset({"QuotaExceeded", "TooManyRequests", "Throttled", "RequestThrottled"})
+
+_envelope = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_items = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+async def send_whole(
+    send: Callable[[Mapping[str, Any]], Awaitable[Response[T]]],
+    batch: Batch,
+    operation: Operation[T],
+    arguments: Mapping[str, Any],
+    *,
+    attempts: int,
+    clock: Clock,
+    strict: bool,
+) -> Response[T]:
+    """Send a batch, and those of its items again that are throttled; the reply is whole as far as it can be.
+
+    ``send`` takes the arguments of a call; each request is one, with its own wait for quota.
+    """
+    deadline, began = current_options().deadline, clock.monotonic()
+    response = await send(arguments)
+    for _ in range(attempts - 1):
+        places = throttled(batch, response.raw)
+        rest = only(batch, arguments.get("body"), places)
+        left = None if deadline is None else deadline - (clock.monotonic() - began)
+        if rest is None or (left is not None and left <= 0):
+            break
+        try:
+            with call_options(deadline=left):
+                again = await send({**arguments, "body": rest})
+        except SPAPIError:
+            break  # what was answered is worth more than the error of what was not, and says 429 itself
+        raw = spliced(batch, response.raw, places, again.raw)
+        if raw is None:
+            break
+        response = decode(
+            operation,
+            again.status,
+            again.headers,
+            raw,
+            strict=strict,
+            attempts=response.attempts + again.attempts,
+            rate_limit=again.rate_limit,
+        )
+    return response
+
+
+def throttled(batch: Batch, raw: bytes) -> tuple[int, ...]:
+    """The places in a reply that say 429."""
+    if b"429" not in raw and not any(code.encode() in raw for code in _THROTTLED_CODES):
+        return ()
+    try:
+        return tuple(place for place, item in enumerate(_split(batch, raw)[1]) if _says_429(item))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ()  # the decoder of the whole says what is wrong with it
+
+
+def only(batch: Batch, body: Any, places: Sequence[int]) -> Any:
+    """The same body with only these of its requests; None where they are not at these places."""
+    parts = batch.parts(body)
+    if not places or places[-1] >= len(parts):
+        return None
+    chosen = [parts[place] for place in places]
+    if not batch.requests:
+        return chosen
+    if isinstance(body, Mapping):
+        return {**body, batch.requests: chosen}
+    return msgspec.structs.replace(body, **{batch.requests: chosen})
+
+
+def spliced(batch: Batch, raw: bytes, places: Sequence[int], again: bytes) -> bytes | None:
+    """The reply with what a later one answered at these places; None where that has another number of answers."""
+    envelope, items = _split(batch, raw)
+    _, answers = _split(batch, again)
+    if len(answers) != len(places):
+        return None
+    for place, answer in zip(places, answers, strict=True):
+        items[place] = answer
+    if not batch.responses:
+        return msgspec.json.encode(items)
+    return msgspec.json.encode({**envelope, batch.responses: msgspec.Raw(msgspec.json.encode(items))})
+
+
+def _split(batch: Batch, raw: bytes) -> tuple[dict[str, msgspec.Raw], list[msgspec.Raw]]:
+    if not batch.responses:
+        return {}, _items.decode(raw)
+    envelope = _envelope.decode(raw)
+    return envelope, _items.decode(envelope.get(batch.responses, b"[]"))
+
+
+def _says_429(item: msgspec.Raw) -> bool:
+    """By its status (prices) or by the code of its error (fees)."""
+    content = msgspec.json.decode(item)
+    if not isinstance(content, dict):
+        return False
+    status, error = content.get("status"), content.get("Error")
+    if isinstance(status, dict) and status.get("statusCode") in (429, "429"):
+        return True
+    return isinstance(error, dict) and error.get("Code") in _THROTTLED_CODES

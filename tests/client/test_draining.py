@@ -1,0 +1,133 @@
+"""How an application ends: calls under way may finish, new ones are refused; tokens can be fetched ahead."""
+
+import asyncio
+import os
+import warnings
+
+import pytest
+
+from spapi_async import Application, ClosedError, ConfigurationError, Marketplace, SellingPartner, SPAPIWarning
+from spapi_async._client import unclosed
+from spapi_async.emulator import Emulator
+
+SELLER_ELEMENTS = ("buyerInfo",)
+
+
+async def found(seller: SellingPartner) -> object:
+    return await seller.catalog_items_2022_04_01.search_catalog_items(keywords=["a"], marketplace_ids=[Marketplace.US])
+
+
+def search(seller: SellingPartner) -> asyncio.Task[object]:
+    return asyncio.create_task(found(seller))
+
+
+async def test_calls_under_way_end_in_the_time_of_grace() -> None:
+    """Those that wait for quota too; a call that comes meanwhile is refused."""
+    async with Emulator(rate_scale=10, latency=0.05) as emulator:
+        app = Application("app", "secret", endpoint=emulator.url)
+        seller = app.selling_partner("Atzr|a", region="na")
+        calls = [search(seller) for _ in range(4)]
+        await asyncio.sleep(0.01)
+        closing = asyncio.create_task(app.aclose(grace=30))
+        await asyncio.sleep(0)
+        with pytest.raises(ClosedError, match="the application is closed"):
+            await search(seller)
+        assert all([await call for call in calls])
+        await closing
+
+
+async def test_a_call_under_way_still_gets_its_restricted_token() -> None:
+    """That token is another call, and the application refuses new ones already."""
+    async with Emulator(orders=5, rate_scale=1000, latency=0.05) as emulator:
+        app = Application("app", "secret", endpoint=emulator.url)
+        seller = app.selling_partner("Atzr|a", region="na")
+        page = await seller.orders_v0.get_orders(
+            marketplace_ids=[Marketplace.US], created_after="2020-01-01T00:00:00Z", data_elements=()
+        )
+        assert page is not None
+        order_id = page.orders[0].amazon_order_id
+        call = asyncio.create_task(seller.orders_v0.get_order(order_id, data_elements=SELLER_ELEMENTS))
+        await asyncio.sleep(0.01)
+        await app.aclose(grace=30)
+        assert (await call).amazon_order_id == order_id
+        assert emulator.stats()["tokens"]["rdt"] == 1
+
+
+async def test_grace_is_a_bound() -> None:
+    """A call that would take longer gets an error when it is over."""
+    async with Emulator(latency=5) as emulator:
+        app = Application("app", "secret", endpoint=emulator.url)
+        call = search(app.selling_partner("Atzr|a", region="na"))
+        await asyncio.sleep(0.01)
+        async with asyncio.timeout(4):
+            await app.aclose(grace=0.1)
+            with pytest.raises(ClosedError):
+                await call
+
+
+async def test_tokens_can_be_fetched_ahead() -> None:
+    """One request to Login with Amazon for each grant, and none when the calls come."""
+    async with Emulator(rate_scale=1000) as emulator, Application("app", "secret", endpoint=emulator.url) as app:
+        sellers = [app.selling_partner(f"Atzr|{name}", region="na") for name in "abc"]
+        await app.warm_up(sellers)
+        before = emulator.stats()["tokens"]
+        await search(sellers[0])
+        assert emulator.stats()["tokens"] == before
+        assert before["lwa"] == 3
+
+
+@pytest.mark.parametrize("grace", [-1, float("nan"), "10"])
+async def test_a_grace_that_is_no_number_of_seconds_is_refused(grace: object) -> None:
+    """Before anything is closed."""
+    async with Application("app", "secret") as app:
+        with pytest.raises(ConfigurationError, match="grace must be zero or more seconds"):
+            await app.aclose(grace=grace)  # type: ignore[arg-type]
+        assert not app.closed
+
+
+async def test_several_applications_of_one_client_are_hinted_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Twelve tasks with one each: they share neither tokens nor quota, and one line says so."""
+    unclosed._hinted.discard("twelve")
+    async with Emulator(rate_scale=1000, latency=0.05) as emulator:
+
+        async def task(number: int) -> None:
+            async with Application("twelve", "secret", endpoint=emulator.url) as app:
+                await found(app.selling_partner(f"Atzr|{number}", region="na"))
+
+        await asyncio.gather(*(task(number) for number in range(3)))
+        await task(4)
+    hints = [record.message for record in caplog.records if "second Application of client id twelve" in record.message]
+    assert len(hints) == 1
+
+
+async def test_applications_one_after_another_are_nobodys_business(caplog: pytest.LogCaptureFixture) -> None:
+    """Tests do so, and tasks of a queue."""
+    async with Emulator(rate_scale=1000) as emulator:
+        for _ in range(2):
+            async with Application("alone", "secret", endpoint=emulator.url) as app:
+                await search(app.selling_partner("Atzr|a", region="na"))
+    assert "second Application" not in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+async def test_a_forked_child_has_no_right_to_its_parents_burst() -> None:
+    """Its buckets begin empty, those that the parent never used too; that quota is not shared is said once."""
+    from spapi_async.api.orders_v0 import GET_ORDER
+    from spapi_async.credentials import Account, Grant
+    from spapi_async.marketplaces import Region
+    from spapi_async.ratelimit import LocalRateLimiter
+
+    limiter = LocalRateLimiter()
+    account = Account(Grant.refresh_token("app", "Atzr|a"), Region.NA)
+    limiter._home._pid = -1  # as a child of a fork finds it
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        lane = None
+        try:
+            async with asyncio.timeout(0.01):
+                await limiter.acquire(GET_ORDER, account, priority=1, max_wait=None)  # type: ignore[arg-type]
+        except TimeoutError:
+            lane = limiter._lanes[account.key, GET_ORDER]
+    assert lane is not None
+    assert [type(w.message) for w in caught] == [SPAPIWarning]
+    assert "RedisRateLimiter" in str(caught[0].message)

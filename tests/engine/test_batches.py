@@ -1,0 +1,167 @@
+"""A batch reply is a 200 whose items may say 429: those count for their bucket and are asked for again, alone."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from raw_server import raw_server, reply
+
+from spapi_async import Application, SellingPartner, SPAPIError, call_options
+from spapi_async._codec.known_limits import BATCHES
+from spapi_async._core.events import Event
+from spapi_async._engine.batches import only, spliced, throttled
+from spapi_async.api.product_pricing_v0 import GET_ITEM_OFFERS_BATCH
+
+OFFERS = "product_pricing_v0.get_item_offers_batch"
+FEES = "product_fees_v0.get_my_fees_estimates"
+TOKEN = reply(b'{"access_token": "Atza|a", "expires_in": 3600, "token_type": "bearer"}')
+
+
+def answer(asin: str, status: int = 200) -> dict[str, Any]:
+    return {"request": {"Asin": asin}, "status": {"statusCode": status, "reasonPhrase": ""}, "headers": {}, "body": {}}
+
+
+def test_places_that_say_429_are_found() -> None:
+    """By the status of an offer, by the code of a fee; not by a number that happens to be in a price."""
+    offers = json.dumps({"responses": [answer("a"), answer("429"), answer("c", 429)]}).encode()
+    assert throttled(BATCHES[OFFERS], offers) == (2,)
+    fees = json.dumps([{"Status": "ServiceError", "Error": {"Code": "QuotaExceeded"}}, {"Status": "Success"}]).encode()
+    assert throttled(BATCHES[FEES], fees) == (0,)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"429", b"null", b'{"responses": 429}', b'{"responses": [429, "429", null]}', b"[429"]
+)
+@pytest.mark.parametrize("name", [OFFERS, FEES])
+def test_a_reply_of_another_shape_has_no_such_places(name: str, raw: bytes) -> None:
+    """The decoder of the whole says what is wrong with it."""
+    assert throttled(BATCHES[name], raw) == ()
+
+
+def test_answers_take_the_places_of_what_was_refused() -> None:
+    """Byte for byte: a price keeps its digits, keys that no model knows stay."""
+    raw = b'{"new":1.10,"responses":[{"a":1.0},{"status":{"statusCode":429}},{"b":2.50}]}'
+    whole = spliced(BATCHES[OFFERS], raw, (1,), b'{"responses":[{"price":9.990}]}')
+    assert whole == b'{"new":1.10,"responses":[{"a":1.0},{"price":9.990},{"b":2.50}]}'
+    assert spliced(BATCHES[OFFERS], raw, (1,), b'{"responses":[]}') is None
+
+
+def test_only_what_was_refused_is_asked_for_again() -> None:
+    """Whatever else the body says stays; places that it does not have are nobody's."""
+    body = {"requests": ["a", "b", "c"], "other": 1}
+    assert only(BATCHES[OFFERS], body, (0, 2)) == {"requests": ["a", "c"], "other": 1}
+    assert only(BATCHES[FEES], ["a", "b"], (1,)) == ["b"]
+    assert only(BATCHES[OFFERS], body, (3,)) is None
+
+
+class Amazon:
+    """Answers tokens, and each batch from ``script``: the status of each ASIN, 200 where it says nothing."""
+
+    def __init__(self, *script: dict[str, int]) -> None:
+        self.script = list(script)
+        self.asked: list[list[str]] = []
+
+    async def __call__(self, request: bytes, writer: asyncio.StreamWriter) -> None:
+        if b"/auth/o2/token" in request:
+            writer.write(TOKEN)
+        else:
+            asins = [part["uri"].split("/")[-2] for part in json.loads(request.partition(b"\r\n\r\n")[2])["requests"]]
+            self.asked.append(asins)
+            statuses = self.script.pop(0) if self.script else {}
+            answers = [answer(asin, statuses.get(asin, 200)) for asin in asins]
+            writer.write(reply(json.dumps({"responses": answers}).encode()))
+        await writer.drain()
+
+
+@asynccontextmanager
+async def asking(amazon: Amazon, events: list[Event] | None = None) -> AsyncIterator[SellingPartner]:
+    """A seller whose pricing quota is no hindrance."""
+    observers = [] if events is None else [events.append]
+    async with (
+        raw_server(amazon) as server,
+        Application("app", "secret", endpoint=server.url, observers=observers, limiter=Unhurried()) as app,
+    ):
+        yield app.selling_partner("Atzr|a", region="na")
+
+
+class Unhurried:
+    """A limiter that only notes what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[int | None] = []
+        self.waited = 0.0
+
+    async def acquire(self, operation: Any, account: Any, *, priority: Any, max_wait: Any) -> Any:
+        return self
+
+    def observe(self, status: int | None, rate: float | None) -> None:
+        self.heard.append(status)
+
+    def release(self) -> None: ...
+
+    def limits(self) -> tuple[()]:
+        return ()
+
+    async def aclose(self) -> None: ...
+
+
+def body(*asins: str) -> dict[str, Any]:
+    uri = "/products/pricing/v0/items/{}/offers"
+    return {
+        "requests": [
+            {"uri": uri.format(asin), "method": "GET", "MarketplaceId": "ATVPDKIKX0DER", "ItemCondition": "New"}
+            for asin in asins
+        ]
+    }
+
+
+def statuses(response: Any) -> dict[str, int]:
+    return {each.request.asin: each.status.status_code for each in response.body.responses}
+
+
+async def test_an_item_that_is_throttled_is_asked_for_again_alone() -> None:
+    """Until it is answered; the reply is whole, in the order of the requests, and says how many it took."""
+    amazon = Amazon({"b": 429, "d": 429}, {"d": 429})
+    async with asking(amazon) as seller:
+        response = await seller.call(GET_ITEM_OFFERS_BATCH, body=body(*"abcd"))
+    assert amazon.asked == [["a", "b", "c", "d"], ["b", "d"], ["d"]]
+    assert statuses(response) == dict.fromkeys("abcd", 200)
+    assert response.attempts == 3
+
+
+async def test_an_item_that_is_throttled_counts_for_its_bucket() -> None:
+    """The limiter hears of a 429, though the reply was a 200."""
+    amazon = Amazon({"a": 429})
+    async with asking(amazon) as seller:
+        await seller.call(GET_ITEM_OFFERS_BATCH, body=body("a", "b"))
+        assert seller.application.limiter.heard == [429, 200]  # type: ignore[attr-defined]
+
+
+async def test_what_was_answered_is_kept_when_the_rest_fails() -> None:
+    """The items themselves say that they were throttled."""
+    amazon = Amazon(*[{"b": 429}] * 50)
+    async with asking(amazon) as seller:
+        response = await seller.call(GET_ITEM_OFFERS_BATCH, body=body("a", "b"))
+    assert statuses(response) == {"a": 200, "b": 429}
+    assert len(amazon.asked) == 20
+
+
+async def test_a_deadline_bounds_the_repetitions() -> None:
+    """What it leaves goes to the next request; what is left over then stays as it was answered."""
+    amazon = Amazon(*[{"b": 429}] * 50)
+    async with asking(amazon) as seller:
+        with call_options(deadline=0.000_001), pytest.raises(SPAPIError):
+            await seller.call(GET_ITEM_OFFERS_BATCH, body=body("a", "b"))
+        with call_options(deadline=30):
+            assert statuses(await seller.call(GET_ITEM_OFFERS_BATCH, body=body("a", "b")))["a"] == 200
+
+
+async def test_an_item_that_failed_otherwise_is_left_alone() -> None:
+    """A 400 is its answer."""
+    amazon = Amazon({"b": 400})
+    async with asking(amazon) as seller:
+        response = await seller.call(GET_ITEM_OFFERS_BATCH, body=body("a", "b"))
+    assert (len(amazon.asked), statuses(response)) == (1, {"a": 200, "b": 400})

@@ -1,0 +1,75 @@
+"""A cancellation at any await of what speaks to Redis loses neither the call, nor a token, nor the end of the loop."""
+
+import asyncio
+
+import pytest
+from fake_amazon import operation
+
+from spapi_async import Priority, Region
+from spapi_async._core.operation import UsagePlan
+from spapi_async.credentials import Account, Grant
+from spapi_async.ratelimit import RedisRateLimiter
+
+SELLER = Account(Grant.refresh_token("app", "Atzr|a"), Region.NA)
+STEPS = range(40)
+
+
+def some_operation(rate: float = 1000, burst: int = 5) -> object:
+    found = operation("things_v1.do_thing", "/things")
+    return type(found)(
+        **{**{f: getattr(found, f) for f in found.__struct_fields__}, "usage_plan": UsagePlan(rate=rate, burst=burst)}
+    )
+
+
+async def acquire(limiter: RedisRateLimiter, what: object) -> object:
+    async with asyncio.timeout(10):
+        return await limiter.acquire(what, SELLER, priority=Priority.NORMAL, max_wait=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("steps", STEPS)
+async def test_a_call_is_served_whatever_happens_to_the_task_behind_it(redis_url: str, steps: int) -> None:
+    """The limiter's own task is cancelled after so many turns of the loop; another goes on with its work."""
+    limiter, what = RedisRateLimiter(redis_url), some_operation()
+    call = asyncio.create_task(acquire(limiter, what))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    if limiter._link._task is not None:
+        limiter._link._task.cancel()
+    permit = await call
+    permit.observe(200, None)  # type: ignore[attr-defined]
+    await limiter.aclose()
+
+
+@pytest.mark.parametrize("steps", STEPS)
+async def test_a_call_that_is_cancelled_leaves_its_token_to_the_next(redis_url: str, steps: int) -> None:
+    """There is one token, and an hour to the next: who comes after gets it."""
+    limiter, what = RedisRateLimiter(redis_url), some_operation(rate=1 / 3600, burst=2)
+    first = await acquire(limiter, what)
+    call = asyncio.create_task(acquire(limiter, what))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    call.cancel()
+    outcome = (await asyncio.gather(call, return_exceptions=True))[0]
+    if not isinstance(outcome, BaseException):
+        outcome.release()  # type: ignore[attr-defined]
+    await acquire(limiter, what)
+    first.observe(200, None)  # type: ignore[attr-defined]
+    await limiter.aclose()
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_a_loop_that_ends_in_the_middle_ends(redis_url: str, steps: int) -> None:
+    """Nobody closes the limiter; the next loop begins afresh and gets its token."""
+    limiter, what = RedisRateLimiter(redis_url), some_operation()
+
+    async def leave() -> None:
+        asyncio.create_task(acquire(limiter, what))  # noqa: RUF006 - it is what is left behind
+        for _ in range(steps):
+            await asyncio.sleep(0)
+
+    async def go_on() -> None:
+        await acquire(limiter, what)
+        await limiter.aclose()
+
+    asyncio.run(leave())
+    asyncio.run(go_on())

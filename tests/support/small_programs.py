@@ -1,0 +1,98 @@
+"""Programs of a few lines, as users write them, each run in a process of its own with a time limit."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Outcome", "quiet", "run_program"]
+
+TIME_LIMIT = 60.0
+"""Seconds; a program that ends by itself needs two on a quiet machine."""
+
+# What every program may take for granted: it is what the README's programs begin with.
+PREAMBLE = """
+import asyncio, os, sys, threading
+from spapi_async import *
+from spapi_async.auth import *
+from spapi_async.ratelimit import *
+
+def application(**options):
+    return Application("app", "secret", endpoint=os.environ["EMULATOR"], **options)
+
+async def order(app):
+    seller = app.selling_partner("Atzr|a", region="na")
+    found = await seller.catalog_items_2022_04_01.search_catalog_items(keywords=["a"], marketplace_ids=[Marketplace.US])
+    return found.items
+"""
+
+
+@dataclass
+class Outcome:
+    """What a program left: exit code and the two streams."""
+
+    code: int
+    out: str
+    err: str
+
+
+async def run_program(
+    source: str,
+    folder: Path,
+    environ: Mapping[str, str],
+    *,
+    interrupt_when: str | None = None,
+    command: list[str] | None = None,
+) -> Outcome:
+    """Run a program; ``interrupt_when`` is a line of its output at which it gets Ctrl-C.
+
+    Raises:
+        AssertionError: it was still running when its time was up.
+    """
+    path = folder / "program.py"
+    path.write_text(PREAMBLE + textwrap.dedent(source))
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, *(command or [str(path)])],
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=folder,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **environ},
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(TIME_LIMIT):
+            head = b""
+            while interrupt_when is not None and interrupt_when.encode() not in head:
+                assert process.stdout is not None
+                line = await process.stdout.readline()
+                assert line, head
+                head += line
+            if interrupt_when is not None:
+                process.send_signal(signal.SIGINT)
+            out, err = await process.communicate()
+    except TimeoutError:
+        raise AssertionError(f"still running after {TIME_LIMIT:g} s") from None
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    assert process.returncode is not None
+    return Outcome(process.returncode, (head + out).decode(), err.decode())
+
+
+def quiet(outcome: Outcome, *, warnings: int = 0) -> str:
+    """What a program printed, after a look at what it must not: a traceback, another library's warning.
+
+    ``warnings`` is how many of ours it is expected to print.
+    """
+    ours = [line for line in outcome.err.splitlines() if "SPAPIWarning" in line]
+    others = [line for line in outcome.err.splitlines() if line.strip() and line not in ours and line[:2] != "  "]
+    assert (outcome.code, others) == (0, []), outcome.err or outcome.out
+    assert len(ours) == warnings, outcome.err
+    return outcome.out
