@@ -1,32 +1,60 @@
 """The command line, ``spapi-async``: see ``spapi-async --help``.
 
-Exit codes are listed in :mod:`spapi_async.cli.exit_codes`. Errors are one line on stderr; what a command has to say
-goes to stdout, as a table for people or, with ``--json``, as JSON for machines.
+Exit codes are listed in :mod:`spapi_async.cli.exit_codes`. Errors are one line on stderr, and with ``--json`` an object
+on stdout too; what a command has to say goes to stdout, as a table for people or as JSON for machines.
 """
 
-from __future__ import annotations
-
+import os
 import sys
+
+TYPE_CHECKING = (
+    False  # type checkers know this name; nothing that takes time is imported before Ctrl-C is taken care of
+)
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import NoReturn
+
+
+def _leave_at_once(*_: object) -> "NoReturn":
+    """Ctrl-C while the imports go on, which take half a second: nothing has begun that would have to be tidied up."""
+    os.write(2, b"spapi-async: interrupted\n")
+    os._exit(130)
+
+
+try:
+    import signal
+except KeyboardInterrupt:
+    _leave_at_once()
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run the command that ``sys.argv`` asks for and exit with its code."""
+    usual = signal.getsignal(signal.SIGINT)
+    heeded = usual is signal.default_int_handler  # not where the program was started to be deaf to it
+    if heeded:
+        signal.signal(signal.SIGINT, _leave_at_once)
+    run = _imported()
+    if heeded:
+        signal.signal(signal.SIGINT, usual)
     try:
-        sys.exit(_run())
-    except KeyboardInterrupt:  # while the imports go on, which take a second or more on a busy machine
-        sys.stderr.write("spapi-async: interrupted\n")
-        sys.exit(130)
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # between two lines that take care of it
+        _leave_at_once()
+    finally:
+        if heeded:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done and said: there is nothing left to interrupt
+    sys.exit(code)
 
 
-def _run() -> int:
+def _imported() -> "Callable[[Sequence[str]], int]":
     try:
         import rich  # noqa: F401
         import typer  # noqa: F401
     except ModuleNotFoundError:
         sys.stderr.write('spapi-async: the command line needs an extra: pip install "spapi-async[cli]"\n')
-        return 2
+        sys.exit(2)
     from spapi_async.cli.application import run
 
-    return run(sys.argv[1:])
+    return run

@@ -15,7 +15,17 @@ import typer
 
 from spapi_async import _version
 from spapi_async.cli import call, demo, emulator, limits, operations, sync
-from spapi_async.cli.exit_codes import INTERRUPTED, USAGE, describe, exit_code, innermost
+from spapi_async.cli.exit_codes import (
+    INTERRUPTED,
+    USAGE,
+    Interrupted,
+    describe,
+    exit_code,
+    failure_facts,
+    innermost,
+)
+from spapi_async.cli.output import print_json
+from spapi_async.errors import ConfigurationError
 
 __all__ = ["app", "run"]
 
@@ -67,8 +77,13 @@ def _root(
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; an error is one line on stderr, whatever it is."""
-    # Whoever embeds the library configures its loggers; here they would only repeat the error above its line.
+    # Whoever embeds the library configures its loggers; here most would only repeat the error above its line. What a
+    # shared store has to say is in no error: the command goes on without it.
     logging.getLogger("spapi_async").addHandler(logging.NullHandler())
+    for name in ("spapi_async.ratelimit", "spapi_async.auth"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(handler, _Line) for handler in logger.handlers):
+            logger.addHandler(_Line(logging.WARNING))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal without Unicode gets "?", not an error after the work
             stream.reconfigure(errors="replace")
@@ -76,15 +91,21 @@ def run(arguments: Sequence[str]) -> int:
     try:
         result = command.main(args=list(arguments), prog_name="spapi-async", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
-        return _say("interrupted", INTERRUPTED)
+        return _interrupted(as_json="--json" in arguments)
     except Exception as error:  # noqa: BLE001 - the last place that can turn it into a line
-        return _failed(error)
+        return _failed(error, as_json="--json" in arguments)
     if result == INTERRUPTED:  # typer's own word for a Ctrl-C that no event loop was there to take
-        return _say("interrupted", INTERRUPTED)
+        return _interrupted(as_json="--json" in arguments)
     return result if isinstance(result, int) else 0
 
 
-def _failed(error: Exception) -> int:
+def _interrupted(*, as_json: bool) -> int:
+    if as_json:
+        print_json({"error": failure_facts(Interrupted())})
+    return _say("interrupted", INTERRUPTED)
+
+
+def _failed(error: Exception, *, as_json: bool) -> int:
     if os.environ.get("SPAPI_ASYNC_TRACEBACK"):
         traceback.print_exception(error)
     usage = getattr(error, "format_message", None)
@@ -94,9 +115,20 @@ def _failed(error: Exception) -> int:
         if not message:  # no command was given, and the help has been printed
             return USAGE
         hint = f" (see {context.command_path} --help)" if context is not None else ""
+        if as_json:
+            print_json({"error": failure_facts(ConfigurationError(message))})
         return _say(f"{message}{hint}", USAGE)
     first = innermost(error)
+    if as_json:
+        print_json({"error": failure_facts(first)})
     return _say(describe(first), exit_code(first))
+
+
+class _Line(logging.Handler):
+    """A warning as one line on stderr, like everything else that a command says about itself."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _say(record.getMessage(), 0)
 
 
 def _say(message: str, code: int) -> int:

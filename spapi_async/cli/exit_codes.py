@@ -29,7 +29,7 @@ from spapi_async.errors import (
     TransportError,
 )
 
-__all__ = ["BUG", "INTERRUPTED", "USAGE", "Interrupted", "describe", "exit_code", "innermost"]
+__all__ = ["BUG", "INTERRUPTED", "USAGE", "Interrupted", "describe", "exit_code", "failure_facts", "innermost"]
 
 BUG, USAGE, AUTH, API, NETWORK, QUOTA, DATABASE, INTERRUPTED = 1, 2, 3, 4, 5, 6, 7, 130
 
@@ -81,6 +81,19 @@ def describe(error: BaseException) -> str:
     if isinstance(error, SPAPIError):
         line += _parenthesis(_facts(error, line))
     return "; ".join([line, *getattr(error, "__notes__", ())])
+
+
+def failure_facts(error: BaseException) -> dict[str, object]:
+    """The same for machines; what is not known is left out."""
+    facts: dict[str, object] = {
+        "type": type(error).__name__,
+        "message": describe(error),
+        "exit_code": exit_code(error),
+    }
+    if isinstance(error, SPAPIError):
+        for name in ("operation", "request_id", "status", "retry_after", "attempts"):
+            facts[name] = getattr(error, name)
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _facts(error: SPAPIError, line: str) -> Iterable[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
@@ -16,51 +17,62 @@ from rich.table import Table
 from spapi_async.cli.event_loop import run_async
 from spapi_async.cli.exit_codes import Interrupted
 from spapi_async.cli.output import JsonOption, print_json, table_console
-from spapi_async.cli.target import EndpointOption, redis_limiter
+from spapi_async.cli.target import EndpointOption, RedisOption, redis_limiter
 from spapi_async.errors import ConfigurationError, ConnectionFailedError
 from spapi_async.ratelimit import LimitSnapshot
 
 __all__ = ["limits", "limits_table"]
 
 Fetch = Callable[[], Awaitable[Sequence[LimitSnapshot]]]
+Wanted = Callable[[Iterable[LimitSnapshot]], list[LimitSnapshot]]
 Source = AbstractAsyncContextManager[Fetch]
 
 
 def limits(
+    context: typer.Context,
     *,
-    redis: Annotated[
-        str | None, typer.Option("--redis", metavar="URL", help="The Redis that a running job's limiter shares.")
-    ] = None,
+    redis: RedisOption = None,
     prefix: Annotated[
         str, typer.Option("--prefix", help="What the job's limiter begins its Redis keys with.")
     ] = "spapi",
     endpoint: EndpointOption = None,
     interval: Annotated[float, typer.Option("--interval", metavar="SECONDS", min=0.1, help="Between two looks.")] = 1.0,
+    seller: Annotated[
+        str | None, typer.Option("--seller", metavar="NAME", help="Only sellers whose name holds this.")
+    ] = None,
+    operation: Annotated[
+        str | None, typer.Option("--operation", metavar="NAME", help="Only operations whose name holds this.")
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Print the table once and end.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show every limit: what it applies to, rate, tokens at hand, calls waiting, 429s. Ends with Ctrl-C."""
-    if (redis is None) == (endpoint is None):
-        raise ConfigurationError("give --redis URL or --endpoint URL of an emulator")
-    source = _redis(redis, prefix) if redis is not None else _emulator(endpoint or "")
+    source_of_redis = context.get_parameter_source("redis")
+    named = source_of_redis is not None and source_of_redis.name == "COMMANDLINE"  # rather than by the environment
+    if (redis is None and endpoint is None) or (named and endpoint is not None):
+        raise ConfigurationError("give --redis URL (or SP_API_REDIS) or --endpoint URL of an emulator")
+    source = _redis(redis, prefix) if endpoint is None and redis is not None else _emulator(endpoint or "")
+    wanted = partial(_chosen, seller=seller or "", operation=operation or "")
     try:
-        run_async(_show(source, interval, once=once, as_json=as_json))
+        run_async(_show(source, wanted, interval, once=once, as_json=as_json))
     except Interrupted:
         raise typer.Exit(0) from None  # this is how it is meant to end
 
 
-async def _show(source: Source, interval: float, *, once: bool, as_json: bool) -> None:
+async def _show(source: Source, wanted: Wanted, interval: float, *, once: bool, as_json: bool) -> None:
     console = table_console()
     async with source as fetch:
         if as_json:
-            print_json(await fetch())
+            print_json(wanted(await fetch()))
             return
         if once or not console.is_terminal:
-            console.print(limits_table(await fetch()))
+            console.print(limits_table(wanted(await fetch())))
             return
         with Live(console=console, auto_refresh=False) as live:
             while True:
-                live.update(limits_table(await fetch()), refresh=True)
+                # A terminal cuts off what has no room: two lines of a row, the frame, the caption.
+                room = max((console.height - 7) // 2, 1)
+                live.update(limits_table(wanted(await fetch()), room), refresh=True)
                 await anyio.sleep(interval)
 
 
@@ -101,18 +113,20 @@ async def _redis(url: str, prefix: str) -> AsyncIterator[Fetch]:
         await limiter.aclose()
 
 
-def limits_table(snapshots: Iterable[LimitSnapshot]) -> Table:
-    """The buckets, those that hold calls up first."""
-    table = Table(title="Limits", title_justify="left")
-    table.add_column("operation", overflow="fold")  # gives way first: the figures stay whole on a narrow terminal
-    table.add_column("seller", overflow="ellipsis", no_wrap=True, max_width=10)
+def limits_table(snapshots: Sequence[LimitSnapshot], rows: int | None = None) -> Table:
+    """The buckets, those that hold calls up first; no more than so many, where a screen has no more room."""
+    table = Table(title="Limits", title_justify="left", caption_justify="left")
+    # Names give way first, by folding: they and the figures stay whole on a narrow terminal.
+    table.add_column("operation", overflow="fold")
+    table.add_column("seller", overflow="fold")
     table.add_column("limit", overflow="fold", max_width=24)
     for heading in ("rate/s", "tokens", "waiting", "next in", "calls", "429"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for snapshot in sorted(snapshots, key=lambda s: (-s.waiting, -s.next_available, s.operation, s.account)):
+    ranked = sorted(snapshots, key=lambda s: (-s.waiting, -s.next_available, s.operation, s.account))
+    for snapshot in ranked[:rows]:
         table.add_row(
             snapshot.operation,
-            snapshot.account or f"(all)@{snapshot.region}".rstrip("@"),  # an emulator knows no regions
+            _seller(snapshot),
             snapshot.rule or "plan",
             f"{snapshot.burst:g} in {snapshot.window:g} s" if snapshot.window else f"{snapshot.rate:.4g}",
             f"{max(snapshot.tokens, 0.0):.1f}/{snapshot.burst:g}",
@@ -121,4 +135,19 @@ def limits_table(snapshots: Iterable[LimitSnapshot]) -> Table:
             f"{snapshot.admitted:,}",
             f"{snapshot.throttled:,}",
         )
+    if rows is not None and len(ranked) > rows:
+        table.caption = f"and {len(ranked) - rows} more: --seller and --operation choose, --once shows all"
     return table
+
+
+def _seller(snapshot: LimitSnapshot) -> str:
+    return snapshot.account or f"(all)@{snapshot.region}".rstrip("@")  # an emulator knows no regions
+
+
+def _chosen(snapshots: Iterable[LimitSnapshot], seller: str, operation: str) -> list[LimitSnapshot]:
+    """Those whose names hold these parts, in any case."""
+    return [
+        snapshot
+        for snapshot in snapshots
+        if seller.lower() in _seller(snapshot).lower() and operation.lower() in snapshot.operation.lower()
+    ]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import typer
 from rich.table import Table
 
 from spapi_async._core.operation import Operation
-from spapi_async.cli.output import JsonOption, print_json, table_console
+from spapi_async.cli.output import JsonOption, fits, print_json, table_console
 from spapi_async.errors import ConfigurationError
 
 __all__ = ["operations"]
@@ -96,20 +96,34 @@ def _facts(operation: Operation[Any]) -> dict[str, Any]:
 
 
 def _print_table(chosen: list[Operation[Any]]) -> None:
+    """As many columns as fit with every name whole; where none does, the names, one a line."""
+    console = table_console()
+    for columns in (5, 4, 3, 1):
+        table = _table(chosen, columns)
+        if fits(table, console):
+            console.print(table)
+            return
+    for operation in chosen:
+        console.print(operation.name, soft_wrap=True, highlight=False)
+
+
+def _table(chosen: list[Operation[Any]], columns: int) -> Table:
     table = Table(title=f"{len(chosen)} operations", title_justify="left")
-    for heading, justify in (("operation", "left"), ("request", "left"), ("rate/s", "right"), ("burst", "right")):
-        table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    table.add_column("notes", overflow="fold")
+    headings = ("operation", "rate/s", "burst", "notes", "request")[:columns]
+    for heading in headings:
+        justify: Literal["left", "right"] = "right" if heading in ("rate/s", "burst") else "left"
+        table.add_column(heading, justify=justify, no_wrap=heading != "notes")
     for operation in chosen:
         plan = operation.usage_plan
-        table.add_row(
+        cells = (
             operation.name,
-            f"{operation.method} {operation.path}",
             f"{plan.rate:g}" + ("?" if plan.source == "assumed" else ""),
             str(plan.burst),
             ", ".join(_notes(operation)),
+            f"{operation.method} {operation.path}",
         )
-    table_console().print(table)
+        table.add_row(*cells[:columns])
+    return table
 
 
 def _notes(operation: Operation[Any]) -> list[str]:

@@ -8,10 +8,12 @@ from typing import Annotated, Any
 import msgspec
 import typer
 from rich.console import Console
+from rich.table import Table
 
-__all__ = ["JsonOption", "moving_console", "print_json", "table_console"]
+__all__ = ["JsonOption", "fits", "moving_console", "print_json", "table_console"]
 
 _PIPED_WIDTH = 200
+_UNBOUNDED = 10_000
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
@@ -27,6 +29,11 @@ def print_json(value: Any) -> None:
 def table_console() -> Console:
     """Where tables go: as wide as the terminal, or wide enough for everything when the output is piped."""
     return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+
+
+def fits(table: Table, console: Console) -> bool:
+    """Whether a table can be shown with nothing cut and no word broken."""
+    return console.measure(table, options=console.options.update(max_width=_UNBOUNDED)).minimum <= console.width
 
 
 def moving_console() -> Console:

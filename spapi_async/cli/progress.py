@@ -17,7 +17,6 @@ from spapi_async.workflows.orders import PageStored, SellerFailed, SellerFinishe
 __all__ = ["SyncBar", "quota_state", "window_share"]
 
 _REFRESH_SECONDS = 0.25
-_LONGEST_NAME = 20
 
 
 def quota_state(limits: Iterable[LimitSnapshot]) -> str:
@@ -115,7 +114,7 @@ class SyncBar:
         if event.known and self._since is not None:
             self._say(f"--since is for a seller's first run; {event.seller} goes on from its checkpoint, {since} UTC")
             self._since = None
-        name = f"{event.seller[:_LONGEST_NAME]}: " if self._named else ""
+        name = f"{event.seller}: " if self._named else ""
         description = escape(f"{name}{words} from {since}")
         self._tasks[event.seller] = self._progress.add_task(description, total=None, orders=0, quota="")
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spapi_async.cli.exit_codes import describe
+from spapi_async.cli.output import fits
 from spapi_async.cli.tally import Tally
 from spapi_async.workflows.orders import SellerResult, SyncReport
 
@@ -21,18 +22,18 @@ def summary_table(report: SyncReport, tally: Tally, console: Console) -> Table:
         f"{facts['requests']:,} request{'' if facts['requests'] == 1 else 's'}, {facts['throttled']:,} throttled, "
         f"{facts['waited']:.1f} s waited for quota, {facts['violations']:,} violations tolerated"
     )
-    for table in (_rows(report, 24), _rows(report, 10)):
-        table.caption = caption
-        if console.measure(table, options=console.options.update(max_width=_UNBOUNDED)).maximum <= console.width:
-            return table
+    wide = _rows(report)
+    wide.caption = caption
+    if fits(wide, console):
+        return wide
     narrow = _list(report)
     narrow.caption = caption
     return narrow
 
 
-def _rows(report: SyncReport, longest_name: int) -> Table:
+def _rows(report: SyncReport) -> Table:
     table = Table(title="Orders synced", title_justify="left", caption_justify="left")
-    table.add_column("seller", overflow="ellipsis", no_wrap=True, max_width=longest_name)
+    table.add_column("seller", no_wrap=True)
     for heading in _COUNTS:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("synced to", no_wrap=True)
@@ -44,7 +45,7 @@ def _rows(report: SyncReport, longest_name: int) -> Table:
 def _list(report: SyncReport) -> Table:
     table = Table(title="Orders synced", title_justify="left", caption_justify="left", show_header=False)
     table.add_column("what", no_wrap=True)
-    table.add_column("figure", justify="right", overflow="ellipsis", no_wrap=True)
+    table.add_column("figure", justify="right", overflow="fold")
     for result in report.sellers:
         table.add_row("seller", result.seller)
         for heading, count in zip(_COUNTS, _counts(result), strict=True):
@@ -54,7 +55,6 @@ def _list(report: SyncReport) -> Table:
 
 
 _COUNTS = ("pages", "orders", "new", "updated", "stale", "items")
-_UNBOUNDED = 10_000
 
 
 def _counts(result: SellerResult) -> list[str]:

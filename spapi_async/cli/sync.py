@@ -21,13 +21,16 @@ from spapi_async.cli.target import (
     LatencyOption,
     OrdersOption,
     RateScaleOption,
+    RedisOption,
     SeedOption,
     Target,
     connected,
 )
+from spapi_async.cli.violations import ViolationFile, ViolationsOption
 from spapi_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from spapi_async import Observer
     from spapi_async.workflows.orders import SyncReport
 
 __all__ = ["app", "orders"]
@@ -95,9 +98,8 @@ def orders(
             " refresh_token_env for each.",
         ),
     ] = None,
-    redis: Annotated[
-        str | None, typer.Option("--redis", metavar="URL", help="Share quota with other processes through this Redis.")
-    ] = None,
+    redis: RedisOption = None,
+    violations: ViolationsOption = None,
     endpoint: EndpointOption = None,
     emulator: EmulatorOption = False,
     seed: SeedOption = 0,
@@ -133,10 +135,11 @@ def orders(
         marketplaces=places,
         datasets=_datasets(include or ()),
         page_size=page_size,
+        violations=violations,
     )
     with call_options(max_wait=max_wait):
         report = run_async(work, leaves=f"the checkpoint in the database is good: {AGAIN}")
-    _fail(report)
+    _fail(report, as_json=as_json)
 
 
 AGAIN = "run the same command again to go on"
@@ -166,17 +169,13 @@ def parse_since(text: str | None) -> datetime | None:
 
 
 async def _sync_orders(
-    database: str, target: Target, *, as_json: bool, since: datetime | None, **options: Any
+    database: str, target: Target, *, as_json: bool, since: datetime | None, violations: str | None, **options: Any
 ) -> SyncReport:
-    from spapi_async.cli.progress import SyncBar
     from spapi_async.cli.summary import summary_facts, summary_table
-    from spapi_async.workflows.orders import sync_orders
 
     tally = Tally()
-    async with connected(target, observers=[tally]) as connection:
-        bar = SyncBar(moving_console(), connection.application.limits, since=since, named=len(connection.sellers) > 1)
-        async with bar.shown():
-            report = await sync_orders(connection.sellers, database, since=since, progress=bar, **options)
+    with ViolationFile(violations) as file:
+        report = await _synced(database, target, [tally, file], since=since, **options)
     if as_json:
         print_json(summary_facts(report, tally))
     elif any(result.pages for result in report.sellers):
@@ -185,13 +184,25 @@ async def _sync_orders(
     return report
 
 
-def _fail(report: SyncReport) -> None:
+async def _synced(
+    database: str, target: Target, observers: Iterable[Observer], *, since: datetime | None, **options: Any
+) -> SyncReport:
+    from spapi_async.cli.progress import SyncBar
+    from spapi_async.workflows.orders import sync_orders
+
+    async with connected(target, observers=observers) as connection:
+        bar = SyncBar(moving_console(), connection.application.limits, since=since, named=len(connection.sellers) > 1)
+        async with bar.shown():
+            return await sync_orders(connection.sellers, database, since=since, progress=bar, **options)
+
+
+def _fail(report: SyncReport, *, as_json: bool) -> None:
     """Say which sellers are incomplete and why; the first one decides the exit code."""
     for result in report.failed:
         assert result.error is not None
         if result.pages:
             result.error.add_note(f"{result.orders:,} orders are stored; {AGAIN}")
-        if len(report.sellers) == 1:
+        if len(report.sellers) == 1 and not as_json:  # in JSON the error stands beside what was done
             raise result.error
         sys.stderr.write(f"spapi-async: {result.seller}: {describe(result.error)}\n")
     for result in report.failed:

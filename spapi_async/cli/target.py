@@ -25,6 +25,7 @@ __all__ = [
     "LatencyOption",
     "OrdersOption",
     "RateScaleOption",
+    "RedisOption",
     "SeedOption",
     "Target",
     "connected",
@@ -41,6 +42,16 @@ OrdersOption = Annotated[int, typer.Option("--orders", min=0, help="How many ord
 RateScaleOption = Annotated[
     float,
     typer.Option("--rate-scale", min=0.001, help="The emulator's usage plans, this many times faster than Amazon's."),
+]
+RedisOption = Annotated[
+    str | None,
+    typer.Option(
+        "--redis",
+        metavar="URL",
+        envvar="SP_API_REDIS",
+        show_envvar=True,
+        help="Share quota with other processes through this Redis; a password is safer in the variable.",
+    ),
 ]
 LatencyOption = Annotated[float, typer.Option("--latency", metavar="SECONDS", min=0.0, help="The emulator's latency.")]
 

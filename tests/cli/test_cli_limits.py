@@ -111,3 +111,47 @@ def test_limits_of_what_is_no_url(capsys: pytest.CaptureFixture[str]) -> None:
     """A mistyped URL is told from a host that is away."""
     assert run(["limits", "--endpoint", "nonsense"]) == 2
     assert "http://host" in capsys.readouterr().err
+
+
+def test_buckets_can_be_chosen_by_seller_and_operation(
+    spapi_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By any part of the name, in any case; sixty sellers need not scroll past."""
+    monkeypatch.setenv("SP_API_ENDPOINT", spapi_emulator.url)
+    for operation in ("sellers_v1.get_marketplace_participations", "orders_v0.get_order"):
+        arguments = ["902-3159896-1390916"] if "order" in operation else []
+        environ = {
+            "LWA_APP_ID": "app",
+            "LWA_CLIENT_SECRET": "s",
+            "SP_API_REFRESH_TOKEN": "Atzr|a",
+            "SP_API_REGION": "na",
+        }
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        assert run(["call", operation, *arguments]) == 0
+    capsys.readouterr()
+    assert run(["limits", "--endpoint", spapi_emulator.url, "--operation", "GET_ORDER", "--json"]) == 0
+    chosen = json.loads(capsys.readouterr().out)
+    assert {each["operation"] for each in chosen} == {"orders_v0.get_order"}
+    assert run(["limits", "--endpoint", spapi_emulator.url, "--seller", chosen[0]["account"][:5], "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 2
+    assert run(["limits", "--endpoint", spapi_emulator.url, "--seller", "nobody", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_a_table_that_has_no_room_says_how_much_is_missing() -> None:
+    """A terminal would cut it off in silence."""
+    console = Console(width=120, file=io.StringIO(), record=True)
+    console.print(limits_table([SNAPSHOT] * 60, 5))
+    text = console.export_text()
+    assert text.count("orders_v0.get_order") == 5
+    assert "and 55 more: --seller and --operation choose, --once shows all" in " ".join(text.split())
+
+
+def test_sellers_have_their_whole_names() -> None:
+    """Folded where there is no room, never cut."""
+    name = "b974b83167f74a40e00809f4@na"
+    console = Console(width=70, file=io.StringIO(), record=True)
+    console.print(limits_table([msgspec.structs.replace(SNAPSHOT, account=name)]))
+    rows = [line for line in console.export_text().splitlines() if line.startswith("│")]
+    assert "".join(row.split("│")[2].strip() for row in rows) == name

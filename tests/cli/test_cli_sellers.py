@@ -203,12 +203,12 @@ def table_at(width: int, sellers: int = 2) -> str:
 
 @pytest.mark.parametrize("width", [200, 100, 79, 60, 46])
 def test_the_summary_is_whole_on_any_terminal(width: int) -> None:
-    """A row for each seller where it fits, a list where it does not: no heading and no figure is cut."""
+    """A row for each seller where it fits, a list where it does not: no heading, no figure and no name is cut."""
     table = table_at(width)
-    for whole in ("pages", "orders", "updated", "synced to", "1,200", "1,100", "2,400"):
+    for whole in ("pages", "orders", "updated", "synced to", "1,200", "1,100", "2,400", "1234567890abcdef01234567@na"):
         assert whole in table
     assert max(map(len, table.splitlines())) <= width
-    assert ("━" in table) == (width >= 79)  # a table of rows has a head
+    assert ("━" in table) == (width >= 100)  # a table of rows has a head
 
 
 async def test_bars_of_several_sellers_carry_their_names() -> None:

@@ -20,7 +20,7 @@ NOT_FOUND = reply(
 
 async def the_error() -> SPAPIError:
     async with raw_server(answering(NOT_FOUND)) as server, Application("app", "secret", endpoint=server.url) as app:
-        app._auth._lwa.issue = granted  # type: ignore[method-assign, assignment]
+        app._auth._access._endpoint.issue = granted  # type: ignore[method-assign, assignment]
         with pytest.raises(NotFoundError) as caught:
             await app.selling_partner("Atzr|a", region="na").orders_v0.get_order_items("MARK-1", next_token="MARK")
         return caught.value

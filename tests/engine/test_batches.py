@@ -94,10 +94,17 @@ class Unhurried:
         self.heard: list[int | None] = []
         self.waited = 0.0
 
-    async def acquire(self, operation: Any, account: Any, *, priority: Any, max_wait: Any) -> Any:
+    def bind(self, **application: Any) -> None: ...
+
+    async def acquire(self, operation: Any, account: Any, **options: Any) -> Any:
         return self
 
-    def observe(self, status: int | None, rate: float | None) -> None:
+    def forecast(self, operation: Any, account: Any, arguments: Any = None, **options: Any) -> float:
+        return 0.0
+
+    def throttled(self, operation: Any, account: Any, arguments: Any = None) -> None: ...
+
+    def observe(self, status: int | None, rate: float | None, refusal: bytes = b"") -> None:
         self.heard.append(status)
 
     def release(self) -> None: ...

@@ -1,0 +1,95 @@
+"""What commands say when something is wrong: to machines in JSON, about Redis at once, about violations in a file."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from spapi_async.api import operations
+from spapi_async.cli import operations as command
+from spapi_async.cli.application import run
+
+pytest_plugins = ("cli_fixtures",)
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["call", "orders_v0.get_order", "1"], {"type": "ConfigurationError", "exit_code": 2}),
+        (
+            ["call", "orders_v0.get_order", "x", "--emulator"],
+            {"type": "BadRequestError", "exit_code": 4, "status": 400},
+        ),
+        (["sync", "orders"], {"type": "ConfigurationError", "exit_code": 2}),
+        (["operations", "--api", "nothing"], {"type": "ConfigurationError", "exit_code": 2}),
+    ],
+)
+def test_failures_are_json_too(words: list[str], error: dict[str, object], capsys: pytest.CaptureFixture[str]) -> None:
+    """One object on stdout, one line on stderr, the same exit code as without."""
+    assert run([*words, "--json"]) == error["exit_code"]
+    out, err = capsys.readouterr()
+    said = json.loads(out)["error"]
+    assert error.items() <= said.items()
+    assert len(err.splitlines()) == 1
+    assert said["message"][:20] in err
+
+
+def test_what_was_done_and_what_failed_are_one_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A sync that stops half-way reports both."""
+    words = ["sync", "orders", "--emulator", "--orders", "3000", "--max-wait", "1", "--page-size", "20", "--json"]
+    assert run([*words, "--database", f"sqlite:///{tmp_path / 'orders.db'}"]) == 6
+    report = json.loads(capsys.readouterr().out)
+    assert report["sellers"][0]["orders"] > 0
+    assert "max_wait" in report["sellers"][0]["error"] or "quota" in report["sellers"][0]["error"]
+
+
+def test_violations_can_be_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As many lines as the summary counts: operation, seller, request id and path, no value."""
+    listed = tmp_path / "violations.jsonl"
+    database = f"sqlite:///{tmp_path / 'orders.db'}"
+    assert run(["sync", "orders", "--emulator", "--database", database, "--violations", str(listed), "--json"]) == 0
+    lines = [json.loads(line) for line in listed.read_text().splitlines()]
+    assert len(lines) == json.loads(capsys.readouterr().out)["violations"] > 0
+    assert all(set(line) == {"operation", "account", "request_id", "path"} for line in lines)
+    assert run(["sync", "orders", "--emulator", "--database", database, "--violations", str(tmp_path)]) == 2
+
+
+def test_a_redis_that_is_not_there_is_named_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """From the environment, where no `ps` shows its password: one line says which, and what happens instead."""
+    monkeypatch.setenv("SP_API_REDIS", "redis://:PASSWORD@127.0.0.1:9/0")
+    database = f"sqlite:///{tmp_path / 'orders.db'}"
+    assert run(["sync", "orders", "--emulator", "--orders", "5", "--database", database]) == 0
+    err = capsys.readouterr().err
+    assert err.count("redis://127.0.0.1:9/0 cannot be used (ConnectionError): until it can, this process spends") == 1
+    assert "PASSWORD" not in err
+
+
+@pytest.mark.parametrize("width", [40, 60, 110, 160, 240])
+def test_names_of_operations_are_whole_on_any_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what else fits; where nothing does, one a line."""
+    console = Console(width=width, file=io.StringIO(), record=True)
+    monkeypatch.setattr(command, "table_console", lambda: console)
+    command.operations(api=None, restricted=False, grantless=False, as_json=False)
+    words = set(console.export_text().split())
+    assert set(operations()) <= words
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["orders_v0.get_order", "902-3159896-1390916"],
+        ["orders_v0.get_order_items", "902-1845936-5435065"],
+        ["orders_2026_01_01.get_order", "902-3159896-1390916"],
+        ["catalog_items_2022_04_01.get_catalog_item", "B07N4M94X4", "--marketplace-ids", "US"],
+    ],
+)
+def test_the_emulator_knows_the_ids_of_amazons_documentation(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What everybody tries first."""
+    assert run(["call", *words, "--emulator"]) == 0
+    assert words[1] in capsys.readouterr().out

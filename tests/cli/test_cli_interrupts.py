@@ -1,0 +1,66 @@
+"""Ctrl-C at any moment, from the first import on: one line, and 130."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# Sends SIGINT to itself when the so-many-th module is imported after the package.
+PROGRAM = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+class Counter:
+    left = {number}
+    def find_spec(self, name, path=None, target=None):
+        Counter.left -= 1
+        if Counter.left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+
+import spapi_async
+sys.meta_path.insert(0, Counter())
+sys.argv = ["spapi-async", "operations", "--api", "sellers"]
+from spapi_async.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [2, 3, 10, 60, 200, 400, 600])
+def test_ctrl_c_while_the_imports_go_on(number: int) -> None:
+    """Whichever of them it meets."""
+    program = PROGRAM.format(number=number)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "spapi-async: interrupted\n")
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["once", "twice"])
+def test_ctrl_c_at_an_emulator_of_its_own(again: bool, tmp_path: Path) -> None:
+    """In the middle of the work, and once more for good measure: the checkpoint is good, and one line says so."""
+    url = f"sqlite:///{tmp_path / 'orders.db'}"
+    command = [sys.executable, "-m", "spapi_async", "sync", "orders", "--emulator", "--database", url]
+    process = subprocess.Popen(
+        [*command, "--orders", "3000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not (tmp_path / "orders.db").exists() and process.poll() is None:
+        pass
+    process.send_signal(signal.SIGINT)
+    if again:
+        process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, len(err.splitlines())) == (130, "", 1), err
+    assert err.startswith("spapi-async: interrupted")
+
+
+def test_a_program_that_was_started_deaf_stays_so() -> None:
+    """As a shell starts what runs in the background."""
+    program = PROGRAM.format(number=60).replace("signal.default_int_handler)", "signal.SIG_IGN)")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert os.linesep in done.stdout
