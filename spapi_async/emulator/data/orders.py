@@ -48,6 +48,13 @@ class Address(msgspec.Struct, frozen=True):
     company: str | None
 
 
+DOCUMENTED = ("902-3159896-1390916", "902-1845936-5435065")
+"""The ids of Amazon's documentation, which everybody tries first: each seller has such orders, found by id alone."""
+
+
+_BEYOND = 9_000_000  # the numbers of no order in a book
+
+
 class StoredOrder:
     """An order's facts. ``number`` is its place in the seller's sequence, ``revision`` how often it was touched."""
 
@@ -150,6 +157,7 @@ class OrderBook:
         self._origin = (seed, seller, marketplaces, anchor)
         self._dice = chance(seed, seller, "touch")
         self._by_id: dict[str, StoredOrder] = {}
+        self._documented: dict[str, StoredOrder] = {}
         self._sorted: list[StoredOrder] = []
         for _ in range(count):
             self._append(self._make())
@@ -160,7 +168,16 @@ class OrderBook:
 
     def get(self, order_id: str) -> StoredOrder | None:
         """The order with this id."""
-        return self._by_id.get(order_id)
+        return self._by_id.get(order_id) or self._documented.get(order_id) or self._document(order_id)
+
+    def _document(self, order_id: str) -> StoredOrder | None:
+        if order_id not in DOCUMENTED:
+            return None
+        seed, seller, marketplaces, anchor = self._origin
+        order = StoredOrder(seed, seller, _BEYOND + DOCUMENTED.index(order_id), marketplaces, anchor)
+        order.order_id = order_id
+        self._documented[order_id] = order
+        return order
 
     def since(self, updated: float) -> Sequence[StoredOrder]:
         """The orders updated at or after a moment, oldest update first."""
@@ -186,6 +203,9 @@ class OrderBook:
 
     def touch(self, order: StoredOrder, at: float) -> None:
         """Change one order and keep the list in order."""
+        if order.order_id in self._documented:  # which is in no list
+            order.touch(at)
+            return
         self._sorted.pop(bisect_left(self._sorted, order.sort_key, key=_sort_key))
         order.touch(at)
         insort(self._sorted, order, key=_sort_key)
