@@ -40,7 +40,20 @@ __all__ = ["OrderDatabase", "Stored", "async_url"]
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 _ORDER_COLUMNS = tuple(column.name for column in orders.columns)
+_ASYNCPG_TAKES = {
+    "command_timeout",
+    "direct_tls",
+    "host",
+    "passfile",
+    "port",
+    "prepared_statement_cache_size",
+    "ssl",
+    "statement_cache_size",
+    "target_session_attrs",
+    "timeout",
+}
 _BUSY_SECONDS = 30  # how long SQLite waits for another process that writes
+_LOOK_AGAIN = 0.1  # seconds between looks at a file that another process has locked
 _LONGEST_SECONDS = 90.0  # for anything asked of the database
 
 
@@ -72,7 +85,24 @@ def async_url(url: str) -> URL:
     backend = parsed.drivername.partition("+")[0]
     if backend not in _DRIVERS:
         raise ConfigurationError(f"database {backend!r} is not supported; use sqlite:///FILE or postgresql://HOST/NAME")
+    if backend != "sqlite":
+        parsed = _as_asyncpg_has_it(parsed)
     return parsed.set(drivername=_DRIVERS[backend])
+
+
+def _as_asyncpg_has_it(url: URL) -> URL:
+    """What libpq and psycopg take in a URL's query, in asyncpg's words; hosting services hand out URLs with them."""
+    query = dict(url.query)
+    if "sslmode" in query:
+        query["ssl"] = query.pop("sslmode")
+    query.pop("channel_binding", None)  # asyncpg binds where the server offers it
+    unknown = sorted(query.keys() - _ASYNCPG_TAKES)
+    if unknown:
+        raise ConfigurationError(
+            f"the database URL has {', '.join(unknown)}, which asyncpg does not take; it takes "
+            f"{', '.join(sorted(_ASYNCPG_TAKES | {'sslmode'}))}"
+        )
+    return url.set(query=query)
 
 
 P = ParamSpec("P")
@@ -140,6 +170,8 @@ class OrderDatabase:
             await self._open()
         except (SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
             await self.close()
+            if "database is locked" in str(error):
+                raise  # by another process, for longer than one waits: a failure, not a mistake in the URL
             raise ConfigurationError(f"cannot open database {self._shown}: {_reason(error)}") from error
         except BaseException:
             await self.close()
@@ -311,7 +343,21 @@ def _probe_sqlite(engine: AsyncEngine) -> None:
     """Fail here on a file that cannot be opened; aiosqlite would leave a thread that complains to a closed loop."""
     arguments, options = engine.dialect.create_connect_args(engine.url)
     connect: Callable[..., sqlite3.Connection] = sqlite3.connect
-    connect(*arguments, **options).close()
+    connection = connect(*arguments, **options)
+    give_up_at = time.monotonic() + _BUSY_SECONDS
+    try:
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError as error:
+                # Of a new file SQLite says so at once, whatever its timeout is.
+                if "locked" not in str(error) or time.monotonic() >= give_up_at:
+                    raise
+                time.sleep(_LOOK_AGAIN)
+            else:
+                return
+    finally:
+        connection.close()
 
 
 def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:

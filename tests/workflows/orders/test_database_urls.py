@@ -1,0 +1,60 @@
+"""URLs as hosting services hand them out, and files that another process has locked."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from spapi_async import ConfigurationError
+from spapi_async.workflows.orders import OrderDatabase, _database
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("sslmode=require", {"ssl": "require"}),
+        ("sslmode=verify-full&channel_binding=require", {"ssl": "verify-full"}),
+        ("ssl=prefer&command_timeout=5", {"ssl": "prefer", "command_timeout": "5"}),
+        ("host=/run/postgresql", {"host": "/run/postgresql"}),
+    ],
+)
+def test_a_url_of_libpq_is_understood(query: str, expected: dict[str, str]) -> None:
+    """Asyncpg has other words for the same, and a TypeError for those that it does not know."""
+    assert dict(_database.async_url(f"postgresql://user:PW@db/name?{query}").query) == expected
+
+
+def test_what_asyncpg_does_not_take_is_refused_by_name() -> None:
+    """Without the rest of the URL, which holds a password."""
+    with pytest.raises(ConfigurationError, match="has sslrootcert, which asyncpg does not take") as caught:
+        OrderDatabase("postgresql://user:PW@db/name?sslrootcert=ca.pem&sslmode=require")
+    assert "PW" not in str(caught.value)
+
+
+async def test_a_new_file_that_is_locked_for_a_while_is_waited_for(tmp_path: Path) -> None:
+    """As an existing one is; SQLite itself would say at once that it is locked."""
+    path = tmp_path / "orders.db"
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    opening = asyncio.create_task(OrderDatabase(f"sqlite:///{path}").open())
+    await asyncio.sleep(0.3)
+    assert not opening.done()
+    holder.execute("ROLLBACK")
+    holder.close()
+    await (await opening).close()
+
+
+async def test_a_file_that_stays_locked_is_a_failure_and_no_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the command line exits as for any other failure of the database."""
+    monkeypatch.setattr(_database, "_BUSY_SECONDS", 0.2)
+    path = tmp_path / "orders.db"
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    try:
+        with pytest.raises((sqlite3.OperationalError, OperationalError), match="database is locked"):
+            await OrderDatabase(f"sqlite:///{path}").open()
+    finally:
+        holder.close()
