@@ -104,6 +104,24 @@ def test_a_store_that_fails_or_hangs_breaks_no_call(
     assert "MARK" not in caplog.text
 
 
+@virtual_time
+async def test_an_outage_of_the_store_is_said_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    """However many tokens are fetched meanwhile."""
+    store = BrokenStore("get", hangs=False)
+    auth = authenticator(FakeAmazon(), store=store)
+    for name in "abc":
+        await auth.token(PLAIN, account(name), request())
+    del store.get  # back to the method of its class
+    for name in "de":
+        await auth.token(PLAIN, account(name), request())
+    records = [record for record in caplog.records if record.name == "spapi_async.auth"]
+    said = [record.getMessage().partition(">")[2] for record in records]
+    assert said == [
+        " cannot be used (ConnectionError): until it can, this process fetches its own tokens",
+        " is back: tokens are shared again",
+    ]
+
+
 @pytest.mark.parametrize("entry", [b"", b"rubbish", b"[1,2,3]", b'["MARK", "x", 1]', b"\xff"])
 def test_an_entry_that_is_no_token_is_dropped(entry: bytes, caplog: pytest.LogCaptureFixture) -> None:
     """Whoever wrote it."""
