@@ -45,12 +45,14 @@ _ASYNCPG_TAKES = {
     "direct_tls",
     "host",
     "passfile",
+    "password",
     "port",
     "prepared_statement_cache_size",
     "ssl",
     "statement_cache_size",
     "target_session_attrs",
     "timeout",
+    "user",
 }
 _BUSY_SECONDS = 30  # how long SQLite waits for another process that writes
 _LOOK_AGAIN = 0.1  # seconds between looks at a file that another process has locked
