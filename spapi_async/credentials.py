@@ -43,6 +43,17 @@ class Secret:
         raise TypeError("a Secret does not pickle")
 
 
+def as_secret(value: str | Secret, name: str) -> Secret:
+    """What a caller gave, so that no local variable shows it from here on.
+
+    Raises:
+        ConfigurationError: it is no string.
+    """
+    if not isinstance(value, str | Secret):
+        raise ConfigurationError(f"{name} must be a string, not {type(value).__name__}")
+    return value if isinstance(value, Secret) else Secret(value)
+
+
 def revealed(secret: str | Secret) -> str:
     """What a caller gave as text, or as the Secret that this library handed out."""
     return secret.reveal() if isinstance(secret, Secret) else secret
@@ -57,21 +68,20 @@ class Grant:
     and grant. The client secret is no part of it, so that rotating the secret keeps every cache warm.
     """
 
-    __slots__ = ("_value", "client_id", "grant_type", "key")
+    __slots__ = ("client_id", "grant_type", "key", "secret")
 
-    def __init__(self, client_id: str, grant_type: GrantType, value: str) -> None:
+    def __init__(self, client_id: str, grant_type: GrantType, value: str | Secret) -> None:
         what = "scope" if grant_type == "client_credentials" else grant_type
-        if not isinstance(value, str):
-            raise ConfigurationError(f"{what} must be a string, not {type(value).__name__}")
-        if not value or value != value.strip():
+        secret = value = as_secret(value, what)
+        if not secret.reveal() or secret.reveal() != secret.reveal().strip():
             raise ConfigurationError(f"{what} is empty or has spaces around it")
         self.client_id = client_id
         self.grant_type = grant_type
-        self._value = value
-        self.key = hashlib.blake2b(f"{client_id}\0{grant_type}\0{value}".encode(), digest_size=12).hexdigest()
+        self.secret = secret
+        self.key = hashlib.blake2b(f"{client_id}\0{grant_type}\0{secret.reveal()}".encode(), digest_size=12).hexdigest()
 
     @classmethod
-    def refresh_token(cls, client_id: str, refresh_token: str) -> Grant:
+    def refresh_token(cls, client_id: str, refresh_token: str | Secret) -> Grant:
         """The grant of one selling partner's authorisation."""
         return cls(client_id, "refresh_token", refresh_token)
 
@@ -81,18 +91,19 @@ class Grant:
         return cls(client_id, "client_credentials", scope)
 
     @classmethod
-    def restricted_data_token(cls, client_id: str, token: str) -> Grant:
+    def restricted_data_token(cls, client_id: str, token: str | Secret) -> Grant:
         """A restricted data token that another application delegated to this one: it is its own access token."""
         return cls(client_id, "restricted_data_token", token)
 
     def reveal(self) -> str:
         """The secret itself, for where it is sent."""
-        return self._value
+        return self.secret.reveal()
 
-    def form(self) -> dict[str, str]:
-        """The fields of the token request that this grant contributes; secret for a refresh token."""
-        name = "refresh_token" if self.grant_type == "refresh_token" else "scope"
-        return {"grant_type": self.grant_type, name: self._value}
+    def form(self) -> dict[str, str | Secret]:
+        """The fields of the token request that this grant contributes."""
+        if self.grant_type == "refresh_token":
+            return {"grant_type": self.grant_type, "refresh_token": self.secret}
+        return {"grant_type": self.grant_type, "scope": self.secret.reveal()}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Grant) and other.key == self.key

@@ -21,7 +21,7 @@
     │   ├── QuotaExceededError        429, after every permitted retry
     │   └── ServerError               5xx, after every permitted retry
     ├── RateLimitWaitError            the wait for quota would exceed max_wait
-    ├── DecodeError                   a 2xx body that is not JSON, or (strict) breaks its model
+    ├── DecodeError                   a 2xx body that is not JSON, (strict) breaks its model, or is no page
     ├── DocumentError                 reports, feeds, Data Kiosk documents
     │   ├── DocumentTruncatedError
     │   ├── DocumentUrlExpiredError
@@ -268,12 +268,16 @@ class DecodeError(SPAPIError):
     Attributes:
         path: where in the body, as ``$.payload.Orders[3].PurchaseDate``.
         raw: the body as received. It may hold personal data: it is in no message, no repr and no pickle.
+        cursor: where it is a page of an iteration, the cursor that asks for this page again.
     """
 
-    def __init__(self, message: str, *, path: str = "$", raw: bytes = b"", **facts: Any) -> None:
+    def __init__(
+        self, message: str, *, path: str = "$", raw: bytes = b"", cursor: str | None = None, **facts: Any
+    ) -> None:
         super().__init__(message, **facts)
         self.path = path
         self.raw = raw
+        self.cursor = cursor
 
     def _picklable_state(self) -> Mapping[str, Any]:
         return {**self.__dict__, "raw": b""}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl as ssl_module
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, Unpack
 from spapi_async._client.options import ApplicationOptions
 from spapi_async._client.selling_partner import SellingPartner
 from spapi_async._client.settings import (
+    Environment,
+    check_at_least_one,
     check_client,
-    check_connections,
     check_proxy,
     check_refresh_token,
     checked_grace,
@@ -30,8 +30,8 @@ from spapi_async._core.plan_rules import PlanRule
 from spapi_async._core.resources import Resources
 from spapi_async._engine.pipeline import Pipeline
 from spapi_async._engine.retry import RetryPolicy
-from spapi_async._engine.transport import SessionPool, Timeout, user_agent_header
-from spapi_async.credentials import Account, Grant, Secret, revealed
+from spapi_async._engine.transport import MAX_REPLY_SIZE, SessionPool, Timeout, user_agent_header
+from spapi_async.credentials import Account, Grant, Secret, as_secret
 from spapi_async.errors import ClosedError, ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region
 
@@ -66,9 +66,10 @@ class Application:
         user_agent: your ``name/version``; Amazon asks for one.
         observers: callables that are told of every event, such as ``Throttled`` and ``CallFinished``.
         connections: most open connections for one region; 1 or more.
+        max_reply_size: bytes of the largest reply that is read, after inflation; a larger one is a DecodeError.
         proxy: URL of an HTTP proxy for everything.
         ssl: a context with your own certificate authorities.
-        trust_env: read ``HTTPS_PROXY`` and friends, and ``~/.netrc``.
+        trust_env: read ``HTTPS_PROXY`` and friends; never ``~/.netrc``, whose passwords are for others.
         clock: where time comes from.
 
     Raises:
@@ -94,11 +95,14 @@ class Application:
         proxy: str | None = None,
         ssl: ssl_module.SSLContext | None = None,
         trust_env: bool = False,
+        max_reply_size: int = MAX_REPLY_SIZE,
         clock: Clock | None = None,
     ) -> None:
-        client_secret = revealed(client_secret)
+        # From here on no local variable shows it, whatever is raised.
+        client_secret = as_secret(client_secret or "", "client_secret")
         check_client(client_id, client_secret)
-        check_connections(connections)
+        check_at_least_one("connections", connections)
+        check_at_least_one("max_reply_size", max_reply_size)
         check_proxy(proxy)
         if decoding not in ("lenient", "strict"):
             raise ConfigurationError(f'decoding must be "lenient" or "strict", not {decoding!r}')
@@ -118,6 +122,7 @@ class Application:
             trust_env=trust_env,
             forgotten=when_forgotten(client_id),
             what=name_of(client_id),
+            max_reply_size=max_reply_size,
         )
         self._resources = Resources(self._pool, told, clock)
         # Imported here: a process that never makes an application (a web worker, a test run) does not pay for them.
@@ -128,7 +133,7 @@ class Application:
         self.limiter.bind(clock=clock, observers=told, rules=tuple(plan_rules))
         self._auth = Authenticator(
             client_id=client_id,
-            client_secret=Secret(client_secret),
+            client_secret=client_secret,
             endpoints=endpoints,
             exchange=self._pool.exchange,
             create_restricted_token=self._create_restricted_token,
@@ -155,9 +160,16 @@ class Application:
         Raises:
             ConfigurationError: a variable is missing.
         """
-        environ = os.environ if environ is None else environ
-        options.setdefault("endpoint", environ.get("SP_API_ENDPOINT") or None)
-        return cls(*read_environment(environ, ("LWA_APP_ID", "LWA_CLIENT_SECRET")), **options)
+        variables = Environment(environ)
+        del environ  # it holds secrets, and an error that passes through here would show it
+        return cls.from_variables(variables, options)
+
+    @classmethod
+    def from_variables(cls, variables: Environment, options: ApplicationOptions) -> Self:
+        """As :meth:`from_env`, from variables whose repr shows nothing."""
+        client_id, client_secret = read_environment(variables, ("LWA_APP_ID", "LWA_CLIENT_SECRET"))
+        options.setdefault("endpoint", variables.get("SP_API_ENDPOINT") or None)
+        return cls(client_id.reveal(), client_secret, **options)
 
     def selling_partner(
         self,
@@ -173,7 +185,8 @@ class Application:
             ConfigurationError: no region, an unknown one, or one that does not serve the marketplace; another
                 ``seller_id`` than this refresh token was given before.
         """
-        grant = Grant.refresh_token(self.client_id, check_refresh_token(revealed(refresh_token)))
+        refresh_token = as_secret(refresh_token, "refresh_token")  # from here on no local variable shows it
+        grant = Grant.refresh_token(self.client_id, check_refresh_token(refresh_token))
         begin_work(self.client_id, self)
         return self._handle(Account(grant, choose_region(region, marketplace), seller_id), seller_id)
 
@@ -199,7 +212,8 @@ class Application:
 
         The selling partner need not have authorised this application. The token lives for an hour.
         """
-        grant = Grant.restricted_data_token(self.client_id, revealed(restricted_data_token))
+        restricted_data_token = as_secret(restricted_data_token, "restricted_data_token")
+        grant = Grant.restricted_data_token(self.client_id, restricted_data_token)
         return SellingPartner(self, self._pipeline, Account(grant, Region.parse(region)), None)
 
     def grantless(self, *, region: Region | str) -> SellingPartner:
@@ -248,6 +262,7 @@ class Application:
         Raises:
             LWAError: ``invalid_grant`` where the code is used, expired or another application's.
         """
+        code = as_secret(code or "", "code")
         return await self._auth.exchange_code(code, redirect_uri)
 
     def replace_client_secret(self, new: str | Secret | NewClientSecret) -> None:
@@ -258,7 +273,8 @@ class Application:
         Raises:
             ConfigurationError: the notification is about another application.
         """
-        self._auth.replace_client_secret(Secret(new) if isinstance(new, str) else new)
+        new = Secret(new) if isinstance(new, str) else new
+        self._auth.replace_client_secret(new)
 
     async def delegate(
         self, seller: SellingPartner, resources: Sequence[RestrictedResource], *, target_application: str

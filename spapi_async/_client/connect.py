@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Unpack
@@ -10,7 +9,7 @@ from typing import Unpack
 from spapi_async._client.application import Application
 from spapi_async._client.options import ApplicationOptions
 from spapi_async._client.selling_partner import SellingPartner
-from spapi_async._client.settings import read_environment
+from spapi_async._client.settings import Environment, read_environment
 from spapi_async.errors import ConfigurationError
 
 __all__ = ["connect"]
@@ -28,10 +27,11 @@ async def connect(
     Raises:
         ConfigurationError: a variable is missing or cannot work.
     """
-    environ = os.environ if environ is None else environ
-    refresh_token, _, _ = read_environment(environ, ("SP_API_REFRESH_TOKEN", "LWA_APP_ID", "LWA_CLIENT_SECRET"))
-    region, marketplace = environ.get("SP_API_REGION") or None, environ.get("SP_API_MARKETPLACE") or None
+    variables = Environment(environ)
+    del environ  # it holds secrets, and an error that passes through here would show it
+    refresh_token, _, _ = read_environment(variables, ("SP_API_REFRESH_TOKEN", "LWA_APP_ID", "LWA_CLIENT_SECRET"))
+    region, marketplace = variables.get("SP_API_REGION") or None, variables.get("SP_API_MARKETPLACE") or None
     if region is None and marketplace is None:
         raise ConfigurationError("set SP_API_REGION or SP_API_MARKETPLACE")
-    async with Application.from_env(environ, **options) as app:
+    async with Application.from_variables(variables, options) as app:
         yield app.selling_partner(refresh_token, region=region, marketplace=marketplace)

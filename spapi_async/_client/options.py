@@ -33,6 +33,7 @@ class ApplicationOptions(TypedDict, total=False):
     user_agent: str | None
     observers: Iterable[Observer]
     connections: int
+    max_reply_size: int
     proxy: str | None
     ssl: ssl_module.SSLContext | None
     trust_env: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,12 +11,14 @@ import msgspec
 from spapi_async._core.endpoints import split_url
 from spapi_async._engine.retry import RetryPolicy
 from spapi_async._engine.transport import Timeout
+from spapi_async.credentials import Secret, revealed
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region
 
 __all__ = [
+    "Environment",
+    "check_at_least_one",
     "check_client",
-    "check_connections",
     "check_proxy",
     "check_refresh_token",
     "checked_grace",
@@ -26,19 +29,31 @@ __all__ = [
 ]
 
 
-def read_environment(environ: Mapping[str, str], names: Sequence[str]) -> list[str]:
+class Environment:
+    """Environment variables, which hold secrets among others: their repr shows none."""
+
+    __slots__ = ("_variables",)
+
+    def __init__(self, variables: Mapping[str, str] | None) -> None:
+        self._variables = os.environ if variables is None else variables
+
+    def get(self, name: str) -> str:
+        """The variable's text without white space around it; empty where it is not set."""
+        return self._variables.get(name, "").strip()
+
+
+def read_environment(environ: Environment, names: Sequence[str]) -> list[Secret]:
     """The values of these variables.
 
     Raises:
         ConfigurationError: some are missing or blank; all of them are named at once.
     """
-    values = [environ.get(name, "").strip() for name in names]
-    missing = [name for name, value in zip(names, values, strict=True) if not value]
+    missing = [name for name in names if not environ.get(name)]
+    if not missing:
+        return [Secret(environ.get(name)) for name in names]
     if len(missing) == 1:
         raise ConfigurationError(f"environment variable {missing[0]} is not set")
-    if missing:
-        raise ConfigurationError(f"environment variables {', '.join(missing[:-1])} and {missing[-1]} are not set")
-    return values
+    raise ConfigurationError(f"environment variables {', '.join(missing[:-1])} and {missing[-1]} are not set")
 
 
 def choose_region(region: Region | str | None, marketplace: Marketplace | str | None) -> Region:
@@ -71,27 +86,27 @@ _KINDS = {
 _WHERE = "the developer console shows it under 'LWA credentials'"
 
 
-def check_client(client_id: str, client_secret: str) -> None:
+def check_client(client_id: str, client_secret: Secret) -> None:
     """Refuse an application's credentials that Login with Amazon would refuse later, in words that help less."""
     _check_credential("client_id", client_id, "an LWA client id", _WHERE)
     _check_credential("client_secret", client_secret, "an LWA client secret", _WHERE)
 
 
-def check_refresh_token(refresh_token: str) -> str:
+def check_refresh_token(refresh_token: Secret) -> Secret:
     """The refresh token, unless it is something else."""
-    if isinstance(refresh_token, str) and refresh_token:
+    if refresh_token.reveal():
         _check_credential("refresh_token", refresh_token, "a refresh token", "it begins with Atzr|")
     return refresh_token
 
 
-def _check_credential(name: str, value: Any, right: str, where: str) -> None:
-    """By its shape alone; the message shows none of it."""
-    if not isinstance(value, str) or not value.strip():
+def _check_credential(name: str, given: str | Secret, right: str, where: str) -> None:
+    """By its shape alone; neither the message nor a local variable shows any of it."""
+    if not isinstance(given, str | Secret) or not revealed(given).strip():
         raise ConfigurationError(f"{name} is missing; {where}")
-    if value != value.strip():
+    if revealed(given) != revealed(given).strip():
         raise ConfigurationError(f"{name} has spaces or line ends around it: strip them")
     for start, kind in _KINDS.items():
-        if value.startswith(start) and kind != right:
+        if revealed(given).startswith(start) and kind != right:
             raise ConfigurationError(f"{name} is not {right} but {kind}; {where}")
 
 
@@ -123,10 +138,10 @@ def checked_grace(seconds: float) -> float:
     return seconds
 
 
-def check_connections(connections: int) -> None:
-    """Refuse what aiohttp would take for no limit at all."""
-    if not isinstance(connections, int) or connections < 1:
-        raise ConfigurationError(f"connections must be 1 or more, not {connections!r}")
+def check_at_least_one(name: str, number: int) -> None:
+    """Refuse what would mean no limit at all, or nothing."""
+    if not isinstance(number, int) or number < 1:
+        raise ConfigurationError(f"{name} must be 1 or more, not {number!r}")
 
 
 def check_proxy(proxy: str | None) -> None:

@@ -27,7 +27,7 @@ from typing import Any, Literal
 import msgspec
 
 from spapi_async._codec import json, scalars
-from spapi_async._core.wire import KeptNumber, OpenEnum, kept
+from spapi_async._core.wire import OpenEnum, kept
 
 __all__ = ["build", "describe"]
 
@@ -37,15 +37,29 @@ Facts = tuple[str, str, str]
 _DEEPEST = 64
 """Levels of nesting below which pieces that do not fit are kept as they are."""
 
+_MOST_NOTES = 10_000
+"""Violations noted of one body: a reply of nothing else must not fill the memory."""
+
 
 def build(declared: Any, body: bytes) -> tuple[Any, list[Facts]]:
     """The value of ``body`` as nearly of the type ``declared`` as it allows, and where it does not.
 
     Raises:
-        ValueError, RecursionError: the body is not JSON, or nested too deeply to be a reply.
+        ValueError: the body is not JSON.
     """
+    try:
+        return _build(declared, body, shallow=False)
+    except RecursionError:
+        pass
+    try:
+        return _build(declared, body, shallow=True)
+    except RecursionError:  # an interpreter near its limit of recursion before the call
+        raise ValueError("nested too deeply") from None
+
+
+def _build(declared: Any, body: bytes, *, shallow: bool) -> tuple[Any, list[Facts]]:
     reading = _Reading()
-    return _read(_shape(declared), _decodable(body, reading), "$", reading), reading.violations
+    return _read(_shape(declared), _decodable(body, reading, shallow=shallow), "$", reading), reading.violations
 
 
 def read_bare(declared: Any, member: str, body: bytes, found: Sequence[Facts]) -> tuple[Any, Sequence[Facts]]:
@@ -66,6 +80,43 @@ def read_bare(declared: Any, member: str, body: bytes, found: Sequence[Facts]) -
     return _read(field.shape, raw, "$", reading), reading.violations
 
 
+def items(body: bytes, path: str) -> list[bytes] | None:
+    """The items of the list at ``path`` (as ``wire_path`` names it), each as it was received; None if there is none."""
+    raw = json.mend(body)[0]
+    try:
+        for key in path.split(".")[1:]:
+            raw = bytes(_MEMBERS.decode(raw)[key])
+        return [bytes(item) for item in _ITEMS.decode(raw)]
+    except (KeyError, ValueError, RecursionError):
+        return None
+
+
+def keys(declared: Any) -> frozenset[str]:
+    """The keys that an object of this type may have; none where it is no object."""
+    shape = _struct_in(_shape(declared))
+    return frozenset() if shape is None else frozenset(field.key for field in shape.fields)
+
+
+def wire_path(declared: Any, member: str | None, names: Sequence[str]) -> str:
+    """Where these fields are in the JSON: ``$.payload.Orders``."""
+    path, shape = "$", _shape(declared)
+    for name in names if member is None else (member, *names):
+        struct = _struct_in(shape)
+        if struct is None:
+            break
+        field = next(field for field in struct.fields if field.name == name)
+        path, shape = f"{path}.{field.key}", field.shape
+    return path
+
+
+def required_fields(declared: Any, member: str | None) -> tuple[str, ...]:
+    """The fields that an object of this type, or of its ``member``'s, must have; none where it is no object."""
+    shape = _struct_in(_shape(declared))
+    if shape is not None and member is not None:
+        shape = _struct_in(next(field.shape for field in shape.fields if field.name == member))
+    return () if shape is None else tuple(field.name for field in shape.fields if field.required)
+
+
 def describe(declared: Any) -> str:
     """A type in the words of JSON: ``"object"``, ``"datetime"``."""
     return _shape(declared).name
@@ -81,28 +132,16 @@ class _Reading:
         self.depth = 0
 
     def note(self, path: str, expected: str, got: str) -> None:
-        self.violations.append((path, expected, got))
+        if len(self.violations) < _MOST_NOTES:
+            self.violations.append((path, expected, got))
 
 
-def _decodable(body: bytes, reading: _Reading) -> bytes:
-    """JSON that the decoders accept, without white space around it; blemishes inside strings are repaired."""
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        reading.note("$", "UTF-8", "other bytes")
-        body = body.decode("utf-8", "replace").encode()
-    if body.startswith(_BYTE_ORDER_MARK):
-        reading.note("$", "JSON", "JSON after a byte order mark")
-        body = body.removeprefix(_BYTE_ORDER_MARK)
-    try:
-        msgspec.json.decode(body, type=msgspec.Raw)
-    except ValueError:
-        body = json.mend(body)
-        reading.note("$", "JSON", "JSON with broken characters in its strings")
-    return body.strip()
-
-
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+def _decodable(body: bytes, reading: _Reading, *, shallow: bool = False) -> bytes:
+    """JSON that the decoders accept, without white space around it; what was mended is noted."""
+    body, blemishes = json.mend(body, shallow=shallow)
+    for expected, got in blemishes:
+        reading.note("$", expected, got)
+    return body
 
 
 # --- shapes: a type, and what to do with JSON that does not fit it ---------------------------------------------------
@@ -133,7 +172,7 @@ class _Shape:
         reading.note(path, self.name, "empty string" if empty else kind)
         if empty:
             return None
-        return kept(_plain(raw), text=self.structure)
+        return kept(json.plain(raw), text=self.structure)
 
 
 def _read(shape: _Shape, raw: bytes, path: str, reading: _Reading) -> Any:
@@ -384,15 +423,3 @@ def _kind(raw: bytes) -> str:
 
 
 _KINDS = {b"{": "object", b"[": "array", b'"': "string", b"t": "boolean", b"f": "boolean", b"n": "null"}
-
-
-def _plain(raw: bytes) -> Any:
-    try:
-        return msgspec.json.decode(raw)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        # A number beyond what a float can hold is kept exactly.
-        return msgspec.json.Decoder(float_hook=KeptNumber).decode(raw)
-    except (ValueError, RecursionError):
-        return raw.decode()

@@ -17,10 +17,21 @@ import msgspec
 from multidict import CIMultiDict, istr
 
 from spapi_async._codec import json, lenient
+from spapi_async._codec.pages import items_of, why_no_page
 from spapi_async._core.operation import Operation
+from spapi_async._core.peer_text import cut, on_one_line
 from spapi_async.errors import ApiError, DecodeError, ErrorDetail, error_for_status
 
-__all__ = ["REQUEST_ID", "Response", "Violation", "decode", "error_from_reply", "parse_rate_limit", "shown_headers"]
+__all__ = [
+    "REQUEST_ID",
+    "Response",
+    "Violation",
+    "confirms",
+    "decode",
+    "error_from_reply",
+    "parse_rate_limit",
+    "shown_headers",
+]
 
 T = TypeVar("T")
 
@@ -121,11 +132,12 @@ def decode(
     reader = _reader(operation)
     if reader.by_status:
         reader = reader.by_status.get(status, reader)
-    try:
-        value, found = _read(reader, status, body)
-    except (ValueError, RecursionError):
-        raise _not_json(operation, status, headers, body, attempts) from None
+    outcome = _read(reader, status, body)
+    if outcome is None:
+        raise _not_json(operation, status, headers, body, attempts)
+    value, found = outcome
     errors: tuple[ErrorDetail, ...] = ()
+    absent: lenient.Facts | None = None
     # getattr with a default: where a struct is declared, a lenient reading may be something else altogether.
     if reader.has_errors and (entries := getattr(value, "errors", None)):
         errors = tuple(_error_details(msgspec.to_builtins(entries)))
@@ -134,6 +146,18 @@ def decode(
         if value is None and not errors and envelope is not None:
             value, found = lenient.read_bare(reader.declared, operation.unwrap, body, found)
     request_id = _header(headers, REQUEST_ID)
+    if operation.paging is not None and not errors and items_of(value, operation.paging) is None:
+        if what := why_no_page(body, reader.keys):
+            raise DecodeError(
+                f"the body of this {status} is no page: {what} ({len(body)} bytes)",
+                raw=body,
+                operation=operation.name,
+                request_id=request_id,
+                status=status,
+                attempts=attempts,
+            )
+        # Vendor APIs answer {"payload": {}} where they found nothing; whoever followed a token knows better.
+        absent = (lenient.wire_path(reader.declared, operation.unwrap, operation.paging.items_path), "list", "absent")
     if found and strict:
         path, expected, got = found[0]
         raise DecodeError(
@@ -145,6 +169,8 @@ def decode(
             status=status,
             attempts=attempts,
         )
+    if absent is not None and absent not in found:
+        found = [*found, absent]
     return Response(
         body=value,
         status=status,
@@ -158,8 +184,22 @@ def decode(
     )
 
 
-def _read(reader: _Reader, status: int, body: bytes) -> tuple[Any, Sequence[lenient.Facts]]:
-    """The value of a body and where it breaks its model; ValueError where it is not JSON."""
+def confirms(operation: Operation[Any], response: Response[Any]) -> bool:
+    """Whether a 2xx reply holds anything of the result that its model promises, as a write's must.
+
+    ``{}`` or ``null`` for createFeed is no feed id, and yet there may be a feed.
+    """
+    if response.status == 204 or not (response.violations or response.body is None):
+        return True
+    reader = _reader(operation)
+    required = reader.by_status.get(response.status, reader).required
+    if response.body is None:
+        return operation.unwrap is None and not required
+    return not required or any(getattr(response.body, name, None) is not None for name in required)
+
+
+def _read(reader: _Reader, status: int, body: bytes) -> tuple[Any, Sequence[lenient.Facts]] | None:
+    """The value of a body and where it breaks its model; None where it is not JSON."""
     if not body or body.isspace():
         # A 204 never has a body, even where the model declares one (facts: supplySources).
         if reader.decoder is None or status == 204:
@@ -167,12 +207,23 @@ def _read(reader: _Reader, status: int, body: bytes) -> tuple[Any, Sequence[leni
         return None, [("$", lenient.describe(reader.declared), "empty body")]
     if reader.decoder is None:
         # Amazon declares no body here; JSON of any kind is harmless, a page of HTML is not a success.
-        msgspec.json.decode(body, type=msgspec.Raw)
-        return None, ()
+        return (None, ()) if _is_json(body) else None
     try:
         return reader.decoder.decode(body), ()
     except (ValueError, RecursionError):
+        pass
+    try:
         return lenient.build(reader.declared, body)
+    except ValueError:
+        return None
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        json.mend(body)
+    except ValueError:
+        return False
+    return True
 
 
 class _Reader(msgspec.Struct, frozen=True):
@@ -181,25 +232,34 @@ class _Reader(msgspec.Struct, frozen=True):
     declared: Any
     decoder: Any
     has_errors: bool
+    keys: frozenset[str] = frozenset()
+    required: tuple[str, ...] = ()
+    """The fields that the result itself, out of its envelope, must have."""
     by_status: Mapping[int, _Reader] = MappingProxyType({})
 
 
 @lru_cache(maxsize=2048)
 def _reader(operation: Operation[Any]) -> _Reader:
-    by_status = {status: _reader_of(declared) for status, declared in operation.response_types.items()}
-    return msgspec.structs.replace(_reader_of(operation.response_type), by_status=by_status)
+    by_status = {status: _reader_of(operation, declared) for status, declared in operation.response_types.items()}
+    return msgspec.structs.replace(_reader_of(operation, operation.response_type), by_status=by_status)
 
 
-def _reader_of(declared: Any) -> _Reader:
+def _reader_of(operation: Operation[Any], declared: Any) -> _Reader:
     if declared is None:
         return _Reader(None, None, has_errors=False)
-    return _Reader(declared, msgspec.json.Decoder(declared), "errors" in getattr(declared, "__struct_fields__", ()))
+    return _Reader(
+        declared,
+        msgspec.json.Decoder(declared),
+        "errors" in getattr(declared, "__struct_fields__", ()),
+        lenient.keys(declared),
+        lenient.required_fields(declared, operation.unwrap),
+    )
 
 
 def _not_json(
     operation: Operation[Any], status: int, headers: Mapping[str, str], body: bytes, attempts: int
 ) -> DecodeError:
-    kind = _header(headers, "content-type") or "no content type"
+    kind = _clean(_header(headers, "content-type") or "no content type")
     return DecodeError(
         f"the body of this {status} is not JSON ({kind[:80]}, {len(body)} bytes)",
         raw=body,
@@ -254,8 +314,8 @@ _MOST_HEADERS = 100
 
 def _details_of(body: bytes) -> list[ErrorDetail]:
     try:
-        content = msgspec.json.decode(body.decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
+        content = json.parse(body)
+    except ValueError:
         return _details_of_xml(body)
     return _error_details(content)
 
@@ -280,7 +340,7 @@ def _error_details(content: Any, depth: int = 0) -> list[ErrorDetail]:
 
 def _details_of_xml(body: bytes) -> list[ErrorDetail]:
     """S3 and some gateways answer ``<Error><Code>…</Code><Message>…</Message></Error>``."""
-    head = body[:_LONGEST_BODY].decode("utf-8", "replace")
+    head = cut(body)
     code = re.search(r"<Code>([^<]*)</Code>", head)
     message = re.search(r"<Message>([^<]*)</Message>", head)
     if not code:
@@ -296,23 +356,18 @@ def _exception_name(value: Any) -> str:
 _DEEPEST = 3
 _LONGEST_TEXT = 1000
 _LONGEST_MESSAGE = 600
-_LONGEST_BODY = 4096
 _MOST_ERRORS = 100
-_LWA_STRINGS = r"(Atz[a-z]\||amzn1\.(?:application-)?oa2?-?)[^\s\"',;)]+"
 
 
 def _clean(value: Any) -> str:
     """Amazon's text on one line, of bounded length, without any token that it may quote."""
-    if value is None or isinstance(value, dict | list):
-        return ""
-    text = " ".join(str(value)[: 4 * _LONGEST_TEXT].split())
-    return re.sub(_LWA_STRINGS, r"\1…", text)[:_LONGEST_TEXT]
+    return "" if value is None or isinstance(value, dict | list) else on_one_line(str(value), _LONGEST_TEXT)
 
 
 def _message(status: int, details: Iterable[ErrorDetail], kind: str, headers: Mapping[str, str], body: bytes) -> str:
     entries = [_sentence(detail) for detail in details]
     if not entries:
-        content = (_header(headers, "content-type") or "no content type")[:80]
+        content = _clean(_header(headers, "content-type") or "no content type")[:80]
         what = f"{content}, {len(body)} bytes" if body else "empty body"
         entries = [f"{kind}: no errors in the reply ({what})" if kind else f"no errors in the reply ({what})"]
     text = f"HTTP {status}, {'; '.join(entries[:5])}"

@@ -28,7 +28,7 @@ class Reply(Protocol[T_co]):
         """Amazon's id of the request."""
 
     @property
-    def violations(self) -> tuple[object, ...]:
+    def violations(self) -> tuple[Any, ...]:
         """Where the body breaks its model."""
 
     @property

@@ -54,7 +54,7 @@ def split_url(url: str) -> SplitResult | None:
 
 def _checked(endpoint: str) -> str:
     parts = split_url(endpoint)
-    if parts is None or parts.query or parts.fragment or parts.username:
+    if parts is None or parts.query or parts.fragment or "@" in parts.netloc:
         # Not the text itself: it may hold a password.
         raise ConfigurationError("endpoint must be like https://host[:port], without user, query or fragment")
     return endpoint.rstrip("/")

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from spapi_async._core.operation import Operation
 from spapi_async._core.request import Request
-from spapi_async.credentials import Account
+from spapi_async.credentials import Account, Secret
 
 __all__ = ["Tokens"]
 
@@ -16,11 +16,11 @@ class Tokens(Protocol):
 
     async def token(
         self, operation: Operation[Any], account: Account, request: Request, *, data_elements: tuple[str, ...]
-    ) -> str:
+    ) -> Secret:
         """The token this call must carry: LWA or restricted."""
 
     def rejected(
-        self, token: str, operation: Operation[Any], account: Account, reply_body: bytes, *, request: Request
+        self, token: Secret, operation: Operation[Any], account: Account, reply_body: bytes, *, request: Request
     ) -> bool:
         """Retire a token that Amazon refused; whether a fresh one may help."""
 

@@ -7,6 +7,7 @@ fetches one page, and knows nothing of HTTP.
   first item has been asked for.
 - A page may be empty and still have a successor; only a token that is absent, null or empty ends the stream.
 - A token that comes a second time would lead round in circles: that page is handed out, then the iterator raises.
+- A page that is none, or leads nowhere (``page_history``), is an error, never the end.
 - ``cursor`` names the page that is being handed out. Resumed from it, items of that page may come a second time; none
   is lost. A page counts as done when the item after its last one is asked for.
 - An error or a cancellation leaves the iterator where it was: asking again fetches that page again.
@@ -23,8 +24,10 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
+from spapi_async._codec.pages import NO_TOKEN, is_empty, items_of, next_token_of, same_name
 from spapi_async._core.operation import Operation, Paging
-from spapi_async.errors import ConfigurationError, RateLimitWaitError, SPAPIError
+from spapi_async._engine.page_history import PageHistory
+from spapi_async.errors import ConfigurationError, DecodeError, RateLimitWaitError, SPAPIError
 
 __all__ = ["PageIterator"]
 
@@ -42,6 +45,8 @@ class PageIterator(AsyncIterator[T]):
 
     Raises:
         ConfigurationError: the operation has no pages, or ``cursor`` belongs to another one.
+        DecodeError: while iterating: a page that is none, or that leads nowhere; ``error.cursor`` names it, and asking
+            the iterator again fetches it again.
         SPAPIError: while iterating: what the call itself raises; a repeated page; a page that cannot be asked for.
     """
 
@@ -53,13 +58,13 @@ class PageIterator(AsyncIterator[T]):
         "_done",
         "_fetch",
         "_following",
+        "_history",
         "_items",
         "_loaded",
         "_operation",
         "_pages_read",
         "_paging",
         "_prefetch",
-        "_seen",
         "_token",
     )
 
@@ -80,7 +85,7 @@ class PageIterator(AsyncIterator[T]):
         started_at = self._arguments.pop(self._paging.token_parameter, None) if self._paging.token_parameter else None
         self._token: str | None = started_at if cursor is None else _token_in(cursor, operation)
         self._following: str | None = None
-        self._seen = {hash(self._token)}
+        self._history = PageHistory(self._token)
         self._items: deque[T] = deque()
         self._loaded = self._done = self._closed = self._busy = False
         self._pages_read = 0
@@ -152,8 +157,12 @@ class PageIterator(AsyncIterator[T]):
         if self._closed:
             raise StopAsyncIteration
         # From here to the return nothing awaits: a cancellation finds the iterator before this page or after it.
-        self._items = deque(_items(page, self._paging))
-        self._following = _next_token(page, self._paging)
+        items, following = items_of(page, self._paging), next_token_of(page, self._paging)
+        if problem := self._problem(items, following):
+            del page, items  # no error shows what a page holds
+            raise self._located(DecodeError(problem))
+        self._items = deque(items or ())
+        self._following = None if following is NO_TOKEN else following
         self._loaded = True
         self._pages_read += 1
         self._start_prefetch()
@@ -175,23 +184,46 @@ class PageIterator(AsyncIterator[T]):
                 "Amazon says that there are more pages, but this operation cannot be asked for them",
                 operation=self._operation.name,
             )
-        if hash(self._following) in self._seen:
+        if self._history.was_followed(self._following):
             raise SPAPIError(
                 f"page {self._pages_read} names as its successor a page that was read before; "
                 "stopped, since it would go round for ever",
                 operation=self._operation.name,
             )
         self._token, self._following, self._loaded = self._following, None, False
-        self._seen.add(hash(self._token))
+        self._history.follow(self._token)
+
+    def _problem(self, items: tuple[Any, ...] | list[Any] | None, following: Any) -> str | None:
+        """Why the page just read must not be taken for what it says."""
+        by_token = self._token is not None
+        if following is NO_TOKEN and (by_token or items is not None):
+            return "it has something else in the place of the next page's token"
+        if not self._paging.items_path:
+            return None
+        return self._history.problem(
+            items, empty=items is None or is_empty(items), by_token=by_token, last=following in (None, NO_TOKEN)
+        )
+
+    def _located(self, error: DecodeError) -> DecodeError:
+        """The same error, with the page that it is about and the cursor that asks for that page again."""
+        error.operation = error.operation or self._operation.name
+        error.cursor = self.cursor
+        error.message = f"page {self._pages_read + 1} of this iteration: {error.message}"
+        error.args = (error.message,)
+        return error
 
     async def _take_page(self) -> Any:
         task = self._prefetch
-        if task is None:
-            return await self._fetch(self._operation, **_arguments(self._operation, self._arguments, self._token))
         try:
+            if task is None:
+                return await self._fetch(self._operation, **_arguments(self._operation, self._arguments, self._token))
             return await task
+        except DecodeError as error:
+            raise self._located(error) from error.__cause__
         except RateLimitWaitError:
-            pass  # it was too early to ask; now that the page is needed, the wait may be short enough
+            if task is None:
+                raise
+            # it was too early to ask; now that the page is needed, the wait may be short enough
         except asyncio.CancelledError:
             if self._closed and not _being_cancelled():
                 raise StopAsyncIteration from None
@@ -202,7 +234,7 @@ class PageIterator(AsyncIterator[T]):
 
     def _start_prefetch(self) -> None:
         following = self._following
-        if following is None or self._paging.token_parameter is None or hash(following) in self._seen:
+        if following is None or self._paging.token_parameter is None or self._history.was_followed(following):
             return
         arguments = _arguments(self._operation, self._arguments, following)
         self._prefetch = asyncio.create_task(
@@ -264,37 +296,8 @@ def _body_with(body: Any, name: str, token: str) -> Any:
     if isinstance(body, msgspec.Struct):
         return msgspec.structs.replace(body, **{name: token})
     members = dict(body or {})
-    key = next((key for key in members if _same_name(key, name)), _camel_case(name))
+    key = next((key for key in members if same_name(key, name)), _camel_case(name))
     return {**members, key: token}
-
-
-def _next_token(page: Any, paging: Paging) -> str | None:
-    """The token of the next page. Absent, null and empty all mean that there is none."""
-    token = _follow(page, paging.token_path)
-    return token if isinstance(token, str) and token else None
-
-
-def _items(page: Any, paging: Paging) -> Any:
-    """The items of a page; where Amazon sends one object instead of a list (financial events), that is the one item."""
-    items = _follow(page, paging.items_path)
-    if isinstance(items, list | tuple):
-        return items
-    return (items,) if isinstance(items, msgspec.Struct | Mapping) else ()
-
-
-def _follow(value: Any, path: tuple[str, ...]) -> Any:
-    """Down the attributes of a page; where a reply broke its model, plain dicts or anything else may be on the way."""
-    for name in path:
-        if isinstance(value, Mapping):
-            value = next((item for key, item in value.items() if _same_name(key, name)), None)
-        else:
-            value = getattr(value, name, None)
-    return value
-
-
-def _same_name(wire_name: Any, name: str) -> bool:
-    """Whether ``NextToken`` and ``next_token`` name the same."""
-    return str(wire_name).lower() == name.replace("_", "").lower()
 
 
 def _camel_case(name: str) -> str:

@@ -15,10 +15,12 @@ from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
 from spapi_async._codec.known_limits import BATCHES, Batch
+from spapi_async._codec.pages import items_of
 from spapi_async._codec.request import prepare
 from spapi_async._codec.response import (
     REQUEST_ID,
     Response,
+    confirms,
     decode,
     error_from_reply,
     parse_rate_limit,
@@ -27,6 +29,7 @@ from spapi_async._codec.response import (
 from spapi_async._core.clock import Clock
 from spapi_async._core.endpoints import Endpoints
 from spapi_async._core.events import CallFinished, Observers, RequestFinished, ViolationsFound, Waited
+from spapi_async._core.frames import forget_locals
 from spapi_async._core.home_loop import HomeLoop
 from spapi_async._core.limiter import Permit, RateLimiter
 from spapi_async._core.operation import Operation
@@ -35,11 +38,12 @@ from spapi_async._core.tokens import Tokens
 from spapi_async._engine.batches import send_whole, throttled
 from spapi_async._engine.retry import Outcome, RetryPolicy
 from spapi_async._engine.transport import RawReply, SessionPool
-from spapi_async.credentials import Account, Grant
+from spapi_async.credentials import Account, Grant, Secret
 from spapi_async.errors import (
     ClosedError,
     ConfigurationError,
     ConnectionFailedError,
+    DecodeError,
     OutcomeUnknownError,
     RequestTimeoutError,
     SPAPIError,
@@ -133,6 +137,7 @@ class Pipeline:
                 self._complete(error, call)
             if self._observed:
                 self._report_call(call, started, error)
+            forget_locals(error)
             raise
         finally:
             self._ended(call)
@@ -225,11 +230,15 @@ class Pipeline:
                 raise
             try:
                 reply = await self._send_once(call, permit, token, timeout)
+            except DecodeError as error:
+                known = _as_known(error, call)
+                raise known from known.__cause__
             except TransportError as error:
                 outcome = Outcome.NOT_SENT if isinstance(error, ConnectionFailedError) else Outcome.NO_REPLY
                 delay = self._delay(call, outcome)
                 if delay is None:
-                    raise _as_known(error, call) from error.__cause__
+                    known = _as_known(error, call)
+                    raise known from known.__cause__
                 call.failure = error
             else:
                 if 200 <= reply.status < 300:
@@ -238,7 +247,7 @@ class Pipeline:
             if delay:
                 await self._clock.sleep(delay)
 
-    async def _send_once(self, call: _Call[T], permit: Permit, token: str, timeout: float | None) -> RawReply:
+    async def _send_once(self, call: _Call[T], permit: Permit, token: Secret, timeout: float | None) -> RawReply:
         request, region = call.request, call.account.region
         call.attempts += 1
         started = self._clock.monotonic() if self._observed else 0.0
@@ -247,7 +256,8 @@ class Pipeline:
             reply = await self._pool.exchange(
                 request.method,
                 self._endpoints.api(region) + request.target,
-                headers={**request.headers, "x-amz-access-token": token, "x-amz-date": _amz_date(self._clock.time())},
+                headers={**request.headers, "x-amz-date": _amz_date(self._clock.time())},
+                token=token,
                 body=request.body,
                 timeout=timeout,
                 session_key=region.endpoint,  # whatever host stands in for it
@@ -276,22 +286,28 @@ class Pipeline:
         return 429 if batch is not None and reply.status < 300 and throttled(batch, reply.body) else reply.status
 
     def _accept(self, call: _Call[T], reply: RawReply) -> Response[T]:
-        response = decode(
-            call.operation,
-            reply.status,
-            reply.headers,
-            reply.body,
-            strict=self._strict,
-            attempts=call.attempts,
-            rate_limit=call.rate_limit,
-        )
-        if response.errors and response.body is None:
+        try:
+            response = decode(
+                call.operation,
+                reply.status,
+                reply.headers,
+                reply.body,
+                strict=self._strict,
+                attempts=call.attempts,
+                rate_limit=call.rate_limit,
+            )
+        except DecodeError as error:
+            known = _as_known(error, call)
+            raise known from known.__cause__
+        if response.errors and _holds_nothing(call.operation, response.body):
             # An envelope that holds errors and no payload is no success, whatever its status.
             raise error_from_reply(call.operation, reply.status, reply.headers, reply.body, attempts=call.attempts)
+        if not call.operation.idempotent and not confirms(call.operation, response):
+            raise _unknown(f"Amazon answered {reply.status} without the result", call, reply)
         self._tokens.learn(call.operation, response.body)
         return response
 
-    def _delay_after(self, call: _Call[Any], reply: RawReply, token: str) -> float:
+    def _delay_after(self, call: _Call[Any], reply: RawReply, token: Secret) -> float:
         """Seconds until a refused call is tried again; raises the error it becomes when it is not."""
         if reply.status in (401, 403) and not call.token_renewed:
             call.token_renewed = True  # once for a call, never a loop
@@ -459,24 +475,36 @@ def _payer(operation: Operation[Any], account: Account) -> Account:
 def _refusal(call: _Call[Any], reply: RawReply, outcome: Outcome) -> SPAPIError:
     """The error that a reply which is not 2xx becomes once nothing more can be tried."""
     error = error_from_reply(call.operation, reply.status, reply.headers, reply.body, attempts=call.attempts)
-    if outcome is Outcome.SERVER_ERROR and not call.operation.idempotent:
-        unknown = OutcomeUnknownError(
-            f"Amazon answered {reply.status}; the operation may have taken effect: check before repeating it",
-            operation=error.operation,
-            request_id=error.request_id,
-            status=reply.status,
-            attempts=call.attempts,
-        )
-        unknown.__cause__ = error
-        return unknown
-    return error
+    # Only a 4xx says that nothing was done: a redirect or a switch of protocols comes from whatever stands between.
+    if call.operation.idempotent or (outcome is not Outcome.SERVER_ERROR and reply.status >= 400):
+        return error
+    unknown = _unknown(f"Amazon answered {reply.status}", call, reply)
+    unknown.__cause__ = error
+    return unknown
 
 
-def _as_known(error: TransportError, call: _Call[Any]) -> TransportError:
-    """A lost reply to a request that must not be repeated blindly says so by its class."""
+def _as_known(error: TransportError | DecodeError, call: _Call[Any]) -> SPAPIError:
+    """A lost or unreadable reply to a request that must not be repeated blindly says so by its class."""
     if isinstance(error, ConnectionFailedError) or call.operation.idempotent:
         return error
-    return OutcomeUnknownError(f"{error.message}; the operation may have taken effect: check before repeating it")
+    unknown = _unknown(error.message, call)
+    unknown.request_id, unknown.status = error.request_id, error.status
+    unknown.__cause__ = error if isinstance(error, DecodeError) else error.__cause__
+    return unknown
+
+
+def _holds_nothing(operation: Operation[Any], body: Any) -> bool:
+    return body is None or (operation.paging is not None and items_of(body, operation.paging) is None)
+
+
+def _unknown(what: str, call: _Call[Any], reply: RawReply | None = None) -> OutcomeUnknownError:
+    return OutcomeUnknownError(
+        f"{what}; the operation may have taken effect: check before repeating it",
+        operation=call.operation.name,
+        request_id=reply.headers.get(REQUEST_ID) if reply else None,
+        status=reply.status if reply else None,
+        attempts=call.attempts,
+    )
 
 
 @functools.lru_cache(maxsize=2)

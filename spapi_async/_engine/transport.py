@@ -9,27 +9,34 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+import select
 import ssl as ssl_module
 import sys
 import weakref
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import msgspec
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from spapi_async._core.endpoints import split_url
+from spapi_async._core.frames import forget_locals
 from spapi_async._core.home_loop import HomeLoop, leave_to_parent
 from spapi_async._core.resources import StreamedReply
 from spapi_async._engine.watch import Watch
 from spapi_async._version import __version__
+from spapi_async.credentials import Secret
 from spapi_async.errors import (
     ClosedError,
     ConfigurationError,
     ConnectionFailedError,
+    DecodeError,
     RequestTimeoutError,
+    SPAPIError,
     TransportError,
 )
 
@@ -37,6 +44,11 @@ __all__ = ["RawReply", "SessionPool", "Timeout", "user_agent_header"]
 
 # Amazon rejects a longer one (developer-docs.amazon.com/sp-api/docs/include-a-user-agent-header-in-all-requests).
 MAX_USER_AGENT = 500
+
+MAX_REPLY_SIZE = 64 * 1024 * 1024
+"""Bytes of a reply after inflation: Amazon's largest pages have a few, and 0.3 MB of gzip can hold 300."""
+
+TOKEN_HEADER = "x-amz-access-token"  # noqa: S105 - its name
 
 # Bytes of a streamed body that are handed on at a time.
 _CHUNK = 64 * 1024
@@ -103,6 +115,8 @@ class SessionPool:
         "_forgotten",
         "_headers",
         "_home",
+        "_max_reply_size",
+        "_proxies",
         "_proxy",
         "_sessions",
         "_ssl",
@@ -123,6 +137,7 @@ class SessionPool:
         trust_env: bool = False,
         forgotten: Callable[[], None] = lambda: None,
         what: str = "the session pool",
+        max_reply_size: int = MAX_REPLY_SIZE,
     ) -> None:
         self._headers = {"user-agent": user_agent, "accept": "application/json, application/hal+json"}
         self._timeout = timeout or Timeout()
@@ -136,6 +151,8 @@ class SessionPool:
         self._proxy = proxy
         self._ssl = ssl
         self._trust_env = trust_env
+        self._proxies: dict[str, str | None] = {}
+        self._max_reply_size = max_reply_size
         self._sessions: dict[str, _Session] = {}
         self._forgotten = forgotten
         self._home = HomeLoop(what, drop=self._drop, close=self._close_forgotten)
@@ -149,19 +166,21 @@ class SessionPool:
         url: str,
         *,
         headers: Mapping[str, str],
-        body: bytes | None = None,
+        token: Secret | None = None,
+        body: bytes | Secret | None = None,
         timeout: float | None = None,
         session_key: str,
     ) -> RawReply:
         """Send one request and read the whole reply, once: no retry, no redirect.
 
         A redirect is returned as the reply it is, so that a token never follows one to another host. ``url`` is sent as
-        it stands, already percent-encoded. ``timeout`` replaces the total.
+        it stands, already percent-encoded. ``timeout`` replaces the total. ``token`` becomes ``x-amz-access-token``.
 
         Raises:
             ConnectionFailedError: the request never left, for want of a connection or of a free one.
             RequestTimeoutError: it may have left, and no whole reply came in time.
             TransportError: it may have left, and the connection broke.
+            DecodeError: the reply is larger than the pool takes.
         """
         session, slots, _ = self._session(session_key)
         seconds = self.total if timeout is None else timeout
@@ -172,33 +191,58 @@ class SessionPool:
                 await slots.acquire()
                 queued = False
                 try:
-                    # What session.request() wraps in a context manager, which costs a call two percent.
+                    # What session.request() wraps in a context manager, which costs a call two percent. Secrets are
+                    # revealed in the call alone: no local variable of this frame holds one.
                     reply = await session._request(  # noqa: SLF001
-                        method, _as_url(url), headers=headers, data=body, allow_redirects=False
+                        method,
+                        _as_url(url),
+                        headers=headers if token is None else {**headers, TOKEN_HEADER: token.reveal()},
+                        data=body.reveal().encode() if isinstance(body, Secret) else body,
+                        allow_redirects=False,
+                        proxy=self._environment_proxy(url) if self._trust_env else None,
                     )
                     # A small reply has come whole by now, and its end gave the connection back: to take it as it is
-                    # costs 3 percent of a call less than read(), which gives it back at the end or closes it.
+                    # costs 3 percent of a call less than reading it, which gives it back at the end or closes it.
                     content = reply.content
-                    whole = content.read_nowait() if content.is_eof() else await reply.read()
-                    return RawReply(reply.status, reply.headers, whole)
+                    whole = content.read_nowait() if content.is_eof() else await self._read_whole(reply)
+                    if reply.status == 101 or len(whole) > self._max_reply_size:
+                        reply.close()  # whoever switches protocols speaks none of ours from now on
+                    if len(whole) <= self._max_reply_size:
+                        return RawReply(reply.status, reply.headers, whole)
+                    failure: SPAPIError = _too_large(url, reply, self._max_reply_size)
                 finally:
                     slots.release()
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # ValueError: a reply that aiohttp cannot parse, such as a broken content coding.
             if queued:
-                failure: TransportError = ConnectionFailedError(
+                failure = ConnectionFailedError(
                     f"no connection to {_host(url)} was free for {seconds:g} s (there are {self._connections} at most)"
                 )
             else:
                 late = f"no complete reply from {_host(url)} (read or {seconds:g} s total timeout)"
                 failure = _translated(error, url, late)
+        except BaseException as error:
+            forget_locals(error)
+            raise
         raise failure  # out here it has no context, which would show what _shown hides
+
+    async def _read_whole(self, reply: aiohttp.ClientResponse) -> bytes:
+        """The rest of a reply, or of its beginning where it is too large: piece by piece, as it is inflated."""
+        pieces, size = [], 0
+        try:
+            while size <= self._max_reply_size and (piece := await reply.content.readany()):
+                pieces.append(piece)
+                size += len(piece)
+        except BaseException:
+            reply.close()
+            raise
+        return b"".join(pieces)
 
     @asynccontextmanager
     async def stream(
         self,
         method: str,
-        url: str,
+        url: str | Secret,
         *,
         headers: Mapping[str, str],
         body: bytes | AsyncIterable[bytes] | None = None,
@@ -214,28 +258,38 @@ class SessionPool:
         Raises:
             ConnectionFailedError, RequestTimeoutError, TransportError: as :meth:`exchange`; the chunks raise them too.
         """
+        url = url if isinstance(url, Secret) else Secret(url)  # a presigned URL is one
+        host = _host(url.reveal())
         session = self._session(session_key).session
         if silence is None:
             silence = self.total if self._timeout.read is None else self._timeout.read
         bounds = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout.connect, sock_read=silence)
+        if split_url(url.reveal()) is None:
+            raise ConnectionFailedError("the URL is not one that can be asked: http(s)://host[:port]/...")
         try:
-            reply = await session.request(
-                method,
-                URL(url, encoded=True),
-                headers=headers,
-                data=body,
-                allow_redirects=False,
-                auto_decompress=False,
-                timeout=bounds,
-                read_bufsize=_CHUNK,
+            opened = _Opened(
+                await session.request(
+                    method,
+                    URL(url.reveal(), encoded=True),
+                    headers=headers,
+                    data=body,
+                    allow_redirects=False,
+                    auto_decompress=False,
+                    timeout=bounds,
+                    read_bufsize=_CHUNK,
+                    proxy=self._environment_proxy(url.reveal()) if self._trust_env else None,
+                )
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            failure = _translated(error, url, f"no byte from {_host(url)} for {silence:g} s")
+            failure = _translated(error, url.reveal(), f"no byte from {host} for {silence:g} s")
+        except BaseException as error:
+            forget_locals(error)
+            raise
         else:
             try:
-                yield StreamedReply(reply.status, reply.headers, _chunks(reply, url, silence))
+                yield StreamedReply(opened.reply.status, opened.reply.headers, _chunks(opened, host, silence))
             finally:
-                reply.close()  # gives a connection back that was read to its end
+                opened.reply.close()  # gives a connection back that was read to its end
             return
         raise failure
 
@@ -279,20 +333,29 @@ class SessionPool:
             raise ClosedError("the application is closed")
         _keep_read_buffers()
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
+            connector=_Connector(
                 limit=self._connections, ttl_dns_cache=300, ssl=True if self._ssl is None else self._ssl
             ),
             cookie_jar=aiohttp.DummyCookieJar(),  # SP-API sets none worth keeping, and filtering them costs every call
             headers=self._headers,
             timeout=self._client_timeout,
             proxy=self._proxy,
-            trust_env=self._trust_env,
+            # Not trust_env: aiohttp would look every host up in ~/.netrc, whose default entry is for any of them, and
+            # send the password found there along with a presigned URL. The proxies are read by _environment_proxy.
         )
         # aiohttp silently sends GET, PUT and DELETE a second time when a kept connection breaks. That repeat has no
         # token of the usage plan, and a PUT of Amazon's need not be idempotent: whether to repeat is for retry to say.
         session._retry_connection = False  # noqa: SLF001
         opened = self._sessions[session_key] = _Session(session, asyncio.Semaphore(self._connections), os.getpid())
         return opened
+
+    def _environment_proxy(self, url: str) -> str | None:
+        """The proxy that the environment names for this host, if any; looked up once for each host."""
+        host = _host(url)
+        if host not in self._proxies:
+            name, scheme = host.rpartition(":")[0] or host, url.partition("://")[0]
+            self._proxies[host] = None if self._proxy or proxy_bypass(name) else getproxies().get(scheme)
+        return self._proxies[host]
 
     def __repr__(self) -> str:
         return f"SessionPool(open={sorted(self._sessions)})"
@@ -356,17 +419,39 @@ def _as_url(url: str) -> URL:
 
 
 def _host(url: str) -> str:
-    parsed = URL(url, encoded=True)
-    return parsed.authority or "the host"
+    """Host and port for a message; a password before them is left out."""
+    parts = split_url(url)
+    return parts.netloc.rpartition("@")[2] if parts is not None else "the host"
 
 
-async def _chunks(reply: aiohttp.ClientResponse, url: str, silence: float) -> AsyncIterator[bytes]:
+def _too_large(url: str, reply: aiohttp.ClientResponse, limit: int) -> DecodeError:
+    return DecodeError(
+        f"the reply of {_host(url)} is larger than {limit:,} bytes (after inflation); "
+        "Application(max_reply_size=...) sets the limit",
+        status=reply.status,
+        request_id=reply.headers.get("x-amzn-RequestId"),
+    )
+
+
+class _Opened:
+    """A reply under way. aiohttp's own shows its URL wherever it is printed, and a presigned one is a secret."""
+
+    __slots__ = ("reply",)
+
+    def __init__(self, reply: aiohttp.ClientResponse) -> None:
+        self.reply = reply
+
+
+async def _chunks(opened: _Opened, host: str, silence: float) -> AsyncIterator[bytes]:
     """The body as it comes; aiohttp stops reading from the socket when twice a chunk lies unread."""
     while True:
         try:
-            chunk = await reply.content.read(_CHUNK)
+            chunk = await opened.reply.content.read(_CHUNK)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            failure = _translated(error, url, f"no byte from {_host(url)} for {silence:g} s")
+            failure = _translated(error, "", f"no byte from {host} for {silence:g} s", host=host)
+        except BaseException as error:
+            forget_locals(error)
+            raise
         else:
             if not chunk:
                 return
@@ -375,16 +460,60 @@ async def _chunks(reply: aiohttp.ClientResponse, url: str, silence: float) -> As
         raise failure
 
 
-def _translated(error: Exception, url: str, late: str) -> TransportError:
+class _Connector(aiohttp.TCPConnector):
+    """A pool that gives out a kept connection only if nothing has been heard on it since.
+
+    A server (or a proxy) that answers late, or twice, leaves a reply in an idle connection, and the next request on it
+    takes that for its own: another seller's order. aiohttp looks whether the connection is open, and no further.
+    """
+
+    async def _get(self, key: Any, traces: Any) -> Any:
+        while (connection := await super()._get(key, traces)) is not None and _has_spoken(connection):
+            connection.close()
+        return connection
+
+    def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
+        # Without a parser aiohttp's protocol keeps what arrives as its tail, be it half of a header line. The next
+        # request brings a parser of its own.
+        protocol._parser = None  # noqa: SLF001
+        super()._release(key, protocol, should_close=should_close)
+
+
+def _has_spoken(connection: aiohttp.connector.Connection) -> bool:
+    """Whether an idle connection has received anything, its end included: seen by the event loop, or not yet."""
+    protocol, transport = connection.protocol, connection.transport
+    if protocol is None or transport is None or protocol.should_close:
+        return True
+    socket = transport.get_extra_info("socket")
+    return socket is not None and _is_readable(socket.fileno())
+
+
+if hasattr(select, "poll"):
+
+    def _is_readable(descriptor: int) -> bool:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(0))
+
+else:  # pragma: no cover - Windows
+
+    def _is_readable(descriptor: int) -> bool:
+        return bool(select.select([descriptor], [], [], 0)[0])
+
+
+def _translated(error: Exception, url: str, late: str, *, host: str | None = None) -> TransportError:
     """The error of ours that one of aiohttp's stands for; ``late`` is the message of a timeout."""
     failure: TransportError
+    host = host or _host(url)
     if isinstance(error, _NEVER_SENT):
-        failure = ConnectionFailedError(f"cannot connect to {_host(url)}: {_reason(error)}")
+        failure = ConnectionFailedError(f"cannot connect to {host}: {_reason(error)}")
     elif isinstance(error, TimeoutError):
         failure = RequestTimeoutError(late)
     else:
-        failure = TransportError(f"connection to {_host(url)} broke: {_reason(error)}")
-    failure.__cause__ = _shown(error)
+        failure = TransportError(f"connection to {host} broke: {_reason(error)}")
+    failure.__cause__ = cause = _shown(error)
+    if cause is not None:
+        forget_locals(cause)
     return failure
 
 

@@ -44,11 +44,11 @@ class AccessTokens:
         self._secret_replaced_at = float("-inf")
         self._cache: TokenCache[Grant] = TokenCache(self._fetch, clock=clock, max_entries=max_entries, uniform=uniform)
 
-    def cached(self, grant: Grant) -> str | None:
+    def cached(self, grant: Grant) -> Secret | None:
         """The token at hand, without waiting."""
         return self._cache.cached(grant)
 
-    async def get(self, grant: Grant) -> str:
+    async def get(self, grant: Grant) -> Secret:
         """The token of a grant.
 
         Raises:
@@ -57,16 +57,16 @@ class AccessTokens:
         """
         return await self._cache.get(grant)
 
-    def retire(self, value: str) -> Retirement:
+    def retire(self, value: Secret) -> Retirement:
         """Stop serving this token."""
         return self._cache.retire(value)
 
-    def predates_secret(self, value: str, grant: Grant) -> bool:
+    def predates_secret(self, value: Secret, grant: Grant) -> bool:
         """Whether a token was issued before the client secret was last replaced, or is not the current one."""
         current = self._cache.current(grant)
         return current is None or current.value != value or current.issued_at < self._secret_replaced_at
 
-    async def redeem(self, form: Mapping[str, str]) -> Grants:
+    async def redeem(self, form: Mapping[str, str | Secret]) -> Grants:
         """Exchange what is no grant yet, such as the code that a browser brought back.
 
         Raises:
@@ -91,7 +91,7 @@ class AccessTokens:
         """End what is under way."""
         await self._cache.aclose()
 
-    async def _fetch(self, grant: Grant, stale: str | None) -> Token:
+    async def _fetch(self, grant: Grant, stale: Secret | None) -> Token:
         return await self._shared.fetch(f"lwa:{grant.key}", stale, lambda: self._issue(grant))
 
     async def _issue(self, grant: Grant) -> Token:

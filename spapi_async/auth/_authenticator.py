@@ -43,7 +43,7 @@ from spapi_async.auth._rejection import Verdict, verdict_on
 from spapi_async.auth._report_types import RESTRICTED_REPORT_TYPES, ReportTypes
 from spapi_async.auth._secret_rotation import NewClientSecret
 from spapi_async.auth._store import SharedTokens, TokenStore
-from spapi_async.credentials import Account, Grant, Secret, revealed
+from spapi_async.credentials import Account, Grant, Secret, as_secret
 from spapi_async.errors import AuthError, ConfigurationError, SPAPIError
 
 __all__ = ["AuthStatistics", "Authenticator", "DelegatedToken", "HasPath", "ReportTypeOf"]
@@ -143,7 +143,7 @@ class Authenticator:
         request: HasPath,
         *,
         data_elements: Sequence[str] = (),
-    ) -> str:
+    ) -> Secret:
         """The token that this call must carry in ``x-amz-access-token``.
 
         Raises:
@@ -152,7 +152,7 @@ class Authenticator:
             SPAPIError: a token could not be had for another reason.
         """
         if account.grant.grant_type == "restricted_data_token":
-            return account.grant.reveal()
+            return account.grant.secret
         resource = None
         if data_elements or operation.restriction is not None:
             resource = resource_for(operation, path=request.path, data_elements=data_elements)
@@ -167,7 +167,7 @@ class Authenticator:
 
     def rejected(
         self,
-        token: str,
+        token: Secret,
         operation: Operation[Any],
         account: Account,
         reply_body: bytes | str | object,
@@ -276,10 +276,10 @@ class Authenticator:
         Raises:
             LWAError: ``invalid_grant`` where the code is used, expired or another application's.
         """
-        code = revealed(code)
-        if not isinstance(code, str) or not code:
+        code = as_secret(code or "", "code")
+        if not code.reveal():
             raise ConfigurationError("code is empty; it comes back to the redirect URI as spapi_oauth_code")
-        form = {"grant_type": "authorization_code", "code": code}
+        form: dict[str, str | Secret] = {"grant_type": "authorization_code", "code": code}
         if redirect_uri is not None:
             form["redirect_uri"] = redirect_uri
         grants = await self._access.redeem(form)
@@ -287,7 +287,7 @@ class Authenticator:
             raise AuthError("Login with Amazon accepted the code but sent no refresh token")
         return Authorization(
             refresh_token=grants.refresh_token,
-            access_token=Secret(grants.access_token.value),
+            access_token=grants.access_token.value,
             expires_in=grants.access_token.lifetime,
         )
 
@@ -303,7 +303,7 @@ class Authenticator:
             BadRequestError: Amazon knows no such application, or this one may not read such data.
         """
         token = await self._restricted.delegated(account, resources, target_application)
-        return DelegatedToken(token=Secret(token.value), expires_at=token.expires_at)
+        return DelegatedToken(token=token.value, expires_at=token.expires_at)
 
     # Life
 

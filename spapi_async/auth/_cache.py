@@ -17,6 +17,7 @@ from spapi_async._core.clock import Clock
 from spapi_async._core.home_loop import HomeLoop, background
 from spapi_async._core.options import Priority, call_options
 from spapi_async.auth._token import Token
+from spapi_async.credentials import Secret
 from spapi_async.errors import ClosedError, SPAPIError
 
 __all__ = ["CacheStatistics", "Retirement", "TokenCache"]
@@ -84,7 +85,7 @@ class TokenCache(Generic[K]):
 
     def __init__(
         self,
-        fetch: Callable[[K, str | None], Awaitable[Token]],
+        fetch: Callable[[K, Secret | None], Awaitable[Token]],
         *,
         clock: Clock,
         max_entries: int,
@@ -95,14 +96,14 @@ class TokenCache(Generic[K]):
         self._max_entries = max_entries
         self._uniform = uniform
         self._entries: OrderedDict[K, _Entry] = OrderedDict()
-        self._keys: dict[str, set[K]] = {}  # by token value; one restricted token may serve several keys
-        self._former: OrderedDict[str, None] = OrderedDict()
+        self._keys: dict[Secret, set[K]] = {}  # by token value; one restricted token may serve several keys
+        self._former: OrderedDict[Secret, None] = OrderedDict()
         self._flights: dict[K, asyncio.Task[Token | BaseException]] = {}
         self._home = HomeLoop("the token cache", drop=self._forget_flights)
         self._closed = False
         self._fetched = self._failed = self._retired = 0
 
-    def cached(self, key: K) -> str | None:
+    def cached(self, key: K) -> Secret | None:
         """The token for ``key`` that is here already; when it grows old, its renewal begins in the background."""
         entry = self._entries.get(key)
         if entry is None:
@@ -117,7 +118,7 @@ class TokenCache(Generic[K]):
                 self._take_off(key)
         return entry.token.value
 
-    async def get(self, key: K) -> str:
+    async def get(self, key: K) -> Secret:
         """The token for ``key``: the cached one, or that of the flight under way, or a new one.
 
         Raises:
@@ -137,7 +138,7 @@ class TokenCache(Generic[K]):
             return outcome.value
         raise _copy_of(outcome)
 
-    def retire(self, value: str, *, only: K | None = None) -> Retirement:
+    def retire(self, value: Secret, *, only: K | None = None) -> Retirement:
         """Stop serving exactly this token, under every key or under ``only`` one; a newer one stays."""
         keys = self._keys.get(value, ())
         entries = [self._entries[key] for key in keys if only is None or key == only]

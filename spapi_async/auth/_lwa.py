@@ -11,10 +11,12 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from spapi_async._codec import json
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async._core.endpoints import Endpoints
+from spapi_async._core.peer_text import cut, without_secrets
 from spapi_async.auth._token import Token
-from spapi_async.credentials import Secret
+from spapi_async.credentials import Secret, revealed
 from spapi_async.errors import LWAError, TransportError
 
 __all__ = ["Exchange", "Grants", "Reply", "TokenEndpoint"]
@@ -74,7 +76,7 @@ class Exchange(Protocol):
         url: str,
         *,
         headers: Mapping[str, str],
-        body: bytes | None,
+        body: bytes | Secret | None,
         timeout: float | None,
         session_key: str,
     ) -> Awaitable[Reply]: ...
@@ -122,7 +124,7 @@ class TokenEndpoint:
         if new != self._secrets[0]:
             self._secrets = [new, self._secrets[0]]
 
-    async def issue(self, form: Mapping[str, str]) -> Grants:
+    async def issue(self, form: Mapping[str, str | Secret]) -> Grants:
         """Exchange the grant described by ``form`` (its ``grant_type`` and the fields that go with it).
 
         Raises:
@@ -143,7 +145,7 @@ class TokenEndpoint:
                 del self._secrets[1:]
             return grants
 
-    async def _issue_with_retries(self, form: Mapping[str, str], secret: Secret) -> Grants:
+    async def _issue_with_retries(self, form: Mapping[str, str | Secret], secret: Secret) -> Grants:
         for delay in self._retry_delays:
             try:
                 return await self._issue_once(form, secret)
@@ -156,21 +158,26 @@ class TokenEndpoint:
             await self._clock.sleep(self._uniform(delay / 2, delay))
         return await self._issue_once(form, secret)
 
-    async def _issue_once(self, form: Mapping[str, str], secret: Secret) -> Grants:
+    async def _issue_once(self, form: Mapping[str, str | Secret], secret: Secret) -> Grants:
         asked_at = self._clock.time()  # before the request: the token is never younger than this
-        fields = {**form, "client_id": self.client_id, "client_secret": secret.reveal()}
+        fields = {**form, "client_id": self.client_id, "client_secret": secret}
         reply = await self._exchange(
             "POST",
             self._endpoints.lwa,
             # As a query string, or with another content type, the endpoint answers 500.
             headers={"Content-Type": "application/x-www-form-urlencoded;charset=UTF-8", "Accept": "application/json"},
-            body=urlencode(fields).encode(),
+            body=_encoded(fields),
             timeout=self._timeout,
             session_key="lwa",
         )
         if reply.status != 200:
             raise _refusal(reply, fields)
         return _grants(reply, asked_at)
+
+
+def _encoded(fields: Mapping[str, str | Secret]) -> Secret:
+    """The form as it is sent; whole, it is as secret as what it holds."""
+    return Secret(urlencode({name: revealed(value) for name, value in fields.items()}))
 
 
 def _is_transient(error: LWAError) -> bool:
@@ -183,14 +190,22 @@ def _may_pass(code: str, status: int) -> bool:
 
 def _grants(reply: Reply, asked_at: float) -> Grants:
     data = _json_object(reply)
-    access_token = data.get("access_token")
-    if not isinstance(access_token, str) or not _fits_a_header(access_token):
-        raise _error(reply, "invalid_response", "status 200 without an access token" if data else _not_json(reply))
-    refresh_token = data.get("refresh_token")
+    access_token = token_in(data.get("access_token"))
+    if access_token is None:
+        what = "status 200 without an access token" if data else _not_json(reply)
+        del data
+        raise _error(reply, "invalid_response", what)
     return Grants(
         access_token=Token(access_token, issued_at=asked_at, expires_at=asked_at + lifetime(data.get("expires_in"))),
-        refresh_token=Secret(refresh_token) if isinstance(refresh_token, str) and refresh_token else None,
+        refresh_token=token_in(data.get("refresh_token")),
     )
+
+
+def token_in(value: object) -> Secret | None:
+    """The token that a reply holds, if it is one: fit for a header, which a line break would end."""
+    if isinstance(value, str) and value.isascii() and value.isprintable() and value and " " not in value:
+        return Secret(value)
+    return None
 
 
 def lifetime(expires_in: object) -> float:
@@ -204,7 +219,7 @@ def lifetime(expires_in: object) -> float:
     return max(seconds, 0.0) if math.isfinite(seconds) else ASSUMED_LIFETIME
 
 
-def _refusal(reply: Reply, fields: Mapping[str, str]) -> LWAError:
+def _refusal(reply: Reply, fields: Mapping[str, str | Secret]) -> LWAError:
     data = _json_object(reply)
     code = data.get("error")
     if 300 <= reply.status < 400:
@@ -233,25 +248,22 @@ def _error(reply: Reply, code: str, what: str, *, hint: str | None = None) -> LW
 
 
 def _not_json(reply: Reply) -> str:
-    content_type = _PRINTABLE.sub(" ", reply.headers.get("Content-Type", "no content type"))[:80]
+    content_type = _PRINTABLE.sub(" ", without_secrets(reply.headers.get("Content-Type", "no content type")))[:80]
     return f"status {reply.status}, {content_type}, is not JSON"
 
 
-def _redacted(text: str, fields: Mapping[str, str]) -> str:
+def _redacted(text: str, fields: Mapping[str, str | Secret]) -> str:
     """Amazon's descriptions echo nothing; a proxy's might."""
-    for name, value in fields.items():
-        if name not in ("grant_type", "scope", "client_id"):
-            text = text.replace(value, "***")
-    return _PRINTABLE.sub(" ", text)[:300].strip()
+    text = cut(text)
+    for value in fields.values():
+        if isinstance(value, Secret):
+            text = text.replace(value.reveal(), "***")
+    return _PRINTABLE.sub(" ", without_secrets(text))[:300].strip()
 
 
 def _json_object(reply: Reply) -> dict[str, Any]:
     try:
-        data = msgspec.json.decode(reply.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        data = json.parse(reply.body)
+    except ValueError:
         return {}
     return data if isinstance(data, dict) else {}
-
-
-def _fits_a_header(token: str) -> bool:
-    return bool(token) and token.isascii() and token.isprintable() and " " not in token

@@ -21,11 +21,11 @@ from spapi_async._core.events import Observers, TokenIssued
 from spapi_async._core.home_loop import HomeLoop, background
 from spapi_async._core.operation import Operation
 from spapi_async.auth._cache import CacheStatistics, Retirement, TokenCache
-from spapi_async.auth._lwa import lifetime
+from spapi_async.auth._lwa import lifetime, token_in
 from spapi_async.auth._store import SharedTokens
 from spapi_async.auth._token import Token
-from spapi_async.credentials import Account
-from spapi_async.errors import AuthError, BadRequestError, ConfigurationError, ForbiddenError
+from spapi_async.credentials import Account, Secret
+from spapi_async.errors import AuthError, BadRequestError, ConfigurationError, DecodeError, ForbiddenError
 
 __all__ = [
     "CreateRestrictedToken",
@@ -156,7 +156,7 @@ class RestrictedTokens:
         self._batches: dict[Account, _Batch] = {}
         self._home = HomeLoop("the broker of restricted tokens", drop=self._forget_batches)
 
-    async def token(self, account: Account, resource: RestrictedResource, *, batched: bool) -> str:
+    async def token(self, account: Account, resource: RestrictedResource, *, batched: bool) -> Secret:
         """The token that opens ``resource`` for ``account``; ``batched`` where there is one resource for each document.
 
         Raises:
@@ -181,7 +181,7 @@ class RestrictedTokens:
         assert token is not None
         return token
 
-    def retire(self, value: str, account: Account, resource: RestrictedResource | None) -> Retirement:
+    def retire(self, value: Secret, account: Account, resource: RestrictedResource | None) -> Retirement:
         """Stop serving this token; where one document of several is meant, for that one only."""
         outcome = self._tokens.retire(value)
         if outcome is not Retirement.UNKNOWN:
@@ -204,12 +204,12 @@ class RestrictedTokens:
     def _forget_batches(self, forked: bool) -> None:  # noqa: ARG002, FBT001 - neither loop's will ever be sent
         self._batches.clear()
 
-    async def _fetch_shared(self, key: _Key, stale: str | None) -> Token:
+    async def _fetch_shared(self, key: _Key, stale: Secret | None) -> Token:
         return await self._shared.fetch(
             f"rdt:{key.digest()}", stale, lambda: self._issue(key.account, key.resources, key.target_application)
         )
 
-    async def _fetch_batched(self, key: _Key, stale: str | None) -> Token:  # noqa: ARG002 - a batch is always new
+    async def _fetch_batched(self, key: _Key, stale: Secret | None) -> Token:  # noqa: ARG002 - a batch is always new
         account = key.account
         self._home.enter()
         batch = self._batches.get(account)
@@ -229,11 +229,15 @@ class RestrictedTokens:
         if self._create is None:
             raise ConfigurationError("this authenticator was given no way to create restricted data tokens")
         asked_at = self._clock.time()
-        reply = await self._create(account, body)
-        value = reply.restricted_data_token
-        if not isinstance(value, str) or not value:
+        try:
+            reply: Any = await self._create(account, body)
+        except DecodeError as error:
+            raise AuthError(f"the Tokens API gave no restricted data token: {error.message}") from error
+        # Whatever a 2xx holds: None, a list, a number.
+        value = token_in(getattr(reply, "restricted_data_token", None))
+        if value is None:
             raise AuthError("the Tokens API answered without a restricted data token")
-        token = Token(value, issued_at=asked_at, expires_at=asked_at + lifetime(reply.expires_in))
+        token = Token(value, issued_at=asked_at, expires_at=asked_at + lifetime(getattr(reply, "expires_in", None)))
         if self._observers:
             event = TokenIssued(operation=_OPERATION, account=account.name, kind="rdt", lifetime=token.lifetime)
             self._observers.emit(event)
@@ -297,7 +301,7 @@ class _Batch:
                 _fail(group, error)
                 return
         else:
-            if len(token.value) <= LONG_TOKEN or len(group) == 1:
+            if len(token.value.reveal()) <= LONG_TOKEN or len(group) == 1:
                 _succeed(group, token)
                 return
             self._limit = max(1, len(group) // 2)

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from spapi_async._codec import json
 from spapi_async.credentials import Secret
 from spapi_async.errors import AuthError
 
@@ -47,7 +48,22 @@ def parse_secret_notification(message: str | bytes | Mapping[str, Any]) -> NewCl
     Raises:
         AuthError: it is neither of the two notifications. The message is not shown: it may hold a secret.
     """
-    notification = _unwrapped(message)
+    # Raised from here, where no local variable holds what the message held.
+    notification = _read(message)
+    del message
+    if isinstance(notification, AuthError):
+        raise notification
+    return notification
+
+
+def _read(message: Any) -> NewClientSecret | ClientSecretExpiry | AuthError:
+    try:
+        return _notification(_unwrapped(message))
+    except AuthError as error:
+        return error.with_traceback(None)
+
+
+def _notification(notification: Mapping[str, Any]) -> NewClientSecret | ClientSecretExpiry:
     payload = _lowered(notification.get("payload"))
     if "applicationoauthclientnewsecret" in payload:
         facts = _lowered(payload["applicationoauthclientnewsecret"])
@@ -81,9 +97,10 @@ def _unwrapped(message: Any) -> dict[str, Any]:
 
 def _decoded(text: str | bytes) -> Any:
     try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise AuthError("not a notification: it is not JSON") from None  # the cause could show the text
+        return json.parse(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text)
+    except ValueError:
+        pass
+    raise AuthError("not a notification: it is not JSON")  # out here it has no context, which could show the text
 
 
 def _lowered(value: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Protocol, TypeVar
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async.auth._cache import RENEW_LATEST
 from spapi_async.auth._token import Token
+from spapi_async.credentials import Secret
 
 __all__ = ["MemoryTokenStore", "SharedTokens", "TokenStore"]
 
@@ -125,7 +126,7 @@ class SharedTokens:
         self._uniform = uniform
         self._failing = False  # so that an outage is said once
 
-    async def fetch(self, key: str, stale: str | None, issue: Callable[[], Awaitable[Token]]) -> Token:
+    async def fetch(self, key: str, stale: Secret | None, issue: Callable[[], Awaitable[Token]]) -> Token:
         """A token other than ``stale``: another worker's if there is one, or else one from ``issue``.
 
         Raises:
@@ -145,7 +146,7 @@ class SharedTokens:
         finally:
             await self._quietly(self._store.release(key, owner))
 
-    async def _find_or_lease(self, store: TokenStore, key: str, stale: str | None, owner: str) -> Token | None:
+    async def _find_or_lease(self, store: TokenStore, key: str, stale: Secret | None, owner: str) -> Token | None:
         """Another worker's token; or None, and then it is for this one to ask Amazon."""
         token = await self._find(store, key, stale)
         give_up_at = self._clock.monotonic() + self._patience
@@ -159,7 +160,7 @@ class SharedTokens:
             token = await self._find(store, key, stale)
         return token
 
-    async def _find(self, store: TokenStore, key: str, stale: str | None) -> Token | None:
+    async def _find(self, store: TokenStore, key: str, stale: Secret | None) -> Token | None:
         entry = await self._guarded(store.get(key))
         if entry is None:
             return None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from spapi_async.credentials import Secret
+
 __all__ = ["Token"]
 
 
@@ -15,8 +17,8 @@ class Token:
 
     __slots__ = ("expires_at", "issued_at", "value")
 
-    def __init__(self, value: str, *, issued_at: float, expires_at: float) -> None:
-        self.value = value
+    def __init__(self, value: str | Secret, *, issued_at: float, expires_at: float) -> None:
+        self.value = value if isinstance(value, Secret) else Secret(value)
         self.issued_at = issued_at
         self.expires_at = expires_at
 
@@ -27,7 +29,7 @@ class Token:
 
     def dump(self) -> bytes:
         """The token as a store keeps it: a secret."""
-        return msgspec.json.encode([self.value, self.issued_at, self.expires_at])
+        return msgspec.json.encode([self.value.reveal(), self.issued_at, self.expires_at])
 
     @classmethod
     def load(cls, entry: bytes) -> Token:
@@ -37,10 +39,10 @@ class Token:
             ValueError: not an entry of ours.
         """
         try:
-            value, issued_at, expires_at = msgspec.json.decode(entry, type=tuple[str, float, float])
-        except msgspec.DecodeError:
+            facts = msgspec.json.decode(entry, type=tuple[str, float, float])
+        except (ValueError, RecursionError):
             raise ValueError("not a stored token") from None  # the cause could show part of the entry
-        return cls(value, issued_at=issued_at, expires_at=expires_at)
+        return cls(facts[0], issued_at=facts[1], expires_at=facts[2])
 
     def __repr__(self) -> str:
         return f"Token(***, expires_at={self.expires_at:.0f})"

@@ -12,6 +12,9 @@ In JSON: the same list under ``"sellers"``, or by itself.
 
 from __future__ import annotations
 
+import logging
+import os
+import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +25,8 @@ from spapi_async import Application, SellingPartner
 from spapi_async.errors import ConfigurationError
 
 __all__ = ["SellerEntry", "read_sellers"]
+
+logger = logging.getLogger("spapi_async.cli")
 
 
 class SellerEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,4 +89,13 @@ def read_sellers(path: str) -> list[SellerEntry]:
         raise ConfigurationError(f"{path} is no list of sellers: {error}") from None
     if not entries:
         raise ConfigurationError(f"{path} lists no sellers")
+    if any(entry.refresh_token for entry in entries):
+        _warn_if_others_read(path)
     return entries
+
+
+def _warn_if_others_read(path: str) -> None:
+    """A file of refresh tokens is to be kept like one of passwords."""
+    mode = stat.S_IMODE(Path(path).stat().st_mode)
+    if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        logger.warning("%s holds refresh tokens and has mode %04o: others can read it; chmod 600 %s", path, mode, path)

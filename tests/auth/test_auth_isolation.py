@@ -4,13 +4,25 @@ import asyncio
 import random
 from typing import Any
 
-from fake_amazon import ADDRESS, BUYER, DOCUMENT, ORDER, PLAIN, FakeAmazon, account, authenticator, document, request
+from fake_amazon import (
+    ADDRESS,
+    BUYER,
+    DOCUMENT,
+    ORDER,
+    PLAIN,
+    FakeAmazon,
+    RevealingAuthenticator,
+    account,
+    authenticator,
+    document,
+    request,
+)
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from virtual_time import run
 
 from spapi_async._core.options import call_options
-from spapi_async.auth import Authenticator, MemoryTokenStore
+from spapi_async.auth import MemoryTokenStore
 from spapi_async.credentials import Account
 from spapi_async.errors import BadRequestError, ConnectionFailedError, ServerError, SPAPIError
 from spapi_async.marketplaces import Region
@@ -47,7 +59,7 @@ class ErraticAmazon(FakeAmazon):
             raise self.dice.choice(errors)
 
 
-async def one_call(auth: Authenticator, dice: random.Random, seen: list[tuple[Account, str, str]]) -> None:
+async def one_call(auth: RevealingAuthenticator, dice: random.Random, seen: list[tuple[Account, str, str]]) -> None:
     """A call as the pipeline makes it: get a token, perhaps be refused, get another, perhaps be cancelled meanwhile."""
     await asyncio.sleep(dice.uniform(0, 20) if dice.random() < 0.5 else dice.uniform(0, 8000))
     who = account(str(dice.randrange(SELLERS)), dice.choice(list(Region)))
@@ -95,7 +107,7 @@ def test_two_hundred_sellers_never_see_each_others_tokens(
     seen = run(hammer(seed, failure_rate, cancel_rate, with_store=with_store))
     assert len(seen) > 50
     for who, token, opens in seen:
-        refresh_token = who.grant.form()["refresh_token"]
+        refresh_token = who.grant.reveal()
         if opens:
             assert token.startswith(f"Atz.sprdt|{refresh_token}@{who.region}#")
             assert opens in token

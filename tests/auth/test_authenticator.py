@@ -125,7 +125,7 @@ def test_data_elements_where_there_is_no_choice_are_refused(operation: object) -
     @virtual_time
     async def scenario() -> None:
         with pytest.raises(ConfigurationError, match="takes none"):
-            await authenticator(FakeAmazon()).token(operation, account(), document("d"), data_elements=["buyerInfo"])  # type: ignore[arg-type]
+            await authenticator(FakeAmazon()).token(operation, account(), document("d"), data_elements=["buyerInfo"])
 
     scenario()
 

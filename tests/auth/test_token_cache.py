@@ -10,6 +10,7 @@ from virtual_time import VirtualClock, virtual_time
 from spapi_async._core.options import CallOptions, Priority, call_options, current_options
 from spapi_async.auth._cache import Retirement, TokenCache
 from spapi_async.auth._token import Token
+from spapi_async.credentials import Secret
 from spapi_async.errors import ClosedError, LWAError
 
 
@@ -25,9 +26,13 @@ class Source:
         self.options: list[CallOptions] = []
         self.cache: TokenCache[str] = TokenCache(self.fetch, clock=self.clock, max_entries=10)
 
-    async def fetch(self, key: str, stale: str | None) -> Token:
+    async def get(self, key: str) -> str:
+        """The cache's token, for comparison."""
+        return (await self.cache.get(key)).reveal()
+
+    async def fetch(self, key: str, stale: Secret | None) -> Token:
         """Take ``latency`` seconds to issue the next token."""
-        self.stale.append(stale)
+        self.stale.append(stale.reveal() if stale else None)
         self.options.append(current_options())
         number, now = len(self.stale), self.clock.time()
         await asyncio.sleep(self.latency)
@@ -40,7 +45,7 @@ class Source:
 async def test_ten_thousand_callers_cost_one_fetch() -> None:
     """Everyone who asks while a flight is under way gets what it brings."""
     source = Source()
-    tokens = await asyncio.gather(*(source.cache.get("a") for _ in range(10_000)))
+    tokens = await asyncio.gather(*(source.get("a") for _ in range(10_000)))
     assert set(tokens) == {"a#1"}
     assert source.cache.statistics().fetched == 1
 
@@ -55,7 +60,7 @@ def test_cancelling_any_caller_at_any_await_leaves_the_flight_to_the_others(
     @virtual_time
     async def scenario() -> None:
         source = Source(latency=0.0)
-        callers = [asyncio.create_task(source.cache.get("a")) for _ in range(4)]
+        callers = [asyncio.create_task(source.get("a")) for _ in range(4)]
         for _ in range(cancel_at):
             await asyncio.sleep(0)
         done = {number for number in victims if callers[number].done()}
@@ -78,9 +83,9 @@ async def test_a_flight_that_everyone_left_still_fills_the_cache() -> None:
     source = Source()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.5):
-            await source.cache.get("a")
+            await source.get("a")
     await asyncio.sleep(1)
-    assert await source.cache.get("a") == "a#1"
+    assert await source.get("a") == "a#1"
     assert len(source.stale) == 1
 
 
@@ -89,7 +94,7 @@ async def test_a_failure_reaches_every_waiter_as_an_error_of_its_own() -> None:
     """One fetch fails once for all who wait, and no two of them raise the same object."""
     source = Source()
     source.error = LWAError("no", code="invalid_grant", status=400)
-    errors = await asyncio.gather(*(source.cache.get("a") for _ in range(50)), return_exceptions=True)
+    errors = await asyncio.gather(*(source.get("a") for _ in range(50)), return_exceptions=True)
     assert len({id(error) for error in errors}) == 50
     assert {error.code for error in errors if isinstance(error, LWAError)} == {"invalid_grant"}
     assert len(source.stale) == 1
@@ -101,9 +106,9 @@ async def test_a_failure_is_not_remembered() -> None:
     source = Source()
     source.error = LWAError("no", code="server_error")
     with pytest.raises(LWAError):
-        await source.cache.get("a")
+        await source.get("a")
     source.error = None
-    assert await source.cache.get("a") == "a#2"
+    assert await source.get("a") == "a#2"
 
 
 def test_a_failed_flight_that_nobody_awaits_leaves_no_unretrieved_exception() -> None:
@@ -115,7 +120,7 @@ def test_a_failed_flight_that_nobody_awaits_leaves_no_unretrieved_exception() ->
         asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
         source = Source()
         source.error = LWAError("no", code="server_error")
-        caller = asyncio.create_task(source.cache.get("a"))
+        caller = asyncio.create_task(source.get("a"))
         await asyncio.sleep(0)
         caller.cancel()
         await asyncio.sleep(5)
@@ -130,13 +135,13 @@ def test_a_failed_flight_that_nobody_awaits_leaves_no_unretrieved_exception() ->
 async def test_the_old_token_is_served_while_a_new_one_is_on_its_way() -> None:
     """Near its end a token is renewed in the background, once, and nobody waits for that."""
     source = Source(latency=10.0)
-    await source.cache.get("a")
+    await source.get("a")
     await asyncio.sleep(3600 * 0.975)
     before = asyncio.get_running_loop().time()
-    assert [await source.cache.get("a") for _ in range(5)] == ["a#1"] * 5
+    assert [await source.get("a") for _ in range(5)] == ["a#1"] * 5
     assert asyncio.get_running_loop().time() == before
     await asyncio.sleep(11)
-    assert await source.cache.get("a") == "a#2"
+    assert await source.get("a") == "a#2"
     assert source.stale == [None, "a#1"]
 
 
@@ -147,12 +152,12 @@ async def test_early_renewal_is_spread_out() -> None:
     source.cache = TokenCache(source.fetch, clock=source.clock, max_entries=1000)
     names = [str(number) for number in range(200)]
     for name in names:
-        await source.cache.get(name)
+        await source.get(name)
     due = []
     for share in (0.935, 0.95, 0.96, 0.975):
         await asyncio.sleep(3600 * share - asyncio.get_running_loop().time())
         for name in names:
-            await source.cache.get(name)
+            await source.get(name)
         await asyncio.sleep(0)
         due.append(len(source.stale) - 200)
     assert due[0] == 0
@@ -164,16 +169,16 @@ async def test_early_renewal_is_spread_out() -> None:
 async def test_a_failing_background_renewal_harms_nobody_until_the_token_has_expired() -> None:
     """The old token serves on, the renewal is tried again after a pause, and only then is the error raised."""
     source = Source(latency=0.0)
-    await source.cache.get("a")
+    await source.get("a")
     source.error = LWAError("no", code="server_error")
     await asyncio.sleep(3600 * 0.975)
     for _ in range(10):
-        assert await source.cache.get("a") == "a#1"
+        assert await source.get("a") == "a#1"
         await asyncio.sleep(1)
     assert len(source.stale) == 2
     await asyncio.sleep(60)
     with pytest.raises(LWAError):
-        await source.cache.get("a")
+        await source.get("a")
 
 
 @pytest.mark.parametrize("lifetime", [0.0, 1.0, 10.0, 900.0, 7200.0])
@@ -183,9 +188,9 @@ def test_expires_in_is_honoured_whatever_it_is(lifetime: float) -> None:
     @virtual_time
     async def scenario() -> None:
         source = Source(lifetime=lifetime, latency=0.0)
-        assert await source.cache.get("a") == "a#1"
+        assert await source.get("a") == "a#1"
         await asyncio.sleep(lifetime)
-        assert await source.cache.get("a") == "a#2"
+        assert await source.get("a") == "a#2"
 
     scenario()
 
@@ -194,12 +199,12 @@ def test_expires_in_is_honoured_whatever_it_is(lifetime: float) -> None:
 async def test_retiring_replaces_exactly_that_token() -> None:
     """Fifty callers that were refused with one token cause one fetch; the newer token stays."""
     source = Source()
-    old = await source.cache.get("a")
-    assert source.cache.retire(old) is Retirement.RETIRED
-    assert source.cache.retire(old) is Retirement.REPLACED
-    assert await source.cache.get("a") == "a#2"
-    assert source.cache.retire(old) is Retirement.REPLACED
-    assert await source.cache.get("a") == "a#2"
+    old = await source.get("a")
+    assert source.cache.retire(Secret(old)) is Retirement.RETIRED
+    assert source.cache.retire(Secret(old)) is Retirement.REPLACED
+    assert await source.get("a") == "a#2"
+    assert source.cache.retire(Secret(old)) is Retirement.REPLACED
+    assert await source.get("a") == "a#2"
     assert source.stale == [None, "a#1"]
 
 
@@ -207,20 +212,20 @@ async def test_retiring_replaces_exactly_that_token() -> None:
 async def test_a_replacement_refused_at_once_is_not_replaced_again() -> None:
     """A grant that Amazon will not serve costs one more token a minute, not one a call."""
     source = Source()
-    source.cache.retire(await source.cache.get("a"))
-    fresh = await source.cache.get("a")
-    assert source.cache.retire(fresh) is Retirement.TOO_FRESH
-    assert await source.cache.get("a") == fresh
+    source.cache.retire(Secret(await source.get("a")))
+    fresh = await source.get("a")
+    assert source.cache.retire(Secret(fresh)) is Retirement.TOO_FRESH
+    assert await source.get("a") == fresh
     await asyncio.sleep(61)
-    assert source.cache.retire(fresh) is Retirement.RETIRED
+    assert source.cache.retire(Secret(fresh)) is Retirement.RETIRED
 
 
 @virtual_time
 async def test_a_token_of_somewhere_else_is_unknown() -> None:
     """What the cache never held it does not retire."""
     source = Source()
-    await source.cache.get("a")
-    assert source.cache.retire("b#1") is Retirement.UNKNOWN
+    await source.get("a")
+    assert source.cache.retire(Secret("b#1")) is Retirement.UNKNOWN
 
 
 @virtual_time
@@ -228,11 +233,11 @@ async def test_the_least_recently_used_token_goes_first() -> None:
     """The cache is bounded, and what is in use stays."""
     source = Source(latency=0.0)
     for name in "abcdefghij":
-        await source.cache.get(name)
-    await source.cache.get("a")
-    await source.cache.get("k")
-    assert await source.cache.get("a") == "a#1"
-    assert await source.cache.get("b") == "b#12"
+        await source.get(name)
+    await source.get("a")
+    await source.get("k")
+    assert await source.get("a") == "a#1"
+    assert await source.get("b") == "b#12"
     assert source.cache.statistics().tokens == 10
 
 
@@ -241,7 +246,7 @@ async def test_a_fetch_has_options_of_its_own() -> None:
     """The first caller's deadline and priority do not decide for everyone who waits."""
     source = Source(latency=0.0)
     with call_options(priority=Priority.BULK, max_wait=0.1, deadline=1.0, timeout=1.0, restricted=True):
-        await source.cache.get("a")
+        await source.get("a")
         assert current_options().max_wait == 0.1
     assert source.options == [CallOptions(priority=Priority.INTERACTIVE)]
 
@@ -250,13 +255,13 @@ async def test_a_fetch_has_options_of_its_own() -> None:
 async def test_closing_ends_flights_and_leaves_no_task() -> None:
     """Who waits gets an error, who comes later too, and nothing runs on."""
     source = Source(latency=60.0)
-    callers = [asyncio.create_task(source.cache.get(name)) for name in "aab"]
+    callers = [asyncio.create_task(source.get(name)) for name in "aab"]
     await asyncio.sleep(0.1)
     await source.cache.aclose()
     results = await asyncio.gather(*callers, return_exceptions=True)
     assert [type(result) for result in results] == [ClosedError] * 3
     with pytest.raises(ClosedError, match="closed"):
-        await source.cache.get("c")
+        await source.get("c")
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
@@ -264,7 +269,7 @@ async def test_closing_ends_flights_and_leaves_no_task() -> None:
 async def test_closing_before_a_flight_has_begun_is_an_error_too() -> None:
     """A flight cancelled before its first step does not look like the caller's own cancellation."""
     source = Source()
-    caller = asyncio.create_task(source.cache.get("a"))
+    caller = asyncio.create_task(source.get("a"))
     await asyncio.sleep(0)
     await source.cache.aclose()
     with pytest.raises(ClosedError, match="closed"):
@@ -284,9 +289,9 @@ async def test_a_replacement_that_has_expired_is_replaced_again() -> None:
     """Refused for its age and not for what it is, however short it lived."""
     source = Source(lifetime=5.0, latency=0.0)
     for _ in range(3):
-        token = await source.cache.get("a")
+        token = await source.get("a")
         await asyncio.sleep(4.99)
-        assert source.cache.retire(token) is Retirement.RETIRED
+        assert source.cache.retire(Secret(token)) is Retirement.RETIRED
 
 
 def test_a_flight_that_an_ended_loop_left_behind_is_started_anew() -> None:
@@ -297,4 +302,4 @@ def test_a_flight_that_an_ended_loop_left_behind_is_started_anew() -> None:
         source.cache._take_off("a").cancel()
 
     asyncio.run(leave_at_once())
-    assert asyncio.run(source.cache.get("a")) == "a#1"
+    assert asyncio.run(source.get("a")) == "a#1"

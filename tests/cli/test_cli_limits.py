@@ -94,6 +94,22 @@ def test_limits_of_a_running_jobs_redis(
     assert (bucket["operation"], bucket["burst"], bucket["admitted"]) == ("orders_2026_01_01.search_orders", 20, 3)
 
 
+def test_the_address_of_redis_may_stand_in_the_environment(
+    redis_url: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A password on the command line is anybody's to read; --endpoint still has the last word."""
+    defaults = RedisRateLimiter.__init__.__kwdefaults__
+    assert defaults
+    monkeypatch.setitem(defaults, "timeout", 60.0)
+    monkeypatch.setenv("SP_API_REDIS", redis_url)
+    assert run(["sync", "orders", "--emulator", "--orders", "3", "--database", f"sqlite:///{tmp_path}/o.db"]) == 0
+    capsys.readouterr()
+    assert run(["limits", "--json"]) == 0
+    (bucket,) = json.loads(capsys.readouterr().out)
+    assert bucket["admitted"] == 1
+    assert run(["limits", "--endpoint", "http://127.0.0.1:1"]) == 5
+
+
 @pytest.mark.parametrize("words", [("--redis", "redis://127.0.0.1:1"), ("--endpoint", "http://127.0.0.1:1")])
 def test_limits_of_nobody(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing answers: one line, exit code 5."""

@@ -158,6 +158,24 @@ def test_a_list_by_itself_is_taken_too(tmp_path: Path) -> None:
         read_sellers(str(tmp_path / "none.json"))
 
 
+@pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o400, False), (0o640, True), (0o666, True)])
+def test_a_file_of_tokens_that_others_can_read_is_warned_about(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, warned: bool
+) -> None:
+    """With the cure, and without a token; a file that names variables may be anybody's to read."""
+    path = tmp_path / "sellers.json"
+    path.write_text('[{"refresh_token": "Atzr|hush", "seller_id": "A1", "region": "NA"}]')
+    path.chmod(mode)
+    read_sellers(str(path))
+    assert ("chmod 600" in caplog.text) == warned
+    assert "hush" not in caplog.text
+    caplog.clear()
+    path.chmod(0o666)
+    path.write_text('[{"refresh_token_env": "TOKEN", "seller_id": "A1", "region": "NA"}]')
+    read_sellers(str(path))
+    assert caplog.text == ""
+
+
 def test_since_is_said_to_be_for_a_first_run(
     tmp_path: Path, spapi_emulator: Emulator, sellers: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

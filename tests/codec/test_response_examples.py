@@ -211,7 +211,7 @@ def test_encoding_a_decoded_reply_gives_back_the_same_json() -> None:
     """Field by field, decimals as strings or numbers too, but for recorded violations and keys outside the model."""
     wrong = []
     for example in successes():
-        whole = msgspec.structs.replace(example.operation, unwrap=None)
+        whole = msgspec.structs.replace(example.operation, unwrap=None, paging=None)
         response = decode(whole, example.status, {}, example.body, strict=False, attempts=1)
         if response.body is None:
             continue

@@ -16,6 +16,7 @@ from spapi_async._codec.response import decode
 from spapi_async._core.operation import Operation
 from spapi_async._core.wire import Model, PersonalModel
 from spapi_async.api import operations
+from spapi_async.errors import DecodeError
 from spapi_async.models import orders_2026_01_01, orders_v0
 
 MODELS = Path(__file__).parents[3] / "shared" / "models"
@@ -144,7 +145,10 @@ def leaks(*, restricted: bool) -> tuple[int, set[tuple[str, str]]]:
     looked, found = 0, set()
     for operation, example in replies():
         if (operation.restriction is not None) is restricted:
-            response = decode(operation, 200, {}, json.dumps(example).encode())
+            try:
+                response = decode(operation, 200, {}, json.dumps(example).encode())
+            except DecodeError:
+                continue  # an example of a paged operation that is no page of it
             if any(violation.path == "$" for violation in response.violations):
                 continue  # a few examples are no reply of their model at all: these stay plain JSON
             values, shown = set(values_in(example)), repr(response.body)

@@ -40,7 +40,7 @@ from spapi_async._core.request import Request
 from spapi_async._core.wire import Model
 from spapi_async._engine.pipeline import Pipeline
 from spapi_async._engine.transport import SessionPool
-from spapi_async.credentials import Account, Grant
+from spapi_async.credentials import Account, Grant, Secret
 
 SELLER = Account(Grant.refresh_token("app", "Atzr|x"), Region.NA)
 OK = answering(reply(b'{"size":3}'))
@@ -157,18 +157,18 @@ class Tokens:
 
     async def token(
         self, operation: Operation[Any], account: Account, request: Request, *, data_elements: tuple[str, ...]
-    ) -> str:
+    ) -> Secret:
         self.log.append(("token",))
         await asyncio.sleep(self.delay)
         if self.error:
             raise self.error
         self.count += 1
-        return f"Atza|{self.count}"
+        return Secret(f"Atza|{self.count}")
 
     def rejected(
-        self, token: str, operation: Operation[Any], account: Account, reply_body: bytes, *, request: Request
+        self, token: Secret, operation: Operation[Any], account: Account, reply_body: bytes, *, request: Request
     ) -> bool:
-        self.log.append(("rejected", token))
+        self.log.append(("rejected", token.reveal()))
         return self.renewable
 
     def learn(self, operation: Operation[Any], body: Any) -> None: ...
@@ -353,9 +353,9 @@ async def test_a_deadline_that_passed_before_sending_leaves_no_doubt() -> None:
     clock = HeldUp()
 
     class Blocking(Tokens):
-        async def token(self, *_: Any, **__: Any) -> str:
+        async def token(self, *_: Any, **__: Any) -> Secret:
             clock.late = 3600.0  # the loop was held up, so that the timer of the deadline could not fire
-            return "Atza|1"
+            return Secret("Atza|1")
 
     async with world(OK) as here:
         held_up = here.make(here.server.url, tokens=Blocking(here.log), clock=clock)

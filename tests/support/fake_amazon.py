@@ -117,7 +117,7 @@ class FakeAmazon:
         url: str,
         *,
         headers: Mapping[str, str],
-        body: bytes | None,
+        body: bytes | Secret | None,
         timeout: float | None,
         session_key: str,
     ) -> FakeReply:
@@ -125,7 +125,7 @@ class FakeAmazon:
         assert (method, url, session_key) == ("POST", "https://api.amazon.com/auth/o2/token", "lwa")
         assert headers["Content-Type"].startswith("application/x-www-form-urlencoded")
         assert timeout
-        form = dict(parse_qsl((body or b"").decode()))
+        form = dict(parse_qsl(body.reveal() if isinstance(body, Secret) else ""))
         self.forms.append(form)
         step = self.script.pop(0) if self.script else None
         await asyncio.sleep(self.latency)
@@ -151,7 +151,7 @@ class FakeAmazon:
         await asyncio.sleep(self.latency)
         if self.create_errors:
             raise self.create_errors.pop(0)
-        seller = account.grant.form()["refresh_token"]
+        seller = account.grant.reveal()
         return SimpleNamespace(restricted_data_token=f"Atz.sprdt|{seller}@{account.region}#{number}", expires_in=3600)
 
     @property
@@ -160,7 +160,7 @@ class FakeAmazon:
         return [[resource["path"] for resource in body["restrictedResources"]] for _, body in self.bodies]
 
 
-def authenticator(amazon: FakeAmazon, **options: Any) -> Authenticator:
+def authenticator(amazon: FakeAmazon, **options: Any) -> "RevealingAuthenticator":
     """An Authenticator that talks to ``amazon`` in virtual time."""
     exchange: Callable[..., Awaitable[FakeReply]] = amazon.exchange
     options = {
@@ -170,4 +170,14 @@ def authenticator(amazon: FakeAmazon, **options: Any) -> Authenticator:
         "clock": VirtualClock(),
         **options,
     }
-    return Authenticator(client_id="app", exchange=exchange, **options)
+    return RevealingAuthenticator(client_id="app", exchange=exchange, **options)
+
+
+class RevealingAuthenticator(Authenticator):
+    """An Authenticator whose tokens tests can compare."""
+
+    async def token(self, *arguments: Any, **options: Any) -> str:  # type: ignore[override]
+        return (await super().token(*arguments, **options)).reveal()
+
+    def rejected(self, token: str, *arguments: Any, **options: Any) -> bool:  # type: ignore[override]
+        return super().rejected(Secret(token), *arguments, **options)

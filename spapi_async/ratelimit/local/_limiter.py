@@ -337,7 +337,8 @@ class LocalRateLimiter:
             meter.counter.recall(flight, now)
         culprit = blame(lane, flights, refusal)
         if culprit is None:
-            culprit = self._registry.learn_value(lane, now)
+            others_pass = self._registry.serves_other_values(lane)
+            culprit = self._registry.learn_value(lane, now) if others_pass else lane.first
         for meter in dict.fromkeys((*meters, culprit)):
             meter.suspected(lane)
         flight = flights[meters.index(culprit)] if culprit in meters else permit

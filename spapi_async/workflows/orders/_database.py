@@ -7,14 +7,17 @@ checkpoint after it, or neither.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import hashlib
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
 import anyio
 import msgspec
@@ -35,6 +38,7 @@ except ModuleNotFoundError as error:  # pragma: no cover - tested in a process o
     raise ModuleNotFoundError('order sync needs an extra: pip install "spapi-async[sync]"') from error
 
 from spapi_async.workflows.orders._tables import checkpoints, metadata, order_items, orders, quota_states
+from spapi_async.workflows.orders._tables import unreadable as unreadable_entries
 
 __all__ = ["OrderDatabase", "Stored", "async_url"]
 
@@ -63,6 +67,17 @@ QuotaStates = Mapping[tuple[str, str], str]
 """A limiter's state by application and account."""
 
 NO_QUOTA: QuotaStates = {}
+
+
+class UnreadableEntry(Protocol):
+    """What was in a page and no row can be made of."""
+
+    @property
+    def reason(self) -> str: ...
+    @property
+    def request_id(self) -> str | None: ...
+    @property
+    def raw(self) -> bytes: ...
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,26 +238,30 @@ class OrderDatabase:
         *,
         now: datetime,
         quota: QuotaStates = NO_QUOTA,
+        unreadable: Sequence[UnreadableEntry] = (),
     ) -> Stored:
-        """Commit a page's rows, the checkpoint after it and what quota is spent: all of it or nothing.
+        """Commit a page's rows, what was unreadable, the checkpoint after it and what quota is spent: all or nothing.
 
         An order is replaced, items included, unless the database holds a later version of it.
         """
         async with self._writing or nullcontext():
-            return await self._store(seller, rows, checkpoint, now, quota)
+            return await self._store(seller, rows, checkpoint, now=now, quota=quota, unreadable=unreadable)
 
     async def _store(
         self,
         seller: str,
         rows: Sequence[OrderRow],
         checkpoint: Checkpoint,
+        *,
         now: datetime,
         quota: QuotaStates,
+        unreadable: Sequence[UnreadableEntry],
     ) -> Stored:
         async with self._connected().begin() as connection:
             # The checkpoint first: it takes the write lock before anything is read.
             await self._put(connection, checkpoints, [{**msgspec.structs.asdict(checkpoint), "updated_at": now}])
             await self._put_quota(connection, quota, now)
+            await self._put(connection, unreadable_entries, _set_aside(unreadable, checkpoint, now))
             return await self._put_orders(connection, seller, newest(rows), now)
 
     async def _put_orders(
@@ -332,8 +351,9 @@ _CREATING = 0x5370_6170_6941_7379  # an advisory lock of our own
 
 def _engine(url: URL) -> AsyncEngine:
     if url.get_backend_name() != "sqlite":
-        return create_async_engine(url, pool_pre_ping=True)
-    options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_SECONDS}}
+        return create_async_engine(url, pool_pre_ping=True, hide_parameters=True)
+    # Parameters are rows with buyers in them, and SQLAlchemy's errors would show them.
+    options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_SECONDS}, "hide_parameters": True}
     if url.database in (None, "", ":memory:"):
         options["poolclass"] = StaticPool  # each connection to :memory: would be a database of its own
     engine = create_async_engine(url, **options)
@@ -343,6 +363,7 @@ def _engine(url: URL) -> AsyncEngine:
 
 def _probe_sqlite(engine: AsyncEngine) -> None:
     """Fail here on a file that cannot be opened; aiosqlite would leave a thread that complains to a closed loop."""
+    _create_privately(engine.url.database)
     arguments, options = engine.dialect.create_connect_args(engine.url)
     connect: Callable[..., sqlite3.Connection] = sqlite3.connect
     connection = connect(*arguments, **options)
@@ -362,11 +383,38 @@ def _probe_sqlite(engine: AsyncEngine) -> None:
         connection.close()
 
 
+def _create_privately(path: str | None) -> None:
+    """A new file of orders is its owner's alone, whatever the umask; its journal gets the same permissions."""
+    if not path or path == ":memory:" or path.startswith("file:"):
+        return
+    with contextlib.suppress(OSError):  # it is there, or cannot be made: then connecting says why
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
 def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
     # Readers (a dashboard, sqlite3 on the command line) and the writer do not block each other.
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.close()
+
+
+def _set_aside(entries: Sequence[UnreadableEntry], checkpoint: Checkpoint, now: datetime) -> list[dict[str, Any]]:
+    """The rows of what is unreadable, each once however often its page is read; the bytes themselves are withheld."""
+    return list(
+        {
+            digest: {
+                "seller": checkpoint.seller,
+                "digest": digest,
+                "stream": checkpoint.stream,
+                "reason": entry.reason,
+                "request_id": entry.request_id,
+                "size": len(entry.raw),
+                "seen_at": now,
+            }
+            for entry in entries
+            if (digest := hashlib.blake2b(entry.raw, digest_size=16).hexdigest())
+        }.values()
+    )
 
 
 def _order_values(row: OrderRow, seller: str, now: datetime) -> dict[str, Any]:

@@ -38,6 +38,7 @@ class PageStored(SyncEvent, frozen=True, kw_only=True):
     items: int
     total: int
     violations: int
+    unreadable: int = 0
     latest: datetime | None
     upper_bound: datetime | None
 

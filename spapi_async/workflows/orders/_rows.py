@@ -15,11 +15,15 @@ from typing import Any
 
 import msgspec
 
+from spapi_async._codec import json, lenient
+
 __all__ = ["V0", "V2026", "ItemRow", "OrderRow", "OrderShape", "newest", "read_time"]
 
 Path = tuple[str, ...]
-# A JSON number is read as Decimal: Amazon sends money as numbers here and there, and a binary float would not be exact.
-_decoder = msgspec.json.Decoder(float_hook=Decimal)
+Item = bytes | tuple[bytes, Any]
+"""An item's JSON, or that and what it was read as."""
+LONGEST_KEY = 255
+"""Characters of an id that the tables are keyed by; Amazon's have 19, and a database refuses to index any length."""
 
 
 class ItemRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,12 +82,18 @@ class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
     amount: str
     currency: str
 
-    def row(self, payload: bytes, *, items: Iterable[bytes] | None = None) -> OrderRow:
-        """The rows of one order; ``items`` where the API sends them apart from the order."""
-        order = _decoder.decode(payload)
-        identifier = _text(_dig(order, self.order_id))
+    def row(self, payload: bytes, *, content: Any = None, items: Iterable[Item] | None = None) -> OrderRow:
+        """The rows of one order; ``content`` where its JSON was read already, ``items`` where the API sends them apart.
+
+        Raises:
+            ValueError: its id is too long to be one.
+        """
+        order = json.exact(payload) if content is None else content
+        identifier = self.identify(order)
+        if identifier is None and len(_text(_dig(order, self.order_id)) or "") > LONGEST_KEY:
+            raise ValueError(f"an order id of more than {LONGEST_KEY} characters")
         order_id = identifier or f"unidentified-{hashlib.blake2b(payload, digest_size=10).hexdigest()}"
-        payloads = _inline(payload, self.items) if items is None else items
+        parts = _inline(payload, _dig(order, self.items), self.items) if items is None else items
         amount, currency = self._money(order, self.total)
         return OrderRow(
             order_id=order_id,
@@ -98,21 +108,25 @@ class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
             total_currency=currency,
             source=self.source,
             payload=payload.decode(),
-            items=self._items(order_id, payloads),
+            items=self._items(order_id, parts),
         )
 
-    def _items(self, order_id: str, payloads: Iterable[bytes]) -> tuple[ItemRow, ...]:
+    def identify(self, content: Any) -> str | None:
+        """The order's id; None where it has none that can be one."""
+        return _key(_dig(content, self.order_id))
+
+    def _items(self, order_id: str, parts: Iterable[Item]) -> tuple[ItemRow, ...]:
         rows: dict[str, ItemRow] = {}
-        for position, payload in enumerate(payloads, start=1):
-            item = _decoder.decode(payload)
+        for position, part in enumerate(parts, start=1):
+            payload, item = (part, json.exact(part)) if isinstance(part, bytes) else part
             amount, currency = self._money(item, self.price)
             # Amazon has sent items without an id; the position tells them apart within their order.
-            item_id = _text(_dig(item, self.item_id)) or f"unidentified-{position}"
+            item_id = _key(_dig(item, self.item_id)) or f"unidentified-{position}"
             rows[item_id] = ItemRow(
                 order_id=order_id,
                 order_item_id=item_id,
                 asin=_text(_dig(item, self.asin)),
-                seller_sku=_text(_dig(item, self.seller_sku)),
+                seller_sku=_key(_dig(item, self.seller_sku)),
                 title=_text(_dig(item, self.title)),
                 quantity_ordered=_integer(_dig(item, self.quantity_ordered)),
                 quantity_shipped=_integer(_dig(item, self.quantity_shipped)),
@@ -186,15 +200,14 @@ def _version(row: OrderRow) -> datetime:
     return row.last_updated_at or datetime.max.replace(tzinfo=UTC)
 
 
-def _inline(payload: bytes, path: Path) -> list[bytes]:
-    """The items inside an order, each as the bytes that Amazon sent."""
-    if not path:
-        return []
-    try:
-        raw = msgspec.json.decode(payload, type=dict[str, msgspec.Raw]).get(path[0], b"[]")
-        return [bytes(item) for item in msgspec.json.decode(raw, type=list[msgspec.Raw])]
-    except msgspec.ValidationError:
+def _inline(payload: bytes, contents: Any, path: Path) -> list[tuple[bytes, Any]]:
+    """The items inside an order, each as the bytes that Amazon sent and as what they were read as."""
+    if not path or not isinstance(contents, list):
         return []  # not an object, or its items are no list: the payload keeps what Amazon sent
+    raws = lenient.items(payload, ".".join(("$", *path)))
+    if raws is None or len(raws) != len(contents):
+        raws = [msgspec.json.encode(content) for content in contents]
+    return list(zip(raws, contents, strict=True))
 
 
 def _dig(source: Any, path: Path) -> Any:
@@ -211,16 +224,22 @@ def _text(value: Any) -> str | None:
     return str(value) if isinstance(value, (int, Decimal)) and not isinstance(value, bool) else None
 
 
+def _key(value: Any) -> str | None:
+    """Text that a table is keyed or indexed by; what is too long for that is kept in the payload alone."""
+    text = _text(value)
+    return text if text is not None and len(text) <= LONGEST_KEY else None
+
+
 def _integer(value: Any) -> int | None:
     number = _decimal(value)
     return int(number) if number is not None and number == number.to_integral_value() and abs(number) < 2**31 else None
 
 
 def _decimal(value: Any) -> Decimal | None:
-    if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
+    if isinstance(value, bool) or not isinstance(value, (str, int, float, Decimal)):
         return None
     try:
-        number = Decimal(value)
+        number = Decimal(str(value))
     except InvalidOperation:
         return None
     return number if number.is_finite() and abs(number.adjusted()) < 30 else None
@@ -228,6 +247,8 @@ def _decimal(value: Any) -> Decimal | None:
 
 def read_time(value: Any) -> datetime | None:
     """A date in any of Amazon's forms; without a zone it is UTC."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     if not isinstance(value, str):
         return None
     try:

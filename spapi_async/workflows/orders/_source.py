@@ -8,18 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import anyio
 import msgspec
 
 from spapi_async._core.caller import Caller, Reply
-from spapi_async._core.operation import Operation
+from spapi_async._engine.page_history import PageHistory
 from spapi_async.errors import DecodeError
 from spapi_async.workflows.orders._checkpoint import Checkpoint
-from spapi_async.workflows.orders._rows import V0, V2026, OrderRow, read_time
+from spapi_async.workflows.orders._reading import Piece, read_pieces, read_token
+from spapi_async.workflows.orders._rows import V0, V2026, Item, OrderRow, OrderShape, read_time
 
-__all__ = ["DEFAULT_DATASETS", "OrderSource", "Orders2026Source", "OrdersV0Source", "Page", "check_progress"]
+__all__ = [
+    "DEFAULT_DATASETS",
+    "OrderSource",
+    "Orders2026Source",
+    "OrdersV0Source",
+    "Page",
+    "Unreadable",
+    "check_progress",
+]
 
 # Order facts without the buyer: personal data (BUYER, RECIPIENT, TAX, PAYMENT) is copied only when it is asked for.
 DEFAULT_DATASETS = ("PROCEEDS", "EXPENSE", "PROMOTION", "CANCELLATION", "FULFILLMENT", "PACKAGES")
@@ -32,6 +41,21 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     cursor: str | None
     upper_bound: datetime | None
     violations: int = 0
+    unreadable: tuple[Unreadable, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Page of {len(self.rows)} orders>"  # its rows hold personal data
+
+
+class Unreadable(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of a page that no row can be made of: why, in which reply, and what it was."""
+
+    reason: str
+    request_id: str | None
+    raw: bytes
+
+    def __repr__(self) -> str:
+        return f"<Unreadable {self.reason} [{self.request_id}]>"
 
 
 class OrderSource(Protocol):
@@ -47,35 +71,6 @@ class OrderSource(Protocol):
         Raises:
             SPAPIError: the call failed for good.
         """
-
-
-class _Pagination(msgspec.Struct):
-    nextToken: str | None = None  # noqa: N815 - Amazon's name
-
-
-class _SearchReply(msgspec.Struct):
-    orders: list[msgspec.Raw]
-    pagination: _Pagination | None = None
-    lastUpdatedBefore: Any = None  # noqa: N815 - Amazon's name
-
-
-class _OrdersPayload(msgspec.Struct, rename="pascal"):
-    orders: list[msgspec.Raw]
-    next_token: str | None = None
-    last_updated_before: Any = None
-
-
-class _OrdersReply(msgspec.Struct):
-    payload: _OrdersPayload
-
-
-class _ItemsPayload(msgspec.Struct, rename="pascal"):
-    order_items: list[msgspec.Raw] = []
-    next_token: str | None = None
-
-
-class _ItemsReply(msgspec.Struct):
-    payload: _ItemsPayload
 
 
 class Orders2026Source:
@@ -111,12 +106,13 @@ class Orders2026Source:
             max_results_per_page=self._page_size,
             pagination_token=checkpoint.cursor,
         )
-        reply = _read(response, _SearchReply, SEARCH_ORDERS)
+        rows, unreadable = _rows(V2026, response, [(piece, None) for piece in read_pieces(response, SEARCH_ORDERS)])
         return Page(
-            rows=tuple(V2026.row(bytes(order)) for order in reply.orders),
-            cursor=(reply.pagination.nextToken if reply.pagination else None) or None,
-            upper_bound=read_time(reply.lastUpdatedBefore),
+            rows=rows,
+            cursor=read_token(response, SEARCH_ORDERS),
+            upper_bound=read_time(getattr(response.body, "last_updated_before", None)),
             violations=len(response.violations),
+            unreadable=unreadable,
         )
 
 
@@ -160,18 +156,20 @@ class OrdersV0Source:
             max_results_per_page=self._page_size,
             next_token=checkpoint.cursor,
         )
-        payload = _read(response, _OrdersReply, GET_ORDERS).payload
-        orders = [bytes(order) for order in payload.orders]
-        items, violations = await self._items_of(orders)
+        pieces = read_pieces(response, GET_ORDERS)
+        cursor = read_token(response, GET_ORDERS)
+        items, violations = await self._items_of(pieces)
+        rows, unreadable = _rows(V0, response, list(zip(pieces, items, strict=True)))
         return Page(
-            rows=tuple(V0.row(order, items=found) for order, found in zip(orders, items, strict=True)),
-            cursor=payload.next_token or None,
-            upper_bound=read_time(payload.last_updated_before),
+            rows=rows,
+            cursor=cursor,
+            upper_bound=read_time(getattr(response.body, "last_updated_before", None)),
             violations=len(response.violations) + violations,
+            unreadable=unreadable,
         )
 
-    async def _items_of(self, orders: Sequence[bytes]) -> tuple[list[list[bytes]], int]:
-        items: list[list[bytes]] = [[] for _ in orders]
+    async def _items_of(self, orders: Sequence[Piece]) -> tuple[list[list[Item]], int]:
+        items: list[list[Item]] = [[] for _ in orders]
         violations = 0
         places = anyio.CapacityLimiter(self._concurrency)
 
@@ -184,28 +182,28 @@ class OrdersV0Source:
         try:
             async with anyio.create_task_group() as group:
                 for index, order in enumerate(orders):
-                    row = V0.row(order)
-                    if row.identified:
-                        group.start_soon(fetch, index, row.order_id)
+                    order_id = V0.identify(order.content)
+                    if order_id is not None:
+                        group.start_soon(fetch, index, order_id)
         except BaseExceptionGroup as failures:
             raise _first(failures) from None  # one order's failure ends the page; the others' say no more
         return items, violations
 
-    async def _items(self, order_id: str) -> tuple[list[bytes], int]:
+    async def _items(self, order_id: str) -> tuple[list[Item], int]:
         from spapi_async.api.orders_v0 import GET_ORDER_ITEMS
 
-        items: list[bytes] = []
+        items: list[Item] = []
         violations, token = 0, None
+        history = PageHistory(None)
         while True:
             response = await self._seller.call(GET_ORDER_ITEMS, order_id=order_id, next_token=token)
-            payload = _read(response, _ItemsReply, GET_ORDER_ITEMS).payload
-            items += [bytes(item) for item in payload.order_items]
+            pieces, following = read_pieces(response, GET_ORDER_ITEMS), read_token(response, GET_ORDER_ITEMS)
+            _check(history, [piece.raw for piece in pieces], token, following, GET_ORDER_ITEMS.name)
+            items += [(piece.raw, piece.content) for piece in pieces]
             violations += len(response.violations)
-            if not payload.next_token:
+            if following is None:
                 return items, violations
-            if payload.next_token == token:
-                raise _repeated(GET_ORDER_ITEMS.name)
-            token = payload.next_token
+            token = following
 
     async def _participations(self) -> list[str]:
         """The seller's own marketplaces: ``getOrders`` demands some, even where none were chosen."""
@@ -219,30 +217,40 @@ class OrdersV0Source:
         )
 
 
-R = TypeVar("R")
+def _rows(
+    shape: OrderShape, response: Reply[Any], entries: Sequence[tuple[Piece, list[Item] | None]]
+) -> tuple[tuple[OrderRow, ...], tuple[Unreadable, ...]]:
+    """The rows of a page; what no row can be made of is set aside, so that it stops neither the page nor the seller."""
+    rows, unreadable = [], []
+    for piece, items in entries:
+        try:
+            if piece.content is None:
+                raise ValueError("no JSON object")  # noqa: TRY301
+            rows.append(shape.row(piece.raw, content=piece.content, items=items))
+        except (ValueError, ArithmeticError, RecursionError, TypeError) as error:
+            reason = str(error) if type(error) is ValueError else type(error).__name__
+            unreadable.append(Unreadable(reason=reason, request_id=response.request_id, raw=piece.raw))
+    return tuple(rows), tuple(unreadable)
 
 
-def _read(response: Reply[Any], reply: type[R], operation: Operation[Any]) -> R:
-    """The envelope alone, each order left as the bytes that Amazon sent.
+def check_progress(page: Page, checkpoint: Checkpoint, stream: str, history: PageHistory) -> None:
+    """Refuse a page that leads nowhere: following it would go on for ever.
 
-    A reply without its list of orders, or with a token that is no string, must not pass for the last page.
+    Raises:
+        DecodeError: its token is one that was followed before; it holds what an earlier page held; one empty page more.
     """
-    try:
-        return msgspec.json.decode(response.raw, type=reply)
-    except msgspec.DecodeError as error:
-        raise DecodeError(
-            f"the page cannot be read: {error}",
-            operation=operation.name,
-            request_id=response.request_id,
-            status=response.status,
-            raw=response.raw,
-        ) from error
+    held = [row.payload.encode() for row in page.rows] + [entry.raw for entry in page.unreadable]
+    _check(history, held, checkpoint.cursor, page.cursor, stream)
 
 
-def check_progress(page: Page, checkpoint: Checkpoint, stream: str) -> None:
-    """Refuse a page whose token is the one it was asked with: following it would go on for ever."""
-    if page.cursor is not None and page.cursor == checkpoint.cursor:
-        raise _repeated(stream)
+def _check(history: PageHistory, held: Sequence[bytes], token: str | None, following: str | None, what: str) -> None:
+    if following is not None and history.was_followed(following):
+        raise _repeated(what)
+    problem = history.problem(held, empty=not held, by_token=token is not None, last=following is None)
+    if problem is not None:
+        raise DecodeError(f"the page at the checkpoint leads nowhere: {problem}", operation=what, cursor=token)
+    if following is not None:
+        history.follow(following)
 
 
 def _repeated(what: str) -> DecodeError:

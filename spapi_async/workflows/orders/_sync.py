@@ -18,6 +18,8 @@ import msgspec
 from spapi_async._client.application import Application
 from spapi_async._client.selling_partner import SellingPartner
 from spapi_async._core.clock import Clock, SystemClock
+from spapi_async._core.frames import forget_locals
+from spapi_async._engine.page_history import PageHistory
 from spapi_async.errors import BadRequestError, ConfigurationError
 from spapi_async.marketplaces import Marketplace
 from spapi_async.workflows.orders._checkpoint import Checkpoint, advance, restart, resume
@@ -54,7 +56,8 @@ _LONGEST_COUNTRY = 3
 class SellerResult(msgspec.Struct, kw_only=True):
     """What a run did for one seller.
 
-    ``stale`` orders were older than the database's; ``error`` is None when the window is complete.
+    ``unreadable`` entries of its pages are in the table of that name, for no row could be made of them. ``stale``
+    orders were older than the database's; ``error`` is None when the window is complete.
     """
 
     seller: str
@@ -65,6 +68,7 @@ class SellerResult(msgspec.Struct, kw_only=True):
     stale: int = 0
     pages: int = 0
     violations: int = 0
+    unreadable: int = 0
     checkpoint: Checkpoint | None = None
     error: BaseException | None = None
 
@@ -78,6 +82,11 @@ class SyncReport(msgspec.Struct, frozen=True, kw_only=True):
     def orders(self) -> int:
         """Orders fetched."""
         return sum(result.orders for result in self.sellers)
+
+    @property
+    def unreadable(self) -> int:
+        """Entries of pages that no row could be made of; the table ``unreadable`` says which."""
+        return sum(result.unreadable for result in self.sellers)
 
     @property
     def failed(self) -> tuple[SellerResult, ...]:
@@ -208,6 +217,7 @@ class _Job:
         try:
             await self._work(database, quota)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this seller's alone and goes into the report
+            forget_locals(error)  # a page holds personal data
             self.result.error = error
             self._tell(SellerFailed(seller=self.result.seller, total=self.result.orders, error=str(error)))
 
@@ -225,6 +235,7 @@ class _Job:
                 known=saved is not None,
             )
         )
+        history, again = PageHistory(checkpoint.cursor), False
         while True:
             try:
                 page = await self._source.page(checkpoint)
@@ -234,9 +245,14 @@ class _Job:
                 # The token is another run's, and Amazon may forget it before its 24 hours are over: the window starts
                 # again.
                 checkpoint, resumed = restart(checkpoint), False
+                history = PageHistory(None)
                 continue
             resumed = False
-            check_progress(page, checkpoint, stream)
+            if page.unreadable and not again:
+                again = True  # what was garbled on the way is right the next time, what Amazon stores is not
+                continue
+            again = False
+            check_progress(page, checkpoint, stream, history)
             checkpoint = await self._store(page, checkpoint, database, quota)
             if page.cursor is None:
                 break
@@ -248,7 +264,9 @@ class _Job:
         result, now = self.result, _now(self._clock)
         checkpoint = advance(before, cursor=page.cursor, upper_bound=page.upper_bound, now=now)
         spent = quota.dump(self._account)
-        stored = await database.store(result.seller, page.rows, checkpoint, now=now, quota=spent)
+        stored = await database.store(
+            result.seller, page.rows, checkpoint, now=now, quota=spent, unreadable=page.unreadable
+        )
         result.checkpoint = checkpoint
         result.pages += 1
         result.orders += len(page.rows)
@@ -257,6 +275,7 @@ class _Job:
         result.updated += stored.updated
         result.stale += stored.stale
         result.violations += page.violations
+        result.unreadable += len(page.unreadable)
         latest = max((row.last_updated_at for row in page.rows if row.last_updated_at), default=None)
         self._tell(
             PageStored(
@@ -265,6 +284,7 @@ class _Job:
                 items=stored.items,
                 total=result.orders,
                 violations=page.violations,
+                unreadable=len(page.unreadable),
                 latest=latest,
                 upper_bound=checkpoint.upper_bound or page.upper_bound,
             )

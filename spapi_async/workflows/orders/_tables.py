@@ -1,8 +1,9 @@
 """The tables that a sync fills, and the column types that keep Amazon's values exact in either database.
 
 ``orders`` and ``order_items`` hold the columns that reports are written on, and beside them ``payload``: the JSON
-text as Amazon sent it, unknown fields included. ``checkpoints`` says where each seller's sync stands;
-``quota_states`` what of each seller's quota has been spent.
+text as Amazon sent it, unknown fields included. ``unreadable`` lists what was in a page and could not be made a row:
+why, in which reply and how large, but not what it was, for that may be personal data. ``checkpoints`` says where each
+seller's sync stands; ``quota_states`` what of each seller's quota has been spent.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-__all__ = ["checkpoints", "metadata", "order_items", "orders", "quota_states"]
+__all__ = ["checkpoints", "metadata", "order_items", "orders", "quota_states", "unreadable"]
 
 
 class UtcTimestamp(TypeDecorator[datetime]):
@@ -112,6 +113,18 @@ checkpoints = Table(
     Column("cursor", Text),
     Column("cursor_at", UtcTimestamp),
     Column("updated_at", UtcTimestamp, nullable=False),
+)
+
+unreadable = Table(
+    "unreadable",
+    metadata,
+    Column("seller", Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("stream", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("request_id", Text),
+    Column("size", Integer, nullable=False),
+    Column("seen_at", UtcTimestamp, nullable=False),
 )
 
 quota_states = Table(

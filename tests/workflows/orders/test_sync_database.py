@@ -15,12 +15,14 @@ import anyio.lowlevel
 import msgspec
 import pytest
 from sqlalchemy import Table, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.orders import Checkpoint, OrderDatabase
 from spapi_async.workflows.orders._database import Stored, async_url
 from spapi_async.workflows.orders._rows import V2026, OrderRow
-from spapi_async.workflows.orders._tables import order_items, orders
+from spapi_async.workflows.orders._source import Unreadable
+from spapi_async.workflows.orders._tables import order_items, orders, unreadable
 
 pytest_plugins = ("sync_fixtures",)
 
@@ -211,3 +213,24 @@ async def test_a_database_that_was_not_opened_says_how() -> None:
     """Using the object without its block is a mistake with a name."""
     with pytest.raises(ConfigurationError, match="async with OrderDatabase"):
         await OrderDatabase("sqlite:///x.db").counts()
+
+
+async def test_what_is_unreadable_is_listed_once_and_withheld(database_url: str) -> None:
+    """Why, in which reply and how large; not the bytes, which may be personal data. A page read twice adds nothing."""
+    entry = Unreadable(reason="no JSON object", request_id="r-1", raw=b'"Jane Doe, 1 Main Street"')
+    async with OrderDatabase(database_url) as database:
+        for _ in range(2):
+            await database.store("s", [order("1")], CHECKPOINT, now=NOW, unreadable=[entry, entry])
+        (row,) = await rows(database, unreadable)
+    assert (row.seller, row.stream, row.reason, row.request_id, row.size) == ("s", "o", "no JSON object", "r-1", 25)
+    assert "Jane" not in repr(row)
+
+
+async def test_an_error_of_the_database_shows_no_row(sqlite_url: str) -> None:
+    """SQLAlchemy would print the parameters of the statement."""
+    async with OrderDatabase(sqlite_url) as database:
+        async with database._connected().begin() as connection:
+            await connection.exec_driver_sql("DROP TABLE order_items")
+        with pytest.raises(SQLAlchemyError) as caught:
+            await store(database, order("1", buyer={"buyerName": "Jane Doe"}))
+    assert "Jane" not in str(caught.value)

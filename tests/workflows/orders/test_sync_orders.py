@@ -345,3 +345,30 @@ async def test_a_sync_does_not_begin_in_the_future(sqlite_url: str) -> None:
         with pytest.raises(ConfigurationError, match="future"):
             await sync(running, sqlite_url, since=datetime.now(UTC) + timedelta(days=1))
         assert requests(running) == 0
+
+
+@pytest.mark.parametrize(("times", "aside"), [(1, 0), (2, 1)])
+async def test_what_no_row_can_be_made_of_is_asked_for_again_and_then_set_aside(
+    sqlite_url: str, times: int, aside: int
+) -> None:
+    """What was garbled on the way is right the next time; what Amazon stores so stops neither page nor seller."""
+    async with emulator(orders=3) as running:
+        body = '{"orders":[{"orderId":"1"},{"orderId":undefined}],"lastUpdatedBefore":"2026-01-01T00:00:00Z"}'
+        running.faults({"operation": SEARCH, "status": 200, "body": body, "times": times})
+        report = await sync(running, sqlite_url)
+        assert (report.failed, report.unreadable) == ((), aside)
+        assert requests(running) == 2
+        assert query(sqlite_url, "SELECT count(*) FROM unreadable") == [(aside,)]
+        assert query(sqlite_url, "SELECT count(*) FROM orders") == [(1 if aside else 3,)]
+
+
+async def test_a_page_that_comes_back_under_a_new_token_is_an_error(sqlite_url: str) -> None:
+    """The sync does not follow new tokens to the same page for ever; the checkpoint asks for that page again."""
+    async with emulator(orders=3) as running:
+        for token in ("a", "b", "c"):
+            body = f'{{"orders":[{{"orderId":"1"}}],"pagination":{{"nextToken":"{token}"}}}}'
+            running.faults({"operation": SEARCH, "status": 200, "body": body, "times": 1})
+        (failed,) = (await sync(running, sqlite_url)).failed
+        assert isinstance(failed.error, DecodeError)
+        assert failed.error.cursor == "a"
+        assert query(sqlite_url, "SELECT cursor FROM checkpoints") == [("a",)]

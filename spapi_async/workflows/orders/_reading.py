@@ -1,0 +1,93 @@
+"""A page of orders as the plain call reads it, with each order's JSON beside it.
+
+There is one reader of replies, and it has read the page already: what it took for the page's list, its token and its
+orders is taken here too. Only the JSON to keep comes from the bytes. So the sync stores exactly the orders that
+``iter_orders`` hands out, however damaged the reply was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from spapi_async._codec import json, lenient
+from spapi_async._codec.pages import NO_TOKEN, items_of, next_token_of
+from spapi_async._core.caller import Reply
+from spapi_async._core.operation import Operation
+from spapi_async.errors import DecodeError
+
+__all__ = ["Piece", "read_pieces", "read_token"]
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """One entry of a page.
+
+    Attributes:
+        raw: its JSON, mended where it had to be.
+        content: the same as plain values, by Amazon's names; None where it is no object at all.
+    """
+
+    raw: bytes
+    content: dict[str, Any] | None
+
+    def __repr__(self) -> str:
+        return f"<Piece of {len(self.raw)} bytes>"  # an order holds personal data
+
+
+def read_pieces(response: Reply[Any], operation: Operation[Any]) -> list[Piece]:
+    """The entries of a page's list.
+
+    Raises:
+        DecodeError: the page has no list.
+    """
+    assert operation.paging is not None
+    entries = items_of(response.body, operation.paging)
+    if entries is None:
+        raise _no_page(response, operation, "it has no list")
+    path = lenient.wire_path(operation.response_type, operation.unwrap, operation.paging.items_path)
+    raws = lenient.items(response.raw, path)
+    if raws is None or len(raws) != len(entries):
+        # The list stood somewhere else, and the reader found it all the same: its entries are written anew.
+        raws = [msgspec.json.encode(entry, enc_hook=Decimal) for entry in entries]
+    return list(_pieces(entries, raws, mended=bool(response.violations)))
+
+
+def read_token(response: Reply[Any], operation: Operation[Any]) -> str | None:
+    """The token of the next page; None on the last.
+
+    Raises:
+        DecodeError: something else stands in its place.
+    """
+    assert operation.paging is not None
+    token: Any = next_token_of(response.body, operation.paging)
+    path = lenient.wire_path(operation.response_type, operation.unwrap, operation.paging.token_path)
+    if token is NO_TOKEN or (token and any(violation.path == path for violation in response.violations)):
+        raise _no_page(response, operation, "it has something else in the place of the next page's token")
+    return token  # type: ignore[no-any-return]
+
+
+def _pieces(entries: Any, raws: list[bytes], *, mended: bool) -> Iterator[Piece]:
+    for entry, raw in zip(entries, raws, strict=True):
+        content: Any = None
+        if isinstance(entry, msgspec.Struct):
+            # Where the reader had to mend something, its reading counts, and else it is what the JSON says.
+            content = msgspec.to_builtins(entry, builtin_types=_EXACT, enc_hook=Decimal) if mended else json.exact(raw)
+        yield Piece(raw, content if isinstance(content, dict) else None)
+
+
+# What the reader keeps in a type of its own is a number, and msgspec looks at exact types: hence Decimal as the hook.
+_EXACT = (Decimal, datetime, date)
+
+
+def _no_page(response: Reply[Any], operation: Operation[Any], why: str) -> DecodeError:
+    return DecodeError(
+        f"the page cannot be read: {why}",
+        operation=operation.name,
+        request_id=response.request_id,
+        status=response.status,
+        raw=response.raw,
+    )

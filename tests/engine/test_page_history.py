@@ -1,0 +1,171 @@
+"""Pages that lead nowhere: absent lists, circles, endless empty pages. Each an error, never the end, never for ever."""
+
+import json
+from typing import Any
+
+import pytest
+from raw_server import RawServer, raw_server, reply
+
+from spapi_async import Application, SellingPartner
+from spapi_async._codec.response import decode
+from spapi_async._core.operation import Operation
+from spapi_async._engine.page_history import MOST_EMPTY, PageHistory
+from spapi_async._engine.paging import PageIterator
+from spapi_async.api.finances_2024_06_19 import LIST_TRANSACTIONS
+from spapi_async.api.finances_v0 import LIST_FINANCIAL_EVENTS
+from spapi_async.api.orders_v0 import GET_ORDERS
+from spapi_async.errors import DecodeError
+
+
+class Pages:
+    """Answers page requests with bodies by token; decoded as the pipeline does it."""
+
+    def __init__(self, *bodies: Any, strict: bool = False) -> None:
+        self.bodies = {(f"t{n}" if n else None): body for n, body in enumerate(bodies)}
+        self.strict = strict
+        self.asked: list[Any] = []
+
+    async def __call__(self, operation: Operation[Any], /, **arguments: Any) -> Any:
+        token = arguments.get("next_token")
+        self.asked.append(token)
+        body = self.bodies[token]
+        body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return decode(operation, 200, {}, body, strict=self.strict).body
+
+
+DATE = "2026-01-01T00:00:00Z"
+
+
+def a_page(number: int, *, last: bool = False) -> dict[str, Any]:
+    orders = [
+        {"AmazonOrderId": f"{number}-{n}", "PurchaseDate": DATE, "LastUpdateDate": DATE, "OrderStatus": "Shipped"}
+        for n in range(5)
+    ]
+    return {"payload": {"Orders": orders, **({} if last else {"NextToken": f"t{number + 1}"})}}
+
+
+ODD: list[Any] = [
+    b"", b" ", b"null", b"[]", b'"x"', b"5", {}, {"payload": None}, {"payload": {}}, {"payload": []},
+    {"payload": {"Orders": None}}, {"payload": {"Orders": "x"}}, {"message": "Internal failure"},
+    {"Message": "x"}, {"errors": []},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("odd", ODD, ids=str)
+async def test_an_odd_page_in_the_middle_is_an_error_that_names_it(odd: Any, strict: bool) -> None:
+    """Asking the same iterator again fetches that page again; so does the cursor of the error."""
+    pages = Pages(a_page(0), odd, a_page(2), a_page(3, last=True), strict=strict)
+    iterator = PageIterator[Any](pages, GET_ORDERS, {"marketplace_ids": ["A"]})
+    found = [await anext(iterator) for _ in range(5)]
+    with pytest.raises(DecodeError) as caught:
+        await anext(iterator)
+    assert "page 2" in str(caught.value) or strict
+    assert caught.value.cursor == iterator.cursor is not None
+    pages.bodies["t1"] = a_page(1)
+    rest = [order async for order in iterator]
+    assert pages.asked.count("t1") == 2
+    resumed = [order async for order in PageIterator[Any](pages, GET_ORDERS, {}, cursor=caught.value.cursor)]
+    assert [order.amazon_order_id for order in found + rest] == [f"{p}-{n}" for p in range(4) for n in range(5)]
+    assert resumed == rest
+
+
+@pytest.mark.parametrize("body", [{}, {"payload": None}, {"payload": {}}, {"payload": {"Orders": []}}])
+async def test_a_first_page_may_have_found_nothing(body: Any) -> None:
+    """Vendor APIs leave the list out then; what is absent is told as a violation."""
+    assert [item async for item in PageIterator[Any](Pages(body), GET_ORDERS, {})] == []
+    response = decode(GET_ORDERS, 200, {}, json.dumps(body).encode())
+    absent = "Orders" not in (body.get("payload") or {})
+    assert any(violation.path == "$.payload.Orders" for violation in response.violations) == absent
+
+
+@pytest.mark.parametrize("body", [b"", b" ", b"null", b"[]", b'"x"', b'{"message": "x"}', b'{"a": 1}'])
+async def test_what_is_no_page_is_an_error_even_as_the_first(body: bytes) -> None:
+    """A gateway's message is not an empty list."""
+    with pytest.raises(DecodeError, match="no page"):
+        await anext(PageIterator[Any](Pages(body), GET_ORDERS, {}))
+
+
+async def test_the_same_page_under_ever_new_tokens_is_an_error() -> None:
+    """amzn/selling-partner-api-docs#2090: a new token each time, and the same orders."""
+    orders = a_page(0)["payload"]["Orders"]
+    pages = Pages(*({"payload": {"Orders": orders, "NextToken": f"t{n + 1}"}} for n in range(30)))
+    iterator, found = PageIterator[Any](pages, GET_ORDERS, {}), []
+    with pytest.raises(DecodeError, match="items of an earlier page") as caught:  # noqa: PT012
+        async for order in iterator:
+            found.append(order)  # noqa: PERF401 - kept when it raises
+    assert len(found) == 5
+    assert caught.value.cursor
+    pages.bodies["t1"] = a_page(1, last=True)
+    assert len([order async for order in iterator]) == 5
+
+
+@pytest.mark.parametrize("lead", [0, 1, 9])
+@pytest.mark.parametrize("length", [1, 2, 3, 7, 50])
+async def test_a_circle_of_any_length_is_found(length: int, lead: int) -> None:
+    """With one page kept for comparison, wherever the circle begins, before it has gone round three times more."""
+    contents = [a_page(n)["payload"]["Orders"] for n in range(lead + length)]
+    order = [*range(lead), *(lead + n % length for n in range(4 * length + 2 * lead + 4))]
+    bodies = ({"payload": {"Orders": contents[n], "NextToken": f"t{at + 1}"}} for at, n in enumerate(order))
+    with pytest.raises(DecodeError, match="items of an earlier page"):
+        async for _ in PageIterator[Any](Pages(*bodies), GET_ORDERS, {}):
+            pass
+
+
+async def test_some_empty_pages_are_normal_and_endless_ones_an_error() -> None:
+    """Whoever asks again goes on from the same page."""
+    bodies = [{"payload": {"Orders": [], "NextToken": f"t{n + 1}"}} for n in range(3 * MOST_EMPTY)]
+    iterator = PageIterator[Any](Pages(*bodies), GET_ORDERS, {})
+    with pytest.raises(DecodeError, match="empty page in a row") as caught:
+        await anext(iterator)
+    assert caught.value.cursor == iterator.cursor
+    iterator = PageIterator[Any](Pages(*bodies[: MOST_EMPTY - 2], a_page(MOST_EMPTY, last=True)), GET_ORDERS, {})
+    assert len([order async for order in iterator]) == 5
+
+
+async def test_empty_financial_events_are_empty_pages() -> None:
+    """One object with thirty-four lists, all of them empty: no page that was seen before."""
+    empty: dict[str, Any] = {"FinancialEvents": {"ShipmentEventList": [], "RefundEventList": None}}
+    bodies = [{"payload": {**empty, "NextToken": f"t{n + 1}"}} for n in range(9)]
+    pages = Pages(*bodies, {"payload": empty})
+    assert len([events async for events in PageIterator[Any](pages, LIST_FINANCIAL_EVENTS, {})]) == 10
+
+
+async def test_two_equal_pages_at_the_end_are_no_circle() -> None:
+    """Where Amazon says that there is no more, there is nothing to go round."""
+    body = {"payload": {"transactions": [{"transactionId": "1"}]}}
+    pages = Pages({"payload": {**body["payload"], "nextToken": "t1"}}, body)
+    assert len([item async for item in PageIterator[Any](pages, LIST_TRANSACTIONS, {})]) == 2
+
+
+def test_a_million_pages_take_no_more_memory_than_a_few() -> None:
+    """One page is kept, and a bounded number of tokens."""
+    history = PageHistory(None)
+    for number in range(200_000):
+        history.follow(f"t{number}")
+        assert history.problem([number], empty=False, by_token=True, last=False) is None
+    assert len(history._followed) <= 4096
+    assert len(history._anchor) == 1
+    assert history.was_followed("t199999")
+
+
+async def answered(server_says: bytes) -> tuple[RawServer, Any]:
+    async def answer(request: bytes, writer: Any) -> None:
+        token = b'{"access_token":"t","expires_in":3600}'
+        writer.write(reply(token if b"/auth/" in request else server_says))
+
+    async with raw_server(answer) as server, Application("app", "s", endpoint=server.url) as app:
+        seller: SellingPartner = app.selling_partner("Atzr|a", region="na")
+        try:
+            return server, await seller.orders_v0.get_orders(
+                marketplace_ids=["ATVPDKIKX0DER"], created_after="2026-01-01T00:00:00Z"
+            )
+        except DecodeError as error:
+            return server, error
+
+
+async def test_errors_in_the_place_of_a_page_are_no_success() -> None:
+    """Not for the plain call either."""
+    _, outcome = await answered(b'{"message": "Internal failure"}')
+    assert isinstance(outcome, DecodeError)
+    assert outcome.operation == "orders_v0.get_orders"

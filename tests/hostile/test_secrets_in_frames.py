@@ -1,0 +1,231 @@
+"""Exception reporters print local variables: those of this library's frames show no secret and no body."""
+
+import asyncio
+import io
+import json
+import traceback
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hostile_campaign import CLIENT_SECRET, REFRESH_TOKEN, hostile_application, locals_shown
+from hostile_faults import FAULTS
+from hostile_server import HostileServer, order_id
+from rich.console import Console
+from rich.traceback import Traceback
+from structlog.tracebacks import ExceptionDictTransformer
+
+from spapi_async import Application, SellingPartner, SPAPIError, call_options, connect
+from spapi_async._engine.transport import SessionPool
+from spapi_async.auth import parse_secret_notification
+from spapi_async.credentials import Secret
+from spapi_async.emulator import Emulator
+
+MARK = "MARK-"
+
+
+def with_capture_locals(error: BaseException) -> str:
+    return "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+
+
+def with_rich(error: BaseException) -> str:
+    console = Console(file=io.StringIO(), width=4000)
+    console.print(
+        Traceback.from_exception(type(error), error, error.__traceback__, show_locals=True, locals_max_string=100_000)
+    )
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+def with_structlog(error: BaseException) -> str:
+    transform = ExceptionDictTransformer(show_locals=True, locals_max_string=100_000)
+    return json.dumps(transform((type(error), error, error.__traceback__)), default=repr)
+
+
+REPORTERS: list[Callable[[BaseException], str]] = [with_capture_locals, with_rich, with_structlog, locals_shown]
+
+
+def assert_silent(error: BaseException, what: str, reporters: list[Callable[[BaseException], str]] = REPORTERS) -> None:
+    """No reporter shows a mark; a failure names the place, and not the secret."""
+    for reporter in reporters:
+        shown = reporter(error)
+        at = shown.find(MARK)
+        assert at < 0, f"{what}, {reporter.__name__}: …{shown[max(0, at - 200) : at]}"
+
+
+async def error_of(call: Awaitable[Any]) -> BaseException | None:
+    """What a call raises."""
+    try:
+        await call
+    except BaseException as error:  # noqa: BLE001 - whatever it is
+        return error
+    return None
+
+
+def calls(seller: SellingPartner) -> dict[str, Callable[[], Awaitable[Any]]]:
+    return {
+        "get_order": lambda: seller.orders_v0.get_order(order_id(1)),
+        "address": lambda: seller.orders_v0.get_order_address(order_id(1)),
+        "feed": lambda: seller.feeds_2021_06_30.create_feed(
+            body={"feedType": "F", "marketplaceIds": [], "inputFeedDocumentId": "d"}
+        ),
+        "orders": lambda: anext(seller.orders_2026_01_01.iter_orders(last_updated_after="2026-01-01T00:00:00Z")),
+    }
+
+
+@pytest.mark.parametrize("decoding", ["lenient", "strict"])
+async def test_no_fault_of_the_api_shows_a_secret(decoding: Any) -> None:
+    """Tokens, client secret and buyers stay out of every error's frames, whatever the API answers."""
+    async with HostileServer(1, share=0.0) as server, hostile_application(server, decoding=decoding) as app:
+        seller = app.selling_partner(REFRESH_TOKEN, region="na")
+        await seller.orders_v0.get_order_address(order_id(1))  # tokens are at hand
+        failed = 0
+        for kind in FAULTS:
+            server.kinds, server.share = [kind], 1.0
+            for name, call in calls(seller).items():
+                with call_options(timeout=0.1, deadline=3.0):
+                    error = await error_of(call())
+                if error is not None and not isinstance(error, StopAsyncIteration):
+                    assert isinstance(error, SPAPIError), (kind, name, error)
+                    assert_silent(error, f"{kind}, {name}", REPORTERS if failed % 7 == 0 else [locals_shown])
+                    failed += 1
+    assert failed > 200
+
+
+async def test_no_fault_of_the_token_endpoint_shows_a_secret() -> None:
+    """A lost, refused or broken token reply shows neither the form that asked for it nor what came."""
+    async with HostileServer(1, share=0.0) as server:
+        for kind in FAULTS:
+            server.kinds, server.share = [kind], 1.0
+            async with hostile_application(server) as app:
+                seller = app.selling_partner(REFRESH_TOKEN, region="na")
+                with call_options(timeout=0.1, deadline=3.0):
+                    error = await error_of(seller.orders_v0.get_order(order_id(1)))
+            if error is not None:
+                assert isinstance(error, SPAPIError), (kind, error)
+                assert_silent(error, kind, [with_capture_locals, locals_shown])
+
+
+async def test_a_cancelled_call_shows_no_secret() -> None:
+    """A caller's own time limit passes through the frames of aiohttp, which hold the headers."""
+    async with HostileServer(1, share=0.0) as server, hostile_application(server) as app:
+        seller = app.selling_partner(REFRESH_TOKEN, region="na")
+        await seller.orders_v0.get_order(order_id(1))
+        server.kinds, server.share = ["silence"], 1.0
+        for name, call in calls(seller).items():
+            error = await error_of(asyncio.wait_for(call(), 0.1))
+            assert isinstance(error, TimeoutError)
+            assert_silent(error, name)
+
+
+async def test_an_unreachable_host_shows_no_secret() -> None:
+    """The request never left; its headers and form stay in."""
+    async with Application("app", CLIENT_SECRET, endpoint="http://127.0.0.1:1") as app:
+        app._auth._access._endpoint._retry_delays = ()
+        error = await error_of(app.selling_partner(REFRESH_TOKEN, region="na").orders_v0.get_order("1"))
+        assert error is not None
+        assert_silent(error, "unreachable")
+
+
+URL = "http://127.0.0.1:1/doc?X-Amz-Signature=MARK-signature"
+
+
+@pytest.mark.parametrize(
+    "url", [URL, "http://[::1/MARK-x", "http://127.0.0.1:99999/MARK-x", "//MARK-x", "http://é\u200d/MARK-"]
+)
+async def test_a_presigned_url_does_not_show(url: str) -> None:
+    """It opens the document to whoever reads it."""
+    pool = SessionPool(user_agent="test/1")
+
+    async def fetch() -> None:
+        async with pool.stream("GET", Secret(url), headers={}, session_key="documents"):
+            pass
+
+    error = await error_of(fetch())
+    assert isinstance(error, SPAPIError)
+    assert MARK not in str(error)
+    assert MARK not in locals_shown_of_library(error)
+    await pool.aclose()
+
+
+async def _from_env() -> None:
+    async with connect({"LWA_CLIENT_SECRET": CLIENT_SECRET, "SP_API_REFRESH_TOKEN": REFRESH_TOKEN}):
+        pass
+
+
+MADE: dict[str, Callable[[], Any]] = {
+    "region": lambda: Application("app", CLIENT_SECRET).selling_partner(REFRESH_TOKEN, region="xx"),
+    "spaces": lambda: Application("app", CLIENT_SECRET).selling_partner(REFRESH_TOKEN + " ", region="na"),
+    "connections": lambda: Application("app", CLIENT_SECRET, connections=0),
+    "no client id": lambda: Application("", CLIENT_SECRET),
+    "delegated": lambda: Application("app", CLIENT_SECRET).delegated(REFRESH_TOKEN, region="xx"),
+    "environment": lambda: Application.from_env({"LWA_CLIENT_SECRET": CLIENT_SECRET}),
+    "connect": lambda: asyncio.run(_from_env()),
+    "notification": lambda: parse_secret_notification(
+        json.dumps({"payload": {"x": {"newClientSecret": CLIENT_SECRET}}})
+    ),
+    "notification lacks its client": lambda: parse_secret_notification(
+        {"payload": {"applicationOAuthClientNewSecret": {"newClientSecret": CLIENT_SECRET}}}
+    ),
+    "notification is none": lambda: parse_secret_notification(CLIENT_SECRET),
+}
+
+
+@pytest.mark.parametrize("what", MADE)
+def test_what_is_refused_locally_does_not_show(what: str) -> None:
+    """Nothing was sent, and yet the frames had it in their hands."""
+    try:
+        MADE[what]()
+    except SPAPIError as error:
+        shown = locals_shown_of_library(error)
+    assert MARK not in shown
+
+
+def locals_shown_of_library(error: BaseException) -> str:
+    """Of the frames of this library alone: the caller's are the caller's."""
+    return "".join(
+        with_safe_reprs(frame.f_locals)
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+        if frame.f_globals["__name__"].startswith("spapi_async")
+    )
+
+
+def with_safe_reprs(variables: dict[str, Any]) -> str:
+    """Objects that were not finished have no repr."""
+    shown = []
+    for value in variables.values():
+        with suppress(AttributeError):
+            shown.append(repr(value))
+    return "".join(shown)
+
+
+async def test_a_failed_sync_shows_no_buyer() -> None:
+    """The report keeps the error of each seller, and the error its frames."""
+    from spapi_async.workflows.orders import OrderDatabase, sync_orders
+
+    async with HostileServer(1, share=0.0) as server, hostile_application(server) as app:
+        seller = app.selling_partner(REFRESH_TOKEN, region="na")
+        async with OrderDatabase("sqlite:///:memory:") as database:
+            database._put_orders = broken  # type: ignore[method-assign,assignment]
+            (result,) = (await sync_orders([seller], database)).sellers
+    assert isinstance(result.error, LookupError)
+    assert_silent(result.error, "sync", [locals_shown])
+
+
+async def broken(*rows: Any) -> Any:
+    del rows
+    raise LookupError
+
+
+async def test_an_emulated_404_shows_no_token() -> None:
+    """The everyday case."""
+    async with Emulator(orders=1) as emulator, Application("app", CLIENT_SECRET, endpoint=emulator.url) as app:
+        error = await error_of(
+            app.selling_partner(REFRESH_TOKEN, region="na").orders_v0.get_order("902-0000000-0000000")
+        )
+    assert error is not None
+    shown = locals_shown(error)
+    assert "Atza|" not in shown
+    assert MARK not in shown
+    with suppress(SPAPIError):
+        raise error
