@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from spapi_async.emulator.apis.reports_2021_06_30 import make_report
 from spapi_async.emulator.data.world import Seller, World
 from spapi_async.emulator.gateway.buckets import Plans
 from spapi_async.emulator.gateway.faults import Faults
@@ -23,8 +24,23 @@ class _OrderChange(msgspec.Struct, forbid_unknown_fields=True):
     at: float | str | None = None
 
 
+class _Report(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, rename="camel"):
+    """A report that somebody else asked for ``age`` seconds ago; the rest is createReport's."""
+
+    report_type: str
+    seller: str | None = None
+    age: float = 0.0
+    outcome: str = "DONE"
+    processing: float | None = None
+    marketplace_ids: list[str] = msgspec.field(default_factory=lambda: ["ATVPDKIKX0DER"])
+    data_start_time: str | None = None
+    data_end_time: str | None = None
+    report_options: dict[str, str] | None = None
+    report_schedule_id: str | None = None
+
+
 class Control:
-    """What ``POST /_emulator/faults`` and ``/orders`` and ``GET /_emulator/limits`` and ``/notifications`` do.
+    """What ``/_emulator/...`` does: POST ``faults``, ``orders`` and ``reports``, GET ``limits`` and ``notifications``.
 
     Beside fault rules, ``faults`` takes commands that act at once: ``{"expire_tokens": true}``, ``{"revoke_tokens":
     true}``, ``{"revoke_refresh_token": "Atzr|..."}``, ``{"retire_old_secrets": true}``, ``{"warn_of_expiry":
@@ -49,6 +65,8 @@ class Control:
             if method == "POST" and what == "orders":
                 change = msgspec.json.decode(body or b"{}", type=_OrderChange)
                 return 200, self.change_orders(change.add, change.update, change.seller, _moment(change.at))
+            if method == "POST" and what == "reports":
+                return 200, {"reports": self.add_report(msgspec.json.decode(body))}
         except msgspec.MsgspecError as error:
             return 400, {"error": str(error)}
         state = self._state(what) if method == "GET" else None
@@ -86,6 +104,22 @@ class Control:
             changed["updated"] += each.orders.update(update, moment)
             changed["added"] += each.orders.add(add, moment)
         return changed
+
+    def add_report(self, asked: Any) -> list[str]:
+        """A report of one seller, or of every seller seen so far, that somebody else asked for; the ids.
+
+        Raises:
+            msgspec.ValidationError: a fact that no report has.
+        """
+        report = msgspec.convert(asked, _Report)
+        sellers = self._world.sellers if report.seller is None else (self._world.seller(report.seller),)
+        facts = {name: value for name, value in asked.items() if name not in ("seller", "age", "outcome", "processing")}
+        facts["marketplaceIds"] = report.marketplace_ids
+        made_at = self._world.now() - report.age
+        return [
+            make_report(seller, dict(facts), made_at, outcome=report.outcome, processing=report.processing).id
+            for seller in sellers
+        ]
 
     def _command(self, name: str, value: Any, rule: Mapping[str, Any]) -> None:
         world = self._world

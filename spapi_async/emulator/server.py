@@ -171,6 +171,13 @@ class Emulator:
         moment = at.astimezone(UTC).timestamp() if isinstance(at, datetime) else at
         return self._control.change_orders(add, update, seller, moment)
 
+    def add_report(self, report_type: str, **facts: Any) -> list[str]:
+        """The same as ``POST /_emulator/reports``: a report that somebody else asked for; an id for each seller.
+
+        ``facts`` are createReport's by wire name, and ``seller``, ``age`` in seconds, ``outcome`` and ``processing``.
+        """
+        return self._control.add_report({"reportType": report_type, **facts})
+
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.raw_path.partition("?")[0]
         if path.startswith(CONTROL_PATH):

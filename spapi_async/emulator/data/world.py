@@ -36,6 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         violations: whether a few percent of the orders deviate from Amazon's models, as real ones do.
         search_delay: seconds by which order searches lag behind; Amazon's is two minutes.
         processing: seconds that a report, feed or query takes.
+        report_cooldown: seconds within which a second FBA report of one type ends CANCELLED although there is data, as
+            Amazon's do; 0: never.
         document_lifetime: seconds that a document's URL works.
         synthetic: every operation answers from its response type alone, whatever is asked for: no order is unknown,
             and a restricted data token can be had for any path.
@@ -49,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     violations: bool = True
     search_delay: float = 120.0
     processing: float = 0.5
+    report_cooldown: float = 0.0
     document_lifetime: float = 300.0
     synthetic: bool = False
 
@@ -60,7 +63,7 @@ class Seller:
         self.id = seller_id
         self._settings = settings
         self._anchor = anchor
-        self.jobs = Jobs(seller_id, documents, settings.processing)
+        self.jobs = Jobs(seller_id, documents, settings.processing, settings.report_cooldown)
         # replies to operations that have no state of their own, kept so that a repeated read gives the same bytes
         self.synthesised: dict[Any, bytes] = {}
 
