@@ -21,6 +21,7 @@ from spapi_async._client.settings import (
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async._core.endpoints import Endpoints
 from spapi_async._core.events import Observer, Observers
+from spapi_async._core.journal import RunStore
 from spapi_async._core.limiter import LimitSnapshot, RateLimiter
 from spapi_async._core.resources import Resources
 from spapi_async._engine.pipeline import Pipeline
@@ -54,6 +55,8 @@ class Application:
         limiter: a rate limiter to use instead of an in-process one, such as ``RedisRateLimiter``; closed with it.
         tokens: where tokens are shared between processes, such as ``RedisTokenStore``; closed with it. In memory by
             default.
+        journal: where reports, feeds and queries are written down before they are asked for, so that a restarted
+            process finds them: ``Journal`` of ``spapi_async.workflows.journal``; closed with it. In memory by default.
         retry: when and how often to repeat a request.
         timeout: bounds of one HTTP exchange; a number is the total in seconds.
         decoding: ``"lenient"`` never loses a page to one field; ``"strict"`` raises DecodeError.
@@ -78,6 +81,7 @@ class Application:
         sandbox: bool = False,
         limiter: RateLimiter | None = None,
         tokens: TokenStore | None = None,
+        journal: RunStore | None = None,
         retry: RetryPolicy | None = None,
         timeout: Timeout | float | None = None,
         decoding: Literal["lenient", "strict"] = "lenient",
@@ -97,6 +101,8 @@ class Application:
         check_proxy(proxy)
         if decoding not in ("lenient", "strict"):
             raise ConfigurationError(f'decoding must be "lenient" or "strict", not {decoding!r}')
+        if journal is not None and not hasattr(journal, "swap"):
+            raise ConfigurationError('journal must be a Journal: journal=Journal("sqlite:///runs.db")')
         self.client_id = client_id
         self.limiter: RateLimiter
         self._endpoint = endpoint
@@ -111,7 +117,7 @@ class Application:
             ssl=ssl,
             trust_env=trust_env,
         )
-        self._resources = Resources(self._pool, told, clock)
+        self._resources = Resources(self._pool, told, clock, endpoints, journal)
         # Imported here: a process that never makes an application (a web worker, a test run) does not pay for them.
         from spapi_async.auth import Authenticator
         from spapi_async.ratelimit import LocalRateLimiter
@@ -248,9 +254,12 @@ class Application:
     async def aclose(self) -> None:
         """Close sessions, tokens and the limiter; calls still waiting get an error."""
         self._pipeline.close()
+        self._resources.shared.clear()
         await self.limiter.aclose()
         await self._auth.aclose()
         await self._pool.aclose()
+        if self._resources.journal is not None:
+            await self._resources.journal.aclose()
 
     async def __aenter__(self) -> Self:
         if self._pipeline.closed:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 
 from spapi_async._core.clock import Clock
 from spapi_async._core.events import Observer
+from spapi_async._core.journal import RunStore
 from spapi_async._core.limiter import RateLimiter
 from spapi_async._engine.retry import RetryPolicy
 from spapi_async._engine.transport import Timeout
@@ -25,6 +26,7 @@ class ApplicationOptions(TypedDict, total=False):
     sandbox: bool
     limiter: RateLimiter | None
     tokens: TokenStore | None
+    journal: RunStore | None
     retry: RetryPolicy | None
     timeout: Timeout | float | None
     decoding: Literal["lenient", "strict"]
