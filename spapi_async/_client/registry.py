@@ -14,6 +14,7 @@ from spapi_async._core.resources import Resources
 
 if TYPE_CHECKING:
     from spapi_async.workflows.documents import Documents
+    from spapi_async.workflows.reports import Reports
 
 __all__ = ["WORKFLOWS", "Workflows", "make_workflow"]
 
@@ -24,6 +25,7 @@ class Workflows:
     __slots__ = ()
 
     documents: Documents
+    reports: Reports
 
 
 WORKFLOWS: dict[str, str] = dict(Workflows.__annotations__)
