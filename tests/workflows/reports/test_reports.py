@@ -209,6 +209,17 @@ async def test_a_recent_report_of_anybody_is_reused() -> None:
         assert calls(emulator) == 2
 
 
+async def test_a_report_that_is_done_is_reused_before_one_that_is_not() -> None:
+    """However new that one is; of those that are done the newest."""
+    async with reports_emulated() as (emulator, seller):
+        await seller.reports_2021_06_30.get_reports(report_types=[LISTINGS])
+        emulator.add_report(LISTINGS, age=1800)
+        (done,) = emulator.add_report(LISTINGS, age=900)
+        emulator.add_report(LISTINGS, age=60, processing=3600)
+        run = await seller.reports.request(LISTINGS, marketplaces=US, reuse=timedelta(hours=1))
+        assert run.report_id == done
+
+
 async def test_the_parts_of_a_window_are_reused_one_by_one() -> None:
     """One list finds them all; what is missing is asked for."""
     async with reports_emulated() as (emulator, seller):
