@@ -14,6 +14,7 @@ from spapi_async._core.resources import Resources
 
 if TYPE_CHECKING:
     from spapi_async.workflows.documents import Documents
+    from spapi_async.workflows.notifications import Notifications
     from spapi_async.workflows.reports import Reports
 
 __all__ = ["WORKFLOWS", "Workflows", "make_workflow"]
@@ -25,6 +26,7 @@ class Workflows:
     __slots__ = ()
 
     documents: Documents
+    notifications: Notifications
     reports: Reports
 
 

@@ -12,14 +12,12 @@ from typing import Any
 
 import msgspec
 
+from spapi_async._codec import json
+from spapi_async._codec.messages import folded, unwrapped
 from spapi_async.credentials import Secret
 from spapi_async.errors import AuthError
 
 __all__ = ["ClientSecretExpiry", "NewClientSecret", "parse_secret_notification"]
-
-# Keys around the notification: a queue's message, a topic's, an event bus's.
-_WRAPPERS = ("body", "message", "detail")
-_DEPTH = 5
 
 
 class NewClientSecret(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,8 +45,10 @@ def parse_secret_notification(message: str | bytes | Mapping[str, Any]) -> NewCl
     Raises:
         AuthError: it is neither of the two notifications. The message is not shown: it may hold a secret.
     """
-    notification = _unwrapped(message)
-    payload = _lowered(notification.get("payload"))
+    try:
+        payload = _lowered(json.parse(bytes(folded(unwrapped(message))["payload"])))
+    except (ValueError, RecursionError) as error:
+        raise AuthError(f"not a notification: {error}" if type(error) is ValueError else "not a notification") from None
     if "applicationoauthclientnewsecret" in payload:
         facts = _lowered(payload["applicationoauthclientnewsecret"])
         return NewClientSecret(
@@ -66,24 +66,6 @@ def parse_secret_notification(message: str | bytes | Mapping[str, Any]) -> NewCl
             reason=reason if isinstance(reason, str) else None,
         )
     raise AuthError("not a notification about a client secret")
-
-
-def _unwrapped(message: Any) -> dict[str, Any]:
-    for _ in range(_DEPTH):
-        if isinstance(message, (str, bytes)):
-            message = _decoded(message)
-        facts = _lowered(message)
-        if "payload" in facts:
-            return facts
-        message = next((facts[name] for name in _WRAPPERS if name in facts), None)
-    raise AuthError("not a notification: it has no payload")
-
-
-def _decoded(text: str | bytes) -> Any:
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise AuthError("not a notification: it is not JSON") from None  # the cause could show the text
 
 
 def _lowered(value: Any) -> dict[str, Any]:
