@@ -81,8 +81,17 @@ class Job:
 class Jobs:
     """All jobs of one seller."""
 
-    def __init__(self, seller: str, documents: DocumentStore, processing: float, cooldown: float = 0.0) -> None:
+    def __init__(
+        self,
+        seller: str,
+        documents: DocumentStore,
+        *,
+        processing: float,
+        cooldown: float,
+        began: Callable[[Job], None],
+    ) -> None:
         self.documents = documents
+        self._began = began
         self.schedules: dict[str, dict[str, Any]] = {}
         self._seller = seller
         self._processing = processing
@@ -111,6 +120,7 @@ class Jobs:
             outcome=outcome,
             finish=finish,
         )
+        self._began(job)
         return job
 
     def get(self, kind: str, job_id: str) -> Job | None:

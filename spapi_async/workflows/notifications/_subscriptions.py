@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from spapi_async._client.application import SellingPartner
+from spapi_async._core.caller import Caller
+from spapi_async._core.resources import Resources
 from spapi_async.api.notifications_v1 import (
     CREATE_DESTINATION,
     CREATE_SUBSCRIPTION,
@@ -42,7 +43,7 @@ class Notifications:
 
     __slots__ = ("_caller",)
 
-    def __init__(self, caller: SellingPartner) -> None:
+    def __init__(self, caller: Caller, resources: Resources) -> None:  # noqa: ARG002  all workflows are made alike
         self._caller = caller
 
     async def subscribe(
