@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import sys
 from typing import Any
 
 import pytest
@@ -102,3 +104,16 @@ async def test_a_queue_that_does_not_exist_is_a_usage_error(sqs_queue: str, caps
     assert await command("notifications", "listen", f"{sqs_queue}-missing") == 2
     assert await command("notifications", "listen", "orders") == 2
     assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+async def test_ctrl_c_leaves_what_was_not_printed_in_the_queue(sqs_queue: str) -> None:
+    """One line says so; the exit code is that of an interruption."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "spapi_async", "notifications", "listen", sqs_queue, "--json", stdout=-1, stderr=-1
+    )
+    await send(sqs_queue, [json.dumps(WHOLE)])
+    assert process.stdout is not None
+    assert json.loads(await process.stdout.readline())["key"] == "id-1"
+    process.send_signal(signal.SIGINT)
+    _, said = await process.communicate()
+    assert (process.returncode, said) == (130, b"spapi-async: interrupted; what was not printed stays in the queue\n")

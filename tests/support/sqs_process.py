@@ -20,8 +20,8 @@ def _within_retention(*_: Any) -> bool:
     return True  # four days
 
 
-models.unix_time_millis = _milliseconds
-models.SQSBackend.is_message_valid_based_on_retention_period = _within_retention
+vars(models)["unix_time_millis"] = _milliseconds
+setattr(models.SQSBackend, "is_message_valid_based_on_retention_period", _within_retention)  # noqa: B010
 
 if __name__ == "__main__":
     main(["-H", "127.0.0.1", "-p", sys.argv[1]])
