@@ -67,6 +67,13 @@ def camel(value: Any) -> Any:
     return [camel(item) for item in value] if isinstance(value, list) else value
 
 
+def pascal(value: Any) -> Any:
+    """The same with every key in Pascal case."""
+    if isinstance(value, dict):
+        return {key[0].upper() + key[1:]: pascal(item) for key, item in value.items()}
+    return [pascal(item) for item in value] if isinstance(value, list) else value
+
+
 def sns(message: Any) -> dict[str, Any]:
     """What a topic makes of it."""
     return {"Type": "Notification", "MessageId": "m", "TopicArn": "arn:aws:sns:x", "Message": json.dumps(message)}
@@ -117,7 +124,7 @@ def test_every_type_decodes_strictly(kind: str) -> None:
         assert json.loads(to_json(typed)) == whole
         fields = {name.lower(): name for name in whole}
         whole |= {fields["notificationtype"]: kind, fields["payloadversion"]: version}
-        for message in (whole, camel(whole)):
+        for message in (whole, camel(whole), pascal(whole)):
             found = parse(message)
             assert (found.type, found.violations) == (kind, ())
             assert found.payload == typed.payload
