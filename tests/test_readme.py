@@ -79,7 +79,8 @@ async def test_the_docstring_of_the_package_runs() -> None:
         async with pointed("id", "secret") as app:
             order_id = (await real_names(app))["902-3159896-1390916"]
         text = text.replace("902-3159896-1390916", order_id).replace("Atzr|...", "Atzr|…")  # one seller
-        names: dict[str, Any] = {**vars(spapi_async), "Application": pointed}
+        names: dict[str, Any] = {each: getattr(spapi_async, each) for each in spapi_async.__all__}
+        names["Application"] = pointed
         exec(f"async def example():\n{text}", names)
         await names["example"]()
 
