@@ -296,11 +296,34 @@ class DocumentUrlExpiredError(DocumentError):
 
 
 class ReportCancelledError(DocumentError):
-    """CANCELLED: somebody cancelled it, or there was no data to return."""
+    """CANCELLED: somebody cancelled it, or there was no data to return.
+
+    Attributes:
+        report_id: which report.
+        asked_for: True where it was cancelled through this library, False where Amazon did it (no data to return, or
+            asked for again too soon), None where that cannot be told.
+    """
+
+    def __init__(
+        self, message: str, *, report_id: str | None = None, asked_for: bool | None = None, **facts: Any
+    ) -> None:
+        super().__init__(message, **facts)
+        self.report_id = report_id
+        self.asked_for = asked_for
 
 
 class ReportFatalError(DocumentError):
-    """FATAL: Amazon could not produce it."""
+    """FATAL: Amazon could not produce it.
+
+    Attributes:
+        report_id: which report.
+        explanation: what the document that Amazon may put in its place says; empty where there is none.
+    """
+
+    def __init__(self, message: str, *, report_id: str | None = None, explanation: str = "", **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.report_id = report_id
+        self.explanation = explanation
 
 
 class ClosedError(SPAPIError):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from secret_watch import pytest_runtest_makereport, watch_for_secrets
 from servers import postgres_server, postgres_url, redis_chaos, redis_server, redis_url
+from sqs_server import sqs_endpoint, sqs_queue
 
 __all__ = [
     "postgres_server",
@@ -19,6 +20,8 @@ __all__ = [
     "redis_server",
     "redis_url",
     "same_dice",
+    "sqs_endpoint",
+    "sqs_queue",
     "watch_for_secrets",
 ]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqs_server import send
 
 import spapi_async
 from spapi_async import Application, Marketplace
@@ -32,10 +33,11 @@ async def real_names(app: Application) -> dict[str, str]:
         "902-3159896-1390916": page.orders[0].order_id,
         "TEA/POT 1": listings.items[0].sku,
         "asyncio.run(": "await (",
+        "message.content.amazon_order_id)": "message.content.amazon_order_id); break",
     }
 
 
-async def test_every_python_block_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_every_python_block_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sqs_queue: str) -> None:
     """As one program, with an endpoint and ids that exist; what it prints is not looked at."""
     monkeypatch.chdir(tmp_path)
     async with Emulator(orders=40, processing=0.0) as emulator:
@@ -50,7 +52,9 @@ async def test_every_python_block_runs(monkeypatch: pytest.MonkeyPatch, tmp_path
             made = await seller.reports_2021_06_30.create_report(body=REPORT)
             report = await seller.reports_2021_06_30.get_report(made.report_id)
             text = "".join(python_blocks())
-            for made_up, real in (await real_names(app)).items():
+            await send(sqs_queue, ['{"notificationType": "ORDER_CHANGE", "payload": {"orderChangeNotification": {}}}'])
+            queue = {"https://sqs.us-east-1.amazonaws.com/123456789012/orders": sqs_queue}
+            for made_up, real in (await real_names(app) | queue).items():
                 assert made_up in text
                 text = text.replace(made_up, real)
             names: dict[str, Any] = {}
@@ -75,7 +79,8 @@ async def test_the_docstring_of_the_package_runs() -> None:
         async with pointed("id", "secret") as app:
             order_id = (await real_names(app))["902-3159896-1390916"]
         text = text.replace("902-3159896-1390916", order_id).replace("Atzr|...", "Atzr|…")  # one seller
-        names: dict[str, Any] = {**vars(spapi_async), "Application": pointed}
+        names: dict[str, Any] = {each: getattr(spapi_async, each) for each in spapi_async.__all__}
+        names["Application"] = pointed
         exec(f"async def example():\n{text}", names)
         await names["example"]()
 

@@ -25,6 +25,7 @@ from spapi_async._client.unclosed import begin_work, name_of, when_forgotten
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async._core.endpoints import Endpoints
 from spapi_async._core.events import Observer, Observers
+from spapi_async._core.journal import RunStore
 from spapi_async._core.limiter import LimitSnapshot, RateLimiter
 from spapi_async._core.plan_rules import PlanRule
 from spapi_async._core.resources import Resources
@@ -60,6 +61,8 @@ class Application:
         plan_rules: limits that depend on an argument, beside those that Amazon has published.
         tokens: where tokens are shared between processes, such as ``RedisTokenStore``; closed with it. In memory by
             default.
+        journal: where reports, feeds and queries are written down before they are asked for, so that a restarted
+            process finds them: ``Journal`` of ``spapi_async.workflows.journal``; closed with it. In memory by default.
         retry: when and how often to repeat a request.
         timeout: bounds of one HTTP exchange; a number is the total in seconds.
         decoding: ``"lenient"`` never loses a page to one field; ``"strict"`` raises DecodeError.
@@ -86,6 +89,7 @@ class Application:
         limiter: RateLimiter | None = None,
         plan_rules: Iterable[PlanRule] = (),
         tokens: TokenStore | None = None,
+        journal: RunStore | None = None,
         retry: RetryPolicy | None = None,
         timeout: Timeout | float | None = None,
         decoding: Literal["lenient", "strict"] = "lenient",
@@ -106,6 +110,8 @@ class Application:
         check_proxy(proxy)
         if decoding not in ("lenient", "strict"):
             raise ConfigurationError(f'decoding must be "lenient" or "strict", not {decoding!r}')
+        if journal is not None and not hasattr(journal, "swap"):
+            raise ConfigurationError('journal must be a Journal: journal=Journal("sqlite:///runs.db")')
         self.client_id = client_id
         self.limiter: RateLimiter
         self._endpoint = endpoint
@@ -124,7 +130,7 @@ class Application:
             what=name_of(client_id),
             max_reply_size=max_reply_size,
         )
-        self._resources = Resources(self._pool, told, clock)
+        self._resources = Resources(self._pool, told, clock, endpoints, journal)
         # Imported here: a process that never makes an application (a web worker, a test run) does not pay for them.
         from spapi_async.auth import Authenticator
         from spapi_async.ratelimit import LocalRateLimiter
@@ -318,9 +324,12 @@ class Application:
             ConfigurationError: ``grace`` is not a number of seconds; nothing is closed.
         """
         await self._pipeline.drain(checked_grace(grace))
+        self._resources.shared.clear()
         await self.limiter.aclose()
         await self._auth.aclose()
         await self._pool.aclose()
+        if self._resources.journal is not None:
+            await self._resources.journal.aclose()
 
     async def __aenter__(self) -> Self:
         if self.closed:

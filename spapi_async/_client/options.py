@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 
 from spapi_async._core.clock import Clock
 from spapi_async._core.events import Observer
+from spapi_async._core.journal import RunStore
 from spapi_async._core.limiter import RateLimiter
 from spapi_async._core.plan_rules import PlanRule
 from spapi_async._engine.retry import RetryPolicy
@@ -27,6 +28,7 @@ class ApplicationOptions(TypedDict, total=False):
     limiter: RateLimiter | None
     plan_rules: Iterable[PlanRule]
     tokens: TokenStore | None
+    journal: RunStore | None
     retry: RetryPolicy | None
     timeout: Timeout | float | None
     decoding: Literal["lenient", "strict"]

@@ -14,6 +14,8 @@ from spapi_async._core.resources import Resources
 
 if TYPE_CHECKING:
     from spapi_async.workflows.documents import Documents
+    from spapi_async.workflows.notifications import Notifications
+    from spapi_async.workflows.reports import Reports
 
 __all__ = ["WORKFLOWS", "Workflows", "make_workflow"]
 
@@ -24,6 +26,8 @@ class Workflows:
     __slots__ = ()
 
     documents: Documents
+    notifications: Notifications
+    reports: Reports
 
 
 WORKFLOWS: dict[str, str] = dict(Workflows.__annotations__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol, TypeVar
 
 from spapi_async._core.operation import Operation
+from spapi_async.marketplaces import Region
 
 __all__ = ["Caller", "Reply"]
 
@@ -49,6 +50,10 @@ class Caller(Protocol):
     @property
     def key(self) -> str:
         """Identifies its credential in saved state, without any secret."""
+
+    @property
+    def region(self) -> Region:
+        """The region that its calls go to."""
 
     async def call(self, operation: Operation[T], /, **arguments: Any) -> Reply[T]:
         """The whole reply."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
 
 from spapi_async._core.clock import Clock
+from spapi_async._core.endpoints import Endpoints
 from spapi_async._core.events import Observers
+from spapi_async._core.journal import RunStore
 
 __all__ = ["Resources", "StreamPool", "StreamedReply"]
 
@@ -36,9 +40,19 @@ class StreamPool(Protocol):
         """Send one request and read its reply piecemeal; ``silence`` is how long nothing may come, in seconds."""
 
 
-class Resources(NamedTuple):
-    """Shared by all sellers of an application."""
+class Resources(msgspec.Struct, frozen=True):
+    """Shared by all sellers of an application.
+
+    Attributes:
+        pool: connections for documents.
+        endpoints: where calls go.
+        journal: where runs are written down; None keeps them in memory.
+        shared: what the workflows of one seller share whatever the handle, by seller and workflow.
+    """
 
     pool: StreamPool
     observers: Observers
     clock: Clock
+    endpoints: Endpoints = Endpoints(None)
+    journal: RunStore | None = None
+    shared: dict[tuple[str, str], Any] = {}

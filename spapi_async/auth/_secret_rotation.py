@@ -13,14 +13,11 @@ from typing import Any
 import msgspec
 
 from spapi_async._codec import json
+from spapi_async._codec.messages import folded, unwrapped
 from spapi_async.credentials import Secret
 from spapi_async.errors import AuthError
 
 __all__ = ["ClientSecretExpiry", "NewClientSecret", "parse_secret_notification"]
-
-# Keys around the notification: a queue's message, a topic's, an event bus's.
-_WRAPPERS = ("body", "message", "detail")
-_DEPTH = 5
 
 
 class NewClientSecret(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,13 +55,16 @@ def parse_secret_notification(message: str | bytes | Mapping[str, Any]) -> NewCl
 
 def _read(message: Any) -> NewClientSecret | ClientSecretExpiry | AuthError:
     try:
-        return _notification(_unwrapped(message))
+        return _notification(message)
     except AuthError as error:
         return error.with_traceback(None)
 
 
-def _notification(notification: Mapping[str, Any]) -> NewClientSecret | ClientSecretExpiry:
-    payload = _lowered(notification.get("payload"))
+def _notification(message: Any) -> NewClientSecret | ClientSecretExpiry:
+    try:
+        payload = _lowered(json.parse(bytes(folded(unwrapped(message))["payload"])))
+    except (ValueError, RecursionError) as error:
+        raise AuthError(f"not a notification: {error}" if type(error) is ValueError else "not a notification") from None
     if "applicationoauthclientnewsecret" in payload:
         facts = _lowered(payload["applicationoauthclientnewsecret"])
         return NewClientSecret(
@@ -82,25 +82,6 @@ def _notification(notification: Mapping[str, Any]) -> NewClientSecret | ClientSe
             reason=reason if isinstance(reason, str) else None,
         )
     raise AuthError("not a notification about a client secret")
-
-
-def _unwrapped(message: Any) -> dict[str, Any]:
-    for _ in range(_DEPTH):
-        if isinstance(message, (str, bytes)):
-            message = _decoded(message)
-        facts = _lowered(message)
-        if "payload" in facts:
-            return facts
-        message = next((facts[name] for name in _WRAPPERS if name in facts), None)
-    raise AuthError("not a notification: it has no payload")
-
-
-def _decoded(text: str | bytes) -> Any:
-    try:
-        return json.parse(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text)
-    except ValueError:
-        pass
-    raise AuthError("not a notification: it is not JSON")  # out here it has no context, which could show the text
 
 
 def _lowered(value: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from spapi_async import _version
-from spapi_async.cli import call, demo, emulator, limits, operations, sync
+from spapi_async.cli import call, demo, emulator, limits, notifications, operations, report, sync
 from spapi_async.cli.exit_codes import (
     INTERRUPTED,
     USAGE,
@@ -53,9 +53,11 @@ def _help(command: Callable[..., None]) -> str:
 _ANY_OPTION = {"allow_extra_args": True, "ignore_unknown_options": True}
 app.command("demo", help=_help(demo.demo))(demo.demo)
 app.add_typer(sync.app, name="sync")
+app.add_typer(report.app, name="report")
 app.command("call", help=_help(call.call), context_settings=_ANY_OPTION)(call.call)
 app.command("operations", help=_help(operations.operations))(operations.operations)
 app.command("limits", help=_help(limits.limits))(limits.limits)
+app.add_typer(notifications.app, name="notifications")
 app.command("emulator", help=_help(emulator.emulator))(emulator.emulator)
 
 

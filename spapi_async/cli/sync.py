@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import sys
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +13,7 @@ import typer
 from spapi_async import Marketplace, call_options
 from spapi_async.cli.event_loop import run_async
 from spapi_async.cli.exit_codes import describe, exit_code
+from spapi_async.cli.moments import parse_moment
 from spapi_async.cli.output import JsonOption, moving_console, print_json, table_console
 from spapi_async.cli.tally import Tally
 from spapi_async.cli.target import (
@@ -27,7 +28,6 @@ from spapi_async.cli.target import (
     connected,
 )
 from spapi_async.cli.violations import ViolationFile, ViolationsOption
-from spapi_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from spapi_async import Observer
@@ -124,7 +124,7 @@ def orders(
         redis=redis,
         sellers=sellers,
     )
-    started = parse_since(since)
+    started = parse_moment("--since", since)
     places = [Marketplace.parse(place) for place in marketplace or ()]
     work = _sync_orders(
         database,
@@ -149,23 +149,6 @@ def _datasets(more: Iterable[Dataset]) -> list[str]:
     from spapi_async.workflows.orders import DEFAULT_DATASETS
 
     return [*DEFAULT_DATASETS, *(name.value for name in more)]
-
-
-def parse_since(text: str | None) -> datetime | None:
-    """``--since`` as a moment; a date or time without a zone is UTC.
-
-    Raises:
-        ConfigurationError: not ISO 8601.
-    """
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigurationError(
-            f"--since takes ISO 8601, such as 2026-01-31 or 2026-01-31T12:00:00Z, not {text!r}"
-        ) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 async def _sync_orders(

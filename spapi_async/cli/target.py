@@ -68,6 +68,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     anchor: float | None = None
     redis: str | None = None
     sellers: str | None = None
+    journal: str | None = None
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +101,10 @@ async def connected(target: Target, *, observers: Iterable[Observer] = ()) -> As
     options: dict[str, Any] = {"observers": tuple(observers)}
     if target.redis:
         options["limiter"] = redis_limiter(target.redis, observers=options["observers"])
+    if target.journal:
+        from spapi_async.workflows.journal import Journal
+
+        options["journal"] = Journal(target.journal)
     if not target.emulator:
         if target.endpoint:
             options["endpoint"] = target.endpoint

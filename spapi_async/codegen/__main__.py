@@ -1,4 +1,4 @@
-"""``python -m spapi_async.codegen --models DIR [--legacy DIR] [--check] [--keep-going] [--prune]``.
+"""``python -m spapi_async.codegen --models DIR [--legacy DIR] [--notifications DIR] [--check]``.
 
 Exit codes: 0 all is well; 1 ``--check`` found stale files; 2 something was refused. What is refused is named on stderr.
 """
@@ -13,7 +13,8 @@ from typing import Any
 
 from spapi_async.codegen.document import ModelError, read_json
 from spapi_async.codegen.generate import generate
-from spapi_async.codegen.output import Output, plan
+from spapi_async.codegen.notifications import generate_notifications
+from spapi_async.codegen.output import Output, plan, plan_notifications
 
 __all__ = ["main"]
 
@@ -30,6 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output = Output(options.output)
     # A file that was refused is there all the same: what it would have made must not go.
     change = plan(made, output, prune=options.prune and not (refused or made.refused))
+    if options.notifications:
+        payloads = generate_notifications(_read(options.notifications, refused))
+        refused += payloads.refused
+        if not refused:
+            change += plan_notifications(payloads, output, prune=options.prune)
     for warning in made.warnings:
         _say(f"warning: {warning}")
     problems = [str(problem) for problem in (*refused, *made.refused)]
@@ -54,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m spapi_async.codegen", description="Generate api/ and models/.")
     parser.add_argument("--models", type=Path, required=True, help="folder of Amazon's model files, searched below too")
     parser.add_argument("--legacy", type=Path, help="folder of older model files: what Amazon has removed since")
+    parser.add_argument("--notifications", type=Path, help="folder of the JSON Schemas of Amazon's notifications")
     parser.add_argument("--output", type=Path, default=_PACKAGE, help="package folder to write into (this package)")
     parser.add_argument("--check", action="store_true", help="write nothing, fail when the output is stale")
     parser.add_argument("--keep-going", action="store_true", help="leave out a file that is refused, exit with 2")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -15,6 +14,7 @@ from spapi_async.codegen.emit_index import emit_api_index, emit_models_index
 from spapi_async.codegen.emit_models import emit_models
 from spapi_async.codegen.legacy import removed_part
 from spapi_async.codegen.names import method_names, module_name
+from spapi_async.codegen.nodes import noting
 from spapi_async.codegen.operations import Status, build_methods
 from spapi_async.codegen.schemas import Schema
 from spapi_async.codegen.types import ClassTable
@@ -75,33 +75,23 @@ def generate(
     modules: dict[str, _Module] = {}
     refused: list[ModelError] = []
     for file in sorted(models):
-        with _noting(refused, file):
+        with noting(refused, file):
             _add(modules, models[file], file)
     understood = {source for module in modules.values() for source in module.sources}
     for file in sorted(legacy):
         if file in models and file not in understood:
             continue  # without the living file, all that the older one holds would look removed
-        with _noting(refused, file):
+        with noting(refused, file):
             _merge(modules, legacy[file], file)
     files: dict[str, str] = {}
     operations: dict[str, tuple[str, ...]] = {}
     warnings: list[str] = []
     for name in sorted(modules):
-        with _noting(refused, " and ".join(modules[name].sources)):
+        with noting(refused, " and ".join(modules[name].sources)):
             made, methods = _emit(modules[name], warnings)
             files |= made
             operations[name] = methods
     return Generated(files=files, operations=operations, refused=tuple(refused), warnings=tuple(warnings))
-
-
-@contextmanager
-def _noting(refused: list[ModelError], file: str) -> Iterator[None]:
-    try:
-        yield
-    except ModelError as problem:
-        refused.append(problem)
-    except RecursionError:
-        refused.append(ModelError(file, "leads from definition to definition too deeply"))
 
 
 def _add(modules: dict[str, _Module], data: dict[str, Any] | ModelError, file: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "flag",
     "items",
     "members",
+    "noting",
     "number",
     "refuse_deep",
     "refuse_infinite",
@@ -29,6 +31,17 @@ class ModelError(Exception):
 
     def __init__(self, where: str, problem: str) -> None:
         super().__init__(f"{where}: {problem}")
+
+
+@contextmanager
+def noting(refused: list[ModelError], file: str) -> Iterator[None]:
+    """What is refused inside is noted; it costs one file, and the others are read all the same."""
+    try:
+        yield
+    except ModelError as problem:
+        refused.append(problem)
+    except RecursionError:
+        refused.append(ModelError(file, "leads from definition to definition too deeply"))
 
 
 def below(where: str, name: str) -> str:

@@ -9,10 +9,12 @@ from pathlib import Path
 import msgspec
 
 from spapi_async.codegen.generate import Generated
+from spapi_async.codegen.notifications import GeneratedNotifications
 
-__all__ = ["Change", "Output", "plan"]
+__all__ = ["Change", "Output", "plan", "plan_notifications"]
 
 _PACKAGES = ("api", "models")
+_PAYLOADS = "models/notifications"
 _INDEX = "__init__"
 _SHOWN = 5
 
@@ -24,6 +26,10 @@ class Change(msgspec.Struct, frozen=True):
     deleted: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
 
+    def __add__(self, other: Change) -> Change:
+        """Both."""
+        return Change(self.files | other.files, self.deleted + other.deleted, self.refused + other.refused)
+
 
 class Output:
     """The generated packages below one folder."""
@@ -33,7 +39,14 @@ class Output:
 
     def paths(self) -> set[str]:
         """All Python files of the generated packages."""
-        return {f"{package}/{path.name}" for package in _PACKAGES for path in (self._folder / package).glob("*.py")}
+        return self._in(*_PACKAGES)
+
+    def notification_paths(self) -> set[str]:
+        """All Python files of the notifications' payloads."""
+        return self._in(_PAYLOADS)
+
+    def _in(self, *packages: str) -> set[str]:
+        return {f"{package}/{path.name}" for package in packages for path in (self._folder / package).glob("*.py")}
 
     def operations(self) -> dict[str, tuple[str, ...]]:
         """The methods of each module that is there."""
@@ -45,7 +58,7 @@ class Output:
 
     def stale(self, change: Change) -> list[str]:
         """Files that are missing, differ, or are to be deleted."""
-        present = self.paths()
+        present = self.paths() | self.notification_paths()
         differing = [path for path, text in change.files.items() if path not in present or self._text(path) != text]
         return sorted([*differing, *change.deleted])
 
@@ -83,6 +96,18 @@ def plan(made: Generated, output: Output, *, prune: bool) -> Change:
     )
 
 
+def plan_notifications(made: GeneratedNotifications, output: Output, *, prune: bool) -> Change:
+    """The same for the payloads of notifications, of which all are made or none: the index lists them by type."""
+    left_over = sorted(output.notification_paths() - made.files.keys())
+    if left_over and not prune:
+        names = ", ".join(Path(path).stem for path in left_over[:_SHOWN])
+        return Change({}, refused=(f"{_PAYLOADS} is left as it is: no schema that was read makes {names}; {_CURE}",))
+    return Change(made.files, deleted=tuple(left_over))
+
+
+_CURE = "--prune deletes what is missing"
+
+
 def _lost(
     made: Mapping[str, tuple[str, ...]], present: Mapping[str, tuple[str, ...]], paths: Iterable[str]
 ) -> dict[str, list[str]]:
@@ -96,5 +121,5 @@ def _refusal(module: str, methods: list[str]) -> str:
     shown = ", ".join(methods[:_SHOWN]) + (f" and {len(methods) - _SHOWN} more" if len(methods) > _SHOWN else "")
     return (
         f"{module} is left as it is: no model file that was read holds {shown or 'it'}. "
-        "Give the folder of older models (--legacy) or mend what was refused; --prune deletes what is missing"
+        f"Give the folder of older models (--legacy) or mend what was refused; {_CURE}"
     )

@@ -44,8 +44,9 @@ _FIELDS = frozenset(
         "account_holder_name", "additional_address_notes", "address_instruction", "address_instructions",
         "bank_account_holder_name", "bank_account_number", "bank_account_number_tail", "buyer_cancel_reason",
         "buyer_company_name", "buyer_county", "buyer_email", "buyer_name", "customer_tracking_link", "customized_url",
-        "delivery_instructions", "delivery_notes", "displayable_comment", "displayable_order_comment", "gift_message",
-        "gift_message_text", "invoice_content", "ip_address", "label_stream", "legal_name", "locker_access_code",
+        "delivery_instructions", "delivery_notes", "destination_postal_code", "displayable_comment",
+        "displayable_order_comment", "gift_message", "gift_message_text", "invoice_content", "ip_address",
+        "label_stream", "legal_name", "locker_access_code",
         "message_to_customer", "notification_emails", "otp", "requester_name", "restricted_data_token",
         "return_comment", "signed_for_by", "tax_registration_number", "value_as_string",
     }
@@ -92,6 +93,7 @@ _PLACES: dict[str, dict[str, tuple[str, ...]]] = {
         "EncryptionDetails": ("initialization_vector", "key"),
         "ServiceDocumentUploadDestination": ("url",),
     },
+    "shipment_tracking_milestone_changed": {"TrackingDetail": ("tracking_url",)},
     "shipping_v2": {
         "CarrierAccountAttribute": ("value",),
         "CollectionsFormDocument": ("base64_encoded_content",),

@@ -19,6 +19,7 @@ Beside them, for whoever steers it:
 - ``GET /_emulator/stats``: requests, 429s and errors of each operation; tokens issued
 - ``POST /_emulator/faults``: what shall go wrong; the rules are in ``faults``, the commands in ``control``
 - ``POST /_emulator/orders``: ``{"add": n, "update": n, "seller": id, "at": time}``, new and changed orders
+- ``POST /_emulator/reports``: ``{"reportType": type, "age": seconds, ...}``, a report that somebody else asked for
 - ``GET /_emulator/notifications``: the queue's notifications of a rotated or expiring client secret
 - ``GET /_emulator/sellers``: the sellers seen so far and how many orders each has
 - ``POST /_emulator/reset``: everything but issued tokens as at the start

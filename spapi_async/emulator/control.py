@@ -7,6 +7,10 @@ from typing import Any
 
 import msgspec
 
+from spapi_async.emulator.apis.reports_2021_06_30 import make_report
+from spapi_async.emulator.data.mail import Postage
+from spapi_async.emulator.data.offers import offer_changed
+from spapi_async.emulator.data.products import PRODUCTS, chance, product
 from spapi_async.emulator.data.world import Seller, World
 from spapi_async.emulator.gateway.buckets import Plans
 from spapi_async.emulator.gateway.faults import Faults
@@ -23,13 +27,34 @@ class _OrderChange(msgspec.Struct, forbid_unknown_fields=True):
     at: float | str | None = None
 
 
+class _Report(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, rename="camel"):
+    """A report that somebody else asked for ``age`` seconds ago; the rest is createReport's."""
+
+    report_type: str
+    seller: str | None = None
+    age: float = 0.0
+    outcome: str = "DONE"
+    processing: float | None = None
+    marketplace_ids: list[str] = msgspec.field(default_factory=lambda: ["ATVPDKIKX0DER"])
+    data_start_time: str | None = None
+    data_end_time: str | None = None
+    report_options: dict[str, str] | None = None
+    report_schedule_id: str | None = None
+
+
+class _OfferChange(msgspec.Struct, forbid_unknown_fields=True):
+    count: int = 1
+    seller: str | None = None
+
+
 class Control:
-    """What ``POST /_emulator/faults`` and ``/orders`` and ``GET /_emulator/limits`` and ``/notifications`` do.
+    """What ``/_emulator/...`` does: POST ``faults``, ``orders``, ``reports``, ``offers``; GET ``limits`` and the like.
 
     Beside fault rules, ``faults`` takes commands that act at once: ``{"expire_tokens": true}``, ``{"revoke_tokens":
     true}``, ``{"revoke_refresh_token": "Atzr|..."}``, ``{"retire_old_secrets": true}``, ``{"warn_of_expiry":
     client_id}``, ``{"token_lifetime": seconds}``, ``{"spend": operation, "tokens": n}`` (somebody else uses the same
-    quota), ``{"refill": true}`` (all buckets), ``{"clear": true}`` (all rules).
+    quota), ``{"refill": true}`` (all buckets), ``{"clear": true}`` (all rules), ``{"notifications": {"lag": seconds,
+    "loss": share, "duplication": share}}``.
     """
 
     def __init__(self, world: World, faults: Faults, plans: Plans) -> None:
@@ -49,6 +74,11 @@ class Control:
             if method == "POST" and what == "orders":
                 change = msgspec.json.decode(body or b"{}", type=_OrderChange)
                 return 200, self.change_orders(change.add, change.update, change.seller, _moment(change.at))
+            if method == "POST" and what == "reports":
+                return 200, {"reports": self.add_report(msgspec.json.decode(body))}
+            if method == "POST" and what == "offers":
+                offers = msgspec.json.decode(body or b"{}", type=_OfferChange)
+                return 200, {"changed": self.change_offers(offers.count, offers.seller)}
         except msgspec.MsgspecError as error:
             return 400, {"error": str(error)}
         state = self._state(what) if method == "GET" else None
@@ -58,7 +88,7 @@ class Control:
         if what == "limits":
             return {"limits": self._plans.report()}
         if what == "notifications":
-            return {"notifications": self._world.lwa.notifications}
+            return {"notifications": self.notifications()}
         if what == "sellers":
             return {"sellers": {seller.id: len(seller.orders) for seller in self._world.sellers}}
         return None
@@ -87,6 +117,43 @@ class Control:
             changed["added"] += each.orders.add(add, moment)
         return changed
 
+    def add_report(self, asked: Any) -> list[str]:
+        """A report of one seller, or of every seller seen so far, that somebody else asked for; the ids.
+
+        Raises:
+            msgspec.ValidationError: a fact that no report has.
+        """
+        report = msgspec.convert(asked, _Report)
+        sellers = self._world.sellers if report.seller is None else (self._world.seller(report.seller),)
+        facts = {name: value for name, value in asked.items() if name not in ("seller", "age", "outcome", "processing")}
+        facts["marketplaceIds"] = report.marketplace_ids
+        made_at = self._world.now() - report.age
+        return [
+            make_report(seller, dict(facts), made_at, outcome=report.outcome, processing=report.processing).id
+            for seller in sellers
+        ]
+
+    def change_offers(self, count: int, seller: str | None) -> list[str]:
+        """Competitors change their offers for so many products of one seller, or of every seller; the ASINs."""
+        world, now = self._world, self._world.now()
+        sellers: Sequence[Seller] = world.sellers if seller is None else (world.seller(seller),)
+        changed = []
+        for each in sellers:
+            rng = chance(world.settings.seed, each.id, "offers", now)
+            for _ in range(count):
+                asin = product(world.settings.seed, rng.randrange(PRODUCTS)).asin
+                notice = offer_changed(each.id, asin, str(world.settings.marketplaces[0]), now, rng)
+                world.mail.expect(each.id, now, lambda _, notice=notice: notice)  # type: ignore[misc]
+                changed.append(asin)
+        return changed
+
+    def notifications(self) -> Sequence[Mapping[str, Any]]:
+        """What has arrived in memory by now, oldest first: of client secrets too, which nobody subscribes to."""
+        world = self._world
+        if world.settings.sqs_endpoint is None:
+            world.lwa.notifications += [letter.message for letter in world.mail.due(world.now())]
+        return world.lwa.notifications
+
     def _command(self, name: str, value: Any, rule: Mapping[str, Any]) -> None:
         world = self._world
         if name == "revoke_refresh_token":
@@ -95,6 +162,8 @@ class Control:
             self._plans.spend(str(value), float(rule.get("tokens", 1)))
         elif name == "warn_of_expiry":
             world.lwa.warn_of_expiry(str(value))
+        elif name == "notifications":
+            world.mail.postage = msgspec.convert(value, Postage)
         elif name == "token_lifetime":
             world.lwa.token_lifetime = float(value)
         elif value:
@@ -114,6 +183,7 @@ _COMMANDS = (
     "retire_old_secrets",
     "warn_of_expiry",
     "token_lifetime",
+    "notifications",
     "spend",
     "refill",
     "clear",

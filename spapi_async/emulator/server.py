@@ -18,6 +18,7 @@ from spapi_async.emulator.apis import handler_of
 from spapi_async.emulator.control import CONTROL_PATH, Control
 from spapi_async.emulator.data.documents import DOCUMENTS_PATH
 from spapi_async.emulator.data.world import Call, Settings, World
+from spapi_async.emulator.delivery import deliver
 from spapi_async.emulator.gateway.buckets import Plans
 from spapi_async.emulator.gateway.faults import Faults
 from spapi_async.emulator.gateway.judge import Admitted, Asked, Judge, Place
@@ -92,6 +93,7 @@ class Emulator:
             self._desk, self._clock.time, seed=seed, applications=applications, token_lifetime=token_lifetime
         )
         self._runner: web.ServerRunner | None = None
+        self._delivery: asyncio.Task[None] | None = None
         self._url = ""
         self.reset()
 
@@ -121,8 +123,11 @@ class Emulator:
 
     @property
     def notifications(self) -> Sequence[Mapping[str, Any]]:
-        """What Amazon would have put on the application's queue: new client secrets, warnings of their end."""
-        return tuple(self._lwa.notifications)
+        """What Amazon has sent: news of client secrets, and what was subscribed to, in the order of arrival.
+
+        What went to the queues of an ``sqs_endpoint`` is not among them.
+        """
+        return tuple(self._control.notifications())
 
     async def start(self) -> None:
         """Listen."""
@@ -130,12 +135,18 @@ class Emulator:
         self._runner = web.ServerRunner(server, shutdown_timeout=0.2)
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._port).start()
+        if endpoint := self.settings.sqs_endpoint:
+            self._delivery = asyncio.create_task(deliver(endpoint, lambda: self._world, self._clock))
         host, port = self._runner.addresses[0][:2]
         self._url = f"http://{f'[{host}]' if ':' in str(host) else host}:{port}"
 
     async def close(self) -> None:
         """Stop listening and drop every connection."""
         runner, self._runner, self._url = self._runner, None, ""
+        if self._delivery is not None:
+            self._delivery.cancel()
+            await asyncio.wait([self._delivery])
+            self._delivery = None
         if runner is not None:
             await runner.cleanup()
 
@@ -170,6 +181,17 @@ class Emulator:
         """The same as ``POST /_emulator/orders``: new and changed orders, updated now or ``at``; the ids of both."""
         moment = at.astimezone(UTC).timestamp() if isinstance(at, datetime) else at
         return self._control.change_orders(add, update, seller, moment)
+
+    def add_report(self, report_type: str, **facts: Any) -> list[str]:
+        """The same as ``POST /_emulator/reports``: a report that somebody else asked for; an id for each seller.
+
+        ``facts`` are createReport's by wire name, and ``seller``, ``age`` in seconds, ``outcome`` and ``processing``.
+        """
+        return self._control.add_report({"reportType": report_type, **facts})
+
+    def change_offers(self, count: int = 1, *, seller: str | None = None) -> list[str]:
+        """The same as ``POST /_emulator/offers``: competitors change their offers for so many products; their ASINs."""
+        return self._control.change_offers(count, seller)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.raw_path.partition("?")[0]

@@ -16,6 +16,7 @@ from spapi_async import (
 from spapi_async.api.orders_v0 import GET_ORDER
 from spapi_async.models import catalog_items_2022_04_01, orders_2026_01_01, orders_v0
 from spapi_async.workflows.documents import Document
+from spapi_async.workflows.reports import REPORT_TYPES, ReportRun, ReportType
 
 
 async def a_method_returns_its_payload(seller: SellingPartner) -> None:
@@ -81,3 +82,18 @@ async def a_misspelt_name_is_reported(seller: SellingPartner) -> None:
         pass
     with call_options(max_wait="5"):  # type: ignore[arg-type]
         pass
+
+
+async def reports(seller: SellingPartner) -> None:
+    """A run has its parts, a document is one, types complete."""
+    async with seller.reports.download(REPORT_TYPES.GET_MERCHANT_LISTINGS_ALL_DATA, marketplaces=["US"]) as document:
+        assert_type(document, Document)
+    run = await seller.reports.request("GET_ANY", marketplaces=[Marketplace.US])
+    assert_type(run, ReportRun)
+    assert_type(await run.wait(), ReportRun)
+    async with run.document() as same:
+        assert_type(same, Document)
+    async for each in seller.reports.iter_available(REPORT_TYPES["GET_V2_SETTLEMENT_REPORT_DATA_XML"]):
+        assert_type(each, ReportRun)
+    assert_type(REPORT_TYPES.GET_AFN_INVENTORY_DATA, ReportType)
+    seller.reports.download("GET_ANY")  # type: ignore[call-arg]

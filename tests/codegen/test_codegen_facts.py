@@ -13,6 +13,7 @@ from spapi_async._core.wire import PersonalModel
 from spapi_async.api import NAMESPACES, operations
 from spapi_async.codegen import conditions, overlay, paging, personal, plans, repeats, restrictions
 from spapi_async.models import support_2025_02_01
+from spapi_async.models.notifications import MODULES as PAYLOADS
 
 
 def named(table: dict[str, dict[object, str]] | dict[str, str]) -> set[str]:
@@ -130,14 +131,16 @@ def test_personal_data_is_found_by_names(
 def test_places_of_personal_data_exist() -> None:
     """Each entry of the table is in force in the class that it names; a field that Amazon renames shows here."""
     for module, classes in personal._PLACES.items():
-        models = import_module(f"spapi_async.models.{module}")
+        package = "spapi_async.models" if module in NAMESPACES else "spapi_async.models.notifications"
+        models = import_module(f"{package}.{module}")
         for name, fields in classes.items():
             assert set(fields) <= set(getattr(models, name).__personal__), (module, name)
 
 
 def test_hidden_names_are_used() -> None:
     """No entry of the lists of names has become idle."""
-    modules = [import_module(f"spapi_async.models.{module}") for module in NAMESPACES]
+    payloads = {f"notifications.{module}" for versions in PAYLOADS.values() for module in versions.values()}
+    modules = [import_module(f"spapi_async.models.{module}") for module in {*NAMESPACES, *payloads}]
     classes = [c for m in modules for c in vars(m).values() if isinstance(c, type) and issubclass(c, PersonalModel)]
     single = {name for made in classes for name in made.__personal__}
     whole = {name for made in classes if not made.__personal__ for name in made.__struct_fields__}

@@ -2,10 +2,18 @@
 
 What a report becomes can be chosen in its ``reportOptions``, all values being strings:
 
-``emulatorOutcome``  ``FATAL`` or ``CANCELLED`` (a fault rule's ``outcome`` does the same)
-``emulatorRows``     how many rows a flat file has, the seller's orders over and over
-``emulatorCharset``  its encoding in Java's name, such as ``windows-31j``; ``none``: UTF-8 that is not announced
-``emulatorGzip``     ``on``, ``off``, or ``members`` for a file of several gzip members
+``emulatorOutcome``     ``FATAL`` or ``CANCELLED`` (a fault rule's ``outcome`` does the same), ``FATAL_UNEXPLAINED``
+``emulatorProcessing``  seconds that it takes
+``emulatorRows``        how many rows a flat file has, the seller's orders over and over
+``emulatorBytes``       its size before compression, made while it is sent: gigabytes cost nothing
+``emulatorCharset``     its encoding in Java's name, such as ``windows-31j``; ``none``: UTF-8 that is not announced
+``emulatorLabel``       the encoding that is announced, where that is another; ``none``: none is
+``emulatorGzip``        ``on``, ``off``, or ``members`` for a file of several gzip members
+``emulatorQuotes``      ``on``: every cell is quoted; ``unbalanced``: some titles begin with a quote that nothing ends
+
+Where dates are given, an order report covers the orders of that window, its start included and its end not; one that
+covers none ends CANCELLED, as Amazon's do. Reports belong to the seller: every application sees all of them, and
+``POST /_emulator/reports`` makes one as another application, or Amazon, would.
 """
 
 from __future__ import annotations
@@ -17,18 +25,18 @@ from typing import Any
 from spapi_async.emulator.apis.tokens_2021_03_01 import RESTRICTED_REPORTS
 from spapi_async.emulator.data.documents import Document
 from spapi_async.emulator.data.jobs import Job
+from spapi_async.emulator.data.report_files import ReportFile, flat_file, json_file, listing_row, order_row, xml_file
 from spapi_async.emulator.data.world import Call, Handler, Seller
 from spapi_async.emulator.gateway.pages import next_token, read_token
 from spapi_async.emulator.gateway.replies import Reply, bad_input, not_found, not_permitted
 from spapi_async.emulator.gateway.times import iso, parse_date
 
-__all__ = ["HANDLERS", "cancel_queued", "document_form", "job_page", "outcome_of"]
+__all__ = ["HANDLERS", "cancel_queued", "document_form", "job_page", "make_report", "outcome_of"]
 
 _KIND = "report"
 _PREFIX = "amzn1.spdoc.1.4.na."
-_WORTH_GZIP = 4096
-# Java's names of charsets in Python's; Amazon's Japanese reports need cp932, not shift_jis.
-_CODECS = {"windows-31j": "cp932", "none": "utf-8"}
+_JSON_TYPES = ("BRAND_ANALYTICS", "SALES_AND_TRAFFIC", "VENDOR", "PROMOTION", "COUPON")
+_ORDER_TYPES = ("ORDERS_DATA", "ORDER_REPORT_DATA", "FULFILLED_SHIPMENTS", "CUSTOMER_SHIPMENT")
 _RETENTION = 90 * 86400
 
 
@@ -84,82 +92,71 @@ def document_form(call: Call, document: Document | None, document_id: str, id_ke
 
 
 def _create(call: Call) -> Reply:
-    seller = call.seller
-    facts = dict(call.body)
-    job = seller.jobs.create(
-        _KIND, facts, call.now, outcome_of(call, facts.get("reportOptions")), lambda job: _write(seller, job)
-    )
+    options = call.body.get("reportOptions")
+    job = make_report(call.seller, dict(call.body), call.now, outcome=outcome_of(call, options))
     return Reply.json({"reportId": job.id}, 202)
 
 
-def _write(seller: Seller, job: Job) -> Document:
-    """The report's document: what the type's name promises, in the encoding it really comes in."""
+def make_report(
+    seller: Seller, facts: dict[str, Any], now: float, *, outcome: str = "DONE", processing: float | None = None
+) -> Job:
+    """A report that begins now and ends as it would at Amazon."""
+    kind, options = facts["reportType"], facts.get("reportOptions") or {}
+    if outcome == "DONE" and (seller.jobs.cooling_down(_KIND, kind, now) or _covers_nothing(seller, facts)):
+        outcome = "CANCELLED"
+    wanted = options.get("emulatorProcessing")
+    if wanted is not None:
+        processing = float(wanted)
+    return seller.jobs.create(_KIND, facts, now, outcome, lambda job: _write(seller, job), processing=processing)
+
+
+def _write(seller: Seller, job: Job) -> Document | None:
     kind = job.facts["reportType"]
-    publish = seller.jobs.documents.publish
+    if job.outcome == "FATAL_UNEXPLAINED":
+        return None
     if job.outcome == "FATAL":
         why = json.dumps({"errorDetails": "The report could not be produced: the emulator was asked to fail it."})
-        return publish(seller.id, _PREFIX, why.encode(), "application/json", compress=False, report_type=kind)
-    if "XML" in kind:
-        text = f'<?xml version="1.0" encoding="UTF-8"?>\n<Report type="{kind}"/>\n'.encode()
-        return publish(seller.id, _PREFIX, text, "text/xml; charset=UTF-8", compress=False, report_type=kind)
-    if any(word in kind for word in ("BRAND_ANALYTICS", "SALES_AND_TRAFFIC", "VENDOR", "PROMOTION", "COUPON")):
-        value = {"reportSpecification": {"reportType": kind}, "rows": [_row(order) for order in _orders(seller)]}
-        text = json.dumps(value).encode()
-        return publish(seller.id, _PREFIX, text, "application/json", compress=True, report_type=kind)
-    rows = _listing_rows(seller) if "LISTING" in kind or "INVENTORY" in kind else [_row(o) for o in _orders(seller)]
-    return _flat_file(seller, kind, rows, job.facts.get("reportOptions") or {})
-
-
-def _flat_file(seller: Seller, kind: str, rows: list[dict[str, str]], options: dict[str, str]) -> Document:
-    """Tab-separated, in a Windows code page that only the Content-Type names."""
-    header = list(rows[0]) if rows else ["order-id"]
-    lines = ["\t".join(row[name] for name in header) for row in rows]
-    asked = options.get("emulatorRows", "")
-    wanted = int(asked) if asked.isdecimal() else len(lines)
-    lines = (lines * (wanted // max(1, len(lines)) + 1))[:wanted] if lines else []
-    charset = options.get("emulatorCharset", "Cp1252")
-    codec = _CODECS.get(charset.lower(), charset)
-    text = "\r\n".join(["\t".join(header), *lines, ""]).encode(codec, "replace")
-    packing = options.get("emulatorGzip", "on" if len(text) > _WORTH_GZIP else "off")
+        file = ReportFile(content=why.encode(), content_type="application/json")
+    else:
+        file = _file(seller, kind, job.facts)
     return seller.jobs.documents.publish(
         seller.id,
         _PREFIX,
-        text,
-        "text/plain" if charset == "none" else f"text/plain; charset={charset}",
-        compress=packing != "off",
-        members=5 if packing == "members" else 1,
+        file.content,
+        file.content_type,
+        compress=file.compress,
+        members=file.members,
         report_type=kind,
     )
 
 
-def _orders(seller: Seller) -> Sequence[Any]:
-    return seller.orders.since(0)
+def _file(seller: Seller, kind: str, facts: dict[str, Any]) -> ReportFile:
+    if "LISTING" in kind or "INVENTORY" in kind:
+        rows = [listing_row(listing) for listing in seller.listings.all()]
+    else:
+        rows = [order_row(order) for order in _orders(seller, facts)]
+    if "XML" in kind:
+        return xml_file(kind, rows)
+    if any(word in kind for word in _JSON_TYPES):
+        return json_file(kind, rows)
+    return flat_file(rows, facts.get("reportOptions") or {})
 
 
-def _row(order: Any) -> dict[str, str]:
-    return {
-        "amazon-order-id": order.order_id,
-        "purchase-date": iso(order.created),
-        "last-updated-date": iso(order.updated),
-        "order-status": order.status,
-        "sku": order.lines[0].sku,
-        "product-name": order.lines[0].product.title,
-        "quantity": str(order.lines[0].quantity),
-        "item-price": order.money(order.lines[0].price),
-        "ship-city": order.address.city.name,
-    }
+def _orders(seller: Seller, facts: dict[str, Any]) -> Sequence[Any]:
+    """The orders of a report's window; all of them where it has none."""
+    start = parse_date(facts.get("dataStartTime") or "")
+    end = parse_date(facts.get("dataEndTime") or "")
+    if start is None and end is None:
+        return seller.orders.since(0)
+    moment = "created" if "BY_ORDER_DATE" in facts["reportType"] else "updated"
+    return [order for order in seller.orders.since(0) if (start or 0) <= getattr(order, moment) < (end or float("inf"))]
 
 
-def _listing_rows(seller: Seller) -> list[dict[str, str]]:
-    return [
-        {
-            "seller-sku": listing.sku,
-            "item-name": listing.product.title if listing.product else "",
-            "asin1": listing.product.asin if listing.product else "",
-            "price": f"{listing.product.cents / 100:.2f}" if listing.product else "",
-        }
-        for listing in seller.listings.all()
-    ]
+def _covers_nothing(seller: Seller, facts: dict[str, Any]) -> bool:
+    """Whether an order report's window holds no order."""
+    kind = facts["reportType"]
+    windowed = facts.get("dataStartTime") or facts.get("dataEndTime")
+    return bool(windowed) and any(word in kind for word in _ORDER_TYPES) and not _orders(seller, facts)
 
 
 def _find(call: Call) -> Job:

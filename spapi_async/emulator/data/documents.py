@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qs
 
 from spapi_async.emulator.data.products import chance
+from spapi_async.emulator.data.repeated_file import RepeatedFile
 from spapi_async.emulator.gateway.ids import uuid_of
 from spapi_async.emulator.gateway.replies import Reply
 
@@ -23,9 +24,9 @@ DOCUMENTS_PATH = "/_documents/"
 
 
 class Document:
-    """One object of the store; ``content`` is None until it is uploaded."""
+    """One object of the store; ``content`` is None until it is uploaded, ``repeated`` stands in for a large one."""
 
-    __slots__ = ("compressed", "content", "content_type", "id", "owner", "report_type", "upload_type")
+    __slots__ = ("compressed", "content", "content_type", "id", "owner", "repeated", "report_type", "upload_type")
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class Document:
         owner: str,
         *,
         content: bytes | None = None,
+        repeated: RepeatedFile | None = None,
         content_type: str = "",
         compressed: bool = False,
         report_type: str | None = None,
@@ -41,6 +43,7 @@ class Document:
         self.id = document_id
         self.owner = owner
         self.content = content
+        self.repeated = repeated
         self.content_type = content_type
         self.compressed = compressed
         self.report_type = report_type
@@ -67,16 +70,20 @@ class DocumentStore:
         self,
         owner: str,
         prefix: str,
-        text: bytes,
+        text: bytes | RepeatedFile,
         content_type: str,
         *,
         compress: bool,
         report_type: str | None = None,
         members: int = 1,
     ) -> Document:
-        """A document to download, gzipped if ``compress``, in as many gzip members as asked for."""
-        content = text
-        if compress:
+        """A document to download, gzipped if ``compress``, in as many gzip members as asked for.
+
+        A repeated file is taken as it is: it has been gzipped already, or not.
+        """
+        repeated = text if isinstance(text, RepeatedFile) else None
+        content = text if isinstance(text, bytes) else b""
+        if compress and isinstance(text, bytes):
             step = -(-len(text) // members) or 1
             parts = [text[at : at + step] for at in range(0, len(text), step)]
             content = b"".join(gzip.compress(part, mtime=0) for part in parts or [b""])
@@ -85,6 +92,7 @@ class DocumentStore:
                 self._new_id(prefix),
                 owner,
                 content=content,
+                repeated=repeated,
                 content_type=content_type,
                 compressed=compress,
                 report_type=report_type,
@@ -158,15 +166,19 @@ def _download(document: Document, signed: Mapping[str, str], span: str) -> Reply
     if document.compressed:
         # By default a gzipped document announces itself as identity, so that HTTP libraries leave it as it is.
         headers["Content-Encoding"] = signed.get("response-content-encoding", "identity")
-    headers |= {"Accept-Ranges": "bytes", "ETag": f'"{zlib.crc32(document.content):08x}"'}
+    repeated, content = document.repeated, document.content
+    tag = zlib.crc32(content or document.id.encode())
+    headers |= {"Accept-Ranges": "bytes", "ETag": f'"{tag:08x}"'}
     start = int(span[6:-1]) if re.fullmatch(r"bytes=\d+-", span) else 0
-    if not start:
-        return Reply(document.content, 200, headers, bare=True)
-    size = len(document.content)
-    if start >= size:
+    size = len(content) if repeated is None else len(repeated)
+    if start >= size > 0:
         return _xml(416, "InvalidRange", "The requested range is not satisfiable")
-    headers["Content-Range"] = f"bytes {start}-{size - 1}/{size}"
-    return Reply(document.content[start:], 206, headers, bare=True)
+    if start:
+        headers["Content-Range"] = f"bytes {start}-{size - 1}/{size}"
+    status = 206 if start else 200
+    if repeated is not None:
+        return Reply(b"", status, headers, bare=True, stream=repeated.pieces(start), length=size - start)
+    return Reply(content[start:], status, headers, bare=True)
 
 
 def _xml(status: int, code: str, message: str, more: str = "") -> Reply:

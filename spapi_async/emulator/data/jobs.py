@@ -11,6 +11,8 @@ from spapi_async.emulator.gateway.times import iso
 
 __all__ = ["Job", "Jobs"]
 
+_FBA = ("FBA_", "_AFN_", "AMAZON_FULFILLED", "RESERVED_INVENTORY", "RESTOCK_INVENTORY")
+
 Finish = Callable[["Job"], Document | None]
 
 
@@ -55,7 +57,7 @@ class Job:
         if self.cancelled_at is not None:
             return "CANCELLED"
         if now >= self.ended:
-            return self.outcome
+            return self.outcome.partition("_")[0]
         return "IN_PROGRESS" if now >= self.started else "IN_QUEUE"
 
     def document(self, now: float) -> Document | None:
@@ -79,26 +81,46 @@ class Job:
 class Jobs:
     """All jobs of one seller."""
 
-    def __init__(self, seller: str, documents: DocumentStore, processing: float) -> None:
+    def __init__(
+        self,
+        seller: str,
+        documents: DocumentStore,
+        *,
+        processing: float,
+        cooldown: float,
+        began: Callable[[Job], None],
+    ) -> None:
         self.documents = documents
+        self._began = began
         self.schedules: dict[str, dict[str, Any]] = {}
         self._seller = seller
         self._processing = processing
+        self._cooldown = cooldown
         self._jobs: dict[str, Job] = {}
         self._first = chance(seller, "jobs").randrange(50_000, 900_000)
 
-    def create(self, kind: str, facts: dict[str, Any], now: float, outcome: str, finish: Finish) -> Job:
-        """Start a job; it ends as ``outcome`` after the processing time."""
+    def create(
+        self,
+        kind: str,
+        facts: dict[str, Any],
+        now: float,
+        outcome: str,
+        finish: Finish,
+        *,
+        processing: float | None = None,
+    ) -> Job:
+        """Start a job; it ends as ``outcome`` after the processing time, the seller's usual one if None."""
         job_id = f"{self.new_number()}"
         job = self._jobs[job_id] = Job(
             job_id=job_id,
             kind=kind,
             facts=facts,
             created=now,
-            processing=self._processing,
+            processing=self._processing if processing is None else processing,
             outcome=outcome,
             finish=finish,
         )
+        self._began(job)
         return job
 
     def get(self, kind: str, job_id: str) -> Job | None:
@@ -108,7 +130,17 @@ class Jobs:
 
     def newest_first(self, kind: str) -> Iterable[Job]:
         """All jobs of a kind."""
-        return [job for job in reversed(self._jobs.values()) if job.kind == kind]
+        found = [job for job in reversed(self._jobs.values()) if job.kind == kind]
+        return sorted(found, key=lambda job: -job.created)
+
+    def cooling_down(self, kind: str, job_type: str, now: float) -> bool:
+        """Whether an FBA report of this type was made so short a time ago that Amazon makes no new one."""
+        if not self._cooldown or not any(word in job_type for word in _FBA):
+            return False
+        return any(
+            job.facts.get("reportType") == job_type and now - self._cooldown < job.created <= now
+            for job in self.newest_first(kind)
+        )
 
     def new_number(self) -> int:
         """A number for a job or a schedule, as Amazon counts: up."""

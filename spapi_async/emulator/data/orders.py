@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -153,8 +153,18 @@ class StoredOrder:
 class OrderBook:
     """All orders of one seller, kept in the order of their last update."""
 
-    def __init__(self, seed: int, seller: str, count: int, marketplaces: Sequence[Marketplace], anchor: float) -> None:
+    def __init__(
+        self,
+        seed: int,
+        seller: str,
+        count: int,
+        marketplaces: Sequence[Marketplace],
+        anchor: float,
+        *,
+        changed: Callable[[StoredOrder], None],
+    ) -> None:
         self._origin = (seed, seller, marketplaces, anchor)
+        self._changed = changed
         self._dice = chance(seed, seller, "touch")
         self._by_id: dict[str, StoredOrder] = {}
         self._documented: dict[str, StoredOrder] = {}
@@ -191,6 +201,7 @@ class OrderBook:
             order.status, order.updated, order.created = "Unshipped", at, at
             self._by_id[order.order_id] = order
             insort(self._sorted, order, key=_sort_key)
+            self._changed(order)
             made.append(order.order_id)
         return made
 
@@ -209,6 +220,7 @@ class OrderBook:
         self._sorted.pop(bisect_left(self._sorted, order.sort_key, key=_sort_key))
         order.touch(at)
         insort(self._sorted, order, key=_sort_key)
+        self._changed(order)
 
     def _make(self) -> StoredOrder:
         seed, seller, marketplaces, anchor = self._origin

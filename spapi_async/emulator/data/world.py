@@ -11,9 +11,11 @@ import msgspec
 
 from spapi_async._core.operation import Operation
 from spapi_async.emulator.data.documents import DocumentStore
-from spapi_async.emulator.data.jobs import Jobs
+from spapi_async.emulator.data.jobs import Job, Jobs
 from spapi_async.emulator.data.listings import ListingsStore
-from spapi_async.emulator.data.orders import OrderBook
+from spapi_async.emulator.data.mail import Mail, Postage
+from spapi_async.emulator.data.notices import job_finished, order_changed
+from spapi_async.emulator.data.orders import OrderBook, StoredOrder
 from spapi_async.emulator.gateway.replies import Reply
 from spapi_async.emulator.gateway.routes import Routes
 from spapi_async.emulator.identity.lwa import LoginWithAmazon
@@ -36,9 +38,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         violations: whether a few percent of the orders deviate from Amazon's models, as real ones do.
         search_delay: seconds by which order searches lag behind; Amazon's is two minutes.
         processing: seconds that a report, feed or query takes.
+        report_cooldown: seconds within which a second FBA report of one type ends CANCELLED although there is data, as
+            Amazon's do; 0: never.
         document_lifetime: seconds that a document's URL works.
         synthetic: every operation answers from its response type alone, whatever is asked for: no order is unknown,
             and a restricted data token can be had for any path.
+        sqs_endpoint: where notifications to SQS queues are sent, such as a local stand-in's URL; None: they are kept
+            in memory, ``Emulator.notifications``.
+        notification_lag: each copy of a notification is up to so many seconds late.
+        notification_loss, notification_duplication: the shares that never arrive, and that arrive twice.
     """
 
     seed: int = 0
@@ -49,18 +57,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     violations: bool = True
     search_delay: float = 120.0
     processing: float = 0.5
+    report_cooldown: float = 0.0
     document_lifetime: float = 300.0
     synthetic: bool = False
+    sqs_endpoint: str | None = None
+    notification_lag: float = 0.0
+    notification_loss: float = 0.0
+    notification_duplication: float = 0.0
 
 
 class Seller:
     """One selling partner's data."""
 
-    def __init__(self, seller_id: str, settings: Settings, anchor: float, documents: DocumentStore) -> None:
+    def __init__(self, seller_id: str, settings: Settings, anchor: float, world: World) -> None:
         self.id = seller_id
         self._settings = settings
         self._anchor = anchor
-        self.jobs = Jobs(seller_id, documents, settings.processing)
+        self._world = world
+        self.jobs = Jobs(
+            seller_id,
+            world.documents,
+            processing=settings.processing,
+            cooldown=settings.report_cooldown,
+            began=self._job_began,
+        )
         # replies to operations that have no state of their own, kept so that a repeated read gives the same bytes
         self.synthesised: dict[Any, bytes] = {}
 
@@ -68,13 +88,23 @@ class Seller:
     def orders(self) -> OrderBook:
         """The orders, made when they are first asked for."""
         facts = self._settings
-        return OrderBook(facts.seed, self.id, facts.orders, facts.marketplaces, self._anchor)
+        return OrderBook(
+            facts.seed, self.id, facts.orders, facts.marketplaces, self._anchor, changed=self._order_changed
+        )
 
     @cached_property
     def listings(self) -> ListingsStore:
         """The listings, made when they are first asked for."""
         facts = self._settings
         return ListingsStore(facts.seed, self.id, facts.listings, facts.marketplaces, self._anchor)
+
+    def _order_changed(self, order: StoredOrder) -> None:
+        now = self._world.now()
+        notice = order_changed(self.id, order, now)  # as it is at this moment
+        self._world.mail.expect(self.id, now, lambda _: notice)
+
+    def _job_began(self, job: Job) -> None:
+        self._world.mail.expect(self.id, job.ended, lambda now: job_finished(self.id, job, now))
 
 
 class World:
@@ -91,6 +121,12 @@ class World:
         self.documents = DocumentStore(settings.seed, settings.document_lifetime)
         self._anchor = settings.anchor if settings.anchor is not None else _midnight(now() - settings.search_delay)
         self._sellers: dict[str, Seller] = {}
+        postage = Postage(
+            lag=settings.notification_lag,
+            loss=settings.notification_loss,
+            duplication=settings.notification_duplication,
+        )
+        self.mail = Mail(settings.seed, postage)
 
     @property
     def sellers(self) -> Sequence[Seller]:
@@ -101,7 +137,7 @@ class World:
         """The seller with this id; every id is one."""
         seller = self._sellers.get(seller_id)
         if seller is None:
-            seller = self._sellers[seller_id] = Seller(seller_id, self.settings, self._anchor, self.documents)
+            seller = self._sellers[seller_id] = Seller(seller_id, self.settings, self._anchor, self)
         return seller
 
 

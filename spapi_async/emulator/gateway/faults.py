@@ -11,6 +11,7 @@ A rule is a JSON object; the first one that matches a request applies to it:
 ``body``         of that answer: ``"json"`` (Amazon's error, the default), ``"html"``, ``"empty"``, any text or
                  object; without ``status``, replaces the body of the real answer
 ``headers``      to set on the answer; null removes one
+``hold``         seconds that the answer is held back after the request was acted on
 ``disconnect``   ``"before"`` or ``"after"`` acting: close the connection without an answer
 ``truncate``     true: half of the body, then close the connection
 ``outcome``      of a report, feed or query created by this request: ``"FATAL"`` or ``"CANCELLED"``
@@ -34,6 +35,7 @@ class FaultRule(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     times: int | None = 1
     probability: float = 1.0
     delay: float = 0.0
+    hold: float = 0.0
     status: int | None = None
     body: Any = None
     headers: dict[str, str | None] = {}

@@ -166,6 +166,8 @@ class Judge(Generic[T]):
         if rule is not None:
             reply = _spoiled(reply, rule)
         self._count(asked, 0 if rule and rule.disconnect else reply.status)
+        if rule is not None and rule.hold > 0:
+            await self._clock.sleep(rule.hold)
         await self._travel()
         if rule is not None and rule.disconnect == "after":
             return drop(request)

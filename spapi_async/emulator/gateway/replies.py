@@ -8,7 +8,7 @@ Where Amazon's body has room (``details``), a refusal also says why this emulato
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -44,10 +44,11 @@ encode = _encoder.encode
 class Reply:
     """A reply before it becomes HTTP.
 
-    ``gateway``: made before any service was reached. ``bare``: without a single one of Amazon's headers.
+    ``gateway``: made before any service was reached. ``bare``: without a single one of Amazon's headers. ``stream``: in
+    place of a body, its pieces, ``length`` bytes in all.
     """
 
-    __slots__ = ("bare", "body", "gateway", "headers", "status")
+    __slots__ = ("bare", "body", "gateway", "headers", "length", "status", "stream")
 
     def __init__(
         self,
@@ -57,8 +58,12 @@ class Reply:
         *,
         gateway: bool = False,
         bare: bool = False,
+        stream: Iterator[bytes] | None = None,
+        length: int = 0,
     ) -> None:
         self.body = body
+        self.stream = stream
+        self.length = length
         self.status = status
         self.headers: dict[str, str] = dict(headers) if headers else {}
         self.gateway = gateway

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from aiohttp import web
 
 from spapi_async.emulator.gateway.faults import FaultRule
@@ -23,11 +25,14 @@ async def respond(request: web.BaseRequest, reply: Reply, rule: FaultRule | None
     headers.update(reply.headers)
     if rule is not None and rule.headers:
         headers = {name: value for name, value in headers.items() if value}
+    if reply.stream is not None:
+        return await _streamed(request, reply, headers, rule)
     if rule is not None and rule.truncate and reply.body:
         partial = web.StreamResponse(status=reply.status, headers=headers)
         partial.content_length = len(reply.body)
-        await partial.prepare(request)
-        await partial.write(reply.body[: len(reply.body) // 2])
+        with suppress(ConnectionError):  # the client has gone away by itself
+            await partial.prepare(request)
+            await partial.write(reply.body[: len(reply.body) // 2])
         if request.transport is not None:
             request.transport.close()
         return partial
@@ -36,6 +41,26 @@ async def respond(request: web.BaseRequest, reply: Reply, rule: FaultRule | None
         untyped.enable_chunked_encoding()
         return untyped
     return web.Response(status=reply.status, body=reply.body, headers=headers)
+
+
+async def _streamed(
+    request: web.BaseRequest, reply: Reply, headers: dict[str, str], rule: FaultRule | None
+) -> web.StreamResponse:
+    """Piece by piece, as fast as the client reads; half of it where a fault rule says so."""
+    assert reply.stream is not None
+    response = web.StreamResponse(status=reply.status, headers=headers)
+    response.content_length = reply.length
+    left = reply.length // 2 if rule is not None and rule.truncate else reply.length
+    with suppress(ConnectionError):  # whoever has read enough of it goes away
+        await response.prepare(request)
+        for piece in reply.stream:
+            if left <= 0:
+                break
+            await response.write(piece[:left])
+            left -= len(piece)
+    if rule is not None and rule.truncate and request.transport is not None:
+        request.transport.close()
+    return response
 
 
 class _Untyped(web.Response):

@@ -6,18 +6,13 @@ checkpoint after it, or neither.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import functools
 import hashlib
-import os
 import sqlite3
-import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from types import TracebackType
-from typing import Any, ParamSpec, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self
 
 import anyio
 import msgspec
@@ -27,41 +22,29 @@ from spapi_async.workflows.orders._checkpoint import Checkpoint
 from spapi_async.workflows.orders._rows import OrderRow, newest
 
 try:
-    from sqlalchemy import URL, delete, event, func, make_url, or_, select
+    from sqlalchemy import delete, func, or_, select
     from sqlalchemy.dialects import postgresql
     from sqlalchemy.dialects import sqlite as sqlite_dialect
-    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-    from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
-    from sqlalchemy.schema import CreateIndex, CreateTable
+    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
     raise ModuleNotFoundError('order sync needs an extra: pip install "spapi-async[sync]"') from error
 
+from spapi_async.workflows._sql import (
+    async_url,
+    create_tables,
+    open_engine,
+    probe_sqlite,
+    reason,
+    to_the_end,
+    without_secrets,
+)
 from spapi_async.workflows.orders._tables import checkpoints, metadata, order_items, orders, quota_states
 from spapi_async.workflows.orders._tables import unreadable as unreadable_entries
 
 __all__ = ["OrderDatabase", "Stored", "async_url"]
 
-_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 _ORDER_COLUMNS = tuple(column.name for column in orders.columns)
-_ASYNCPG_TAKES = {
-    "command_timeout",
-    "direct_tls",
-    "host",
-    "passfile",
-    "password",
-    "port",
-    "prepared_statement_cache_size",
-    "ssl",
-    "statement_cache_size",
-    "target_session_attrs",
-    "timeout",
-    "user",
-}
-_BUSY_SECONDS = 30  # how long SQLite waits for another process that writes
-_LOOK_AGAIN = 0.1  # seconds between looks at a file that another process has locked
-_LONGEST_SECONDS = 90.0  # for anything asked of the database
-
 
 QuotaStates = Mapping[tuple[str, str], str]
 """A limiter's state by application and account."""
@@ -89,80 +72,6 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     items: int = 0
 
 
-def async_url(url: str) -> URL:
-    """The URL with the asyncio driver of its database.
-
-    Raises:
-        ConfigurationError: not a database URL, or a database that is not supported.
-    """
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise ConfigurationError("the database must be a URL such as sqlite:///orders.db") from None
-    backend = parsed.drivername.partition("+")[0]
-    if backend not in _DRIVERS:
-        raise ConfigurationError(f"database {backend!r} is not supported; use sqlite:///FILE or postgresql://HOST/NAME")
-    if backend != "sqlite":
-        parsed = _as_asyncpg_has_it(parsed)
-    return parsed.set(drivername=_DRIVERS[backend])
-
-
-def _as_asyncpg_has_it(url: URL) -> URL:
-    """What libpq and psycopg take in a URL's query, in asyncpg's words; hosting services hand out URLs with them."""
-    query = dict(url.query)
-    if "sslmode" in query:
-        query["ssl"] = query.pop("sslmode")
-    query.pop("channel_binding", None)  # asyncpg binds where the server offers it
-    unknown = sorted(query.keys() - _ASYNCPG_TAKES)
-    if unknown:
-        raise ConfigurationError(
-            f"the database URL has {', '.join(unknown)}, which asyncpg does not take; it takes "
-            f"{', '.join(sorted(_ASYNCPG_TAKES | {'sslmode'}))}"
-        )
-    return url.set(query=query)
-
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def _to_the_end(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Finish what is asked of the database before a cancellation is heard, within reason.
-
-    A statement of aiosqlite's that is cancelled under SQLAlchemy leaves a task or a thread behind that never ends, and
-    the process waits for it: Ctrl-C would hang. A shield of anyio's keeps off its own cancellations only, and Ctrl-C is
-    asyncio's, so the work has a task of its own.
-    """
-
-    @functools.wraps(method)
-    async def finished(*arguments: P.args, **options: P.kwargs) -> T:
-        work = asyncio.create_task(method(*arguments, **options))
-        cancelled: asyncio.CancelledError | None = None
-        give_up_at = time.monotonic() + _LONGEST_SECONDS
-        with anyio.CancelScope(shield=True):
-            while not work.done():
-                try:
-                    await asyncio.wait([work], timeout=give_up_at - time.monotonic())
-                except asyncio.CancelledError as error:
-                    cancelled = error
-                if time.monotonic() >= give_up_at and not work.done():
-                    work.cancel()
-                    raise TimeoutError(f"the database did not answer within {_LONGEST_SECONDS:.0f} s")
-        if cancelled is not None:
-            work.exception()  # nobody will hear of it
-            raise cancelled
-        return work.result()
-
-    return finished
-
-
-def _without_secrets(url: str) -> str:
-    """The URL as its user wrote it, but for passwords, which may stand in its query too."""
-    parsed = make_url(url)
-    query = {name: "***" if "pass" in name.lower() else value for name, value in parsed.query.items()}
-    return parsed.set(query=query).render_as_string(hide_password=True)
-
-
 class OrderDatabase:
     """An open database with the tables of a sync; made where they are missing.
 
@@ -172,7 +81,7 @@ class OrderDatabase:
 
     def __init__(self, url: str) -> None:
         self.url = async_url(url)
-        self._shown = _without_secrets(url)
+        self._shown = without_secrets(url)
         self._engine: AsyncEngine | None = None
         # SQLite has one writer: queueing here is fair and free, queueing in its busy handler polls.
         self._writing = anyio.Lock() if self.url.get_backend_name() == "sqlite" else None
@@ -189,21 +98,21 @@ class OrderDatabase:
             await self.close()
             if "database is locked" in str(error):
                 raise  # by another process, for longer than one waits: a failure, not a mistake in the URL
-            raise ConfigurationError(f"cannot open database {self._shown}: {_reason(error)}") from error
+            raise ConfigurationError(f"cannot open database {self._shown}: {reason(error)}") from error
         except BaseException:
             await self.close()
             raise
         return self
 
-    @_to_the_end
+    @to_the_end
     async def _open(self) -> None:
-        self._engine = _engine(self.url)
+        self._engine = open_engine(self.url)
         if self._writing is not None:
-            await anyio.to_thread.run_sync(_probe_sqlite, self._engine)
+            await anyio.to_thread.run_sync(probe_sqlite, self._engine)
         async with self._engine.begin() as connection:
-            await self._create_tables(connection)
+            await create_tables(connection, metadata)
 
-    @_to_the_end
+    @to_the_end
     async def close(self) -> None:
         """Close every connection."""
         engine, self._engine = self._engine, None
@@ -221,7 +130,7 @@ class OrderDatabase:
     def __repr__(self) -> str:
         return f"<OrderDatabase {self._shown}>"
 
-    @_to_the_end
+    @to_the_end
     async def checkpoint(self, seller: str, stream: str) -> Checkpoint | None:
         """Where this seller's stream stands, or None the first time."""
         query = select(checkpoints).where(checkpoints.c.seller == seller, checkpoints.c.stream == stream)
@@ -229,7 +138,7 @@ class OrderDatabase:
             row = (await connection.execute(query)).mappings().one_or_none()
         return None if row is None else Checkpoint(**{name: row[name] for name in Checkpoint.__struct_fields__})
 
-    @_to_the_end
+    @to_the_end
     async def store(
         self,
         seller: str,
@@ -298,27 +207,17 @@ class OrderDatabase:
         changes = {column.name: insert.excluded[column.name] for column in table.columns if not column.primary_key}
         await connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changes), values)
 
-    async def _create_tables(self, connection: AsyncConnection) -> None:
-        """Make what is missing; other processes may be doing the same."""
-        if self._writing is None:
-            # PostgreSQL's IF NOT EXISTS still collides with a transaction that has not committed: one at a time.
-            await connection.execute(select(func.pg_advisory_xact_lock(_CREATING)))
-        for table in metadata.sorted_tables:
-            await connection.execute(CreateTable(table, if_not_exists=True))
-            for index in table.indexes:
-                await connection.execute(CreateIndex(index, if_not_exists=True))
-
     def _insert(self, table: Any) -> Any:
         return sqlite_dialect.insert(table) if self._writing is not None else postgresql.insert(table)
 
-    @_to_the_end
+    @to_the_end
     async def quota(self, application: str) -> dict[str, str]:
         """The limiter's state as last saved for each account of an application."""
         query = select(quota_states.c.account, quota_states.c.state).where(quota_states.c.application == application)
         async with self._connected().connect() as connection:
             return {row.account: row.state for row in await connection.execute(query)}
 
-    @_to_the_end
+    @to_the_end
     async def store_quota(self, quota: QuotaStates, *, now: datetime) -> None:
         """Commit what quota is spent, by itself."""
         async with self._writing or nullcontext(), self._connected().begin() as connection:
@@ -332,7 +231,7 @@ class OrderDatabase:
         ]
         await self._put(connection, quota_states, states)
 
-    @_to_the_end
+    @to_the_end
     async def counts(self) -> tuple[int, int]:
         """How many orders and how many order items the database holds."""
         async with self._connected().connect() as connection:
@@ -346,56 +245,6 @@ class OrderDatabase:
 
 
 _COUNTED = (orders, order_items)
-_CREATING = 0x5370_6170_6941_7379  # an advisory lock of our own
-
-
-def _engine(url: URL) -> AsyncEngine:
-    if url.get_backend_name() != "sqlite":
-        return create_async_engine(url, pool_pre_ping=True, hide_parameters=True)
-    # Parameters are rows with buyers in them, and SQLAlchemy's errors would show them.
-    options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_SECONDS}, "hide_parameters": True}
-    if url.database in (None, "", ":memory:"):
-        options["poolclass"] = StaticPool  # each connection to :memory: would be a database of its own
-    engine = create_async_engine(url, **options)
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    return engine
-
-
-def _probe_sqlite(engine: AsyncEngine) -> None:
-    """Fail here on a file that cannot be opened; aiosqlite would leave a thread that complains to a closed loop."""
-    _create_privately(engine.url.database)
-    arguments, options = engine.dialect.create_connect_args(engine.url)
-    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
-    connection = connect(*arguments, **options)
-    give_up_at = time.monotonic() + _BUSY_SECONDS
-    try:
-        while True:
-            try:
-                connection.execute("PRAGMA journal_mode=WAL")
-            except sqlite3.OperationalError as error:
-                # Of a new file SQLite says so at once, whatever its timeout is.
-                if "locked" not in str(error) or time.monotonic() >= give_up_at:
-                    raise
-                time.sleep(_LOOK_AGAIN)
-            else:
-                return
-    finally:
-        connection.close()
-
-
-def _create_privately(path: str | None) -> None:
-    """A new file of orders is its owner's alone, whatever the umask; its journal gets the same permissions."""
-    if not path or path == ":memory:" or path.startswith("file:"):
-        return
-    with contextlib.suppress(OSError):  # it is there, or cannot be made: then connecting says why
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-
-
-def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:
-    cursor = connection.cursor()
-    # Readers (a dashboard, sqlite3 on the command line) and the writer do not block each other.
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.close()
 
 
 def _set_aside(entries: Sequence[UnreadableEntry], checkpoint: Checkpoint, now: datetime) -> list[dict[str, Any]]:
@@ -420,11 +269,3 @@ def _set_aside(entries: Sequence[UnreadableEntry], checkpoint: Checkpoint, now: 
 def _order_values(row: OrderRow, seller: str, now: datetime) -> dict[str, Any]:
     facts = {"seller": seller, "synced_at": now, "items": len(row.items)}
     return {name: facts[name] if name in facts else getattr(row, name) for name in _ORDER_COLUMNS}
-
-
-def _reason(error: BaseException) -> str:
-    """The first line of what the driver said; SQLAlchemy adds the statement and a link."""
-    if isinstance(error, ModuleNotFoundError) and error.name == "asyncpg":
-        return 'PostgreSQL needs an extra: pip install "spapi-async[postgres]"'
-    cause = getattr(error, "orig", None) or error
-    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]

@@ -1,0 +1,40 @@
+"""Keep a table of notifications from a queue: each one once, however often it is delivered, whenever the reader dies.
+
+Run it: ``python examples/notifications.py QUEUE_URL [DATABASE]``; Ctrl-C ends it, and so does an idle minute. AWS
+credentials come from where botocore looks for them. The queue is filled by ``seller.notifications.subscribe(...)``.
+"""
+
+import asyncio
+import sqlite3
+import sys
+from contextlib import closing
+
+from spapi_async.workflows.notifications import Notification, SqsQueue
+
+TABLE = "CREATE TABLE IF NOT EXISTS notifications (key TEXT PRIMARY KEY, type TEXT, seller TEXT, happened TEXT)"
+INSERT = "INSERT INTO notifications VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"
+
+
+def store(database: sqlite3.Connection, notification: Notification) -> None:
+    """One row for each key: the second delivery changes nothing."""
+    happened = notification.event_time and notification.event_time.isoformat()
+    with database:  # committed before the loop asks for the next message, which deletes this one from the queue
+        database.execute(INSERT, (notification.key, notification.type, notification.seller_id, happened))
+
+
+async def keep(url: str, path: str, *, idle: float = 60.0, visibility: int = 30) -> None:
+    """Store what comes until nothing has come for a while."""
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute(TABLE)
+        try:
+            async with asyncio.timeout(idle) as quiet, SqsQueue(url, visibility=visibility) as messages:
+                async for notification in messages:
+                    store(database, notification)
+                    quiet.reschedule(asyncio.get_running_loop().time() + idle)
+        except TimeoutError:
+            print("nothing has come for a while")
+
+
+if __name__ == "__main__":
+    asyncio.run(keep(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "notifications.db"))

@@ -1,0 +1,43 @@
+"""Times and spans on the command line."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from spapi_async.errors import ConfigurationError
+
+__all__ = ["parse_moment", "parse_span"]
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def parse_moment(option: str, text: str | None) -> datetime | None:
+    """ISO 8601 as a moment; a date or time without a zone is UTC.
+
+    Raises:
+        ConfigurationError: not ISO 8601; it names the option.
+    """
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(
+            f"{option} takes ISO 8601, such as 2026-01-31 or 2026-01-31T12:00:00Z, not {text!r}"
+        ) from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def parse_span(option: str, text: str | None) -> timedelta | None:
+    """``30m``, ``2h``, ``1d``.
+
+    Raises:
+        ConfigurationError: anything else; it names the option.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d{1,6})([smhdw])", text.strip().lower())
+    if found is None:
+        raise ConfigurationError(f"{option} takes a number and s, m, h, d or w, such as 2h, not {text!r}")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})

@@ -1,0 +1,167 @@
+"""``spapi-async notifications``: subscribe, see what is subscribed to, and print what a queue delivers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+from rich.progress import track
+from rich.table import Table
+
+from spapi_async.cli.event_loop import run_async
+from spapi_async.cli.output import JsonOption, moving_console, print_json, table_console
+from spapi_async.cli.target import EmulatorOption, EndpointOption, Target, connected
+
+if TYPE_CHECKING:
+    from spapi_async.models.notifications_v1 import Destination, Subscription
+    from spapi_async.workflows.notifications import Notification
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Subscribe to notifications, and print what a queue delivers.", no_args_is_help=True)
+
+
+@app.command("subscribe")
+def subscribe(
+    notification_type: Annotated[str, typer.Argument(metavar="TYPE", help="Such as ORDER_CHANGE.")],
+    destination: Annotated[str, typer.Argument(help="A queue's URL or ARN, or the id of a destination.")],
+    *,
+    marketplace: Annotated[
+        list[str] | None, typer.Option("--marketplace", help="These alone; may be repeated.")
+    ] = None,
+    order_change_type: Annotated[
+        list[str] | None, typer.Option("--order-change-type", help="These alone, of ORDER_CHANGE; may be repeated.")
+    ] = None,
+    aggregation: Annotated[
+        str | None, typer.Option("--aggregation", help="FiveMinutes or TenMinutes, of ANY_OFFER_CHANGED.")
+    ] = None,
+    filter_expression: Annotated[
+        str | None, typer.Option("--filter", metavar="CEL", help="A condition on the payload.")
+    ] = None,
+    payload_version: Annotated[
+        str | None, typer.Option("--payload-version", help="The newest known, if not given.")
+    ] = None,
+    endpoint: EndpointOption = None,
+    emulator: EmulatorOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Have notifications of a type sent to a queue; what is there already is found, so it may be repeated."""
+    options = {
+        "marketplaces": marketplace or (),
+        "order_change_types": order_change_type or (),
+        "aggregation": aggregation,
+        "filter_expression": filter_expression,
+        "payload_version": payload_version,
+    }
+    target = Target(endpoint=endpoint, emulator=emulator)
+    made = run_async(_subscribe(target, notification_type, destination, options))
+    if as_json:
+        print_json(made)
+    else:
+        sys.stdout.write(
+            f"{notification_type} {made.payload_version} goes to destination {made.destination_id}: "
+            f"subscription {made.subscription_id}\n"
+        )
+
+
+async def _subscribe(target: Target, kind: str, destination: str, options: dict[str, Any]) -> Subscription:
+    async with connected(target) as connection:
+        return await connection.seller.notifications.subscribe(kind, destination, **options)
+
+
+@app.command("list")
+def list_(
+    notification_types: Annotated[
+        list[str] | None, typer.Argument(metavar="[TYPE]...", help="All types that are known, if none is given.")
+    ] = None,
+    *,
+    endpoint: EndpointOption = None,
+    emulator: EmulatorOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the seller's subscriptions and the application's destinations. Amazon answers one type a second."""
+    from spapi_async.models.notifications import MODULES
+
+    kinds = notification_types or sorted(MODULES)
+    subscriptions, destinations = run_async(_list(Target(endpoint=endpoint, emulator=emulator), kinds))
+    if as_json:
+        print_json({"subscriptions": subscriptions, "destinations": destinations})
+    else:
+        table_console().print(_table(subscriptions, destinations))
+
+
+async def _list(target: Target, kinds: Sequence[str]) -> tuple[dict[str, list[Subscription]], list[Destination]]:
+    found = {}
+    async with connected(target) as connection:
+        notifications = connection.seller.notifications
+        destinations = await notifications.destinations()
+        for kind in track(kinds, "Types", console=moving_console(), transient=True, disable=len(kinds) == 1):
+            if subscriptions := await notifications.subscriptions(kind):
+                found[kind] = subscriptions
+    return found, destinations
+
+
+def _table(subscriptions: dict[str, list[Subscription]], destinations: Sequence[Destination]) -> Table:
+    where = {each.destination_id: _place(each) for each in destinations}
+    table = Table(title="Subscriptions", title_justify="left")
+    for heading in ("type", "version", "destination", "subscription"):
+        table.add_column(heading, overflow="fold")
+    for kind, several in subscriptions.items():
+        for each in several:
+            goes_to = where.get(each.destination_id, each.destination_id)
+            table.add_row(kind, each.payload_version, goes_to, each.subscription_id)
+    return table
+
+
+def _place(destination: Destination) -> str:
+    queue, bus = destination.resource.sqs, destination.resource.event_bridge
+    return queue.arn if queue else bus.name if bus else destination.name
+
+
+@app.command("listen")
+def listen(
+    queue: Annotated[str, typer.Argument(metavar="QUEUE_URL", help="AWS credentials are found as botocore does.")],
+    *,
+    count: Annotated[int | None, typer.Option("--max", metavar="N", min=1, help="End after so many.")] = None,
+    set_aside: Annotated[
+        str | None, typer.Option("--set-aside", metavar="QUEUE_URL", help="Where messages go that cannot be read.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print each notification of a queue and delete it there. Ends with Ctrl-C; --json prints one object a line."""
+    run_async(_listen(queue, count, set_aside, as_json=as_json), leaves="what was not printed stays in the queue")
+
+
+async def _listen(url: str, count: int | None, set_aside: str | None, *, as_json: bool) -> None:
+    from spapi_async.workflows.notifications import SqsQueue
+
+    printed = 0
+    async with SqsQueue(url, set_aside=set_aside) as messages:
+        async for notification in messages:
+            sys.stdout.write((_json_line(notification) if as_json else _line(notification)) + "\n")
+            sys.stdout.flush()  # it is deleted when the loop comes back
+            printed += 1
+            if printed == count:
+                notification.done()
+                break
+
+
+def _line(notification: Notification) -> str:
+    time = f"{notification.event_time:%Y-%m-%d %H:%M:%S%z}" if notification.event_time else "no time"
+    return f"{time}  {notification.type}  {notification.seller_id or '-'}  {notification.key}"
+
+
+def _json_line(notification: Notification) -> str:
+    """All facts; the payload as Amazon sent it, or nothing where it holds a client secret."""
+    facts = {
+        "type": notification.type,
+        "key": notification.key,
+        "eventTime": notification.event_time,
+        "publishTime": notification.publish_time,
+        "sellerId": notification.seller_id,
+        "payload": msgspec.Raw(notification.raw or b"null"),
+    }
+    return msgspec.json.encode(facts).decode()

@@ -1,0 +1,112 @@
+"""The files of reports: what the type's name promises, in the encoding that such a report really comes in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from spapi_async.emulator.data.repeated_file import RepeatedFile
+from spapi_async.emulator.gateway.times import iso
+
+__all__ = ["ReportFile", "flat_file", "json_file", "listing_row", "order_row", "xml_file"]
+
+_WORTH_GZIP = 4096
+_BLOCK = 1024 * 1024  # of a file that is made while it is sent
+# Java's names of charsets in Python's; Amazon's Japanese reports need cp932, not shift_jis.
+_CODECS = {"windows-31j": "cp932", "none": "utf-8"}
+
+
+class ReportFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A document's content and how it is announced and packed."""
+
+    content: bytes | RepeatedFile
+    content_type: str
+    compress: bool = False
+    members: int = 1
+
+
+def order_row(order: Any) -> dict[str, str]:
+    """One order as a row of a flat file."""
+    return {
+        "amazon-order-id": order.order_id,
+        "purchase-date": iso(order.created),
+        "last-updated-date": iso(order.updated),
+        "order-status": order.status,
+        "sku": order.lines[0].sku,
+        "product-name": order.lines[0].product.title,
+        "quantity": str(order.lines[0].quantity),
+        "item-price": order.money(order.lines[0].price),
+        "ship-city": order.address.city.name,
+    }
+
+
+def listing_row(listing: Any) -> dict[str, str]:
+    """One listing as a row of a flat file."""
+    product = listing.product
+    return {
+        "seller-sku": listing.sku,
+        "item-name": product.title if product else "",
+        "asin1": product.asin if product else "",
+        "price": f"{product.cents / 100:.2f}" if product else "",
+    }
+
+
+def xml_file(kind: str, rows: Sequence[Mapping[str, str]]) -> ReportFile:
+    """An element for each row."""
+    body = "".join(f"<Row id={json.dumps(next(iter(row.values())))}/>" for row in rows)
+    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<Report type="{kind}">{body}</Report>\n'
+    return ReportFile(content=text.encode(), content_type="text/xml; charset=UTF-8")
+
+
+def json_file(kind: str, rows: Sequence[Mapping[str, str]]) -> ReportFile:
+    """One JSON object, gzipped."""
+    value = {"reportSpecification": {"reportType": kind}, "rows": list(rows)}
+    return ReportFile(content=json.dumps(value).encode(), content_type="application/json", compress=True)
+
+
+def flat_file(rows: Sequence[Mapping[str, str]], options: Mapping[str, str]) -> ReportFile:
+    """Tab-separated, in a Windows code page that only the Content-Type names; ``options`` spoil it in various ways."""
+    header = list(rows[0]) if rows else ["order-id"]
+    quotes = options.get("emulatorQuotes", "")
+    lines = [_line(row.values(), quotes, number) for number, row in enumerate(rows)]
+    head = _line(header, "on" if quotes == "on" else "", 0)
+    charset = options.get("emulatorCharset", "Cp1252")
+    codec = _CODECS.get(charset.lower(), charset)
+    label = options.get("emulatorLabel", charset)
+    content_type = "text/plain" if label == "none" else f"text/plain; charset={label}"
+    packing = options.get("emulatorGzip")
+    size = _number(options, "emulatorBytes")
+    if size is not None:
+        file = _large(head, lines, codec, size, compress=packing != "off")
+        return ReportFile(content=file, content_type=content_type, compress=packing != "off")
+    wanted = _number(options, "emulatorRows")
+    if wanted is not None:
+        lines = (lines * (wanted // max(1, len(lines)) + 1))[:wanted] if lines else []
+    text = "\r\n".join([head, *lines, ""]).encode(codec, "replace")
+    packing = packing or ("on" if len(text) > _WORTH_GZIP else "off")
+    members = 5 if packing == "members" else 1
+    return ReportFile(content=text, content_type=content_type, compress=packing != "off", members=members)
+
+
+def _line(cells: Any, quotes: str, number: int) -> str:
+    if quotes == "on":
+        return "\t".join('"' + cell.replace('"', '""') + '"' for cell in cells)
+    if quotes == "unbalanced" and number % 3 == 0:  # as in 'Monitor 24"', and a title that begins with a quote
+        return "\t".join(f'"{cell}' if at == 5 else cell for at, cell in enumerate(cells))
+    return "\t".join(cells)
+
+
+def _large(head: str, lines: Sequence[str], codec: str, size: int, *, compress: bool) -> RepeatedFile:
+    """At least that many bytes before compression, in whole rows."""
+    start = f"{head}\r\n".encode(codec, "replace")
+    some = "".join(f"{line}\r\n" for line in lines or ["0"]).encode(codec, "replace")
+    block = some * max(_BLOCK // len(some), 1)
+    return RepeatedFile(start, block, max(-(-(size - len(start)) // len(block)), 0), compress=compress)
+
+
+def _number(options: Mapping[str, str], name: str) -> int | None:
+    asked = options.get(name, "")
+    return int(asked) if asked.isdecimal() else None

@@ -1,0 +1,124 @@
+"""An SQS queue of notifications: where it is, and a block that reads it.
+
+Amazon delivers at least once and in no order, and so does this: nothing is lost, whatever happens to the reader.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+from spapi_async.errors import ConfigurationError
+from spapi_async.workflows.notifications._messages import LONGEST_VISIBILITY, Handling, Messages
+from spapi_async.workflows.notifications._sqs_errors import translated
+
+__all__ = ["SqsQueue", "queue_arn"]
+
+_LONGEST_WAIT = 20  # of SQS's long polling
+_QUEUE_HOST = re.compile(r"(?:sqs\.(?P<new>[\w-]+)|(?P<old>[\w-]+)\.queue)\.amazonaws\.com(?:\.cn)?")
+
+
+class SqsQueue:
+    """``async with SqsQueue(url) as messages: async for message in messages: ...``; needs the extra ``sqs``.
+
+    Credentials are found as botocore finds them. Several tasks may loop over ``messages`` at once.
+
+    Args:
+        url: of the queue, as the AWS console shows it; another host than Amazon's is an endpoint of its own.
+        region: where the URL does not say it.
+        wait: seconds that one request waits for messages.
+        visibility: seconds after which a message reappears that nobody has extended; extended while work goes on.
+        tries: how often a message is handed out before it is set aside. What is no notification is set aside at once.
+        set_aside: URL of the queue for such messages. Without it they stay, out of sight for an hour at a time.
+        options: further arguments of botocore's ``create_client``.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        region: str | None = None,
+        wait: int = _LONGEST_WAIT,
+        visibility: int = 60,
+        tries: int = 5,
+        set_aside: str | None = None,
+        **options: Any,
+    ) -> None:
+        if not 0 <= wait <= _LONGEST_WAIT:
+            raise ConfigurationError(f"wait must be 0 to {_LONGEST_WAIT} seconds, not {wait}")
+        if not 1 <= visibility <= LONGEST_VISIBILITY:
+            raise ConfigurationError(f"visibility must be 1 to {LONGEST_VISIBILITY} seconds, not {visibility}")
+        if tries < 1:
+            raise ConfigurationError(f"tries must be at least 1, not {tries}")
+        self.url = url
+        self.region, endpoint = _location(url, region)
+        self._handling = Handling(url=url, wait=wait, visibility=visibility, tries=tries, set_aside=set_aside)
+        self._options = {"endpoint_url": endpoint, "region_name": self.region} | options
+        self._client: AbstractAsyncContextManager[Any] | None = None
+        self._messages: Messages | None = None
+
+    @property
+    def arn(self) -> str:
+        """The queue's name for ``subscribe``."""
+        return queue_arn(self.url, self.region)
+
+    def __repr__(self) -> str:
+        return f"<SqsQueue {self.url}>"
+
+    async def __aenter__(self) -> Messages:
+        if self._client is not None:
+            raise ConfigurationError("this queue is being read already: make another SqsQueue")
+        try:
+            from aiobotocore.config import AioConfig
+            from aiobotocore.session import get_session
+        except ModuleNotFoundError:
+            raise ConfigurationError('queues need an extra: pip install "spapi-async[sqs]"') from None
+        patient = AioConfig(read_timeout=self._handling.wait + 20, connect_timeout=10)
+        self._client = get_session().create_client("sqs", **{"config": patient} | self._options)
+        try:
+            with translated():
+                client = await self._client.__aenter__()
+        except BaseException:
+            self._client = None
+            raise
+        self._messages = Messages(client, self._handling)
+        return self._messages
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        client, self._client = self._client, None
+        messages, self._messages = self._messages, None
+        assert client is not None
+        assert messages is not None
+        try:
+            await messages._close()  # noqa: SLF001
+        finally:
+            await client.__aexit__(kind, error, trace)
+
+
+def queue_arn(url: str, region: str | None = None) -> str:
+    """``https://sqs.us-east-1.amazonaws.com/1234/name`` is ``arn:aws:sqs:us-east-1:1234:name``.
+
+    Raises:
+        ConfigurationError: it is no queue's URL.
+    """
+    region, _ = _location(url, region)
+    account, _, name = urlsplit(url).path.strip("/").rpartition("/")
+    partition = "aws-cn" if region.startswith("cn-") else "aws"
+    return f"arn:{partition}:sqs:{region}:{account}:{name}"
+
+
+def _location(url: str, region: str | None) -> tuple[str, str | None]:
+    """Region and, where the host is not Amazon's, endpoint of a queue."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/").count("/") != 1:
+        raise ConfigurationError(f"a queue's URL is like https://sqs.us-east-1.amazonaws.com/1234/name, not {url!r}")
+    match = _QUEUE_HOST.fullmatch(parts.hostname or "")
+    named = match and (match["new"] or match["old"])
+    default = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    return region or named or default, None if match else f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,33 @@
+"""Errors of SQS as this library's."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+from spapi_async.errors import ConfigurationError, TransportError
+
+__all__ = ["translated"]
+
+# What no repetition mends.
+_HOPELESS = re.compile(
+    r"NonExistentQueue|QueueDoesNotExist|AccessDenied|Token|Signature|Unrecognized|InvalidAddress|Param"
+)
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """What can pass is a TransportError; the queue, the credentials and the rights are the caller's settings."""
+    from botocore import exceptions
+
+    try:
+        yield
+    except exceptions.ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        kind = ConfigurationError if _HOPELESS.search(code) else TransportError
+        raise kind(f"SQS {error.operation_name}: {code or 'no error code'}") from error
+    except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
+        raise TransportError(f"SQS cannot be reached: {type(error).__name__}") from error
+    except exceptions.BotoCoreError as error:  # no credentials, no region, an argument of the wrong kind
+        raise ConfigurationError(f"SQS: {error}") from error

@@ -1,0 +1,239 @@
+"""``seller.notifications``: where notifications go, and which ones come."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import msgspec
+
+from spapi_async._core.caller import Caller
+from spapi_async._core.resources import Resources
+from spapi_async.api.notifications_v1 import (
+    CREATE_DESTINATION,
+    CREATE_SUBSCRIPTION,
+    GET_DESTINATIONS,
+    GET_SUBSCRIPTIONS,
+)
+from spapi_async.errors import ConfigurationError, ConflictError, NotFoundError
+from spapi_async.marketplaces import Marketplace
+from spapi_async.models import notifications_v1 as m
+from spapi_async.workflows.notifications._notification import payload_versions
+from spapi_async.workflows.notifications._sqs import SqsQueue, queue_arn
+
+__all__ = ["Destination", "EventBridge", "Notifications", "processing_directive"]
+
+_MOST_PAGES = 100
+
+
+class EventBridge(msgspec.Struct, frozen=True):
+    """Amazon EventBridge in one AWS account, whose partner event source must then be accepted there."""
+
+    account_id: str
+    region: str
+
+
+Destination = str | SqsQueue | EventBridge
+"""A queue, by object, URL or ARN; an event bus; or the id of a destination that exists."""
+
+
+class Notifications:
+    """The notifications of one selling partner."""
+
+    __slots__ = ("_caller",)
+
+    def __init__(self, caller: Caller, resources: Resources) -> None:  # noqa: ARG002  all workflows are made alike
+        self._caller = caller
+
+    async def subscribe(
+        self,
+        notification_type: str,
+        destination: Destination,
+        *,
+        marketplaces: Sequence[Marketplace | str] = (),
+        order_change_types: Sequence[str] = (),
+        aggregation: str | None = None,
+        filter_expression: str | None = None,
+        payload_version: str | None = None,
+        name: str | None = None,
+    ) -> m.Subscription:
+        """Have notifications of a type sent to a destination; finds what is there already, so it may be repeated.
+
+        The queue's policy must let Amazon's account 437568002678 send to it. Destinations belong to the application
+        and are created without the seller.
+
+        Args:
+            notification_type: ``"ORDER_CHANGE"`` and the like.
+            destination: a queue, its URL or ARN; an :class:`EventBridge`; the id of a destination.
+            marketplaces: those of these alone; ORDER_CHANGE and ANY_OFFER_CHANGED take it.
+            order_change_types: ``OrderStatusChange``, ``BuyerRequestedChange``, ``DeliveryTipChange``; ORDER_CHANGE.
+            aggregation: ``FiveMinutes`` or ``TenMinutes`` between two of an item; ANY_OFFER_CHANGED.
+            filter_expression: a condition on the payload, in CEL, instead of the filters above.
+            payload_version: the newest that this library knows, if not given.
+            name: of the destination, should it have to be created.
+
+        Raises:
+            ConfigurationError: the destination or the filters cannot work; nothing was sent.
+            SPAPIError: see :mod:`spapi_async.errors`.
+        """
+        places = [Marketplace.parse(each).value for each in marketplaces]
+        directive = processing_directive(notification_type, places, order_change_types, aggregation, filter_expression)
+        version = payload_version or (payload_versions(notification_type) or ("1.0",))[-1]
+        destination_id = await self._destination_id(destination, name)
+        wanted = m.CreateSubscriptionRequest(
+            payload_version=version, destination_id=destination_id, processing_directive=directive
+        )
+        if found := await self._find(notification_type, wanted):
+            return found
+        try:
+            made = await self._caller.call(CREATE_SUBSCRIPTION, notification_type=notification_type, body=wanted)
+        except ConflictError:  # another process has just made it, or one that differs stands in its way
+            if found := await self._find(notification_type, wanted):
+                return found
+            raise
+        return made.body
+
+    async def subscriptions(self, notification_type: str) -> list[m.Subscription]:
+        """The seller's subscriptions to a type of notification, through this application."""
+        return [each async for each in self._subscriptions(notification_type)]
+
+    async def destinations(self) -> list[m.Destination]:
+        """The application's destinations, whichever seller they serve."""
+        return (await self._caller.call(GET_DESTINATIONS)).body or []
+
+    async def _destination_id(self, destination: Destination, name: str | None) -> str:
+        wanted = _resource(destination)
+        if isinstance(wanted, str):
+            return wanted
+        if found := _at(wanted, await self.destinations()):
+            return found
+        body = m.CreateDestinationRequest(resource_specification=wanted, name=name or _default_name(wanted))
+        try:
+            return (await self._caller.call(CREATE_DESTINATION, body=body)).body.destination_id
+        except ConflictError:  # another process has just made it
+            if found := _at(wanted, await self.destinations()):
+                return found
+            raise
+
+    async def _find(self, notification_type: str, wanted: m.CreateSubscriptionRequest) -> m.Subscription | None:
+        async for each in self._subscriptions(notification_type):
+            if (each.destination_id, each.payload_version) == (wanted.destination_id, wanted.payload_version) and (
+                _same(each.processing_directive, wanted.processing_directive)
+            ):
+                return each
+        return None
+
+    async def _subscriptions(self, notification_type: str) -> AsyncIterator[m.Subscription]:
+        token = None
+        for _ in range(_MOST_PAGES):
+            try:
+                reply = await self._caller.call(
+                    GET_SUBSCRIPTIONS, notification_types=[notification_type], next_token=token
+                )
+            except NotFoundError:  # there is none
+                return
+            page = reply.body
+            for each in page.subscriptions or ():
+                yield each
+            token = page.next_token
+            if not token:
+                return
+
+
+def processing_directive(
+    notification_type: str,
+    marketplaces: Sequence[str],
+    order_change_types: Sequence[str],
+    aggregation: str | None,
+    filter_expression: str | None,
+) -> m.ProcessingDirective | None:
+    """What a subscription says of the notifications that it wants; None where it says nothing.
+
+    Raises:
+        ConfigurationError: the type does not take such a filter: Amazon would answer 400.
+    """
+    if filter_expression is not None:
+        if marketplaces or order_change_types or aggregation:
+            raise ConfigurationError("give filter_expression or the other filters, not both")
+        if notification_type in _WITHOUT_EXPRESSION:
+            raise ConfigurationError(f"{notification_type} takes no filter_expression")
+        return m.ProcessingDirective(filter_expression=filter_expression)
+    given = {"marketplaces": marketplaces, "order_change_types": order_change_types, "aggregation": aggregation}
+    refused = [name for name, value in given.items() if value and name not in _FILTERS.get(notification_type, ())]
+    if refused:
+        raise ConfigurationError(f"{notification_type} takes no {' and no '.join(refused)}")
+    # An ORDER_CHANGE subscription without its filter was refused for some sellers, so it is always sent.
+    if notification_type != "ORDER_CHANGE" and not any(given.values()):
+        return None
+    return m.ProcessingDirective(
+        event_filter=m.EventFilter(
+            event_filter_type=m.EventFilterType(notification_type),
+            marketplace_ids=list(marketplaces) or None,
+            order_change_types=[m.OrderChangeTypeEnum(each) for each in order_change_types] or None,
+            aggregation_settings=(
+                m.AggregationSettings(aggregation_time_period=m.AggregationTimePeriod(aggregation))
+                if aggregation
+                else None
+            ),
+        )
+    )
+
+
+_FILTERS = {
+    "ANY_OFFER_CHANGED": ("marketplaces", "aggregation"),
+    "ORDER_CHANGE": ("marketplaces", "order_change_types"),
+}
+# Notifications about listings and the catalogue.
+_WITHOUT_EXPRESSION = {
+    "BRANDED_ITEM_CONTENT_CHANGE", "ITEM_PRODUCT_TYPE_CHANGE", "LISTINGS_ITEM_ISSUES_CHANGE",
+    "LISTINGS_ITEM_MFN_QUANTITY_CHANGE", "LISTINGS_ITEM_STATUS_CHANGE", "PRODUCT_TYPE_DEFINITIONS_CHANGE",
+}  # fmt: skip
+
+
+def _resource(destination: Destination) -> m.DestinationResourceSpecification | str:
+    """What the destination is, or its id."""
+    if isinstance(destination, EventBridge):
+        bus = m.EventBridgeResourceSpecification(region=destination.region, account_id=destination.account_id)
+        return m.DestinationResourceSpecification(event_bridge=bus)
+    text = destination.arn if isinstance(destination, SqsQueue) else destination
+    if text.startswith(("http://", "https://")):
+        text = queue_arn(text)
+    if re.match(r"arn:aws[\w-]*:sqs:\S+:\S+:\S+", text):
+        return m.DestinationResourceSpecification(sqs=m.SqsResource(arn=text))
+    if not text or text.startswith("arn:"):
+        raise ConfigurationError(f"a destination is an SQS queue, an EventBridge or an id, not {text!r}")
+    return text
+
+
+def _at(wanted: m.DestinationResourceSpecification, destinations: Sequence[m.Destination]) -> str | None:
+    """The destination that is there already."""
+    for each in destinations:
+        queue, bus = each.resource.sqs, each.resource.event_bridge
+        if queue and wanted.sqs and queue.arn == wanted.sqs.arn:
+            return each.destination_id
+        target = wanted.event_bridge
+        if bus and target and (bus.account_id, bus.region) == (target.account_id, target.region):
+            return each.destination_id
+    return None
+
+
+def _default_name(wanted: m.DestinationResourceSpecification) -> str:
+    if wanted.sqs is not None:
+        return wanted.sqs.arn.rpartition(":")[2][:256]
+    assert wanted.event_bridge is not None
+    return f"{wanted.event_bridge.account_id}-{wanted.event_bridge.region}"
+
+
+def _same(one: m.ProcessingDirective | None, other: m.ProcessingDirective | None) -> bool:
+    """Whether two directives ask for the same, in whatever order."""
+    return bool(_comparable(one) == _comparable(other))
+
+
+def _comparable(directive: m.ProcessingDirective | None) -> Any:
+    def sorted_within(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: sorted_within(each) for key, each in value.items() if each not in (None, [], {})}
+        return sorted(value) if isinstance(value, list) else value
+
+    return sorted_within(msgspec.to_builtins(directive)) if directive is not None else {}

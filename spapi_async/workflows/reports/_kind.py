@@ -1,0 +1,120 @@
+"""Reports as runs: how Amazon is asked to make one, about one, and about many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from spapi_async.api.reports_2021_06_30 import GET_REPORT, GET_REPORTS, Reports20210630
+from spapi_async.errors import OutcomeUnknownError
+from spapi_async.workflows.runs import FINAL_STATUSES, Job
+
+if TYPE_CHECKING:
+    from spapi_async.models.reports_2021_06_30 import Report
+
+__all__ = ["ReportKind", "job_of"]
+
+_TYPES_A_CALL = 10  # getReports.reportTypes
+_MARKETPLACES_A_CALL = 10  # getReports.marketplaceIds
+_PAGE = 100
+
+
+class ReportKind:
+    """The reports of one seller."""
+
+    name = "report"
+    get_rate = GET_REPORT.usage_plan.rate
+    list_rate = GET_REPORTS.usage_plan.rate
+
+    def __init__(self, api: Reports20210630) -> None:
+        self._api = api
+
+    async def create(self, request: Mapping[str, Any]) -> str:
+        """CreateReport."""
+        made = await self._api.create_report(body=request)
+        if not isinstance(made.report_id, str) or not made.report_id:
+            raise OutcomeUnknownError(
+                "Amazon took the request and named no report", operation="reports_2021_06_30.create_report"
+            )
+        return made.report_id
+
+    async def get(self, job_id: str) -> Job:
+        """GetReport."""
+        return job_of(await self._api.get_report(job_id))
+
+    async def jobs(
+        self, requests: Sequence[Mapping[str, Any]], since: datetime, *, ended: bool = False
+    ) -> Sequence[Job]:
+        """getReports, as often as it takes for all types."""
+        statuses = sorted(FINAL_STATUSES) if ended else None
+        types = sorted({request["reportType"] for request in requests})
+        found = []
+        for first in range(0, len(types), _TYPES_A_CALL):
+            some = types[first : first + _TYPES_A_CALL]
+            async for report in self._api.iter_reports(
+                report_types=some, created_since=since, page_size=_PAGE, processing_statuses=statuses
+            ):
+                found.append(job_of(report))  # noqa: PERF401 - iterators of pages are not comprehended over errors
+        return found
+
+    def lists(self, requests: Sequence[Mapping[str, Any]]) -> int:
+        """One for each ten types; what has ended since the last is seldom more than a page."""
+        return -(-len({request["reportType"] for request in requests}) // _TYPES_A_CALL)
+
+    def matches(self, request: Mapping[str, Any], job: Job) -> bool:
+        """Equal type and marketplaces, and the window where one was asked for."""
+        report: Report = job.reply
+        if report.report_type != request["reportType"]:
+            return False
+        if set(report.marketplace_ids or ()) != set(request["marketplaceIds"]):
+            return False
+        return _same_time(request.get("dataStartTime"), report.data_start_time) and _same_time(
+            request.get("dataEndTime"), report.data_end_time
+        )
+
+    def alike(self, request: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+        """Equal but for their options."""
+        return _without_options(request) == _without_options(other)
+
+    def interchangeable(self, request: Mapping[str, Any]) -> bool:
+        """A report's reply shows everything that was asked for except its options."""
+        return not request.get("reportOptions")
+
+
+def job_of(report: Report) -> Job:
+    """A report as a job."""
+    return Job(
+        id=report.report_id,
+        status=str(getattr(report.processing_status, "value", report.processing_status)),
+        created_at=_moment(report.created_time),
+        started_at=_moment(report.processing_start_time),
+        ended_at=_moment(report.processing_end_time),
+        document_id=report.report_document_id,
+        reply=report,
+    )
+
+
+def _without_options(request: Mapping[str, Any]) -> dict[str, Any]:
+    told = {name: value for name, value in request.items() if name != "reportOptions"}
+    return {**told, "marketplaceIds": set(request["marketplaceIds"])}
+
+
+def _same_time(asked: str | None, told: Any) -> bool:
+    """Whether Amazon tells of the moment that was asked for; one that was not asked for is Amazon's to choose."""
+    if asked is None:
+        return True
+    moment = _moment(told)
+    return moment is not None and abs(moment - datetime.fromisoformat(asked)) < timedelta(seconds=1)
+
+
+def _moment(value: Any) -> datetime | None:
+    """A date of a reply, which lenient decoding may have left as text."""
+    if isinstance(value, datetime):
+        return value
+    try:
+        return msgspec.convert(value, datetime)
+    except msgspec.ValidationError:
+        return None

@@ -1,0 +1,336 @@
+"""``seller.reports``: asked for, waited for and read in one step or in three."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from spapi_async._core.caller import Caller
+from spapi_async._core.resources import Resources
+from spapi_async.api.reports_2021_06_30 import Reports20210630
+from spapi_async.errors import ConfigurationError, DecodeError, NotFoundError, OutcomeUnknownError
+from spapi_async.marketplaces import Marketplace
+from spapi_async.workflows.documents import Document, Documents
+from spapi_async.workflows.reports._kind import ReportKind, job_of
+from spapi_async.workflows.reports._notices import report_ids
+from spapi_async.workflows.reports._request import NoData, check_no_data, marketplace_ids, requests_for, wire_time
+from spapi_async.workflows.reports._run import Access, ReportRun
+from spapi_async.workflows.reports.report_types import ReportType, report_type_of
+from spapi_async.workflows.runs import Job, Run, Runs, runs_of
+
+if TYPE_CHECKING:
+    from spapi_async.models.reports_2021_06_30 import Report
+
+__all__ = ["Reports"]
+
+logger = logging.getLogger("spapi_async")
+
+Places = Sequence[Marketplace | str]
+
+_MOST_FILTERED = 10  # getReports.marketplaceIds
+
+
+class Reports:
+    """The reports of one selling partner.
+
+    ::
+
+        async with seller.reports.download("GET_MERCHANT_LISTINGS_ALL_DATA", marketplaces=["US"]) as document:
+            async for row in document.iter_rows():
+                print(row["seller-sku"], row["quantity"])
+
+    Usage plans: createReport and getReportDocument one a minute after a burst of 15, getReport 2 a second.
+    """
+
+    __slots__ = ("_api", "_caller", "_documents", "_kind", "_resources")
+
+    def __init__(self, caller: Caller, resources: Resources) -> None:
+        self._caller = caller
+        self._resources = resources
+        self._api = Reports20210630(caller)
+        self._documents = Documents(caller, resources)
+        self._kind = ReportKind(self._api)
+
+    async def request(
+        self,
+        report_type: ReportType | str,
+        *,
+        marketplaces: Places,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        options: Mapping[str, str] | None = None,
+        reuse: timedelta | None = None,
+        no_data: NoData = "error",
+    ) -> ReportRun:
+        """Ask Amazon for a report; the run that follows it.
+
+        With a journal (``Application(journal=...)``) the request is written down first. A run of the same request that
+        is still open, in this process or another, is followed instead of asking twice. A request whose reply is lost is
+        looked up, and sent again only when it was not made.
+
+        Args:
+            report_type: one of ``REPORT_TYPES``, or any name that Amazon takes.
+            marketplaces: members, ids or countries; at most 25.
+            start: where the window begins, with a time zone. Needed for reports of events. A window that is longer
+                than the type allows becomes several reports, read as one.
+            end: where it ends; now by default.
+            options: Amazon's ``reportOptions``.
+            reuse: take a report of the same type, marketplaces and window that was asked for no longer ago than this.
+                Without options anybody's; with options only what the journal knows, because Amazon does not tell a
+                report's options.
+            no_data: what a report stands for that Amazon cancels for want of data. ``"error"`` raises
+                :class:`ReportCancelledError`; ``"empty"`` reads it as a file without rows, for reports of events over
+                an explicit window; ``"latest"`` reads the newest one that is done.
+
+        Raises:
+            ConfigurationError: Amazon would refuse it, or answer with a report that covers nothing.
+            OutcomeUnknownError: requests were lost again and again, or it cannot be told which report is this one.
+        """
+        kind = report_type_of(report_type)
+        places = marketplace_ids(marketplaces, self._caller.region)
+        runs = self._runs
+        now = datetime.fromtimestamp(runs.clock.time(), UTC)
+        requests = requests_for(kind, places, start, end, options, now=now)
+        check_no_data(kind, no_data, windowed=start is not None, parts=len(requests))
+        # All are written down before the first is sent: whoever goes on after a kill finds the rest.
+        parts = await self._planned(requests, reuse)
+        for part in parts:
+            await part.requested()
+        return ReportRun(self._access, parts, no_data, latest=self._latest_job)
+
+    @asynccontextmanager
+    async def download(
+        self,
+        report_type: ReportType | str,
+        *,
+        marketplaces: Places,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        options: Mapping[str, str] | None = None,
+        reuse: timedelta | None = None,
+        no_data: NoData = "error",
+        charset: str | None = None,
+        errors: str = "replace",
+    ) -> AsyncIterator[Document]:
+        """Ask for a report, wait for it and read it: ``async with seller.reports.download(...) as document``.
+
+        The arguments are those of :meth:`request`; ``charset`` and ``errors`` those of ``seller.documents``.
+
+        Raises:
+            DocumentError: as :meth:`ReportRun.wait` and :class:`Document`.
+            SPAPIError: as :meth:`request`.
+        """
+        run = await self.request(
+            report_type, marketplaces=marketplaces, start=start, end=end, options=options, reuse=reuse, no_data=no_data
+        )
+        async with run.document(charset=charset, errors=errors) as document:
+            yield document
+
+    async def find(self, report_id: str) -> ReportRun:
+        """The run of a report whose id is known, whoever asked for it.
+
+        Raises:
+            NotFoundError: Amazon knows no such report of this seller, or it is older than 90 days.
+        """
+        report = await self._api.get_report(report_id)
+        return await self._run_of(report)
+
+    async def latest(self, report_type: ReportType | str, *, marketplaces: Places | None = None) -> ReportRun:
+        """The newest report of that type that is done, whoever asked for it; of those marketplaces exactly, if given.
+
+        Raises:
+            NotFoundError: there is none from the last 90 days.
+        """
+        newest: Report | None = None
+        wanted = None if marketplaces is None else set(marketplace_ids(marketplaces, self._caller.region))
+        async for report in self._listed(report_type, marketplaces, statuses=("DONE",)):
+            if wanted is not None and set(report.marketplace_ids or ()) != wanted:
+                continue
+            if newest is None or _made_at(report) > _made_at(newest):
+                newest = report
+        if newest is None:
+            raise NotFoundError(
+                f"there is no report {report_type} from the last 90 days that is done",
+                operation="reports_2021_06_30.get_reports",
+            )
+        return await self._run_of(newest)
+
+    async def iter_available(
+        self,
+        report_type: ReportType | str,
+        *,
+        marketplaces: Places | None = None,
+        created_since: datetime | None = None,
+        created_until: datetime | None = None,
+        statuses: Sequence[str] = ("DONE",),
+    ) -> AsyncIterator[ReportRun]:
+        """Every report of that type that Amazon keeps (90 days), whoever asked for it; settlements Amazon makes itself.
+
+        ``async for run in seller.reports.iter_available("GET_V2_SETTLEMENT_REPORT_DATA_FLAT_FILE_V2")``, then
+        ``run.document()``.
+        """
+        async for report in self._listed(
+            report_type, marketplaces, statuses=statuses, created_since=created_since, created_until=created_until
+        ):
+            yield await self._run_of(report)
+
+    async def unfinished(self) -> list[ReportRun]:
+        """The runs of this seller that the journal holds and nobody has read, oldest first."""
+        return [ReportRun(self._access, [run]) for run in await self._runs.unfinished()]
+
+    async def schedule(
+        self,
+        report_type: ReportType | str,
+        *,
+        every: str,
+        marketplaces: Places,
+        options: Mapping[str, str] | None = None,
+        first: datetime | None = None,
+    ) -> str:
+        """Have Amazon make a report regularly; the schedule's id. Asking for one that exists changes nothing.
+
+        Args:
+            report_type: a type that can be scheduled.
+            every: Amazon's period, such as ``"PT30M"``, ``"P1D"`` or ``"P1M"``.
+            marketplaces: as in :meth:`request`.
+            options: Amazon's ``reportOptions``.
+            first: when the first is made; Amazon chooses by default. Of a schedule that exists it changes nothing.
+
+        Raises:
+            ConfigurationError: the type cannot be scheduled.
+        """
+        kind = report_type_of(report_type)
+        if kind.schedulable is False:
+            raise ConfigurationError(f"{kind.name} cannot be scheduled")
+        body: dict[str, Any] = {
+            "reportType": kind.name,
+            "marketplaceIds": marketplace_ids(marketplaces, self._caller.region),
+            "period": every,
+        }
+        if options:
+            body["reportOptions"] = dict(options)
+        if (found := await self._scheduled(body)) is not None:
+            return found
+        wanted = body if first is None else {**body, "nextReportCreationTime": wire_time(first)}
+        try:
+            return await self._create_schedule(wanted)
+        except (OutcomeUnknownError, DecodeError):
+            if (found := await self._scheduled(body)) is not None:
+                return found
+        # A schedule of the same type and marketplaces replaces the one before: repeating it cannot make two.
+        return await self._create_schedule(wanted)
+
+    @asynccontextmanager
+    async def wake_on(self, messages: AsyncIterable[Any]) -> AsyncIterator[None]:
+        """While the block lasts, REPORT_PROCESSING_FINISHED notifications wake the runs they speak of.
+
+        ``messages`` is any async iterable of notifications, parsed or as they came from a queue. A notification is a
+        hint, upon which Amazon is asked; polling goes on at a slower pace for those that are lost.
+        """
+        poller = self._runs.desk.poller
+
+        async def listen() -> None:
+            poller.sources += 1
+            try:
+                async for message in messages:
+                    poller.wake(report_ids(message))
+            except Exception:
+                logger.exception("the source of notifications failed; reports are polled for as without one")
+            finally:
+                poller.sources -= 1
+
+        listening = asyncio.create_task(listen())
+        try:
+            yield
+        finally:
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
+
+    def __repr__(self) -> str:
+        return f"<Reports of {self._caller!r}>"
+
+    @property
+    def _runs(self) -> Runs:
+        return runs_of(self._caller, self._resources, self._kind)
+
+    @property
+    def _access(self) -> Access:
+        return Access(self._api, self._documents, self._runs)
+
+    async def _latest_job(self, report_type: ReportType, marketplaces: Sequence[str]) -> Job:
+        newest = await self.latest(report_type, marketplaces=marketplaces)
+        return await newest.parts[0].finished()
+
+    async def _planned(self, requests: Sequence[Mapping[str, Any]], reuse: timedelta | None) -> list[Run]:
+        """All of them written down; each with a job that exists where one may be reused."""
+        runs = self._runs
+        if reuse is None:
+            return [await runs.plan(request) for request in requests]
+        since = await runs.store.now() - reuse.total_seconds()
+        entries = [await runs.recent(request, since=since) for request in requests]
+        listed: Sequence[Job] = ()
+        if None in entries and self._kind.interchangeable(requests[0]):
+            jobs = await self._kind.jobs(requests, datetime.fromtimestamp(since, UTC))
+            listed = sorted((job for job in jobs if job.status not in ("CANCELLED", "FATAL")), key=_usefulness)
+        planned = []
+        for request, entry in zip(requests, entries, strict=True):
+            found = next((job for job in listed if self._kind.matches(request, job)), None)
+            if entry is not None and entry.job_id is not None:
+                found = await self._kind.get(entry.job_id)
+            planned.append(await runs.plan(request) if found is None else await runs.adopt(request, found))
+        return planned
+
+    async def _run_of(self, report: Report) -> ReportRun:
+        job = job_of(report)
+        request: dict[str, Any] = {
+            "reportType": report.report_type,
+            "marketplaceIds": list(report.marketplace_ids or ()),
+        }
+        for name, moment in (("dataStartTime", report.data_start_time), ("dataEndTime", report.data_end_time)):
+            if isinstance(moment, datetime):
+                request[name] = wire_time(moment)
+        runs = self._runs
+        return ReportRun(self._access, [await runs.outside(request, job)])
+
+    async def _listed(
+        self, report_type: ReportType | str, marketplaces: Places | None, *, statuses: Sequence[str], **window: Any
+    ) -> AsyncIterator[Report]:
+        filters: dict[str, Any] = {"report_types": [str(report_type)], "page_size": 100}
+        if marketplaces is not None:
+            filters["marketplace_ids"] = marketplace_ids(marketplaces, self._caller.region, most=_MOST_FILTERED)
+        if statuses:
+            filters["processing_statuses"] = list(statuses)
+        filters |= {name: moment for name, moment in window.items() if moment is not None}
+        async for report in self._api.iter_reports(**filters):
+            yield report
+
+    async def _scheduled(self, body: Mapping[str, Any]) -> str | None:
+        """The id of a schedule that says the same."""
+        reply = await self._api.get_report_schedules(report_types=[body["reportType"]])
+        for schedule in reply.report_schedules or ():
+            if (
+                set(schedule.marketplace_ids or ()) == set(body["marketplaceIds"])
+                and schedule.period == body["period"]
+                and (schedule.report_options or {}) == body.get("reportOptions", {})
+            ):
+                return str(schedule.report_schedule_id)
+        return None
+
+    async def _create_schedule(self, body: Mapping[str, Any]) -> str:
+        made = await self._api.create_report_schedule(body=body)
+        return str(made.report_schedule_id)
+
+
+def _made_at(report: Report) -> float:
+    moment = job_of(report).created_at
+    return 0.0 if moment is None else moment.timestamp()
+
+
+def _usefulness(job: Job) -> tuple[bool, float]:
+    """What is done first, then what is newest."""
+    return not job.final, -(0.0 if job.created_at is None else job.created_at.timestamp())

@@ -1,0 +1,202 @@
+"""A report on its way: one run, or one for each part of a window that Amazon does not make in one piece."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, NamedTuple, Self, cast
+
+from spapi_async.api.reports_2021_06_30 import Reports20210630
+from spapi_async.errors import SPAPIError
+from spapi_async.workflows.documents import Document, Documents
+from spapi_async.workflows.reports import _outcome
+from spapi_async.workflows.reports._joined import JoinedFile
+from spapi_async.workflows.reports._outcome import Outcome
+from spapi_async.workflows.reports._request import NoData
+from spapi_async.workflows.reports.report_types import ReportType, report_type_of
+from spapi_async.workflows.runs import Job, Run, Runs
+
+__all__ = ["Access", "ReportRun"]
+
+_EXPLANATION_BYTES = 16 * 1024
+
+
+Latest = Callable[[ReportType, Sequence[str]], Awaitable[Job]]
+"""The newest report of a type and marketplaces that is done."""
+
+
+class Access(NamedTuple):
+    """What the reports of a seller are worked with."""
+
+    api: Reports20210630
+    documents: Documents
+    runs: Runs
+
+
+class ReportRun:
+    """A report that was asked for, or found; ``await run.wait()``, then ``async with run.document() as document``.
+
+    It is in the journal: a process that ends here loses nothing, and the same request finds it again until its document
+    has been read. Any number of waits may be begun and abandoned.
+    """
+
+    def __init__(
+        self, access: Access, parts: Sequence[Run], no_data: NoData = "error", *, latest: Latest | None = None
+    ) -> None:
+        self._access = access
+        self._latest = latest
+        self._no_data: NoData = no_data
+        self._by_us: set[str] = set()
+        self._outcomes: dict[str, tuple[Outcome, Job]] = {}
+        self.parts: tuple[Run, ...] = tuple(parts)
+        """One run for each report; more than one where the window is longer than the type allows."""
+
+    @property
+    def report_type(self) -> ReportType:
+        """What kind of report it is."""
+        return report_type_of(self.parts[0].request["reportType"])
+
+    @property
+    def report_ids(self) -> tuple[str, ...]:
+        """Amazon's ids."""
+        return tuple(part.job_id for part in self.parts if part.job_id is not None)
+
+    @property
+    def report_id(self) -> str:
+        """Amazon's id of the (first) report."""
+        return next(iter(self.report_ids), "")
+
+    @property
+    def status(self) -> str:
+        """How far it is: PLANNED, SENDING, IN_QUEUE, IN_PROGRESS, DONE, CANCELLED or FATAL; of the part that lags."""
+        return min((part.status for part in self.parts), key=_order)
+
+    @property
+    def next_poll_in(self) -> float | None:
+        """Seconds until Amazon is asked again; None while nobody waits."""
+        pauses = [pause for part in self.parts if (pause := part.next_poll_in) is not None]
+        return min(pauses, default=None)
+
+    async def wait(self) -> Self:
+        """Wait until Amazon is done with it.
+
+        Polls at a pace that all waiting runs of the seller share, or wakes on a notification
+        (:meth:`Reports.wake_on`).
+
+        Raises:
+            ReportCancelledError: CANCELLED, unless ``no_data`` says what it stands for.
+            ReportFatalError: FATAL; with the explanation that Amazon gives.
+            SPAPIError: Amazon cannot be asked.
+        """
+        for part in self.parts:
+            await self._outcome(part)
+        return self
+
+    @asynccontextmanager
+    async def document(self, *, charset: str | None = None, errors: str = "replace") -> AsyncIterator[Document]:
+        """The report's document, to be read once: ``async with run.document() as document``.
+
+        Waits for it where that has not been done. When the block ends without an error the run is over for the journal:
+        the same request asks Amazon anew.
+
+        Raises:
+            DocumentError: as :meth:`wait`, and what :class:`Document` raises.
+        """
+        await self.wait()
+        async with self._opened(charset, errors) as document:
+            yield document
+        await self.close()
+
+    async def cancel(self) -> None:
+        """Ask Amazon to cancel what has not been begun, and forget the run.
+
+        Raises:
+            BadRequestError: it is no longer in the queue.
+        """
+        for part in self.parts:
+            if part.job_id is not None:
+                await self._access.api.cancel_report(part.job_id)
+                self._by_us.add(part.job_id)
+            await part.close()
+
+    async def close(self) -> None:
+        """Leave it: from here on the same request asks Amazon anew."""
+        for part in self.parts:
+            await part.close()
+
+    def __repr__(self) -> str:
+        return f"<ReportRun {self.report_type} {', '.join(self.report_ids) or 'not requested'}: {self.status}>"
+
+    def _opened(self, charset: str | None, errors: str) -> AbstractAsyncContextManager[Document]:
+        if len(self.parts) == 1:
+            return self._part_document(self.parts[0], charset, errors)
+        # Each part in its own encoding, all of them in one when they are joined.
+        openers = [lambda part=part: self._part_document(part, charset, errors) for part in self.parts]
+        return Document(cast("Any", JoinedFile(openers)), charset="utf-8", errors=errors)
+
+    @asynccontextmanager
+    async def _part_document(self, part: Run, charset: str | None, errors: str) -> AsyncIterator[Document]:
+        outcome, job = await self._outcome(part)
+        if outcome is Outcome.EMPTY:
+            async with Document(cast("Any", JoinedFile()), charset="utf-8") as document:
+                yield document
+            return
+        if outcome is Outcome.LATEST and self._latest is not None:
+            job = await self._latest(self.report_type, part.request["marketplaceIds"])
+        if job.document_id is None:
+            raise _outcome.without_document(self.report_type, job)
+        async with await self._access.documents.report(job.document_id, charset=charset, errors=errors) as document:
+            yield document
+
+    async def _outcome(self, part: Run) -> tuple[Outcome, Job]:
+        """What becomes of a part, once it has ended; errors end its run."""
+        if (settled := self._outcomes.get(part.entry.id)) is not None:
+            return settled
+        job = await part.finished()
+        kind, by_us = self.report_type, job.id in self._by_us
+        outcome = _outcome.outcome_of(kind, job, self._no_data, by_us=by_us)
+        error: SPAPIError | None = None
+        if outcome is Outcome.FATAL:
+            error = _outcome.fatal(kind, job, await self._explanation(job))
+        elif outcome is Outcome.CANCELLED:
+            error = _outcome.cancelled(kind, job, by_us=by_us)
+        elif outcome is Outcome.EMPTY and (sooner := await self._sooner(part, job)) is not None:
+            error = _outcome.cancelled(kind, job, by_us=by_us, sooner=sooner)
+        if error is not None:
+            await part.close()
+            raise error
+        self._outcomes[part.entry.id] = outcome, job
+        return outcome, job
+
+    async def _explanation(self, job: Job) -> str:
+        """What Amazon's document about a FATAL report says; its absence hides no error."""
+        if job.document_id is None:
+            return ""
+        try:
+            async with await self._access.documents.report(job.document_id) as document:
+                text = ""
+                async for line in document.iter_lines():
+                    text += line + "\n"
+                    if len(text) > _EXPLANATION_BYTES:
+                        break
+        except SPAPIError:
+            return ""
+        return _outcome.explanation_of(text)
+
+    async def _sooner(self, part: Run, job: Job) -> Job | None:
+        """A report of the same type from within its cool-down, for which Amazon may have cancelled this one."""
+        cadence = self.report_type.cadence
+        if cadence is None or job.created_at is None:
+            return None
+        for other in await self._access.runs.kind.jobs([part.request], job.created_at - cadence):
+            earlier = other.created_at is not None and other.created_at <= job.created_at
+            if earlier and other.id != job.id and other.status not in ("CANCELLED", "FATAL"):
+                return other
+        return None
+
+
+_ORDER = ("PLANNED", "SENDING", "IN_QUEUE", "IN_PROGRESS", "DONE", "CANCELLED", "FATAL")
+
+
+def _order(status: str) -> int:
+    return _ORDER.index(status) if status in _ORDER else _ORDER.index("IN_PROGRESS")

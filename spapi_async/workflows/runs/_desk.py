@@ -1,0 +1,36 @@
+"""What all runs of one seller and kind share: how Amazon is asked, where entries are kept, one poller, and turns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from weakref import WeakValueDictionary
+
+from spapi_async._core.clock import Clock
+from spapi_async._core.journal import RunStore
+from spapi_async.workflows.runs._job import RunKind
+from spapi_async.workflows.runs._poller import Poller
+
+__all__ = ["Desk"]
+
+
+class Desk:
+    """Shared by every run of a seller and kind."""
+
+    def __init__(self, kind: RunKind, store: RunStore, clock: Clock) -> None:
+        self.kind = kind
+        self.store = store
+        self.clock = clock
+        self.poller = Poller(kind, clock)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def turn(self, request: Mapping[str, Any]) -> AsyncIterator[None]:
+        """One at a time sends what is short of the same quota: who comes first is first."""
+        # The type is the first value of every request: limits may be set on it alone.
+        key = str(next(iter(request.values()), ""))
+        lock = self._turns.setdefault(key, asyncio.Lock())
+        async with lock:
+            yield

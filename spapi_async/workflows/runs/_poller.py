@@ -1,0 +1,218 @@
+"""One poller for all waiting runs of a seller: it asks while somebody waits, and not otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from contextvars import Context
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio
+
+from spapi_async._core.clock import Clock
+from spapi_async.errors import NotFoundError, QuotaExceededError, RateLimitWaitError, ServerError, TransportError
+from spapi_async.workflows.runs._job import Job, RunKind
+from spapi_async.workflows.runs._pace import Terms, Waiting, asks_for_list, pause
+
+__all__ = ["PASSING", "Poller"]
+
+PASSING = (TransportError, ServerError, QuotaExceededError, RateLimitWaitError)
+"""What may be over at the next question: a wait of an hour is not ended by a network that was gone for a minute."""
+
+_PATIENCE_SECONDS = 900.0
+_UNKNOWN_AT_FIRST_SECONDS = 60.0  # a job that was just made may be unknown for a moment
+_AT_ONCE = 4  # requests side by side, so that one that hangs does not hold up the rest
+
+
+class _Watched:
+    """A job that somebody waits for."""
+
+    __slots__ = ("failing_since", "futures", "hurried", "job", "job_id", "request", "waiting")
+
+    def __init__(self, job_id: str, request: Mapping[str, Any], waiting: Waiting, *, hurried: bool) -> None:
+        self.job_id = job_id
+        self.request = request
+        self.waiting = waiting
+        self.hurried = hurried
+        self.job: Job | None = None
+        self.failing_since: float | None = None
+        self.futures: list[asyncio.Future[Job]] = []
+
+    def due_at(self, terms: Terms) -> float:
+        """When Amazon is asked about it next (monotonic)."""
+        return float("-inf") if self.hurried else self.waiting.asked_at + pause(self.waiting, terms)
+
+
+class Poller:
+    """Asks Amazon about every job that is waited for, at a pace that all of them share."""
+
+    def __init__(self, kind: RunKind, clock: Clock) -> None:
+        self._kind = kind
+        self._clock = clock
+        self._watched: dict[str, _Watched] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self.sources = 0
+        """How many sources of notifications say when a job ends."""
+
+    async def final(self, job_id: str, request: Mapping[str, Any], *, age: float) -> Job:
+        """The job once it has ended; ``age`` is how many seconds ago it was asked for.
+
+        Raises:
+            SPAPIError: Amazon refuses to say, or has not been reached for a quarter of an hour.
+        """
+        loop = asyncio.get_running_loop()
+        self._start(loop)
+        watched = self._watched.get(job_id)
+        if watched is None:
+            now = self._clock.monotonic()
+            # What was asked for before, by a process that has ended, may be ready: that is found out at once.
+            waiting = Waiting(now - age, now)
+            watched = self._watched[job_id] = _Watched(job_id, request, waiting, hurried=age > 1.0)
+            self._changed.set()
+        future: asyncio.Future[Job] = loop.create_future()
+        watched.futures.append(future)
+        try:
+            return await future
+        finally:
+            with suppress(ValueError):
+                watched.futures.remove(future)
+            if not watched.futures and self._watched.get(job_id) is watched:
+                del self._watched[job_id]
+                self._changed.set()
+
+    def wake(self, job_ids: Collection[str]) -> None:
+        """Ask about these at once; a notification says that they have ended."""
+        for job_id in job_ids:
+            if job_id in self._watched:
+                self._watched[job_id].hurried = True
+                self._changed.set()
+
+    def status(self, job_id: str) -> str | None:
+        """Amazon's last word about a job that is waited for."""
+        watched = self._watched.get(job_id)
+        return watched.job.status if watched is not None and watched.job is not None else None
+
+    def next_in(self, job_id: str) -> float | None:
+        """Seconds until this job is asked about again; None when nobody waits for it."""
+        watched = self._watched.get(job_id)
+        if watched is None:
+            return None
+        return max(watched.due_at(self._terms()) - self._clock.monotonic(), 0.0)
+
+    def __repr__(self) -> str:
+        return f"<Poller {self._kind.name} waiting={len(self._watched)}>"
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        task = self._task
+        if task is not None and not task.done() and task.get_loop() is loop:
+            return
+        if task is not None and task.get_loop() is not loop:  # whoever waited there is gone with their loop
+            self._watched.clear()
+        self._changed = asyncio.Event()
+        # Not with the options of whoever happens to wait first: their deadline or priority is not everybody's.
+        self._task = loop.create_task(self._ask_while_somebody_waits(), context=Context())
+        self._task.add_done_callback(self._stopped)
+
+    def _stopped(self, task: asyncio.Task[None]) -> None:
+        """Leave nobody waiting for a poller that failed."""
+        if task.cancelled() or task is not self._task:
+            return
+        error = task.exception()
+        if error is not None:
+            for watched in list(self._watched.values()):
+                for future in self._dismissed(watched):
+                    future.set_exception(error)
+
+    async def _ask_while_somebody_waits(self) -> None:
+        # The first to wait registers after this task was made and before it runs.
+        while self._watched:
+            self._changed.clear()
+            now, terms = self._clock.monotonic(), self._terms()
+            due_at = {each: each.due_at(terms) for each in self._watched.values()}
+            due = [each for each, at in due_at.items() if at <= now]
+            if due:
+                await self._ask(due)
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(due_at.values()) - now):
+                    await self._changed.wait()
+
+    def _listing(self) -> bool:
+        kind, requests = self._kind, [each.request for each in self._watched.values()]
+        lists = kind.lists(requests)
+        return asks_for_list(len(requests), lists=lists, get_rate=kind.get_rate, list_rate=kind.list_rate)
+
+    def _terms(self) -> Terms:
+        """How often Amazon may be asked, with so many who wait."""
+        told = self.sources > 0
+        if not self._listing():
+            return Terms(len(self._watched), self._kind.get_rate, told)
+        lists = self._kind.lists([each.request for each in self._watched.values()])
+        return Terms(lists, self._kind.list_rate, told)
+
+    async def _ask(self, due: Sequence[_Watched]) -> None:
+        if self._listing():
+            await self._ask_for_list(list(self._watched.values()))
+            return
+        slots = anyio.CapacityLimiter(_AT_ONCE)
+        async with anyio.create_task_group() as group:
+            for watched in due:
+                group.start_soon(self._ask_for_one, watched, slots)
+
+    async def _ask_for_list(self, everyone: Sequence[_Watched]) -> None:
+        """Ask which have ended."""
+        oldest = max(self._clock.monotonic() - each.waiting.since for each in everyone)
+        since = datetime.fromtimestamp(self._clock.time() - oldest - _UNKNOWN_AT_FIRST_SECONDS, UTC)
+        try:
+            jobs = await self._kind.jobs([each.request for each in everyone], since, ended=True)
+        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
+            for watched in everyone:
+                self._failed(watched, error)
+            return
+        ended = {job.id: job for job in jobs}
+        for watched in everyone:
+            if watched.job_id in ended:
+                self._heard(watched, ended[watched.job_id])
+            else:
+                watched.failing_since = None
+                self._asked(watched)
+
+    async def _ask_for_one(self, watched: _Watched, slots: anyio.CapacityLimiter) -> None:
+        async with slots:
+            try:
+                job = await self._kind.get(watched.job_id)
+            except Exception as error:  # noqa: BLE001 - as above
+                self._failed(watched, error)
+            else:
+                self._heard(watched, job)
+
+    def _heard(self, watched: _Watched, job: Job) -> None:
+        watched.job = job
+        watched.failing_since = None
+        self._asked(watched)
+        if job.final:
+            for future in self._dismissed(watched):
+                future.set_result(job)
+
+    def _failed(self, watched: _Watched, error: Exception) -> None:
+        now = self._clock.monotonic()
+        self._asked(watched)
+        if watched.failing_since is None:
+            watched.failing_since = now
+        new = isinstance(error, NotFoundError) and now - watched.waiting.since < _UNKNOWN_AT_FIRST_SECONDS
+        if new or (isinstance(error, PASSING) and now - watched.failing_since < _PATIENCE_SECONDS):
+            return
+        for future in self._dismissed(watched):
+            future.set_exception(error)
+
+    def _asked(self, watched: _Watched) -> None:
+        watched.hurried = False
+        watched.waiting = Waiting(watched.waiting.since, self._clock.monotonic())
+
+    def _dismissed(self, watched: _Watched) -> list[asyncio.Future[Job]]:
+        """Those who still wait for it; it is not asked about any more."""
+        self._watched.pop(watched.job_id, None)
+        return [future for future in watched.futures if not future.done()]

@@ -1,0 +1,239 @@
+"""One run on its way: planned, sent once, looked up where its reply is lost, watched, closed."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from spapi_async._core.journal import Entry, RunStore, Stage
+from spapi_async._core.options import call_options, current_options
+from spapi_async.errors import (
+    ConfigurationError,
+    DecodeError,
+    OutcomeUnknownError,
+    RateLimitWaitError,
+    RequestTimeoutError,
+    SPAPIError,
+)
+from spapi_async.workflows.runs import _steps
+from spapi_async.workflows.runs._desk import Desk
+from spapi_async.workflows.runs._job import Job
+from spapi_async.workflows.runs._poller import PASSING
+from spapi_async.workflows.runs._steps import Todo, adoptable, claimed, closed, decide, finished, known
+
+__all__ = ["Run"]
+
+_CLOCK_SKEW_SECONDS = 60.0
+"""How far Amazon's clock may be behind the journal's for a job's createdTime to count as after the attempt."""
+
+_MOST_LOST = 3
+"""How often a request may be lost before whoever asked hears of it."""
+
+_QUOTA_SHARE = 1 / 6
+"""The part of a claim that may pass waiting for quota; the rest is for the exchange."""
+
+_ORDER = list(Stage)
+
+
+class Run:
+    """One run on its way; any number of them may follow the same entry."""
+
+    __slots__ = ("_desk", "_given_up", "_job", "_late", "_looks", "_lost", "_store", "entry", "request")
+
+    def __init__(self, desk: Desk, entry: Entry, *, store: RunStore | None = None, job: Job | None = None) -> None:
+        self._desk = desk
+        self._store = store or desk.store
+        self._job = job
+        self._given_up = False
+        self._looks = self._lost = self._late = 0
+        self.entry = entry
+        self.request: dict[str, Any] = msgspec.json.decode(entry.request)
+
+    @property
+    def job_id(self) -> str | None:
+        """Amazon's id, once it is known."""
+        return self.entry.job_id
+
+    @property
+    def status(self) -> str:
+        """PLANNED, SENDING, then what Amazon said last: IN_QUEUE, IN_PROGRESS, DONE, CANCELLED, FATAL."""
+        entry = self.entry
+        if entry.status is not None:
+            return entry.status
+        if entry.job_id is None:
+            return entry.stage.upper()
+        return self._desk.poller.status(entry.job_id) or "IN_QUEUE"
+
+    @property
+    def next_poll_in(self) -> float | None:
+        """Seconds until Amazon is asked again; None where nobody waits."""
+        return None if self.entry.job_id is None else self._desk.poller.next_in(self.entry.job_id)
+
+    async def requested(self) -> str:
+        """Go on until Amazon has given the run an id.
+
+        Raises:
+            OutcomeUnknownError: requests were lost again and again, or it cannot be told which job is this run's.
+            SPAPIError: Amazon refused.
+        """
+        await self._advance(Stage.WAITING)
+        assert self.entry.job_id is not None
+        return self.entry.job_id
+
+    async def finished(self) -> Job:
+        """Go on until Amazon is done; the job with its final status.
+
+        Raises:
+            SPAPIError: as :meth:`requested`, and where Amazon cannot be asked about it.
+        """
+        await self._advance(Stage.FINISHED)
+        entry = self.entry
+        if self._job is None:
+            assert entry.job_id is not None
+            if entry.status == "DONE":
+                self._job = Job(id=entry.job_id, status="DONE", document_id=entry.document_id)
+            else:  # another process waited; how the job went is Amazon's to say
+                self._job = await self._desk.kind.get(entry.job_id)
+        return self._job
+
+    async def close(self) -> None:
+        """Whoever asked has the result, or knows why there is none: an equal request is a new run from here on."""
+        while self.entry.open:
+            await self._swap(closed(self.entry))
+
+    def __repr__(self) -> str:
+        return f"<Run {self.entry.kind} {self.job_id or self.entry.id}: {self.status}>"
+
+    async def _advance(self, goal: Stage) -> None:
+        while _ORDER.index(self.entry.stage) < _ORDER.index(goal):
+            step = decide(self.entry, await self._store.now(), looks=self._looks, given_up=self._given_up)
+            if step.todo is Todo.SEND:
+                await self._send()
+            elif step.todo is Todo.WATCH:
+                await self._watch()
+            elif step.todo is Todo.PAUSE:
+                await self._desk.clock.sleep(step.again_in)
+                await self._reload()
+            elif await self._find(last=step.todo is Todo.LOOK_UP_FOR_GOOD):
+                continue
+            elif step.todo is Todo.LOOK_UP_FOR_GOOD:
+                await self._send()
+            else:
+                self._looks += 1
+                await self._desk.clock.sleep(step.again_in)
+                await self._reload()
+
+    async def _send(self) -> None:
+        async with AsyncExitStack() as stack:
+            if self._store.lasting:
+                await stack.enter_async_context(self._desk.turn(self.request))
+            while (wait := await self._claim_and_create()) is not None:
+                await self._desk.clock.sleep(wait)
+                await self._reload()
+                if self.entry.stage is not Stage.PLANNED:
+                    return  # another process has gone on with it
+
+    async def _claim_and_create(self) -> float | None:
+        """Send under a claim; returns the seconds until quota allows it where it does not now."""
+        desk, options = self._desk, current_options()
+        began = desk.clock.monotonic()
+        if not await self._swap(claimed(self.entry, await self._store.now())):
+            return None  # another process was first
+        self._given_up, self._looks = False, 0
+        limits: dict[str, float] = {}
+        if self._store.lasting:
+            left = _steps.CLAIM_SECONDS - (desk.clock.monotonic() - began)
+            limits["deadline"] = max(left if options.deadline is None else min(left, options.deadline), 0.0)
+            most = _steps.CLAIM_SECONDS * _QUOTA_SHARE
+            limits["max_wait"] = most if options.max_wait is None else min(most, options.max_wait)
+        try:
+            with call_options(**limits):  # type: ignore[arg-type]
+                job_id = await desk.kind.create(self.request)
+        except (OutcomeUnknownError, DecodeError):
+            self._given_up = True
+            self._lost += 1
+            if self._lost >= _MOST_LOST:
+                raise
+            return None
+        except RateLimitWaitError as error:
+            await self._swap(_steps.released(self.entry))
+            wait = error.retry_after or 1.0
+            bounds = (options.max_wait, options.deadline)
+            if not self._store.lasting or any(bound is not None and wait > bound for bound in bounds):
+                raise
+            return wait
+        except RequestTimeoutError:
+            # The claim ran out before the request left; unless it was the caller's own deadline, that is not the end.
+            await self._swap(_steps.released(self.entry))
+            self._late += 1
+            if not self._store.lasting or options.deadline is not None or self._late >= _MOST_LOST:
+                raise
+            return 0.0
+        except SPAPIError:
+            await self._swap(_steps.released(self.entry))
+            raise
+        await self._swap(known(self.entry, job_id, made=True))
+        return None
+
+    async def _find(self, *, last: bool) -> bool:
+        """Look for the job of a request that was lost; whether the entry has moved on."""
+        entry, desk = self.entry, self._desk
+        assert entry.attempted_at is not None
+        since = datetime.fromtimestamp(entry.attempted_at - _CLOCK_SKEW_SECONDS, UTC)
+        try:
+            listed = await desk.kind.jobs([self.request], since)
+        except PASSING as error:
+            if last:
+                raise OutcomeUnknownError(
+                    f"a request for a {entry.kind} was lost and cannot be looked up: {error.message}"
+                ) from error
+            return False  # what lost the request may keep off this one too: it is looked for again
+        jobs = [job for job in listed if desk.kind.matches(self.request, job)]
+        free = adoptable(jobs, await self._store.made(entry.seller, entry.kind, [job.id for job in jobs]))
+        if not free:
+            return False
+        if not desk.kind.interchangeable(self.request):
+            rivals = await self._rivals()
+            if len(free) > 1 or (rivals and last):
+                raise OutcomeUnknownError(
+                    f"a request for a {entry.kind} was lost, and it may be any of {', '.join(job.id for job in free)}; "
+                    f"look at them, and forget run {entry.id} in the journal to ask again"
+                )
+            if rivals:
+                return False  # the job may be theirs, whose reply is on its way
+        await self._swap(known(entry, free[0].id, made=True))
+        return True
+
+    async def _rivals(self) -> bool:
+        """Whether another run is being sent that a list of jobs would not tell from this one."""
+        entries = await self._store.unfinished(seller=self.entry.seller, kind=self.entry.kind)
+        return any(
+            entry.stage is Stage.SENDING
+            and entry.id != self.entry.id
+            and self._desk.kind.alike(self.request, msgspec.json.decode(entry.request))
+            for entry in entries
+        )
+
+    async def _watch(self) -> None:
+        entry, desk = self.entry, self._desk
+        assert entry.job_id is not None
+        age = max(await self._store.now() - entry.planned_at, 0.0)
+        self._job = await desk.poller.final(entry.job_id, self.request, age=age)
+        await self._swap(finished(entry, self._job))
+
+    async def _swap(self, new: Entry) -> bool:
+        """Write the next version; on False another process was first, and the entry is what it wrote."""
+        if await self._store.swap(self.entry, new):
+            self.entry = new
+            return True
+        await self._reload()
+        return False
+
+    async def _reload(self) -> None:
+        entry = await self._store.get(self.entry.id)
+        if entry is None:
+            raise ConfigurationError(f"run {self.entry.id} is no longer in the journal: it was swept or forgotten")
+        self.entry = entry

@@ -1,0 +1,98 @@
+"""The runs of one seller and one kind: found or planned, and waited for together."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from spapi_async._core.caller import Caller
+from spapi_async._core.clock import Clock
+from spapi_async._core.journal import Entry, RunStore
+from spapi_async._core.resources import Resources
+from spapi_async.workflows.runs._desk import Desk
+from spapi_async.workflows.runs._job import Job, RunKind
+from spapi_async.workflows.runs._memory import MemoryStore
+from spapi_async.workflows.runs._run import Run
+from spapi_async.workflows.runs._steps import fingerprint_of, finished, known
+
+__all__ = ["Runs", "runs_of"]
+
+
+class Runs:
+    """The runs of one seller and one kind.
+
+    Args:
+        kind: how Amazon is asked.
+        store: where entries are kept.
+        seller: whose they are, without secrets.
+        place: where requests go (an endpoint, the sandbox, or Amazon): equal requests elsewhere are others.
+        clock: where time comes from.
+    """
+
+    def __init__(self, kind: RunKind, store: RunStore, *, seller: str, place: str, clock: Clock) -> None:
+        self.kind = kind
+        self.store = store
+        self.seller = seller
+        self.place = place
+        self.clock = clock
+        self.desk = Desk(kind, store, clock)
+
+    async def plan(self, request: Mapping[str, Any]) -> Run:
+        """A run of this request: written to the journal, or found there if it is open."""
+        now = await self.store.now()
+        entry = await self.store.add(self._entry(request, now))
+        return Run(self.desk, entry)
+
+    async def adopt(self, request: Mapping[str, Any], job: Job) -> Run:
+        """A run of a job that exists, whoever asked for it."""
+        return Run(self.desk, await self.store.add(self._entry_of(request, job, await self.store.now())))
+
+    async def outside(self, request: Mapping[str, Any], job: Job) -> Run:
+        """A run of a job that somebody else asked for and that no journal needs to know of."""
+        store = MemoryStore(self.clock)
+        entry = await store.add(self._entry_of(request, job, self.clock.time()))
+        return Run(self.desk, entry, store=store, job=job if job.final else None)
+
+    async def recent(self, request: Mapping[str, Any], *, since: float) -> Entry | None:
+        """The newest entry of an equal request since then that has, or may still get, a result."""
+        fingerprint = fingerprint_of(self.place, request)
+        for entry in await self.store.recent(self.seller, self.kind.name, fingerprint, since=since):
+            if entry.job_id is not None and entry.status in (None, "DONE"):
+                return entry
+        return None
+
+    async def unfinished(self) -> list[Run]:
+        """The open runs that the journal holds, oldest first."""
+        entries = await self.store.unfinished(seller=self.seller, kind=self.kind.name)
+        return [Run(self.desk, entry) for entry in entries]
+
+    def _entry_of(self, request: Mapping[str, Any], job: Job, now: float) -> Entry:
+        # As old as the job, wherever it comes from: that is what ``recent`` and the first question go by.
+        asked_at = now if job.created_at is None else min(job.created_at.timestamp(), now)
+        entry = known(self._entry(request, asked_at), job.id, made=False)
+        return finished(entry, job) if job.final else entry
+
+    def _entry(self, request: Mapping[str, Any], now: float) -> Entry:
+        return Entry(
+            id=uuid.uuid4().hex,
+            seller=self.seller,
+            kind=self.kind.name,
+            fingerprint=fingerprint_of(self.place, request),
+            request=msgspec.json.encode(request).decode(),
+            planned_at=now,
+        )
+
+
+def runs_of(caller: Caller, resources: Resources, kind: RunKind) -> Runs:
+    """The runs of a seller and a kind: one object whatever the handle, so that all who wait share one poller."""
+    shared, clock = resources.shared, resources.clock
+    found = shared.get((caller.key, kind.name))
+    if found is None:
+        store = resources.journal or shared.setdefault(("", "journal"), MemoryStore(clock))
+        place = resources.endpoints.api(caller.region)
+        found = shared[caller.key, kind.name] = Runs(kind, store, seller=caller.key, place=place, clock=clock)
+    runs: Runs = found
+    return runs

@@ -1,0 +1,119 @@
+"""What is to be done next about a run, from its entry and the time alone."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from spapi_async._core.journal import Entry, Stage
+from spapi_async.workflows.runs._job import Job
+
+__all__ = ["CLAIM_SECONDS", "SETTLED_SECONDS", "Step", "Todo", "adoptable", "claimed", "closed", "decide",
+           "fingerprint_of", "finished", "known", "released"]  # fmt: skip
+
+CLAIM_SECONDS = 30.0
+"""How long a process may go on sending what it has claimed; longer waits for quota come before the claim."""
+
+SETTLED_SECONDS = 60.0
+"""Seconds after a claim at which its request has come to an end: the claim itself, and the 29 s after which Amazon's
+gateway ends a request (API Gateway's integration timeout)."""
+
+POLITE_SECONDS = 3.0
+"""How long another process that has just claimed is left alone; usually its reply is there by then."""
+
+LOOK_AGAIN_SECONDS = 5.0
+"""Pause between the first look for a lost request and the next; it doubles."""
+
+
+class Todo(enum.Enum):
+    """What a step does."""
+
+    SEND = enum.auto()
+    LOOK_UP = enum.auto()
+    """Look for the job of a request whose outcome is unknown, and wait if it is not there."""
+    LOOK_UP_FOR_GOOD = enum.auto()
+    """Look once more; if it is not there, it never was."""
+    PAUSE = enum.auto()
+    """Another process has begun to send a moment ago."""
+    WATCH = enum.auto()
+    """Amazon works on it."""
+    NOTHING = enum.auto()
+    """It is over."""
+
+
+class Step(msgspec.Struct, frozen=True):
+    """What to do now, and after how many seconds to decide again where it did not help."""
+
+    todo: Todo
+    again_in: float = 0.0
+
+
+def decide(entry: Entry, now: float, *, looks: int = 0, given_up: bool = False) -> Step:
+    """The next step.
+
+    Args:
+        entry: the run as the journal has it.
+        now: by the journal's clock.
+        looks: how often its lost request has been looked for here.
+        given_up: the claim was this process's own, and its call is over.
+    """
+    if entry.stage is Stage.PLANNED:
+        return Step(Todo.SEND)
+    if entry.stage is Stage.WAITING:
+        return Step(Todo.WATCH)
+    if entry.stage is not Stage.SENDING:
+        return Step(Todo.NOTHING)
+    since_claim = now - (entry.claimed_at or 0.0)
+    if not given_up and since_claim < POLITE_SECONDS:
+        return Step(Todo.PAUSE, min(POLITE_SECONDS - since_claim, 0.5))
+    left = SETTLED_SECONDS - since_claim
+    if left <= 0:
+        return Step(Todo.LOOK_UP_FOR_GOOD)
+    return Step(Todo.LOOK_UP, min(LOOK_AGAIN_SECONDS * 2**looks, left))
+
+
+def adoptable(jobs: Sequence[Job], made: Collection[str]) -> list[Job]:
+    """Those jobs that no entry has, oldest first: a lost request's job is the first that appeared after it."""
+    free = [job for job in jobs if job.id not in made]
+    return sorted(free, key=lambda job: (job.created_at is None, job.created_at, job.id))
+
+
+def claimed(entry: Entry, now: float) -> Entry:
+    """The entry while a process sends; from here on, a request may have left."""
+    attempted_at = now if entry.attempted_at is None else entry.attempted_at
+    return _changed(entry, stage=Stage.SENDING, claimed_at=now, attempted_at=attempted_at)
+
+
+def released(entry: Entry) -> Entry:
+    """The entry after a call of which nothing can have come."""
+    return _changed(entry, stage=Stage.PLANNED, claimed_at=None, attempted_at=None)
+
+
+def known(entry: Entry, job_id: str, *, made: bool) -> Entry:
+    """The entry with Amazon's id."""
+    return _changed(entry, stage=Stage.WAITING, job_id=job_id, made=made)
+
+
+def finished(entry: Entry, job: Job) -> Entry:
+    """The entry after Amazon's last word."""
+    return _changed(entry, stage=Stage.FINISHED, status=job.status, document_id=job.document_id)
+
+
+def closed(entry: Entry) -> Entry:
+    """The entry when nobody waits for its result any more."""
+    return _changed(entry, stage=Stage.CLOSED)
+
+
+def fingerprint_of(place: str, request: Mapping[str, Any]) -> str:
+    """Equal for equal requests at one place (Amazon, its sandbox, an endpoint), whatever the order of their lists."""
+    plain = {name: sorted(value) if isinstance(value, list) else value for name, value in request.items()}
+    text = msgspec.json.encode([place, plain], order="deterministic")
+    return hashlib.sha256(text).hexdigest()[:32]
+
+
+def _changed(entry: Entry, **changes: Any) -> Entry:
+    return msgspec.structs.replace(entry, version=entry.version + 1, **changes)

@@ -1,0 +1,119 @@
+"""``spapi-async notifications``: subscribe, list, listen."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from typing import Any
+
+import pytest
+from sqs_server import client, counts, send
+
+from spapi_async.cli.application import run
+from spapi_async.emulator.server import Emulator
+
+ARN = "arn:aws:sqs:us-east-1:123456789012:orders"
+WHOLE = {
+    "notificationType": "SOMETHING_NEW",
+    "eventTime": "2026-01-02T03:04:05Z",
+    "payload": {"sellerId": "A1EXAMPLE"},
+    "notificationMetadata": {"notificationId": "id-1"},
+}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials in the environment, and a terminal that is wide and plain."""
+    monkeypatch.setenv("LWA_APP_ID", "amzn1.application-oa2-client.tests")
+    monkeypatch.setenv("LWA_CLIENT_SECRET", "a-made-up-secret")
+    monkeypatch.setenv("SP_API_REFRESH_TOKEN", "Atzr|cli-tests")
+    monkeypatch.setenv("SP_API_REGION", "NA")
+    monkeypatch.setenv("COLUMNS", "200")
+    for name in ("SP_API_MARKETPLACE", "SP_API_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+async def command(*words: str) -> int:
+    """The command beside the servers of this test, in a thread with a loop of its own."""
+    return await asyncio.to_thread(run, words)
+
+
+@pytest.mark.spapi_emulator(orders=0, rate_scale=1000)
+async def test_a_subscription_is_made_and_listed(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """Repeating it finds it; the list names the queue."""
+    words = ["notifications", "subscribe", "ORDER_CHANGE", ARN, "--marketplace", "US", "--endpoint", spapi_emulator.url]
+    assert await command(*words, "--json") == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["processingDirective"]["eventFilter"]["marketplaceIds"] == ["ATVPDKIKX0DER"]
+    assert await command(*words) == 0
+    assert made["subscriptionId"] in capsys.readouterr().out
+    assert await command("notifications", "list", "--endpoint", spapi_emulator.url) == 0
+    table = capsys.readouterr().out
+    assert all(word in table for word in ("ORDER_CHANGE", ARN, made["subscriptionId"]))
+
+
+@pytest.mark.spapi_emulator(orders=0)
+async def test_a_filter_that_a_type_does_not_take_is_a_usage_error(
+    spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line, exit code 2, nothing sent."""
+    words = [
+        "notifications",
+        "subscribe",
+        "FEE_PROMOTION",
+        ARN,
+        "--marketplace",
+        "US",
+        "--endpoint",
+        spapi_emulator.url,
+    ]
+    assert await command(*words) == 2
+    assert capsys.readouterr().err == "spapi-async: FEE_PROMOTION takes no marketplaces\n"
+    assert spapi_emulator.stats()["operations"] == {}
+
+
+async def test_listening_prints_and_deletes(sqs_queue: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line for each; with ``--json`` the payload as it came."""
+    await send(sqs_queue, [json.dumps(WHOLE)])
+    assert await command("notifications", "listen", sqs_queue, "--max", "1") == 0
+    assert capsys.readouterr().out == "2026-01-02 03:04:05+0000  SOMETHING_NEW  A1EXAMPLE  id-1\n"
+    await send(sqs_queue, [json.dumps(WHOLE)])
+    assert await command("notifications", "listen", sqs_queue, "--max", "1", "--json") == 0
+    printed: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert (printed["key"], printed["payload"]) == ("id-1", WHOLE["payload"])
+    assert await counts(sqs_queue) == (0, 0)
+
+
+async def test_a_client_secret_is_not_printed(
+    sqs_queue: str, sqs_endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And what is no notification goes to the queue that is named."""
+    async with client(sqs_endpoint) as sqs:
+        aside = (await sqs.create_queue(QueueName=sqs_queue.rpartition("/")[2] + "-aside"))["QueueUrl"]
+    secret = {"payload": {"applicationOAuthClientNewSecret": {"clientId": "c", "newClientSecret": "MARK"}}}
+    await send(sqs_queue, ["no JSON", json.dumps(secret)])
+    assert await command("notifications", "listen", sqs_queue, "--max", "1", "--json", "--set-aside", aside) == 0
+    assert "MARK" not in capsys.readouterr().out
+    assert await counts(aside) == (1, 0)
+
+
+async def test_a_queue_that_does_not_exist_is_a_usage_error(sqs_queue: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """So is what is no queue's URL."""
+    assert await command("notifications", "listen", f"{sqs_queue}-missing") == 2
+    assert await command("notifications", "listen", "orders") == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+async def test_ctrl_c_leaves_what_was_not_printed_in_the_queue(sqs_queue: str) -> None:
+    """One line says so; the exit code is that of an interruption."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "spapi_async", "notifications", "listen", sqs_queue, "--json", stdout=-1, stderr=-1
+    )
+    await send(sqs_queue, [json.dumps(WHOLE)])
+    assert process.stdout is not None
+    assert json.loads(await process.stdout.readline())["key"] == "id-1"
+    process.send_signal(signal.SIGINT)
+    _, said = await process.communicate()
+    assert (process.returncode, said) == (130, b"spapi-async: interrupted; what was not printed stays in the queue\n")

@@ -1,0 +1,209 @@
+"""The emulator's notifications: when what is subscribed to happens, late, lost or twice on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from sqs_server import client
+
+from spapi_async import Application, SellingPartner
+from spapi_async.emulator import Emulator
+from spapi_async.errors import BadRequestError, NotFoundError
+from spapi_async.workflows.notifications import SqsQueue, parse
+
+ARN = "arn:aws:sqs:us-east-1:123456789012:orders"
+
+
+@pytest.fixture
+async def emulator() -> AsyncIterator[Emulator]:
+    async with Emulator(orders=20, processing=0.0, rate_scale=1000) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+async def seller(emulator: Emulator) -> AsyncIterator[SellingPartner]:
+    async with Application("app", "secret", endpoint=emulator.url) as app:
+        yield app.selling_partner("Atzr|one", region="na")
+
+
+def kinds(emulator: Emulator) -> list[str]:
+    """The types of what has arrived."""
+    return [parse(message).type for message in emulator.notifications]
+
+
+async def test_orders_that_change_are_told_to_their_seller(emulator: Emulator, seller: SellingPartner) -> None:
+    """As they are at that moment, in the casing of the type, without a break of its schema."""
+    await seller.notifications.subscribe("ORDER_CHANGE", ARN)
+    changed = emulator.change_orders(update=3, add=2)
+    found = [parse(message) for message in emulator.notifications]
+    assert sorted(each.content.amazon_order_id for each in found) == sorted(changed["updated"] + changed["added"])
+    assert not any(each.violations for each in found)
+    assert {each.seller_id for each in found} == {each.id for each in emulator._world.sellers}
+    assert "Payload" in emulator.notifications[0]
+
+
+async def test_finished_jobs_are_told_with_their_documents(emulator: Emulator, seller: SellingPartner) -> None:
+    """Reports, feeds and queries."""
+    for kind in ("REPORT", "FEED", "DATA_KIOSK_QUERY"):
+        await seller.notifications.subscribe(f"{kind}_PROCESSING_FINISHED", ARN)
+    body = {"reportType": "GET_MERCHANT_LISTINGS_ALL_DATA", "marketplaceIds": ["ATVPDKIKX0DER"]}
+    report = await seller.reports_2021_06_30.create_report(body=body)
+    await seller.data_kiosk_2023_11_15.create_query(body={"query": "query { a }"})
+    feed_document = await seller.documents.upload(b'{"messages": []}', "application/json; charset=UTF-8")
+    feed = {"feedType": "JSON_LISTINGS_FEED", "marketplaceIds": ["ATVPDKIKX0DER"], "inputFeedDocumentId": feed_document}
+    await seller.feeds_2021_06_30.create_feed(body=feed)
+    found = {each.type: each for each in map(parse, emulator.notifications)}
+    told = found["REPORT_PROCESSING_FINISHED"].content
+    assert told.report_id == report.report_id
+    stored = await seller.reports_2021_06_30.get_report(report.report_id)
+    assert told.report_document_id == stored.report_document_id
+    assert found["FEED_PROCESSING_FINISHED"].content.result_feed_document_id
+    assert found["DATA_KIOSK_QUERY_PROCESSING_FINISHED"].content.processing_status == "DONE"
+    assert not any(each.violations for each in found.values())
+
+
+async def test_offers_that_change_are_told(emulator: Emulator, seller: SellingPartner) -> None:
+    """For the products that are returned."""
+    await seller.notifications.subscribe("ANY_OFFER_CHANGED", ARN)
+    asins = emulator.change_offers(3)
+    found = [parse(message) for message in emulator.notifications]
+    assert [each.content.offer_change_trigger.asin for each in found] == asins
+    assert not any(each.violations for each in found)
+
+
+async def test_nothing_is_told_that_was_not_subscribed_to(emulator: Emulator, seller: SellingPartner) -> None:
+    """Another type, another seller, a marketplace that the filter leaves out."""
+    await seller.notifications.subscribe("ANY_OFFER_CHANGED", ARN)
+    emulator.change_orders(update=5)
+    assert kinds(emulator) == []
+    await seller.notifications.subscribe("ORDER_CHANGE", ARN, marketplaces=["MX"])
+    emulator.change_orders(update=20)
+    places = {parse(message).content.summary.marketplace_id for message in emulator.notifications}
+    assert places == {"A1AM78C64UM0Y8"}
+
+
+async def test_notifications_may_be_lost_or_arrive_twice(emulator: Emulator, seller: SellingPartner) -> None:
+    """The copies of one have one key."""
+    await seller.notifications.subscribe("ORDER_CHANGE", ARN)
+    emulator.faults({"notifications": {"loss": 1.0}})
+    emulator.change_orders(update=5)
+    assert kinds(emulator) == []
+    emulator.faults({"notifications": {"duplication": 1.0}})
+    emulator.change_orders(update=5)
+    keys = [parse(message).key for message in emulator.notifications]
+    assert (len(keys), len(set(keys))) == (10, 5)
+
+
+async def test_notifications_that_are_late_overtake_one_another() -> None:
+    """They arrive when their time has come, in another order than they were sent in."""
+    moment = [1_770_000_000.0]
+
+    class Stopped:
+        def time(self) -> float:
+            return moment[0]
+
+        monotonic = time
+
+        async def sleep(self, seconds: float) -> None:
+            await asyncio.sleep(0)
+
+    async with (
+        Emulator(orders=50, notification_lag=60.0, throttle=False, clock=Stopped()) as emulator,
+        Application("app", "secret", endpoint=emulator.url) as app,
+    ):
+        await app.selling_partner("Atzr|one", region="na").notifications.subscribe("ORDER_CHANGE", ARN)
+        sent = emulator.change_orders(update=20)["updated"]
+        moment[0] += 30
+        early = len(emulator.notifications)
+        moment[0] += 30
+        arrived = [parse(message).content.amazon_order_id for message in emulator.notifications]
+        assert 0 < early < 20
+        assert sorted(arrived) == sorted(sent)
+        assert arrived != sent
+
+
+async def test_notifications_go_to_the_queue_of_an_sqs_endpoint(sqs_queue: str, sqs_endpoint: str) -> None:
+    """To the queue whose ARN was subscribed, and nowhere else."""
+    queue = SqsQueue(sqs_queue, wait=1)
+    async with (
+        Emulator(orders=20, sqs_endpoint=sqs_endpoint) as emulator,
+        Application("app", "secret", endpoint=emulator.url) as app,
+    ):
+        await app.selling_partner("Atzr|one", region="na").notifications.subscribe("ORDER_CHANGE", queue)
+        wanted = set(emulator.change_orders(update=3)["updated"])
+        async with queue as messages:
+            async for message in messages:
+                wanted.discard(message.content.amazon_order_id)
+                if not wanted:
+                    break
+        assert emulator.notifications == ()
+
+
+async def test_a_queue_that_is_missing_gets_its_notifications_later(sqs_queue: str, sqs_endpoint: str) -> None:
+    """They wait in the emulator."""
+    async with (
+        Emulator(orders=20, sqs_endpoint=sqs_endpoint) as emulator,
+        Application("app", "secret", endpoint=emulator.url) as app,
+    ):
+        url = f"{sqs_queue}-later"
+        await app.selling_partner("Atzr|one", region="na").notifications.subscribe("ORDER_CHANGE", url)
+        emulator.change_orders(update=1)
+        await asyncio.sleep(0.3)
+        async with client(sqs_endpoint) as sqs:
+            await sqs.create_queue(QueueName=url.rpartition("/")[2])
+        async with SqsQueue(url, wait=1) as messages:
+            assert (await anext(aiter(messages))).type == "ORDER_CHANGE"
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("ORDER_CHANGE", {"processingDirective": {}}),
+        ("ORDER_CHANGE", {"payloadVersion": "2.0"}),
+        ("ORDER_CHANGE", {"destinationId": "none"}),
+        ("FEE_PROMOTION", {}),
+        (
+            "ORDER_CHANGE",
+            {"processingDirective": {"filterExpression": "a", "eventFilter": {"eventFilterType": "ORDER_CHANGE"}}},
+        ),
+    ],
+)
+async def test_subscriptions_that_amazon_refuses_are_refused(seller: SellingPartner, kind: str, change: Any) -> None:
+    """With 400."""
+    specification = {"sqs": {"arn": ARN}}
+    made = await seller.notifications_v1.create_destination(body={"name": "n", "resourceSpecification": specification})
+    directive = {"eventFilter": {"eventFilterType": "ORDER_CHANGE"}}
+    body = {"payloadVersion": "1.0", "destinationId": made.destination_id, "processingDirective": directive} | change
+    with pytest.raises(BadRequestError):
+        await seller.notifications_v1.create_subscription(kind, body=body)
+
+
+async def test_destinations_and_subscriptions_are_read_and_deleted(seller: SellingPartner) -> None:
+    """By their ids; afterwards they are gone."""
+    subscription = await seller.notifications.subscribe("FEE_PROMOTION", ARN)
+    api = seller.notifications_v1
+    assert await api.get_subscription("FEE_PROMOTION") == subscription
+    assert await api.get_subscription_by_id("FEE_PROMOTION", subscription.subscription_id) == subscription
+    destination = await api.get_destination(subscription.destination_id)
+    assert destination.resource.sqs is not None
+    assert destination.resource.sqs.arn == ARN
+    await api.delete_subscription_by_id("FEE_PROMOTION", subscription.subscription_id)
+    await api.delete_destination(destination.destination_id)
+    with pytest.raises(NotFoundError):
+        await api.get_subscription("FEE_PROMOTION")
+    assert await api.get_destinations() == []
+
+
+async def test_the_control_interface_changes_offers_and_postage(emulator: Emulator, seller: SellingPartner) -> None:
+    """As the methods do; a setting that does not exist is refused."""
+    await seller.notifications.subscribe("ANY_OFFER_CHANGED", ARN)
+    control = emulator._control
+    status, answer = control.answer("POST", "offers", json.dumps({"count": 2}).encode())
+    assert (status, len(answer["changed"])) == (200, 2)
+    assert control.answer("POST", "faults", b'{"notifications": {"delay": 1}}')[0] == 400
+    _, state = control.answer("GET", "notifications", b"")
+    assert len(state["notifications"]) == 2

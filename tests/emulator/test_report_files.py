@@ -1,0 +1,158 @@
+"""Reports at the emulator: windows, cool-downs, other people's reports, and files in every state."""
+
+from __future__ import annotations
+
+import gzip
+import time
+import zlib
+from typing import Any
+
+from direct import US, Direct, HandClock, running
+
+from spapi_async.emulator.data.repeated_file import RepeatedFile
+
+REPORTS = "/reports/2021-06-30"
+ORDERS = "GET_FLAT_FILE_ALL_ORDERS_DATA_BY_LAST_UPDATE_GENERAL"
+INVENTORY = "GET_FBA_MYI_ALL_INVENTORY_DATA"
+
+
+async def ask(api: Direct, kind: str = ORDERS, **facts: Any) -> dict[str, Any]:
+    """A report, as Amazon tells of it."""
+    body = {"reportType": kind, "marketplaceIds": [US], **facts}
+    made = await api.send("POST", f"{REPORTS}/reports", body=body)
+    return await status(api, made.json["reportId"])
+
+
+async def status(api: Direct, report_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = (await api.get(f"{REPORTS}/reports/{report_id}")).json
+    return found
+
+
+async def url(api: Direct, report: dict[str, Any]) -> str:
+    return str((await api.get(f"{REPORTS}/documents/{report['reportDocumentId']}")).json["url"])
+
+
+async def text(api: Direct, report: dict[str, Any]) -> str:
+    raw = (await api.send("GET", await url(api, report), token="")).body
+    return (gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw).decode("cp1252")
+
+
+async def test_a_report_covers_its_window() -> None:
+    """Start included, end not: two halves are the whole."""
+    async with running(processing=0, orders=40) as api:
+        orders = [order["LastUpdateDate"] for order in await api.orders()]
+        first, middle, last = min(orders), sorted(orders)[20], "2100-01-01T00:00:00Z"
+        whole = await text(api, await ask(api, dataStartTime=first, dataEndTime=last))
+        early = await text(api, await ask(api, dataStartTime=first, dataEndTime=middle))
+        late = await text(api, await ask(api, dataStartTime=middle, dataEndTime=last))
+        assert sorted(early.splitlines()[1:] + late.splitlines()[1:]) == sorted(whole.splitlines()[1:])
+        assert len(whole.splitlines()) == 41
+        assert 15 < len(early.splitlines()) < 25
+
+
+async def test_a_window_without_orders_is_cancelled_by_amazon() -> None:
+    """After it was begun, which is how it differs from one that somebody cancelled."""
+    async with running(processing=0) as api:
+        empty = {"dataStartTime": "2001-01-01T00:00:00Z", "dataEndTime": "2001-02-01T00:00:00Z"}
+        report = await ask(api, **empty)
+        assert report["processingStatus"] == "CANCELLED"
+        assert "processingStartTime" in report
+
+
+async def test_an_fba_report_asked_for_again_too_soon_is_cancelled() -> None:
+    """Although there is data; another type and a later time are served."""
+    clock = HandClock()
+    async with running(processing=0, report_cooldown=1800, clock=clock) as api:
+        assert (await ask(api, INVENTORY))["processingStatus"] == "DONE"
+        assert (await ask(api, INVENTORY))["processingStatus"] == "CANCELLED"
+        assert (await ask(api))["processingStatus"] == "DONE"
+        clock.now += 1801
+        assert (await ask(api, INVENTORY))["processingStatus"] == "DONE"
+
+
+async def test_somebody_elses_report_is_seen_by_all() -> None:
+    """Amazon's own settlements, and what other applications asked for."""
+    async with running(processing=0) as api:
+        made = await api.send("POST", "/_emulator/reports", body={"reportType": "GET_V2_SETTLEMENT", "age": 7200})
+        (report_id,) = made.json["reports"]
+        other = await api.log_in(client_id="another app")
+        listed = await api.get(f"{REPORTS}/reports", token=other, reportTypes="GET_V2_SETTLEMENT")
+        assert [each["reportId"] for each in listed.json["reports"]] == [report_id]
+        wrong = await api.send("POST", "/_emulator/reports", body={"reportType": "X", "colour": "red"})
+        assert (wrong.status, "colour" in wrong.json["error"]) == (400, True)
+
+
+async def test_a_report_takes_as_long_as_it_is_told() -> None:
+    """And ends without an explanation where it is told that."""
+    clock = HandClock()
+    async with running(clock=clock) as api:
+        options = {"emulatorProcessing": "90", "emulatorOutcome": "FATAL_UNEXPLAINED"}
+        report = await ask(api, reportOptions=options)
+        clock.now += 60
+        assert (await status(api, report["reportId"]))["processingStatus"] == "IN_PROGRESS"
+        clock.now += 31
+        ended = await status(api, report["reportId"])
+        assert ended["processingStatus"] == "FATAL"
+        assert "reportDocumentId" not in ended
+
+
+async def test_a_file_may_be_labelled_wrongly_and_quoted_badly() -> None:
+    """UTF-8 that calls itself ISO-8859-1; quotes that nothing ends; every cell quoted."""
+    async with running(processing=0) as api:
+        options = {"emulatorCharset": "UTF-8", "emulatorLabel": "ISO-8859-1", "emulatorQuotes": "unbalanced"}
+        report = await ask(api, reportOptions=options)
+        raw = await api.send("GET", await url(api, report), token="")
+        assert raw.headers["Content-Type"] == "text/plain; charset=ISO-8859-1"
+        assert raw.body.decode().count('"') == 7
+        quoted = await text(api, await ask(api, reportOptions={"emulatorQuotes": "on"}))
+        assert all(cell.startswith('"') and cell.endswith('"') for cell in quoted.splitlines()[0].split("\t"))
+
+
+async def test_gigabytes_are_made_while_they_are_sent() -> None:
+    """The first megabytes of three gigabytes come at once, and so does the end, by a range."""
+    async with running(processing=0) as api:
+        started = time.process_time()
+        options = {"emulatorBytes": "3000000000", "emulatorGzip": "off"}
+        target = await url(api, await ask(api, reportOptions=options))
+        async with api.session.get(target) as reply:
+            size = int(reply.headers["Content-Length"])
+            beginning = await reply.content.readexactly(2_000_000)
+        assert size >= 3_000_000_000
+        assert beginning.startswith(b"amazon-order-id\t")
+        rest = await api.send("GET", target, token="", headers={"Range": f"bytes={size - 100}-"})
+        assert (rest.status, len(rest.body)) == (206, 100)
+        assert rest.headers["Content-Range"] == f"bytes {size - 100}-{size - 1}/{size}"
+        assert rest.body.endswith(b"\r\n")
+        assert time.process_time() - started < 5
+
+
+async def test_a_large_file_is_gzip_of_many_members() -> None:
+    """It inflates to whole rows."""
+    async with running(processing=0) as api:
+        raw = await api.send(
+            "GET", await url(api, await ask(api, reportOptions={"emulatorBytes": "5000000"})), token=""
+        )
+        inflated = gzip.decompress(raw.body)
+        assert 5_000_000 <= len(inflated) < 7_500_000
+        assert {line.count(b"\t") for line in inflated.splitlines()} == {8}
+
+
+def test_a_repeated_file_is_the_same_from_wherever_it_is_read() -> None:
+    """Every offset, packed or not."""
+    for compress in (False, True):
+        file = RepeatedFile(b"head,", b"block;" * 50_000, 3, compress=compress)
+        whole = b"".join(file.pieces())
+        assert len(whole) == len(file)
+        for start in (0, 1, len(file) // 2, len(file) - 1, len(file)):
+            assert b"".join(file.pieces(start)) == whole[start:]
+    inflated = zlib.decompress(whole[whole.index(b"\x1f\x8b", 2) :], wbits=31)
+    assert inflated == b"block;" * 50_000
+
+
+async def test_an_answer_can_be_held_back() -> None:
+    """The request has acted by then."""
+    clock = HandClock()
+    async with running(processing=0, clock=clock) as api:
+        api.emulator.faults({"operation": "reports_2021_06_30.create_report", "hold": 120})
+        await ask(api)
+        assert clock.now == 120

@@ -1,0 +1,230 @@
+"""A queue of notifications, on a real SQS: deleted after success, extended meanwhile, put back, set aside."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from sqs_server import counts, send
+
+from spapi_async.errors import ConfigurationError, TransportError
+from spapi_async.workflows.notifications import SqsQueue
+
+LONG = 600
+
+
+def body(number: int) -> str:
+    """A notification with this number for its id."""
+    metadata = {"NotificationId": f"id-{number}"}
+    return json.dumps({"NotificationType": "SOMETHING_NEW", "Payload": {"n": number}, "NotificationMetadata": metadata})
+
+
+async def read(messages: Any, count: int) -> list[Any]:
+    """So many messages, the last of them handled too."""
+    found = []
+    async for message in messages:
+        found.append(message)
+        if len(found) == count:
+            message.done()
+            break
+    return found
+
+
+async def fail(queue: SqsQueue) -> None:
+    """Work that fails, and the block with it."""
+    async with queue as messages:
+        await fail_at_the_first(messages)
+
+
+async def fail_at_the_first(messages: Any) -> None:
+    """Work that fails."""
+    async for _ in messages:
+        raise RuntimeError
+
+
+async def test_a_message_is_deleted_when_the_loop_comes_back(sqs_queue: str) -> None:
+    """Or when it says that it is done, should the loop end there."""
+    await send(sqs_queue, [body(n) for n in range(12)])
+    async with SqsQueue(sqs_queue, wait=1) as messages:
+        found = await read(messages, 12)
+    assert {message.key for message in found} == {f"id-{n}" for n in range(12)}
+    assert await counts(sqs_queue) == (0, 0)
+
+
+async def test_a_message_whose_work_fails_reappears_at_once(sqs_queue: str) -> None:
+    """So do those that the block had in hand; the count of tries tells of it."""
+    await send(sqs_queue, [body(1), body(2)])
+    queue = SqsQueue(sqs_queue, wait=1, visibility=LONG)
+    with pytest.raises(RuntimeError):
+        await fail(queue)
+    assert await counts(sqs_queue) == (2, 0)
+    async with SqsQueue(sqs_queue, wait=1) as messages:
+        assert {message.tries for message in await read(messages, 2)} == {2}
+
+
+async def test_an_error_that_is_caught_outside_the_loop_deletes_nothing(sqs_queue: str) -> None:
+    """The loop never came back for another message."""
+    await send(sqs_queue, [body(1)])
+    async with SqsQueue(sqs_queue, wait=1) as messages:
+        with pytest.raises(RuntimeError):
+            await fail_at_the_first(messages)
+    assert await counts(sqs_queue) == (1, 0)
+
+
+async def test_a_message_is_put_back_on_request(sqs_queue: str) -> None:
+    """The loop goes on, and sees it again after the given time."""
+    await send(sqs_queue, [body(1)])
+    tries = []
+    async with SqsQueue(sqs_queue, wait=1) as messages:
+        async for message in messages:
+            tries.append(message.tries)
+            if len(tries) == 3:
+                message.done()
+                break
+            message.retry()
+    assert tries == [1, 2, 3]
+    assert await counts(sqs_queue) == (0, 0)
+
+
+async def test_work_that_takes_longer_than_the_visibility_has_the_message_to_itself(sqs_queue: str) -> None:
+    """It is extended as long as the work goes on."""
+    await send(sqs_queue, [body(1)])
+    async with SqsQueue(sqs_queue, wait=1, visibility=1) as messages:
+        async for message in messages:
+            await asyncio.sleep(2.5)
+            assert await counts(sqs_queue) == (0, 1)
+            message.done()
+            break
+
+
+async def test_what_was_handled_is_deleted_while_later_work_goes_on(sqs_queue: str) -> None:
+    """Not only when the batch that came with it has been worked off."""
+    await send(sqs_queue, [body(1), body(2)])
+    async with SqsQueue(sqs_queue, wait=1, visibility=1) as messages:
+        loop = aiter(messages)
+        await anext(loop)
+        await anext(loop)
+        await asyncio.sleep(2)
+        assert await counts(sqs_queue) == (0, 1)
+
+
+async def test_poison_goes_to_the_queue_for_it(sqs_queue: str, sqs_endpoint: str) -> None:
+    """A message that was handed out often enough, and at once what is no notification."""
+    from sqs_server import client
+
+    async with client(sqs_endpoint) as sqs:
+        aside = (await sqs.create_queue(QueueName=sqs_queue.rpartition("/")[2] + "-aside"))["QueueUrl"]
+    await send(sqs_queue, [body(1), "SECRET is no JSON"])
+    for _ in range(2):
+        async with SqsQueue(sqs_queue, wait=1, tries=2, set_aside=aside) as messages:
+            assert (await anext(aiter(messages))).key == "id-1"
+    await send(sqs_queue, [body(2)])
+    async with SqsQueue(sqs_queue, wait=1, tries=2, set_aside=aside) as messages:
+        assert [message.key for message in await read(messages, 1)] == ["id-2"]
+        assert messages.set_aside == 1
+    assert await counts(sqs_queue) == (0, 0)
+    assert await counts(aside) == (2, 0)
+
+
+async def test_poison_without_a_queue_for_it_is_hidden_and_kept(
+    sqs_queue: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says so, and nothing of what the message holds."""
+    await send(sqs_queue, ["SECRET is no JSON", body(1)])
+    async with SqsQueue(sqs_queue, wait=1) as messages:
+        assert [message.key for message in await read(messages, 1)] == ["id-1"]
+    assert await counts(sqs_queue) == (0, 1)
+    assert "set aside" in caplog.text
+    assert "SECRET" not in caplog.text
+
+
+async def test_several_loops_share_the_messages(sqs_queue: str) -> None:
+    """Each message goes to one of them."""
+    await send(sqs_queue, [body(n) for n in range(30)])
+    seen: list[str] = []
+
+    async def work(messages: Any) -> None:
+        async for message in messages:
+            seen.append(message.key)
+            await asyncio.sleep(0)
+
+    async with SqsQueue(sqs_queue, wait=1) as messages:
+        workers = [asyncio.create_task(work(messages)) for _ in range(3)]
+        while len(seen) < 30:
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
+        for worker in workers:
+            worker.cancel()
+        await asyncio.wait(workers)
+    assert sorted(seen) == sorted(f"id-{n}" for n in range(30))
+    assert await counts(sqs_queue) == (0, 0)
+
+
+async def test_cancelling_a_reader_puts_its_messages_back(sqs_queue: str) -> None:
+    """The message in work and those that wait for it."""
+    await send(sqs_queue, [body(n) for n in range(5)])
+    began = asyncio.Event()
+
+    async def work() -> None:
+        async with SqsQueue(sqs_queue, wait=1, visibility=LONG) as messages:
+            async for _ in messages:
+                began.set()
+                await asyncio.sleep(LONG)
+
+    task = asyncio.create_task(work())
+    await began.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await counts(sqs_queue) == (5, 0)
+
+
+async def test_a_queue_that_does_not_exist_is_the_callers_mistake(sqs_queue: str) -> None:
+    """It is said at once, not tried for ever."""
+    async with SqsQueue(f"{sqs_queue}-missing", wait=1) as messages:
+        with pytest.raises(ConfigurationError, match=r"SQS ReceiveMessage: .*Queue"):
+            await anext(aiter(messages))
+
+
+async def test_an_outage_is_outlived(sqs_queue: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Receiving is tried again, with pauses."""
+    await send(sqs_queue, [body(1)])
+    async with SqsQueue(sqs_queue, wait=1) as messages:
+        receive, failures = messages._client.receive_message, iter([TransportError("gone")])
+
+        async def failing(**arguments: Any) -> Any:
+            for error in failures:
+                raise error
+            return await receive(**arguments)
+
+        monkeypatch.setattr(messages._client, "receive_message", failing)
+        assert [message.key for message in await read(messages, 1)] == ["id-1"]
+
+
+@pytest.mark.parametrize(
+    ("url", "arn"),
+    [
+        ("https://sqs.us-east-1.amazonaws.com/1234/name", "arn:aws:sqs:us-east-1:1234:name"),
+        ("https://eu-west-1.queue.amazonaws.com/1234/name", "arn:aws:sqs:eu-west-1:1234:name"),
+        ("https://sqs.cn-north-1.amazonaws.com.cn/1234/name", "arn:aws-cn:sqs:cn-north-1:1234:name"),
+    ],
+)
+def test_a_queues_url_gives_its_arn(url: str, arn: str) -> None:
+    """Region, account and name are in it."""
+    assert SqsQueue(url).arn == arn
+
+
+@pytest.mark.parametrize("options", [{"wait": 21}, {"visibility": 0}, {"tries": 0}])
+def test_options_that_sqs_would_refuse_are_refused_at_once(options: Any) -> None:
+    """With the value in the message."""
+    with pytest.raises(ConfigurationError, match=str(next(iter(options.values())))):
+        SqsQueue("https://sqs.us-east-1.amazonaws.com/1234/name", **options)
+
+
+@pytest.mark.parametrize("url", ["", "arn:aws:sqs:us-east-1:1:q", "https://sqs.us-east-1.amazonaws.com/name"])
+def test_what_is_no_queues_url_is_refused(url: str) -> None:
+    """An ARN does not say where to connect."""
+    with pytest.raises(ConfigurationError, match="queue's URL"):
+        SqsQueue(url)

@@ -1,0 +1,123 @@
+"""Subscribing finds what is there, creates what is not, and refuses what Amazon would."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from spapi_async import Application, SellingPartner
+from spapi_async.emulator import Emulator
+from spapi_async.errors import ConfigurationError, ConflictError
+from spapi_async.workflows.notifications import EventBridge, SqsQueue
+
+URL = "https://sqs.us-east-1.amazonaws.com/123456789012/orders"
+ARN = "arn:aws:sqs:us-east-1:123456789012:orders"
+
+
+@pytest.fixture
+async def emulator() -> AsyncIterator[Emulator]:
+    async with Emulator(orders=0, rate_scale=1000) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+async def seller(emulator: Emulator) -> AsyncIterator[SellingPartner]:
+    async with Application("app", "secret", endpoint=emulator.url) as app:
+        yield app.selling_partner("Atzr|one", region="na")
+
+
+async def test_a_subscription_is_made_once(emulator: Emulator, seller: SellingPartner) -> None:
+    """However the queue is named, and however often it is asked for; the version is the newest that is known."""
+    made = [await seller.notifications.subscribe("ORDER_CHANGE", each) for each in (URL, ARN, SqsQueue(URL))]
+    made.append(await seller.notifications.subscribe("ORDER_CHANGE", made[0].destination_id))
+    assert len({each.subscription_id for each in made}) == 1
+    assert made[0].payload_version == "1.0"
+    operations = emulator.stats()["operations"]
+    assert operations["notifications_v1.create_destination"]["requests"] == 1
+    assert operations["notifications_v1.create_subscription"]["requests"] == 1
+    (destination,) = await seller.notifications.destinations()
+    assert (destination.name, await seller.notifications.subscriptions("ORDER_CHANGE")) == ("orders", [made[0]])
+
+
+async def test_sellers_share_the_destination(emulator: Emulator, seller: SellingPartner) -> None:
+    """It is the application's; the subscriptions are each seller's own."""
+    other = seller.application.selling_partner("Atzr|two", region="na")
+    both = [await each.notifications.subscribe("FEE_PROMOTION", URL) for each in (seller, other)]
+    assert both[0].destination_id == both[1].destination_id
+    assert both[0].subscription_id != both[1].subscription_id
+
+
+async def test_another_filter_is_another_subscription(seller: SellingPartner) -> None:
+    """The order of what it lists does not matter."""
+    subscribe = seller.notifications.subscribe
+    plain = await subscribe("ORDER_CHANGE", URL)
+    filtered = await subscribe("ORDER_CHANGE", URL, marketplaces=["US", "CA"], order_change_types=["OrderStatusChange"])
+    again = await subscribe("ORDER_CHANGE", URL, marketplaces=["CA", "US"], order_change_types=["OrderStatusChange"])
+    assert plain.subscription_id != filtered.subscription_id == again.subscription_id
+    assert filtered.processing_directive is not None
+    event_filter = filtered.processing_directive.event_filter
+    assert event_filter is not None
+    assert event_filter.marketplace_ids == ["ATVPDKIKX0DER", "A2EUQ1WTGCTBG2"]
+
+
+async def test_event_buses_and_aggregation(seller: SellingPartner) -> None:
+    """An account is a destination of its own; offers may come bundled."""
+    bus = EventBridge(account_id="123456789012", region="us-east-1")
+    made = await seller.notifications.subscribe("ANY_OFFER_CHANGED", bus, aggregation="FiveMinutes")
+    again = await seller.notifications.subscribe("ANY_OFFER_CHANGED", bus, aggregation="FiveMinutes")
+    assert made == again
+    expression = await seller.notifications.subscribe("ANY_OFFER_CHANGED", bus, filter_expression="a == 'b'")
+    assert expression.destination_id == made.destination_id
+
+
+async def test_processes_that_subscribe_at_once_get_one_subscription(emulator: Emulator) -> None:
+    """Who comes too late takes what the other has made."""
+    async with Application("app", "secret", endpoint=emulator.url) as app:
+        sellers = [app.selling_partner("Atzr|one", region="na") for _ in range(5)]
+        made = await asyncio.gather(*(each.notifications.subscribe("ORDER_CHANGE", URL) for each in sellers))
+    assert len({each.subscription_id for each in made}) == 1
+
+
+async def test_a_conflict_that_nothing_explains_is_raised(emulator: Emulator, seller: SellingPartner) -> None:
+    """Something that differs stands in the way."""
+    emulator.faults({"operation": "notifications_v1.create_subscription", "status": 409})
+    with pytest.raises(ConflictError):
+        await seller.notifications.subscribe("ORDER_CHANGE", URL)
+
+
+async def test_more_than_a_page_of_subscriptions(seller: SellingPartner) -> None:
+    """All of them are looked through."""
+    made = await seller.notifications.subscribe("FEE_PROMOTION", URL)
+    for number in range(35):
+        await seller.notifications.subscribe("FEE_PROMOTION", URL, filter_expression=f"a == {number}")
+    assert len(await seller.notifications.subscriptions("FEE_PROMOTION")) == 36
+    assert await seller.notifications.subscribe("FEE_PROMOTION", URL) == made
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "problem"),
+    [
+        ("FEE_PROMOTION", {"marketplaces": ["US"]}, "FEE_PROMOTION takes no marketplaces"),
+        ("ANY_OFFER_CHANGED", {"order_change_types": ["OrderStatusChange"]}, "takes no order_change_types"),
+        ("ORDER_CHANGE", {"aggregation": "FiveMinutes"}, "takes no aggregation"),
+        ("ORDER_CHANGE", {"filter_expression": "a", "marketplaces": ["US"]}, "not both"),
+        ("LISTINGS_ITEM_STATUS_CHANGE", {"filter_expression": "a"}, "takes no filter_expression"),
+    ],
+)
+async def test_filters_that_a_type_does_not_take_are_refused_here(
+    emulator: Emulator, seller: SellingPartner, kind: str, options: Any, problem: str
+) -> None:
+    """Nothing is sent."""
+    with pytest.raises(ConfigurationError, match=problem):
+        await seller.notifications.subscribe(kind, URL, **options)
+    assert emulator.stats()["operations"] == {}
+
+
+@pytest.mark.parametrize("destination", ["", "arn:aws:sns:us-east-1:1:topic", "https://example.com"])
+async def test_what_is_no_destination_is_refused_here(seller: SellingPartner, destination: str) -> None:
+    """With what it could be."""
+    with pytest.raises(ConfigurationError, match=r"queue"):
+        await seller.notifications.subscribe("ORDER_CHANGE", destination)

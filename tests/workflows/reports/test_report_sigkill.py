@@ -1,0 +1,165 @@
+"""Killed at any point of the way and started again: one report at Amazon, and the file complete."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from order_databases import CREDENTIALS
+from report_fixtures import ALL_ORDERS, CREATE, LISTINGS, calls
+
+from spapi_async.emulator.server import Emulator
+
+# The command line as a user starts it, but with a minute's patience cut to seconds.
+PROGRAM = """
+import os, signal, sys
+from spapi_async.workflows import journal
+from spapi_async.workflows.runs import _steps
+
+_steps.POLITE_SECONDS, _steps.LOOK_AGAIN_SECONDS, _steps.SETTLED_SECONDS = 0.1, 0.2, 3.0
+
+def killing(method, stage, when):
+    async def swap(self, old, new):
+        if new.stage == stage and when == 'before':
+            os.kill(os.getpid(), signal.SIGKILL)
+        done = await method(self, old, new)
+        if new.stage == stage:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done
+    return swap
+
+if sys.argv[1]:
+    stage, when = sys.argv[1].split()
+    journal.Journal.swap = killing(journal.Journal.swap, stage, when)
+from spapi_async.cli import main
+sys.argv = ['spapi-async', *sys.argv[2:]]
+main()
+"""
+
+
+class Job:
+    """``spapi-async report`` on an emulator, again and again with one journal."""
+
+    def __init__(self, emulator: Emulator, folder: Path, report_type: str = LISTINGS, *more: str) -> None:
+        self.emulator = emulator
+        self.out = folder / "report.tsv"
+        words = ["report", report_type, "--endpoint", emulator.url, "--marketplace", "US", "--out", str(self.out)]
+        self._words = [*words, "--journal", f"sqlite:///{folder / 'runs.db'}", *more]  # the last one counts
+
+    def start(self, kill_at: str = "") -> subprocess.Popen[bytes]:
+        """Begin, or go on; to be killed ``before`` or ``after`` the journal learns of a stage."""
+        words = [sys.executable, "-c", PROGRAM, kill_at, *self._words]
+        return subprocess.Popen(words, env={**os.environ, **CREDENTIALS}, stderr=subprocess.PIPE)
+
+    def kill_when(self, ready: Callable[[], bool]) -> None:
+        """Begin and kill as soon as that is so."""
+        process = self.start()
+        give_up_at = time.monotonic() + 60
+        while not ready():
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            assert time.monotonic() < give_up_at
+            time.sleep(0.002)
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+
+    def finish(self) -> None:
+        """Go on to the end: one report at the emulator, the file complete and nothing beside it."""
+        process = self.start()
+        _, complaint = process.communicate(timeout=120)
+        assert (process.returncode, complaint) == (0, b"")
+        assert len(self.out.read_text("cp1252").splitlines()) == 61
+        assert [path.name for path in self.out.parent.iterdir() if ".part" in path.name] == []
+
+    def reports(self) -> int:
+        """How many reports there are."""
+        return sum(len(list(seller.jobs.newest_first("report"))) for seller in self.emulator._world.sellers)
+
+
+def faults(emulator: Emulator) -> int:
+    return int(emulator.stats()["faults"])
+
+
+HELD: Mapping[str, tuple[Mapping[str, Any], Callable[[Emulator], bool]]] = {
+    "on its way": ({"delay": 1.0}, lambda emulator: faults(emulator) == 1),
+    "lost on its way": ({"delay": 1.0, "disconnect": "before"}, lambda emulator: faults(emulator) == 1),
+    "acted upon, the reply held back": ({"hold": 2.0}, lambda emulator: calls(emulator) == 1),
+}
+
+
+@pytest.mark.parametrize("point", HELD)
+@pytest.mark.spapi_emulator(throttle=False)
+def test_killed_while_the_request_is(spapi_emulator: Emulator, tmp_path: Path, point: str) -> None:
+    """The next process looks for the report, and sends the request again only when it was never made."""
+    rule, held = HELD[point]
+    job = Job(spapi_emulator, tmp_path)
+    spapi_emulator.faults({"operation": CREATE, **rule})
+    job.kill_when(lambda: held(spapi_emulator))
+    job.finish()
+    assert job.reports() == 1
+
+
+@pytest.mark.parametrize("kill_at", ["waiting before", "finished before"])
+@pytest.mark.spapi_emulator(throttle=False)
+def test_killed_at_the_journal(spapi_emulator: Emulator, tmp_path: Path, kill_at: str) -> None:
+    """Before or after it learns of a stage: between a reply and its commit above all."""
+    job = Job(spapi_emulator, tmp_path)
+    process = job.start(kill_at)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    job.finish()
+    assert job.reports() == 1
+
+
+@pytest.mark.spapi_emulator(throttle=False)
+def test_killed_with_a_journal_in_postgresql(spapi_emulator: Emulator, tmp_path: Path, postgres_url: str) -> None:
+    """Between a reply and its commit, as with SQLite."""
+    job = Job(spapi_emulator, tmp_path, LISTINGS, "--journal", postgres_url)
+    process = job.start("waiting before")
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    job.finish()
+    assert job.reports() == 1
+
+
+@pytest.mark.spapi_emulator(throttle=False)
+def test_killed_while_it_reads(spapi_emulator: Emulator, tmp_path: Path) -> None:
+    """The document is read again; the report is not asked for again."""
+    job = Job(spapi_emulator, tmp_path)
+    spapi_emulator.faults({"operation": "document", "delay": 2.0})
+    job.kill_when(lambda: faults(spapi_emulator) == 1)
+    job.finish()
+    assert job.reports() == 1
+
+
+@pytest.mark.spapi_emulator(throttle=False)
+def test_killed_between_the_parts_of_a_window(spapi_emulator: Emulator, tmp_path: Path) -> None:
+    """The parts that were asked for are found, the rest is asked for: three reports in all."""
+    job = Job(
+        spapi_emulator, tmp_path, ALL_ORDERS, "--start", "2026-01-01", "--end", "2026-03-15", "--no-data", "empty"
+    )
+    spapi_emulator.faults({"operation": CREATE, "times": 1}, {"operation": CREATE, "hold": 1.0})
+    job.kill_when(lambda: calls(spapi_emulator) == 2)
+    process = job.start()
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert job.reports() == 3
+
+
+@pytest.mark.spapi_emulator(throttle=False, processing=1.0)
+def test_two_processes_with_one_journal_share_a_report(spapi_emulator: Emulator, tmp_path: Path) -> None:
+    """Started at the same moment with the same request, each ends with the file and one has asked."""
+    job = Job(spapi_emulator, tmp_path)
+    running = [job.start() for _ in range(2)]
+    for process in running:
+        process.communicate(timeout=120)
+        assert process.returncode == 0
+    assert len(job.out.read_text("cp1252").splitlines()) == 61
+    assert job.reports() == 1

@@ -1,0 +1,380 @@
+"""Reports from request to rows, at an emulator."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from report_fixtures import ALL_ORDERS, CREATE, INVENTORY, LISTINGS, calls, reports_emulated, seller_on, window
+
+from spapi_async.errors import (
+    ConfigurationError,
+    DocumentError,
+    NotFoundError,
+    ReportCancelledError,
+    ReportFatalError,
+)
+
+PENDING = "GET_FLAT_FILE_PENDING_ORDERS_DATA"
+SETTLEMENT = "GET_V2_SETTLEMENT_REPORT_DATA_FLAT_FILE_V2"
+US = ["US"]
+
+
+async def test_a_report_in_one_step() -> None:
+    """Asked for, waited for, read."""
+    async with reports_emulated() as (emulator, seller):
+        async with seller.reports.download(LISTINGS, marketplaces=US) as document:
+            rows = [row async for row in document.iter_rows()]
+        assert len(rows) == 60
+        assert rows[0]["seller-sku"]
+        assert calls(emulator) == 1
+
+
+async def test_a_report_in_three_steps() -> None:
+    """The run shows where it is."""
+    async with reports_emulated(processing=1.0) as (_, seller):
+        run = await seller.reports.request(LISTINGS, marketplaces=US)
+        assert run.report_id
+        assert run.status == "IN_QUEUE"
+        assert repr(run) == f"<ReportRun {LISTINGS} {run.report_id}: IN_QUEUE>"
+        waiting = asyncio.create_task(run.wait())
+        await asyncio.sleep(0.1)
+        assert run.next_poll_in is not None
+        assert await waiting is run
+        assert run.status == "DONE"
+        async with run.document() as document:
+            assert (await document.text()).startswith("seller-sku\t")
+
+
+async def test_a_wait_that_is_given_up_loses_nothing() -> None:
+    """The run waits again, and asks for nothing twice."""
+    async with reports_emulated(processing=1.0) as (emulator, seller):
+        run = await seller.reports.request(LISTINGS, marketplaces=US)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await run.wait()
+        async with run.document() as document:
+            assert await document.read()
+        assert calls(emulator) == 1
+
+
+async def test_options_and_charset_reach_the_document() -> None:
+    """A Japanese file that announces nothing is read as told."""
+    async with reports_emulated(marketplaces=["US"]) as (_, seller):
+        options = {"emulatorCharset": "windows-31j", "emulatorLabel": "none"}
+        async with seller.reports.download(LISTINGS, marketplaces=US, options=options, charset="cp932") as document:
+            assert len([row async for row in document.iter_rows()]) == 60
+            assert document.charset == "cp932"
+
+
+async def test_a_restricted_report_gets_its_token() -> None:
+    """The type needs a restricted data token for its document, and nobody has to ask for it."""
+    async with reports_emulated() as (emulator, seller):
+        kind = "GET_FLAT_FILE_ORDER_REPORT_DATA_SHIPPING"
+        async with seller.reports.download(kind, marketplaces=US, **window()) as document:
+            assert [row async for row in document.iter_rows()]
+        assert emulator.stats()["tokens"]["rdt"] == 1
+
+
+async def test_a_cancelled_report_is_an_error_that_says_who_did_it() -> None:
+    """Here it was Amazon: the window holds no order."""
+    async with reports_emulated() as (_, seller):
+        run = await seller.reports.request(ALL_ORDERS, marketplaces=US, **window(ago=400))
+        with pytest.raises(ReportCancelledError, match="no data to return") as raised:
+            await run.wait()
+        assert raised.value.asked_for is False
+        assert raised.value.report_id == run.report_id
+
+
+async def test_a_report_that_was_cancelled_here_says_so() -> None:
+    """It is not taken for one without data."""
+    async with reports_emulated(processing=60.0) as (_, seller):
+        run = await seller.reports.request(ALL_ORDERS, marketplaces=US, no_data="empty", **window())
+        await run.cancel()
+        with pytest.raises(ReportCancelledError) as raised:
+            await run.wait()
+        assert raised.value.asked_for is True
+
+
+async def test_a_window_without_events_can_be_read_as_empty() -> None:
+    """Where the caller opts in: no rows, no text, an empty file."""
+    async with reports_emulated() as (_, seller):
+        async with seller.reports.download(ALL_ORDERS, marketplaces=US, no_data="empty", **window(ago=400)) as document:
+            assert [row async for row in document.iter_rows()] == []
+        async with seller.reports.download(ALL_ORDERS, marketplaces=US, no_data="empty", **window(ago=400)) as document:
+            assert await document.read() == b""
+
+
+async def test_a_report_within_its_cool_down_is_not_read_as_empty() -> None:
+    """Amazon cancels it although there is data: another of its type was made shortly before."""
+    async with reports_emulated(report_cooldown=1800.0) as (_, seller):
+        kind = "GET_AMAZON_FULFILLED_SHIPMENTS_DATA_GENERAL"
+        async with seller.reports.download(kind, marketplaces=US, **window()) as document:
+            assert await document.read()
+        with pytest.raises(ReportCancelledError, match="does not mean that there is no data"):
+            async with seller.reports.download(kind, marketplaces=US, no_data="empty", **window(10)) as document:
+                await document.read()
+
+
+async def test_only_an_earlier_report_with_data_casts_doubt_on_an_empty_one() -> None:
+    """Not one that was cancelled itself, and not one that was asked for afterwards."""
+    async with reports_emulated() as (emulator, seller):
+        kind = "GET_AMAZON_FULFILLED_SHIPMENTS_DATA_GENERAL"
+        await seller.reports_2021_06_30.get_reports(report_types=[kind])
+        emulator.add_report(kind, age=60, outcome="CANCELLED")
+        run = await seller.reports.request(kind, marketplaces=US, no_data="empty", **window(ago=400))
+        await asyncio.sleep(0.01)
+        emulator.add_report(kind)
+        async with run.document() as document:
+            assert await document.read() == b""
+
+
+async def test_an_inventory_within_its_cool_down_can_be_the_newest_there_is() -> None:
+    """Where the caller opts in; by default it is an error."""
+    async with reports_emulated(report_cooldown=1800.0) as (_, seller):
+        async with seller.reports.download(INVENTORY, marketplaces=US) as document:
+            first = await document.read()
+        with pytest.raises(ReportCancelledError):
+            async with seller.reports.download(INVENTORY, marketplaces=US) as document:
+                pass
+        async with seller.reports.download(INVENTORY, marketplaces=US, no_data="latest") as document:
+            assert await document.read() == first
+        with pytest.raises(ConfigurationError, match="shows how things are"):
+            await seller.reports.request(INVENTORY, marketplaces=US, no_data="empty")
+
+
+@pytest.mark.parametrize(("outcome", "explanation"), [("FATAL", "asked to fail it"), ("FATAL_UNEXPLAINED", "")])
+async def test_a_failed_report_carries_amazons_explanation(outcome: str, explanation: str) -> None:
+    """Where its document says one."""
+    async with reports_emulated() as (_, seller):
+        with pytest.raises(ReportFatalError) as raised:
+            async with seller.reports.download(LISTINGS, marketplaces=US, options={"emulatorOutcome": outcome}):
+                pass
+        assert explanation in raised.value.explanation
+        assert bool(raised.value.explanation) == bool(explanation)
+
+
+async def test_a_long_window_is_read_as_one_stream() -> None:
+    """Three reports, one header, every row once and in the order of the windows."""
+    async with reports_emulated() as (emulator, seller):
+        async with seller.reports.download(ALL_ORDERS, marketplaces=US, **window(75)) as document:
+            split = [row["amazon-order-id"] async for row in document.iter_rows()]
+        assert calls(emulator) == 3
+        run = await seller.reports.request(
+            "GET_FLAT_FILE_ALL_ORDERS_DATA_BY_LAST_UPDATE", marketplaces=US, **window(75)
+        )
+        async with run.document() as document:
+            whole = [row["amazon-order-id"] async for row in document.iter_rows()]
+        assert split == whole
+        assert len(split) == 60
+
+
+async def test_a_long_window_can_have_parts_without_data() -> None:
+    """A month without orders contributes nothing where that was opted into, and is an error else."""
+    async with reports_emulated() as (_, seller):
+        wanted: dict[str, Any] = {"marketplaces": US, **window(120)}
+        async with seller.reports.download(ALL_ORDERS, no_data="empty", **wanted) as document:
+            assert len([row async for row in document.iter_rows()]) == 60
+        with pytest.raises(ReportCancelledError):
+            async with seller.reports.download(ALL_ORDERS, **wanted):
+                pass
+
+
+async def test_parts_with_different_columns_do_not_join() -> None:
+    """Rows under the wrong header would be worse than an error."""
+    async with reports_emulated() as (_, seller):
+        run = await seller.reports.request(ALL_ORDERS, marketplaces=US, **window(40))
+        run.parts[0].entry = (await seller.reports.request(LISTINGS, marketplaces=US)).parts[0].entry
+        with pytest.raises(DocumentError, match="different columns"):
+            async with run.document() as document:
+                await document.read()
+
+
+async def test_a_recent_report_of_anybody_is_reused() -> None:
+    """Same type, marketplaces and window, no options; an older one or another's window is not."""
+    async with reports_emulated() as (emulator, seller):
+        await seller.reports_2021_06_30.get_reports(report_types=[LISTINGS])  # the emulator meets the seller
+        (report_id,) = emulator.add_report(LISTINGS, age=600)
+        run = await seller.reports.request(LISTINGS, marketplaces=US, reuse=timedelta(hours=1))
+        assert run.report_id == report_id
+        async with run.document() as document:
+            assert await document.read()
+        for other in ({"reuse": timedelta(minutes=5)}, {"reuse": timedelta(hours=1), "marketplaces": ["CA"]}):
+            wanted: dict[str, Any] = {"marketplaces": US, **other}
+            fresh = await seller.reports.request(LISTINGS, **wanted)
+            assert fresh.report_id != report_id
+        assert calls(emulator) == 2
+
+
+async def test_a_report_that_is_done_is_reused_before_one_that_is_not() -> None:
+    """However new that one is; of those that are done the newest."""
+    async with reports_emulated() as (emulator, seller):
+        await seller.reports_2021_06_30.get_reports(report_types=[LISTINGS])
+        emulator.add_report(LISTINGS, age=1800)
+        (done,) = emulator.add_report(LISTINGS, age=900)
+        emulator.add_report(LISTINGS, age=60, processing=3600)
+        run = await seller.reports.request(LISTINGS, marketplaces=US, reuse=timedelta(hours=1))
+        assert run.report_id == done
+
+
+async def test_the_parts_of_a_window_are_reused_one_by_one() -> None:
+    """One list finds them all; what is missing is asked for."""
+    async with reports_emulated() as (emulator, seller):
+        wanted: dict[str, Any] = {"marketplaces": US, **window(75)}
+        first = await seller.reports.request(ALL_ORDERS, **wanted)
+        await seller.reports_2021_06_30.create_report(body={**first.parts[0].request, "reportType": LISTINGS})
+        async with seller_on(emulator.url) as elsewhere:
+            wanted["end"] += timedelta(days=-1)
+            again = await elsewhere.reports.request(ALL_ORDERS, reuse=timedelta(hours=1), **wanted)
+        assert again.report_ids[:2] == first.report_ids[:2]
+        assert again.report_ids[2] != first.report_ids[2]
+        assert calls(emulator, "reports_2021_06_30.get_reports") == 1
+
+
+async def test_a_report_with_options_is_reused_only_where_the_journal_knows_it() -> None:
+    """Amazon does not tell a report's options, so another's may have had others."""
+    async with reports_emulated() as (emulator, seller):
+        await seller.reports_2021_06_30.get_reports(report_types=[LISTINGS])
+        options = {"custom": "true"}
+        emulator.add_report(LISTINGS, reportOptions=options)
+        wanted: dict[str, Any] = {"marketplaces": US, "options": options, "reuse": timedelta(hours=1)}
+        first = await seller.reports.request(LISTINGS, **wanted)
+        again = await seller.reports.request(LISTINGS, **wanted)
+        assert (again.report_id, calls(emulator)) == (first.report_id, 1)
+
+
+async def test_a_failed_report_is_not_reused() -> None:
+    """Nor one that was cancelled: another try may do."""
+    async with reports_emulated() as (emulator, seller):
+        await seller.reports_2021_06_30.get_reports(report_types=[LISTINGS])
+        emulator.add_report(LISTINGS, age=60, outcome="FATAL")
+        emulator.add_report(LISTINGS, age=60, outcome="CANCELLED")
+        run = await seller.reports.request(LISTINGS, marketplaces=US, reuse=timedelta(hours=1))
+        await run.wait()
+        assert calls(emulator) == 1
+
+
+async def test_a_request_whose_reply_is_lost_is_found() -> None:
+    """Amazon acted: there is one report, and this is its run."""
+    async with reports_emulated() as (emulator, seller):
+        emulator.faults({"operation": CREATE, "disconnect": "after"})
+        run = await seller.reports.request(LISTINGS, marketplaces=US)
+        reports = await seller.reports_2021_06_30.get_reports(report_types=[LISTINGS])
+        assert [report.report_id for report in reports.reports] == [run.report_id]
+
+
+async def test_the_latest_report_is_found() -> None:
+    """The newest that is done; another's marketplaces only where none are named."""
+    async with reports_emulated() as (emulator, seller):
+        with pytest.raises(NotFoundError, match=SETTLEMENT):
+            await seller.reports.latest(SETTLEMENT)
+        for age in (3000, 1000, 2000):
+            emulator.add_report(SETTLEMENT, age=age)
+        (canadian,) = emulator.add_report(SETTLEMENT, age=500, marketplaceIds=["A2EUQ1WTGCTBG2"])
+        emulator.add_report(SETTLEMENT, age=1, outcome="FATAL")
+        assert (await seller.reports.latest(SETTLEMENT)).report_id == canadian
+        run = await seller.reports.latest(SETTLEMENT, marketplaces=US)
+        created_at = (await run.parts[0].finished()).created_at
+        assert created_at is not None
+        assert 990 < (datetime.now(UTC) - created_at).total_seconds() < 1100
+
+
+async def test_what_amazon_made_is_listed_and_read() -> None:
+    """Settlements of three dozen periods, page after page."""
+    async with reports_emulated() as (emulator, seller):
+        await seller.reports_2021_06_30.get_reports(report_types=[SETTLEMENT])
+        for day in range(36):
+            emulator.add_report(SETTLEMENT, age=day * 86400 + 60)
+        runs = [run async for run in seller.reports.iter_available(SETTLEMENT)]
+        assert len({run.report_id for run in runs}) == 36
+        since = datetime.now(UTC) - timedelta(days=3)
+        recent = [run async for run in seller.reports.iter_available(SETTLEMENT, created_since=since)]
+        assert len(recent) == 3
+        async with recent[0].document() as document:
+            assert await document.read()
+        assert calls(emulator) == 0
+
+
+async def test_a_report_is_found_by_its_id() -> None:
+    """Whoever asked for it, and waited for if it is not done."""
+    async with reports_emulated(processing=0.6) as (emulator, seller):
+        await seller.reports_2021_06_30.get_reports(report_types=[LISTINGS])
+        (report_id,) = emulator.add_report(LISTINGS)
+        run = await seller.reports.find(report_id)
+        assert run.status == "IN_QUEUE"
+        async with run.document() as document:
+            assert await document.read()
+        with pytest.raises(NotFoundError):
+            await seller.reports.find("1")
+
+
+async def test_a_schedule_is_made_once() -> None:
+    """Asking again changes nothing; another period replaces it; a lost reply makes no second."""
+    create = "reports_2021_06_30.create_report_schedule"
+    async with reports_emulated() as (emulator, seller):
+        first = await seller.reports.schedule(PENDING, every="P1D", marketplaces=US)
+        assert await seller.reports.schedule(PENDING, every="P1D", marketplaces=US) == first
+        assert calls(emulator, create) == 1
+        emulator.faults({"operation": create, "disconnect": "after"})
+        weekly = await seller.reports.schedule(PENDING, every="P7D", marketplaces=US)
+        assert weekly != first
+        assert calls(emulator, create) == 2
+        emulator.faults({"operation": create, "disconnect": "before"})
+        await seller.reports.schedule(PENDING, every="P1D", marketplaces=US)
+        listed = await seller.reports_2021_06_30.get_report_schedules(report_types=[PENDING])
+        assert [each.period for each in listed.report_schedules] == ["P1D"]
+
+
+async def test_what_cannot_be_scheduled_is_refused() -> None:
+    """Before anything is sent."""
+    async with reports_emulated() as (_, seller):
+        with pytest.raises(ConfigurationError, match="cannot be scheduled"):
+            await seller.reports.schedule(INVENTORY, every="P1D", marketplaces=US)
+
+
+async def test_a_notification_ends_a_wait() -> None:
+    """Polling alone would come round only after half a minute."""
+    async with reports_emulated(processing=1.0) as (_, seller):
+        messages: asyncio.Queue[Any] = asyncio.Queue()
+
+        async def source() -> Any:
+            while True:
+                yield await messages.get()
+
+        run = await seller.reports.request(LISTINGS, marketplaces=US)
+        started = time.monotonic()
+        async with seller.reports.wake_on(source()):
+            waiting = asyncio.create_task(run.wait())
+            await asyncio.sleep(1.1)
+            assert run.next_poll_in is not None
+            assert run.next_poll_in > 10
+            messages.put_nowait({"Body": f'{{"reportId": "{run.report_id}"}}'})
+            await waiting
+        assert time.monotonic() - started < 20
+
+
+async def test_a_source_of_notifications_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """And polled without."""
+
+    async def source() -> Any:
+        yield {}
+        raise OSError("the queue is gone")
+
+    async with reports_emulated() as (_, seller):
+        async with seller.reports.wake_on(source()):
+            await asyncio.sleep(0.01)
+            run = await seller.reports.request(LISTINGS, marketplaces=US)
+            await run.wait()
+        assert "source of notifications failed" in caplog.text
+
+
+async def test_a_reply_without_an_id_is_looked_up() -> None:
+    """A 202 that names no report may have made one."""
+    async with reports_emulated() as (emulator, seller):
+        emulator.faults({"operation": CREATE, "body": {}})
+        run = await seller.reports.request(LISTINGS, marketplaces=US)
+        assert run.report_id
+        assert calls(emulator) == 1

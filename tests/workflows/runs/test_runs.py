@@ -1,0 +1,373 @@
+"""A run is sent once, whatever is lost, refused, cancelled or killed on the way."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from fake_jobs import REQUEST, FakeAmazon, LastingStore, runs_at
+from virtual_time import virtual_time
+
+from spapi_async import call_options
+from spapi_async._core.journal import Stage
+from spapi_async.errors import (
+    BadRequestError,
+    ConfigurationError,
+    ConnectionFailedError,
+    OutcomeUnknownError,
+    RateLimitWaitError,
+    RequestTimeoutError,
+    ServerError,
+)
+from spapi_async.workflows.runs import _steps
+from spapi_async.workflows.runs._steps import claimed
+
+
+@virtual_time
+async def test_a_run_is_planned_sent_waited_for_and_closed() -> None:
+    """Its entry shows each stage."""
+    amazon = FakeAmazon()
+    run = await runs_at(amazon).plan(REQUEST)
+    assert (run.status, run.job_id, run.next_poll_in) == ("PLANNED", None, None)
+    assert await run.requested() == "1"
+    assert (run.entry.stage, run.status) == (Stage.WAITING, "IN_QUEUE")
+    job = await run.finished()
+    assert (job.status, job.document_id, run.status) == ("DONE", "document of 1", "DONE")
+    await run.close()
+    assert run.entry.stage is Stage.CLOSED
+
+
+@virtual_time
+async def test_an_unanswered_request_is_found_and_not_repeated() -> None:
+    """Amazon acted; the reply was lost."""
+    amazon = FakeAmazon()
+    amazon.fates = ["unanswered"]
+    run = await runs_at(amazon).plan(REQUEST)
+    assert await run.requested() == "1"
+    assert (len(amazon.sent_at), len(amazon.listed)) == (1, 1)
+    assert asyncio.get_running_loop().time() < 1  # whose call it was knows that it is over
+
+
+@virtual_time
+async def test_an_unanswered_request_that_shows_late_is_waited_for() -> None:
+    """Lists lag behind: it is looked for until it must be there."""
+    amazon = FakeAmazon()
+    amazon.fates, amazon.hidden_until = ["unanswered"], 20.0
+    run = await runs_at(amazon).plan(REQUEST)
+    assert await run.requested() == "1"
+    assert len(amazon.sent_at) == 1
+
+
+@virtual_time
+async def test_a_lost_request_is_repeated_once_it_is_settled() -> None:
+    """It was looked for until no gateway can still be at it."""
+    amazon = FakeAmazon()
+    amazon.fates = ["lost"]
+    run = await runs_at(amazon).plan(REQUEST)
+    assert await run.requested() == "1"
+    assert amazon.sent_at[1] - amazon.sent_at[0] >= _steps.SETTLED_SECONDS
+    assert len(amazon.listed) < 8
+
+
+@virtual_time
+async def test_requests_that_are_lost_again_and_again_are_an_error() -> None:
+    """After three of them whoever asked decides."""
+    amazon = FakeAmazon()
+    amazon.fates = ["lost"] * 9
+    run = await runs_at(amazon).plan(REQUEST)
+    with pytest.raises(OutcomeUnknownError):
+        await run.requested()
+    assert len(amazon.sent_at) == 3
+
+
+@virtual_time
+async def test_jobs_of_other_entries_and_of_before_are_not_adopted() -> None:
+    """One was made for another run, one long before the attempt."""
+    amazon = FakeAmazon()
+    amazon.make(age=3600.0)
+    runs = runs_at(amazon)
+    assert await (await runs.plan(REQUEST)).requested() == "2"
+    amazon.fates = ["unanswered"]
+    assert await (await runs.plan(REQUEST)).requested() == "3"
+
+
+@virtual_time
+async def test_two_lost_requests_do_not_adopt_one_job() -> None:
+    """Both look at the same moment; each gets its own."""
+    amazon = FakeAmazon()
+    amazon.fates = ["unanswered", "unanswered"]
+    runs = runs_at(amazon)
+    one, other = await runs.plan(REQUEST), await runs.plan(REQUEST)
+    assert sorted(await asyncio.gather(one.requested(), other.requested())) == ["1", "2"]
+    assert len(amazon.sent_at) == 2
+
+
+@virtual_time
+async def test_of_jobs_that_differ_in_what_no_list_tells_none_is_guessed() -> None:
+    """Two candidates with options: the error names them."""
+    amazon = FakeAmazon(optional=True)
+    amazon.make()
+    amazon.fates = ["unanswered"]
+    run = await runs_at(amazon).plan(REQUEST)
+    with pytest.raises(OutcomeUnknownError, match="may be any of 1, 2"):
+        await run.requested()
+
+
+@virtual_time
+async def test_the_only_job_there_is_is_the_lost_one() -> None:
+    """Whatever its options: one that appeared after the attempt and belongs to nobody."""
+    amazon = FakeAmazon(optional=True)
+    amazon.fates = ["unanswered"]
+    assert await (await runs_at(amazon).plan(REQUEST)).requested() == "1"
+
+
+@virtual_time
+async def test_a_job_that_may_be_another_runs_is_left_to_it() -> None:
+    """A request with other options has acted and its reply is on its way: the lost one is not it."""
+    amazon = FakeAmazon(optional=True)
+    amazon.fates = ["lost", "ok"]
+    making = amazon.create
+
+    async def slowly(request: dict[str, object]) -> str:
+        job_id = await making(request)
+        await asyncio.sleep(4.0)
+        return job_id
+
+    amazon.create = slowly  # type: ignore[method-assign, assignment]
+    runs = runs_at(amazon, LastingStore(amazon.clock))
+    lost, other = await runs.plan(REQUEST), await runs.plan({**REQUEST, "options": "other"})
+    first = asyncio.create_task(lost.requested())
+    await asyncio.sleep(0.05)
+    assert await other.requested() == "1"
+    assert await first == "2"
+
+
+@virtual_time
+async def test_two_lost_requests_that_no_list_tells_apart_are_not_guessed() -> None:
+    """One job, two runs that may own it: the error says so instead of handing out the wrong one."""
+    amazon = FakeAmazon(optional=True)
+    amazon.fates = ["lost", "unanswered"]
+    runs = runs_at(amazon, LastingStore(amazon.clock))
+    both = [await runs.plan(REQUEST), await runs.plan({**REQUEST, "options": "other"})]
+    results = await asyncio.gather(*[run.requested() for run in both], return_exceptions=True)
+    assert [type(each) for each in results] == [OutcomeUnknownError, OutcomeUnknownError]
+    assert len(amazon.sent_at) == 2
+
+
+@virtual_time
+async def test_of_equal_jobs_any_will_do() -> None:
+    """Without options a report that another application asked for has the same content."""
+    amazon = FakeAmazon()
+    amazon.make()
+    amazon.fates = ["unanswered"]
+    assert await (await runs_at(amazon).plan(REQUEST)).requested() == "1"
+
+
+@pytest.mark.parametrize("error", [BadRequestError("no", status=400), ConnectionFailedError("no route")])
+def test_a_refused_request_leaves_nothing_to_look_up(error: Exception) -> None:
+    """The error is the caller's; the entry is as before, and the next try sends at once."""
+
+    @virtual_time
+    async def refused() -> None:
+        amazon = FakeAmazon()
+        amazon.fates = [error]
+        run = await runs_at(amazon, LastingStore(amazon.clock)).plan(REQUEST)
+        with pytest.raises(type(error)):
+            await run.requested()
+        assert run.entry.stage is Stage.PLANNED
+        assert await run.requested() == "1"
+        assert not amazon.listed
+
+    refused()
+
+
+@virtual_time
+async def test_a_journal_finds_the_same_request_while_it_is_open() -> None:
+    """A restarted process follows the report that is on its way; once it was read, the next is new."""
+    amazon = FakeAmazon()
+    store = LastingStore(amazon.clock)
+    await (await runs_at(amazon, store).plan(REQUEST)).requested()
+    again = await runs_at(amazon, store).plan(REQUEST)
+    assert (await again.finished()).id == "1"
+    await again.close()
+    assert await (await runs_at(amazon, store).plan(REQUEST)).requested() == "2"
+
+
+@virtual_time
+async def test_without_a_journal_two_requests_are_two() -> None:
+    """Who asks twice in one process means it."""
+    amazon = FakeAmazon()
+    runs = runs_at(amazon)
+    await (await runs.plan(REQUEST)).requested()
+    assert await (await runs.plan(REQUEST)).requested() == "2"
+
+
+@virtual_time
+async def test_a_process_killed_before_it_sent_anything_is_followed_by_one_that_sends() -> None:
+    """A planned entry needs no looking up."""
+    amazon = FakeAmazon()
+    store = LastingStore(amazon.clock)
+    await runs_at(amazon, store).plan(REQUEST)
+    await (await runs_at(amazon, store).plan(REQUEST)).requested()
+    assert (amazon.sent_at, amazon.listed) == ([0.0], [])
+
+
+@virtual_time
+async def test_a_process_killed_while_it_sent_is_followed_by_one_that_looks() -> None:
+    """Amazon had acted: one job."""
+    amazon = FakeAmazon()
+    store = LastingStore(amazon.clock)
+    amazon.fates = ["held"]
+    first = asyncio.create_task((await runs_at(amazon, store).plan(REQUEST)).requested())
+    await asyncio.sleep(1)
+    first.cancel()  # as far as the store can tell, this is a kill
+    assert await (await runs_at(amazon, store).plan(REQUEST)).requested() == "1"
+    assert len(amazon.sent_at) == 1
+
+
+@virtual_time
+async def test_two_processes_that_ask_for_the_same_send_it_once() -> None:
+    """The second sees the first one's claim and then its report."""
+    amazon = FakeAmazon()
+    store = LastingStore(amazon.clock)
+    runs = [await runs_at(amazon, store).plan(REQUEST) for _ in range(3)]
+    assert await asyncio.gather(*[run.requested() for run in runs]) == ["1", "1", "1"]
+    assert len(amazon.sent_at) == 1
+
+
+@virtual_time
+async def test_a_claim_bounds_how_long_a_request_may_be_under_way() -> None:
+    """With a journal a call has a deadline, so that another process knows when it is over."""
+    amazon = FakeAmazon()
+    store = LastingStore(amazon.clock)
+    seen = []
+    making = amazon.create
+
+    async def create(request: dict[str, object]) -> str:
+        from spapi_async._core.options import current_options
+
+        seen.append(current_options())
+        return await making(request)
+
+    amazon.create = create  # type: ignore[method-assign, assignment]
+    await (await runs_at(amazon, store).plan(REQUEST)).requested()
+    await (await runs_at(amazon).plan(REQUEST)).requested()
+    assert [options.deadline for options in seen] == [_steps.CLAIM_SECONDS, None]  # without one nobody waits for it
+    assert seen[0].max_wait == _steps.CLAIM_SECONDS / 6
+    with call_options(max_wait=1.0, deadline=2.0):
+        await (await runs_at(amazon, store).plan({**REQUEST, "reportType": "GET_Y"})).requested()
+    assert (seen[2].max_wait, seen[2].deadline) == (1.0, 2.0)
+
+
+@virtual_time
+async def test_quota_is_waited_for_without_a_claim() -> None:
+    """The entry is planned while its process waits, so a kill there leaves nothing to look up."""
+    amazon = FakeAmazon()
+    amazon.fates = [RateLimitWaitError("later", retry_after=600.0)]
+    store = LastingStore(amazon.clock)
+    run = await runs_at(amazon, store).plan(REQUEST)
+    asking = asyncio.create_task(run.requested())
+    await asyncio.sleep(300)
+    assert run.entry.stage is Stage.PLANNED
+    assert await asking == "1"
+    assert amazon.sent_at[1] == pytest.approx(600.1)
+
+
+@virtual_time
+async def test_a_wait_for_quota_longer_than_the_caller_allows_is_refused() -> None:
+    """``max_wait`` is heeded, and nothing is left to look up."""
+    amazon = FakeAmazon()
+    amazon.fates = [RateLimitWaitError("later", retry_after=600.0)]
+    run = await runs_at(amazon, LastingStore(amazon.clock)).plan(REQUEST)
+    with call_options(max_wait=60.0), pytest.raises(RateLimitWaitError):
+        await run.requested()
+    assert run.entry.stage is Stage.PLANNED
+
+
+@virtual_time
+async def test_who_was_overtaken_goes_on_with_what_the_other_found() -> None:
+    """A process that slept past its claim finds another's report in the journal and keeps to it."""
+    amazon = FakeAmazon()
+    store = LastingStore(amazon.clock)
+    run = await runs_at(amazon, store).plan(REQUEST)
+    making = amazon.create
+
+    async def overtaken(request: dict[str, object]) -> str:
+        store.replace(run.entry, stage=Stage.WAITING, job_id="7", made=True)
+        return await making(request)
+
+    amazon.create = overtaken  # type: ignore[method-assign, assignment]
+    assert await run.requested() == "7"
+
+
+@virtual_time
+async def test_a_run_that_was_swept_says_so() -> None:
+    """Its entry is gone: nothing can be promised for it."""
+    amazon = FakeAmazon()
+    store = LastingStore(amazon.clock)
+    run = await runs_at(amazon, store).plan(REQUEST)
+    await store.aclose()
+    with pytest.raises(ConfigurationError, match="no longer in the journal"):
+        await run.requested()
+
+
+@virtual_time
+async def test_a_finished_run_is_not_asked_about_again_after_a_restart() -> None:
+    """The journal knows the document of what is done."""
+    amazon = FakeAmazon()
+    store = LastingStore(amazon.clock)
+    await (await runs_at(amazon, store).plan(REQUEST)).finished()
+    amazon.asked.clear()
+    job = await (await runs_at(amazon, store).plan(REQUEST)).finished()
+    assert (job.document_id, amazon.asked) == ("document of 1", [])
+
+
+@virtual_time
+async def test_an_expired_claim_can_be_taken_by_one_process_only() -> None:
+    """Two that come late both look; one sends."""
+    amazon = FakeAmazon()
+    store = LastingStore(amazon.clock)
+    first = await runs_at(amazon, store).plan(REQUEST)
+    await store.swap(first.entry, claimed(first.entry, await store.now()))
+    await asyncio.sleep(_steps.SETTLED_SECONDS + 1)
+    late = [await runs_at(amazon, store).plan(REQUEST) for _ in range(2)]
+    assert await asyncio.gather(*[run.requested() for run in late]) == ["1", "1"]
+    assert len(amazon.sent_at) == 1
+
+
+@virtual_time
+async def test_a_network_that_loses_the_request_and_then_the_look_up_loses_nothing() -> None:
+    """It is looked for again until it is settled."""
+    amazon = FakeAmazon()
+    amazon.fates = ["unanswered"]
+    amazon.trouble = [ConnectionFailedError("no route"), ServerError("503", status=503)]
+    assert await (await runs_at(amazon).plan(REQUEST)).requested() == "1"
+    assert len(amazon.sent_at) == 1
+
+
+@virtual_time
+async def test_what_cannot_be_looked_up_is_not_sent_again() -> None:
+    """Amazon may have acted: the error says so, and the entry is as it was."""
+    amazon = FakeAmazon()
+    amazon.fates, amazon.trouble = ["unanswered"], [ConnectionFailedError("no route")] * 99
+    run = await runs_at(amazon).plan(REQUEST)
+    with pytest.raises(OutcomeUnknownError, match="cannot be looked up"):
+        await run.requested()
+    assert (run.entry.stage, len(amazon.sent_at)) == (Stage.SENDING, 1)
+
+
+@virtual_time
+async def test_a_claim_that_runs_out_before_the_request_leaves_is_taken_again() -> None:
+    """A few times; a caller's own deadline is heeded at once."""
+    amazon = FakeAmazon()
+    amazon.fates = [RequestTimeoutError("too late")]
+    store = LastingStore(amazon.clock)
+    assert await (await runs_at(amazon, store).plan(REQUEST)).requested() == "1"
+    amazon.fates = [RequestTimeoutError("too late")] * 99
+    run = await runs_at(amazon, store).plan({**REQUEST, "reportType": "GET_Y"})
+    with pytest.raises(RequestTimeoutError):
+        await run.requested()
+    assert len(amazon.fates) == 96
+    with call_options(deadline=5.0), pytest.raises(RequestTimeoutError):
+        await run.requested()
+    assert len(amazon.fates) == 95
