@@ -145,6 +145,14 @@ class Meter:
         if adaptation.burst != counter.burst:
             counter.set_burst(adaptation.burst, now)
 
+    def drain(self, now: float) -> None:
+        """Take nothing for granted: somebody else has spent what there was, of a window evenly."""
+        if isinstance(self.counter, SlidingLog):
+            requests = self.counter.requests
+            self.counter.restore([self.counter.seconds * place / requests for place in range(requests)], now)
+        else:
+            self.counter.set_tokens(min(self.counter.tokens(now), 0.0), now)
+
     # ---- looking ----------------------------------------------------------------------------------------------------
 
     @property

@@ -8,6 +8,7 @@ from typing import Any
 
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async._core.events import Observer, Observers, RateChanged, Throttled
+from spapi_async._core.home_loop import HomeLoop
 from spapi_async._core.limiter import LimitSnapshot, closed_error, wait_error
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority
@@ -87,7 +88,7 @@ class LocalRateLimiter:
         self._timers: dict[Meter, asyncio.TimerHandle] = {}
         self._arrivals = 0
         self._turns = 0
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._home = HomeLoop("the rate limiter", drop=self._drop)
         self._closed = False
 
     def bind(self, *, clock: Clock, observers: Observers, rules: Sequence[PlanRule]) -> None:
@@ -120,6 +121,8 @@ class LocalRateLimiter:
                 calls of a higher priority came later.
             SPAPIError: the limiter was closed, before or while the call waited.
         """
+        if asyncio.get_running_loop() is not self._home.loop:
+            self._home.enter()
         try:
             lane = self._lanes[account.payer, operation]
         except KeyError:
@@ -131,7 +134,7 @@ class LocalRateLimiter:
         return self._launch(lane, now)
 
     async def _wait(self, lane: Lane, now: float, priority: Priority, max_wait: float | None) -> LocalPermit:
-        loop = self._attach()
+        loop = asyncio.get_running_loop()
         deadline = timer = None
         if max_wait is not None:
             predicted = predict(lane, now, priority)
@@ -199,9 +202,12 @@ class LocalRateLimiter:
 
     async def aclose(self) -> None:
         """Refuse further calls; those that wait get an SPAPIError."""
+        if self._home.loop is not None:
+            self._home.enter()
         self._closed = True
         self._drop_waiters()
         self._registry.clear()
+        await self._home.aclose()
 
     # ---- waiting ----------------------------------------------------------------------------------------------------
 
@@ -374,14 +380,13 @@ class LocalRateLimiter:
 
     # ---- loops ------------------------------------------------------------------------------------------------------
 
-    def _attach(self) -> asyncio.AbstractEventLoop:
-        """The running loop. What an earlier loop left behind when it was closed (``asyncio.run`` twice) is dropped."""
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            if self._loop is not None:
-                self._drop_waiters()
-            self._loop = loop
-        return loop
+    def _drop(self, forked: bool) -> None:  # noqa: FBT001 - HomeLoop calls it
+        """Send away who waits in another loop. A child of a fork begins with nothing: its parent has the bursts."""
+        if not forked:
+            self._drop_waiters()
+            return
+        self._timers.clear()
+        self._registry.inherit()
 
     def _drop_waiters(self) -> None:
         for timer in self._timers.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from spapi_async._core.clock import Clock
 from spapi_async._core.limiter import LimitSnapshot
 from spapi_async._core.operation import Operation
 from spapi_async.credentials import Account
+from spapi_async.errors import SPAPIWarning
 from spapi_async.ratelimit._book import PLAIN, Charge, PlanBook, Selection
 from spapi_async.ratelimit._decision import unseat
 from spapi_async.ratelimit._jitter import Jitter
@@ -50,6 +52,7 @@ class Registry:
         self._saved: dict[Key, BucketState] = {}
         self._saved_at = 0.0
         self._announced: dict[Key, float] = {}
+        self._inherited = False  # by a forked process, whose parent spends from the same limits
         self._rounds: deque[tuple[str, Operation[Any], Selection]] = deque()
 
     def lane(
@@ -111,6 +114,19 @@ class Registry:
         for held in (self.lanes, self._keyed, self.meters, self._used_by, self._owners, self._rounds):
             held.clear()
 
+    def inherit(self) -> None:
+        """Begin afresh in a forked process, and say so: every limit empty, at the rate that its parent was told."""
+        for key, meter in list(self.meters.items()):
+            self._drop(key, meter)
+        self.clear()
+        self._inherited = True
+        warnings.warn(
+            "this process was forked from one that uses the same rate limiter; each spends the whole quota, and Amazon "
+            "will answer 429. Share it: Application(limiter=RedisRateLimiter(url))",
+            SPAPIWarning,
+            stacklevel=2,
+        )
+
     # ---- saving -----------------------------------------------------------------------------------------------------
 
     def dump(self, now: float) -> bytes:
@@ -166,6 +182,8 @@ class Registry:
             if announced is not None:
                 meter.adopt_rate(announced, now)
             self._restore(meter, account, now)
+            if self._inherited:
+                meter.drain(now)
         return meter
 
     def _restore(self, meter: Meter, account: Account, now: float) -> None:

@@ -142,7 +142,7 @@ class Exchange:
             self.phase = Phase.QUIET
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
-            if not listener.done():
+            if not (listener.done() or listener.get_loop().is_closed()):
                 listener.set_result(None)
 
     # ---- looking ----------------------------------------------------------------------------------------------------

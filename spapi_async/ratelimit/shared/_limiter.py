@@ -8,20 +8,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from spapi_async._core.clock import Clock, SystemClock
-from spapi_async._core.events import Observer, Observers, RateChanged, Throttled
+from spapi_async._core.events import Observer, Observers, Throttled
+from spapi_async._core.home_loop import HomeLoop, Leftover, leave_to_parent
 from spapi_async._core.limiter import LimitSnapshot, closed_error
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority
 from spapi_async._core.plan_rules import PlanRule
 from spapi_async.credentials import Account
-from spapi_async.errors import ConfigurationError, ConnectionFailedError, SPAPIError
+from spapi_async.errors import ConnectionFailedError, SPAPIError
 from spapi_async.ratelimit._adaptation import announced_rate
 from spapi_async.ratelimit._book import PlanBook, Selection
 from spapi_async.ratelimit._rules import named_level
+from spapi_async.ratelimit.shared._flights import Flights
 from spapi_async.ratelimit.shared._lane import Lane
+from spapi_async.ratelimit.shared._leaving import drop_lanes, forget_idle
 from spapi_async.ratelimit.shared._link import Exchanger, Link
 from spapi_async.ratelimit.shared._promises import Caller
-from spapi_async.ratelimit.shared._settings import LaneSettings, OperationView
+from spapi_async.ratelimit.shared._rates import rate_change
+from spapi_async.ratelimit.shared._settings import MEANWHILE, LaneSettings, OperationView, check_settings, new_name
 from spapi_async.ratelimit.shared._slot import Slot
 from spapi_async.ratelimit.shared._snapshot import snapshots
 from spapi_async.ratelimit.shared._store import Outage, Store
@@ -29,7 +33,6 @@ from spapi_async.ratelimit.shared._terms import terms_of
 
 __all__ = ["SharedPermit", "SharedRateLimiter"]
 
-_IDLE = 300.0  # seconds after which a process forgets a bucket that it does not use
 _SWEEP_EVERY = 1024
 
 
@@ -65,7 +68,7 @@ class SharedPermit:
 
 
 class SharedRateLimiter:
-    """Shares usage plans, rules, learned rates and 429 feedback between processes and hosts; belongs to one event loop.
+    """Shares usage plans, rules, learned rates and 429 feedback between processes and hosts; serves one loop at a time.
 
     Args:
         store: what keeps them.
@@ -87,18 +90,12 @@ class SharedRateLimiter:
         clock: Clock | None,
         observers: Observers | Iterable[Observer],
     ) -> None:
-        if on_outage not in {"local", "raise"}:
-            raise ConfigurationError(f'on_outage must be "local" or "raise", not {on_outage!r}')
-        if not 0 < lease_seconds <= 60:
-            raise ConfigurationError(f"lease_seconds must be above 0 and at most 60, not {lease_seconds!r}")
-        if processes < 1:
-            raise ConfigurationError(f"processes must be at least 1, not {processes!r}")
+        check_settings(on_outage, lease_seconds, processes)
         self._has_own_clock = clock is not None
         self._clock = clock or SystemClock()
         self._on_outage = on_outage
         self._processes = processes
         self._timeout = timeout
-        self._store = store
         self._rules = tuple(rules)
         self._book = PlanBook(self._rules)
         self._observers = observers if isinstance(observers, Observers) else Observers(observers)
@@ -114,8 +111,14 @@ class SharedRateLimiter:
         self._views: dict[str, OperationView] = {}
         self._shown: dict[str, tuple[float, float]] = {}  # announced and actual rate as observers know them
         self._link = Link(
-            store, clock=self._clock, attend=self._heard, on_down=self._store_left, on_up=self._store_returned
+            store,
+            clock=self._clock,
+            meanwhile=MEANWHILE[on_outage],
+            attend=self._heard,
+            on_down=self._store_left,
+            on_up=self._store_returned,
         )
+        self._home = HomeLoop("the shared rate limiter", drop=self._drop, close=self._leave_loop)
         self._closed = False
 
     def __repr__(self) -> str:
@@ -151,6 +154,8 @@ class SharedRateLimiter:
             ConnectionFailedError: the store is away and ``on_outage`` is "raise".
             SPAPIError: the limiter was closed, before or while the call waited.
         """
+        if asyncio.get_running_loop() is not self._home.loop:
+            self._home.enter()
         lane = self._lane(operation, account, arguments)
         slot = lane.take()
         if slot is not None:
@@ -214,6 +219,7 @@ class SharedRateLimiter:
         Raises:
             ConnectionFailedError: the store cannot be reached.
         """
+        self._home.enter()
         if self._link.down:
             raise self._outage_error(None)
         heard = []
@@ -231,24 +237,47 @@ class SharedRateLimiter:
         Raises:
             ConnectionFailedError: the store cannot be reached.
         """
+        self._home.enter()
         try:
-            return await self._store.snapshots()
+            return await self._link.store.snapshots()
         except Outage as outage:
-            raise self._outage_error(None) from outage
+            raise self._outage_error(None, str(outage)) from outage
 
     async def aclose(self) -> None:
         """Give back every lease, close the connection; waiters get an SPAPIError."""
         if self._closed:
             return
+        if self._home.loop is not None:
+            self._home.enter()  # or what an earlier loop left behind would be waited for in this one
         self._closed = True
-        self._fail_waiters(
-            lambda lane: ConnectionFailedError("the rate limiter was closed", operation=lane.operation.name)
-        )
+        self._fail_waiters(lambda lane: closed_error(lane.operation))
         for lane in self._lanes.values():
             if lane.timer is not None:
                 lane.timer.cancel()
         lanes = self._lanes.values()
         await self._link.aclose(lambda: [(lane.keys, lane.farewell()) for lane in lanes], self._timeout)
+        await self._home.aclose()
+
+    # ---- loops and processes ----------------------------------------------------------------------------------------
+
+    async def _leave_loop(self) -> None:
+        """The loop ends and nobody closed the limiter: leases return by themselves."""
+        await self._link.aclose(list, self._timeout)
+        self._drop(False)
+
+    def _drop(self, forked: bool) -> Leftover:  # noqa: FBT001 - HomeLoop calls it
+        """Begin afresh in another loop, in a forked child as another process, with the rates that were learned."""
+        drop_lanes(self._lanes.values(), forked=forked)
+        self._lanes.clear()
+        self._settings.shares.clear()
+        for view in self._views.values():
+            view.flights = Flights()
+        former = self._link
+        if forked:
+            leave_to_parent(former)
+            self._settings.me = new_name()
+        self._link = former.renewed(self._settings.me)
+        return lambda: former.aclose(list, self._timeout)
 
     # ---- lanes ------------------------------------------------------------------------------------------------------
 
@@ -261,25 +290,17 @@ class SharedRateLimiter:
 
     def _open(self, key: tuple[str, Operation[Any], Selection], account: Account) -> Lane:
         _, operation, selection = key
-        terms = terms_of(operation, account, selection, book=self._book, store=self._store)
+        terms = terms_of(operation, account, selection, book=self._book, store=self._link.store)
         view = self._views.setdefault(terms.keys[1], OperationView())
         lane = Lane(operation, account, terms=terms, view=view, settings=self._settings)
         self._lanes[key] = lane
+        if lane.keys[0] in self._shown:
+            lane.announced = self._shown[lane.keys[0]][0]
         if self._link.down and self._on_outage == "local":
             self._make_local(lane)
         if len(self._lanes) % _SWEEP_EVERY == 0:
-            self._forget_idle()
+            forget_idle(self._lanes, self._clock.monotonic(), (self._views, self._shown, self._settings.shares))
         return lane
-
-    def _forget_idle(self) -> None:
-        now = self._clock.monotonic()
-        for key, lane in list(self._lanes.items()):
-            if lane.idle and now - lane.touched_at > _IDLE:
-                del self._lanes[key]
-        used = {key for lane in self._lanes.values() for key in lane.keys}
-        for held in (self._views, self._shown, self._settings.shares):
-            for name in [name for name in held if name not in used]:
-                del held[name]
 
     def _attend(self, lane: Lane) -> None:
         """Send what is due, and set the alarm for what is not."""
@@ -305,7 +326,9 @@ class SharedRateLimiter:
 
     def _heard(self, lane: Exchanger) -> None:
         assert isinstance(lane, Lane)
-        self._note_rate(lane)
+        change = rate_change(self._shown, lane)
+        if change is not None:
+            self._observers.emit(change)
         self._attend(lane)
 
     # ---- outcomes ---------------------------------------------------------------------------------------------------
@@ -333,23 +356,6 @@ class SharedRateLimiter:
         """A request was not sent; called by its permit."""
         permit.lane.put_back(permit.slot)
         self._attend(permit.lane)
-
-    def _note_rate(self, lane: Lane) -> None:
-        """Tell observers when the shared picture of a plan changed, whichever process changed it."""
-        if lane.reply is None:
-            return
-        plan, published = lane.reply.plan, lane.specs[0].rate
-        old = self._shown.get(lane.keys[0], (published, published))
-        if plan.announced == old[0] and old[1] < plan.rate < plan.announced:
-            return  # a recovery is told when it is complete
-        new = self._shown[lane.keys[0]] = (plan.announced, plan.rate)
-        if self._observers and old != new:
-            reason = "header" if old[0] != new[0] else "throttled" if new[1] < old[1] else "recovery"
-            self._observers.emit(
-                RateChanged(
-                    operation=lane.operation.name, account=lane.account.name, old=old[1], new=new[1], reason=reason
-                )
-            )
 
     # ---- outages ----------------------------------------------------------------------------------------------------
 
@@ -383,8 +389,9 @@ class SharedRateLimiter:
                 if not waiter.future.done():
                     waiter.future.set_exception(error(lane))
 
-    def _outage_error(self, operation: Operation[Any] | None) -> ConnectionFailedError:
+    def _outage_error(self, operation: Operation[Any] | None, reason: str = "") -> ConnectionFailedError:
+        what = f"{self._link.store.label}, which holds the shared rate limits, cannot be used"
         return ConnectionFailedError(
-            f"{self._store.label}, which holds the shared rate limits, cannot be used ({self._link.reason})",
+            f"{what} ({reason or self._link.reason})",
             operation=operation.name if operation else None,
         )

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from spapi_async._core.clock import Clock
+from spapi_async._core.home_loop import background
 from spapi_async.ratelimit.shared._store import Outage, Reply, Request, Store
 
 __all__ = ["Exchanger", "Link", "LinkState"]
@@ -23,6 +24,7 @@ __all__ = ["Exchanger", "Link", "LinkState"]
 logger = logging.getLogger("spapi_async.ratelimit")
 
 _BATCH = 128
+_RESTART = 0.05  # seconds after which work goes on that somebody cancelled
 _FIRST_PROBE, _LONGEST_PROBE = 0.1, 1.0  # seconds between attempts to reach a store that is away
 
 
@@ -57,7 +59,10 @@ class Link:
     While one batch is under way the next one gathers, so that ten thousand buckets need no more connections than one,
     and a slow store is asked less often rather than more.
 
+    There is a task while something is to be done and none while all is quiet: none to end with the loop, none to lose.
+
     Args:
+        meanwhile: what happens while the store is away, for the log.
         attend: called with those whose exchange is over, for what is to be done next.
         on_down, on_up: called when the store goes and when it is back.
     """
@@ -67,6 +72,7 @@ class Link:
         store: Store,
         *,
         clock: Clock,
+        meanwhile: str,
         attend: Callable[[Exchanger], None],
         on_down: Callable[[], None],
         on_up: Callable[[], None],
@@ -75,13 +81,24 @@ class Link:
         self.clock = clock
         self.state = LinkState.IDLE
         self.reason = ""
+        self._meanwhile = meanwhile
         self._attend, self._on_down, self._on_up = attend, on_down, on_up
         self._pending: dict[Exchanger, None] = {}
-        self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         return f"<Link {self.store.label} {self.state.value}, {self.store.round_trips} round trips>"
+
+    def renewed(self, me: str) -> Link:
+        """Another to the same store, for another loop or process; nothing of this one is touched."""
+        return Link(
+            self.store.renewed(me),
+            clock=self.clock,
+            meanwhile=self._meanwhile,
+            attend=self._attend,
+            on_down=self._on_down,
+            on_up=self._on_up,
+        )
 
     @property
     def down(self) -> bool:
@@ -93,22 +110,44 @@ class Link:
         if self.state in (LinkState.DOWN, LinkState.CLOSED):
             return False
         self._pending[exchanger] = None
-        self._wake.set()
         if self._task is None:
             self.state = LinkState.UP
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="spapi_async shared limits")
+            self._start()
         return True
 
+    def _start(self) -> None:
+        self._task = background(self._run(), "spapi_async shared limits")
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task is not self._task:
+            return
+        self._task = None
+        if task.cancelled() or task.cancelling():
+            # Usually with all others because the loop ends: then this timer never comes.
+            asyncio.get_running_loop().call_later(_RESTART, self._go_on)
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if self._task is None and self._has_work:
+            self._start()
+
+    @property
+    def _has_work(self) -> bool:
+        return self.state is LinkState.DOWN or (self.state is LinkState.UP and bool(self._pending))
+
     async def _run(self) -> None:
-        while self.state is not LinkState.CLOSED:
+        task = asyncio.current_task()
+        assert task is not None
+        # A cancellation can get lost in a store's client library (one that meets the end of a read does).
+        while self._has_work and not task.cancelling():
             if self.state is LinkState.DOWN:
-                await self._wait_until_back()
-            await self._wake.wait()
+                await self._wait_until_back(task)
+                continue
             batch = list(self._pending)[:_BATCH]
             for exchanger in batch:
                 del self._pending[exchanger]
-            if not self._pending:
-                self._wake.clear()
             try:
                 await self._exchange(batch)
             except Exception as error:
@@ -128,6 +167,7 @@ class Link:
         except BaseException:
             for exchanger in batch:
                 exchanger.lost()
+                self._pending[exchanger] = None  # for whoever goes on with the work
             raise
         for exchanger, reply in zip(batch, replies, strict=True):
             exchanger.absorb(reply)
@@ -138,16 +178,13 @@ class Link:
             self.state = LinkState.DOWN
         self.reason = str(outage)
         self._pending.clear()
-        self._wake.clear()
-        logger.warning(
-            "%s cannot be used (%s): rate limits are not shared until it returns", self.store.label, self.reason
-        )
+        logger.warning("%s cannot be used (%s): until it can, %s", self.store.label, self.reason, self._meanwhile)
         self._on_down()
 
-    async def _wait_until_back(self) -> None:
+    async def _wait_until_back(self, task: asyncio.Task[None]) -> None:
         await self.store.disconnect()
         pause = _FIRST_PROBE
-        while True:
+        while not task.cancelling():
             await self.clock.sleep(pause)
             pause = min(pause * 2, _LONGEST_PROBE)
             try:
@@ -156,7 +193,7 @@ class Link:
                 self.reason = str(outage)
                 continue
             self.state, self.reason = LinkState.UP, ""
-            logger.warning("%s is back", self.store.label)
+            logger.warning("%s is back: rate limits are shared again", self.store.label)
             self._on_up()
             return
 
@@ -165,7 +202,6 @@ class Link:
         task, self._task = self._task, None
         was, self.state = self.state, LinkState.CLOSED
         while task is not None and not task.done():
-            # A cancellation can get lost in the client library (one that meets the end of a read does).
             task.cancel()
             await asyncio.wait((task,), timeout=timeout)
         try:

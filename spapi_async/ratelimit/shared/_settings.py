@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Callable
 
 import msgspec
 
+from spapi_async.errors import ConfigurationError
 from spapi_async.ratelimit.shared._flights import Flights
 from spapi_async.ratelimit.shared._local_share import LocalShare
 
-__all__ = ["LaneSettings", "OperationView"]
+__all__ = ["MEANWHILE", "LaneSettings", "OperationView", "check_settings", "new_name"]
+
+MEANWHILE = {
+    "local": "this process spends its own part of each quota",
+    "raise": "calls are refused",
+}
+"""What the log says happens while the store is away, by ``on_outage``."""
+
+
+def check_settings(on_outage: str, lease_seconds: float, processes: int) -> None:
+    """Whether these can work.
+
+    Raises:
+        ConfigurationError: they cannot.
+    """
+    if on_outage not in MEANWHILE:
+        raise ConfigurationError(f'on_outage must be "local" or "raise", not {on_outage!r}')
+    if not 0 < lease_seconds <= 60:
+        raise ConfigurationError(f"lease_seconds must be above 0 and at most 60, not {lease_seconds!r}")
+    if processes < 1:
+        raise ConfigurationError(f"processes must be at least 1, not {processes!r}")
+
+
+def new_name() -> str:
+    """Tells one process, or one life of it, from all others."""
+    return f"{os.getpid():x}-{secrets.token_hex(6)}"
 
 
 class LaneSettings(msgspec.Struct, kw_only=True):

@@ -235,5 +235,8 @@ class Store(Protocol):
             Outage: it cannot be read.
         """
 
+    def renewed(self, me: str) -> Store:
+        """The same limits over connections of its own, for another loop, or another process; leaves these alone."""
+
     async def disconnect(self) -> None:
         """Close every connection; the next exchange opens one."""

@@ -62,6 +62,9 @@ class FakeStore:
     async def snapshots(self) -> tuple[()]:
         return ()
 
+    def renewed(self, me: str) -> FakeStore:
+        return self
+
     async def disconnect(self) -> None:
         self.log.append("disconnect")
 
@@ -183,7 +186,7 @@ async def test_a_permit_counts_once() -> None:
 async def test_a_link_that_was_never_used_says_nothing_when_it_closes() -> None:
     """No exchange, so nothing to take leave of."""
     store = FakeStore()
-    link = Link(store, clock=VirtualClock(), attend=lambda _: None, on_down=lambda: None, on_up=lambda: None)
+    link = Link(store, clock=VirtualClock(), meanwhile="", attend=print, on_down=print, on_up=print)
     await link.aclose(lambda: [(("k",), None)], 1.0)  # type: ignore[list-item]
     assert (link.state, store.log) == (LinkState.CLOSED, ["disconnect"])
     assert not link.submit(None)  # type: ignore[arg-type]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Iterable
 from typing import Literal
 
@@ -11,6 +9,7 @@ from spapi_async._core.clock import Clock
 from spapi_async._core.events import Observer, Observers
 from spapi_async._core.plan_rules import PlanRule
 from spapi_async.ratelimit.shared._limiter import SharedRateLimiter
+from spapi_async.ratelimit.shared._settings import new_name
 from spapi_async.ratelimit.shared.redis._store import RedisStore
 
 __all__ = ["RedisRateLimiter"]
@@ -21,7 +20,7 @@ _JITTER = 0.05  # seconds: the least that timers and the event loop may add at a
 class RedisRateLimiter(SharedRateLimiter):
     """Shares usage plans, rules, learned rates and 429 feedback between processes and hosts.
 
-    Works with Redis 6.2 and newer, Valkey, and (``cluster=True``) Redis Cluster. Belongs to one event loop.
+    Works with Redis 6.2 and newer, Valkey, and (``cluster=True``) Redis Cluster. Serves one event loop at a time.
 
     Args:
         url: ``redis://[user:password@]host:port/db``, ``rediss://…`` or ``unix://…``.
@@ -56,7 +55,7 @@ class RedisRateLimiter(SharedRateLimiter):
         clock: Clock | None = None,
         observers: Observers | Iterable[Observer] = (),
     ) -> None:
-        me = f"{os.getpid():x}-{secrets.token_hex(6)}"
+        me = new_name()
         super().__init__(
             RedisStore(url, prefix=prefix, cluster=cluster, timeout=timeout, me=me),
             me=me,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -47,6 +48,10 @@ class RedisStore:
         self._client: Any = None
         self._dropped: deque[Any] = deque()  # clients still to be closed
         self._connected()
+
+    def renewed(self, me: str) -> RedisStore:
+        """The same Redis over a connection of its own."""
+        return RedisStore(self._url.reveal(), prefix=self._prefix, cluster=self._cluster, timeout=self._timeout, me=me)
 
     def keys(self, charges: Sequence[Charge], application: str, region: str, name: str) -> tuple[str, ...]:
         """The script's keys."""
@@ -115,29 +120,32 @@ class RedisStore:
     async def _pipeline(self, client: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         self.round_trips += 1
         pipeline = client.pipeline() if self._cluster else client.pipeline(transaction=False)
-        async with pipeline:
-            for command in commands:
-                pipeline.execute_command(*command)
-            return list(await pipeline.execute(raise_on_error=False))
-
-    @contextlib.asynccontextmanager
-    async def _talking(self) -> AsyncIterator[Any]:
-        """The client, for commands that take no longer than the timeout; what becomes of them is said in our words."""
-        client = self._connected()
+        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self._timeout):
-                yield client
-        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
-            # redis-py's messages name host and port, never the password; an unknown one is not repeated all the same.
-            raise Outage(type(error).__name__) from error
-        finally:
-            if client is not self._client:
-                # It was dropped meanwhile, and a closed client that gets one more command opens connections again.
-                await self._close(client)
+            async with pipeline:
+                for command in commands:
+                    pipeline.execute_command(*command)
+                return list(await pipeline.execute(raise_on_error=False))
+        except RuntimeError:
+            if _running_loop() is loop:
+                raise
+            # A loop was closed by hand in the middle of this, and now it is collected: the library wants to tidy up.
+            raise GeneratorExit from None
+
+    def _talking(self) -> _Talk:
+        """The client, for commands that take no longer than the timeout; what becomes of them is said in our words."""
+        return _Talk(self._connected(), self._timeout, self._part_with)
+
+    async def _part_with(self, client: Any) -> None:
+        """A client that was dropped meanwhile, and that opens connections again with one more command."""
+        if client is not self._client:
+            await self._close(client)
 
     def _connected(self) -> Any:
         if self._client is None:
-            settings: dict[str, Any] = {"socket_timeout": self._timeout, "socket_connect_timeout": self._timeout}
+            # This class bounds whole exchanges. With a timeout of its own the library writes by asyncio.wait_for(),
+            # which before Python 3.12 loses a cancellation that meets the end of the write: the task outlives its loop.
+            settings: dict[str, Any] = {"socket_timeout": None, "socket_connect_timeout": self._timeout}
             retry = Retry(NoBackoff(), 0)  # whoever asks decides when to try again
             try:
                 if self._cluster:
@@ -157,14 +165,47 @@ class RedisStore:
                     await client.nodes_manager.aclose("startup_nodes")
 
 
+class _Talk:
+    """Not a generator: a loop that ends closes all of these, also those that tasks are in the middle of."""
+
+    def __init__(self, client: Any, timeout: float, after: Callable[[Any], Awaitable[None]]) -> None:
+        self._client = client
+        self._limit = asyncio.timeout(timeout)
+        self._after = after
+
+    async def __aenter__(self) -> Any:
+        await self._limit.__aenter__()
+        return self._client
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            await self._limit.__aexit__(kind, error, traceback)
+        except TimeoutError as late:
+            raise Outage(type(late).__name__) from late
+        finally:
+            await self._after(self._client)
+        if isinstance(error, RedisError | RedisClusterException | OSError | TimeoutError):
+            # redis-py's messages name host and port, never the password; an unknown one is not repeated all the same.
+            raise Outage(type(error).__name__) from error
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
 def _label(url: str) -> str:
     """The URL without user, password and options."""
     try:
         parts = urlsplit(url)
-        where = parts.hostname or parts.path
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
         raise ConfigurationError("the Redis URL is not valid") from None
     if parts.scheme not in {"redis", "rediss", "unix"}:
         raise ConfigurationError("the Redis URL must begin with redis://, rediss:// or unix://")
-    return f"Redis at {where}{port}"
+    return f"{parts.scheme}://{host}{port}{parts.path}"
