@@ -57,6 +57,7 @@ def bars(results: Result) -> list[Bar]:
         "imports": _imports,
         "scaling": _scaling,
         "streaming": _streaming,
+        "documents": _documents,
     }
     return [bar for name, judge in judges.items() if name in results for bar in judge(results[name])]
 
@@ -159,6 +160,20 @@ def _streaming(result: Result) -> list[Bar]:
         )
         for row in result["rows"]
         if row["inflater"] == "zlib"
+    ]
+
+
+def _documents(result: Result) -> list[Bar]:
+    by_task = {row["task"]: row for row in result["rows"] if row["inflater"] == "zlib"}
+    rows, items = by_task["rows to dicts"], by_task["items of one array"]
+    return [
+        Bar(f"rows to dicts: times the processor time of {rows['plain']}", 0.9, rows["ratio"]),
+        Bar(f"items of one array: times the speed of {items['plain']}", 0.35, 1 / items["ratio"], at_most=False),
+        *(Bar(f"{row['task']}: growth of memory, MB", 48, row["growth_mb"]) for row in (rows, items)),
+        *(
+            Bar(f"nesting, {row['name']}: cost of a byte in four times the size", 1.5, row["growth"], source=_FLAT)
+            for row in result["nesting"]
+        ),
     ]
 
 

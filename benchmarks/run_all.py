@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import documents
 import imports
 import limiter
 import memory
@@ -50,6 +51,7 @@ MEASUREMENTS: dict[str, Callable[[bool], Any]] = {
     "imports": lambda quick: imports.measure(rounds=3 if quick else imports.ROUNDS),
     "scaling": lambda quick: scaling.measure(turns=2 if quick else scaling.TURNS),
     "streaming": lambda quick: streaming.measure(rounds=2 if quick else streaming.ROUNDS),
+    "documents": lambda quick: documents.measure(*((100, 2) if quick else (documents.MEGABYTES, documents.PAIRS))),
 }
 _TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "overhead": ("Processor time per call, and multiples of the floor", overhead.table),
@@ -59,6 +61,7 @@ _TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "imports": ("Import and first call", imports.table),
     "scaling": ("Scaling", scaling.table),
     "streaming": ("Reading a report", streaming.table),
+    "documents": ("Documents of gigabytes", documents.table),
 }
 _PICTURES: dict[str, Callable[[Any, Path], None]] = {
     "overhead": pictures.overhead_picture,

@@ -29,10 +29,13 @@ import aiohttp
 from isal import isal_zlib
 from processes import program, read_line
 
-from spapi_async._core.resources import StreamedReply
+from spapi_async._core.clock import SystemClock
+from spapi_async._core.events import Observers
+from spapi_async._core.resources import Resources, StreamedReply
 from spapi_async._engine.transport import SessionPool
 from spapi_async.workflows.documents import Document, _gzip
-from spapi_async.workflows.documents._download import Download, Location
+from spapi_async.workflows.documents._download import Download
+from spapi_async.workflows.documents._location import Location, PresignedUrl
 
 __all__ = ["ROUNDS", "measure", "table"]
 
@@ -162,9 +165,9 @@ class _Memory:
 
 def _document(pool: Any, url: str = "http://memory/") -> Document:
     async def locate() -> Location:
-        return Location(url)
+        return Location(PresignedUrl(url))
 
-    return Document(Download(pool, Location(url), locate, "benchmark"))
+    return Document(Download(Resources(pool, Observers(), SystemClock()), locate, "benchmark"))
 
 
 async def _bytes(pool: Any, url: str = "http://memory/") -> int:

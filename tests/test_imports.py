@@ -58,6 +58,12 @@ def test_asking_for_an_error_does_not_import_the_client() -> None:
     assert not {"aiohttp", "asyncio", "spapi_async._client.application"} & loaded
 
 
+def test_documents_bring_in_what_is_used_of_them() -> None:
+    """No API, no Arrow and no XML before a document is read that way."""
+    loaded = loaded_after("import spapi_async.workflows.documents")
+    assert not [name for name in loaded if name.startswith(("spapi_async.api.", "pyarrow", "xml.etree"))]
+
+
 @pytest.mark.parametrize("name", spapi_async.__all__)
 def test_every_exported_name_exists(name: str) -> None:
     """`__all__` promises nothing that is not there."""

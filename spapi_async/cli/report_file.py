@@ -7,9 +7,9 @@ import io
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
@@ -34,9 +34,7 @@ async def write_report(document: Document, out: str, file_format: str | None, ki
     if file_format is not None and kind.format is not None and not kind.has_rows:
         raise ConfigurationError(f"{kind.name} is {kind.format.upper()}, not rows: leave --format out")
     if file_format == "parquet":
-        # Rows to columns is the document's own business.
-        save_parquet: Callable[[str], Awaitable[Any]] = getattr(document, "save_parquet")  # noqa: B009
-        await save_parquet(out)
+        await document.save_parquet(out)
         return (await anyio.Path(out).stat()).st_size
     if file_format is None and out != "-":
         return await document.save(out)

@@ -11,8 +11,8 @@ out here.
             seller = app.selling_partner("Atzr|anything", region=Region.NA)
 
 It serves Login with Amazon (``POST /auth/o2/token``), the consent page (``GET /apps/authorize/consent``), presigned
-documents, and every operation. Orders v0 and 2026-01-01, Listings, Catalog, Sellers, Reports, Feeds, Data Kiosk, Tokens
-and the rotation of secrets have state; every other operation answers from its response type.
+documents, and every operation. Orders v0 and 2026-01-01, Listings, Catalog, Sellers, Reports, Feeds, Data Kiosk,
+Uploads, Tokens and the rotation of secrets have state; every other operation answers from its response type.
 
 Beside them, for whoever steers it:
 

@@ -62,12 +62,14 @@ async def context_managers_give_what_they_say(app: Application) -> None:
 
 async def a_document_is_read_in_typed_pieces(seller: SellingPartner) -> None:
     """Rows of text, values of the type asked for, a size."""
-    async with await seller.documents.report("id") as document:
+    async with seller.documents.report("id") as document:
         assert_type(document, Document)
         async for row in document.iter_rows():
             assert_type(row, dict[str, str])
         async for order in document.iter_json_lines(type=orders_v0.Order):
             assert_type(order, orders_v0.Order)
+        async for row in document.iter_json_items("rows", type=dict[str, str]):
+            assert_type(row, dict[str, str])
         assert_type(await document.json(list[int]), list[int])
         assert_type(await document.save("report.txt"), int)
     assert_type(await seller.documents.upload(b"{}"), str)

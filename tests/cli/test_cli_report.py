@@ -22,7 +22,6 @@ from spapi_async.cli.moments import parse_moment, parse_span
 from spapi_async.cli.report_bar import ReportBar, run_state
 from spapi_async.emulator.server import Emulator
 from spapi_async.errors import ConfigurationError
-from spapi_async.workflows.documents import Document
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +69,6 @@ def test_rows_as_utf_8(spapi_emulator: Emulator, tmp_path: Path) -> None:
     assert "Nørre" in out.read_text("utf-8")
 
 
-@pytest.mark.skipif(not hasattr(Document, "save_parquet"), reason="documents do not write Parquet yet")
 @pytest.mark.spapi_emulator(throttle=False)
 def test_rows_as_parquet(spapi_emulator: Emulator, tmp_path: Path) -> None:
     """A Parquet file of text columns."""

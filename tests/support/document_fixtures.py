@@ -10,13 +10,26 @@ from typing import Any
 from raw_server import Answer, RawServer, raw_server
 
 from spapi_async import Application, Region, SellingPartner
+from spapi_async._core.clock import SystemClock
+from spapi_async._core.events import Observers
+from spapi_async._core.resources import Resources
 from spapi_async._engine.transport import SessionPool, Timeout
 from spapi_async.emulator import Emulator
 from spapi_async.workflows.documents import Document
-from spapi_async.workflows.documents._download import Download, Location
+from spapi_async.workflows.documents._download import Download
+from spapi_async.workflows.documents._location import Location, PresignedUrl
 
 _PIECE = 64 * 1024
 REPORT = "GET_FLAT_FILE_ALL_ORDERS_DATA_BY_LAST_UPDATE_GENERAL"
+
+
+class HurriedClock(SystemClock):
+    """Pauses take no time."""
+
+    __slots__ = ()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager
@@ -25,7 +38,7 @@ async def emulated(**options: Any) -> AsyncIterator[tuple[Emulator, SellingPartn
     settings: dict[str, Any] = {"processing": 0.0, "orders": 60, **options}
     async with (
         Emulator(**settings) as emulator,
-        Application("app", "secret", endpoint=emulator.url) as app,
+        Application("app", "secret", endpoint=emulator.url, clock=HurriedClock()) as app,
     ):
         yield emulator, app.selling_partner("Atzr|seller", region=Region.NA)
 
@@ -45,15 +58,27 @@ async def document_at(
 ) -> AsyncIterator[Document]:
     """A document at the first URL; each time a fresh one is asked for, the next is given out."""
     pool = SessionPool(user_agent="test/1", timeout=Timeout(connect=60, read=read))
-    left = [Location(url, gzipped) for url in urls]
+    left = [Location(PresignedUrl(url), gzipped) for url in urls]
 
     async def locate() -> Location:
         return left.pop(0)
 
+    resources = Resources(pool, Observers(), HurriedClock())
     try:
-        yield Document(Download(pool, await locate(), locate, "test.get_document"), charset=charset, errors=errors)
+        yield Document(Download(resources, locate, "test.get_document"), charset=charset, errors=errors)
     finally:
         await pool.aclose()
+
+
+def report_at(seller: SellingPartner, url: str) -> Document:
+    """A report whose document the API says is at this URL."""
+    opened = seller.documents.report("amzn1.spdoc.1.4.na.any")
+
+    async def locate() -> Location:
+        return Location.given(url, opened._download.operation)
+
+    opened._download._locate = locate
+    return opened
 
 
 def s3(status: str, body: bytes, *headers: str, length: int | None = None) -> bytes:

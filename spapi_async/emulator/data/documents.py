@@ -6,11 +6,14 @@ reaches this store is a leak, and refused.
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import re
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from urllib.parse import parse_qs
 
 from spapi_async.emulator.data.products import chance
@@ -26,7 +29,17 @@ DOCUMENTS_PATH = "/_documents/"
 class Document:
     """One object of the store; ``content`` is None until it is uploaded, ``repeated`` stands in for a large one."""
 
-    __slots__ = ("compressed", "content", "content_type", "id", "owner", "repeated", "report_type", "upload_type")
+    __slots__ = (
+        "compressed",
+        "content",
+        "content_type",
+        "id",
+        "owner",
+        "repeated",
+        "report_type",
+        "upload_headers",
+        "upload_type",
+    )
 
     def __init__(
         self,
@@ -39,6 +52,7 @@ class Document:
         compressed: bool = False,
         report_type: str | None = None,
         upload_type: str | None = None,
+        upload_headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.id = document_id
         self.owner = owner
@@ -48,6 +62,7 @@ class Document:
         self.compressed = compressed
         self.report_type = report_type
         self.upload_type = upload_type
+        self.upload_headers = upload_headers
 
 
 class DocumentStore:
@@ -62,9 +77,11 @@ class DocumentStore:
         """The document with this id."""
         return self._documents.get(document_id)
 
-    def offer(self, owner: str, prefix: str, content_type: str) -> Document:
-        """Room for an upload of that content type."""
-        return self._keep(Document(self._new_id(prefix), owner, upload_type=content_type))
+    def offer(
+        self, owner: str, prefix: str, content_type: str, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> Document:
+        """Room for an upload of that content type, with these headers beside it."""
+        return self._keep(Document(self._new_id(prefix), owner, upload_type=content_type, upload_headers=headers))
 
     def publish(
         self,
@@ -154,9 +171,18 @@ def _upload(document: Document, headers: Mapping[str, str], body: bytes) -> Repl
     if headers.get("content-type") != document.upload_type:
         given = headers.get("content-type")
         return _xml(403, "SignatureDoesNotMatch", f"Content-Type is {given}, signed was {document.upload_type}")
+    for name, value in document.upload_headers.items():
+        if headers.get(name.lower()) != value:
+            return _xml(403, "SignatureDoesNotMatch", f"{name} is {headers.get(name.lower())}, signed was {value}")
+    if "content-md5" in headers and headers["content-md5"] != base64.b64encode(_md5(body)).decode():
+        return _xml(400, "BadDigest", "The Content-MD5 you specified did not match what we received.")
     document.content = body
     document.content_type = document.upload_type
     return Reply(b"", 200, {"Content-Type": "application/octet-stream", "ETag": '"0"'}, bare=True)
+
+
+def _md5(body: bytes) -> bytes:
+    return hashlib.md5(body, usedforsecurity=False).digest()
 
 
 def _download(document: Document, signed: Mapping[str, str], span: str) -> Reply:

@@ -1,6 +1,8 @@
-"""From bytes to text: Java's names of charsets, and what to make of a document that names none.
+"""From bytes to text: Java's names of charsets, and what to make of a document that names none, or the wrong one.
 
 Amazon names a charset in the object's Content-Type, as Java calls it (``Cp1252``, ``windows-31j``), or leaves it out.
+The encoding is a property of the file: it is decided once, from the first piece that shows more than ASCII, and one bad
+byte decides nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +12,10 @@ import re
 
 from spapi_async.errors import ConfigurationError, DocumentError
 
-__all__ = ["TextDecoder", "announced_charset", "check_choice", "codec_of"]
+__all__ = ["FIRST_PIECE", "TextDecoder", "announced_charset", "check_choice", "codec_of"]
+
+FIRST_PIECE = 64 * 1024
+"""Bytes (or characters) from which the properties of a file are decided."""
 
 # Where Python does not know the name, or knows it for something narrower than what Windows and Java write under it:
 # a file "in Shift-JIS" holds ① and ㈱, which only cp932 has.
@@ -38,8 +43,20 @@ _CODECS = {
     "ascii": "utf-8-sig",
     "xutf16lebom": "utf-16",
 }
-_CHARSET = re.compile(r"""charset\s*=\s*["']?([^"';,\s]+)""", re.IGNORECASE)
-_BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+# Codecs from text to text, or for names of hosts: no file is written in them.
+_NO_CHARSETS = ("idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape", "mbcs", "oem")
+_CHARSET = re.compile(r"""charset\s*=\s*["']?([^"';,\s]{1,64})""", re.IGNORECASE)
+_XML_ENCODING = re.compile(rb"""\s*<\?xml\s[^>]{0,200}?\bencoding\s*=\s*["']([A-Za-z][\w.-]{0,60})["']""")
+# UTF-32's little-endian mark begins with that of UTF-16.
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+# Hiragana and katakana in cp932. In cp1252 their first bytes are the low quotation mark and the florin sign.
+_KANA = re.compile(rb"\x82[\x9f-\xf1]|\x83[\x40-\x7e\x80-\x96]")
 
 
 def announced_charset(content_type: str) -> str | None:
@@ -59,7 +76,8 @@ def codec_of(name: str) -> str | None:
     except (LookupError, ValueError):
         return None
     # base64, rot13 and their like are codecs too, and no charsets.
-    return info.name if getattr(info, "_is_text_encoding", True) else None
+    is_charset = getattr(info, "_is_text_encoding", True) and info.name.replace("_", "-") not in _NO_CHARSETS
+    return info.name if is_charset else None
 
 
 def check_choice(charset: str | None, errors: str) -> None:
@@ -79,22 +97,31 @@ def check_choice(charset: str | None, errors: str) -> None:
 class TextDecoder:
     """Decodes a document in chunks that may end inside a character.
 
-    With a codec it uses that one. Without, a byte order mark decides; else the first chunk that is not plain ASCII
-    does: UTF-8 if it is valid UTF-8, otherwise cp1252, which Amazon's western reports are in. Text in cp1252 is
-    practically never valid UTF-8 by accident, and ASCII is the same in both. A Japanese report without a charset cannot
-    be told from a western one that way: say ``charset="cp932"`` for it.
+    What decides, in this order: the caller's charset; a byte order mark; the announced charset; an XML declaration; the
+    bytes. By these text is UTF-8 unless more of it is not than is; then Japanese (cp932) where it holds kana, else
+    cp1252, which Amazon's western reports are in. UTF-16 without a mark shows by its zero bytes which end comes first.
 
-    ``errors`` is that of ``bytes.decode``; ``replace`` puts U+FFFD where bytes mean nothing.
+    Nothing is handed out before :data:`FIRST_PIECE` bytes, or all there are, have come.
+
+    Args:
+        asked: the caller's codec.
+        announced: the codec that the document's host names.
+        errors: that of ``bytes.decode``; ``replace`` puts U+FFFD where bytes mean nothing, and counts them.
     """
 
-    __slots__ = ("_begun", "_codec", "_decoder", "_errors", "_held")
+    __slots__ = ("_announced", "_asked", "_begun", "_codec", "_decoder", "_errors", "_held", "_held_size", "replaced")
 
-    def __init__(self, codec: str | None, errors: str = "replace") -> None:
+    def __init__(self, asked: str | None = None, announced: str | None = None, errors: str = "replace") -> None:
+        self._asked = asked
+        self._announced = announced
         self._errors = errors
-        self._codec = codec
+        self._codec = asked or announced
         self._begun = False
-        self._held = b""  # bytes on which nothing can be decided yet
-        self._decoder = codecs.getincrementaldecoder(codec)(errors) if codec else None
+        self._held: list[bytes] = []  # bytes on which nothing is decided yet
+        self._held_size = 0
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self.replaced = 0
+        """Bytes, or groups of them, that meant nothing and became U+FFFD."""
 
     @property
     def codec(self) -> str:
@@ -107,54 +134,83 @@ class TextDecoder:
         Raises:
             DocumentError: bytes that mean nothing, under ``errors="strict"``.
         """
-        if self._decoder is None:
-            chunk = self._held + chunk
-            self._held = b""
-            if not self._decide(chunk, final=final):
-                text = self._hold(chunk)
-                self._begun = self._begun or text != ""
-                return text
-        decoder = self._decoder
-        assert decoder is not None
-        try:
-            return decoder.decode(chunk, final)
-        except UnicodeDecodeError as error:
-            # The error holds the bytes around it, and those may be a buyer's name.
-            failure = DocumentError(f"the text is not {self.codec}: {error.reason}")
-        raise failure
-
-    def _hold(self, chunk: bytes) -> str:
-        """Keep back what may be the beginning of something; plain ASCII before it is text in any case."""
-        at = next((at for at, byte in enumerate(chunk[-_LONGEST:], max(0, len(chunk) - _LONGEST)) if byte > 127), None)
-        if at is None:
+        if self._decoder is not None:
+            return self._decoded(self._decoder, chunk, final=final)
+        if self._begun and not self._held and chunk.isascii() and not final:
             return chunk.decode("ascii")
-        self._held = chunk[at:]
-        return chunk[:at].decode("ascii")
-
-    def _decide(self, chunk: bytes, *, final: bool) -> bool:
-        """Choose the codec, if the chunk tells; the chunks before it were ASCII."""
-        if chunk.isascii() and not final:
-            return False
-        if not self._begun:
-            if not final and any(mark.startswith(chunk) and mark != chunk for mark, _ in _BYTE_ORDER_MARKS):
-                return False
-            for mark, codec in _BYTE_ORDER_MARKS:
-                if chunk.startswith(mark):
-                    return self._settle(codec)
-        try:
-            text = codecs.getincrementaldecoder("utf-8")("strict").decode(chunk, final)
-        except UnicodeDecodeError:
-            return self._settle("cp1252")
-        # All there is beyond ASCII may be one unfinished character: the next chunk shows whose.
-        if not final and text.isascii():
-            return False
-        return self._settle("utf-8")
-
-    def _settle(self, codec: str) -> bool:
+        self._held.append(chunk)
+        self._held_size += len(chunk)
+        if self._held_size < FIRST_PIECE and not final:
+            return ""
+        whole = b"".join(self._held)
+        self._held, self._held_size = [], 0
+        codec = self._choose(whole, final=final)
+        self._begun = True
+        if codec is None:  # plain ASCII so far: text in any case, and what it is will show
+            return whole.decode("ascii")
         self._codec = codec
         self._decoder = codecs.getincrementaldecoder(codec)(self._errors)
-        return True
+        return self._decoded(self._decoder, whole, final=final)
+
+    def _decoded(self, decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool) -> str:
+        state = decoder.getstate() if self._errors == "replace" else None
+        try:
+            text = decoder.decode(chunk, final)
+        except UnicodeError as error:
+            # The error holds the bytes around it, and those may be a buyer's name.
+            reason = error.reason if isinstance(error, UnicodeDecodeError) else type(error).__name__
+        else:
+            if state is not None and "\ufffd" in text:
+                self._count(text, chunk, state, final=final)
+            return self._without_surrogates(text) if self._codec == "utf-7" else text
+        raise DocumentError(f"the text is not {self.codec}: {reason}")
+
+    def _count(self, text: str, chunk: bytes, state: tuple[bytes, int], *, final: bool) -> None:
+        """Count what was replaced, and not what is U+FFFD in the file itself."""
+        forgiving = codecs.getincrementaldecoder(self._codec or "utf-8")("ignore")
+        forgiving.setstate(state)
+        self.replaced += text.count("\ufffd") - forgiving.decode(chunk, final).count("\ufffd")
+
+    def _without_surrogates(self, text: str) -> str:
+        """UTF-7 can spell halves of surrogate pairs, which nothing else can encode again."""
+        text, replaced = re.subn("[\ud800-\udfff]", "\ufffd", text)
+        self.replaced += replaced
+        return text
+
+    def _choose(self, piece: bytes, *, final: bool) -> str | None:
+        """The codec of a file, or (where the pieces before it were ASCII) of its rest; None if all of it is ASCII."""
+        if self._begun:
+            return _guess(piece, final=final)
+        marked = next((codec for mark, codec in _BYTE_ORDER_MARKS if piece.startswith(mark)), None)
+        chosen = self._asked or marked or self._announced or _declared(piece)
+        if chosen in ("utf-16", "utf-32") and chosen != marked:
+            # Java means big-endian by UTF-16 without a mark, and so does RFC 2781; files are mostly the other.
+            return _utf16_order(piece) or f"{chosen}-be" if chosen == "utf-16" else "utf-32-be"
+        return chosen or _utf16_order(piece) or _guess(piece, final=final)
 
 
-# An unfinished character of UTF-8 has at most three bytes.
-_LONGEST = 3
+def _declared(piece: bytes) -> str | None:
+    found = _XML_ENCODING.match(piece)
+    codec = codec_of(found[1].decode("ascii")) if found else None
+    # The declaration was read byte by byte, so whatever it says, it is none of these.
+    return None if codec is None or codec.startswith(("utf-16", "utf-32")) else codec
+
+
+def _utf16_order(piece: bytes) -> str | None:
+    """Which UTF-16 it is, by where the zero bytes of its ASCII characters are; None if it has too few of them."""
+    pairs = max(len(piece) // 2, 1)
+    first, second = piece[0::2].count(0), piece[1::2].count(0)
+    if max(first, second) * 4 < pairs or min(first, second) * 4 > max(first, second):
+        return None
+    return "utf-16-be" if first > second else "utf-16-le"
+
+
+def _guess(piece: bytes, *, final: bool) -> str | None:
+    if piece.isascii():
+        return None
+    text, kept = (codecs.getincrementaldecoder("utf-8")(how).decode(piece, final) for how in ("replace", "ignore"))
+    good = len(kept) - len(kept.encode("ascii", "ignore"))
+    if good >= len(text) - len(kept):
+        return "utf-8"
+    high = len(piece) - len(piece.decode("latin-1").encode("ascii", "ignore"))
+    return "cp932" if 2 * len(_KANA.findall(piece)) * 4 >= high else "cp1252"

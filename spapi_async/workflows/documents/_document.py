@@ -1,25 +1,30 @@
-"""A document that is being read: bytes, lines, rows, JSON, or a file."""
+"""A document that is being read: bytes, lines, rows, JSON, XML, a table, or a file."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import secrets
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from pathlib import Path
-from time import perf_counter
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-import anyio
-import msgspec
-
-from spapi_async.errors import DecodeError, DocumentError, DocumentTruncatedError
-from spapi_async.workflows.documents._charset import TextDecoder, announced_charset, codec_of
+from spapi_async.errors import DecodeError
+from spapi_async.workflows.documents._body import Body
+from spapi_async.workflows.documents._dialect import AUTO
 from spapi_async.workflows.documents._download import Download
-from spapi_async.workflows.documents._gzip import Gunzip, Plain, looks_gzipped
-from spapi_async.workflows.documents._lines import LONGEST_LINE, LineCutter, RowReader, split_lines
+from spapi_async.workflows.documents._json_items import ItemScanner, parsed_path
+from spapi_async.workflows.documents._json_values import JsonValues
+from spapi_async.workflows.documents._lines import LineCutter, split_lines
+from spapi_async.workflows.documents._not_rows import refuse_error_document
+from spapi_async.workflows.documents._table import Batch, Layout, TableReader
+from spapi_async.workflows.documents._targets import target_at, unfinished_file
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    import pyarrow as pa
+
+    from spapi_async.workflows.documents._arrow import ColumnTypes, RowGroup
 
 __all__ = ["Document"]
 
@@ -28,56 +33,72 @@ T = TypeVar("T")
 Ended = Callable[[Download, str | None], None]
 """Told once that a document is done with, and the name of the error that ended it."""
 
-# Inflating or parsing a piece of 64 KB takes a millisecond or less, and a thread would cost more than it saves. What
-# must not happen is many pieces in a row without the event loop in between: a small download may inflate to a lot.
-_LONGEST_TURN = 0.002
-_WRITE = 1024 * 1024
-
 
 class Document:
-    """One document, read once, in one of its ways; ``async with await seller.documents.report(...) as document``.
+    """One document, read once, in one of its ways; ``async with seller.documents.report(...) as document``.
 
-    Whatever its size, a few hundred kilobytes of it are in memory, except by :meth:`read` and :meth:`json`. All ways of
-    reading raise:
+    Whatever its size, a few hundred kilobytes of it are in memory, except by :meth:`read`, :meth:`text`, :meth:`json`
+    and :meth:`to_arrow`. What is said about a file (:attr:`charset`, :attr:`delimiter`, :attr:`quoted`) is decided from
+    its first 64 KB. All ways of reading raise:
 
         DocumentTruncatedError: it ended early, in a way that could not be mended.
         DocumentUrlExpiredError: it took too long to begin, twice.
-        DocumentError: its host refused it, it is damaged, or it has been read.
-        TransportError: its host could not be reached.
+        DocumentError: its host refused it, it is damaged, it is something else, or it has been read.
+        TransportError: its host could not be reached, or not in time.
     """
 
-    __slots__ = ("_begun", "_charset", "_decoder", "_download", "_ended", "_errors", "bytes_read")
+    __slots__ = ("_body", "_download", "_ended", "_json", "_table")
 
     def __init__(
         self, download: Download, *, charset: str | None = None, errors: str = "replace", ended: Ended | None = None
     ) -> None:
         self._download = download
-        self._charset = charset
-        self._errors = errors
+        self._body = Body(download, charset, errors)
         self._ended = ended
-        self._decoder = TextDecoder(None, errors)
-        self._begun = False
-        self.bytes_read = 0
-        """Bytes handed out so far, after decompression."""
+        self._table: TableReader | None = None
+        self._json: JsonValues[Any] | None = None
 
     @property
     def content_type(self) -> str:
         """The object's ``Content-Type``, as it was sent; may be empty."""
-        return self._download.headers.get("content-type", "")
+        return self._body.content_type
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes handed out so far, after decompression."""
+        return self._body.bytes_read
 
     @property
     def charset(self) -> str:
         """Python's name of the encoding: the one asked for, or announced, or (once text was read) found out."""
-        return self._decoder.codec
+        return self._body.decoder.codec
+
+    @property
+    def replaced(self) -> int:
+        """Places so far where bytes meant nothing in the charset, or JSON was mended."""
+        return self._body.decoder.replaced + (0 if self._json is None else self._json.mended)
+
+    @property
+    def delimiter(self) -> str | None:
+        """What separates the cells of a file of rows; None before rows were read."""
+        return None if self._table is None or self._table.dialect is None else self._table.dialect.delimiter
+
+    @property
+    def quoted(self) -> bool | None:
+        """Whether quotes around cells were taken off, rather than for characters; None before rows were read."""
+        return None if self._table is None or self._table.dialect is None else self._table.dialect.quoted
+
+    @property
+    def uneven(self) -> int:
+        """Rows so far that have more cells than the header, or fewer."""
+        return 0 if self._table is None else self._table.uneven
 
     async def __aenter__(self) -> Self:
         try:
-            await self._download.open()
+            await self._body.open()
         except BaseException as error:
             await self.__aexit__(type(error), error, None)
             raise
-        name = self._charset or announced_charset(self.content_type)
-        self._decoder = TextDecoder(codec_of(name) if name else None, self._errors)
         return self
 
     async def __aexit__(
@@ -93,53 +114,64 @@ class Document:
 
     async def iter_bytes(self) -> AsyncGenerator[bytes, None]:
         """The content, decompressed, in pieces of some 64 KB."""
-        turn = perf_counter()
-        async with aclosing(self._inflated()) as pieces:
+        async with aclosing(self._body.pieces()) as pieces:
             async for piece in pieces:
-                self.bytes_read += len(piece)
                 yield piece
-                if perf_counter() - turn > _LONGEST_TURN:
-                    await asyncio.sleep(0)
-                    turn = perf_counter()
 
     async def iter_lines(self) -> AsyncGenerator[str, None]:
         """Lines of text without their ends (CR LF, LF or CR)."""
         cutter = LineCutter()
-        async with aclosing(self._text()) as texts:
-            async for text in texts:
-                for line in split_lines(cutter.feed(text)):
-                    yield line
-        for line in split_lines(cutter.finish()):
-            yield line
+        with self._body.naming():
+            async with aclosing(self._body.texts()) as texts:
+                async for text in texts:
+                    for line in split_lines(cutter.feed(text)):
+                        yield line
+            for line in split_lines(cutter.finish()):
+                yield line
 
-    async def iter_rows(self, delimiter: str = "\t", *, quotes: bool = True) -> AsyncGenerator[dict[str, str], None]:
+    async def iter_rows(
+        self,
+        delimiter: str = AUTO,
+        *,
+        quotes: bool | None = None,
+        skip: int = 0,
+        header: Sequence[str] | None = None,
+    ) -> AsyncGenerator[dict[str, str], None]:
         """Rows of a delimited file as dicts by the names in its first row.
 
-        A row that is short has ``""`` for what it lacks; cells beyond the header are kept as ``"column 12"``. Of
-        columns with equal names the last is seen: :meth:`iter_cells` has them all. ``quotes=False`` takes quotes for
-        characters.
-        """
-        names: list[str] | None = None
-        width = 0
-        async with aclosing(self._row_batches(delimiter, quotes=quotes)) as batches:
-            async for batch in batches:
-                rows = iter(batch)
-                if names is None:
-                    names = next(rows, None)
-                    width = len(names or ())
-                    if names is None:
-                        continue
-                for row in rows:
-                    if len(row) == width:
-                        yield dict(zip(names, row))  # noqa: B905 -- they are equally long, and strict is slower
-                    else:
-                        yield _uneven(names, row)
+        A row that is short has ``""`` for what it lacks; cells beyond the header are kept as ``"column 12"``; both are
+        counted in :attr:`uneven`. The second of two columns named ``price`` is ``"price 2"``. Blank lines are no rows.
 
-    async def iter_cells(self, delimiter: str = "\t", *, quotes: bool = True) -> AsyncGenerator[list[str], None]:
+        Args:
+            delimiter: what separates cells; a tab where the header has one, by default, else what fits most lines.
+            quotes: whether quotes around a cell are taken off. By default the file decides: in a tab-separated one they
+                are characters unless the header is quoted.
+            skip: lines above the header.
+            header: the names, for a file without a header.
+        """
+        layout = Layout.given(delimiter, quotes=quotes, skip=skip, header=header)
+        async with aclosing(self._batches(layout)) as batches:
+            async for table, batch in batches:
+                names = table.names
+                if batch.even:
+                    for row in batch.rows:
+                        yield dict(zip(names, row))  # noqa: B905 -- they are equally long, and strict is slower
+                else:
+                    for row in batch.rows:
+                        yield _by_name(names, row)
+
+    async def iter_cells(
+        self, delimiter: str = AUTO, *, quotes: bool | None = None, skip: int = 0
+    ) -> AsyncGenerator[list[str], None]:
         """Rows of a delimited file as lists, the header among them; blank lines are no rows."""
-        async with aclosing(self._row_batches(delimiter, quotes=quotes)) as batches:
-            async for batch in batches:
-                for row in batch:
+        layout = Layout.given(delimiter, quotes=quotes, skip=skip)
+        begun = False
+        async with aclosing(self._batches(layout)) as batches:
+            async for table, batch in batches:
+                if not begun and table.header:
+                    begun = True
+                    yield table.header
+                for row in batch.rows:
                     yield row
 
     @overload
@@ -152,26 +184,74 @@ class Document:
         """The values of a file with one JSON value in each line, such as Data Kiosk's.
 
         Raises:
-            DecodeError: a line is no JSON, or not of the type.
+            DecodeError: a line is not JSON, or not of the type; it says which. The lines before it were handed out.
         """
-        decoder = msgspec.json.Decoder(type)
-        rest: list[bytes] = []
-        size = 0
-        async with aclosing(self._utf8()) as pieces:
-            async for piece in pieces:
-                at = piece.rfind(b"\n") + 1
-                if not at:
-                    rest.append(piece)
-                    size += len(piece)
-                    if size > LONGEST_LINE:
-                        raise DocumentError(f"a line of more than {LONGEST_LINE:,} bytes: these are no JSON lines")
-                    continue
-                whole = b"".join((*rest, piece[:at]))
-                rest, size = [piece[at:]], len(piece) - at
-                for value in _json(decoder.decode_lines, whole):
-                    yield value
-        for value in _json(decoder.decode_lines, b"".join(rest)):
-            yield value
+        values = self._json = JsonValues(type)
+        with self._body.naming():
+            async with aclosing(self._body.utf8()) as pieces:
+                async for piece in pieces:
+                    for value in values.lines(piece):
+                        yield value
+            for value in values.lines(b"", final=True):
+                yield value
+
+    @overload
+    def iter_json_items(self, path: str | Sequence[str] = "") -> AsyncGenerator[Any, None]: ...
+
+    @overload
+    def iter_json_items(self, path: str | Sequence[str] = "", *, type: type[T]) -> AsyncGenerator[T, None]: ...
+
+    async def iter_json_items(
+        self,
+        path: str | Sequence[str] = "",
+        *,
+        type: Any = Any,  # noqa: A002
+    ) -> AsyncGenerator[Any, None]:
+        """The items of one array in one big JSON value, as they come.
+
+        ``path`` leads to the array: ``"payload.rows"``, or a list of keys; ``""`` where the value itself is the array.
+
+        Raises:
+            DecodeError: no such array, or an item that is not JSON or not of the type; it says which. The items before
+                it were handed out.
+            DocumentError: the document says instead why there is none.
+        """
+        keys = parsed_path(path)
+        values = self._json = JsonValues(type, shown=".".join(("$", *keys)))
+        scanner, start = ItemScanner(keys), b""
+        with self._body.naming():
+            try:
+                async with aclosing(self._body.utf8()) as pieces:
+                    async for piece in pieces:
+                        start = start or piece
+                        for batch in scanner.feed(piece):
+                            for value in values.items(batch):
+                                yield value
+                for batch in scanner.finish():
+                    for value in values.items(batch):
+                        yield value
+            except DecodeError as error:
+                refuse_error_document(start, error)
+                raise
+
+    async def iter_xml(self, tag: str) -> AsyncGenerator[Element, None]:
+        """The elements of one name, each complete, of an XML document: ``"Order"``, or ``"{namespace}Order"``.
+
+        Elements of that name inside another are part of it. Entities are refused.
+
+        Raises:
+            DecodeError: it is not XML.
+        """
+        from spapi_async.workflows.documents._xml import ElementReader
+
+        reader = ElementReader(tag)
+        with self._body.naming():
+            async with aclosing(self._body.utf8()) as pieces:
+                async for piece in pieces:
+                    for element in reader.feed(piece):
+                        yield element
+            for element in reader.feed(b"", final=True):
+                yield element
 
     async def read(self) -> bytes:
         """All of the content, decompressed."""
@@ -179,7 +259,7 @@ class Document:
 
     async def text(self) -> str:
         """All of the content as text."""
-        return "".join([text async for text in self._text()])
+        return "".join([text async for text in self._body.texts()])
 
     @overload
     async def json(self) -> Any: ...
@@ -191,97 +271,108 @@ class Document:
         """All of the content as one JSON value, of a type that msgspec knows.
 
         Raises:
-            DecodeError: it is no JSON, or not of the type.
+            DecodeError: it is not JSON, or not of the type.
         """
-        content = b"".join([piece async for piece in self._utf8()])
-        return _json(msgspec.json.Decoder(type).decode, content)
+        content = b"".join([piece async for piece in self._body.utf8()])
+        values = self._json = JsonValues(type)
+        with self._body.naming():
+            return values.value(content)
+
+    async def to_arrow(
+        self,
+        delimiter: str = AUTO,
+        *,
+        quotes: bool | None = None,
+        skip: int = 0,
+        header: Sequence[str] | None = None,
+        schema: ColumnTypes | None = None,
+    ) -> pa.Table:
+        """All rows as an Arrow table (extra ``arrow``); every column is text unless ``schema`` says otherwise.
+
+        ``schema`` is a pyarrow schema, or a mapping of names to types, of some or all columns; in a column that is not
+        text an empty cell is null. The other arguments are those of :meth:`iter_rows`.
+
+        Raises:
+            ConfigurationError: the extra is missing, or the schema names a column that the file has not.
+            DecodeError: a cell is not of its column's type.
+        """
+        from spapi_async.workflows.documents._arrow import table_of
+
+        layout = Layout.given(delimiter, quotes=quotes, skip=skip, header=header)
+        with self._body.naming():
+            return table_of([group.take() async for group in self._row_groups(layout, schema)])
+
+    async def save_parquet(
+        self,
+        path: str | os.PathLike[str],
+        delimiter: str = AUTO,
+        *,
+        quotes: bool | None = None,
+        skip: int = 0,
+        header: Sequence[str] | None = None,
+        schema: ColumnTypes | None = None,
+    ) -> int:
+        """Write the rows to a Parquet file (extra ``arrow``), a row group at a time; returns how many there are.
+
+        The file appears under its name when it is complete. The arguments are those of :meth:`to_arrow`.
+
+        Raises:
+            ConfigurationError, DecodeError: as :meth:`to_arrow`.
+        """
+        from spapi_async.workflows.documents._arrow import ParquetFile
+
+        layout, count = Layout.given(delimiter, quotes=quotes, skip=skip, header=header), 0
+        async with unfinished_file(path) as unfinished, ParquetFile(unfinished) as file:
+            with self._body.naming():
+                async for group in self._row_groups(layout, schema):
+                    count += len(group)
+                    await file.write(group)
+        return count
 
     async def save(self, path: str | os.PathLike[str]) -> int:
         """Write the content, decompressed, to a file; returns its size in bytes.
 
-        The file appears under its name when it is complete, and not before. Writing happens in a thread.
+        The file appears under its name when it is complete, and not before. Where the name ends in ``.gz`` the content
+        is gzipped; ``"-"`` is stdout. Writing happens in a thread.
         """
-        target = Path(path)
-        unfinished = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-        try:
-            async with await anyio.open_file(unfinished, "xb") as file:
-                held = bytearray()
-                async for piece in self.iter_bytes():
-                    held += piece
-                    if len(held) >= _WRITE:
-                        await file.write(held)
-                        held = bytearray()
-                await file.write(held)
-                await file.flush()
-                await anyio.to_thread.run_sync(os.fsync, file.wrapped.fileno())
-            await anyio.to_thread.run_sync(os.replace, unfinished, target)
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await anyio.Path(unfinished).unlink(missing_ok=True)
-            raise
+        async with target_at(path) as target:
+            async for piece in self.iter_bytes():
+                await target.write(piece)
         return self.bytes_read
 
-    async def _inflated(self) -> AsyncGenerator[bytes, None]:
-        if self._begun:
-            raise DocumentError("a document is read once: open it again")
-        if not self._download.headers:
-            raise DocumentError("open the document with 'async with'")
-        self._begun = True
-        start, gzipped = b"", None
-        chunks = self._download.chunks()
-        async for chunk in chunks:
-            start += chunk
-            gzipped = looks_gzipped(start)
-            if gzipped is not None:
-                break
-        # Fewer than three bytes are no gzip file, whatever they are said to be.
-        if gzipped is None and self._announces_gzip():
-            raise DocumentTruncatedError("a gzipped document ends before it begins")
-        inflate = Gunzip() if gzipped else Plain()
-        for piece in inflate.feed(start):
-            yield piece
-        async for chunk in chunks:
-            for piece in inflate.feed(chunk):
-                yield piece
-        inflate.finish()
+    async def _batches(self, layout: Layout) -> AsyncGenerator[tuple[TableReader, Batch], None]:
+        table = self._table = TableReader(layout)
+        with self._body.naming():
+            async with aclosing(self._body.texts()) as texts:
+                async for text in texts:
+                    yield table, table.feed(text)
+            yield table, table.finish()
 
-    def _announces_gzip(self) -> bool:
-        return self._download.location.gzipped or "gzip" in self._download.headers.get("content-encoding", "").lower()
+    async def _row_groups(self, layout: Layout, schema: ColumnTypes | None) -> AsyncGenerator[RowGroup, None]:
+        """The rows in columns, a row group at a time; once at least where there is a header."""
+        from spapi_async.workflows.documents._arrow import RowGroup
 
-    async def _text(self) -> AsyncGenerator[str, None]:
-        async with aclosing(self.iter_bytes()) as pieces:
-            async for piece in pieces:
-                yield self._decoder.decode(piece)
-        yield self._decoder.decode(b"", final=True)
-
-    async def _utf8(self) -> AsyncGenerator[bytes, None]:
-        """The text as UTF-8, which is what JSON is parsed from."""
-        async with aclosing(self._text()) as texts:
-            async for text in texts:
-                yield text.encode()
-
-    async def _row_batches(self, delimiter: str, *, quotes: bool) -> AsyncGenerator[list[list[str]], None]:
-        reader = RowReader(delimiter, quotes=quotes)
-        async with aclosing(self._text()) as texts:
-            async for text in texts:
-                yield reader.feed(text)
-        yield reader.finish()
+        group: RowGroup | None = None
+        with self._body.naming():
+            async with aclosing(self._batches(layout)) as batches:
+                async for table, batch in batches:
+                    if group is None and table.names and table.dialect is not None:
+                        group = RowGroup(table.names, table.dialect.delimiter, schema)
+                    if group is not None:
+                        group.add(batch.rows, even=batch.even)
+                        if group.is_full:
+                            yield group
+            if group is not None:
+                yield group
 
 
-def _uneven(names: list[str], row: list[str]) -> dict[str, str]:
-    """A row with fewer cells than names, or more."""
+def _by_name(names: list[str], row: list[str]) -> dict[str, str]:
+    """A row of as many cells as names, or fewer, or more."""
     cells = dict.fromkeys(names, "")
     cells.update(zip(names, row, strict=False))
-    cells.update((f"column {at}", cell) for at, cell in enumerate(row[len(names) :], len(names) + 1))
+    for at, cell in enumerate(row[len(names) :], len(names) + 1):
+        name = f"column {at}"
+        while name in cells:  # a column of that name
+            name = f"{name} 2"
+        cells[name] = cell
     return cells
-
-
-def _json(decode: Any, content: bytes) -> Any:
-    try:
-        return decode(content)
-    except msgspec.ValidationError:
-        # Its message may hold a value.
-        failure = DecodeError("the JSON is not of the type asked for")
-    except msgspec.DecodeError as error:
-        failure = DecodeError(str(error))
-    raise failure

@@ -1,41 +1,33 @@
-"""``seller.documents``: where documents are, and the way up for feeds."""
+"""``seller.documents``: where documents are, and the way up for feeds and other resources."""
 
 from __future__ import annotations
 
-import itertools
-import os
-import tempfile
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable
 from pathlib import Path
-
-import anyio
+from typing import Any
 
 from spapi_async._core.caller import Caller
 from spapi_async._core.events import DocumentFinished
+from spapi_async._core.operation import Operation
 from spapi_async._core.resources import Resources
-from spapi_async.errors import ConfigurationError, TransportError
-from spapi_async.workflows.documents import _download
+from spapi_async.errors import ConfigurationError, DocumentUrlExpiredError
+from spapi_async.marketplaces import Marketplace
 from spapi_async.workflows.documents._charset import check_choice
 from spapi_async.workflows.documents._document import Document
-from spapi_async.workflows.documents._download import (
-    SESSION,
-    Download,
-    Location,
-    RefusedError,
-    expired_twice,
-    refusal_of,
-)
+from spapi_async.workflows.documents._download import Download, Locate, Progress
+from spapi_async.workflows.documents._location import Location, PresignedUrl, life_span
+from spapi_async.workflows.documents._upload import Destination, Upload, check_content_type, content_of
 
 __all__ = ["Documents"]
 
-_PIECE = 64 * 1024
-_UPLOAD = "feeds_2021_06_30.create_feed_document"
+_URL = "documents.url"
 
 
 class Documents:
     """The documents of one selling partner.
 
-    ``charset`` overrides what a document says about its encoding, ``errors`` is that of ``bytes.decode``.
+    ``charset`` overrides what a document says about its encoding, ``errors`` is that of ``bytes.decode``, ``progress``
+    is called with the bytes on the wire so far and their number (None: not known).
     """
 
     __slots__ = ("_caller", "_resources")
@@ -44,62 +36,101 @@ class Documents:
         self._caller = caller
         self._resources = resources
 
-    async def report(self, report_document_id: str, *, charset: str | None = None, errors: str = "replace") -> Document:
-        """The document of a report: ``async with await seller.documents.report(id) as document``.
+    def report(
+        self,
+        report_document_id: str,
+        *,
+        charset: str | None = None,
+        errors: str = "replace",
+        progress: Progress | None = None,
+    ) -> Document:
+        """The document of a report: ``async with seller.documents.report(id) as document``.
 
         Gets a restricted data token where the report's type needs one. Usage plan: getReportDocument, 0.0167 requests
         a second, burst 15.
         """
+        from spapi_async.api.reports_2021_06_30 import GET_REPORT_DOCUMENT
 
-        async def locate() -> Location:
-            from spapi_async.api.reports_2021_06_30 import GET_REPORT_DOCUMENT
+        locate = self._asking(GET_REPORT_DOCUMENT, "url", report_document_id=report_document_id)
+        return self._document(locate, GET_REPORT_DOCUMENT.name, charset, errors, progress)
 
-            found = await self._caller.fetch(GET_REPORT_DOCUMENT, report_document_id=report_document_id)
-            return Location(found.url, found.compression_algorithm is not None)
-
-        return await self._document(locate, "reports_2021_06_30.get_report_document", charset, errors)
-
-    async def feed_result(
-        self, feed_document_id: str, *, charset: str | None = None, errors: str = "replace"
+    def feed_result(
+        self,
+        feed_document_id: str,
+        *,
+        charset: str | None = None,
+        errors: str = "replace",
+        progress: Progress | None = None,
     ) -> Document:
         """The processing report of a feed, by its ``resultFeedDocumentId``.
 
         Usage plan: getFeedDocument, 0.0222 requests a second, burst 10.
         """
+        from spapi_async.api.feeds_2021_06_30 import GET_FEED_DOCUMENT
 
-        async def locate() -> Location:
-            from spapi_async.api.feeds_2021_06_30 import GET_FEED_DOCUMENT
+        locate = self._asking(GET_FEED_DOCUMENT, "url", feed_document_id=feed_document_id)
+        return self._document(locate, GET_FEED_DOCUMENT.name, charset, errors, progress)
 
-            found = await self._caller.fetch(GET_FEED_DOCUMENT, feed_document_id=feed_document_id)
-            return Location(found.url, found.compression_algorithm is not None)
-
-        return await self._document(locate, "feeds_2021_06_30.get_feed_document", charset, errors)
-
-    async def query_result(self, document_id: str, *, charset: str | None = None, errors: str = "replace") -> Document:
+    def query_result(
+        self, document_id: str, *, charset: str | None = None, errors: str = "replace", progress: Progress | None = None
+    ) -> Document:
         """The data (or the errors) of a Data Kiosk query, by its ``dataDocumentId`` or ``errorDocumentId``.
 
         Usage plan: getDocument, 0.0167 requests a second, burst 15.
         """
+        from spapi_async.api.data_kiosk_2023_11_15 import GET_DOCUMENT
+
+        locate = self._asking(GET_DOCUMENT, "document_url", document_id=document_id)
+        return self._document(locate, GET_DOCUMENT.name, charset, errors, progress)
+
+    def url(
+        self,
+        url: str,
+        *,
+        fresh: Callable[[], Awaitable[str]] | None = None,
+        charset: str | None = None,
+        errors: str = "replace",
+        progress: Progress | None = None,
+    ) -> Document:
+        """What is at a presigned URL that a reply holds: a label, an invoice, the schema of a product type.
+
+        Such URLs live for 30 seconds (Brazilian invoices) to 7 days (product types). ``fresh`` asks for another when
+        this one has expired, before or in the middle of the download; else DocumentUrlExpiredError is raised.
+        No access token is sent.
+        """
+        if not isinstance(url, str) or not url:
+            raise ConfigurationError("url must be the presigned URL out of a reply, and it is empty or not text")
+        first, seconds = [PresignedUrl(url)], life_span(url)
 
         async def locate() -> Location:
-            from spapi_async.api.data_kiosk_2023_11_15 import GET_DOCUMENT
+            if first:
+                return Location.given(first.pop(), _URL)
+            if fresh is None:
+                raise _expired(seconds)
+            return Location.given(await fresh(), _URL)
 
-            found = await self._caller.fetch(GET_DOCUMENT, document_id=document_id)
-            return Location(found.document_url)
-
-        return await self._document(locate, "data_kiosk_2023_11_15.get_document", charset, errors)
+        return self._document(locate, _URL, charset, errors, progress)
 
     async def upload(
         self,
         data: bytes | bytearray | memoryview | Path | AsyncIterable[bytes],
         content_type: str = "application/json; charset=UTF-8",
+        *,
+        resource: str | None = None,
+        marketplace: Marketplace | str | None = None,
+        progress: Progress | None = None,
     ) -> str:
         """Create a feed document and upload its content; returns the ``feedDocumentId`` for createFeed.
+
+        With ``resource`` (``"aplus/2020-11-01/contentDocuments"``, ``"messaging/v1/orders/…"``)
+        and a ``marketplace`` it goes to an upload destination for that resource, whose ``uploadDestinationId`` is
+        returned.
 
         A path is read in a thread, piece by piece. What is iterated is spooled to a temporary file first, because S3
         wants the length in advance. An upload that breaks is repeated.
 
-        Usage plan: createFeedDocument, 0.5 requests a second, burst 15. Amazon advises UTF-8 and files under 10 MiB.
+        Usage plans: createFeedDocument, 0.5 requests a second, burst 15; createUploadDestinationForResource, 10 and 10.
+        Amazon advises UTF-8 and feeds under 10 MiB.
 
         Raises:
             ConfigurationError: ``data`` is none of these; text must be encoded first.
@@ -107,48 +138,90 @@ class Documents:
             DocumentError: S3 refused it.
             TransportError: it could not be sent.
         """
-        if not content_type.isascii() or not content_type.isprintable() or not content_type:
-            raise ConfigurationError("content_type must be printable ASCII")
-        if isinstance(data, bytes | bytearray | memoryview):
-            return await self._upload(bytes(data), content_type)
-        if not isinstance(data, Path | AsyncIterable):
-            raise ConfigurationError(
-                f"data must be bytes, a Path or an async iterable of bytes, not {type(data).__name__}"
-            )
-        if isinstance(data, Path):
-            async with await anyio.open_file(data, "rb") as file:
-                return await self._upload(file, content_type)
-        async with await _spooled(data) as file:
-            return await self._upload(file, content_type)
+        check_content_type(content_type)
+        if (resource is None) != (marketplace is None):
+            raise ConfigurationError("resource and marketplace belong together: give both, or neither for a feed")
+        async with content_of(data) as content:
+            if resource is None:
+                choose, operation = self._feed_destination(content_type)
+            else:
+                choose, operation = self._resource_destination(resource, marketplace, content_type, await content.md5())
+            upload = Upload(self._resources, choose, operation, progress)
+            started, error = self._resources.clock.monotonic(), None
+            try:
+                return await upload.send(content, content_type)
+            except BaseException as exc:
+                error = type(exc).__name__
+                raise
+            finally:
+                self._tell(operation, error, upload.sent, upload.requests, started, complete=error is None)
+
+    def _feed_destination(self, content_type: str) -> tuple[Callable[[], Awaitable[Destination]], str]:
+        from spapi_async.api.feeds_2021_06_30 import CREATE_FEED_DOCUMENT
+
+        name = CREATE_FEED_DOCUMENT.name
+
+        async def choose() -> Destination:
+            made = await self._caller.fetch(CREATE_FEED_DOCUMENT, body={"contentType": content_type})
+            return Destination.given(_held(made, "feed_document_id"), _held(made, "url"), {}, name)
+
+        return choose, name
+
+    def _resource_destination(
+        self, resource: str, marketplace: Marketplace | str | None, content_type: str, md5: str
+    ) -> tuple[Callable[[], Awaitable[Destination]], str]:
+        from spapi_async.api.uploads_2020_11_01 import CREATE_UPLOAD_DESTINATION_FOR_RESOURCE
+
+        name = CREATE_UPLOAD_DESTINATION_FOR_RESOURCE.name
+        arguments = {
+            "resource": resource.strip("/"),
+            "marketplace_ids": [marketplace],
+            "content_md5": md5,
+            "content_type": content_type,
+        }
+
+        async def choose() -> Destination:
+            made = await self._caller.fetch(CREATE_UPLOAD_DESTINATION_FOR_RESOURCE, **arguments)
+            id_, url, headers = (_held(made, field) for field in ("upload_destination_id", "url", "headers"))
+            return Destination.given(id_, url, headers, name)
+
+        return choose, name
+
+    def _asking(self, operation: Operation[Any], field: str, **arguments: str) -> Locate:
+        """What asks the API where a document is."""
+
+        async def locate() -> Location:
+            found = await self._caller.fetch(operation, **arguments)
+            gzipped = _held(found, "compression_algorithm") is not None
+            return Location.given(_held(found, field), operation.name, gzipped=gzipped)
+
+        return locate
 
     def __repr__(self) -> str:
         return f"<Documents of {self._caller!r}>"
 
-    async def _document(
-        self, locate: Callable[[], Awaitable[Location]], operation: str, charset: str | None, errors: str
+    def _document(
+        self,
+        locate: Locate,
+        operation: str,
+        charset: str | None,
+        errors: str,
+        progress: Progress | None,
     ) -> Document:
         check_choice(charset, errors)
-        download = Download(self._resources.pool, await locate(), locate, operation)
-        started = self._resources.clock.monotonic()
 
         def ended(download: Download, error: str | None) -> None:
-            self._tell(
-                operation,
-                error,
-                size=download.received,
-                requests=download.requests,
-                started=started,
-                complete=download.complete,
-            )
+            size, requests, started = download.received, download.requests, download.started
+            self._tell(operation, error, size, requests, started, complete=download.complete)
 
+        download = Download(self._resources, locate, operation, progress=progress)
         return Document(download, charset=charset, errors=errors, ended=ended)
 
     def _tell(
-        self, operation: str, error: str | None, *, size: int, requests: int, started: float, complete: bool
+        self, operation: str, error: str | None, size: int, requests: int, started: float, *, complete: bool
     ) -> None:
-        observers = self._resources.observers
-        if observers:
-            observers.emit(
+        if requests and self._resources.observers:
+            self._resources.observers.emit(
                 DocumentFinished(
                     operation=operation,
                     account=self._caller.name,
@@ -160,100 +233,15 @@ class Documents:
                 )
             )
 
-    async def _upload(self, data: bytes | anyio.AsyncFile[bytes], content_type: str) -> str:
-        size = len(data) if isinstance(data, bytes) else await data.seek(0, os.SEEK_END)
-        feed_document_id, url = await self._new_document(content_type)
-        started, requests, error = self._resources.clock.monotonic(), itertools.count(), None
-        try:
-            return await self._upload_to(feed_document_id, url, data, size, content_type, requests=requests)
-        except BaseException as exc:
-            error = type(exc).__name__
-            raise
-        finally:
-            done = error is None
-            self._tell(
-                _UPLOAD, error, size=size if done else 0, requests=next(requests), started=started, complete=done
-            )
 
-    async def _upload_to(
-        self,
-        feed_document_id: str,
-        url: str,
-        data: bytes | anyio.AsyncFile[bytes],
-        size: int,
-        content_type: str,
-        *,
-        requests: Iterator[int],
-    ) -> str:
-        pauses = list(_download.PAUSES)
-        renewed = False
-        while True:
-            next(requests)
-            try:
-                refusal = await self._put(url, data, size, content_type)
-            except TransportError:
-                # A PUT of the same bytes to the same key: repeating it changes nothing.
-                if not pauses:
-                    raise
-            else:
-                if refusal is None:
-                    return feed_document_id
-                if refusal.expired:
-                    if renewed:
-                        raise expired_twice(refusal)
-                    renewed = True
-                    feed_document_id, url = await self._new_document(content_type)
-                    continue
-                if not refusal.passing or not pauses:
-                    raise refusal
-            await self._resources.clock.sleep(pauses.pop(0))
-
-    async def _new_document(self, content_type: str) -> tuple[str, str]:
-        from spapi_async.api.feeds_2021_06_30 import CREATE_FEED_DOCUMENT
-
-        made = await self._caller.fetch(CREATE_FEED_DOCUMENT, body={"contentType": content_type})
-        return made.feed_document_id, made.url
-
-    async def _put(
-        self, url: str, data: bytes | anyio.AsyncFile[bytes], size: int, content_type: str
-    ) -> RefusedError | None:
-        if not isinstance(data, bytes):
-            await data.seek(0)
-        body = _slices_of(data) if isinstance(data, bytes) else _pieces_of(data, size)
-        # The signature covers the content type, to the letter.
-        headers = {"content-type": content_type, "content-length": str(size), "accept": "*/*"}
-        async with self._resources.pool.stream("PUT", url, headers=headers, body=body, session_key=SESSION) as reply:
-            if 200 <= reply.status < 300:
-                async for _ in reply.chunks:
-                    pass
-                return None
-            return await refusal_of(reply, _UPLOAD)
+def _held(reply: object, field: str) -> Any:
+    """A field of a reply, which may be anything."""
+    return getattr(reply, field, None)
 
 
-async def _slices_of(data: bytes) -> AsyncIterator[bytes]:
-    """Bytes, piece by piece: aiohttp warns of a large body that it is to write at once, and rightly."""
-    for at in range(0, len(data), _PIECE):
-        yield data[at : at + _PIECE]
-
-
-async def _pieces_of(file: anyio.AsyncFile[bytes], size: int) -> AsyncIterator[bytes]:
-    """A file's bytes, as many as were announced."""
-    while size > 0:
-        piece = await file.read(min(_PIECE, size))
-        if not piece:
-            raise ConfigurationError("the file became shorter while it was uploaded")
-        size -= len(piece)
-        yield piece
-
-
-async def _spooled(data: AsyncIterable[bytes]) -> anyio.AsyncFile[bytes]:
-    """A temporary file without a name that holds these bytes."""
-    file = anyio.wrap_file(await anyio.to_thread.run_sync(tempfile.TemporaryFile))
-    try:
-        async for piece in data:
-            await file.write(piece)
-    except BaseException:
-        with anyio.CancelScope(shield=True):
-            await file.aclose()
-        raise
-    return file
+def _expired(seconds: int | None) -> DocumentUrlExpiredError:
+    worked = "" if seconds is None else f", which worked for {seconds:,} s,"
+    return DocumentUrlExpiredError(
+        f"the presigned URL{worked} has expired: get another from the operation that gave it out, or pass fresh=",
+        operation=_URL,
+    )

@@ -145,7 +145,7 @@ class ReportRun:
             job = await self._latest(self.report_type, part.request["marketplaceIds"])
         if job.document_id is None:
             raise _outcome.without_document(self.report_type, job)
-        async with await self._access.documents.report(job.document_id, charset=charset, errors=errors) as document:
+        async with self._access.documents.report(job.document_id, charset=charset, errors=errors) as document:
             yield document
 
     async def _outcome(self, part: Run) -> tuple[Outcome, Job]:
@@ -173,7 +173,7 @@ class ReportRun:
         if job.document_id is None:
             return ""
         try:
-            async with await self._access.documents.report(job.document_id) as document:
+            async with self._access.documents.report(job.document_id) as document:
                 text = ""
                 async for line in document.iter_lines():
                     text += line + "\n"

@@ -10,13 +10,12 @@ from collections.abc import AsyncIterator
 from typing import cast
 
 import pytest
-from document_fixtures import document_at, emulated, read_all, report_document, s3, served
+from document_fixtures import document_at, emulated, read_all, report_at, s3, served
 from raw_server import raw_server, stay_silent
 from virtual_time import StandingTimeLoop
 
-from spapi_async import DocumentError, DocumentTruncatedError, RequestTimeoutError, SellingPartner, TransportError
+from spapi_async import DocumentError, DocumentTruncatedError, RequestTimeoutError, TransportError
 from spapi_async._engine.transport import SessionPool
-from spapi_async.workflows.documents import Document, _download
 
 TEXT = b"sku\tqty\r\n" + b"A-1\t5\r\n" * 40
 ZIPPED = gzip.compress(TEXT, mtime=0)
@@ -24,16 +23,10 @@ ETAG = 'ETag: "1"'
 EXPIRED = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
 
 
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_download, "PAUSES", (0.0, 0.0, 0.0))
-
-
 async def test_no_token_and_no_amazon_header_reaches_the_presigned_url() -> None:
     """Whoever holds the URL's host would hold the token; and a redirect is not followed."""
     async with emulated() as (_, seller), served(s3("200 OK", b"x")) as server:
-        opened = await _with_url(seller, server.url)
-        async with opened as document:
+        async with report_at(seller, server.url + "/d?X-Signature=1") as document:
             assert await document.read() == b"x"
         pool = seller.application._pool
         async with pool.stream("PUT", server.url, headers={}, body=b"{}", session_key="documents"):
@@ -44,12 +37,6 @@ async def test_no_token_and_no_amazon_header_reaches_the_presigned_url() -> None
         assert b"atza|" not in head
         assert b"authorization" not in head
     assert len(server.requests) == 2
-
-
-async def _with_url(seller: SellingPartner, url: str) -> Document:
-    opened = await seller.documents.report(await report_document(seller))
-    opened._download.location = _download.Location(url + "/d?X-Signature=1")
-    return opened
 
 
 async def test_a_redirect_is_refused() -> None:
@@ -129,7 +116,22 @@ async def test_a_resumption_is_tried_a_bounded_number_of_times() -> None:
     async with served(body) as server, document_at(server.url) as document, document:
         with pytest.raises(DocumentTruncatedError):
             await document.read()
-    assert len(server.requests) == 4
+    assert len(server.requests) == 5
+
+
+async def test_a_document_of_gigabytes_may_break_often() -> None:
+    """A megabyte of progress starts a new count of attempts; without it the count goes on."""
+    step, total = 1_100_000, 8_800_000
+    replies = [s3("200 OK", bytes(step), ETAG, length=total)] + [
+        s3("206 Partial", bytes(step), ETAG, f"Content-Range: bytes {at}-{total - 1}/{total}", length=total - at)
+        for at in range(step, total, step)
+    ]
+    assert len(await read_all(*replies)) == total
+    small = [s3("200 OK", b"x", ETAG, length=10)] + [
+        s3("206 Partial", b"x", ETAG, f"Content-Range: bytes {at}-9/10", length=10 - at) for at in range(1, 10)
+    ]
+    with pytest.raises(DocumentTruncatedError, match="5 of 10"):
+        await read_all(*small)
 
 
 async def test_an_expired_url_in_the_middle_is_renewed() -> None:

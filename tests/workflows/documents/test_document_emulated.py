@@ -6,15 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from document_fixtures import emulated, report_document
+from document_fixtures import emulated, report_at, report_document
 
 from spapi_async import ConfigurationError, DocumentUrlExpiredError, NotFoundError
-from spapi_async.workflows.documents import _download
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_download, "PAUSES", (0.0, 0.0, 0.0))
 
 
 @pytest.mark.parametrize("packing", ["on", "off", "members"])
@@ -23,7 +17,7 @@ async def test_a_report_is_read_whatever_its_charset_and_packing(charset: str, p
     """Java's names, no name, several gzip members: the rows are the same."""
     async with emulated() as (_, seller):
         wanted = await report_document(seller, emulatorRows="300", emulatorCharset=charset, emulatorGzip=packing)
-        async with await seller.documents.report(wanted) as document:
+        async with seller.documents.report(wanted) as document:
             rows = [row async for row in document.iter_rows()]
             assert document.content_type.startswith("text/plain")
     assert len(rows) == 300
@@ -41,10 +35,7 @@ async def test_gzip_is_undone_once_however_it_is_announced() -> None:
         contents = []
         for announced in (False, True):
             form = await fetch(wanted, enable_content_encoding_url_header=announced)
-            async with await seller.documents.report(wanted) as document:
-                document._download.location = _download.Location(form.url, gzipped=False)
-                await document._download.aclose()
-                await document._download.open()
+            async with report_at(seller, form.url) as document:
                 contents.append(await document.read())
     assert contents[0] == contents[1]
     assert contents[0].startswith(b"amazon-order-id\t")
@@ -57,7 +48,7 @@ async def test_data_kiosk_lines_come_typed() -> None:
         made = await kiosk.create_query(body={"query": "query { any }"})
         query = await kiosk.get_query(made.query_id)
         assert query.data_document_id
-        async with await seller.documents.query_result(query.data_document_id) as document:
+        async with seller.documents.query_result(query.data_document_id) as document:
             lines = [line async for line in document.iter_json_lines(dict[str, str | int | None])]
     assert document.content_type == "application/jsonlines; charset=UTF-8"
     assert len(lines) == 25
@@ -84,7 +75,7 @@ async def test_a_feed_goes_up_and_its_result_comes_down(kind: str, tmp_path: Pat
         body = {"feedType": "JSON_LISTINGS_FEED", "marketplaceIds": ["ATVPDKIKX0DER"], "inputFeedDocumentId": wanted}
         feed = await seller.feeds_2021_06_30.get_feed((await seller.feeds_2021_06_30.create_feed(body=body)).feed_id)
         assert feed.result_feed_document_id
-        async with await seller.documents.feed_result(feed.result_feed_document_id) as document:
+        async with seller.documents.feed_result(feed.result_feed_document_id) as document:
             assert (await document.json())["summary"]["messagesProcessed"] == 0
 
 
@@ -105,7 +96,7 @@ async def test_a_download_that_breaks_is_resumed() -> None:
     async with emulated() as (emulator, seller):
         wanted = await report_document(seller, emulatorRows="5000", emulatorGzip="on")
         emulator.faults({"operation": "document", "truncate": True})
-        async with await seller.documents.report(wanted) as document:
+        async with seller.documents.report(wanted) as document:
             rows = [row async for row in document.iter_rows()]
     assert len(rows) == 5000
 
@@ -114,17 +105,20 @@ async def test_an_expired_url_is_renewed_once() -> None:
     """S3's XML is not the report: the API is asked again, and a URL that is refused at once is an error."""
     async with emulated() as (emulator, seller):
         wanted = await report_document(seller)
-        opened = await seller.documents.report(wanted)
-        url = opened._download.location.url
-        old = url.replace("X-Amz-Expires=300", "X-Amz-Expires=0")
-        opened._download.location = _download.Location(old)
-        async with opened as document:
+        form = await seller.reports_2021_06_30.get_report_document(wanted)
+        urls = [form.url, form.url.replace("X-Amz-Expires=300", "X-Amz-Expires=0")]
+
+        async def fresh() -> str:
+            return urls.pop()
+
+        async with seller.documents.url(urls.pop(), fresh=fresh) as document:
             assert b"Expired" not in (content := await document.read())
             assert content.startswith(b"amazon-order-id")
+    assert not urls
     async with emulated(document_lifetime=0.0) as (emulator, seller):
         wanted = await report_document(seller)
         with pytest.raises(DocumentUrlExpiredError) as caught:
-            async with await seller.documents.report(wanted):
+            async with seller.documents.report(wanted):
                 pass
         asked = [one for one in emulator.received if "get_report_document" in one.operation]
     assert len(asked) == 2
@@ -143,13 +137,13 @@ async def test_a_saved_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         target.write_bytes(b"old")
         emulator.faults({"operation": "document", "truncate": True, "times": None})
         with pytest.raises(Exception, match="could not be resumed"):
-            async with await seller.documents.report(wanted) as document:
+            async with seller.documents.report(wanted) as document:
                 await document.save(target)
         assert names_in(tmp_path) == ["report.txt"]
         assert target.read_bytes() == b"old"
         emulator.reset()
         wanted = await report_document(seller, emulatorRows="3000", emulatorGzip="on")
-        async with await seller.documents.report(wanted) as document:
+        async with seller.documents.report(wanted) as document:
             size = await document.save(target)
     assert target.stat().st_size == size == document.bytes_read
     assert target.read_bytes().count(b"\r\n") == 3001
@@ -160,16 +154,17 @@ async def test_an_unknown_document_is_the_apis_error() -> None:
     """Not a document that fails later."""
     async with emulated() as (_, seller):
         with pytest.raises(NotFoundError):
-            await seller.documents.report("amzn1.spdoc.1.4.na.none")
+            async with seller.documents.report("amzn1.spdoc.1.4.na.none"):
+                pass
 
 
 async def test_a_choice_that_cannot_work_costs_no_request() -> None:
     """A charset that does not exist is refused before the API is asked."""
     async with emulated() as (emulator, seller):
         with pytest.raises(ConfigurationError, match="charset"):
-            await seller.documents.report("any", charset="klingon")
+            seller.documents.report("any", charset="klingon")
         with pytest.raises(ConfigurationError, match="errors"):
-            await seller.documents.report("any", errors="forgive")
+            seller.documents.report("any", errors="forgive")
         assert not emulator.received
 
 
@@ -180,7 +175,7 @@ async def test_a_gzip_report_of_the_emulator_is_what_gzip_makes_of_it() -> None:
         stored = emulator._world.documents.get(wanted)
         assert stored is not None
         assert stored.content is not None
-        async with await seller.documents.report(wanted) as document:
+        async with seller.documents.report(wanted) as document:
             assert await document.read() == gzip.decompress(stored.content)
 
 

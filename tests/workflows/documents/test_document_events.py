@@ -6,18 +6,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from document_fixtures import emulated, report_document, s3, served
+from document_fixtures import emulated, report_at, report_document, s3, served
 from raw_server import raw_server
 
 from spapi_async import Application, DocumentError, DocumentFinished, Event, SellingPartner
-from spapi_async.workflows.documents import _download
 
 BODY = b"sku\tqty\r\n" + b"A-1\t5\r\n" * 4000
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_download, "PAUSES", (0.0, 0.0, 0.0))
 
 
 def observed(seller: SellingPartner) -> list[Event]:
@@ -46,8 +40,7 @@ async def test_a_download_is_told_with_its_size_and_requests() -> None:
     half = s3("200 OK", BODY[:9000], 'ETag: "1"', length=len(BODY))
     rest = s3("206 Partial", BODY[9000:], 'ETag: "1"', f"Content-Range: bytes 9000-{len(BODY) - 1}/{len(BODY)}")
     async with emulated() as (_, seller), served(half, rest) as server:
-        document = await seller.documents.report(await report_document(seller))
-        document._download.location = _download.Location(server.url + "/d")
+        document = report_at(seller, server.url + "/d")
         heard = observed(seller)
         async with document:
             assert await document.read() == BODY
@@ -58,8 +51,7 @@ async def test_a_download_is_told_with_its_size_and_requests() -> None:
 async def test_a_download_left_early_is_told_as_incomplete() -> None:
     """Its reader had enough, which is no error."""
     async with emulated() as (_, seller), served(s3("200 OK", BODY * 40)) as server:
-        document = await seller.documents.report(await report_document(seller))
-        document._download.location = _download.Location(server.url + "/d")
+        document = report_at(seller, server.url + "/d")
         heard = observed(seller)
         async with document:
             async for _row in document.iter_rows():
@@ -73,8 +65,7 @@ async def test_a_download_left_early_is_told_as_incomplete() -> None:
 async def test_a_download_that_is_refused_is_told_with_its_error() -> None:
     """Although it was never open."""
     async with emulated() as (_, seller), served(s3("404 Not Found", b"<Code>NoSuchKey</Code>")) as server:
-        document = await seller.documents.report(await report_document(seller))
-        document._download.location = _download.Location(server.url + "/d")
+        document = report_at(seller, server.url + "/d")
         heard = observed(seller)
         with pytest.raises(DocumentError):
             async with document:
@@ -109,8 +100,7 @@ async def test_a_download_can_be_cancelled_in_the_middle(tmp_path: Path, way: st
                     pass
 
     async with emulated() as (_, seller), raw_server(half) as server:
-        document = await seller.documents.report(await report_document(seller))
-        document._download.location = _download.Location(server.url + "/d")
+        document = report_at(seller, server.url + "/d")
         heard = observed(seller)
         reader = asyncio.create_task(consume())
         while not document.bytes_read:
@@ -120,7 +110,7 @@ async def test_a_download_can_be_cancelled_in_the_middle(tmp_path: Path, way: st
             await reader
         assert [event[3:] for event in documents_in(heard)] == [(False, "CancelledError")]
         assert names_in(tmp_path) == []
-        async with await seller.documents.report(await report_document(seller)) as another:
+        async with seller.documents.report(await report_document(seller)) as another:
             assert await another.read()
 
 
@@ -129,4 +119,5 @@ async def test_documents_of_a_closed_application_say_so() -> None:
     app = Application("app", "secret")
     await app.aclose()
     with pytest.raises(Exception, match="the application is closed"):
-        await app.selling_partner("Atzr|a", region="na").documents.report("id")
+        async with app.selling_partner("Atzr|a", region="na").documents.report("id"):
+            pass

@@ -1,0 +1,182 @@
+"""Rows as Arrow tables and Parquet files (extra ``arrow``).
+
+Every column is text unless a schema says otherwise: an order id with zeros in front, a SKU like ``1E5`` and a date of
+some other country stay what they are.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+import anyio
+
+from spapi_async.errors import ConfigurationError, DecodeError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["ROWS_OF_GROUP", "ColumnTypes", "ParquetFile", "RowGroup", "table_of"]
+
+ColumnTypes: TypeAlias = "pa.Schema | Mapping[str, pa.DataType]"
+"""A type for some columns or all."""
+
+ROWS_OF_GROUP = 100_000
+"""Rows in a row group of Parquet, which is all that is in memory."""
+
+_BYTES_OF_GROUP = 64 * 1024 * 1024
+
+
+def table_of(tables: Sequence[pa.Table]) -> pa.Table:
+    """One table of several with the same columns; of none, a table without columns."""
+    arrow = _pyarrow()
+    return arrow.concat_tables(tables) if tables else arrow.table({})
+
+
+class RowGroup:
+    """Collects rows in columns of text, and makes tables of them, typed as a schema says.
+
+    A row that is short has empty cells; what a long one has too much is kept in its last column, with the delimiters
+    between. In a column that is not text an empty cell is null.
+    """
+
+    __slots__ = ("_arrow", "_batches", "_bytes", "_delimiter", "_rows", "_schema", "_text")
+
+    def __init__(self, names: list[str], delimiter: str, types: ColumnTypes | None) -> None:
+        arrow = self._arrow = _pyarrow()
+        self._delimiter = delimiter
+        self._text = arrow.schema([(name, arrow.string()) for name in names])
+        self._schema = _typed(self._text, types)
+        self._batches: list[pa.RecordBatch] = []
+        self._rows = self._bytes = 0
+
+    def __len__(self) -> int:
+        return self._rows
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time to write it."""
+        return self._rows >= ROWS_OF_GROUP or self._bytes >= _BYTES_OF_GROUP
+
+    def add(self, rows: list[list[str]], *, even: bool) -> None:
+        """Take rows in; ``even``: each has as many cells as there are columns."""
+        if not rows:
+            return
+        if not even:
+            rows = [self._fitted(row) for row in rows]
+        arrow = self._arrow
+        columns = [arrow.array(column, arrow.string()) for column in zip(*rows, strict=True)]
+        batch = arrow.record_batch(columns, schema=self._text)
+        self._batches.append(batch)
+        self._rows += len(rows)
+        self._bytes += batch.nbytes
+
+    def take(self) -> pa.Table:
+        """The rows taken in since the last time.
+
+        Raises:
+            DecodeError: a cell is not of its column's type.
+        """
+        table = self._arrow.Table.from_batches(self._batches, schema=self._text).combine_chunks()
+        self._batches, self._rows, self._bytes = [], 0, 0
+        columns = [self._cast(table.column(at), field) for at, field in enumerate(self._schema)]
+        return self._arrow.table(columns, schema=self._schema)
+
+    def _cast(self, column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+        types = self._arrow.types
+        if types.is_string(field.type):
+            return column
+        from pyarrow import compute
+
+        if not types.is_large_string(field.type):
+            column = compute.if_else(compute.equal(column, ""), None, column)
+        try:
+            return column.cast(field.type)
+        except self._arrow.ArrowException:
+            failure = DecodeError(f"a cell of column {field.name!r} is not {field.type}")
+        raise failure  # out here: Arrow's own error quotes the cell
+
+    def _fitted(self, row: list[str]) -> list[str]:
+        width = len(self._text)
+        if len(row) > width > 0:
+            return [*row[: width - 1], self._delimiter.join(row[width - 1 :])]
+        return row + [""] * (width - len(row))
+
+
+class ParquetFile:
+    """A file that is written a row group at a time, in a thread.
+
+    A caller that is cancelled goes on while the thread still writes, so closing waits for it, and nothing is written
+    afterwards.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: Any = None
+        self._lock = threading.Lock()
+        self._closed = False
+        _pyarrow()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self._close, exc is None)
+
+    async def write(self, group: RowGroup) -> None:
+        """Write what the group has collected, and empty it.
+
+        Raises:
+            DecodeError: a cell is not of its column's type.
+        """
+        await anyio.to_thread.run_sync(self._write, group)
+
+    def _write(self, group: RowGroup) -> None:
+        with self._lock:
+            if not self._closed:
+                self._append(group.take())
+
+    def _append(self, table: pa.Table) -> None:
+        if self._writer is None:
+            from pyarrow import parquet
+
+            self._writer = parquet.ParquetWriter(self._path, table.schema, compression="zstd")
+        self._writer.write_table(table, row_group_size=ROWS_OF_GROUP)
+
+    def _close(self, well: bool) -> None:  # noqa: FBT001 -- run_sync passes no keywords
+        with self._lock:
+            self._closed = True
+            if self._writer is None and well:
+                self._append(table_of([]))
+            if self._writer is not None:
+                self._writer.close()
+
+
+def _typed(text: pa.Schema, types: ColumnTypes | None) -> pa.Schema:
+    """The schema with the types that are given."""
+    if types is None:
+        return text
+    arrow = _pyarrow()
+    given = {field.name: field.type for field in types} if isinstance(types, arrow.Schema) else dict(types)
+    if unknown := sorted({*given} - {*text.names}):
+        raise ConfigurationError(f"schema names columns that the file has not: {', '.join(unknown)}")
+    return arrow.schema([(name, given.get(name, arrow.string())) for name in text.names])
+
+
+def _pyarrow() -> Any:
+    """Arrow's package, imported when it is first used.
+
+    Raises:
+        ConfigurationError: it is not installed.
+    """
+    try:
+        import pyarrow as pa
+    except ImportError:
+        raise ConfigurationError("tables need the extra 'arrow': pip install 'spapi-async[arrow]'") from None
+    return pa

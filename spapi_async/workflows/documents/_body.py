@@ -1,0 +1,123 @@
+"""The body of a document on its way: inflated, in bounded turns, decoded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
+from time import perf_counter
+
+from spapi_async.errors import DocumentError, DocumentTruncatedError, SPAPIError
+from spapi_async.workflows.documents._charset import TextDecoder, announced_charset, codec_of
+from spapi_async.workflows.documents._download import Download
+from spapi_async.workflows.documents._gzip import Gunzip, Plain, looks_gzipped
+from spapi_async.workflows.documents._not_rows import LONGEST_MAGIC, refuse_binary
+
+__all__ = ["Body"]
+
+# Inflating or parsing a piece of 64 KB takes a millisecond or less, and a thread would cost more than it saves. What
+# must not happen is many pieces in a row without the event loop in between: a small download may inflate to a lot.
+_LONGEST_TURN = 0.002
+
+
+class Body:
+    """What a download brings, read once: as bytes, as text, or as text in UTF-8."""
+
+    __slots__ = ("_begun", "_charset", "_download", "_errors", "bytes_read", "decoder")
+
+    def __init__(self, download: Download, charset: str | None, errors: str) -> None:
+        self._download = download
+        self._charset = charset
+        self._errors = errors
+        self._begun = False
+        self.decoder = TextDecoder(errors=errors)
+        self.bytes_read = 0
+
+    @property
+    def content_type(self) -> str:
+        """As it was sent; may be empty."""
+        return self._download.headers.get("content-type", "")
+
+    async def open(self) -> None:
+        """Ask for it; its headers are known then.
+
+        Raises:
+            SPAPIError: as :meth:`Download.open`.
+        """
+        await self._download.open()
+        asked = codec_of(self._charset) if self._charset else None
+        announced = announced_charset(self.content_type)
+        self.decoder = TextDecoder(asked, codec_of(announced) if announced else None, self._errors)
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """The content, decompressed, in pieces of some 64 KB."""
+        turn = perf_counter()
+        async with aclosing(self._inflated()) as pieces:
+            async for piece in pieces:
+                self.bytes_read += len(piece)
+                yield piece
+                if perf_counter() - turn > _LONGEST_TURN:
+                    await asyncio.sleep(0)
+                    turn = perf_counter()
+
+    async def texts(self) -> AsyncGenerator[str, None]:
+        """The content as text, in pieces of about as many characters; some may be empty."""
+        start = b""
+        with self.naming():
+            async with aclosing(self.pieces()) as pieces:
+                async for piece in pieces:
+                    if len(start) < LONGEST_MAGIC:
+                        start += piece[:LONGEST_MAGIC]
+                        refuse_binary(start)
+                    yield self.decoder.decode(piece)
+            yield self.decoder.decode(b"", final=True)
+
+    async def utf8(self) -> AsyncGenerator[bytes, None]:
+        """The text as UTF-8, which is what JSON and XML are parsed from."""
+        async with aclosing(self.texts()) as texts:
+            async for text in texts:
+                # The caller's errors="surrogateescape" leaves half characters: what parses the bytes refuses them.
+                yield text.encode("utf-8", "surrogatepass")
+
+    @contextmanager
+    def naming(self) -> Iterator[None]:
+        """Put the operation into an error that does not know it."""
+        try:
+            yield
+        except SPAPIError as error:
+            error.operation = error.operation or self._download.operation
+            raise
+
+    async def _inflated(self) -> AsyncGenerator[bytes, None]:
+        with self.naming():
+            if self._begun:
+                raise DocumentError("a document is read once: open it again")
+            if not self._download.headers:
+                raise DocumentError("open the document with 'async with'")
+            self._begun = True
+            async with aclosing(self._download.chunks()) as chunks, aclosing(self._gunzipped(chunks)) as pieces:
+                async for piece in pieces:
+                    yield piece
+
+    async def _gunzipped(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        start, gzipped = b"", None
+        async for chunk in chunks:
+            start += chunk
+            gzipped = looks_gzipped(start)
+            if gzipped is not None:
+                break
+        # Fewer than three bytes are no gzip file, whatever they are said to be.
+        if gzipped is None and self._announces_gzip():
+            raise DocumentTruncatedError("a gzipped document ends before it begins")
+        inflate = Gunzip() if gzipped else Plain()
+        for piece in inflate.feed(start):
+            yield piece
+        async for chunk in chunks:
+            for piece in inflate.feed(chunk):
+                yield piece
+        inflate.finish()
+
+    def _announces_gzip(self) -> bool:
+        location = self._download.location
+        announced = "gzip" in self._download.headers.get("content-encoding", "").lower()
+        return announced or (location is not None and location.gzipped)

@@ -1,0 +1,71 @@
+"""How long a document may take: the ``deadline`` of the call options, from its opening to its last byte."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from typing import TypeVar
+
+from spapi_async._core.clock import Clock
+from spapi_async.errors import RequestTimeoutError
+
+__all__ = ["Deadline"]
+
+T = TypeVar("T")
+
+
+class Deadline:
+    """Bounds every wait of a document by one moment; by none where ``seconds`` is None."""
+
+    __slots__ = ("_at", "_clock", "_operation", "_seconds", "passed")
+
+    def __init__(self, clock: Clock, seconds: float | None, operation: str) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._at = None if seconds is None else clock.monotonic() + seconds
+        self._operation = operation
+        self.passed = False
+
+    async def bounded(self, step: Awaitable[T]) -> T:
+        """Await a step.
+
+        Raises:
+            RequestTimeoutError: the deadline passed before its end.
+        """
+        if self._at is None:
+            return await step
+        try:
+            async with asyncio.timeout(max(self._at - self._clock.monotonic(), 0.0)) as bound:
+                return await step
+        except TimeoutError:
+            if not bound.expired():
+                raise
+            self.passed = True
+        raise RequestTimeoutError(
+            f"the deadline of {self._seconds:g} s passed before the document's end", operation=self._operation
+        )
+
+    async def each(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        """Iterate.
+
+        Raises:
+            RequestTimeoutError: as :meth:`bounded`.
+        """
+        if self._at is None:
+            async for chunk in chunks:
+                yield chunk
+            return
+        while True:
+            try:
+                chunk = await self.bounded(anext(chunks))
+            except StopAsyncIteration:
+                return
+            yield chunk
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep.
+
+        Raises:
+            RequestTimeoutError: as :meth:`bounded`.
+        """
+        await self.bounded(self._clock.sleep(seconds))

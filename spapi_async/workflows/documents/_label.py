@@ -1,0 +1,60 @@
+"""The bytes of a label that a reply holds as text.
+
+Shipping, Merchant Fulfillment, Easy Ship and Direct Fulfillment put labels into their replies: a PDF, PNG or ZPL in
+base64, from Merchant Fulfillment gzipped before that.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+
+from spapi_async.errors import DecodeError, DocumentError
+from spapi_async.workflows.documents._gzip import Gunzip, looks_gzipped
+
+__all__ = ["label_bytes"]
+
+_LARGEST = 64 * 1024 * 1024
+
+
+def label_bytes(contents: str, *, checksum: str | None = None) -> bytes:
+    """A label as bytes, out of ``PackageDocument.contents``, ``FileContents.contents``, ``LabelData.content``.
+
+    ``checksum`` is Merchant Fulfillment's, an MD5 in base64 of the label, or of its gzipped bytes.
+
+    Raises:
+        DecodeError: it is not base64, or not what its checksum says.
+        DocumentError: it is damaged, or inflates to more than 64 MB.
+    """
+    text = re.sub(r"\s+", "", contents).translate(_URL_SAFE).rstrip("=")
+    try:
+        packed = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        failure = DecodeError("the label is not base64")
+    else:
+        label = _inflated(packed) if looks_gzipped(packed) else packed
+        if checksum is None or _matches(checksum, label) or _matches(checksum, packed):
+            return label
+        failure = DecodeError("the label is not what its checksum says")
+    raise failure
+
+
+_URL_SAFE = str.maketrans("-_", "+/")
+
+
+def _matches(checksum: str, content: bytes) -> bool:
+    digest = hashlib.md5(content, usedforsecurity=False).digest()
+    return hmac.compare_digest(checksum.strip().encode(), base64.b64encode(digest))
+
+
+def _inflated(packed: bytes) -> bytes:
+    gunzip, out = Gunzip(), bytearray()
+    for piece in gunzip.feed(packed):
+        out += piece
+        if len(out) > _LARGEST:
+            raise DocumentError(f"the label inflates to more than {_LARGEST:,} bytes")
+    gunzip.finish()
+    return bytes(out)

@@ -1,0 +1,122 @@
+"""Whatever comes, in whatever way it is read: a result or an error of ours."""
+
+import gzip
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+from document_fixtures import HurriedClock, document_at, s3, served
+from hypothesis import given
+from hypothesis import strategies as st
+from virtual_time import run
+
+from spapi_async import DocumentError, SPAPIError
+from spapi_async._core.events import Observers
+from spapi_async._core.resources import Resources, StreamedReply
+from spapi_async.workflows.documents import Document
+from spapi_async.workflows.documents._download import Download
+from spapi_async.workflows.documents._location import Location
+
+
+class OnePiece:
+    """A host that has one object; stands in for the transport where a thousand documents are read."""
+
+    def __init__(self, content: bytes, content_type: str, *, size: int = 7) -> None:
+        self._content = content
+        self._size = size
+        self._headers = {"content-type": content_type}
+
+    @asynccontextmanager
+    async def stream(self, *_: Any, **__: Any) -> AsyncIterator[StreamedReply]:
+        async def chunks() -> AsyncIterator[bytes]:
+            for at in range(0, len(self._content), self._size):
+                yield self._content[at : at + self._size]
+
+        yield StreamedReply(200, self._headers, chunks())
+
+    def document(self) -> Document:
+        async def locate() -> Location:
+            return Location.given("http://127.0.0.1/", "x.y")
+
+        return Document(Download(Resources(self, Observers(), HurriedClock()), locate, "x.y"))
+
+
+async def each(items: AsyncIterator[Any]) -> None:
+    async for _ in items:
+        pass
+
+
+WAYS: dict[str, Callable[[Document], Any]] = {
+    "rows": lambda document: each(document.iter_rows()),
+    "commas": lambda document: each(document.iter_rows(",", quotes=True, skip=1)),
+    "cells": lambda document: each(document.iter_cells()),
+    "lines": lambda document: each(document.iter_lines()),
+    "json lines": lambda document: each(document.iter_json_lines()),
+    "json items": lambda document: each(document.iter_json_items()),
+    "json path": lambda document: each(document.iter_json_items("a.b")),
+    "xml": lambda document: each(document.iter_xml("a")),
+    "json": lambda document: document.json(),
+    "text": lambda document: document.text(),
+    "read": lambda document: document.read(),
+    "arrow": lambda document: document.to_arrow(),
+}
+CHARSETS = (
+    "",
+    "; charset=UTF-8",
+    "; charset=UTF-16",
+    "; charset=utf-7",
+    "; charset=windows-31j",
+    "; charset=idna",
+    "; charset=\udcff",
+)
+CONTENTS = st.one_of(
+    st.binary(max_size=80),
+    st.text(st.sampled_from('a"\t\r\n,{}[]:<>/&1\\'), max_size=80).map(str.encode),
+    st.binary(max_size=60).map(gzip.compress),
+    st.binary(max_size=60).map(lambda content: gzip.compress(content)[:-5]),
+    st.text(st.sampled_from("ab\t\n"), max_size=40).map(lambda text: text.encode("utf-16")),
+)
+
+
+class _Ours(Exception):  # noqa: N818 -- it is what should be raised
+    """An error of ours that knows its operation."""
+
+
+@pytest.mark.parametrize("way", WAYS)
+@given(content=CONTENTS, charset=st.sampled_from(CHARSETS))
+def test_nothing_but_our_errors_leaves_a_document(way: str, content: bytes, charset: str) -> None:
+    """And each of them says which operation gave the document out."""
+
+    async def read() -> None:
+        try:
+            async with OnePiece(content, f"text/plain{charset}").document() as document:
+                await WAYS[way](document)
+        except SPAPIError as error:
+            if error.operation == "x.y":
+                raise _Ours from error
+            raise
+
+    with suppress(_Ours):
+        run(read())
+
+
+def test_a_zip_is_known_however_small_its_first_piece_is() -> None:
+    """A host may send a byte at a time."""
+
+    async def read() -> None:
+        async with OnePiece(b"PK\x03\x04" + bytes(20), "text/plain", size=1).document() as document:
+            await document.text()
+
+    with pytest.raises(DocumentError, match="ZIP archive"):
+        run(read())
+
+
+async def test_a_document_is_opened_once() -> None:
+    """A second time it would begin in the middle."""
+    async with served(s3("200 OK", b"x")) as server, document_at(server.url) as document:
+        async with document:
+            pass
+        with pytest.raises(DocumentError, match="opened once"):
+            async with document:
+                pass

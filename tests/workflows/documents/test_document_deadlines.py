@@ -1,0 +1,90 @@
+"""How long a document may take: ``deadline`` bounds all of it, ``timeout`` the silence."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from document_fixtures import document_at, emulated, s3
+from raw_server import RawServer, raw_server, stay_silent
+
+from spapi_async import RequestTimeoutError, call_options
+
+HEAD = s3("200 OK", b"", length=1_000_000)
+
+
+async def trickle(request: bytes, writer: asyncio.StreamWriter) -> None:
+    """A byte a hundredth of a second, so that no silence is ever long."""
+    writer.write(HEAD)
+    while True:
+        writer.write(b"x")
+        await writer.drain()
+        await asyncio.sleep(0.01)
+
+
+async def read(server: RawServer, way: str = "read") -> None:
+    async with document_at(server.url) as document, document:
+        await getattr(document, way)()
+
+
+@pytest.mark.parametrize("way", ["read", "text", "json"])
+async def test_a_deadline_bounds_a_document_that_trickles(way: str) -> None:
+    """A byte at a time is no silence, and still it ends; nothing is resumed."""
+    async with raw_server(trickle) as server:
+        with call_options(deadline=0.2), pytest.raises(RequestTimeoutError, match=r"deadline of 0\.2 s") as caught:
+            await read(server, way)
+    assert caught.value.operation == "test.get_document"
+    assert len(server.requests) == 1
+
+
+async def test_a_deadline_bounds_the_opening() -> None:
+    """A host that never answers, one that is always busy, an API that does not say where the document is."""
+    busy = s3("503 Slow Down", b"")
+
+    async def refuse(request: bytes, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.1)
+        writer.write(busy)
+        writer.close()
+
+    for answer in (stay_silent, refuse):
+        async with raw_server(answer) as server:
+            with call_options(deadline=0.15), pytest.raises(RequestTimeoutError, match="deadline"):
+                await read(server)
+    async with emulated() as (emulator, seller):
+        emulator.faults({"operation": "reports_2021_06_30.get_report_document", "delay": 5.0})
+        with call_options(deadline=0.1), pytest.raises(RequestTimeoutError):
+            async with seller.documents.report("x"):
+                pass
+
+
+async def test_a_deadline_counts_from_the_opening() -> None:
+    """Not from where the options were set, nor from where the document was made."""
+    body = s3("200 OK", b"whole")
+
+    async def answer(request: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(body)
+        writer.close()
+
+    async with raw_server(answer) as server, document_at(server.url) as document:
+        with call_options(deadline=5.0):
+            async with document:
+                assert await document.read() == b"whole"
+
+
+async def test_a_timeout_bounds_the_silence() -> None:
+    """The call option goes before the application's."""
+    async with raw_server(stay_silent) as server:
+        with call_options(timeout=0.05), pytest.raises(RequestTimeoutError, match=r"no byte .* for 0\.05 s"):
+            await read(server)
+
+
+async def test_an_upload_is_bounded_too() -> None:
+    """By the same deadline, and by the same silence."""
+    async with raw_server(stay_silent) as server, emulated() as (emulator, seller):
+        body: Any = {"feedDocumentId": "x", "url": server.url}
+        emulator.faults(
+            {"operation": "feeds_2021_06_30.create_feed_document", "status": 201, "body": body, "times": None}
+        )
+        with call_options(deadline=0.15), pytest.raises(RequestTimeoutError, match="deadline"):
+            await seller.documents.upload(b"{}")
+        with call_options(timeout=0.05), pytest.raises(RequestTimeoutError, match="no byte"):
+            await seller.documents.upload(b"{}")

@@ -1,0 +1,134 @@
+"""Where documents are saved, and who hears how far it is."""
+
+import asyncio
+import gzip
+import io
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from document_fixtures import document_at, emulated, report_at, report_document, s3, served
+
+from spapi_async.workflows.documents import _targets
+
+TEXT = b"sku\tqty\r\n" + b"A-1\t5\r\n" * 40_000
+
+
+async def save(path: Path | str, body: bytes = TEXT) -> int:
+    """A document, saved."""
+    async with served(s3("200 OK", body)) as server, document_at(server.url) as document, document:
+        return await document.save(path)
+
+
+def names_in(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir()]
+
+
+@pytest.mark.parametrize("body", [TEXT, gzip.compress(TEXT)], ids=["plain", "gzip"])
+async def test_a_name_that_ends_in_gz_is_gzipped(tmp_path: Path, body: bytes) -> None:
+    """Once, whatever came; the size is that of the content."""
+    assert await save(tmp_path / "report.txt.gz", body) == len(TEXT)
+    packed = (tmp_path / "report.txt.gz").read_bytes()
+    assert gzip.decompress(packed) == TEXT
+    assert len(packed) < len(TEXT) / 10
+
+
+async def test_a_dash_is_stdout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Not a file of that name, and stdout stays open."""
+    monkeypatch.chdir(tmp_path)
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, write_through=True))
+    assert await save("-") == len(TEXT)
+    assert out.getvalue() == TEXT
+    assert names_in(tmp_path) == []
+
+
+async def test_a_file_that_cannot_be_written_is_the_systems_error(tmp_path: Path) -> None:
+    """And leaves nothing behind."""
+    with pytest.raises(FileNotFoundError):
+        await save(tmp_path / "none" / "report.txt")
+    with pytest.raises(OSError):  # noqa: PT011 -- which one depends on the system
+        await save(tmp_path)
+
+
+class SlowFile(io.BytesIO):
+    """Writes when it is let, and keeps a record."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.let = threading.Event(), threading.Event()
+        self.record: list[str] = []
+
+    def write(self, data: Any) -> int:
+        self.record.append("begun")
+        self.begun.set()
+        self.let.wait(10)
+        self.record.append("written")
+        return super().write(data)
+
+    def close(self) -> None:
+        self.record.append("closed")
+        super().close()
+
+
+async def test_a_file_is_closed_behind_a_write_whose_caller_was_cancelled() -> None:
+    """The thread writes on when its caller is gone; what comes later is not written."""
+    slow = SlowFile()
+    file = _targets._File(lambda: slow, gzipped=False)
+    writing = asyncio.create_task(file.write(bytes(2_000_000)))
+    await asyncio.to_thread(slow.begun.wait, 10)
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    closing = asyncio.create_task(file.aclose())
+    await asyncio.sleep(0)
+    slow.let.set()
+    await closing
+    await file.write(bytes(2_000_000))
+    assert slow.record == ["begun", "written", "closed"]
+
+
+async def test_progress_of_a_download_is_told() -> None:
+    """Bytes on the wire, those of a resumption too, and how many there will be."""
+    half = s3("200 OK", TEXT[:200_000], 'ETag: "1"', length=len(TEXT))
+    rest = s3("206 Partial", TEXT[200_000:], 'ETag: "1"', f"Content-Range: bytes 200000-{len(TEXT) - 1}/{len(TEXT)}")
+    told: list[tuple[int, int | None]] = []
+    async with (
+        emulated() as (_, seller),
+        served(half, rest) as server,
+        seller.documents.url(server.url, progress=lambda *so_far: told.append(so_far)) as document,
+    ):
+        assert await document.read() == TEXT
+    assert {total for _, total in told} == {len(TEXT)}
+    assert [size for size, _ in told] == sorted({size for size, _ in told})
+    assert told[-1] == (len(TEXT), len(TEXT))
+
+
+async def test_progress_of_an_upload_is_told() -> None:
+    """From the first byte again where it had to be repeated."""
+    told: list[tuple[int, int | None]] = []
+    content = bytes(200_000)
+    async with emulated() as (emulator, seller):
+        emulator.faults({"operation": "document", "status": 503, "body": "html"})
+        await seller.documents.upload(content, progress=lambda *so_far: told.append(so_far))
+    assert told[-1] == (len(content), len(content))
+    assert [size for size, _ in told].count(len(content)) == 2
+
+
+async def test_a_callback_that_raises_ends_the_download_and_leaves_nothing() -> None:
+    """It is the caller's way to stop."""
+
+    def stop(size: int, total: int | None) -> None:
+        raise KeyError(size)
+
+    async with emulated() as (_, seller), served(s3("200 OK", TEXT)) as server:
+        document = seller.documents.url(server.url, progress=stop)
+        with pytest.raises(KeyError):
+            async with document:
+                await document.read()
+        assert report_at(seller, server.url)
+        await asyncio.sleep(0)
+        async with seller.documents.report(await report_document(seller)) as another:
+            assert await another.read()
