@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spapi_async._core.plan_rules import Window
+from spapi_async.ratelimit._book import Charge
 from spapi_async.ratelimit._bucket import Flight
+from spapi_async.ratelimit._meter import Meter
 from spapi_async.ratelimit._window import SlidingLog, opening
 
 
@@ -96,3 +99,12 @@ def test_no_window_holds_more_than_it_may(pauses: list[float], requests: int) ->
             log.land(request, now)
             passed.append(now)
     assert all(after - before >= 10.0 for before, after in zip(passed, passed[requests:], strict=False))
+
+
+def test_a_window_that_somebody_else_has_used_opens_evenly() -> None:
+    """One place at a time, as when its requests had come at their mean distance."""
+    charge = Charge(key=("op", "payer"), limit=Window(4, 60.0), kind="rule", shared=False)
+    meter = Meter(charge, 1000.0)
+    meter.drain(1000.0)
+    assert meter.counter.tokens(1000.0) == 0
+    assert [meter.counter.delay(1000.0, number) for number in (1, 2, 3, 4)] == [15.0, 30.0, 45.0, 60.0]

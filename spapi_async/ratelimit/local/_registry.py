@@ -116,6 +116,7 @@ class Registry:
 
     def inherit(self) -> None:
         """Begin afresh in a forked process, and say so: every limit empty, at the rate that its parent was told."""
+        self.drop_waiters()
         for key, meter in list(self.meters.items()):
             self._drop(key, meter)
         self.clear()

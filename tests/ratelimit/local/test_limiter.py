@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 from collections.abc import Coroutine
 from typing import Any
 
@@ -14,7 +15,7 @@ from virtual_time import VirtualClock, virtual_time
 import spapi_async.ratelimit as package
 from spapi_async._core.events import Event, Observers
 from spapi_async._core.options import Priority
-from spapi_async.errors import ClosedError, RateLimitWaitError
+from spapi_async.errors import ClosedError, RateLimitWaitError, SPAPIWarning
 from spapi_async.marketplaces import Region
 from spapi_async.ratelimit import LocalRateLimiter, Permit, RateLimiter
 
@@ -231,6 +232,27 @@ def test_one_limiter_serves_one_loop_after_another() -> None:
     asyncio.run(leave_one_waiting())
     asyncio.run(go_on())
     assert limiter._lanes[seller.key, fast].line.total == 0
+
+
+def test_a_forked_process_begins_with_nothing_at_the_rate_of_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no burst; one warning says how processes share."""
+    limiter, seller = LocalRateLimiter(), account()
+    plan = operation(10, 5)
+
+    async def one_call() -> None:
+        await take(limiter, plan, seller, rate=8.0)
+
+    async def look() -> None:
+        with pytest.raises(RateLimitWaitError):
+            await take(limiter, plan, seller, max_wait=0.01)
+
+    asyncio.run(one_call())
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    with pytest.warns(SPAPIWarning, match="this process was forked"):
+        asyncio.run(look())
+    (bucket,) = limiter.limits()
+    assert bucket.tokens < 1
+    assert bucket.announced_rate == 8.0
 
 
 def test_calls_that_an_ended_loop_left_waiting_are_in_nobodys_way() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +30,8 @@ class FakeStore:
 
     def __init__(self) -> None:
         self.broken: BaseException | None = None
+        self.swallows = False
+        self.announced: float | None = None
         self.batches: list[list[Request]] = []
         self.log: list[str] = []
         self.asked: list[str] = []
@@ -39,15 +43,26 @@ class FakeStore:
         self.log.append("exchange")
         self.batches.append([request for _, request in calls])
         self.asked += [keys[0] for keys, _ in calls]
-        await asyncio.sleep(0.01)
+        try:
+            await asyncio.sleep(0.01)
+        except asyncio.CancelledError:
+            if not self.swallows:
+                raise
         if self.broken is not None:
             raise self.broken
         return [self._answer(request) for _, request in calls]
 
     def _answer(self, request: Request) -> Reply:
+        for feedback in request.feedback:
+            self.announced = feedback.rate or self.announced
         states = [
             LimitState(
-                level=5.0, rate=each.rate, announced=each.rate, burst=each.burst, pace=each.rate, capacity=each.burst
+                level=5.0,
+                rate=each.rate,
+                announced=self.announced or each.rate,
+                burst=each.burst,
+                pace=each.rate,
+                capacity=each.burst,
             )
             for each in request.limits
         ]
@@ -163,6 +178,97 @@ async def test_pauses_between_probes_grow_to_a_second(caplog: pytest.LogCaptureF
     assert 10 <= store.log.count("probe") <= 14
     assert len([record for record in caplog.records if "cannot be used" in record.message]) == 1
     await shared.aclose()
+
+
+@virtual_time
+@pytest.mark.parametrize(
+    ("on_outage", "meanwhile"),
+    [("local", "this process spends its own part of each quota"), ("raise", "calls are refused")],
+)
+async def test_the_log_says_what_happens_meanwhile(
+    on_outage: str, meanwhile: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once when the store goes, and once when it is back."""
+    store = FakeStore()
+    shared = limiter(store, on_outage=on_outage)
+    store.broken = Outage("gone")
+    with contextlib.suppress(ConnectionFailedError):
+        await take(shared)
+    await asyncio.sleep(5)
+    store.broken = None
+    await asyncio.sleep(2)
+    assert [record.message for record in caplog.records if record.name == "spapi_async.ratelimit"] == [
+        f"a store cannot be used (gone): until it can, {meanwhile}",
+        "a store is back: rate limits are shared again",
+    ]
+    await shared.aclose()
+
+
+@virtual_time
+async def test_while_all_is_quiet_there_is_no_task() -> None:
+    """None that a loop's end would have to cancel; the next exchange starts one."""
+    store = FakeStore()
+    shared = limiter(store)
+    for _ in range(2):
+        (await take(shared)).observe(200, None)
+        await asyncio.sleep(10)
+        assert shared._link._task is None
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+    await shared.aclose()
+
+
+@virtual_time
+async def test_a_batch_whose_task_is_cancelled_is_sent_again() -> None:
+    """The new request names the lost one."""
+    store = FakeStore()
+    shared = limiter(store)
+    call = asyncio.create_task(take(shared))
+    await asyncio.sleep(0.005)
+    assert shared._link._task is not None
+    shared._link._task.cancel()
+    async with asyncio.timeout(5):
+        await call
+    (lost,), (after,) = store.batches
+    assert after.lost == lost.n
+    await shared.aclose()
+
+
+@virtual_time
+async def test_a_cancellation_that_the_store_swallows_ends_the_task() -> None:
+    """As a client library does that loses one; what is left to do is done by another task."""
+    store = FakeStore()
+    shared = limiter(store)
+    call = asyncio.create_task(take(shared))
+    await asyncio.sleep(0.005)
+    task = shared._link._task
+    assert task is not None
+    store.swallows = True
+    another = asyncio.create_task(take(shared, "two"))
+    await asyncio.sleep(0.001)
+    task.cancel()
+    await call
+    await asyncio.sleep(0.001)
+    assert (task.done(), another.done()) == (True, False)
+    await another
+    await shared.aclose()
+
+
+def test_a_forked_process_has_another_name_and_the_rates_of_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first request says what Amazon announced to the parent, in case the store has forgotten."""
+    store = FakeStore()
+    shared = limiter(store, clock=None)
+
+    async def learn() -> None:
+        (await take(shared)).observe(200, 3.0)
+        await shared.refresh()
+
+    asyncio.run(learn())
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    store.batches = []
+    asyncio.run(take(shared))
+    ((request,),) = store.batches
+    assert request.me.startswith("1-")
+    assert (request.known_announced, request.known) == (3.0, "m")
 
 
 @virtual_time
