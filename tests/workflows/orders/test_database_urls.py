@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from spapi_async import ConfigurationError
+from spapi_async.workflows import _sql
 from spapi_async.workflows.orders import OrderDatabase, _database
 
 
@@ -49,7 +50,7 @@ async def test_a_file_that_stays_locked_is_a_failure_and_no_mistake(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that the command line exits as for any other failure of the database."""
-    monkeypatch.setattr(_database, "_BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(_sql, "_BUSY_SECONDS", 0.2)
     path = tmp_path / "orders.db"
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
