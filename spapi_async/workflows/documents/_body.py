@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
 from time import perf_counter
@@ -15,8 +14,6 @@ from spapi_async.workflows.documents._gzip import Gunzip, Plain, looks_gzipped
 from spapi_async.workflows.documents._not_rows import LONGEST_MAGIC, refuse_binary
 
 __all__ = ["Body"]
-
-_HALVES = re.compile("[\ud800-\udfff]")
 
 # Inflating or parsing a piece of 64 KB takes a millisecond or less, and a thread would cost more than it saves. What
 # must not happen is many pieces in a row without the event loop in between: a small download may inflate to a lot.
@@ -79,11 +76,11 @@ class Body:
         """The text as UTF-8, which is what JSON and XML are parsed from."""
         async with aclosing(self.texts()) as texts:
             async for text in texts:
-                # The caller's errors="surrogateescape" leaves half characters, which no encoding of JSON or XML carries.
+                # The caller's errors="surrogateescape" left half characters: as bytes again, the readers mend them.
                 try:
-                    yield text.encode()
-                except UnicodeEncodeError:
-                    yield _HALVES.sub("\ufffd", text).encode()
+                    yield text.encode("utf-8", "surrogateescape")
+                except UnicodeEncodeError:  # a half that stands for no byte
+                    yield text.encode("utf-8", "surrogatepass")
 
     @contextmanager
     def naming(self) -> Iterator[None]:
