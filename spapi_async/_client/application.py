@@ -111,7 +111,7 @@ class Application:
             ssl=ssl,
             trust_env=trust_env,
         )
-        self._resources = Resources(self._pool, told, clock)
+        self._resources = Resources(self._pool, told, clock, {})
         # Imported here: a process that never makes an application (a web worker, a test run) does not pay for them.
         from spapi_async.auth import Authenticator
         from spapi_async.ratelimit import LocalRateLimiter
@@ -159,11 +159,15 @@ class Application:
     ) -> SellingPartner:
         """A handle on the selling partner who granted this refresh token, in a region or a marketplace's region.
 
+        Look-ups such as ``seller.catalog.item`` ask in that marketplace, and some need the ``seller_id``.
+
         Raises:
             ConfigurationError: no region, an unknown one, or one that does not serve the marketplace.
         """
         grant = Grant.refresh_token(self.client_id, revealed(refresh_token))
-        return SellingPartner(self, self._pipeline, Account(grant, choose_region(region, marketplace)), seller_id)
+        account = Account(grant, choose_region(region, marketplace))
+        place = None if marketplace is None else Marketplace.parse(marketplace)
+        return SellingPartner(self, self._pipeline, account, seller_id, place)
 
     def delegated(self, restricted_data_token: str | Secret, *, region: Region | str) -> SellingPartner:
         """A handle whose calls carry a restricted data token that another application delegated to this one.
@@ -248,6 +252,8 @@ class Application:
     async def aclose(self) -> None:
         """Close sessions, tokens and the limiter; calls still waiting get an error."""
         self._pipeline.close()
+        for kept in list(self._resources.shared.values()):
+            kept.close()
         await self.limiter.aclose()
         await self._auth.aclose()
         await self._pool.aclose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -71,6 +72,16 @@ class RateLimiter(Protocol):
         Raises:
             RateLimitWaitError: the predicted wait exceeds ``max_wait`` seconds; raised before waiting.
         """
+
+    def forecast(
+        self,
+        operation: Operation[Any],
+        account: Account,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        count: int = 1,
+    ) -> float:
+        """Seconds until that many calls which come now could have left."""
 
     def limits(self) -> tuple[LimitSnapshot, ...]:
         """Every live bucket."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
 from spapi_async._core.clock import Clock
 from spapi_async._core.events import Observers
 
-__all__ = ["Resources", "StreamPool", "StreamedReply"]
+__all__ = ["Closing", "Resources", "StreamPool", "StreamedReply"]
 
 
 class StreamedReply(NamedTuple):
@@ -36,9 +36,20 @@ class StreamPool(Protocol):
         """Send one request and read its reply piecemeal; ``silence`` is how long nothing may come, in seconds."""
 
 
+class Closing(Protocol):
+    """What a workflow keeps for a whole application, and what ends with it."""
+
+    def close(self) -> None:
+        """The application is closed: whoever waits gets a ClosedError."""
+
+
 class Resources(NamedTuple):
-    """Shared by all sellers of an application."""
+    """Shared by all sellers of an application.
+
+    ``shared`` is where a workflow keeps, under its own name, what several handles of one seller have in common.
+    """
 
     pool: StreamPool
     observers: Observers
     clock: Clock
+    shared: MutableMapping[str, Closing]

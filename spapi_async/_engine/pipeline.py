@@ -97,6 +97,14 @@ class Pipeline:
         """Perform one call for its decoded body alone."""
         return (await self.send(account, operation, arguments)).body
 
+    def forecast(
+        self, account: Account, operation: Operation[Any], arguments: Mapping[str, Any] | None = None, *, count: int = 1
+    ) -> float:
+        """Seconds until that many calls which come now could have left."""
+        if self.closed:
+            raise ClosedError("the application is closed", operation=operation.name)
+        return self._limiter.forecast(operation, _payer(operation, account), arguments, count=count)
+
     def close(self) -> None:
         """Refuse calls from now on; those under way go on."""
         self.closed = True

@@ -167,11 +167,11 @@ class Lane(Timed):
         waiter.future.set_result(self._launch(now))
         return True
 
-    def predict(self, now: float, klass: int) -> float:
-        """Seconds that a call which joins now will wait, if nobody more urgent comes and the rate stays."""
+    def predict(self, now: float, klass: int, count: int = 1) -> float:
+        """Seconds that the last of ``count`` calls which join now will wait, if nobody more urgent comes."""
         ahead = self.line.ahead(klass) if self.line.total else 0
-        wait = self.bucket.delay(now, ahead + 1)
-        return wait if self.pool is None else max(wait, self.pool.wait_for(now, klass))
+        wait = self.bucket.delay(now, ahead + count)
+        return wait if self.pool is None else max(wait, self.pool.wait_for(now, klass, count))
 
     def is_idle(self, now: float) -> bool:
         """Whether a new one would be no different, but for the announced rate."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from spapi_async._core.clock import Clock, SystemClock
@@ -92,6 +92,18 @@ class LocalRateLimiter:
         if self._observers:
             self._observers.emit(Waited(operation=lane.operation.name, account=lane.account.key, seconds=permit.waited))
         return permit
+
+    def forecast(
+        self,
+        operation: Operation[Any],
+        account: Account,
+        arguments: Mapping[str, Any] | None = None,  # noqa: ARG002  no limit of this limiter's depends on them
+        *,
+        count: int = 1,
+    ) -> float:
+        """Seconds until that many calls which come now could have left, if nobody more urgent comes."""
+        lane = self._lanes.get((account.key, operation)) or self._open_lane(operation, account)
+        return lane.predict(self._monotonic(), Priority.NORMAL, count)
 
     def limits(self) -> tuple[LimitSnapshot, ...]:
         """Every live bucket: those of sellers, and those that sellers share (``account == ""``)."""

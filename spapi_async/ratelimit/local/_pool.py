@@ -138,10 +138,10 @@ class Pool(Timed):
         """Take up what an earlier run knew."""
         restore(self.bucket, self.adaptation, state, now)
 
-    def wait_for(self, now: float, klass: int) -> float:
-        """Seconds until a lane that asked now would be served, as far as the lanes in front tell."""
+    def wait_for(self, now: float, klass: int, count: int = 1) -> float:
+        """Seconds until a lane that asked now ``count`` times would be served, as far as the lanes in front tell."""
         ahead = sum(self._counts[: klass + 1])
-        return self.bucket.delay(now, ahead + 1)
+        return self.bucket.delay(now, ahead + count)
 
     def blame(self, lane: Lane, permit: LocalPermit, now: float) -> bool:
         """Whether a lane's 429 is rather this bucket's doing; if so, learn from it.

@@ -47,7 +47,7 @@ import asyncio
 import itertools
 import os
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from spapi_async._core.clock import Clock, SystemClock
@@ -186,6 +186,18 @@ class RedisRateLimiter:
         if self._observers:
             self._observers.emit(Waited(operation=lane.operation.name, account=lane.account.key, seconds=waited))
         return RedisPermit(self, lane, slot, now, waited)
+
+    def forecast(
+        self,
+        operation: Operation[Any],
+        account: Account,
+        arguments: Mapping[str, Any] | None = None,  # noqa: ARG002  no limit of this limiter's depends on them
+        *,
+        count: int = 1,
+    ) -> float:
+        """Seconds until that many calls which come now could have left, as far as Redis was last heard."""
+        lane = self._lane(operation, account)
+        return lane.predict(Priority.NORMAL, lane.queue.ahead(Priority.NORMAL) + count - 1)
 
     def limits(self) -> tuple[LimitSnapshot, ...]:
         """Every bucket that this process uses, as last heard of; ``waiting`` counts this process's calls."""
