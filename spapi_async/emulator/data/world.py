@@ -37,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         search_delay: seconds by which order searches lag behind; Amazon's is two minutes.
         processing: seconds that a report, feed or query takes.
         document_lifetime: seconds that a document's URL works.
+        refused_asins: well-formed ASINs that Amazon's catalogue refuses all the same, and a whole search with them.
         synthetic: every operation answers from its response type alone, whatever is asked for: no order is unknown,
             and a restricted data token can be had for any path.
     """
@@ -50,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     search_delay: float = 120.0
     processing: float = 0.5
     document_lifetime: float = 300.0
+    refused_asins: frozenset[str] = frozenset()
     synthetic: bool = False
 
 

@@ -66,7 +66,7 @@ class Pricing(LookUps):
         item_condition: str = "New",
         customer_type: str | None = None,
     ) -> GetOffersResult:
-        """The offers for a SKU of the seller's: getListingOffersBatch, 20 in 2 seconds, and getListingOffers, one a second.
+        """The offers for a SKU: getListingOffersBatch, 20 in 2 seconds, and getListingOffers, one a second.
 
         Raises:
             ConfigurationError: no marketplace is known.
