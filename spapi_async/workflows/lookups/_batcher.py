@@ -369,7 +369,7 @@ class Batcher(Generic[G, K]):
             self._queue.halve(part.asks)
         elif isinstance(error, RateLimitWaitError):
             self._too_slow(part, error)
-        elif isinstance(error, AuthError | ForbiddenError) and len(self._callers) > 1:
+        elif isinstance(error, AuthError | ForbiddenError) and [flight.caller] != self._callers:
             # One seller's grant is gone; the others go on without it.
             if flight.caller in self._callers:
                 self._callers.remove(flight.caller)
