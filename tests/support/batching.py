@@ -129,7 +129,9 @@ class NumbersSeller:
         return number, None
 
 
-def numbers_rule(*, maximum: int = 20, spare: bool = True, single: bool = True, rate: float = 2, burst: int = 2) -> Rule[Any, int]:
+def numbers_rule(
+    *, maximum: int = 20, spare: bool = True, single: bool = True, rate: float = 2, burst: int = 2
+) -> Rule[Any, int]:
     """Even numbers exist; the value of one is ten times itself; negative ones cannot stand in a batch."""
     batch = BATCH
     if (rate, burst) != (2, 2):

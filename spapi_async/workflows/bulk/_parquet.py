@@ -46,14 +46,17 @@ class Parquet:
         """Drop parts that the journal does not know, written just before a kill."""
         self._journal = journal
         self._next = int(journal.state("parts") or 0)
+        self._merged = bool(journal.state("merged"))
         if self.path.exists() and not self._next and not journal.counts():
             raise ConfigurationError(
-                f"{self.path} exists and {journal.path} knows nothing of it: choose another output"
+                f"{journal.path} knows nothing of {self.path}, which exists: choose another output"
             )
+        if self._merged and not self.path.exists():
+            raise ConfigurationError(f"{self.path} is gone: delete {journal.path} to start anew")
         self._parts.mkdir(exist_ok=True)
+        known = {f"{number}.parquet" for number in range(int(self._merged), self._next)}
         for part in self._parts.iterdir():
-            number = part.name.partition(".")[0]
-            if part.suffix != ".parquet" or not number.isdecimal() or int(number) >= self._next:
+            if part.name not in known:
                 part.unlink()
 
     def write(self, entries: Sequence[Entry]) -> tuple[list[int | None], dict[str, int]]:
@@ -83,6 +86,13 @@ class Parquet:
         journal = self._journal
         assert journal is not None
         write_lists(self.path, journal)
+        if not self._merged or self._next > 1:
+            self._merge(journal)
+        for part in self._parts.iterdir():
+            part.unlink()
+        self._parts.rmdir()
+
+    def _merge(self, journal: Journal) -> None:
         draft = self.path.with_name(self.path.name + ".draft")
         with self._pq.ParquetWriter(draft, self._schema, compression="zstd") as writer:
             for number in range(self._next):
@@ -91,9 +101,6 @@ class Parquet:
         draft.replace(self.path)
         # Until this is recorded the parts count, and the next run would put them together again.
         journal.moved(None, {"parts": 1, "merged": 1})
-        for part in self._parts.iterdir():
-            part.unlink()
-        self._parts.rmdir()
 
     def _row_groups(self, number: int) -> Iterator[Any]:
         part = self._part(number)

@@ -80,6 +80,7 @@ class JsonLines:
         self.path = path
         self.journal_path = path.with_name(path.name + ".journal")
         self._end = 0
+        self._lines = 0
         self._file: Any = None
         self._journal: Journal | None = None
 
@@ -92,7 +93,7 @@ class JsonLines:
         elif draft.exists():
             draft.unlink()  # it had not taken the file's place
             journal.moved((), {"moving": 0})
-        self._end = int(journal.state("end") or 0)
+        self._end, self._lines = int(journal.state("end") or 0), int(journal.state("lines") or 0)
         size = self.path.stat().st_size if self.path.exists() else 0
         if size < self._end or (size and not self._end and not journal.counts()):
             raise ConfigurationError(
@@ -122,15 +123,15 @@ class JsonLines:
                 self._file.truncate(self._end)
             raise
         self._end = end
-        return places, {"end": end}
+        self._lines += len(lines)
+        return places, {"end": end, "lines": self._lines}
 
     def finish(self) -> None:
         """Drop lines that later ones took the place of; list apart what was not found and what failed."""
         journal = self._journal
         assert journal is not None
         write_lists(self.path, journal)
-        lines = sum(1 for _ in self.path.open("rb"))
-        if lines > journal.counts().get(FOUND, 0):
+        if self._lines > journal.counts().get(FOUND, 0):
             self._compact(journal)
 
     def _compact(self, journal: Journal) -> None:
@@ -160,8 +161,8 @@ class JsonLines:
                 moves.append((end, old))
                 end += len(line)
         # Every line moves towards the beginning, in order, so that no new place is another line's old one.
-        journal.moved(moves, {"end": end, "moving": 0})
-        self._end = end
+        journal.moved(moves, {"end": end, "lines": len(moves), "moving": 0})
+        self._end, self._lines = end, len(moves)
 
     def _draft(self) -> Path:
         return self.path.with_name(self.path.name + ".draft")

@@ -146,9 +146,7 @@ async def test_one_bad_key_is_found_and_fails_alone() -> None:
     numbers = Numbers(seller)
     got = await outcomes([asyncio.ensure_future(numbers.get(number)) for number in range(0, 40, 2)])
     assert isinstance(got[13], BadRequestError)
-    assert [each for place, each in enumerate(got) if place != 13] == [
-        20 * place for place in range(20) if place != 13
-    ]
+    assert [each for place, each in enumerate(got) if place != 13] == [20 * place for place in range(20) if place != 13]
     assert len(seller.sent) <= 10
 
 
