@@ -16,7 +16,7 @@ from spapi_async.credentials import Account, Grant
 from spapi_async.errors import ApiError, BadRequestError, NotFoundError, QuotaExceededError, SPAPIError
 from spapi_async.marketplaces import Marketplace, Region
 from spapi_async.ratelimit import LocalRateLimiter
-from spapi_async.workflows.lookups import Answer, LookUps, Rule, item_error
+from spapi_async.workflows.lookups import LookUps, Rule, item_error
 from virtual_time import VirtualClock
 
 __all__ = ["BATCH", "SINGLE", "Numbers", "NumbersSeller", "numbers_rule", "resources"]
@@ -143,7 +143,7 @@ def numbers_rule(
         batch=batch,
         maximum=maximum,
         arguments=lambda _, keys: {"numbers": keys},
-        answers=lambda _, __, body: [Answer(key, key * 10, error) for key, error in body],
+        answers=lambda _, __, body: [(key, key * 10, error) for key, error in body],
         entries=((), ()),
         single=(lambda _: SINGLE) if single else None,
         single_arguments=lambda _, key: {"numbers": [key]},

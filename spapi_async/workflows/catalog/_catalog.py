@@ -33,7 +33,7 @@ def _arguments(group: _Group, asins: Sequence[str]) -> dict[str, Any]:
 
 
 def _answers(_group: _Group, _asins: Sequence[str], body: Any) -> list[Answer]:
-    return [Answer(getattr(item, "asin", None), item) for item in listed(body, "items", SEARCH_CATALOG_ITEMS)]
+    return [(getattr(item, "asin", None), item, None) for item in listed(body, "items", SEARCH_CATALOG_ITEMS)]
 
 
 def _following(body: Any) -> Mapping[str, Any] | None:

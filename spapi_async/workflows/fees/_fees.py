@@ -69,7 +69,7 @@ def _answer(keys: Sequence[_Key], entry: Any) -> Answer:
     identifier = getattr(getattr(entry, "fees_estimate_identifier", None), "seller_input_identifier", None)
     key = keys[int(identifier)] if str(identifier).isdecimal() and int(identifier) < len(keys) else None
     error = _error(entry)
-    return Answer(key, entry) if error is None else Answer(key, None, error)
+    return (key, entry, None) if error is None else (key, None, error)
 
 
 def _error(entry: Any) -> ApiError | None:

@@ -74,7 +74,7 @@ def _common(group: _Group) -> dict[str, Any]:
 
 def _answers(_group: _Group, _skus: Sequence[str], body: Any) -> list[Answer]:
     found = listed(getattr(body, "payload", None), "inventory_summaries", GET_INVENTORY_SUMMARIES)
-    return [Answer(getattr(each, "seller_sku", None), each) for each in found]
+    return [(getattr(each, "seller_sku", None), each, None) for each in found]
 
 
 def _following(body: Any) -> Mapping[str, Any] | None:

@@ -36,7 +36,7 @@ def _arguments(group: _Group, skus: Sequence[str]) -> dict[str, Any]:
 
 
 def _answers(_group: _Group, _skus: Sequence[str], body: Any) -> list[Answer]:
-    return [Answer(getattr(item, "sku", None), item) for item in listed(body, "items", SEARCH_LISTINGS_ITEMS)]
+    return [(getattr(item, "sku", None), item, None) for item in listed(body, "items", SEARCH_LISTINGS_ITEMS)]
 
 
 def _following(body: Any) -> Mapping[str, Any] | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import copy
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import Context
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from spapi_async._core.caller import Caller
 from spapi_async._core.operation import Operation
-from spapi_async._core.options import CallOptions, Priority, call_options, current_options
+from spapi_async._core.options import CallOptions, Priority, call_options
 from spapi_async.errors import (
     ApiError,
     AuthError,
@@ -26,7 +26,7 @@ from spapi_async.errors import (
     SPAPIError,
 )
 from spapi_async.workflows.lookups._fetch import fetch_batch, fetch_single
-from spapi_async.workflows.lookups._queue import Ask, Part, Queue, Waiter
+from spapi_async.workflows.lookups._queue import Ask, Part, Queue
 from spapi_async.workflows.lookups._rule import Rule, as_missing, not_found
 from spapi_async.workflows.lookups._window import WINDOW, Habit, departs_at
 
@@ -37,6 +37,9 @@ K = TypeVar("K")
 
 MOST_ATTEMPTS = 5
 """Requests for one key whose entry in the reply says 429 or 5xx; each after the first is for it alone."""
+
+WORTH_A_SINGLE = 0.05
+"""Seconds to the batch's next token below which a request for one item is not worth its cost in processor time."""
 
 
 class _Lane(NamedTuple):
@@ -117,7 +120,7 @@ class Batcher(Generic[G, K]):
         """Whether nobody waits for anything."""
         return not self._queue and not self._flights
 
-    async def ask(self, key: K) -> Any:
+    def ask(self, key: K, options: CallOptions) -> Awaitable[Any]:
         """The answer for one key.
 
         Raises:
@@ -127,37 +130,41 @@ class Batcher(Generic[G, K]):
         """
         if self._closed:
             raise ClosedError("the application is closed", operation=self._rule.batch.name)
-        options = current_options()
         if options.deadline is None:
-            return await self._wait(key, options, options.max_wait)
-        longest = options.deadline if options.max_wait is None else min(options.deadline, options.max_wait)
+            return self._wait(key, options.priority, options.max_wait)
+        return self._wait_in_time(key, options, options.deadline)
+
+    async def _wait_in_time(self, key: K, options: CallOptions, deadline: float) -> Any:
+        longest = deadline if options.max_wait is None else min(deadline, options.max_wait)
         try:
-            async with asyncio.timeout(options.deadline):
-                return await self._wait(key, options, longest)
+            async with asyncio.timeout(deadline):
+                return await self._wait(key, options.priority, longest)
         except TimeoutError:
-            message = f"the deadline of {options.deadline:g} s passed before the answer came"
+            message = f"the deadline of {deadline:g} s passed before the answer came"
             raise RequestTimeoutError(message, operation=self._rule.batch.name) from None
 
-    async def _wait(self, key: K, options: CallOptions, max_wait: float | None) -> Any:
+    async def _wait(self, key: K, priority: int, max_wait: float | None) -> Any:
         now = self._loop.time()
         if max_wait is not None:
-            self._refuse_overlong(options.priority, max_wait)
-        ask = self._queue.join(key, options.priority, now)
-        waiter = Waiter(self._loop.create_future(), None if max_wait is None else now + max_wait)
-        ask.waiters.append(waiter)
+            self._refuse_overlong(priority, max_wait)
+        ask = self._queue.join(key, priority, now)
+        future = self._loop.create_future()
+        ask.waiters.append(future)
         self._habit.asked(now)
-        if waiter.latest is not None:
-            waiter.timer = self._loop.call_at(waiter.latest, self._give_up, ask, waiter)
+        timer = None
+        if max_wait is not None:
+            ask.latest = {**(ask.latest or {}), future: now + max_wait}
+            timer = self._loop.call_at(now + max_wait, self._give_up, ask, future)
         if not self._soon and (self._timer is None or self._timer.when() > now + WINDOW or self._is_complete()):
             self._turn_soon()
         try:
-            return await waiter.future
+            return await future
         except BaseException:
-            self._leave(ask, waiter)
+            self._leave(ask, future)
             raise
         finally:
-            if waiter.timer is not None:
-                waiter.timer.cancel()
+            if timer is not None:
+                timer.cancel()
 
     def _is_complete(self) -> bool:
         waiting, expected = self._queue.waiting, self._habit.expected
@@ -176,24 +183,24 @@ class Batcher(Generic[G, K]):
             retry_after=wait,
         )
 
-    def _give_up(self, ask: Ask[K], waiter: Waiter) -> None:
+    def _give_up(self, ask: Ask[K], future: asyncio.Future[Any]) -> None:
         """The time a caller waits for quota has passed; where its request has left, the limiter has let it through."""
-        if waiter.future.done() or _current(ask).flight is not None:
+        if future.done() or _current(ask).flight is not None:
             return
         try:
             wait = self._soonest(self._rule.batch).seconds
         except SPAPIError as error:
-            waiter.future.set_exception(error)
+            future.set_exception(error)
             return
         message = f"more urgent calls came first; would wait {wait:.1f} s more for quota, longer than max_wait"
-        waiter.future.set_exception(RateLimitWaitError(message, operation=self._rule.batch.name, retry_after=wait))
+        future.set_exception(RateLimitWaitError(message, operation=self._rule.batch.name, retry_after=wait))
 
-    def _leave(self, ask: Ask[K], waiter: Waiter) -> None:
+    def _leave(self, ask: Ask[K], future: asyncio.Future[Any]) -> None:
         """A caller is gone; what nobody else waits for is not asked, or given up."""
         ask = _current(ask)
-        if waiter not in ask.waiters:
+        if future not in ask.waiters:
             return
-        ask.waiters.remove(waiter)
+        ask.waiters.remove(future)
         if ask.waiters:
             return
         flight: _Flight | None = ask.flight
@@ -259,7 +266,7 @@ class Batcher(Generic[G, K]):
             if batch.seconds > 0:
                 self._due = min(self._due, at)
             choices.append(_Departure(min(at, self._due), batch.caller, False, lambda: self._take(now)))
-            if batch.seconds > 0 and rule.spare and (spare := self._spare_lane()) is not None:
+            if batch.seconds > WORTH_A_SINGLE and rule.spare and (spare := self._spare_lane()) is not None:
                 choices.append(_Departure(now, spare.caller, True, lambda: Part(queue.take(1), [])))
         # Nothing at all is left where next_part dissolved what nobody wants any more.
         return (
@@ -313,7 +320,7 @@ class Batcher(Generic[G, K]):
 
     async def _fly(self, flight: _Flight) -> None:
         asks = flight.part.asks
-        latest = min((w.latest for ask in asks for w in ask.waiters if w.latest is not None), default=None)
+        latest = min((moment for ask in asks if ask.latest for moment in ask.latest.values()), default=None)
         max_wait = None if latest is None else max(latest - self._loop.time(), 0.0)
         keys = [ask.key for ask in asks]
         try:
@@ -327,7 +334,7 @@ class Batcher(Generic[G, K]):
         except asyncio.CancelledError:
             for ask in asks:
                 for waiter in ask.waiters:
-                    waiter.future.cancel()
+                    waiter.cancel()
             self._queue.put_back(flight.part.rest, parted=True)
             raise
         except Exception as error:  # noqa: BLE001  whoever waits gets it
@@ -349,8 +356,8 @@ class Batcher(Generic[G, K]):
             else:
                 ask.flight = None
                 for waiter in ask.waiters:
-                    if not waiter.future.done():
-                        waiter.future.set_result(answer)
+                    if not waiter.done():
+                        waiter.set_result(answer)
         if flight.part.rest:
             self._queue.halve(flight.part.rest, parted=True)
 
@@ -389,9 +396,14 @@ class Batcher(Generic[G, K]):
         now = self._loop.time()
         for ask in part.asks:
             for waiter in ask.waiters:
-                if waiter.latest is not None and now + wait > waiter.latest and not waiter.future.done():
-                    waiter.future.set_exception(copy.copy(error))
-            ask.waiters = [waiter for waiter in ask.waiters if not waiter.future.done()]
+                latest = (ask.latest or {}).pop(waiter, None)
+                if latest is None or waiter.done():
+                    continue
+                if now + wait > latest:
+                    waiter.set_exception(copy.copy(error))
+                else:
+                    ask.latest = {**(ask.latest or {}), waiter: latest}
+            ask.waiters = [waiter for waiter in ask.waiters if not waiter.done()]
         self._queue.put_back(part.asks)
 
     def _fail(self, asks: Iterable[Ask[K]], error: Exception) -> None:
@@ -402,11 +414,11 @@ class Batcher(Generic[G, K]):
         """An error for each caller: a shared one would gather the tracebacks and notes of all of them."""
         ask.flight = None
         for waiter in ask.waiters:
-            if waiter.future.done():
+            if waiter.done():
                 continue
             own = copy.copy(error) if isinstance(error, SPAPIError) else error
             own.__cause__ = error.__cause__
-            waiter.future.set_exception(own)
+            waiter.set_exception(own)
 
     def close(self) -> None:
         """The application is closed: whoever waits gets a ClosedError, requests under way end by themselves."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from spapi_async._codec.json import to_json
-from spapi_async._core.caller import Caller, Reply
+from spapi_async._core.caller import Caller
 from spapi_async.errors import DecodeError
-from spapi_async.workflows.lookups._rule import Rule
+from spapi_async.workflows.lookups._rule import Answer, Rule
 
 __all__ = ["Fetched", "fetch_batch", "fetch_single"]
 
@@ -28,46 +28,45 @@ async def fetch_batch(rule: Rule[Any, Any], group: Any, keys: Sequence[Any], cal
     """Ask for all of them in one request, and in the pages after it where there are any."""
     arguments = rule.arguments(group, keys)
     reply = await caller.call(rule.batch, **arguments)
-    values: dict[Any, list[Any]] = {}
-    errors: dict[Any, Any] = {}
+    found: dict[Any, Any] = {}
     for _ in range(_MOST_PAGES):
-        _gather(rule, group, keys, reply, raw=raw, values=values, errors=errors)
+        answers = rule.answers(group, keys, reply.body)
+        if raw:
+            answers = _as_received(answers, reply.raw, rule.entries)
+        _gather(answers, found, reply.request_id, several=rule.combine is not None)
         following = rule.following(reply.body)
-        if following is None or (not rule.every_page and len(values) + len(errors) >= len(keys)):
+        if following is None or (not rule.every_page and all(key in found for key in keys)):
             break
         reply = await caller.call(rule.batch, **{**arguments, **following})
     else:
         raise DecodeError(f"the reply to {len(keys)} keys has more than {_MOST_PAGES} pages", operation=rule.batch.name)
-    combine = _joined if raw else rule.combine
-    found: dict[Any, Any] = {key: combine(each) for key, each in values.items()}
-    return Fetched({**errors, **found}, reply.request_id)
+    if rule.combine is not None:
+        combine = _joined if raw else rule.combine
+        found = {key: combine(each) if isinstance(each, list) else each for key, each in found.items()}
+    return Fetched(found, reply.request_id)
 
 
-def _gather(
-    rule: Rule[Any, Any],
-    group: Any,
-    keys: Sequence[Any],
-    reply: Reply[Any],
-    *,
-    raw: bool,
-    values: dict[Any, list[Any]],
-    errors: dict[Any, Any],
-) -> None:
-    answers = list(rule.answers(group, keys, reply.body))
-    slices = _slices(reply.raw, *rule.entries) if raw else None
-    if slices is not None and len(slices) != len(answers):
-        slices = None
-    for place, answer in enumerate(answers):
-        if answer.key is None:
-            continue
-        if answer.error is not None:
-            answer.error.request_id = reply.request_id
-            errors[answer.key] = answer.error
-            continue
-        value = answer.value
-        if raw:
-            value = slices[place] if slices is not None else to_json(value)
-        values.setdefault(answer.key, []).append(value)
+def _gather(answers: Iterable[Answer], found: dict[Any, Any], request_id: str | None, *, several: bool) -> None:
+    """Add what a page says; the first word on a key counts, unless several belong to it."""
+    for key, value, error in answers:
+        if error is not None:
+            error.request_id = request_id
+            found.setdefault(key, error)
+        elif not several:
+            found.setdefault(key, value)
+        elif isinstance(others := found.setdefault(key, []), list):
+            others.append(value)
+
+
+def _as_received(
+    answers: Iterable[Answer], raw: bytes, entries: tuple[tuple[str, ...], tuple[str, ...]]
+) -> list[Answer]:
+    """The same answers with Amazon's own bytes for values."""
+    answers = list(answers)
+    slices = _slices(raw, *entries)
+    if slices is None or len(slices) != len(answers):
+        return [(key, None if error else to_json(value), error) for key, value, error in answers]
+    return [(key, part, error) for (key, _, error), part in zip(answers, slices, strict=True)]
 
 
 async def fetch_single(rule: Rule[Any, Any], group: Any, key: Any, caller: Caller, *, raw: bool) -> Fetched:
@@ -89,7 +88,7 @@ async def fetch_single(rule: Rule[Any, Any], group: Any, key: Any, caller: Calle
 async def _fetch_alone(rule: Rule[Any, Any], group: Any, key: Any, caller: Caller, *, raw: bool) -> Fetched:
     """The same operation with a parameter for one: the reply has the batch's form."""
     assert rule.single_arguments is not None
-    alone = msgspec.structs.replace(rule, arguments=lambda _, keys: rule.single_arguments(group, keys[0]))  # type: ignore[misc]
+    alone = msgspec.structs.replace(rule, arguments=lambda _, keys: rule.single_arguments(group, keys[0]))
     return await fetch_batch(alone, group, [key], caller, raw=raw)
 
 
@@ -118,4 +117,4 @@ def _slice(raw: bytes, path: Sequence[str]) -> bytes | None:
     return raw
 
 
-_OBJECT: msgspec.json.Decoder[Mapping[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])  # type: ignore[assignment]
+_OBJECT: msgspec.json.Decoder[Mapping[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])

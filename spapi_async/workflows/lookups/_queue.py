@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from asyncio import Future, TimerHandle
+from asyncio import Future
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import msgspec
+
 from spapi_async._core.options import Priority
 
-__all__ = ["Ask", "Part", "Queue", "Waiter"]
+__all__ = ["Ask", "Part", "Queue"]
 
 K = TypeVar("K")
 
@@ -18,33 +20,28 @@ _KEPT_SHARE = 10
 """One place in so many is kept for lower priorities while they wait, as the limiter keeps it, so that none starves."""
 
 
-class Waiter:
-    """One caller: the future it awaits, and the moment up to which it waits for quota."""
+class Ask(msgspec.Struct, Generic[K], eq=False):
+    """One key that somebody wants; a struct, for it is made and dropped with each look-up.
 
-    __slots__ = ("future", "latest", "timer")
-
-    def __init__(self, future: Future[Any], latest: float | None) -> None:
-        self.future = future
-        self.latest = latest
-        self.timer: TimerHandle | None = None
-
-
-class Ask(Generic[K]):
-    """One key that somebody wants.
-
-    ``flight`` is the request that asks for it, None while it waits; ``merged`` the ask that its callers went over to.
+    Attributes:
+        key: what is asked.
+        priority: of the most urgent caller.
+        asked_at: when the first of them came.
+        waiters: the future that each caller awaits.
+        latest: up to which moment a caller waits for quota; None where none of them set one.
+        attempts: how many requests have asked for it.
+        flight: the request that asks for it; None while it waits.
+        merged: the ask of the same key that its callers went over to.
     """
 
-    __slots__ = ("asked_at", "attempts", "flight", "key", "merged", "priority", "waiters")
-
-    def __init__(self, key: K, priority: int, asked_at: float) -> None:
-        self.key = key
-        self.priority = priority
-        self.asked_at = asked_at
-        self.waiters: list[Waiter] = []
-        self.attempts = 0
-        self.flight: Any = None
-        self.merged: Ask[K] | None = None
+    key: K
+    priority: int
+    asked_at: float
+    waiters: list[Future[Any]] = []
+    latest: dict[Future[Any], float] | None = None
+    attempts: int = 0
+    flight: Any = None
+    merged: Ask[K] | None = None
 
 
 class Part(NamedTuple):
@@ -116,7 +113,8 @@ class Queue(Generic[K]):
             below = sum(map(len, self._lines[place + 1 :]))
             taken += islice(line.values(), room - len(taken) - min(kept, below))
         for ask in taken:
-            self._forget(ask)
+            del self._asks[ask.key]
+            del self._lines[ask.priority][ask.key]
         return taken
 
     def take_unfit(self) -> list[Ask[K]]:
@@ -194,6 +192,8 @@ class Queue(Generic[K]):
         if ask.key in self._asks:
             other = self.join(ask.key, ask.priority, ask.asked_at)
             other.waiters += ask.waiters
+            if ask.latest:
+                other.latest = {**(other.latest or {}), **ask.latest}
             ask.merged = other
             return False
         self._asks[ask.key] = ask

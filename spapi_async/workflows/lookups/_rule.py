@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -24,12 +24,11 @@ G = TypeVar("G")
 K = TypeVar("K", bound=Hashable)
 
 
-class Answer(NamedTuple):
-    """One entry of a batch's reply: the key it belongs to (None: none that was asked), and what it says."""
+Answer = tuple[Any, Any, ApiError | None]
+"""One entry of a batch's reply: the key it belongs to (None: none that was asked), its value, its error.
 
-    key: Any
-    value: Any
-    error: ApiError | None = None
+A plain tuple: one is made and dropped with each look-up.
+"""
 
 
 class Rule(msgspec.Struct, Generic[G, K], frozen=True, kw_only=True):
@@ -43,7 +42,7 @@ class Rule(msgspec.Struct, Generic[G, K], frozen=True, kw_only=True):
         answers: the entries of a reply's body in its order, given the keys that were asked; raises DecodeError for a
             body without its list.
         entries: where that list stands on the wire, and where in each entry the value does.
-        combine: what the values of one key become; one key may come back several times.
+        combine: what the values of a key become that may come back several times; None where the first one counts.
         following: the arguments of the next page, beside those of the first; None on the last.
         every_page: read on when every key is answered: more of one may follow.
         single: the operation that takes one, whose quota is its own; it may be ``batch`` where only some keys need it.
@@ -60,7 +59,7 @@ class Rule(msgspec.Struct, Generic[G, K], frozen=True, kw_only=True):
     arguments: Callable[[G, Sequence[K]], dict[str, Any]]
     answers: Callable[[G, Sequence[K], Any], Iterable[Answer]]
     entries: tuple[tuple[str, ...], tuple[str, ...]]
-    combine: Callable[[list[Any]], Any] = lambda values: values[0]
+    combine: Callable[[list[Any]], Any] | None = None
     following: Callable[[Any], Mapping[str, Any] | None] = lambda _: None
     every_page: bool = False
     single: Callable[[K], Operation[Any]] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Sequence
+from collections.abc import Awaitable, Hashable, Sequence
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
@@ -49,13 +49,15 @@ class _Desk:
 class LookUps:
     """The look-ups of one seller, or of several that stand in for each other; base of the workflows."""
 
-    __slots__ = ("_callers", "_desk", "_name", "_raw", "_resources")
+    __slots__ = ("_callers", "_desk", "_kept", "_loop", "_name", "_raw", "_resources")
 
     def __init__(self, caller: Caller, resources: Resources, *others: Caller, raw: bool = False) -> None:
         self._callers: Sequence[Caller] = (caller, *others)
         self._name = tuple(each.key for each in self._callers)
         self._resources = resources
         self._raw = raw
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._kept: _Kept = {}
         desk = resources.shared.setdefault("lookups", _Desk())
         assert isinstance(desk, _Desk)
         self._desk = desk
@@ -74,17 +76,21 @@ class LookUps:
         callers = [caller for other in others for caller in other._callers]  # noqa: SLF001
         return type(self)(self._callers[0], self._resources, *self._callers[1:], *callers, raw=raw)
 
-    async def _ask(self, rule: Rule[Any, Any], group: Hashable, key: Any) -> Any:
-        kept = self._desk.here()
-        timeout = current_options().timeout
-        name = (rule.name, self._name, group, timeout, self._raw)
-        batcher = kept.get(name)
+    def _ask(self, rule: Rule[Any, Any], group: Hashable, key: Any) -> Awaitable[Any]:
+        """The answer for a key, from the batcher of its group. A plain function: each look-up pays for each frame."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop, self._kept = loop, self._desk.here()
+        options = current_options()
+        name = (rule.name, self._name, group, options.timeout, self._raw)
+        batcher = self._kept.get(name)
         if batcher is None:
-            if len(kept) >= _KEPT_IDLE:
-                for old in [old for old, each in kept.items() if each.idle]:
-                    del kept[old]
-            batcher = kept[name] = Batcher(rule, group, self._callers, timeout=timeout, raw=self._raw)
-        return await batcher.ask(key)
+            if len(self._kept) >= _KEPT_IDLE:
+                for old in [old for old, each in self._kept.items() if each.idle]:
+                    del self._kept[old]
+            batcher = Batcher(rule, group, self._callers, timeout=options.timeout, raw=self._raw)
+            self._kept[name] = batcher
+        return batcher.ask(key, options)
 
     def _place(self, marketplace: Marketplace | str | None) -> Marketplace:
         """The marketplace that is named, or the seller's.
@@ -94,9 +100,8 @@ class LookUps:
         """
         if marketplace is not None:
             return marketplace if isinstance(marketplace, Marketplace) else Marketplace.parse(marketplace)
-        places = {caller.marketplace for caller in self._callers}
-        place = next(iter(places))
-        if len(places) > 1 or place is None:
+        place = self._callers[0].marketplace
+        if place is None or any(caller.marketplace is not place for caller in self._callers[1:]):
             raise ConfigurationError("give marketplace=, or make the seller with selling_partner(…, marketplace=…)")
         return place
 

@@ -100,8 +100,8 @@ def _response(operation: Operation[Any], entry: Any, key: Any, value_of: Callabl
     if status is None:
         status = 200 if value is not None and not errors else 500
     if 200 <= status < 300 and value is not None:
-        return Answer(key, value)
-    return Answer(key, None, item_error(operation, status if status >= 300 else 500, errors))
+        return key, value, None
+    return key, None, item_error(operation, status if status >= 300 else 500, errors)
 
 
 def _of_request(name: str) -> Callable[[Any], Any]:
@@ -154,8 +154,8 @@ def _prices(operation: Operation[Any]) -> Callable[[PriceGroup, Sequence[str], A
 def _price(operation: Operation[Any], entry: Any) -> Answer:
     asin, status = getattr(entry, "asin", None), getattr(entry, "status", None)
     if status == "Success" and entry.product is not None:
-        return Answer(asin, entry)
-    return Answer(asin, None, item_error(operation, 500 if status == "ServerError" else 404, ()))
+        return asin, entry, None
+    return asin, None, item_error(operation, 500 if status == "ServerError" else 404, ())
 
 
 def _price_arguments(group: PriceGroup, asins: Sequence[str]) -> dict[str, Any]:
