@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from simulated import ReferenceBucket
+from virtual_time import VirtualClock
 
 from spapi_async._core.events import Observers
 from spapi_async._core.operation import Operation, UsagePlan
@@ -17,7 +18,6 @@ from spapi_async.errors import ApiError, BadRequestError, NotFoundError, QuotaEx
 from spapi_async.marketplaces import Marketplace, Region
 from spapi_async.ratelimit import LocalRateLimiter
 from spapi_async.workflows.lookups import LookUps, Rule, item_error
-from virtual_time import VirtualClock
 
 __all__ = ["BATCH", "SINGLE", "Numbers", "NumbersSeller", "numbers_rule", "resources"]
 

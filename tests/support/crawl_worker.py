@@ -15,8 +15,9 @@ from spapi_async import Application
 from spapi_async.emulator.data.products import product
 from spapi_async.workflows.bulk import crawl
 from spapi_async.workflows.bulk._journal import Journal
+from spapi_async.workflows.bulk._json_lines import JsonLines
 from spapi_async.workflows.bulk._parquet import Parquet
-from spapi_async.workflows.bulk._sinks import JsonLines, Table
+from spapi_async.workflows.bulk._table import Table
 
 
 def kill_at(step: str) -> None:
@@ -31,7 +32,7 @@ def kill_at(step: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         original(self, *arguments)
 
-    Journal.record = record  # type: ignore[method-assign]
+    Journal.record = record  # type: ignore[method-assign, assignment]
 
 
 async def main(endpoint: str, target: str, count: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 from spapi_async.emulator.data.listings import Listing
@@ -79,7 +80,7 @@ def _summary(call: Call, listing: Listing, condition: str, quantity: int) -> dic
 
 def _number_of(text: str) -> int:
     """A number that a text has in every process."""
-    return sum(ord(letter) * 31**place for place, letter in enumerate(text)) % 10**7
+    return zlib.crc32(text.encode()) % 10**7
 
 
 HANDLERS: dict[str, Handler] = {"fba_inventory_v1.get_inventory_summaries": _get_summaries}

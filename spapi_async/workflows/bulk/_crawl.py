@@ -29,10 +29,11 @@ from spapi_async.marketplaces import Marketplace
 from spapi_async.workflows.bulk._fan_out import Done, Failed, fan_out
 from spapi_async.workflows.bulk._journal import FAILED, FOUND, MISSING, Entry, Journal, Key
 from spapi_async.workflows.bulk._kinds import LookUp, kind_named
-from spapi_async.workflows.bulk._sinks import Sink, open_sink
+from spapi_async.workflows.bulk._sink import Sink
+from spapi_async.workflows.bulk._sinks import open_sink
 
 if TYPE_CHECKING:
-    from spapi_async import SellingPartner
+    from spapi_async._client.selling_partner import SellingPartner
 
 __all__ = ["CrawlProgress", "CrawlReport", "crawl"]
 

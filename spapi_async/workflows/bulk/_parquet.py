@@ -14,7 +14,7 @@ from typing import Any
 
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.bulk._journal import FOUND, Entry, Journal
-from spapi_async.workflows.bulk._sinks import write_lists
+from spapi_async.workflows.bulk._sink import write_lists
 
 __all__ = ["Parquet"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -67,7 +67,8 @@ def _answers(_group: None, keys: Sequence[_Key], body: Any) -> list[Answer]:
 
 def _answer(keys: Sequence[_Key], entry: Any) -> Answer:
     identifier = getattr(getattr(entry, "fees_estimate_identifier", None), "seller_input_identifier", None)
-    key = keys[int(identifier)] if str(identifier).isdecimal() and int(identifier) < len(keys) else None
+    place = int(identifier) if isinstance(identifier, str) and identifier.isdecimal() else len(keys)
+    key = keys[place] if place < len(keys) else None
     error = _error(entry)
     return (key, entry, None) if error is None else (key, None, error)
 
@@ -81,7 +82,7 @@ def _error(entry: Any) -> ApiError | None:
     return item_error(GET_MY_FEES_ESTIMATES, 400 if status == "ClientError" else 500, () if found is None else (found,))
 
 
-def _single_arguments(_group: None, key: _Key) -> Mapping[str, Any]:
+def _single_arguments(_group: None, key: _Key) -> dict[str, Any]:
     name = "asin" if key.kind == "ASIN" else "seller_sku"
     return {name: key.value, "body": {"FeesEstimateRequest": _request(key, "0")}}
 

@@ -17,9 +17,19 @@ from spapi_async import Application, ConfigurationError, LWAError, Marketplace
 from spapi_async.emulator import Emulator
 from spapi_async.emulator.data.products import product
 from spapi_async.workflows.bulk import CrawlProgress, crawl, read_identifiers
-from spapi_async.workflows.bulk._sinks import JsonLines
+from spapi_async.workflows.bulk._json_lines import JsonLines
 
 ASINS = [product(0, number).asin for number in range(300)]
+
+
+def text(name: str) -> str:
+    """What a file holds."""
+    return Path(name).read_text(encoding="utf-8")
+
+
+def write(name: str, content: str) -> None:
+    """A file that somebody else wrote."""
+    Path(name).write_text(content, encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)
@@ -54,8 +64,8 @@ async def test_what_is_not_found_and_what_failed_is_listed_apart() -> None:
         seller = app.selling_partner("Atzr|1", marketplace="US")
         for target in ("items.jsonl", "sqlite:///items.db"):
             await crawl("catalog", [seller], ["B000000000", "bad", ASINS[0]], target)
-    assert "B000000000" in Path("items.not-found.jsonl").read_text()
-    assert "is not an ASIN" in Path("items.failed.jsonl").read_text()
+    assert "B000000000" in text("items.not-found.jsonl")
+    assert "is not an ASIN" in text("items.failed.jsonl")
     database = sqlite3.connect("items.db")
     assert [row[0] for row in database.execute("SELECT identifier FROM not_found")] == ["B000000000"]
     assert [row[0] for row in database.execute("SELECT identifier FROM failed")] == ["bad"]
@@ -190,7 +200,7 @@ async def test_an_output_that_is_not_the_crawls_own_is_refused() -> None:
         await crawl("catalog", [seller], ASINS[:5], "items.jsonl")
         with pytest.raises(ConfigurationError, match="belongs to a crawl of catalog"):
             await crawl("pricing", [seller], ASINS[:5], "items.jsonl")
-        Path("mine.jsonl").write_text("{}\n")
+        write("mine.jsonl", "{}\n")
         with pytest.raises(ConfigurationError, match="do not belong together"):
             await crawl("catalog", [seller], ASINS[:5], "mine.jsonl")
         for target in ("items.csv", "nowhere/items.jsonl", "postgresql://x"):

@@ -33,10 +33,8 @@ def test_every_item_has_one_outcome(count: int, concurrency: int, ordered: bool,
             yield number
 
     async def job() -> None:
-        got = []
         async with fan_out(double, items() if stream else range(count), concurrency, ordered=ordered) as outcomes:
-            async for outcome in outcomes:
-                got.append(outcome)
+            got = [outcome async for outcome in outcomes]
         assert (got if ordered else sorted(got, key=lambda each: each.item)) == [
             Done(n, n * 2) if n != 7 else next(each for each in got if isinstance(each, Failed)) for n in range(count)
         ]
@@ -81,10 +79,13 @@ async def test_leaving_the_block_leaves_nothing_running() -> None:
         finally:
             ended.append(-1)
 
-    with pytest.raises(KeyError, match="enough"):
+    async def leave() -> None:
         async with fan_out(slow, items(), concurrency=3):
             await asyncio.sleep(1)
             raise KeyError("enough")
+
+    with pytest.raises(KeyError, match="enough"):
+        await leave()
     assert sorted(ended) == [-1, 0, 1, 2]
     assert len(asyncio.all_tasks()) == 1
 
@@ -97,12 +98,11 @@ async def test_what_the_items_raise_the_iteration_raises() -> None:
         yield 1
         raise OSError("the file ended early")
 
-    got = []
-    with pytest.raises(OSError, match="the file ended early"):
-        async with fan_out(double, items()) as outcomes:
-            async for outcome in outcomes:
-                got.append(outcome)
-    assert got == [Done(1, 2)]
+    async with fan_out(double, items()) as outcomes:
+        assert await anext(outcomes) == Done(1, 2)
+        for _ in range(2):
+            with pytest.raises(OSError, match="the file ended early"):
+                await anext(outcomes)
 
 
 @virtual_time

@@ -39,7 +39,7 @@ async def test_what_belongs_to_one_seller_is_refused() -> None:
     async with Application("id", "secret") as app, Application("other", "secret") as other:
         us, uk = app.selling_partner("Atzr|1", marketplace="US"), app.selling_partner("Atzr|2", marketplace="UK")
         with pytest.raises(ConfigurationError, match="listings belongs to one seller"):
-            pool([us]).listings  # noqa: B018
+            pool([us]).listings  # type: ignore[attr-defined]  # noqa: B018
         with pytest.raises(ConfigurationError, match="one region"):
             pool([us, uk])
         with pytest.raises(ConfigurationError, match="one application"):

@@ -38,7 +38,7 @@ async def test_calls_made_within_a_few_milliseconds_share_a_request() -> None:
     numbers = Numbers(seller)
     first = asyncio.ensure_future(numbers.get(2))
     await asyncio.sleep(0.002)
-    assert await asyncio.gather(first, numbers.get(4), numbers.get(6)) == [20, 40, 60]
+    assert list(await asyncio.gather(first, numbers.get(4), numbers.get(6))) == [20, 40, 60]
     assert [sent.keys for sent in seller.sent] == [(2, 4, 6)]
 
 
@@ -338,12 +338,12 @@ async def test_closing_the_application_ends_the_wait() -> None:
 
 def test_a_second_event_loop_starts_afresh() -> None:
     """What an earlier loop left behind is none of its business."""
-    shared = resources()
+    shared, left_behind = resources(), []
 
     async def abandoned() -> None:
         numbers = Numbers(NumbersSeller(), rule=numbers_rule(rate=0.01, burst=1, spare=False), shared=shared)
         await numbers.get(2)
-        asyncio.ensure_future(numbers.get(4))
+        left_behind.append(asyncio.ensure_future(numbers.get(4)))
         await asyncio.sleep(1)
 
     async def again() -> int:

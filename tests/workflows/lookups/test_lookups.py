@@ -63,9 +63,10 @@ BY_SKU: dict[str, Callable[[SellingPartner, str], Awaitable[Any]]] = {
 async def test_look_ups_by_asin_share_requests(name: str, emulator: Emulator, seller: SellingPartner) -> None:
     """Each answer goes to whoever asked for it; an ASIN that the marketplace does not know is not found."""
     look_up = BY_ASIN[name]
-    *found, missing = await asyncio.gather(
+    answers: list[Any] = await asyncio.gather(
         *(look_up(seller, asin) for asin in [*ASINS, "B000000000"]), return_exceptions=True
     )
+    *found, missing = answers
     assert [answer.asin for answer in found] == ASINS
     assert isinstance(missing, NotFoundError)
     assert sum(each["requests"] for each in emulator.stats()["operations"].values()) <= 8
@@ -80,7 +81,9 @@ async def test_look_ups_by_sku_share_requests(name: str, emulator: Emulator, sel
     await seller.listings_items_2021_08_01.put_listings_item(
         "A1", odd, marketplace_ids=[Marketplace.US], body={"productType": "TEA", "attributes": {}}
     )
-    answers = await asyncio.gather(*(BY_SKU[name](seller, sku) for sku in [*skus, "NONE"]), return_exceptions=True)
+    answers: list[Any] = await asyncio.gather(
+        *(BY_SKU[name](seller, sku) for sku in [*skus, "NONE"]), return_exceptions=True
+    )
     *found, missing = answers
     assert isinstance(missing, NotFoundError)
     names = [getattr(each, "sku", None) or each.offer_identifier.sku for each in found]
@@ -104,7 +107,7 @@ async def test_fees_are_estimated_for_both_kinds_in_one_request(emulator: Emulat
     assert not isinstance(high, BaseException)
     assert not isinstance(by_sku, BaseException)
     referral = [each.fees_estimate.fee_detail_list[0].final_fee.amount for each in (low, high, by_sku)]  # type: ignore[union-attr, index]
-    assert referral == [Decimal("1.5"), Decimal("3"), Decimal("1.5")]
+    assert referral == [Decimal("1.5"), Decimal(3), Decimal("1.5")]
     assert isinstance(bad, BadRequestError)
     assert emulator.stats()["operations"]["product_fees_v0.get_my_fees_estimates"]["requests"] == 1
 
