@@ -77,7 +77,8 @@ async def test_the_docstring_of_the_package_runs() -> None:
         async with pointed("id", "secret") as app:
             order_id = (await real_names(app))["902-3159896-1390916"]
         text = text.replace("902-3159896-1390916", order_id).replace("Atzr|...", "Atzr|…")  # one seller
-        names: dict[str, Any] = {**vars(spapi_async), "Application": pointed}
+        every = {name: getattr(spapi_async, name) for name in spapi_async.__all__}
+        names: dict[str, Any] = {**every, "Application": pointed}
         exec(f"async def example():\n{text}", names)
         await names["example"]()
 

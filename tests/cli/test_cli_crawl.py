@@ -51,7 +51,7 @@ def test_identifiers_come_from_standard_input(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Into a database as well."""
-    piped = io.BufferedReader(io.BytesIO("\n".join(ASINS).encode()))  # type: ignore[arg-type]
+    piped = io.BufferedReader(io.BytesIO("\n".join(ASINS).encode()))
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=piped))
     said = crawl(capsys, "pricing", "--input", "-", "--output", "sqlite:///offers.db")
     assert said["found"] == 60

@@ -144,15 +144,15 @@ def product(seed: int, index: int) -> Product:
     )
 
 
-def product_of_asin(seed: int, asin: str) -> Product | None:
-    """The product with this ASIN, if the catalogue has it."""
+def product_of_asin(seed: int, asin: str, products: int = PRODUCTS) -> Product | None:
+    """The product with this ASIN, if a catalogue of so many has it."""
     if len(asin) != 10 or not asin.startswith("B0"):
         return None
     try:
         index = (int(asin[2:], 36) - _OFFSET) * _INVERSE % _MODULUS
     except ValueError:
         return None
-    return product(seed, index) if index < PRODUCTS and _asin(index) == asin else None
+    return product(seed, index) if index < products and _asin(index) == asin else None
 
 
 # ASINs that look random and can be read back: index times a constant, modulo a prime just below 36**8.

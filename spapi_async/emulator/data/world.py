@@ -14,6 +14,7 @@ from spapi_async.emulator.data.documents import DocumentStore
 from spapi_async.emulator.data.jobs import Jobs
 from spapi_async.emulator.data.listings import ListingsStore
 from spapi_async.emulator.data.orders import OrderBook
+from spapi_async.emulator.data.products import PRODUCTS
 from spapi_async.emulator.gateway.replies import Reply
 from spapi_async.emulator.gateway.routes import Routes
 from spapi_async.emulator.identity.lwa import LoginWithAmazon
@@ -30,6 +31,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         seed: equal seeds give equal data on one day.
         orders: how many orders each seller has.
         listings: how many listings each seller has.
+        products: how many ASINs the catalogue knows; searches by keyword look at the first five thousand.
         marketplaces: where a seller sells.
         anchor: the end of the sixty days that hold the orders' updates, in seconds since the epoch; None: the last
             midnight UTC that order searches have caught up with.
@@ -45,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     orders: int = 200
     listings: int = 60
+    products: int = PRODUCTS
     marketplaces: tuple[Marketplace, ...] = (Marketplace.US, Marketplace.CA, Marketplace.MX)
     anchor: float | None = None
     violations: bool = True
