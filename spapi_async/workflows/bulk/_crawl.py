@@ -201,7 +201,6 @@ class _Run:
         self._bytes = 0
         self._written_at = time.monotonic()
         self._in_a_row = 0
-        self._broken = False
         self._lock = asyncio.Lock()
 
     async def due(
@@ -285,14 +284,12 @@ class _Run:
     async def _write(self) -> None:
         """Write what waits and record it; a cancellation waits for the disk, so that nothing is written by halves."""
         entries, self._waiting, self._bytes = self._waiting, [], 0
-        if not entries or self._broken:
+        if not entries:
             return
 
         def write() -> None:
-            self._broken = True  # until it is done: after a failure the sink's idea of its end is not the journal's
             places, state = self._sink.write(entries)
             self._journal.record(entries, places, state)
-            self._broken = False
 
         await self._in_thread(write)
         self._written_at = time.monotonic()

@@ -58,6 +58,14 @@ async def test_each_identifier_is_written_once(target: str) -> None:
     assert item["images"][0]["images"][0]["link"].startswith("https://")
 
 
+async def test_an_identifier_under_way_is_not_asked_twice() -> None:
+    """Its second line is read long before the first has been written."""
+    async with Emulator(rate_scale=50) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
+        seller = app.selling_partner("Atzr|1", marketplace="US")
+        report = await crawl("catalog", [seller], ASINS * 2, "items.jsonl")
+    assert (report.found, report.skipped) == (300, 300)
+
+
 async def test_what_is_not_found_and_what_failed_is_listed_apart() -> None:
     """In files beside the output, or in views of the database."""
     async with Emulator(rate_scale=50) as emulator, Application("id", "secret", endpoint=emulator.url) as app:

@@ -232,6 +232,71 @@ async def test_a_request_that_nobody_waits_for_is_given_up() -> None:
 
 
 @virtual_time
+async def test_the_other_half_of_a_bad_batch_is_asked_when_the_first_is_given_up() -> None:
+    """Its callers hang on nobody else."""
+    seller = NumbersSeller(bad=[38], latency=0.2)
+    numbers = Numbers(seller, rule=numbers_rule(spare=False))
+    calls = [asyncio.ensure_future(numbers.get(number)) for number in range(0, 40, 2)]
+    while len(seller.sent) < 2:  # the whole batch is refused, the first half is under way
+        await asyncio.sleep(0.01)
+    for call in calls[:10]:
+        call.cancel()
+    got = await outcomes(calls[10:])
+    assert got[:9] == [20 * place for place in range(10, 19)]
+    assert isinstance(got[9], BadRequestError)
+
+
+@virtual_time
+async def test_a_batch_is_not_starved_by_calls_that_queue_at_the_limiter() -> None:
+    """It leaves when its token would have come, and then stands in the limiter's queue like everybody else."""
+    seller = NumbersSeller()
+
+    async def crowd() -> None:
+        while True:
+            await seller.call(BATCH, numbers=[0])
+
+    others = [asyncio.ensure_future(crowd()) for _ in range(20)]
+    await asyncio.sleep(5)
+    before = asyncio.get_running_loop().time()
+    assert await Numbers(seller, rule=numbers_rule(single=False)).get(2) == 20
+    assert asyncio.get_running_loop().time() - before < 25
+    for other in others:
+        other.cancel()
+
+
+@virtual_time
+async def test_a_key_takes_the_priority_of_its_most_urgent_caller() -> None:
+    """However long it has waited behind others."""
+    seller = NumbersSeller()
+    numbers = Numbers(seller, rule=numbers_rule(rate=1, burst=1, spare=False))
+    await numbers.get(1000)
+    with call_options(priority=Priority.BULK):
+        bulk = [asyncio.ensure_future(numbers.get(2 * place)) for place in range(60)]
+        await asyncio.sleep(0)
+    with call_options(priority=Priority.INTERACTIVE):
+        await numbers.get(118)
+    assert 118 in seller.sent[1].keys
+    await asyncio.gather(*bulk)
+
+
+@virtual_time
+async def test_callers_whose_asks_became_one_leave_it_one_by_one() -> None:
+    """A key that is tried again meets another ask for it: one request for both, and none when both are gone."""
+    seller = NumbersSeller(busy={2: 1}, latency=1.0)
+    numbers = Numbers(seller, rule=numbers_rule(rate=0.1, burst=1, single=False))
+    first = asyncio.ensure_future(numbers.get(2))
+    await asyncio.sleep(1.5)
+    second, third = (asyncio.ensure_future(numbers.get(2)) for _ in range(2))
+    await asyncio.sleep(2)
+    first.cancel()
+    second.cancel()
+    await asyncio.sleep(0)
+    third.cancel()
+    await asyncio.sleep(60)
+    assert [sent.keys for sent in seller.sent] == [(2,)]
+
+
+@virtual_time
 async def test_urgent_calls_travel_first_and_the_others_keep_a_share() -> None:
     """Two places of twenty belong to lower priorities while they wait; the request has the most urgent's priority."""
     seller = NumbersSeller()

@@ -27,8 +27,8 @@ SEARCH = "catalog_items_2022_04_01.search_catalog_items"
 
 @pytest.fixture
 async def emulator() -> AsyncIterator[Emulator]:
-    """Fifty times Amazon's quota."""
-    async with Emulator(rate_scale=50) as server:
+    """Fifty times Amazon's quota; so many listings that fifty SKUs in two conditions need a second page."""
+    async with Emulator(rate_scale=50, listings=200) as server:
         yield server
 
 
@@ -129,6 +129,10 @@ async def test_inventory_gathers_the_conditions_of_a_sku(emulator: Emulator, sel
         else:
             assert (answer.seller_sku, answer.total_quantity) == (sku, held[sku])
     assert any(not isinstance(each, BaseException) and len(each.summaries) == 2 for each in answers)
+    fba = [sku for sku in skus if sku in held][:50]
+    together = await asyncio.gather(*(seller.inventory.summary(sku) for sku in fba))
+    assert sum(len(each.summaries) for each in together) > 50  # a page holds fifty
+    assert [each.total_quantity for each in together] == [held[sku] for sku in fba]
 
 
 async def test_different_questions_never_share_a_request(emulator: Emulator, seller: SellingPartner) -> None:
