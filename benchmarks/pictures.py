@@ -12,7 +12,7 @@ mpl.use("Agg")
 
 from matplotlib import pyplot as plt
 
-__all__ = ["limiter_picture", "overhead_picture", "queueing_picture", "scaling_picture"]
+__all__ = ["bulk_pictures", "limiter_picture", "overhead_picture", "queueing_picture", "scaling_picture"]
 
 Result = dict[str, Any]
 
@@ -170,4 +170,38 @@ def _decades(panel: Any) -> float:
 def _save(figure: Any, path: Path, *, bottom: float = 0.0) -> None:
     figure.tight_layout(rect=(0, bottom, 1, 1))
     figure.savefig(path, dpi=_DPI)
+    plt.close(figure)
+
+
+def bulk_pictures(result: Result, folder: Path) -> None:
+    """Items over time at one quota; processor time of an item; the crawl's progress and memory."""
+    figure, axes = plt.subplots(1, 3, figsize=(17, 5))
+    for row, colour in zip(result["rates"], ("#868e96", "#d9480f", "#1971c2"), strict=True):
+        share = row["items"] / max(len(row["moments"]), 1)
+        counts = [share * (place + 1) for place in range(len(row["moments"]))]
+        axes[0].plot(row["moments"], counts, color=colour, label=f"{row['way']}: {row['rate']:,.0f} a second")
+    axes[0].set(title="Items of the catalogue at one quota", xlabel="seconds", ylabel="items", yscale="log")
+    axes[0].legend()
+    cost = result["cost"]
+    bars = axes[1].bar(
+        ["page of 20\nby hand", "looked up\none by one"],
+        [cost["hand_us"], cost["look_up_us"]],
+        color=["#868e96", "#d9480f"],
+    )
+    axes[1].bar_label(bars, fmt="%.1f µs")
+    axes[1].axhline(1.5 * cost["hand_us"], color="black", linestyle=":", linewidth=1, label="1.5 times by hand")
+    axes[1].set(title=f"Processor time of an item ({cost['ratio']:.2f}x)", ylabel="µs")
+    axes[1].legend()
+    crawled = result["crawl"]
+    axes[2].plot(*zip(*crawled["done"], strict=True), color="#d9480f", label="identifiers done")
+    memory = axes[2].twinx()
+    memory.plot(*zip(*crawled["memory"], strict=True), color="#1971c2", label="MB of memory")
+    memory.axhline(150, color="black", linestyle=":", linewidth=1)
+    memory.set(ylabel="MB", ylim=(0, 170))
+    axes[2].set(
+        title=f"Crawl of {crawled['identifiers']:,}: {crawled['throttled']} 429s, {crawled['peak_mb']:.0f} MB",
+        xlabel="seconds", ylabel="identifiers",
+    )  # fmt: skip
+    figure.tight_layout()
+    figure.savefig(folder / "bulk.png", dpi=_DPI)
     plt.close(figure)

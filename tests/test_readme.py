@@ -14,6 +14,7 @@ import spapi_async
 from spapi_async import Application, Marketplace
 from spapi_async.api import NAMESPACES, operations
 from spapi_async.emulator import Emulator
+from spapi_async.emulator.data.products import product
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 REPORT = {"reportType": "GET_FLAT_FILE_ALL_ORDERS_DATA_BY_LAST_UPDATE_GENERAL", "marketplaceIds": ["ATVPDKIKX0DER"]}
@@ -32,6 +33,7 @@ async def real_names(app: Application) -> dict[str, str]:
     return {
         "902-3159896-1390916": page.orders[0].order_id,
         "TEA/POT 1": listings.items[0].sku,
+        "B07XJ8C8F5": product(0, 1).asin,
         "asyncio.run(": "await (",
         "message.content.amazon_order_id)": "message.content.amazon_order_id); break",
     }
@@ -48,7 +50,7 @@ async def test_every_python_block_runs(monkeypatch: pytest.MonkeyPatch, tmp_path
 
         monkeypatch.setattr(spapi_async, "Application", Pointed)
         async with Pointed("id", "secret") as app:
-            seller = app.selling_partner("Atzr|…", region="NA")
+            seller = app.selling_partner("Atzr|…", marketplace="US", seller_id="A1…")
             made = await seller.reports_2021_06_30.create_report(body=REPORT)
             report = await seller.reports_2021_06_30.get_report(made.report_id)
             text = "".join(python_blocks())

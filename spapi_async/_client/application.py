@@ -28,7 +28,7 @@ from spapi_async._core.events import Observer, Observers
 from spapi_async._core.journal import RunStore
 from spapi_async._core.limiter import LimitSnapshot, RateLimiter
 from spapi_async._core.plan_rules import PlanRule
-from spapi_async._core.resources import Resources
+from spapi_async._core.resources import Closing, Resources
 from spapi_async._engine.pipeline import Pipeline
 from spapi_async._engine.retry import RetryPolicy
 from spapi_async._engine.transport import MAX_REPLY_SIZE, SessionPool, Timeout, user_agent_header
@@ -187,6 +187,8 @@ class Application:
     ) -> SellingPartner:
         """A handle on the selling partner who granted this refresh token, in a region or a marketplace's region.
 
+        Look-ups such as ``seller.catalog.item`` ask in that marketplace, and some need the ``seller_id``.
+
         Raises:
             ConfigurationError: no region, an unknown one, or one that does not serve the marketplace; another
                 ``seller_id`` than this refresh token was given before.
@@ -194,9 +196,10 @@ class Application:
         refresh_token = as_secret(refresh_token, "refresh_token")  # from here on no local variable shows it
         grant = Grant.refresh_token(self.client_id, check_refresh_token(refresh_token))
         begin_work(self.client_id, self)
-        return self._handle(Account(grant, choose_region(region, marketplace), seller_id), seller_id)
+        place = None if marketplace is None else Marketplace.parse(marketplace)
+        return self._handle(Account(grant, choose_region(region, marketplace), seller_id), seller_id, place)
 
-    def _handle(self, account: Account, seller_id: str | None) -> SellingPartner:
+    def _handle(self, account: Account, seller_id: str | None, marketplace: Marketplace | None) -> SellingPartner:
         """A handle on a seller under the one name that its credential has."""
         known = self._seller_ids.get(account.key)
         if seller_id is None and known is not None:
@@ -211,7 +214,7 @@ class Application:
                     f"this credential belongs to seller {known!r}, so it cannot be {seller_id!r}'s too: "
                     "one refresh token is one seller's"
                 )
-        return SellingPartner(self, self._pipeline, account, seller_id or known)
+        return SellingPartner(self, self._pipeline, account, seller_id or known, marketplace)
 
     def delegated(self, restricted_data_token: str | Secret, *, region: Region | str) -> SellingPartner:
         """A handle whose calls carry a restricted data token that another application delegated to this one.
@@ -324,6 +327,9 @@ class Application:
             ConfigurationError: ``grace`` is not a number of seconds; nothing is closed.
         """
         await self._pipeline.drain(checked_grace(grace))
+        for kept in list(self._resources.shared.values()):
+            if isinstance(kept, Closing):
+                kept.close()
         self._resources.shared.clear()
         await self.limiter.aclose()
         await self._auth.aclose()

@@ -22,7 +22,7 @@ async def connect(
     """One seller from the environment, and an application that lives as long as the block.
 
     Reads ``SP_API_REFRESH_TOKEN``, ``LWA_APP_ID``, ``LWA_CLIENT_SECRET``, ``SP_API_REGION`` or ``SP_API_MARKETPLACE``,
-    and ``SP_API_ENDPOINT``. Options are those of :class:`Application`.
+    ``SP_API_SELLER_ID`` and ``SP_API_ENDPOINT`` if set. Options are those of :class:`Application`.
 
     Raises:
         ConfigurationError: a variable is missing or cannot work.
@@ -34,4 +34,5 @@ async def connect(
     if region is None and marketplace is None:
         raise ConfigurationError("set SP_API_REGION or SP_API_MARKETPLACE")
     async with Application.from_variables(variables, options) as app:
-        yield app.selling_partner(refresh_token, region=region, marketplace=marketplace)
+        seller_id = variables.get("SP_API_SELLER_ID") or None
+        yield app.selling_partner(refresh_token, region=region, marketplace=marketplace, seller_id=seller_id)

@@ -13,8 +13,13 @@ from spapi_async._core.caller import Caller
 from spapi_async._core.resources import Resources
 
 if TYPE_CHECKING:
+    from spapi_async.workflows.catalog import Catalog
     from spapi_async.workflows.documents import Documents
+    from spapi_async.workflows.fees import Fees
+    from spapi_async.workflows.inventory import Inventory
+    from spapi_async.workflows.listings import Listings
     from spapi_async.workflows.notifications import Notifications
+    from spapi_async.workflows.pricing import Pricing
     from spapi_async.workflows.reports import Reports
 
 __all__ = ["WORKFLOWS", "Workflows", "make_workflow"]
@@ -25,7 +30,12 @@ class Workflows:
 
     __slots__ = ()
 
+    catalog: Catalog
     documents: Documents
+    fees: Fees
+    inventory: Inventory
+    listings: Listings
+    pricing: Pricing
     notifications: Notifications
     reports: Reports
 

@@ -13,7 +13,7 @@ from spapi_async._core.removal import makes_coroutine, warn_of_removal
 from spapi_async._engine.paging import PageIterator
 from spapi_async._engine.pipeline import Pipeline
 from spapi_async.credentials import Account
-from spapi_async.marketplaces import Region
+from spapi_async.marketplaces import Marketplace, Region
 
 if TYPE_CHECKING:
     from spapi_async._client.application import Application
@@ -33,13 +33,21 @@ class SellingPartner(Workflows, Namespaces):
     Each API version is an attribute, ``seller.orders_2026_01_01``, imported when first used.
     """
 
-    __slots__ = ("__dict__", "_account", "_application", "_pipeline", "seller_id")
+    __slots__ = ("__dict__", "_account", "_application", "_pipeline", "marketplace", "seller_id")
 
-    def __init__(self, application: Application, pipeline: Pipeline, account: Account, seller_id: str | None) -> None:
+    def __init__(
+        self,
+        application: Application,
+        pipeline: Pipeline,
+        account: Account,
+        seller_id: str | None,
+        marketplace: Marketplace | None = None,
+    ) -> None:
         self._application = application
         self._pipeline = pipeline
         self._account = account
         self.seller_id = seller_id
+        self.marketplace = marketplace
 
     @makes_coroutine
     def call(self, operation: Operation[T], /, **arguments: Any) -> Coroutine[Any, Any, Response[T]]:

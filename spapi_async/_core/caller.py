@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
 from spapi_async._core.operation import Operation
-from spapi_async.marketplaces import Region
+from spapi_async.marketplaces import Marketplace, Region
 
 __all__ = ["Caller", "Reply"]
 
@@ -40,12 +41,20 @@ class Reply(Protocol[T_co]):
 class Caller(Protocol):
     """Calls operations: a selling partner, or whatever stands in for one.
 
-    Both methods take the operation, then its arguments by their Python names.
+    Every method takes the operation; ``call`` and ``fetch`` then its arguments by their Python names.
     """
 
     @property
     def name(self) -> str:
         """Who it is in events, limits and logs."""
+
+    @property
+    def marketplace(self) -> Marketplace | None:
+        """Where the seller sells, as far as whoever made this knows."""
+
+    @property
+    def seller_id(self) -> str | None:
+        """The seller's own id, as far as whoever made this knows."""
 
     @property
     def key(self) -> str:
@@ -60,3 +69,8 @@ class Caller(Protocol):
 
     async def fetch(self, operation: Operation[T], /, **arguments: Any) -> T:
         """The decoded body alone."""
+
+    def forecast(
+        self, operation: Operation[Any], arguments: Mapping[str, Any] | None = None, *, count: int = 1
+    ) -> float:
+        """Seconds until that many calls which come now could have left."""

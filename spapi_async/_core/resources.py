@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -13,7 +13,7 @@ from spapi_async._core.endpoints import Endpoints
 from spapi_async._core.events import Observers
 from spapi_async._core.journal import RunStore
 
-__all__ = ["Resources", "StreamPool", "StreamedReply"]
+__all__ = ["Closing", "Resources", "StreamPool", "StreamedReply"]
 
 
 class StreamedReply(NamedTuple):
@@ -40,6 +40,14 @@ class StreamPool(Protocol):
         """Send one request and read its reply piecemeal; ``silence`` is how long nothing may come, in seconds."""
 
 
+@runtime_checkable
+class Closing(Protocol):
+    """What a workflow keeps for a whole application, and what ends with it."""
+
+    def close(self) -> None:
+        """The application is closed: whoever waits gets a ClosedError."""
+
+
 class Resources(msgspec.Struct, frozen=True):
     """Shared by all sellers of an application.
 
@@ -55,4 +63,4 @@ class Resources(msgspec.Struct, frozen=True):
     clock: Clock
     endpoints: Endpoints = Endpoints(None)
     journal: RunStore | None = None
-    shared: dict[tuple[str, str], Any] = {}
+    shared: dict[Any, Any] = {}

@@ -155,6 +155,8 @@ class Pipeline:
         self, account: Account, operation: Operation[Any], arguments: Mapping[str, Any] | None, count: int
     ) -> float:
         """Seconds until so many calls could have left, with the priority in force here."""
+        if self.closed:
+            raise ClosedError("the application is closed", operation=operation.name)
         if count < 1:
             raise ConfigurationError(f"count must be 1 or more, not {count!r}", operation=operation.name)
         priority = current_options().priority

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from spapi_async import _version
-from spapi_async.cli import call, demo, emulator, limits, notifications, operations, report, sync
+from spapi_async.cli import call, crawl, demo, emulator, limits, notifications, operations, report, sync
 from spapi_async.cli.exit_codes import (
     INTERRUPTED,
     USAGE,
@@ -34,7 +34,7 @@ app = typer.Typer(
     help="Amazon's Selling Partner API from the command line.",
     epilog=(
         "Credentials come from the environment: LWA_APP_ID, LWA_CLIENT_SECRET, SP_API_REFRESH_TOKEN, SP_API_REGION or "
-        "SP_API_MARKETPLACE, SP_API_ENDPOINT; HTTPS_PROXY is honoured. "
+        "SP_API_MARKETPLACE, SP_API_SELLER_ID, SP_API_ENDPOINT; HTTPS_PROXY is honoured. "
         "Exit codes: 0 done, 1 bug, 2 usage or configuration, 3 authorisation, "
         "4 refused by Amazon, 5 network, 6 quota, 7 database, 130 interrupted."
     ),
@@ -54,6 +54,7 @@ _ANY_OPTION = {"allow_extra_args": True, "ignore_unknown_options": True}
 app.command("demo", help=_help(demo.demo))(demo.demo)
 app.add_typer(sync.app, name="sync")
 app.add_typer(report.app, name="report")
+app.command("crawl", help=_help(crawl.crawl))(crawl.crawl)
 app.command("call", help=_help(call.call), context_settings=_ANY_OPTION)(call.call)
 app.command("operations", help=_help(operations.operations))(operations.operations)
 app.command("limits", help=_help(limits.limits))(limits.limits)

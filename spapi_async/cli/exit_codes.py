@@ -10,13 +10,14 @@ code  meaning
 4     Amazon refused the request, answered 5xx to every attempt, or sent what cannot be read
 5     network: no connection, no reply
 6     quota: the wait would be longer than allowed, or every attempt was throttled
-7     the database failed
+7     the database or the output file failed
 130   interrupted (Ctrl-C)
 ====  =========================================================================================
 """
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 
 from spapi_async.errors import (
@@ -60,6 +61,8 @@ def exit_code(error: BaseException) -> int:
             return code
     # SQLAlchemy is an extra: its errors are known by where they come from, so that nothing is imported to ask.
     modules = {cls.__module__.partition(".")[0] for cls in type(error).__mro__}
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
+        return DATABASE
     return DATABASE if modules & {"sqlalchemy", "asyncpg", "sqlite3"} else BUG
 
 

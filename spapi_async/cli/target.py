@@ -175,4 +175,5 @@ def _made_up(environ: Mapping[str, str]) -> dict[str, str]:
         "SP_API_REFRESH_TOKEN": "Atzr|made-up",
         "SP_API_REGION": region or ("" if marketplace else "NA"),
         "SP_API_MARKETPLACE": marketplace,
+        "SP_API_SELLER_ID": environ.get("SP_API_SELLER_ID", "") or "A1MADEUP",
     }

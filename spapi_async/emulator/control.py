@@ -9,7 +9,7 @@ import msgspec
 
 from spapi_async.emulator.apis.reports_2021_06_30 import make_report
 from spapi_async.emulator.data.mail import Postage
-from spapi_async.emulator.data.offers import offer_changed
+from spapi_async.emulator.data.offer_changes import offer_changed
 from spapi_async.emulator.data.products import PRODUCTS, chance, product
 from spapi_async.emulator.data.world import Seller, World
 from spapi_async.emulator.gateway.buckets import Plans

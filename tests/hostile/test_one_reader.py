@@ -117,6 +117,10 @@ class Seller:
 
     name = key = payer = "A1@na"
     region = Region.NA
+    marketplace = seller_id = None
+
+    def forecast(self, operation: Operation[Any], arguments: Any = None, *, count: int = 1) -> float:
+        return 0.0
 
     async def fetch(self, operation: Operation[Any], /, **arguments: Any) -> Any:
         return (await self.call(operation, **arguments)).body

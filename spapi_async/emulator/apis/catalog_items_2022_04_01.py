@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,12 +13,15 @@ from spapi_async.emulator.gateway.replies import Reply, bad_input, not_found
 
 __all__ = ["HANDLERS"]
 
+_ASIN = re.compile(r"[0-9]{9}[0-9X]|[A-Z][A-Z0-9]{9}").fullmatch
 _MOST_RESULTS = 1000  # Amazon stops a search there
 
 
 def _get_item(call: Call) -> Reply:
     asin = call.arguments["asin"]
-    article = product_of_asin(call.world.settings.seed, asin)
+    if _ASIN(asin) is None or asin in call.world.settings.refused_asins:
+        raise bad_input("Invalid 'asin' provided.")
+    article = product_of_asin(call.world.settings.seed, asin, call.world.settings.products)
     if article is None:
         raise not_found("Requested item not found in marketplace.", f"the catalogue has no ASIN {asin!r}")
     places = call.arguments["marketplaceIds"]
@@ -46,7 +50,7 @@ def _search(call: Call) -> Reply:
 
 
 def _found(call: Call, arguments: dict[str, Any]) -> Sequence[Product]:
-    seed = call.world.settings.seed
+    seed, products = call.world.settings.seed, call.world.settings.products
     identifiers, keywords = arguments.get("identifiers"), arguments.get("keywords")
     if (identifiers is None) == (keywords is None):
         raise bad_input("Exactly one of identifiers and keywords is required.")
@@ -64,7 +68,10 @@ def _found(call: Call, arguments: dict[str, Any]) -> Sequence[Product]:
     if kind == "SKU" and "sellerId" not in arguments:
         raise bad_input("sellerId is missing.", "it is required when identifiersType is SKU")
     if kind == "ASIN":
-        return [article for asin in identifiers if (article := product_of_asin(seed, asin)) is not None]
+        spoiled = call.world.settings.refused_asins
+        if any(_ASIN(asin) is None or asin in spoiled for asin in identifiers):
+            raise bad_input("Invalid 'asin' provided.")  # the whole search, and Amazon does not say which it was
+        return [article for asin in identifiers if (article := product_of_asin(seed, asin, products)) is not None]
     if kind == "SKU":
         listings = [call.seller.listings.get(sku) for sku in identifiers]
         return [listing.product for listing in listings if listing is not None and listing.product is not None]

@@ -1,22 +1,51 @@
-"""Competitors' offers, which are made up: what is told of them when they change."""
+"""What is offered at which price: one set of offers for each product, the same whoever asks."""
 
 from __future__ import annotations
 
-import random
+from typing import Any
 
-from spapi_async.emulator.data.notices import Notice
-from spapi_async.emulator.data.paging import type_info
-from spapi_async.emulator.data.synthesis import Maker
-from spapi_async.emulator.gateway.times import iso
-from spapi_async.models.notifications import any_offer_changed
+import msgspec
 
-__all__ = ["offer_changed"]
+from spapi_async.emulator.data.products import Product, chance
+from spapi_async.marketplaces import Marketplace
+
+__all__ = ["Offer", "money", "offers_of"]
+
+_CURRENCIES = {"US": "USD", "CA": "CAD", "MX": "MXN", "BR": "BRL", "UK": "GBP", "JP": "JPY", "AU": "AUD", "IN": "INR"}
 
 
-def offer_changed(seller: str, asin: str, marketplace: str, now: float, rng: random.Random) -> Notice:
-    """ANY_OFFER_CHANGED for one product; prices and competitors are made up."""
-    payload = Maker(rng).make(type_info(any_offer_changed.Payload), "")
-    facts = payload["AnyOfferChangedNotification"]
-    facts["SellerId"] = seller
-    facts["OfferChangeTrigger"] |= {"MarketplaceId": marketplace, "ASIN": asin, "TimeOfOfferChange": iso(now)}
-    return Notice(type="ANY_OFFER_CHANGED", version="1.0", happened=now, payload=payload, marketplace=marketplace)
+class Offer(msgspec.Struct, frozen=True):
+    """One seller's offer of a product, in cents."""
+
+    seller: str
+    cents: int
+    shipping: int
+    condition: str
+    fulfilled_by_amazon: bool
+
+
+def offers_of(seed: int, article: Product, condition: str = "New") -> list[Offer]:
+    """The offers of a product, cheapest first; one product in eight has none."""
+    rng = chance(seed, "offers", article.asin, condition)
+    if rng.random() < 0.125:
+        return []
+    offers = [
+        Offer(
+            seller=f"A{rng.randrange(10**12):012d}X",
+            cents=max(99, round(article.cents * rng.uniform(0.85, 1.15))),
+            shipping=rng.choice((0, 0, 399)),
+            condition=condition,
+            fulfilled_by_amazon=rng.random() < 0.6,
+        )
+        for _ in range(rng.randrange(1, 6))
+    ]
+    return sorted(offers, key=lambda offer: offer.cents + offer.shipping)
+
+
+def money(cents: int, marketplace_id: str) -> dict[str, Any]:
+    """An amount as Amazon writes it in pricing and fees: a JSON number."""
+    try:
+        place = Marketplace(marketplace_id).name
+    except ValueError:
+        place = "US"
+    return {"CurrencyCode": _CURRENCIES.get(place, "EUR"), "Amount": cents / 100}

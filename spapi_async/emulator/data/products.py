@@ -144,8 +144,8 @@ def product(seed: int, index: int) -> Product:
     )
 
 
-def product_of_asin(seed: int, asin: str) -> Product | None:
-    """The product with this ASIN, if the catalogue has it."""
+def product_of_asin(seed: int, asin: str, products: int = PRODUCTS) -> Product | None:
+    """The product with this ASIN, if a catalogue of so many has it."""
     if asin in DOCUMENTED:
         return msgspec.structs.replace(product(seed, DOCUMENTED.index(asin)), asin=asin)
     if len(asin) != 10 or not asin.startswith("B0"):
@@ -154,7 +154,7 @@ def product_of_asin(seed: int, asin: str) -> Product | None:
         index = (int(asin[2:], 36) - _OFFSET) * _INVERSE % _MODULUS
     except ValueError:
         return None
-    return product(seed, index) if index < PRODUCTS and _asin(index) == asin else None
+    return product(seed, index) if index < products and _asin(index) == asin else None
 
 
 DOCUMENTED = ("B07N4M94X4", "B07DFVDRAB", "B07DFYF5AB", "B071VG5N9D")

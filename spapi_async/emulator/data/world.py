@@ -16,6 +16,7 @@ from spapi_async.emulator.data.listings import ListingsStore
 from spapi_async.emulator.data.mail import Mail, Postage
 from spapi_async.emulator.data.notices import job_finished, order_changed
 from spapi_async.emulator.data.orders import OrderBook, StoredOrder
+from spapi_async.emulator.data.products import PRODUCTS
 from spapi_async.emulator.gateway.replies import Reply
 from spapi_async.emulator.gateway.routes import Routes
 from spapi_async.emulator.identity.lwa import LoginWithAmazon
@@ -32,6 +33,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         seed: equal seeds give equal data on one day.
         orders: how many orders each seller has.
         listings: how many listings each seller has.
+        products: how many ASINs the catalogue knows; searches by keyword look at the first five thousand.
         marketplaces: where a seller sells.
         anchor: the end of the sixty days that hold the orders' updates, in seconds since the epoch; None: the last
             midnight UTC that order searches have caught up with.
@@ -41,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         report_cooldown: seconds within which a second FBA report of one type ends CANCELLED although there is data, as
             Amazon's do; 0: never.
         document_lifetime: seconds that a document's URL works.
+        refused_asins: well-formed ASINs that Amazon's catalogue refuses all the same, and a whole search with them.
         synthetic: every operation answers from its response type alone, whatever is asked for: no order is unknown,
             and a restricted data token can be had for any path.
         sqs_endpoint: where notifications to SQS queues are sent, such as a local stand-in's URL; None: they are kept
@@ -52,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     orders: int = 200
     listings: int = 60
+    products: int = PRODUCTS
     marketplaces: tuple[Marketplace, ...] = (Marketplace.US, Marketplace.CA, Marketplace.MX)
     anchor: float | None = None
     violations: bool = True
@@ -59,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     processing: float = 0.5
     report_cooldown: float = 0.0
     document_lifetime: float = 300.0
+    refused_asins: frozenset[str] = frozenset()
     synthetic: bool = False
     sqs_endpoint: str | None = None
     notification_lag: float = 0.0

@@ -1,0 +1,197 @@
+"""``spapi-async crawl KIND``: look up every identifier of a file and write what is found."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from spapi_async.cli.event_loop import run_async
+from spapi_async.cli.output import JsonOption, moving_console, print_json, table_console
+from spapi_async.cli.tally import Tally
+from spapi_async.cli.target import (
+    EmulatorOption,
+    EndpointOption,
+    LatencyOption,
+    RateScaleOption,
+    SeedOption,
+    Target,
+    connected,
+)
+from spapi_async.errors import ConfigurationError
+from spapi_async.workflows.bulk import CrawlProgress, CrawlReport, read_identifiers
+from spapi_async.workflows.bulk import crawl as crawl_all
+
+__all__ = ["crawl", "parse_age"]
+
+AGAIN = "run the same command again to go on"
+
+
+class KindName(enum.StrEnum):
+    """What can be crawled."""
+
+    catalog = "catalog"
+    pricing = "pricing"
+    fees = "fees"
+    listings = "listings"
+    inventory = "inventory"
+
+
+def crawl(
+    kind: Annotated[
+        KindName,
+        typer.Argument(
+            help="ASINs: catalog, pricing (offers). ASIN,price: fees. The seller's SKUs: listings, inventory."
+        ),
+    ],
+    *,
+    source: Annotated[
+        str, typer.Option("--input", metavar="FILE", help="Identifiers, one a line, plain or gzipped; - reads stdin.")
+    ],
+    output: Annotated[
+        str, typer.Option("--output", metavar="FILE", help="items.jsonl, items.parquet or sqlite:///items.db.")
+    ],
+    marketplace: Annotated[
+        list[str] | None, typer.Option("--marketplace", help="Look here (US, DE, an id); repeatable.")
+    ] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option("--include", help="includedData of catalog and listings, such as images; repeatable."),
+    ] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Ask again for what failed earlier.")] = False,
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", metavar="AGE", help="Ask again for what is older, such as 7d or 12h.")
+    ] = None,
+    sellers: Annotated[
+        str | None,
+        typer.Option(
+            "--sellers", metavar="FILE", help="Several sellers (TOML or JSON); a crawl of the catalog uses all."
+        ),
+    ] = None,
+    redis: Annotated[
+        str | None, typer.Option("--redis", metavar="URL", help="Share quota with other processes through this Redis.")
+    ] = None,
+    endpoint: EndpointOption = None,
+    emulator: EmulatorOption = False,
+    seed: SeedOption = 0,
+    rate_scale: RateScaleOption = 1.0,
+    latency: LatencyOption = 0.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Look up every identifier once, at the pace of the quota, and write Amazon's JSON of what is found.
+
+    Stop it at any moment, run it again, and it goes on. A journal beside the output knows what is done; what was not
+    found and what failed is listed in files of its own, or in views of the database.
+    """
+    target = Target(
+        endpoint=endpoint,
+        emulator=emulator,
+        seed=seed,
+        rate_scale=rate_scale,
+        latency=latency,
+        redis=redis,
+        sellers=sellers,
+    )
+    options: dict[str, Any] = {"included_data": tuple(include)} if include else {}
+    if include and kind not in (KindName.catalog, KindName.listings):
+        raise ConfigurationError(f"--include is for catalog and listings, not for {kind.value}")
+    age = parse_age(older_than) if older_than is not None else None
+    work = _crawl(
+        kind.value,
+        target,
+        source,
+        output,
+        as_json=as_json,
+        marketplaces=marketplace or (),
+        retry_failed=retry_failed,
+        older_than=age,
+        **options,
+    )
+    run_async(work, leaves=f"what has been written holds: {AGAIN}")
+
+
+def parse_age(text: str) -> timedelta:
+    """``7d``, ``12h``, ``30m`` or ``2w``.
+
+    Raises:
+        ConfigurationError: it is none of these.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", text.strip())
+    if match is None:
+        raise ConfigurationError(f"--older-than takes 30m, 12h, 7d or 2w, not {text!r}")
+    return float(match[1]) * {"m": _MINUTE, "h": 60 * _MINUTE, "d": 1440 * _MINUTE, "w": 10080 * _MINUTE}[match[2]]
+
+
+_MINUTE = timedelta(minutes=1)
+
+
+async def _crawl(kind: str, target: Target, source: str, output: str, *, as_json: bool, **options: Any) -> None:
+    total = None if source == "-" else sum(1 for _ in read_identifiers(source))
+    tally = Tally()
+    async with connected(target, observers=[tally]) as connection:
+        bar = _Bar(total)
+        async with bar.shown():
+            report = await crawl_all(
+                kind, connection.sellers, read_identifiers(source), output, total=total, progress=bar, **options
+            )
+    facts = _facts(report)
+    if as_json:
+        print_json({**facts, "output": output, **tally.facts()})
+        return
+    table = Table(title=f"Crawled into {Path(output).name}", title_justify="left", show_header=False)
+    table.add_column("what", no_wrap=True)
+    table.add_column("figure", justify="right", no_wrap=True)
+    for name, figure in {**facts, **tally.facts()}.items():
+        table.add_row(name, f"{figure:,}")
+    table_console().print(table)
+
+
+def _facts(report: CrawlReport) -> dict[str, float]:
+    return {
+        "found": report.found,
+        "not found": report.missing,
+        "failed": report.failed,
+        "done before": report.skipped,
+        "seconds": round(report.seconds, 1),
+    }
+
+
+class _Bar:
+    """Progress on a terminal: how many, how fast, and how long the quota needs for the rest."""
+
+    def __init__(self, total: int | None) -> None:
+        console = moving_console()
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.completed:,}"),
+            BarColumn(),
+            TextColumn("{task.fields[rate]:,.1f}/s"),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[left]}"),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._total = total
+        self._task = self._progress.add_task("crawl", total=total, rate=0.0, left="")
+
+    @asynccontextmanager
+    async def shown(self) -> AsyncIterator[None]:
+        """Draw for as long as the block lasts."""
+        with self._progress:
+            yield
+
+    def __call__(self, progress: CrawlProgress) -> None:
+        """Draw how far it is."""
+        left = (
+            "" if progress.seconds_left is None else f"{timedelta(seconds=round(progress.seconds_left))} of quota left"
+        )
+        words = f"{left}, {progress.missing:,} not found, {progress.failed:,} failed".removeprefix(", ")
+        self._progress.update(self._task, completed=progress.done, rate=progress.rate, left=words)

@@ -1,0 +1,171 @@
+"""One call for each item of a stream, so many at a time; memory stays bounded, and nothing outlives the block."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from spapi_async.errors import ConfigurationError
+
+__all__ = ["Done", "Failed", "fan_out"]
+
+I = TypeVar("I")  # noqa: E741  an item
+V = TypeVar("V")
+
+
+class Done(NamedTuple, Generic[I, V]):
+    """What a call returned for an item."""
+
+    item: I
+    value: V
+
+
+class Failed(NamedTuple, Generic[I]):
+    """What a call raised for an item."""
+
+    item: I
+    error: Exception
+
+
+@asynccontextmanager
+async def fan_out(
+    call: Callable[[I], Awaitable[V]],
+    items: Iterable[I] | AsyncIterable[I],
+    concurrency: int = 8,
+    *,
+    ordered: bool = False,
+) -> AsyncIterator[AsyncIterator[Done[I, V] | Failed[I]]]:
+    """Call a function for each item of a stream, several at a time.
+
+    ``async with fan_out(call, items) as outcomes: async for outcome in outcomes: …``
+
+    Outcomes come as they are ready, or in the items' order (``ordered``). At most ``concurrency`` calls are under way
+    and as many outcomes wait to be taken, so an endless stream of items does no harm. When the block is left, calls
+    under way are cancelled and ``items`` is closed. What ``items`` itself raises, the iteration raises.
+
+    A look-up such as ``seller.catalog.item`` gathers calls into requests of twenty: give it a concurrency of several
+    times that.
+    """
+    if concurrency < 1:
+        raise ConfigurationError(f"concurrency must be 1 or more, not {concurrency!r}")
+    source = _Source(items)
+    outcomes: _Outcomes[I, V] = _Outcomes(call, source, concurrency, ordered=ordered)
+    workers = [asyncio.ensure_future(outcomes.work()) for _ in range(concurrency)]
+    try:
+        yield outcomes
+    finally:
+        try:
+            await _stop(workers)
+        finally:
+            await source.aclose()
+
+
+async def _stop(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel them and see them end, whoever cancels us meanwhile."""
+    cancelled: asyncio.CancelledError | None = None
+    for task in tasks:
+        task.cancel()
+    while pending := [task for task in tasks if not task.done()]:
+        try:
+            await asyncio.wait(pending)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+
+
+class _Source(Generic[I]):
+    """Items one after the other, for several workers."""
+
+    __slots__ = ("_items", "_lock", "_plain")
+
+    def __init__(self, items: Iterable[I] | AsyncIterable[I]) -> None:
+        self._plain: Iterator[I] | None = None
+        if isinstance(items, AsyncIterable):
+            self._items = aiter(items)
+        else:
+            self._plain = iter(items)
+        self._lock = asyncio.Lock()
+
+    async def take(self, then: Callable[[I], Awaitable[None]] | None = None) -> I:
+        """The next item; ``then`` is done with it before anybody takes another. StopAsyncIteration at the end."""
+        if self._plain is not None and then is None:
+            for item in self._plain:
+                return item
+            raise StopAsyncIteration
+        async with self._lock:
+            item = await self._next()
+            if then is not None:
+                await then(item)
+            return item
+
+    async def _next(self) -> I:
+        if self._plain is None:
+            return await anext(self._items)
+        for item in self._plain:
+            return item
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Close an iterator that can be closed: one over pages may have a request under way."""
+        close = getattr(self._items, "aclose", None) if self._plain is None else None
+        if close is not None:
+            await close()
+
+
+class _Outcomes(AsyncIterator[Any], Generic[I, V]):
+    """What the workers bring, in a queue that holds them up when nobody takes it."""
+
+    def __init__(
+        self, call: Callable[[I], Awaitable[V]], source: _Source[I], concurrency: int, *, ordered: bool
+    ) -> None:
+        self._call = call
+        self._source = source
+        self._ordered = ordered
+        self._working = concurrency
+        self._failure: Exception | None = None
+        # Outcomes, or (ordered) the promise of each; None when the last worker has gone.
+        self._queue: asyncio.Queue[Any] = asyncio.Queue(concurrency)
+
+    async def work(self) -> None:
+        """Take items until there are none."""
+        try:
+            while self._failure is None:
+                promise: asyncio.Future[Any] | None = None
+                if self._ordered:
+                    promise = asyncio.get_running_loop().create_future()
+                    item = await self._source.take(lambda _, p=promise: self._queue.put(p))  # type: ignore[misc]
+                else:
+                    item = await self._source.take()
+                outcome = await self._outcome(item)
+                if promise is None:
+                    await self._queue.put(outcome)
+                else:
+                    promise.set_result(outcome)
+        except StopAsyncIteration:
+            pass
+        except Exception as error:  # noqa: BLE001  of the items' own; raised where the outcomes are taken
+            self._failure = error
+        finally:
+            self._working -= 1
+        if not self._working:
+            await self._queue.put(None)
+
+    async def _outcome(self, item: I) -> Done[I, V] | Failed[I]:
+        try:
+            return Done(item, await self._call(item))
+        except Exception as error:  # noqa: BLE001  it is what the item came to
+            return Failed(item, error)
+
+    async def __anext__(self) -> Done[I, V] | Failed[I]:
+        outcome = await self._queue.get()
+        if isinstance(outcome, asyncio.Future):
+            outcome = await outcome
+        if outcome is None:
+            self._queue.put_nowait(None)  # asking again ends again
+            if self._failure is not None:
+                raise self._failure
+            raise StopAsyncIteration
+        return outcome  # type: ignore[no-any-return]

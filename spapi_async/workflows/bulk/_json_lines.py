@@ -1,0 +1,136 @@
+"""A file with an object a line."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from spapi_async.errors import ConfigurationError
+from spapi_async.workflows.bulk._journal import FOUND, Entry, Journal
+from spapi_async.workflows.bulk._sink import moment, write_lists
+
+__all__ = ["JsonLines"]
+
+
+class JsonLines:
+    """A file with an object a line. A place is the byte at which the line begins."""
+
+    rows = 500
+    exclusive = True
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.journal_path = path.with_name(path.name + ".journal")
+        self._end = 0
+        self._lines = 0
+        self._file: Any = None
+        self._journal: Journal | None = None
+
+    def open(self, journal: Journal) -> None:
+        """Cut off a torn last line, and whole ones that the journal does not know."""
+        self._journal = journal
+        draft = self._draft()
+        if journal.state("moving") and not draft.exists():
+            self._settle(journal)
+        elif draft.exists():
+            draft.unlink()  # it had not taken the file's place
+            journal.moved((), {"moving": 0})
+        self._end, self._lines = int(journal.state("end") or 0), int(journal.state("lines") or 0)
+        size = self.path.stat().st_size if self.path.exists() else 0
+        if size < self._end or (size and not self._end and not journal.counts()):
+            raise ConfigurationError(
+                f"{self.path} and {journal.path} do not belong together: choose another output, or delete both"
+            )
+        self._file = self.path.open("ab")
+        self._file.truncate(self._end)
+
+    def write(self, entries: Sequence[Entry]) -> tuple[list[int | None], dict[str, int]]:
+        """Append them; a write that fails half-way, for want of space, is taken back."""
+        places: list[int | None] = []
+        lines = []
+        end = self._end
+        for entry in entries:
+            if entry.item:
+                lines.append(_line(entry))
+                places.append(end)
+                end += len(lines[-1])
+            else:
+                places.append(None)
+        try:
+            self._file.write(b"".join(lines))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._end)
+            raise
+        self._end = end
+        self._lines += len(lines)
+        return places, {"end": end, "lines": self._lines}
+
+    def finish(self) -> None:
+        """Drop lines that later ones took the place of; list apart what was not found and what failed."""
+        journal = self._journal
+        assert journal is not None
+        write_lists(self.path, journal)
+        if self._lines > journal.counts().get(FOUND, 0):
+            self._compact(journal)
+
+    def _compact(self, journal: Journal) -> None:
+        """Copy the lines that hold.
+
+        The journal then speaks of a file that is not in place yet, so its new places are recorded as they will be,
+        beside the file that they belong to; :meth:`open` finishes what a kill interrupts.
+        """
+        draft = self._draft()
+        with self.path.open("rb") as old, draft.open("wb") as new:
+            for place in journal.places():
+                old.seek(place)
+                new.write(old.readline())
+            new.flush()
+            os.fsync(new.fileno())
+        journal.moved((), {"moving": 1})
+        draft.replace(self.path)
+        self._settle(journal)
+
+    def _settle(self, journal: Journal) -> None:
+        """The file holds the lines of the journal in its order, and nothing else: their places follow."""
+        places = list(journal.places())
+        moves = []
+        end = 0
+        with self.path.open("rb") as file:
+            for old, line in zip(places, file, strict=True):
+                moves.append((end, old))
+                end += len(line)
+        # Every line moves towards the beginning, in order, so that no new place is another line's old one.
+        journal.moved(moves, {"end": end, "lines": len(moves), "moving": 0})
+        self._end, self._lines = end, len(moves)
+
+    def _draft(self) -> Path:
+        return self.path.with_name(self.path.name + ".draft")
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # a full disk has been reported by the write
+                self._file.close()
+
+
+def _line(entry: Entry) -> bytes:
+    head = {
+        "identifier": entry.key.identifier,
+        "marketplace": entry.key.marketplace,
+        "fetched_at": moment(entry.fetched_at),
+    }
+    # Amazon's JSON goes in as it came; only its own line breaks, which mean nothing between tokens, would end the line.
+    item = (
+        entry.item
+        if b"\n" not in entry.item and b"\r" not in entry.item
+        else msgspec.json.format(entry.item, indent=-1)
+    )
+    return msgspec.json.encode(head)[:-1] + b',"item":' + item + b"}\n"

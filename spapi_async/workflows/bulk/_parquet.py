@@ -1,0 +1,125 @@
+"""Parquet: row groups in files of their own while the crawl goes on, one file when it is done.
+
+A Parquet file is readable when its end is written. So each write makes a small file of its own, whole or not there at
+all; at the end they are copied, row group by row group, into the one that was asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from spapi_async.errors import ConfigurationError
+from spapi_async.workflows.bulk._journal import FOUND, Entry, Journal
+from spapi_async.workflows.bulk._sink import write_lists
+
+__all__ = ["Parquet"]
+
+
+class Parquet:
+    """A Parquet file. A place is the number of the part that holds the row."""
+
+    rows = 5000
+    exclusive = True
+
+    def __init__(self, path: Path) -> None:
+        try:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+        except ModuleNotFoundError:
+            raise ModuleNotFoundError('Parquet needs an extra: pip install "spapi-async[arrow]"') from None
+        self._pq = pq
+        self._pa = pa
+        self.path = path
+        self.journal_path = path.with_name(path.name + ".journal")
+        self._parts = path.with_name(path.name + ".parts")
+        self._next = 0
+        self._merged = False  # the file itself is part 0
+        self._journal: Journal | None = None
+        fields = [("identifier", pa.string()), ("marketplace", pa.string())]
+        self._schema = pa.schema([*fields, ("fetched_at", pa.timestamp("ms", tz="UTC")), ("item", pa.string())])
+
+    def open(self, journal: Journal) -> None:
+        """Drop parts that the journal does not know, written just before a kill."""
+        self._journal = journal
+        self._next = int(journal.state("parts") or 0)
+        self._merged = bool(journal.state("merged"))
+        if self.path.exists() and not self._next and not journal.counts():
+            raise ConfigurationError(
+                f"{journal.path} knows nothing of {self.path}, which exists: choose another output"
+            )
+        if self._merged and not self.path.exists():
+            raise ConfigurationError(f"{self.path} is gone: delete {journal.path} to start anew")
+        self._parts.mkdir(exist_ok=True)
+        known = {f"{number}.parquet" for number in range(int(self._merged), self._next)}
+        for part in self._parts.iterdir():
+            if part.name not in known:
+                part.unlink()
+
+    def write(self, entries: Sequence[Entry]) -> tuple[list[int | None], dict[str, int]]:
+        """Write one part; a part that could not be written whole, for want of space, is removed."""
+        found = [entry for entry in entries if entry.item]
+        number = self._next
+        if found:
+            columns = [
+                [entry.key.identifier for entry in found],
+                [entry.key.marketplace for entry in found],
+                [datetime.fromtimestamp(int(entry.fetched_at), UTC) for entry in found],
+                [entry.item.decode() for entry in found],
+            ]
+            draft = self._parts / f"{number}.draft"
+            try:
+                self._pq.write_table(self._pa.table(columns, schema=self._schema), draft, compression="zstd")
+                draft.replace(self._part(number))
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    draft.unlink(missing_ok=True)
+                raise
+            self._next = number + 1
+        return [number if entry.item else None for entry in entries], {"parts": self._next}
+
+    def finish(self) -> None:
+        """Copy every row that holds into the one file, and make that the only part."""
+        journal = self._journal
+        assert journal is not None
+        write_lists(self.path, journal)
+        if not self._merged or self._next > 1:
+            self._merge(journal)
+        for part in self._parts.iterdir():
+            part.unlink()
+        self._parts.rmdir()
+
+    def _merge(self, journal: Journal) -> None:
+        draft = self.path.with_name(self.path.name + ".draft")
+        with self._pq.ParquetWriter(draft, self._schema, compression="zstd") as writer:
+            for number in range(self._next):
+                for table in self._row_groups(number):
+                    writer.write_table(self._current(table, number, journal))
+        draft.replace(self.path)
+        # Until this is recorded the parts count, and the next run would put them together again.
+        journal.moved(None, {"parts": 1, "merged": 1})
+
+    def _row_groups(self, number: int) -> Iterator[Any]:
+        part = self._part(number)
+        if part.exists():
+            with self._pq.ParquetFile(part) as file:
+                for group in range(file.num_row_groups):
+                    yield file.read_row_group(group)
+
+    def _current(self, table: Any, number: int, journal: Journal) -> Any:
+        """The rows that were not fetched again later, which the journal knows by another part."""
+        query = "SELECT identifier, marketplace FROM crawled WHERE place = ? AND status = ?"
+        here = set(journal.connection.execute(query, (number, FOUND)))
+        if len(here) == table.num_rows:
+            return table
+        names = zip(table["identifier"].to_pylist(), table["marketplace"].to_pylist(), strict=True)
+        return table.filter(self._pa.array([each in here for each in names]))
+
+    def _part(self, number: int) -> Path:
+        return self.path if self._merged and number == 0 else self._parts / f"{number}.parquet"
+
+    def close(self) -> None:
+        """Nothing is open between writes."""

@@ -1,0 +1,60 @@
+"""A table in SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from spapi_async.workflows.bulk._journal import Entry, Journal
+from spapi_async.workflows.bulk._sink import moment
+
+__all__ = ["Table"]
+
+
+class Table:
+    """The table ``items`` in a SQLite database, which is the journal too: one transaction for both."""
+
+    rows = 500
+    exclusive = False
+
+    def __init__(self, path: Path) -> None:
+        self.journal_path = path
+        self._journal: Journal | None = None
+
+    def open(self, journal: Journal) -> None:
+        """Make the table, and views of what was not found and of what failed."""
+        self._journal = journal
+        journal.connection.executescript(
+            """
+            CREATE TABLE IF NOT EXISTS items (
+                identifier TEXT NOT NULL, marketplace TEXT NOT NULL, fetched_at TEXT NOT NULL, item TEXT NOT NULL,
+                PRIMARY KEY (identifier, marketplace)
+            ) WITHOUT ROWID;
+            CREATE VIEW IF NOT EXISTS not_found AS
+                SELECT identifier, marketplace FROM crawled WHERE status = 'not found';
+            CREATE VIEW IF NOT EXISTS failed AS
+                SELECT identifier, marketplace, error FROM crawled WHERE status = 'failed';
+            """
+        )
+
+    def write(self, entries: Sequence[Entry]) -> tuple[list[int | None], dict[str, int]]:
+        """Insert or replace them, in a transaction that the journal commits."""
+        assert self._journal is not None
+        connection = self._journal.connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.executemany(
+                "INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?)",
+                [(*each.key, moment(each.fetched_at), each.item.decode()) for each in entries if each.item],
+            )
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return [None] * len(entries), {}
+
+    def finish(self) -> None:
+        """Nothing is left to be done."""
+
+    def close(self) -> None:
+        """The journal closes the database."""

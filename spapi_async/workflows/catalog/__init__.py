@@ -1,0 +1,5 @@
+"""The catalogue by ASIN: ``item = await seller.catalog.item("B07XJ8C8F5")``, twenty to a request."""
+
+from spapi_async.workflows.catalog._catalog import Catalog
+
+__all__ = ["Catalog"]

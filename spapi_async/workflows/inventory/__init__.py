@@ -1,0 +1,5 @@
+"""Stock at Amazon by SKU: ``(await seller.inventory.summary("TEA-POT-1")).total_quantity``, fifty to a request."""
+
+from spapi_async.workflows.inventory._inventory import Inventory, SkuSummary
+
+__all__ = ["Inventory", "SkuSummary"]

@@ -1,0 +1,121 @@
+"""``seller.inventory``: what Amazon holds of a SKU, looked up one by one and fetched fifty at a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from spapi_async.api.fba_inventory_v1 import GET_INVENTORY_SUMMARIES
+from spapi_async.models.fba_inventory_v1 import InventorySummary
+from spapi_async.workflows.lookups import Answer, LookUps, Rule, check_sku, listed
+
+if TYPE_CHECKING:
+    from spapi_async.marketplaces import Marketplace
+
+__all__ = ["Inventory", "SkuSummary"]
+
+
+class SkuSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """The stock of one SKU: Amazon's summaries of it, one for each condition."""
+
+    summaries: tuple[InventorySummary, ...]
+
+    @property
+    def seller_sku(self) -> str | None:
+        """The SKU."""
+        return self.summaries[0].seller_sku
+
+    @property
+    def asin(self) -> str | None:
+        """Its ASIN."""
+        return self.summaries[0].asin
+
+    @property
+    def fn_sku(self) -> str | None:
+        """Amazon's own label."""
+        return self.summaries[0].fn_sku
+
+    @property
+    def product_name(self) -> str | None:
+        """Its name."""
+        return self.summaries[0].product_name
+
+    @property
+    def total_quantity(self) -> int:
+        """Units in all conditions together."""
+        return sum(each.total_quantity or 0 for each in self.summaries)
+
+
+class _Group(NamedTuple):
+    place: str
+    details: bool
+
+
+def _arguments(group: _Group, skus: Sequence[str]) -> dict[str, Any]:
+    return {**_common(group), "seller_skus": skus}
+
+
+def _single_arguments(group: _Group, sku: str) -> dict[str, Any]:
+    return {**_common(group), "seller_sku": sku}
+
+
+def _common(group: _Group) -> dict[str, Any]:
+    # No start_date_time: beside it Amazon ignores the SKUs.
+    return {
+        "granularity_type": "Marketplace",
+        "granularity_id": group.place,
+        "marketplace_ids": [group.place],
+        "details": group.details or None,
+    }
+
+
+def _answers(_group: _Group, _skus: Sequence[str], body: Any) -> list[Answer]:
+    found = listed(getattr(body, "payload", None), "inventory_summaries", GET_INVENTORY_SUMMARIES)
+    return [(getattr(each, "seller_sku", None), each, None) for each in found]
+
+
+def _following(body: Any) -> Mapping[str, Any] | None:
+    token = getattr(getattr(body, "pagination", None), "next_token", None)
+    return {"next_token": token} if token else None
+
+
+_SUMMARY: Rule[_Group, str] = Rule(
+    name="inventory.summary",
+    batch=GET_INVENTORY_SUMMARIES,
+    maximum=50,
+    arguments=_arguments,
+    answers=_answers,
+    entries=(("payload", "inventorySummaries"), ()),
+    combine=lambda each: SkuSummary(summaries=tuple(each)),
+    following=_following,
+    every_page=True,
+    single=lambda _: GET_INVENTORY_SUMMARIES,
+    single_arguments=_single_arguments,
+    spare=False,  # there is no second bucket
+    # A comma splits the list; SKUs with spaces and apostrophes have been lost from it (saleweaver/python-amazon-sp-api
+    # issues 22 and 306).
+    fits=lambda sku: re.search(r"[,'\"\s]", sku) is None,
+)
+
+
+class Inventory(LookUps):
+    """The stock of one seller in Amazon's warehouses."""
+
+    __slots__ = ()
+
+    async def summary(
+        self, sku: str, *, marketplace: Marketplace | str | None = None, details: bool = False
+    ) -> SkuSummary:
+        """The stock of one SKU; calls made at about the same time share a request (50 SKUs, 2 a second).
+
+        For more than a few thousand SKUs, ``seller.fba_inventory_v1.iter_inventory_summaries`` costs no more.
+
+        Raises:
+            ConfigurationError: no marketplace is known.
+            NotFoundError: Amazon has never held this SKU.
+        """
+        check_sku(sku)
+        return await self._ask(_SUMMARY, _Group(self._place(marketplace), details), sku)  # type: ignore[no-any-return]

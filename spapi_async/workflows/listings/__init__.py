@@ -1,0 +1,5 @@
+"""A seller's listings by SKU: ``listing = await seller.listings.item("TEA-POT-1")``, twenty to a request."""
+
+from spapi_async.workflows.listings._listings import Listings
+
+__all__ = ["Listings"]

@@ -1,0 +1,94 @@
+"""``seller.listings``: a seller's own listings, looked up one by one and fetched twenty at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from spapi_async.api.listings_items_2021_08_01 import GET_LISTINGS_ITEM, SEARCH_LISTINGS_ITEMS
+from spapi_async.workflows.lookups import Answer, LookUps, Rule, check_sku, listed
+
+if TYPE_CHECKING:
+    from spapi_async.marketplaces import Marketplace
+    from spapi_async.models.listings_items_2021_08_01 import Item
+
+__all__ = ["Listings"]
+
+
+class _Group(NamedTuple):
+    seller_id: str
+    place: str
+    included_data: tuple[str, ...]
+    issue_locale: str | None
+
+
+def _arguments(group: _Group, skus: Sequence[str]) -> dict[str, Any]:
+    return {
+        "seller_id": group.seller_id,
+        "marketplace_ids": [group.place],
+        "identifiers": skus,
+        "identifiers_type": "SKU",
+        "included_data": group.included_data,
+        "issue_locale": group.issue_locale,
+        "page_size": _ITEM.maximum,
+        "sort_by": "sku",  # by date, Amazon's default, items move from page to page
+    }
+
+
+def _answers(_group: _Group, _skus: Sequence[str], body: Any) -> list[Answer]:
+    return [(getattr(item, "sku", None), item, None) for item in listed(body, "items", SEARCH_LISTINGS_ITEMS)]
+
+
+def _following(body: Any) -> Mapping[str, Any] | None:
+    token = getattr(getattr(body, "pagination", None), "next_token", None)
+    return {"page_token": token} if token else None
+
+
+def _single_arguments(group: _Group, sku: str) -> dict[str, Any]:
+    return {
+        "seller_id": group.seller_id,
+        "sku": sku,
+        "marketplace_ids": [group.place],
+        "included_data": group.included_data,
+        "issue_locale": group.issue_locale,
+    }
+
+
+_ITEM: Rule[_Group, str] = Rule(
+    name="listings.item",
+    batch=SEARCH_LISTINGS_ITEMS,
+    maximum=20,
+    arguments=_arguments,
+    answers=_answers,
+    entries=(("items",), ()),
+    following=_following,
+    single=lambda _: GET_LISTINGS_ITEM,
+    single_arguments=_single_arguments,
+    fits=lambda sku: "," not in sku,  # Amazon splits the list at every comma, however it is encoded
+)
+
+
+class Listings(LookUps):
+    """The listings of one seller."""
+
+    __slots__ = ()
+
+    async def item(
+        self,
+        sku: str,
+        *,
+        marketplace: Marketplace | str | None = None,
+        included_data: Sequence[str] = ("summaries",),
+        issue_locale: str | None = None,
+    ) -> Item:
+        """One listing; calls made at about the same time share a request of searchListingsItems (20 SKUs, 5 a second).
+
+        A SKU with a comma, and what the quota of getListingsItem (5 a second) can serve sooner, goes by itself.
+
+        Raises:
+            ConfigurationError: no marketplace or no seller id is known.
+            NotFoundError: the seller has no such listing in that marketplace.
+        """
+        check_sku(sku)
+        group = _Group(self._seller_id(), self._place(marketplace), tuple(included_data), issue_locale)
+        return await self._ask(_ITEM, group, sku)  # type: ignore[no-any-return]

@@ -1,0 +1,441 @@
+"""Gathers calls for one thing each into requests for many, sends them, and hands out what comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import math
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextvars import Context
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from spapi_async._core.caller import Caller
+from spapi_async._core.operation import Operation
+from spapi_async._core.options import CallOptions, Priority, call_options
+from spapi_async.errors import (
+    ApiError,
+    AuthError,
+    BadRequestError,
+    ClosedError,
+    ForbiddenError,
+    NotFoundError,
+    QuotaExceededError,
+    RateLimitWaitError,
+    RequestTimeoutError,
+    ServerError,
+    SPAPIError,
+)
+from spapi_async.workflows.lookups._fetch import fetch_batch, fetch_single
+from spapi_async.workflows.lookups._queue import Ask, Part, Queue
+from spapi_async.workflows.lookups._rule import Rule, as_missing, not_found
+from spapi_async.workflows.lookups._window import WINDOW, Habit, departs_at
+
+__all__ = ["Batcher"]
+
+G = TypeVar("G")
+K = TypeVar("K")
+
+MOST_ATTEMPTS = 5
+"""Requests for one key whose entry in the reply says 429 or 5xx; each after the first is for it alone."""
+
+WORTH_A_SINGLE = 0.05
+"""Seconds to the batch's next token below which a request for one item is not worth its cost in processor time."""
+
+
+class _Lane(NamedTuple):
+    """The seller whose quota for an operation is at hand first, and in how many seconds."""
+
+    caller: Caller
+    seconds: float
+
+
+class _Departure(NamedTuple):
+    """The next request: when, whose, whether by the operation for one, and what is then to be taken from the queue."""
+
+    at: float
+    caller: Caller
+    single: bool
+    take: Callable[[], Part]
+
+
+class _Flight:
+    """A request under way."""
+
+    __slots__ = ("caller", "part", "single", "task", "wanted")
+
+    def __init__(self, caller: Caller, part: Part, *, single: bool) -> None:
+        self.caller = caller
+        self.part = part
+        self.single = single
+        self.wanted = len(part.asks)
+        self.task: asyncio.Task[None] | None = None
+
+
+class Batcher(Generic[G, K]):
+    """The look-ups of one kind, with one set of options, by one seller or by several that stand in for each other.
+
+    Args:
+        rule: the facts.
+        group: what all of them have in common.
+        callers: whose quota may be used.
+        timeout: seconds for one HTTP exchange, as in :class:`CallOptions`.
+        raw: hand out Amazon's JSON as bytes instead of structs.
+    """
+
+    __slots__ = (
+        "_callers", "_closed", "_due", "_failure", "_flights", "_group", "_habit", "_loop", "_queue", "_raw", "_rule",
+        "_seen", "_soon", "_timeout", "_timer",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        rule: Rule[Any, Any],
+        group: G,
+        callers: Sequence[Caller],
+        *,
+        timeout: float | None = None,
+        raw: bool = False,
+    ) -> None:
+        self._rule = rule
+        self._group = group
+        self._callers = list(callers)
+        self._timeout = timeout
+        self._raw = raw
+        self._loop = asyncio.get_running_loop()
+        self._queue: Queue[K] = Queue(rule.maximum, rule.fits)
+        self._habit = Habit()
+        self._flights: set[_Flight] = set()
+        self._failure: SPAPIError | None = None
+        self._closed = False
+        self._due = math.inf  # by when the next batch leaves at the latest, however others crowd the limiter's queue
+        self._seen = 0
+        self._soon = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __repr__(self) -> str:
+        return f"<Batcher {self._rule.name} waiting={len(self._queue)} under way={len(self._flights)}>"
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits for anything."""
+        return not self._queue and not self._flights
+
+    def ask(self, key: K, options: CallOptions) -> Awaitable[Any]:
+        """The answer for one key.
+
+        Raises:
+            NotFoundError: there is no such thing.
+            RateLimitWaitError: its turn would come later than ``max_wait``.
+            SPAPIError: what the call itself raises; each caller gets an error of its own.
+        """
+        if self._closed:
+            raise ClosedError("the application is closed", operation=self._rule.batch.name)
+        if options.deadline is None:
+            return self._wait(key, options.priority, options.max_wait)
+        return self._wait_in_time(key, options, options.deadline)
+
+    async def _wait_in_time(self, key: K, options: CallOptions, deadline: float) -> Any:
+        longest = deadline if options.max_wait is None else min(deadline, options.max_wait)
+        try:
+            async with asyncio.timeout(deadline):
+                return await self._wait(key, options.priority, longest)
+        except TimeoutError:
+            message = f"the deadline of {deadline:g} s passed before the answer came"
+            raise RequestTimeoutError(message, operation=self._rule.batch.name) from None
+
+    async def _wait(self, key: K, priority: int, max_wait: float | None) -> Any:
+        now = self._loop.time()
+        if max_wait is not None:
+            self._refuse_overlong(priority, max_wait)
+        ask = self._queue.join(key, priority, now)
+        future = self._loop.create_future()
+        ask.waiters.append(future)
+        self._habit.asked(now)
+        timer = None
+        if max_wait is not None:
+            ask.latest = {**(ask.latest or {}), future: now + max_wait}
+            timer = self._loop.call_at(now + max_wait, self._give_up, ask, future)
+        if not self._soon and (self._timer is None or self._timer.when() > now + WINDOW or self._is_complete()):
+            self._turn_soon()
+        try:
+            return await future
+        except BaseException:
+            self._leave(ask, future)
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _is_complete(self) -> bool:
+        waiting, expected = self._queue.waiting, self._habit.expected
+        return waiting >= self._rule.maximum or (expected is not None and waiting >= expected)
+
+    def _refuse_overlong(self, priority: int, max_wait: float) -> None:
+        ahead = self._queue.ahead(priority)
+        wait = self._soonest(self._rule.batch, count=ahead // self._rule.maximum + 1).seconds
+        if wait > max_wait:
+            raise self._wait_error(wait, max_wait)
+
+    def _wait_error(self, wait: float, max_wait: float) -> RateLimitWaitError:
+        return RateLimitWaitError(
+            f"would wait {wait:.1f} s for quota, longer than max_wait={max_wait:g} s",
+            operation=self._rule.batch.name,
+            retry_after=wait,
+        )
+
+    def _give_up(self, ask: Ask[K], future: asyncio.Future[Any]) -> None:
+        """The time a caller waits for quota has passed; where its request has left, the limiter has let it through."""
+        if future.done() or _current(ask).flight is not None:
+            return
+        try:
+            wait = self._soonest(self._rule.batch).seconds
+        except SPAPIError as error:
+            future.set_exception(error)
+            return
+        message = f"more urgent calls came first; would wait {wait:.1f} s more for quota, longer than max_wait"
+        future.set_exception(RateLimitWaitError(message, operation=self._rule.batch.name, retry_after=wait))
+
+    def _leave(self, ask: Ask[K], future: asyncio.Future[Any]) -> None:
+        """A caller is gone; what nobody else waits for is not asked, or given up."""
+        ask = _current(ask)
+        if future not in ask.waiters:
+            return
+        ask.waiters.remove(future)
+        if ask.waiters:
+            return
+        flight: _Flight | None = ask.flight
+        if flight is None:
+            self._queue.drop(ask)
+        else:
+            flight.wanted -= 1
+            if not flight.wanted and flight.task is not None:
+                flight.task.cancel()
+
+    # Deciding what leaves and when --------------------------------------------------------------------------------
+
+    def _turn_soon(self) -> None:
+        if not self._soon:
+            self._soon = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """Send one request if one is due, and look again when the next may be."""
+        self._soon = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._queue:
+            self._seen, self._due = 0, math.inf
+            return
+        try:
+            now = self._loop.time()
+            waiting = self._queue.waiting
+            quiet, self._seen = waiting == self._seen, waiting
+            departure = self._next_departure(now, quiet=quiet)
+            if departure.at <= now:
+                self._send(departure)
+                self._turn_soon()
+            elif not quiet and waiting:
+                self._turn_soon()  # see whether somebody comes while the loop goes round
+            else:
+                self._timer = self._loop.call_at(departure.at, self._turn)
+        except Exception as error:  # noqa: BLE001  nobody above would hear of it, and callers would wait for ever
+            self._fail(self._queue.everything(), error)
+
+    def _next_departure(self, now: float, *, quiet: bool) -> _Departure:
+        rule, queue = self._rule, self._queue
+        batch = self._soonest(rule.batch)
+        choices = []
+        if queue.unfit:
+            lane = self._soonest_single(next(iter(queue.unfit)))
+            assert lane is not None, "only a rule with an operation for one has keys that do not fit"
+            choices.append(_Departure(now + lane.seconds, lane.caller, True, lambda: Part(queue.take_unfit(), [])))
+        part = queue.next_part()
+        if part is not None:
+            choices.append(self._part_departure(part, now, batch))
+        if queue.waiting:
+            at = departs_at(
+                now,
+                opened_at=queue.opened_at,
+                waiting=queue.waiting,
+                maximum=rule.maximum,
+                expected=self._habit.expected,
+                quiet=quiet,
+                token_in=batch.seconds,
+            )
+            if batch.seconds > 0:
+                self._due = min(self._due, at)
+            choices.append(_Departure(min(at, self._due), batch.caller, False, lambda: self._take(now)))
+            if batch.seconds > WORTH_A_SINGLE and rule.spare and (spare := self._spare_lane()) is not None:
+                choices.append(_Departure(now, spare.caller, True, lambda: Part(queue.take(1), [])))
+        # Nothing at all is left where next_part dissolved what nobody wants any more.
+        return (
+            min(choices, key=lambda each: each.at) if choices else _Departure(math.inf, batch.caller, False, _nothing)
+        )
+
+    def _part_departure(self, part: Part, now: float, batch: _Lane) -> _Departure:
+        lane, single = batch, False
+        if len(part.asks) == 1:
+            key = part.asks[0].key
+            other = self._soonest_single(key)
+            if other is not None and (not self._rule.fits(key) or other.seconds < batch.seconds):
+                lane, single = other, True
+        return _Departure(now + lane.seconds, lane.caller, single, self._queue.take_part)
+
+    def _take(self, now: float) -> Part:
+        self._habit.closed(now, self._queue.waiting)
+        self._due = math.inf
+        return Part(self._queue.take(self._rule.maximum), [])
+
+    def _spare_lane(self) -> _Lane | None:
+        """Somebody whose quota for one is at hand, for the first of those that wait."""
+        lane = self._soonest_single(self._queue.first().key)
+        return lane if lane is not None and lane.seconds <= 0 else None
+
+    def _soonest_single(self, key: K) -> _Lane | None:
+        return None if self._rule.single is None else self._soonest(self._rule.single(key))
+
+    def _soonest(self, operation: Operation[Any], *, count: int = 1) -> _Lane:
+        if not self._callers:
+            assert self._failure is not None
+            raise copy.copy(self._failure)
+        if len(self._callers) == 1:
+            return _Lane(self._callers[0], self._callers[0].forecast(operation, count=count))
+        share = -(-count // len(self._callers))  # each of them lets through as many
+        lanes = [_Lane(caller, caller.forecast(operation, count=share)) for caller in self._callers]
+        return min(lanes, key=lambda lane: lane.seconds)
+
+    # Sending and handing out --------------------------------------------------------------------------------------
+
+    def _send(self, departure: _Departure) -> None:
+        part = departure.take()
+        flight = _Flight(departure.caller, part, single=departure.single)
+        for ask in part.asks:
+            ask.flight = flight
+            ask.attempts += 1
+        self._seen = self._queue.waiting
+        self._flights.add(flight)
+        # A context of its own: one caller's options, or its trace, are nothing to the others.
+        flight.task = self._loop.create_task(self._fly(flight), context=Context())
+
+    async def _fly(self, flight: _Flight) -> None:
+        asks = flight.part.asks
+        latest = min((moment for ask in asks if ask.latest for moment in ask.latest.values()), default=None)
+        max_wait = None if latest is None else max(latest - self._loop.time(), 0.0)
+        keys = [ask.key for ask in asks]
+        try:
+            with call_options(
+                priority=Priority(min(ask.priority for ask in asks)), max_wait=max_wait, timeout=self._timeout
+            ):
+                if flight.single:
+                    fetched = await fetch_single(self._rule, self._group, keys[0], flight.caller, raw=self._raw)
+                else:
+                    fetched = await fetch_batch(self._rule, self._group, keys, flight.caller, raw=self._raw)
+        except asyncio.CancelledError:
+            for ask in asks:
+                for waiter in ask.waiters:
+                    waiter.cancel()
+            self._queue.put_back(flight.part.rest, parted=True)
+            raise
+        except Exception as error:  # noqa: BLE001  whoever waits gets it
+            self._failed(flight, error)
+        else:
+            self._arrived(flight, fetched.found, fetched.request_id)
+        finally:
+            self._flights.discard(flight)
+            if not self._closed:
+                self._turn_soon()
+
+    def _arrived(self, flight: _Flight, found: dict[Any, Any], request_id: str | None) -> None:
+        for ask in flight.part.asks:
+            answer = found.get(ask.key)
+            if answer is None:
+                self._settle(ask, not_found(self._rule, ask.key, request_id))
+            elif isinstance(answer, SPAPIError):
+                self._refused(ask, answer)
+            else:
+                ask.flight = None
+                for waiter in ask.waiters:
+                    if not waiter.done():
+                        waiter.set_result(answer)
+        if flight.part.rest:
+            self._queue.halve(flight.part.rest, parted=True)
+
+    def _refused(self, ask: Ask[K], error: SPAPIError) -> None:
+        """An item's own error: 429 and 5xx are tried again, alone."""
+        if isinstance(error, QuotaExceededError | ServerError) and ask.attempts < MOST_ATTEMPTS:
+            self._queue.alone(ask)
+            return
+        if isinstance(error, ApiError) and not isinstance(error, NotFoundError) and self._rule.is_missing(error):
+            error = as_missing(error)
+        self._settle(ask, error)
+
+    def _failed(self, flight: _Flight, error: Exception) -> None:
+        part = flight.part
+        if isinstance(error, BadRequestError) and len(part.asks) > 1:
+            self._queue.halve(part.asks)
+        elif isinstance(error, RateLimitWaitError):
+            self._too_slow(part, error)
+        elif isinstance(error, AuthError | ForbiddenError) and [flight.caller] != self._callers:
+            # One seller's grant is gone; the others go on without it.
+            if flight.caller in self._callers:
+                self._callers.remove(flight.caller)
+            self._failure = error
+            self._queue.put_back(part.asks)
+        elif len(part.asks) == 1 and isinstance(error, SPAPIError):
+            ask = part.asks[0]
+            ask.attempts = MOST_ATTEMPTS  # the retry policy has had its turn
+            self._refused(ask, error)
+        else:
+            self._fail(part.asks, error)
+        self._queue.put_back(part.rest, parted=True)
+
+    def _too_slow(self, part: Part, error: RateLimitWaitError) -> None:
+        """The limiter's queue is longer than its forecast: those who cannot wait are told, the others wait on."""
+        wait = error.retry_after or 0.0
+        now = self._loop.time()
+        for ask in part.asks:
+            for waiter in ask.waiters:
+                latest = (ask.latest or {}).pop(waiter, None)
+                if latest is None or waiter.done():
+                    continue
+                if now + wait > latest:
+                    waiter.set_exception(copy.copy(error))
+                else:
+                    ask.latest = {**(ask.latest or {}), waiter: latest}
+            ask.waiters = [waiter for waiter in ask.waiters if not waiter.done()]
+        self._queue.put_back(part.asks)
+
+    def _fail(self, asks: Iterable[Ask[K]], error: Exception) -> None:
+        for ask in asks:
+            self._settle(ask, error)
+
+    def _settle(self, ask: Ask[K], error: Exception) -> None:
+        """An error for each caller: a shared one would gather the tracebacks and notes of all of them."""
+        ask.flight = None
+        for waiter in ask.waiters:
+            if waiter.done():
+                continue
+            own = copy.copy(error) if isinstance(error, SPAPIError) else error
+            own.__cause__ = error.__cause__
+            waiter.set_exception(own)
+
+    def close(self) -> None:
+        """The application is closed: whoever waits gets a ClosedError, requests under way end by themselves."""
+        self._closed = True
+        if self._loop.is_closed():
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        error = ClosedError("the application is closed", operation=self._rule.batch.name)
+        self._fail(self._queue.everything(), error)
+
+
+def _current(ask: Ask[K]) -> Ask[K]:
+    while ask.merged is not None:
+        ask = ask.merged
+    return ask
+
+
+def _nothing() -> Part:
+    return Part([], [])

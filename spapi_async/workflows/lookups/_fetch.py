@@ -1,0 +1,120 @@
+"""One request of a look-up, and what it says about each key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from spapi_async._codec.json import to_json
+from spapi_async._core.caller import Caller
+from spapi_async.errors import DecodeError
+from spapi_async.workflows.lookups._rule import Answer, Rule
+
+__all__ = ["Fetched", "fetch_batch", "fetch_single"]
+
+_MOST_PAGES = 50
+
+
+class Fetched(NamedTuple):
+    """Values and errors by key; a key that the reply does not mention is absent."""
+
+    found: dict[Any, Any]
+    request_id: str | None
+
+
+async def fetch_batch(rule: Rule[Any, Any], group: Any, keys: Sequence[Any], caller: Caller, *, raw: bool) -> Fetched:
+    """Ask for all of them in one request, and in the pages after it where there are any."""
+    arguments = rule.arguments(group, keys)
+    reply = await caller.call(rule.batch, **arguments)
+    found: dict[Any, Any] = {}
+    for _ in range(_MOST_PAGES):
+        answers = rule.answers(group, keys, reply.body)
+        if raw:
+            answers = _as_received(answers, reply.raw, rule.entries)
+        _gather(answers, found, reply.request_id, several=rule.combine is not None)
+        following = rule.following(reply.body)
+        if following is None or (not rule.every_page and all(key in found for key in keys)):
+            break
+        reply = await caller.call(rule.batch, **{**arguments, **following})
+    else:
+        raise DecodeError(f"the reply to {len(keys)} keys has more than {_MOST_PAGES} pages", operation=rule.batch.name)
+    if rule.combine is not None:
+        combine = _joined if raw else rule.combine
+        found = {key: combine(each) if isinstance(each, list) else each for key, each in found.items()}
+    return Fetched(found, reply.request_id)
+
+
+def _gather(answers: Iterable[Answer], found: dict[Any, Any], request_id: str | None, *, several: bool) -> None:
+    """Add what a page says; the first word on a key counts, unless several belong to it."""
+    for key, value, error in answers:
+        if error is not None:
+            error.request_id = request_id
+            found.setdefault(key, error)
+        elif not several:
+            found.setdefault(key, value)
+        elif isinstance(others := found.setdefault(key, []), list):
+            others.append(value)
+
+
+def _as_received(
+    answers: Iterable[Answer], raw: bytes, entries: tuple[tuple[str, ...], tuple[str, ...]]
+) -> list[Answer]:
+    """The same answers with Amazon's own bytes for values."""
+    answers = list(answers)
+    slices = _slices(raw, *entries)
+    if slices is None or len(slices) != len(answers):
+        return [(key, None if error else to_json(value), error) for key, value, error in answers]
+    return [(key, part, error) for (key, _, error), part in zip(answers, slices, strict=True)]
+
+
+async def fetch_single(rule: Rule[Any, Any], group: Any, key: Any, caller: Caller, *, raw: bool) -> Fetched:
+    """Ask for one by the operation that takes one."""
+    assert rule.single is not None
+    assert rule.single_arguments is not None
+    operation = rule.single(key)
+    if operation is rule.batch:
+        return await _fetch_alone(rule, group, key, caller, raw=raw)
+    reply = await caller.call(operation, **rule.single_arguments(group, key))
+    value = rule.single_value(reply.body)
+    if value is None:
+        raise DecodeError("the reply holds no item", operation=operation.name, request_id=reply.request_id)
+    if raw and not isinstance(value, Exception):
+        value = _slice(reply.raw, rule.single_entry) or to_json(value)
+    return Fetched({key: value}, reply.request_id)
+
+
+async def _fetch_alone(rule: Rule[Any, Any], group: Any, key: Any, caller: Caller, *, raw: bool) -> Fetched:
+    """The same operation with a parameter for one: the reply has the batch's form."""
+    assert rule.single_arguments is not None
+    alone = msgspec.structs.replace(rule, arguments=lambda _, keys: rule.single_arguments(group, keys[0]))
+    return await fetch_batch(alone, group, [key], caller, raw=raw)
+
+
+def _joined(slices: list[bytes]) -> bytes:
+    return slices[0] if len(slices) == 1 else b"[" + b",".join(slices) + b"]"
+
+
+def _slices(raw: bytes, to_list: Sequence[str], to_value: Sequence[str]) -> list[bytes] | None:
+    """Amazon's own bytes of each entry; None where the body is so odd that only the tolerant reader read it."""
+    whole = _slice(raw, to_list)
+    try:
+        entries = msgspec.json.decode(whole or b"", type=list[msgspec.Raw])
+    except msgspec.MsgspecError:
+        return None
+    if not to_value:
+        return [bytes(entry) for entry in entries]
+    return [_slice(bytes(entry), to_value) or b"null" for entry in entries]
+
+
+def _slice(raw: bytes, path: Sequence[str]) -> bytes | None:
+    for name in path:
+        try:
+            raw = bytes(_OBJECT.decode(raw)[name])
+        except (msgspec.MsgspecError, KeyError):
+            return None
+    return raw
+
+
+_OBJECT: msgspec.json.Decoder[Mapping[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])

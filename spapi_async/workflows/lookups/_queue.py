@@ -1,0 +1,205 @@
+"""Who waits for what: asks by key and priority, and what a refused batch falls into. Nothing here awaits."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from spapi_async._core.options import Priority
+
+__all__ = ["Ask", "Part", "Queue"]
+
+K = TypeVar("K")
+
+_KEPT_SHARE = 10
+"""One place in so many is kept for lower priorities while they wait, as the limiter keeps it, so that none starves."""
+
+
+class Ask(msgspec.Struct, Generic[K], eq=False):
+    """One key that somebody wants; a struct, for it is made and dropped with each look-up.
+
+    Attributes:
+        key: what is asked.
+        priority: of the most urgent caller.
+        asked_at: when the first of them came.
+        waiters: the future that each caller awaits.
+        latest: up to which moment a caller waits for quota; None where none of them set one.
+        attempts: how many requests have asked for it.
+        flight: the request that asks for it; None while it waits.
+        merged: the ask of the same key that its callers went over to.
+    """
+
+    key: K
+    priority: int
+    asked_at: float
+    waiters: list[Future[Any]] = []
+    latest: dict[Future[Any], float] | None = None
+    attempts: int = 0
+    flight: Any = None
+    merged: Ask[K] | None = None
+
+
+class Part(NamedTuple):
+    """Asks that make a request of their own; if they go through, one of ``rest`` is bad."""
+
+    asks: list[Ask[Any]]
+    rest: list[Ask[Any]]
+
+
+class Queue(Generic[K]):
+    """What waits in one group."""
+
+    __slots__ = ("_asks", "_fits", "_lines", "_maximum", "parts", "unfit")
+
+    def __init__(self, maximum: int, fits: Callable[[K], bool]) -> None:
+        self._maximum = maximum
+        self._fits = fits
+        self._asks: dict[K, Ask[K]] = {}
+        self._lines: tuple[dict[K, Ask[K]], ...] = tuple({} for _ in Priority)
+        self.parts: deque[Part] = deque()
+        """Requests whose members are settled: pieces of a refused batch, and what is tried again alone."""
+        self.unfit: dict[K, Ask[K]] = {}
+        """Asks that cannot stand in a batch."""
+
+    def __len__(self) -> int:
+        return len(self._asks)
+
+    @property
+    def waiting(self) -> int:
+        """How many asks can go into the next batches."""
+        return sum(map(len, self._lines))
+
+    @property
+    def opened_at(self) -> float:
+        """When the oldest of those asked."""
+        return min(next(iter(line.values())).asked_at for line in self._lines if line)
+
+    def first(self) -> Ask[K]:
+        """The most urgent of those; there is one."""
+        return next(ask for line in self._lines for ask in line.values())
+
+    def ahead(self, priority: int) -> int:
+        """How many asks go before a new one of this priority."""
+        return sum(len(line) for line in self._lines[: priority + 1])
+
+    def join(self, key: K, priority: int, now: float) -> Ask[K]:
+        """The ask for a key that waits already, in the line of whoever is more urgent, or a new one."""
+        ask = self._asks.get(key)
+        if ask is None:
+            ask = self._asks[key] = Ask(key, priority, now)
+            (self._lines[priority] if self._fits(key) else self.unfit)[key] = ask
+        elif priority < ask.priority:
+            if self._lines[ask.priority].pop(key, None) is not None:
+                self._lines[priority][key] = ask
+            ask.priority = priority
+        return ask
+
+    def drop(self, ask: Ask[K]) -> None:
+        """Nobody wants it any more; a part that holds it is mended when its turn comes."""
+        if self._asks.get(ask.key) is ask:
+            self._forget(ask)
+
+    def take(self, most: int) -> list[Ask[K]]:
+        """The asks of the next request, most urgent first, with a share for the others."""
+        room = min(most, self._maximum)
+        kept = room // _KEPT_SHARE
+        taken: list[Ask[K]] = []
+        for place, line in enumerate(self._lines):
+            below = sum(map(len, self._lines[place + 1 :]))
+            taken += islice(line.values(), room - len(taken) - min(kept, below))
+        for ask in taken:
+            del self._asks[ask.key]
+            del self._lines[ask.priority][ask.key]
+        return taken
+
+    def take_unfit(self) -> list[Ask[K]]:
+        """The first ask that cannot stand in a batch."""
+        ask = min(self.unfit.values(), key=lambda each: each.priority)
+        self._forget(ask)
+        return [ask]
+
+    def next_part(self) -> Part | None:
+        """The first part that somebody still wants, left where it is; parts that lost all of theirs are dissolved."""
+        while self.parts:
+            part = self.parts[0]
+            wanted = [ask for ask in part.asks if self._asks.get(ask.key) is ask]
+            if wanted:
+                part = self.parts[0] = Part(wanted, part.rest)
+                return part
+            self.parts.popleft()
+            self.put_back(part.rest, parted=True)
+        return None
+
+    def take_part(self) -> Part:
+        """The part that :meth:`next_part` showed."""
+        part = self.parts.popleft()
+        for ask in part.asks:
+            self._forget(ask)
+        return part
+
+    def put_back(self, asks: Iterable[Ask[K]], *, parted: bool = False) -> None:
+        """Let them wait again, before everybody else of their priority. ``parted``: they waited as part of one."""
+        lines: tuple[list[Ask[K]], ...] = tuple([] for _ in Priority)
+        for ask in asks:
+            if parted and self._asks.get(ask.key) is not ask:
+                continue  # dropped, or merged, in the meantime
+            if parted:
+                del self._asks[ask.key]
+            if self._register(ask):
+                lines[ask.priority].append(ask)
+        for line, first in zip(self._lines, lines, strict=True):
+            if first:
+                later = dict(line)
+                line.clear()
+                line.update({ask.key: ask for ask in first})
+                line.update(later)
+
+    def alone(self, ask: Ask[K]) -> None:
+        """Let one wait for a request of its own."""
+        if self._register(ask):
+            self.parts.append(Part([ask], []))
+
+    def halve(self, asks: list[Ask[K]], *, parted: bool = False) -> None:
+        """One of these is bad and nobody knows which: ask for the first half, and judge the second by what comes."""
+        if parted:
+            asks = [ask for ask in asks if self._asks.get(ask.key) is ask]
+        else:
+            asks = [ask for ask in asks if self._register(ask)]
+        middle = (len(asks) + 1) // 2
+        if asks:
+            self.parts.append(Part(asks[:middle], asks[middle:]))
+
+    def everything(self) -> Iterator[Ask[K]]:
+        """Empty the queue: every ask that waits."""
+        asks = list(self._asks.values())
+        self._asks.clear()
+        self.unfit.clear()
+        self.parts.clear()
+        for line in self._lines:
+            line.clear()
+        return iter(asks)
+
+    def _register(self, ask: Ask[K]) -> bool:
+        """Count it as waiting; False where nobody wants it, or the key waits already, to which its callers go over."""
+        ask.flight = None
+        if not ask.waiters:
+            return False
+        if ask.key in self._asks:
+            other = self.join(ask.key, ask.priority, ask.asked_at)
+            other.waiters += ask.waiters
+            if ask.latest:
+                other.latest = {**(other.latest or {}), **ask.latest}
+            ask.merged = other
+            return False
+        self._asks[ask.key] = ask
+        return True
+
+    def _forget(self, ask: Ask[K]) -> None:
+        del self._asks[ask.key]
+        self._lines[ask.priority].pop(ask.key, None)
+        self.unfit.pop(ask.key, None)

@@ -1,0 +1,117 @@
+"""The batchers of an application: handles of one seller share them, event loops do not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Hashable, Sequence
+from typing import Any, Self
+from weakref import WeakKeyDictionary
+
+from spapi_async._core.caller import Caller
+from spapi_async._core.options import current_options
+from spapi_async._core.resources import Resources
+from spapi_async.errors import ConfigurationError
+from spapi_async.marketplaces import Marketplace
+from spapi_async.workflows.lookups._batcher import Batcher
+from spapi_async.workflows.lookups._rule import Rule
+
+__all__ = ["LookUps"]
+
+_KEPT_IDLE = 1000
+"""Batchers above which idle ones are forgotten: an application serves thousands of sellers."""
+
+_Kept = dict[Hashable, Batcher[Any, Any]]
+
+
+class _Desk:
+    """All batchers of an application, by event loop."""
+
+    __slots__ = ("_by_loop",)
+
+    def __init__(self) -> None:
+        self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _Kept] = WeakKeyDictionary()
+
+    def here(self) -> _Kept:
+        """Those of the running loop."""
+        loop = asyncio.get_running_loop()
+        kept = self._by_loop.get(loop)
+        if kept is None:
+            kept = self._by_loop[loop] = {}
+        return kept
+
+    def close(self) -> None:
+        """The application is closed."""
+        for kept in list(self._by_loop.values()):
+            for batcher in kept.values():
+                batcher.close()
+
+
+class LookUps:
+    """The look-ups of one seller, or of several that stand in for each other; base of the workflows."""
+
+    __slots__ = ("_callers", "_desk", "_kept", "_loop", "_name", "_raw", "_resources")
+
+    def __init__(self, caller: Caller, resources: Resources, *others: Caller, raw: bool = False) -> None:
+        self._callers: Sequence[Caller] = (caller, *others)
+        self._name = tuple(each.key for each in self._callers)
+        self._resources = resources
+        self._raw = raw
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._kept: _Kept = {}
+        desk = resources.shared.setdefault("lookups", _Desk())
+        assert isinstance(desk, _Desk)
+        self._desk = desk
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {', '.join(self._name)}>"
+
+    def variant(self, *others: Self, raw: bool = False) -> Self:
+        """The same look-ups with the quota of others besides, or (``raw``) whose answers are Amazon's JSON as bytes.
+
+        Raises:
+            ConfigurationError: the others belong to another application.
+        """
+        if any(other._resources is not self._resources for other in others):  # noqa: SLF001  of the same class
+            raise ConfigurationError("the sellers of a pool belong to one application")
+        callers = [caller for other in others for caller in other._callers]  # noqa: SLF001
+        return type(self)(self._callers[0], self._resources, *self._callers[1:], *callers, raw=raw)
+
+    def _ask(self, rule: Rule[Any, Any], group: Hashable, key: Any) -> Awaitable[Any]:
+        """The answer for a key, from the batcher of its group. A plain function: each look-up pays for each frame."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop, self._kept = loop, self._desk.here()
+        options = current_options()
+        name = (rule.name, self._name, group, options.timeout, self._raw)
+        batcher = self._kept.get(name)
+        if batcher is None:
+            if len(self._kept) >= _KEPT_IDLE:
+                for old in [old for old, each in self._kept.items() if each.idle]:
+                    del self._kept[old]
+            batcher = Batcher(rule, group, self._callers, timeout=options.timeout, raw=self._raw)
+            self._kept[name] = batcher
+        return batcher.ask(key, options)
+
+    def _place(self, marketplace: Marketplace | str | None) -> Marketplace:
+        """The marketplace that is named, or the seller's.
+
+        Raises:
+            ConfigurationError: neither is.
+        """
+        if marketplace is not None:
+            return marketplace if isinstance(marketplace, Marketplace) else Marketplace.parse(marketplace)
+        place = self._callers[0].marketplace
+        if place is None or any(caller.marketplace is not place for caller in self._callers[1:]):
+            raise ConfigurationError("give marketplace=, or make the seller with selling_partner(…, marketplace=…)")
+        return place
+
+    def _seller_id(self) -> str:
+        """The seller's id.
+
+        Raises:
+            ConfigurationError: the handle does not know it.
+        """
+        seller_id = self._callers[0].seller_id
+        if not seller_id:
+            raise ConfigurationError("this look-up needs the seller's id: selling_partner(…, seller_id=…)")
+        return seller_id

@@ -1,0 +1,145 @@
+"""``seller.pricing``: offers and prices, looked up one by one and fetched many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from spapi_async.workflows.lookups import LookUps, check_asin, check_sku
+from spapi_async.workflows.pricing._rules import (
+    COMPETITIVE_PRICE,
+    COMPETITIVE_SUMMARY,
+    EXPECTED_PRICE,
+    LISTING_OFFERS,
+    OFFERS,
+    PRICE,
+    OffersGroup,
+    PriceGroup,
+    SummaryGroup,
+)
+
+if TYPE_CHECKING:
+    from spapi_async.marketplaces import Marketplace
+    from spapi_async.models.product_pricing_2022_05_01 import (
+        CompetitiveSummaryResponseBody,
+        FeaturedOfferExpectedPriceResponseBody,
+    )
+    from spapi_async.models.product_pricing_v0 import GetOffersResult, Price
+
+__all__ = ["Pricing"]
+
+_LOWEST = "lowestPricedOffers"
+
+
+class Pricing(LookUps):
+    """Offers and prices as one seller sees them.
+
+    Calls made at about the same time share a request. Each method names Amazon's operation and its plan; where the
+    quota of an operation for one item is at hand sooner, that serves some of the calls.
+    """
+
+    __slots__ = ()
+
+    async def offers(
+        self,
+        asin: str,
+        *,
+        marketplace: Marketplace | str | None = None,
+        item_condition: str = "New",
+        customer_type: str | None = None,
+    ) -> GetOffersResult:
+        """The offers for an ASIN: getItemOffersBatch, 20 in 10 seconds, and getItemOffers, one in 2 seconds.
+
+        Raises:
+            ConfigurationError: no marketplace is known, or ``asin`` is not one.
+            NotFoundError: the marketplace does not know it. One without offers is an answer with no offers in it.
+        """
+        check_asin(asin)
+        group = OffersGroup(self._place(marketplace), item_condition, customer_type)
+        return await self._ask(OFFERS, group, asin)  # type: ignore[no-any-return]
+
+    async def listing_offers(
+        self,
+        sku: str,
+        *,
+        marketplace: Marketplace | str | None = None,
+        item_condition: str = "New",
+        customer_type: str | None = None,
+    ) -> GetOffersResult:
+        """The offers for a SKU: getListingOffersBatch, 20 in 2 seconds, and getListingOffers, one a second.
+
+        Raises:
+            ConfigurationError: no marketplace is known.
+            NotFoundError: the seller has no such listing.
+        """
+        check_sku(sku)
+        group = OffersGroup(self._place(marketplace), item_condition, customer_type)
+        return await self._ask(LISTING_OFFERS, group, sku)  # type: ignore[no-any-return]
+
+    async def price(
+        self,
+        asin: str,
+        *,
+        marketplace: Marketplace | str | None = None,
+        item_condition: str | None = None,
+        offer_type: str | None = None,
+    ) -> Price:
+        """The seller's own price for an ASIN: getPricing, 20 in 2 seconds.
+
+        Raises:
+            ConfigurationError: no marketplace is known, or ``asin`` is not one.
+            NotFoundError: the marketplace does not know it.
+        """
+        check_asin(asin)
+        group = PriceGroup(self._place(marketplace), item_condition, offer_type)
+        return await self._ask(PRICE, group, asin)  # type: ignore[no-any-return]
+
+    async def competitive_price(
+        self, asin: str, *, marketplace: Marketplace | str | None = None, customer_type: str | None = None
+    ) -> Price:
+        """The competitive prices for an ASIN: getCompetitivePricing, 20 in 2 seconds.
+
+        Raises:
+            ConfigurationError: no marketplace is known, or ``asin`` is not one.
+            NotFoundError: the marketplace does not know it.
+        """
+        check_asin(asin)
+        group = PriceGroup(self._place(marketplace), customer_type=customer_type)
+        return await self._ask(COMPETITIVE_PRICE, group, asin)  # type: ignore[no-any-return]
+
+    async def competitive_summary(
+        self,
+        asin: str,
+        *,
+        marketplace: Marketplace | str | None = None,
+        included_data: Sequence[str] = ("featuredBuyingOptions", "referencePrices"),
+        lowest_priced_offers: Sequence[tuple[str, str]] = (),
+    ) -> CompetitiveSummaryResponseBody:
+        """Featured offer, reference prices and lowest prices of an ASIN: getCompetitiveSummary, 20 in 30 seconds.
+
+        ``lowest_priced_offers`` are pairs of item condition and offer type, such as ``("New", "Consumer")``; with any,
+        ``lowestPricedOffers`` need not be in ``included_data``.
+
+        Raises:
+            ConfigurationError: no marketplace is known, or ``asin`` is not one.
+            NotFoundError: the marketplace does not know it.
+        """
+        check_asin(asin)
+        included, pairs = tuple(included_data), tuple((str(one), str(other)) for one, other in lowest_priced_offers)
+        if pairs and _LOWEST not in included:
+            included += (_LOWEST,)
+        return await self._ask(COMPETITIVE_SUMMARY, SummaryGroup(self._place(marketplace), included, pairs), asin)  # type: ignore[no-any-return]
+
+    async def expected_price(
+        self, sku: str, *, marketplace: Marketplace | str | None = None
+    ) -> FeaturedOfferExpectedPriceResponseBody:
+        """The price at which a SKU may become the featured offer: getFeaturedOfferExpectedPriceBatch, 40 in 30 seconds.
+
+        Each result says in ``result_status`` whether there is one.
+
+        Raises:
+            ConfigurationError: no marketplace is known.
+            NotFoundError: the seller has no such SKU.
+        """
+        check_sku(sku)
+        return await self._ask(EXPECTED_PRICE, PriceGroup(self._place(marketplace)), sku)  # type: ignore[no-any-return]

@@ -1,0 +1,232 @@
+"""The batch operations of the two pricing APIs: what they take, what they answer, what shares a request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from spapi_async._core.operation import Operation
+from spapi_async.api.product_pricing_2022_05_01 import (
+    GET_COMPETITIVE_SUMMARY,
+    GET_FEATURED_OFFER_EXPECTED_PRICE_BATCH,
+)
+from spapi_async.api.product_pricing_v0 import (
+    GET_COMPETITIVE_PRICING,
+    GET_ITEM_OFFERS,
+    GET_ITEM_OFFERS_BATCH,
+    GET_LISTING_OFFERS,
+    GET_LISTING_OFFERS_BATCH,
+    GET_PRICING,
+)
+from spapi_async.workflows.lookups import Answer, Rule, item_error, listed
+
+__all__ = [
+    "COMPETITIVE_PRICE",
+    "COMPETITIVE_SUMMARY",
+    "EXPECTED_PRICE",
+    "LISTING_OFFERS",
+    "OFFERS",
+    "PRICE",
+    "OffersGroup",
+    "PriceGroup",
+    "SummaryGroup",
+]
+
+
+class OffersGroup(NamedTuple):
+    """One ASIN in two conditions would be two requests of one uri, which Amazon refuses as duplicates."""
+
+    place: str
+    item_condition: str
+    customer_type: str | None
+
+
+class PriceGroup(NamedTuple):
+    """getPricing and getCompetitivePricing; each has a parameter that the other lacks."""
+
+    place: str
+    item_condition: str | None = None
+    offer_type: str | None = None
+    customer_type: str | None = None
+
+
+class SummaryGroup(NamedTuple):
+    """The reply names the ASIN and the marketplace alone, so what else was asked must be the same for all."""
+
+    place: str
+    included_data: tuple[str, ...]
+    lowest_priced_offers: tuple[tuple[str, str], ...]
+
+
+def _offers_arguments(uri: str) -> Callable[[OffersGroup, Sequence[str]], dict[str, Any]]:
+    def arguments(group: OffersGroup, keys: Sequence[str]) -> dict[str, Any]:
+        common = {"method": "GET", "MarketplaceId": group.place, "ItemCondition": group.item_condition}
+        if group.customer_type is not None:
+            common["CustomerType"] = group.customer_type
+        return {"body": {"requests": [{"uri": uri.format(key), **common} for key in keys]}}
+
+    return arguments
+
+
+def _single_offers(name: str) -> Callable[[OffersGroup, str], dict[str, Any]]:
+    return lambda group, key: {
+        name: key,
+        "marketplace_id": group.place,
+        "item_condition": group.item_condition,
+        "customer_type": group.customer_type,
+    }
+
+
+def _responses(operation: Operation[Any], key_of: Callable[[Any], Any], value_of: Callable[[Any], Any]) -> Any:
+    """The reader of ``responses``; an entry that does not say whom it answers is taken by its place."""
+
+    def answers(_group: Any, keys: Sequence[str], body: Any) -> list[Answer]:
+        entries = listed(body, "responses", operation)
+        by_place = list(keys) if len(entries) == len(keys) else [None] * len(entries)
+        return [
+            _response(operation, entry, key_of(entry) or place, value_of)
+            for entry, place in zip(entries, by_place, strict=True)
+        ]
+
+    return answers
+
+
+def _response(operation: Operation[Any], entry: Any, key: Any, value_of: Callable[[Any], Any]) -> Answer:
+    status = getattr(getattr(entry, "status", None), "status_code", None)
+    body = getattr(entry, "body", None)
+    errors = getattr(body, "errors", None) or ()
+    value = value_of(body)
+    if status is None:
+        status = 200 if value is not None and not errors else 500
+    if 200 <= status < 300 and value is not None:
+        return key, value, None
+    return key, None, item_error(operation, status if status >= 300 else 500, errors)
+
+
+def _of_request(name: str) -> Callable[[Any], Any]:
+    return lambda entry: getattr(getattr(entry, "request", None), name, None)
+
+
+def _payload(body: Any) -> Any:
+    return getattr(body, "payload", None)
+
+
+# Amazon answers 400 or 404 for an ASIN or SKU that the marketplace does not know.
+_UNKNOWN = frozenset({400, 404})
+
+OFFERS: Rule[OffersGroup, str] = Rule(
+    name="pricing.offers",
+    batch=GET_ITEM_OFFERS_BATCH,
+    maximum=20,
+    arguments=_offers_arguments("/products/pricing/v0/items/{}/offers"),
+    answers=_responses(GET_ITEM_OFFERS_BATCH, _of_request("asin"), _payload),
+    entries=(("responses",), ("body", "payload")),
+    single=lambda _: GET_ITEM_OFFERS,
+    single_arguments=_single_offers("asin"),
+    single_entry=("payload",),
+    missing_statuses=_UNKNOWN,
+)
+
+LISTING_OFFERS: Rule[OffersGroup, str] = Rule(
+    name="pricing.listing_offers",
+    batch=GET_LISTING_OFFERS_BATCH,
+    maximum=20,
+    arguments=_offers_arguments("/products/pricing/v0/listings/{}/offers"),
+    answers=_responses(GET_LISTING_OFFERS_BATCH, _of_request("seller_sku"), _payload),
+    entries=(("responses",), ("body", "payload")),
+    single=lambda _: GET_LISTING_OFFERS,
+    single_arguments=_single_offers("seller_sku"),
+    single_entry=("payload",),
+    # How a uri in a body is to be encoded is documented nowhere; a path is certain.
+    fits=lambda sku: re.fullmatch(r"[A-Za-z0-9._~-]+", sku) is not None,
+    missing_statuses=_UNKNOWN,
+)
+
+
+def _prices(operation: Operation[Any]) -> Callable[[PriceGroup, Sequence[str], Any], list[Answer]]:
+    def answers(_group: PriceGroup, _asins: Sequence[str], body: Any) -> list[Answer]:
+        return [_price(operation, entry) for entry in listed(body, "", operation)]
+
+    return answers
+
+
+def _price(operation: Operation[Any], entry: Any) -> Answer:
+    asin, status = getattr(entry, "asin", None), getattr(entry, "status", None)
+    if status == "Success" and entry.product is not None:
+        return asin, entry, None
+    return asin, None, item_error(operation, 500 if status == "ServerError" else 404, ())
+
+
+def _price_arguments(group: PriceGroup, asins: Sequence[str]) -> dict[str, Any]:
+    given = {
+        "marketplace_id": group.place,
+        "item_type": "Asin",
+        "asins": asins,
+        "item_condition": group.item_condition,
+        "offer_type": group.offer_type,
+        "customer_type": group.customer_type,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _prices_rule(name: str, operation: Operation[Any]) -> Rule[PriceGroup, str]:
+    return Rule(
+        name=name,
+        batch=operation,
+        maximum=20,
+        arguments=_price_arguments,
+        answers=_prices(operation),
+        entries=(("payload",), ()),
+    )
+
+
+PRICE = _prices_rule("pricing.price", GET_PRICING)
+COMPETITIVE_PRICE = _prices_rule("pricing.competitive_price", GET_COMPETITIVE_PRICING)
+
+
+def _summary_arguments(group: SummaryGroup, asins: Sequence[str]) -> dict[str, Any]:
+    common: dict[str, Any] = {
+        "marketplaceId": group.place,
+        "includedData": list(group.included_data),
+        "method": "GET",
+        "uri": "/products/pricing/2022-05-01/items/competitiveSummary",
+    }
+    if group.lowest_priced_offers:
+        common["lowestPricedOffersInputs"] = [
+            {"itemCondition": condition, "offerType": kind} for condition, kind in group.lowest_priced_offers
+        ]
+    return {"body": {"requests": [{"asin": asin, **common} for asin in asins]}}
+
+
+COMPETITIVE_SUMMARY: Rule[SummaryGroup, str] = Rule(
+    name="pricing.competitive_summary",
+    batch=GET_COMPETITIVE_SUMMARY,
+    maximum=20,
+    arguments=_summary_arguments,
+    answers=_responses(
+        GET_COMPETITIVE_SUMMARY, lambda entry: getattr(getattr(entry, "body", None), "asin", None), lambda body: body
+    ),
+    entries=(("responses",), ("body",)),
+    missing_codes=frozenset({"INVALID_ASIN"}),
+)
+
+
+def _expected_arguments(group: PriceGroup, skus: Sequence[str]) -> dict[str, Any]:
+    common = {
+        "marketplaceId": group.place,
+        "method": "GET",
+        "uri": "/products/pricing/2022-05-01/offer/featuredOfferExpectedPrice",
+    }
+    return {"body": {"requests": [{"sku": sku, **common} for sku in skus]}}
+
+
+EXPECTED_PRICE: Rule[PriceGroup, str] = Rule(
+    name="pricing.expected_price",
+    batch=GET_FEATURED_OFFER_EXPECTED_PRICE_BATCH,
+    maximum=40,
+    arguments=_expected_arguments,
+    answers=_responses(GET_FEATURED_OFFER_EXPECTED_PRICE_BATCH, _of_request("sku"), lambda body: body),
+    entries=(("responses",), ("body",)),
+    missing_codes=frozenset({"INVALID_SKU"}),
+)

@@ -1,0 +1,103 @@
+"""``spapi-async crawl``: one command from a file of identifiers to a file of items."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from spapi_async import ConfigurationError
+from spapi_async.cli.application import run
+from spapi_async.cli.crawl import parse_age
+from spapi_async.cli.exit_codes import exit_code
+from spapi_async.emulator.data.products import product
+
+ASINS = [product(0, number).asin for number in range(60)]
+EMULATOR = ("--emulator", "--rate-scale", "50", "--marketplace", "US")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with the identifiers, gzipped."""
+    monkeypatch.chdir(tmp_path)
+    Path("asins.txt.gz").write_bytes(gzip.compress("\n".join([*ASINS, "B000000000", "bad"]).encode()))
+
+
+def crawl(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, float]:
+    """What a crawl says as JSON."""
+    assert run(["crawl", *words, *EMULATOR, "--json"]) == 0
+    said: dict[str, float] = json.loads(capsys.readouterr().out)
+    return said
+
+
+def test_one_command_crawls_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    """And the same command again has nothing left to do, until answers are old or failures are to be tried again."""
+    words = ("catalog", "--input", "asins.txt.gz", "--output", "items.jsonl", "--include", "summaries")
+    first = crawl(capsys, *words)
+    assert (first["found"], first["not found"], first["failed"], first["throttled"]) == (60, 1, 1, 0)
+    assert len(Path("items.jsonl").read_text().splitlines()) == 60
+    again = crawl(capsys, *words)
+    assert (again["done before"], again["requests"]) == (62, 0)
+    assert crawl(capsys, *words, "--retry-failed")["failed"] == 1
+    assert crawl(capsys, *words, "--older-than", "0m")["found"] == 60
+
+
+def test_identifiers_come_from_standard_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Into a database as well."""
+    piped = io.BufferedReader(io.BytesIO("\n".join(ASINS).encode()))
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=piped))
+    said = crawl(capsys, "pricing", "--input", "-", "--output", "sqlite:///offers.db")
+    assert said["found"] == 60
+    assert Path("offers.db").exists()
+
+
+def test_several_sellers_crawl_the_catalogue_together(capsys: pytest.CaptureFixture[str]) -> None:
+    """What belongs to one seller is refused."""
+    entry = '[[sellers]]\nmarketplace = "US"\nrefresh_token = "Atzr|x"\n'
+    Path("sellers.toml").write_text(entry + entry)
+    words = ("--input", "asins.txt.gz", "--output", "items.jsonl", "--sellers", "sellers.toml", *EMULATOR)
+    assert run(["crawl", "catalog", *words]) == 0
+    assert "found" in capsys.readouterr().out
+    assert run(["crawl", "pricing", *words]) == 2
+    assert "belongs to one seller" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("catalog", "--input", "none.txt", "--output", "items.jsonl"),
+        ("catalog", "--input", "asins.txt.gz", "--output", "items.csv"),
+        ("catalog", "--input", "asins.txt.gz", "--output", "items.jsonl", "--older-than", "soon"),
+        ("pricing", "--input", "asins.txt.gz", "--output", "items.jsonl", "--include", "images"),
+        ("orders", "--input", "asins.txt.gz", "--output", "items.jsonl"),
+    ],
+)
+def test_what_cannot_work_is_a_usage_error(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """One line that says why."""
+    assert run(["crawl", *words, *EMULATOR]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_ages_are_short() -> None:
+    """Minutes, hours, days, weeks."""
+    assert [parse_age(text) for text in ("30m", "12h", "7d", "2w", "1.5d")] == [
+        timedelta(minutes=30),
+        timedelta(hours=12),
+        timedelta(days=7),
+        timedelta(weeks=2),
+        timedelta(hours=36),
+    ]
+    with pytest.raises(ConfigurationError, match="7d"):
+        parse_age("7 days")
+
+
+def test_a_full_disk_has_the_exit_code_of_a_failed_output() -> None:
+    """Not that of a bug."""
+    assert exit_code(OSError(28, "No space left on device")) == 7

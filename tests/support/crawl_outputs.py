@@ -1,0 +1,28 @@
+"""What a crawl has written, whatever it was written to."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+__all__ = ["TARGETS", "rows"]
+
+TARGETS = ["items.jsonl", "items.parquet", "sqlite:///items.db"]
+
+
+def rows(target: str) -> list[tuple[str, str, Any]]:
+    """(identifier, marketplace, item) of everything in an output of the current folder."""
+    if target.endswith(".jsonl"):
+        lines = [json.loads(line) for line in Path(target).read_text().splitlines()]
+        return [(line["identifier"], line["marketplace"], line["item"]) for line in lines]
+    if target.endswith(".parquet"):
+        table = pq.read_table(target).to_pylist()
+        return [(row["identifier"], row["marketplace"], json.loads(row["item"])) for row in table]
+    with sqlite3.connect("items.db") as database:
+        found = list(database.execute("SELECT identifier, marketplace, item FROM items"))
+    database.close()
+    return [(identifier, marketplace, json.loads(item)) for identifier, marketplace, item in found]

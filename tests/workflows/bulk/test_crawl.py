@@ -1,0 +1,231 @@
+"""A crawl writes each identifier once, whatever stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import gzip
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from crawl_outputs import TARGETS, rows
+
+from spapi_async import Application, ConfigurationError, LWAError, Marketplace
+from spapi_async.emulator import Emulator
+from spapi_async.emulator.data.products import product
+from spapi_async.workflows.bulk import CrawlProgress, crawl, read_identifiers
+from spapi_async.workflows.bulk._json_lines import JsonLines
+
+ASINS = [product(0, number).asin for number in range(300)]
+
+
+def text(name: str) -> str:
+    """What a file holds."""
+    return Path(name).read_text(encoding="utf-8")
+
+
+def write(name: str, content: str) -> None:
+    """A file that somebody else wrote."""
+    Path(name).write_text(content, encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything is written into a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+async def test_each_identifier_is_written_once(target: str) -> None:
+    """Amazon's JSON as it came; what is found, not found and failed is counted apart."""
+    async with Emulator(rate_scale=50) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
+        seller = app.selling_partner("Atzr|1", marketplace="US")
+        given = [*ASINS, "B000000000", "not an ASIN", *ASINS[:50]]
+        report = await crawl("catalog", [seller], given, target, included_data=("summaries", "images"))
+        again = await crawl("catalog", [seller], given, target, included_data=("summaries", "images"))
+        plain = await seller.catalog_items_2022_04_01.get_catalog_item(
+            ASINS[0], marketplace_ids=[Marketplace.US], included_data=["summaries", "images"]
+        )
+    assert (report.found, report.missing, report.failed, report.skipped) == (300, 1, 1, 50)
+    assert (again.found, again.skipped) == (0, 352)
+    found = rows(target)
+    assert sorted(row[0] for row in found) == sorted(ASINS)
+    item = next(row[2] for row in found if row[0] == ASINS[0])
+    assert item["summaries"][0]["itemName"] == (plain.summaries or [])[0].item_name
+    assert item["images"][0]["images"][0]["link"].startswith("https://")
+
+
+async def test_an_identifier_under_way_is_not_asked_twice() -> None:
+    """Its second line is read long before the first has been written."""
+    async with Emulator(rate_scale=50) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
+        seller = app.selling_partner("Atzr|1", marketplace="US")
+        report = await crawl("catalog", [seller], ASINS * 2, "items.jsonl")
+    assert (report.found, report.skipped) == (300, 300)
+
+
+async def test_what_is_not_found_and_what_failed_is_listed_apart() -> None:
+    """In files beside the output, or in views of the database."""
+    async with Emulator(rate_scale=50) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
+        seller = app.selling_partner("Atzr|1", marketplace="US")
+        for target in ("items.jsonl", "sqlite:///items.db"):
+            await crawl("catalog", [seller], ["B000000000", "bad", ASINS[0]], target)
+    assert "B000000000" in text("items.not-found.jsonl")
+    assert "is not an ASIN" in text("items.failed.jsonl")
+    database = sqlite3.connect("items.db")
+    assert [row[0] for row in database.execute("SELECT identifier FROM not_found")] == ["B000000000"]
+    assert [row[0] for row in database.execute("SELECT identifier FROM failed")] == ["bad"]
+    database.close()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+async def test_older_answers_are_fetched_again(target: str) -> None:
+    """And take the place of the old ones: each identifier is still there once."""
+    async with Emulator(rate_scale=100) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
+        seller = app.selling_partner("Atzr|1", marketplace="US")
+        await crawl("catalog", [seller], ASINS, target)
+        fresh = await crawl("catalog", [seller], ASINS, target, older_than=timedelta(days=7))
+        stale = await crawl("catalog", [seller], ASINS[:100], target, older_than=timedelta(0))
+        last = await crawl("catalog", [seller], [*ASINS, product(0, 999).asin], target)
+    assert (fresh.found, stale.found, last.found) == (0, 100, 1)
+    assert sorted(row[0] for row in rows(target)) == sorted([*ASINS, product(0, 999).asin])
+
+
+async def test_failures_are_asked_again_only_on_request() -> None:
+    """A search that Amazon refused, say."""
+    bad = ASINS[3]
+    async with (
+        Emulator(rate_scale=50, refused_asins=frozenset({bad})) as emulator,
+        Application("id", "secret", endpoint=emulator.url) as app,
+    ):
+        seller = app.selling_partner("Atzr|1", marketplace="US")
+        first = await crawl("catalog", [seller], ASINS, "items.jsonl")
+        second = await crawl("catalog", [seller], ASINS, "items.jsonl")
+        third = await crawl("catalog", [seller], ASINS, "items.jsonl", retry_failed=True)
+    assert (first.found, first.failed) == (299, 1)
+    assert (second.skipped, third.skipped, third.failed) == (300, 299, 1)
+
+
+async def test_several_marketplaces_are_crawled_apart() -> None:
+    """An identifier in each of them."""
+    async with Emulator(rate_scale=50) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
+        seller = app.selling_partner("Atzr|1", region="na")
+        report = await crawl("catalog", [seller], ASINS[:30], "items.jsonl", marketplaces=["US", "CA"])
+        with pytest.raises(ConfigurationError, match="marketplaces"):
+            await crawl("catalog", [seller], ASINS[:30], "other.jsonl")
+    assert report.found == 60
+    assert len({row[:2] for row in rows("items.jsonl")}) == 60
+
+
+@pytest.mark.parametrize("kind", ["pricing", "fees", "listings", "inventory"])
+async def test_every_kind_can_be_crawled(kind: str) -> None:
+    """With Amazon's JSON of each."""
+    async with Emulator(rate_scale=100) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
+        seller = app.selling_partner("Atzr|1", marketplace="US", seller_id="A1")
+        listings = seller.listings_items_2021_08_01.iter_listings_items(
+            "A1", marketplace_ids=[Marketplace.US], page_size=20
+        )
+        skus = [listing.sku async for listing in listings]
+        given = {"pricing": ASINS[:25], "fees": [f"{asin},19.99" for asin in ASINS[:25]]}.get(kind, skus)
+        report = await crawl(kind, [seller], given, "items.jsonl")
+        with pytest.raises(ConfigurationError, match="one seller"):
+            await crawl(kind, [seller, seller], given, "other.jsonl")
+    got = rows("items.jsonl")
+    assert report.failed == 0
+    assert report.found == len(got) >= 20
+    key = {"pricing": "ASIN", "fees": "FeesEstimateIdentifier", "listings": "sku", "inventory": "sellerSku"}[kind]
+    assert all(key in (item[0] if isinstance(item, list) else item) for _, _, item in got)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+async def test_a_cancelled_crawl_keeps_what_it_has_paid_for(target: str) -> None:
+    """And goes on from there."""
+    async with Emulator(rate_scale=4) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
+        seller = app.selling_partner("Atzr|1", marketplace="US")
+        running = asyncio.ensure_future(crawl("catalog", [seller], ASINS, target))
+        while (
+            emulator.stats()["operations"].get("catalog_items_2022_04_01.search_catalog_items", {}).get("requests", 0)
+            < 5
+        ):
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        report = await crawl("catalog", [seller], ASINS, target)
+    assert 0 < report.found < 300
+    assert sorted(row[0] for row in rows(target)) == sorted(ASINS)
+
+
+async def test_a_full_disk_is_a_clean_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error comes out, what was written before holds, and the next run goes on."""
+    original, calls = JsonLines.write, 0
+
+    def write(self: JsonLines, entries: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            self._file.write(b'{"half a li')
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return original(self, entries)
+
+    monkeypatch.setattr(JsonLines, "write", write)
+    monkeypatch.setattr(JsonLines, "rows", 50)
+    async with Emulator(rate_scale=50) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
+        seller = app.selling_partner("Atzr|1", marketplace="US")
+        with pytest.raises(OSError, match="No space left"):
+            await crawl("catalog", [seller], ASINS, "items.jsonl")
+        await crawl("catalog", [seller], ASINS, "items.jsonl")
+    assert sorted(row[0] for row in rows("items.jsonl")) == sorted(ASINS)
+
+
+async def test_a_revoked_grant_ends_the_crawl() -> None:
+    """Nothing is marked as failed for it: the next run asks everything."""
+    async with Emulator(rate_scale=50) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
+        with pytest.raises(LWAError):
+            await crawl("catalog", [app.selling_partner("gone", marketplace="US")], ASINS, "items.jsonl")
+        good = app.selling_partner("Atzr|1", marketplace="US")
+        assert (await crawl("catalog", [good], ASINS, "items.jsonl")).found == 300
+
+
+async def test_progress_says_how_long_the_quota_needs() -> None:
+    """From the forecast of the limiter, for what is left."""
+    seen: list[CrawlProgress] = []
+    async with Emulator(rate_scale=10) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
+        seller = app.selling_partner("Atzr|1", marketplace="US")
+        await crawl("catalog", [seller], ASINS, "items.jsonl", total=300, progress=seen.append)
+    assert seen[-1].done == 300
+    assert seen[-1].seconds_left == 0.0
+    assert all(each.rate > 0 for each in seen)
+
+
+async def test_an_output_that_is_not_the_crawls_own_is_refused() -> None:
+    """Another kind, other data, a file without its journal, a second crawl at the same time, a folder that is none."""
+    async with Emulator(rate_scale=50) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
+        seller = app.selling_partner("Atzr|1", marketplace="US")
+        await crawl("catalog", [seller], ASINS[:5], "items.jsonl")
+        with pytest.raises(ConfigurationError, match="belongs to a crawl of catalog"):
+            await crawl("pricing", [seller], ASINS[:5], "items.jsonl")
+        write("mine.jsonl", "{}\n")
+        with pytest.raises(ConfigurationError, match="do not belong together"):
+            await crawl("catalog", [seller], ASINS[:5], "mine.jsonl")
+        for target in ("items.csv", "nowhere/items.jsonl", "postgresql://x"):
+            with pytest.raises(ConfigurationError):
+                await crawl("catalog", [seller], ASINS[:5], target)
+        with pytest.raises(ConfigurationError, match="no crawl of 'orders'"):
+            await crawl("orders", [seller], ASINS[:5], "items.jsonl")
+
+
+def test_identifiers_come_plain_or_gzipped(tmp_path: Path) -> None:
+    """Without empty lines, byte order mark or line ends; damage and other encodings are errors."""
+    plain, packed, damaged, odd = (tmp_path / name for name in ("a.txt", "b", "c.gz", "d.txt"))
+    plain.write_bytes(b"\xef\xbb\xbfB01\r\n\r\nB02\n  B03  ")
+    packed.write_bytes(gzip.compress(b"B01\nB02\nB03\n"))
+    damaged.write_bytes(gzip.compress(b"B01\n" * 1000)[:30])
+    odd.write_bytes("Größe\n".encode("cp1252"))
+    assert list(read_identifiers(plain)) == list(read_identifiers(packed)) == ["B01", "B02", "B03"]
+    for path in (damaged, odd, tmp_path / "none"):
+        with pytest.raises(ConfigurationError):
+            list(read_identifiers(path))

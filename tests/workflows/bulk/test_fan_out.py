@@ -1,0 +1,131 @@
+"""``fan_out``: a call for each item, in bounded memory, and nothing that outlives the block."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from virtual_time import run, virtual_time
+
+from spapi_async import ConfigurationError
+from spapi_async.workflows.bulk import Done, Failed, fan_out
+
+
+async def double(number: int) -> int:
+    """Slower for smaller numbers; seven fails."""
+    await asyncio.sleep(1 / (number + 1))
+    if number == 7:
+        raise ValueError(number)
+    return number * 2
+
+
+@given(st.integers(0, 30), st.integers(1, 9), st.booleans(), st.booleans())
+@settings(max_examples=40)
+def test_every_item_has_one_outcome(count: int, concurrency: int, ordered: bool, stream: bool) -> None:
+    """From iterables and from async iterables; in the items' order where that was asked for."""
+
+    async def items() -> AsyncIterator[int]:
+        for number in range(count):
+            await asyncio.sleep(0.01)
+            yield number
+
+    async def job() -> None:
+        async with fan_out(double, items() if stream else range(count), concurrency, ordered=ordered) as outcomes:
+            got = [outcome async for outcome in outcomes]
+        assert (got if ordered else sorted(got, key=lambda each: each.item)) == [
+            Done(n, n * 2) if n != 7 else next(each for each in got if isinstance(each, Failed)) for n in range(count)
+        ]
+        assert len(asyncio.all_tasks()) == 1
+
+    run(job())
+
+
+@virtual_time
+async def test_an_endless_stream_does_no_harm() -> None:
+    """As many calls as were allowed, and as many outcomes that nobody has taken yet."""
+    taken = 0
+
+    def endless() -> Iterator[int]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield taken
+
+    async with fan_out(double, endless(), concurrency=5) as outcomes:
+        await anext(outcomes)
+        await asyncio.sleep(100)
+        assert taken <= 11
+
+
+@virtual_time
+async def test_leaving_the_block_leaves_nothing_running() -> None:
+    """Calls are cancelled and their clean-up awaited; the items are closed; the error that ended the block goes out."""
+    ended = []
+
+    async def slow(number: int) -> None:
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            await asyncio.sleep(0.1)
+            ended.append(number)
+
+    async def items() -> AsyncIterator[int]:
+        try:
+            for number in range(100):
+                yield number
+        finally:
+            ended.append(-1)
+
+    async def leave() -> None:
+        async with fan_out(slow, items(), concurrency=3):
+            await asyncio.sleep(1)
+            raise KeyError("enough")
+
+    with pytest.raises(KeyError, match="enough"):
+        await leave()
+    assert sorted(ended) == [-1, 0, 1, 2]
+    assert len(asyncio.all_tasks()) == 1
+
+
+@virtual_time
+async def test_what_the_items_raise_the_iteration_raises() -> None:
+    """After the outcomes of what came before."""
+
+    def items() -> Iterator[int]:
+        yield 1
+        raise OSError("the file ended early")
+
+    async with fan_out(double, items()) as outcomes:
+        assert await anext(outcomes) == Done(1, 2)
+        for _ in range(2):
+            with pytest.raises(OSError, match="the file ended early"):
+                await anext(outcomes)
+
+
+@virtual_time
+async def test_as_many_calls_as_allowed_are_under_way() -> None:
+    """Neither more nor fewer."""
+    now = most = 0
+
+    async def count(_: int) -> None:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(1)
+        now -= 1
+
+    async with fan_out(count, range(50), concurrency=7) as outcomes:
+        async for _ in outcomes:
+            pass
+    assert most == 7
+    assert asyncio.get_running_loop().time() == 8
+
+
+async def test_no_concurrency_is_refused() -> None:
+    """By name."""
+    with pytest.raises(ConfigurationError, match="concurrency"):
+        async with fan_out(double, [], concurrency=0):
+            pass

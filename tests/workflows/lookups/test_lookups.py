@@ -1,0 +1,202 @@
+"""The look-ups of a seller against the emulator: what each sends, what comes back, what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from spapi_async import (
+    Application,
+    BadRequestError,
+    ConfigurationError,
+    DecodeError,
+    Marketplace,
+    NotFoundError,
+    SellingPartner,
+)
+from spapi_async.emulator import Emulator
+from spapi_async.emulator.data.products import product
+
+ASINS = [product(0, number).asin for number in range(45)]
+SEARCH = "catalog_items_2022_04_01.search_catalog_items"
+
+
+@pytest.fixture
+async def emulator() -> AsyncIterator[Emulator]:
+    """Fifty times Amazon's quota; so many listings that fifty SKUs in two conditions need a second page."""
+    async with Emulator(rate_scale=50, listings=200) as server:
+        yield server
+
+
+@pytest.fixture
+async def seller(emulator: Emulator) -> AsyncIterator[SellingPartner]:
+    """Sells in the US under an id."""
+    async with Application("id", "secret", endpoint=emulator.url) as app:
+        yield app.selling_partner("Atzr|1", marketplace="US", seller_id="A1")
+
+
+async def skus_of(seller: SellingPartner) -> list[str]:
+    """Every SKU that the seller lists."""
+    pages = seller.listings_items_2021_08_01.iter_listings_items("A1", marketplace_ids=[Marketplace.US], page_size=20)
+    return [listing.sku async for listing in pages]
+
+
+BY_ASIN: dict[str, Callable[[SellingPartner, str], Awaitable[Any]]] = {
+    "catalog.item": lambda seller, asin: seller.catalog.item(asin),
+    "pricing.offers": lambda seller, asin: seller.pricing.offers(asin),
+    "pricing.price": lambda seller, asin: seller.pricing.price(asin),
+    "pricing.competitive_price": lambda seller, asin: seller.pricing.competitive_price(asin),
+    "pricing.competitive_summary": lambda seller, asin: seller.pricing.competitive_summary(asin),
+}
+BY_SKU: dict[str, Callable[[SellingPartner, str], Awaitable[Any]]] = {
+    "listings.item": lambda seller, sku: seller.listings.item(sku),
+    "pricing.listing_offers": lambda seller, sku: seller.pricing.listing_offers(sku),
+    "pricing.expected_price": lambda seller, sku: seller.pricing.expected_price(sku),
+}
+
+
+@pytest.mark.parametrize("name", BY_ASIN)
+async def test_look_ups_by_asin_share_requests(name: str, emulator: Emulator, seller: SellingPartner) -> None:
+    """Each answer goes to whoever asked for it; an ASIN that the marketplace does not know is not found."""
+    look_up = BY_ASIN[name]
+    answers: list[Any] = await asyncio.gather(
+        *(look_up(seller, asin) for asin in [*ASINS, "B000000000"]), return_exceptions=True
+    )
+    *found, missing = answers
+    assert [answer.asin for answer in found] == ASINS
+    assert isinstance(missing, NotFoundError)
+    assert sum(each["requests"] for each in emulator.stats()["operations"].values()) <= 8
+    assert not any(each["throttled"] for each in emulator.stats()["operations"].values())
+
+
+@pytest.mark.parametrize("name", BY_SKU)
+async def test_look_ups_by_sku_share_requests(name: str, emulator: Emulator, seller: SellingPartner) -> None:
+    """Also where a SKU has what a list or a uri cannot carry."""
+    skus = await skus_of(seller)
+    odd = "TEA, POT/100% 'blue'"
+    await seller.listings_items_2021_08_01.put_listings_item(
+        "A1", odd, marketplace_ids=[Marketplace.US], body={"productType": "TEA", "attributes": {}}
+    )
+    answers: list[Any] = await asyncio.gather(
+        *(BY_SKU[name](seller, sku) for sku in [*skus, "NONE"]), return_exceptions=True
+    )
+    *found, missing = answers
+    assert isinstance(missing, NotFoundError)
+    names = [getattr(each, "sku", None) or each.offer_identifier.sku for each in found]
+    assert names == skus
+    if name == "listings.item":
+        assert (await seller.listings.item(odd)).sku == odd
+
+
+async def test_fees_are_estimated_for_both_kinds_in_one_request(emulator: Emulator, seller: SellingPartner) -> None:
+    """One ASIN at two prices is two questions; a bad one fails alone."""
+    sku = (await skus_of(seller))[0]
+    fees = seller.fees
+    low, high, by_sku, bad = await asyncio.gather(
+        fees.estimate(asin=ASINS[0], price="10.00"),
+        fees.estimate(asin=ASINS[0], price=Decimal(20)),
+        fees.estimate(sku=sku, price=10, fulfilled_by_amazon=False),
+        fees.estimate(asin="B000000000", price="10"),
+        return_exceptions=True,
+    )
+    assert not isinstance(low, BaseException)
+    assert not isinstance(high, BaseException)
+    assert not isinstance(by_sku, BaseException)
+    referral = [each.fees_estimate.fee_detail_list[0].final_fee.amount for each in (low, high, by_sku)]  # type: ignore[union-attr, index]
+    assert referral == [Decimal("1.5"), Decimal(3), Decimal("1.5")]
+    assert isinstance(bad, BadRequestError)
+    assert emulator.stats()["operations"]["product_fees_v0.get_my_fees_estimates"]["requests"] == 1
+
+
+async def test_inventory_gathers_the_conditions_of_a_sku(emulator: Emulator, seller: SellingPartner) -> None:
+    """Fifty SKUs a request, all pages read; a SKU that Amazon never held is not found."""
+    everything = seller.fba_inventory_v1.iter_inventory_summaries(
+        granularity_type="Marketplace", granularity_id="ATVPDKIKX0DER", marketplace_ids=[Marketplace.US]
+    )
+    held: dict[str, int] = {}
+    async for each in everything:
+        held[each.seller_sku or ""] = held.get(each.seller_sku or "", 0) + (each.total_quantity or 0)
+    skus = await skus_of(seller)
+    answers = await asyncio.gather(*(seller.inventory.summary(sku) for sku in skus), return_exceptions=True)
+    for sku, answer in zip(skus, answers, strict=True):
+        if isinstance(answer, BaseException):
+            assert isinstance(answer, NotFoundError)
+            assert sku not in held
+        else:
+            assert (answer.seller_sku, answer.total_quantity) == (sku, held[sku])
+    assert any(not isinstance(each, BaseException) and len(each.summaries) == 2 for each in answers)
+    fba = [sku for sku in skus if sku in held][:50]
+    together = await asyncio.gather(*(seller.inventory.summary(sku) for sku in fba))
+    assert sum(len(each.summaries) for each in together) > 50  # a page holds fifty
+    assert [each.total_quantity for each in together] == [held[sku] for sku in fba]
+
+
+async def test_different_questions_never_share_a_request(emulator: Emulator, seller: SellingPartner) -> None:
+    """Marketplaces and included data are the whole request's."""
+    plain, rich, elsewhere = await asyncio.gather(
+        seller.catalog.item(ASINS[0]),
+        seller.catalog.item(ASINS[0], included_data=("images",)),
+        seller.catalog.item(ASINS[0], marketplace="CA"),
+    )
+    assert plain.images is None
+    assert rich.images
+    assert [each.marketplace_id for each in elsewhere.summaries or []] == [Marketplace.CA]
+    stats = emulator.stats()["operations"]
+    assert sum(each["requests"] for each in stats.values()) == 3
+
+
+async def test_what_cannot_be_is_refused_before_anything_is_sent(emulator: Emulator, seller: SellingPartner) -> None:
+    """An ASIN that is none would spoil the batch of everybody else."""
+    for asin in ("", "b07xj8c8f5", "B07XJ8C8F", "B07XJ8C8F5X", "B07,J8C8F5", None):
+        with pytest.raises(ConfigurationError, match="not an ASIN"):
+            await seller.catalog.item(asin)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="not a SKU"):
+        await seller.listings.item(" ")
+    for price in (19.99, "cheap", "NaN", -1):
+        with pytest.raises(ConfigurationError, match="price must be"):
+            await seller.fees.estimate(asin=ASINS[0], price=price)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="asin or sku"):
+        await seller.fees.estimate(price=1)
+    assert emulator.stats()["operations"] == {}
+
+
+async def test_a_handle_that_does_not_know_where_or_who_says_so(seller: SellingPartner) -> None:
+    """And what to do about it."""
+    stranger = seller.application.selling_partner("Atzr|2", region="na")
+    with pytest.raises(ConfigurationError, match="marketplace="):
+        await stranger.catalog.item(ASINS[0])
+    with pytest.raises(ConfigurationError, match="seller_id="):
+        await stranger.listings.item("SKU", marketplace="US")
+    assert (await stranger.catalog.item(ASINS[0], marketplace="US")).asin == ASINS[0]
+
+
+async def test_a_reply_without_its_list_is_an_error(emulator: Emulator, seller: SellingPartner) -> None:
+    """Nobody is told "not found" for it."""
+    emulator.faults({"operation": SEARCH, "body": {}, "times": None})
+    answers = await asyncio.gather(*(seller.catalog.item(asin) for asin in ASINS[:3]), return_exceptions=True)
+    assert [type(each) for each in answers] == [DecodeError] * 3
+
+
+async def test_a_spoiled_search_costs_nobody_else_an_item(seller: SellingPartner, emulator: Emulator) -> None:
+    """A thousand look-ups, one in a hundred of which Amazon refuses with all that travel beside it."""
+    bad = frozenset(product(0, number).asin for number in range(0, 1000, 100))
+    async with (
+        Emulator(rate_scale=50, refused_asins=bad) as strict,
+        Application("id", "secret", endpoint=strict.url) as app,
+    ):
+        there = app.selling_partner("Atzr|1", marketplace="US")
+        asins = [product(0, number).asin for number in range(1000)]
+        answers = await asyncio.gather(*(there.catalog.item(asin) for asin in asins), return_exceptions=True)
+        stats = strict.stats()["operations"]
+    for asin, answer in zip(asins, answers, strict=True):
+        if asin in bad:
+            assert isinstance(answer, BadRequestError)
+        else:
+            assert not isinstance(answer, BaseException)
+            assert answer.asin == asin
+    assert stats[SEARCH]["requests"] <= 150
+    assert not stats[SEARCH]["throttled"]
