@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from spapi_async._codec.known_limits import BATCHES
 from spapi_async.api.product_fees_v0 import (
     GET_MY_FEES_ESTIMATE_FOR_ASIN,
     GET_MY_FEES_ESTIMATE_FOR_SKU,
@@ -95,7 +96,7 @@ def _single_value(body: Any) -> Any:
 _ESTIMATE: Rule[None, _Key] = Rule(
     name="fees.estimate",
     batch=GET_MY_FEES_ESTIMATES,
-    maximum=20,
+    maximum=BATCHES[GET_MY_FEES_ESTIMATES.name].most,
     arguments=_arguments,
     answers=_answers,
     entries=((), ()),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from spapi_async._codec.known_limits import BATCHES
 from spapi_async._core.operation import Operation
 from spapi_async.api.product_pricing_2022_05_01 import (
     GET_COMPETITIVE_SUMMARY,
@@ -118,7 +119,7 @@ _UNKNOWN = frozenset({400, 404})
 OFFERS: Rule[OffersGroup, str] = Rule(
     name="pricing.offers",
     batch=GET_ITEM_OFFERS_BATCH,
-    maximum=20,
+    maximum=BATCHES[GET_ITEM_OFFERS_BATCH.name].most,
     arguments=_offers_arguments("/products/pricing/v0/items/{}/offers"),
     answers=_responses(GET_ITEM_OFFERS_BATCH, _of_request("asin"), _payload),
     entries=(("responses",), ("body", "payload")),
@@ -131,7 +132,7 @@ OFFERS: Rule[OffersGroup, str] = Rule(
 LISTING_OFFERS: Rule[OffersGroup, str] = Rule(
     name="pricing.listing_offers",
     batch=GET_LISTING_OFFERS_BATCH,
-    maximum=20,
+    maximum=BATCHES[GET_LISTING_OFFERS_BATCH.name].most,
     arguments=_offers_arguments("/products/pricing/v0/listings/{}/offers"),
     answers=_responses(GET_LISTING_OFFERS_BATCH, _of_request("seller_sku"), _payload),
     entries=(("responses",), ("body", "payload")),
@@ -202,7 +203,7 @@ def _summary_arguments(group: SummaryGroup, asins: Sequence[str]) -> dict[str, A
 COMPETITIVE_SUMMARY: Rule[SummaryGroup, str] = Rule(
     name="pricing.competitive_summary",
     batch=GET_COMPETITIVE_SUMMARY,
-    maximum=20,
+    maximum=BATCHES[GET_COMPETITIVE_SUMMARY.name].most,
     arguments=_summary_arguments,
     answers=_responses(
         GET_COMPETITIVE_SUMMARY, lambda entry: getattr(getattr(entry, "body", None), "asin", None), lambda body: body
@@ -224,7 +225,7 @@ def _expected_arguments(group: PriceGroup, skus: Sequence[str]) -> dict[str, Any
 EXPECTED_PRICE: Rule[PriceGroup, str] = Rule(
     name="pricing.expected_price",
     batch=GET_FEATURED_OFFER_EXPECTED_PRICE_BATCH,
-    maximum=40,
+    maximum=BATCHES[GET_FEATURED_OFFER_EXPECTED_PRICE_BATCH.name].most,
     arguments=_expected_arguments,
     answers=_responses(GET_FEATURED_OFFER_EXPECTED_PRICE_BATCH, _of_request("sku"), lambda body: body),
     entries=(("responses",), ("body",)),
