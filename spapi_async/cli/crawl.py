@@ -22,6 +22,7 @@ from spapi_async.cli.target import (
     EndpointOption,
     LatencyOption,
     RateScaleOption,
+    RedisOption,
     SeedOption,
     Target,
     connected,
@@ -76,9 +77,7 @@ def crawl(
             "--sellers", metavar="FILE", help="Several sellers (TOML or JSON); a crawl of the catalog uses all."
         ),
     ] = None,
-    redis: Annotated[
-        str | None, typer.Option("--redis", metavar="URL", help="Share quota with other processes through this Redis.")
-    ] = None,
+    redis: RedisOption = None,
     endpoint: EndpointOption = None,
     emulator: EmulatorOption = False,
     seed: SeedOption = 0,
