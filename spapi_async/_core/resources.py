@@ -55,7 +55,8 @@ class Resources(msgspec.Struct, frozen=True):
         pool: connections for documents.
         endpoints: where calls go.
         journal: where runs are written down; None keeps them in memory.
-        shared: what the workflows of one seller share whatever the handle, by seller and workflow.
+        shared: what the workflows of one seller share whatever the handle, by seller and workflow; by "" and a name
+            what all sellers share. What has a ``close`` is closed with the application.
     """
 
     pool: StreamPool
@@ -63,4 +64,4 @@ class Resources(msgspec.Struct, frozen=True):
     clock: Clock
     endpoints: Endpoints = Endpoints(None)
     journal: RunStore | None = None
-    shared: dict[Any, Any] = {}
+    shared: dict[tuple[str, str], Any] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,10 +90,7 @@ class Journal:
 
     def record(self, entries: Iterable[Entry], places: Iterable[int | None], state: dict[str, int]) -> None:
         """Add what was done and how far the output reaches; in the transaction that is open, or in one of its own."""
-        connection = self.connection
-        if not connection.in_transaction:
-            connection.execute("BEGIN IMMEDIATE")
-        try:
+        with self._committing(state) as connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO crawled VALUES (?, ?, ?, ?, ?, ?)",
                 [
@@ -100,22 +98,23 @@ class Journal:
                     for each, place in zip(entries, places, strict=True)
                 ],
             )
-            connection.executemany("INSERT OR REPLACE INTO crawl_state VALUES (?, ?)", state.items())
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
 
     def moved(self, moves: Iterable[tuple[int | None, int]] | None, state: dict[str, int]) -> None:
         """Rows have new places, given as (new, old); or (None) all of them are in place 0 now."""
-        connection = self.connection
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with self._committing(state) as connection:
             if moves is None:
                 connection.execute("UPDATE crawled SET place = 0 WHERE place IS NOT NULL")
             else:
                 connection.executemany("UPDATE crawled SET place = ? WHERE place = ?", moves)
+
+    @contextmanager
+    def _committing(self, state: dict[str, int]) -> Iterator[sqlite3.Connection]:
+        """Ends the open transaction, or one of its own, with how far the output reaches; all of it or nothing."""
+        connection = self.connection
+        if not connection.in_transaction:
+            connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
             connection.executemany("INSERT OR REPLACE INTO crawl_state VALUES (?, ?)", state.items())
             connection.execute("COMMIT")
         except BaseException:

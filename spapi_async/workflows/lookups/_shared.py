@@ -58,7 +58,7 @@ class LookUps:
         self._raw = raw
         self._loop: asyncio.AbstractEventLoop | None = None
         self._kept: _Kept = {}
-        desk = resources.shared.setdefault("lookups", _Desk())
+        desk = resources.shared.setdefault(("", "lookups"), _Desk())
         assert isinstance(desk, _Desk)
         self._desk = desk
 
