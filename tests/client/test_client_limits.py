@@ -19,6 +19,7 @@ from spapi_async import (
     Waited,
     call_options,
 )
+from spapi_async.api.catalog_items_2022_04_01 import SEARCH_CATALOG_ITEMS
 from spapi_async.api.listings_items_2021_08_01 import PATCH_LISTINGS_ITEM
 from spapi_async.api.reports_2021_06_30 import CREATE_REPORT
 from spapi_async.emulator import Emulator
@@ -119,7 +120,7 @@ async def test_observers_are_called_by_a_limiter_that_is_given() -> None:
         selling(emulator, limiter=limiter, observers=[events.append]) as seller,
     ):
         emulator.faults({"status": 429, "times": 1})
-        await seller.call(CREATE_REPORT, **report(OTHER))
+        await seller.call(SEARCH_CATALOG_ITEMS, marketplace_ids=["ATVPDKIKX0DER"], keywords=["book"])
     kinds = {type(event) for event in events}
     assert {Throttled, Waited} <= kinds
     assert {event.account for event in events if isinstance(event, Throttled)} == {seller.name}

@@ -208,26 +208,26 @@ def test_cancelling_at_any_step_loses_no_token(seed: int, cancel_after: int) -> 
 
 
 @virtual_time
-async def test_a_hundred_thousand_calls_wait_in_ten_thousand_buckets() -> None:
+async def test_tens_of_thousands_of_calls_wait_in_thousands_of_buckets() -> None:
     """All are served in order; each bucket has one timer, and cancelled calls leave no heap of dead entries."""
     limiter, op = LocalRateLimiter(), operation(1.0, 1)
-    sellers = [account(str(number)) for number in range(10_000)]
+    sellers = [account(str(number)) for number in range(2_500)]
     done = 0
 
     async def call(number: int) -> None:
         nonlocal done
-        await take(limiter, op, sellers[number % 10_000])
+        await take(limiter, op, sellers[number % 2_500])
         done += 1
 
-    tasks = [asyncio.create_task(call(number)) for number in range(110_000)]
+    tasks = [asyncio.create_task(call(number)) for number in range(27_500)]
     await asyncio.sleep(0.5)
-    assert (done, limiter._lanes[sellers[7].key, op].line.total) == (10_000, 10)
+    assert (done, limiter._lanes[sellers[7].key, op].line.total) == (2_500, 10)
     scheduled = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
-    assert len(scheduled) <= 10_001
-    for task in tasks[60_000:]:
+    assert len(scheduled) <= 2_501
+    for task in tasks[15_000:]:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert done == 60_000
+    assert done == 15_000
     assert now() == pytest.approx(5.0)
 
 
