@@ -428,7 +428,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--mutants", type=Path, default=WRITTEN)
     parser.add_argument("--save", type=Path, nargs="?", const=SUMMARY)
-    asked = parser.parse_args()
+    asked = parser.parse_intermixed_args()
     if asked.what == "map":
         measure()
         return
