@@ -131,15 +131,15 @@ class Job:
             await sink.release(lease, now=moment(self._clock))
 
     async def _hold(self, sink: LeasedSink, holder: str, *, wait: bool) -> Lease:
-        told = False
+        said = False
         while True:
             try:
                 return await sink.hold(self.result.seller, self._stream, holder, now=moment(self._clock))
             except LeaseHeldError as error:
                 if not wait:
                     raise
-                if not told:
-                    told = True
+                if not said:
+                    said = True
                     self._tell(SellerWaits(seller=self.result.seller, holder=error.holder, expires_at=error.expires_at))
             await self._clock.sleep(_LOOK_AGAIN)
 

@@ -1,4 +1,4 @@
-"""One page into the tables, within a transaction that is open: judged, written, and told to the change feed."""
+"""One page into the tables, within a transaction that is open: judged, written, and published to the change feed."""
 
 from __future__ import annotations
 
@@ -50,13 +50,15 @@ class PageWriter:
         judged = await self._judge(connection, page.seller, newest(page.rows))
         stored = [each for each in judged if each.verdict.is_stored]
         paths = await self._paths(connection, page.seller, stored)
+        # The same content, written otherwise or with its personal data moved, is no change.
+        published = [each for each in stored if each.before is None or paths.get(each.row.order_id)]
         items = await self._put(connection, page, stored)
         if personal is not None:
             await self._put_personal(connection, page, [each.row for each in stored], personal)
         await self._put_unreadable(connection, page, personal)
         await self.put_quota(connection, page.quota, page.at)
-        await self._publish(connection, page, stored, paths)
-        return _counted(judged, items)
+        await self._publish(connection, page, published, paths)
+        return _counted(judged, unchanged=len(stored) - len(published), items=items)
 
     async def rewrite(
         self,
@@ -116,7 +118,9 @@ class PageWriter:
         sql = self._sql
         found: Any = await connection.exec_driver_sql(sql.payloads, (seller, sql.ids(replaced)))
         return {
-            order_id: changed_paths(payload, each.row.payload, comparable=_source(each.before) == each.row.source)
+            order_id: changed_paths(
+                payload, sql.jsonb(each.row.payload), comparable=_source(each.before) == each.row.source
+            )
             for order_id, payload in found
             if (each := replaced[order_id])
         }
@@ -216,13 +220,13 @@ class PageWriter:
             await connection.exec_driver_sql(self._sql.put_quota, self._sql.rows(quota_states, states))
 
     async def _publish(
-        self, connection: AsyncConnection, page: OrderPage, stored: Sequence[_Judged], paths: dict[str, list[str]]
+        self, connection: AsyncConnection, page: OrderPage, published: Sequence[_Judged], paths: dict[str, list[str]]
     ) -> None:
         """Number the changes, last of all: the feed's row stays locked until the commit, so commits come in order."""
-        if not stored:
+        if not published:
             return
         sql = self._sql
-        last = (await connection.exec_driver_sql(sql.number, (len(stored),))).one()[0]
+        last = (await connection.exec_driver_sql(sql.number, (len(published),))).one()[0]
         values = [
             {
                 "number": number,
@@ -236,7 +240,7 @@ class PageWriter:
                 "updated_at": each.row.last_updated_at,
                 "stored_at": page.at,
             }
-            for number, each in enumerate(stored, start=last - len(stored) + 1)
+            for number, each in enumerate(published, start=last - len(published) + 1)
         ]
         await connection.exec_driver_sql(sql.add_change, sql.rows(order_changes, values))
 
@@ -279,12 +283,12 @@ def _set_aside(
     }
 
 
-def _counted(judged: Sequence[_Judged], items: int) -> Stored:
+def _counted(judged: Sequence[_Judged], *, unchanged: int, items: int) -> Stored:
     verdicts = [each.verdict for each in judged]
     return Stored(
         inserted=verdicts.count(Verdict.NEW),
-        updated=verdicts.count(Verdict.UPDATED) + verdicts.count(Verdict.DETAIL),
-        unchanged=verdicts.count(Verdict.SAME),
+        updated=verdicts.count(Verdict.UPDATED) + verdicts.count(Verdict.DETAIL) - unchanged,
+        unchanged=verdicts.count(Verdict.SAME) + unchanged,
         stale=verdicts.count(Verdict.STALE),
         items=items,
     )
