@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -302,7 +302,7 @@ def _first_shipping(packages: Any) -> datetime | None:
 
 def _dig(source: Any, path: Path) -> Any:
     for key in path:
-        if not isinstance(source, Mapping):
+        if not isinstance(source, dict):
             return None
         source = source.get(key)
     return source
@@ -326,6 +326,8 @@ def _integer(value: Any) -> int | None:
 
 
 def _decimal(value: Any) -> Decimal | None:
+    if value is None:
+        return None
     if isinstance(value, bool) or not isinstance(value, (str, int, float, Decimal)):
         return None
     try:

@@ -9,9 +9,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.orders import OrderDatabase, OrderPage, OrderRow, PersonalKeys
+from spapi_async.workflows.orders._personal import PERSONAL_2026, cut, holds_personal
 from spapi_async.workflows.orders._rows import V0, V2026
 from spapi_async.workflows.orders._tables import order_changes
 from spapi_async.workflows.orders._vault import PersonalData
@@ -41,6 +44,14 @@ ORDER = {
         }
     ],
 }
+
+
+KEYS = st.sampled_from(sorted({key for path in PERSONAL_2026 for key in path} | {"orderItemId", "x"}))
+JSON = st.recursive(
+    st.none() | st.integers(0, 3) | st.text(max_size=2),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=20,
+)
 
 
 def row(**fields: Any) -> OrderRow:
@@ -197,3 +208,12 @@ async def test_the_change_feed_and_the_file_hold_none(sqlite_url: str) -> None:
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             assert MARK not in repr(connection.execute(f"SELECT * FROM {name}").fetchall()), name
     assert order_changes.name == "order_changes"
+
+
+@given(JSON)
+def test_what_is_looked_for_is_what_is_cut(content: Any) -> None:
+    """An order in which nothing is found loses nothing, and one in which something is found loses it."""
+    there = holds_personal(content, PERSONAL_2026)
+    _, taken = cut(content, PERSONAL_2026, ids="orderItemId")
+    assert bool(taken) == there
+    assert not holds_personal(content, PERSONAL_2026)
