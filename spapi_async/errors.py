@@ -27,6 +27,9 @@
     │   ├── DocumentUrlExpiredError
     │   ├── ReportCancelledError
     │   └── ReportFatalError
+    ├── LeaseError                    another process works on the same orders
+    │   ├── LeaseHeldError            it holds them now
+    │   └── LeaseLostError            it has taken them over; nothing was written
     └── ClosedError                   the application was closed, before or during the call
 
 Every error says which operation failed and, where known, Amazon's request id, the HTTP status and how many
@@ -37,6 +40,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -56,6 +60,9 @@ __all__ = [
     "ErrorDetail",
     "ForbiddenError",
     "LWAError",
+    "LeaseError",
+    "LeaseHeldError",
+    "LeaseLostError",
     "NotFoundError",
     "OutcomeUnknownError",
     "PayloadTooLargeError",
@@ -324,6 +331,38 @@ class ReportFatalError(DocumentError):
         super().__init__(message, **facts)
         self.report_id = report_id
         self.explanation = explanation
+
+
+class LeaseError(SPAPIError):
+    """Another process works on the same seller's orders.
+
+    Attributes:
+        seller: the seller's name.
+        stream: what is synced of it.
+    """
+
+    def __init__(self, message: str, *, seller: str = "", stream: str = "", **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.seller = seller
+        self.stream = stream
+
+
+class LeaseHeldError(LeaseError):
+    """It holds the stream, and has renewed its lease.
+
+    Attributes:
+        holder: host, process id and a token of its own.
+        expires_at: when its lease ends if it is not renewed; an aware datetime.
+    """
+
+    def __init__(self, message: str, *, holder: str = "", expires_at: datetime | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.holder = holder
+        self.expires_at = expires_at
+
+
+class LeaseLostError(LeaseError):
+    """It took the stream over, because this process had not renewed its lease; nothing was written."""
 
 
 class ClosedError(SPAPIError):

@@ -14,7 +14,19 @@ from typing import Annotated
 import typer
 
 from spapi_async import _version
-from spapi_async.cli import call, crawl, demo, emulator, limits, notifications, operations, report, sync
+from spapi_async.cli import (
+    call,
+    changes,
+    crawl,
+    demo,
+    emulator,
+    keys,
+    limits,
+    notifications,
+    operations,
+    report,
+    sync,
+)
 from spapi_async.cli.exit_codes import (
     INTERRUPTED,
     USAGE,
@@ -53,6 +65,8 @@ def _help(command: Callable[..., None]) -> str:
 _ANY_OPTION = {"allow_extra_args": True, "ignore_unknown_options": True}
 app.command("demo", help=_help(demo.demo))(demo.demo)
 app.add_typer(sync.app, name="sync")
+app.command("changes", help=_help(changes.changes))(changes.changes)
+app.add_typer(keys.app, name="keys")
 app.add_typer(report.app, name="report")
 app.command("crawl", help=_help(crawl.crawl))(crawl.crawl)
 app.command("call", help=_help(call.call), context_settings=_ANY_OPTION)(call.call)

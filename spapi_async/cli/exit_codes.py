@@ -10,7 +10,7 @@ code  meaning
 4     Amazon refused the request, answered 5xx to every attempt, or sent what cannot be read
 5     network: no connection, no reply
 6     quota: the wait would be longer than allowed, or every attempt was throttled
-7     the database or the output file failed
+7     the database or the output file failed, or another process holds it
 130   interrupted (Ctrl-C)
 ====  =========================================================================================
 """
@@ -24,6 +24,7 @@ from spapi_async.errors import (
     AuthError,
     ConfigurationError,
     ForbiddenError,
+    LeaseError,
     QuotaExceededError,
     RateLimitWaitError,
     SPAPIError,
@@ -49,6 +50,7 @@ _CODES: tuple[tuple[type[BaseException], int], ...] = (
     (RateLimitWaitError, QUOTA),
     (QuotaExceededError, QUOTA),
     (TransportError, NETWORK),
+    (LeaseError, DATABASE),
     (SPAPIError, API),
     (ModuleNotFoundError, USAGE),
 )

@@ -12,7 +12,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from spapi_async.ratelimit import LimitSnapshot
-from spapi_async.workflows.orders import PageStored, SellerFailed, SellerFinished, SellerStarted, SyncEvent
+from spapi_async.workflows.orders import (
+    PageStored,
+    SellerFailed,
+    SellerFinished,
+    SellerStarted,
+    SellerWaits,
+    SyncEvent,
+)
 
 __all__ = ["SyncBar", "quota_state", "window_share"]
 
@@ -104,6 +111,8 @@ class SyncBar:
             self._advance(event)
         elif isinstance(event, SellerFinished):
             self._progress.update(self._tasks[event.seller], total=1.0, completed=1.0, quota="")
+        elif isinstance(event, SellerWaits):
+            self._say(f"{event.seller} is held by {event.holder}: waiting")
         elif isinstance(event, SellerFailed) and event.seller in self._tasks:
             self._progress.stop_task(self._tasks[event.seller])
 

@@ -28,6 +28,7 @@ from spapi_async.cli.target import (
     connected,
 )
 from spapi_async.cli.violations import ViolationFile, ViolationsOption
+from spapi_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from spapi_async import Observer
@@ -85,6 +86,21 @@ def orders(
         list[Dataset] | None,
         typer.Option("--include", case_sensitive=False, help="Store this too, mostly personal data; repeatable."),
     ] = None,
+    plain: Annotated[
+        bool,
+        typer.Option("--personal-plain", help="Keep personal data unencrypted: the disk itself must be encrypted."),
+    ] = False,
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help="Read the orders updated from then to --to again (ISO 8601)."),
+    ] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="TIME", help="The end of what is read again.")] = None,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Fill all columns anew from the stored payloads, without a call.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for sellers that another process works on, rather than fail.")
+    ] = False,
     page_size: Annotated[int | None, typer.Option("--page-size", min=1, max=100, help="Orders a page.")] = None,
     max_wait: Annotated[
         float | None, typer.Option("--max-wait", metavar="SECONDS", min=0.0, help="Stop if quota needs a longer wait.")
@@ -124,6 +140,10 @@ def orders(
         redis=redis,
         sellers=sellers,
     )
+    if rebuild:
+        done = run_async(_rebuild(database, plain=plain), leaves="nothing has changed")
+        _say_rebuilt(done, as_json=as_json)
+        return
     started = parse_moment("--since", since)
     places = [Marketplace.parse(place) for place in marketplace or ()]
     work = _sync_orders(
@@ -136,6 +156,9 @@ def orders(
         datasets=_datasets(include or ()),
         page_size=page_size,
         violations=violations,
+        window=_window(from_, to),
+        personal="plain" if plain else None,
+        wait=wait,
     )
     with call_options(max_wait=max_wait):
         report = run_async(work, leaves=f"the checkpoint in the database is good: {AGAIN}")
@@ -143,6 +166,29 @@ def orders(
 
 
 AGAIN = "run the same command again to go on"
+
+
+def _window(begin: str | None, end: str | None) -> tuple[datetime, datetime] | None:
+    first, last = parse_moment("--from", begin), parse_moment("--to", end)
+    if first is None and last is None:
+        return None
+    if first is None or last is None:
+        raise ConfigurationError("--from and --to go together")
+    return first, last
+
+
+async def _rebuild(database: str, *, plain: bool) -> int:
+    from spapi_async.workflows.orders import OrderDatabase, PersonalKeys
+
+    async with OrderDatabase(database, personal="plain" if plain else PersonalKeys.from_env()) as opened:
+        return await opened.rebuild()
+
+
+def _say_rebuilt(orders: int, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"rebuilt": orders})
+    else:
+        sys.stdout.write(f"{orders:,} orders filled anew from their payloads\n")
 
 
 def _datasets(more: Iterable[Dataset]) -> list[str]:

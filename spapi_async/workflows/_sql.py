@@ -27,7 +27,16 @@ try:
 except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
     raise ModuleNotFoundError('databases need an extra: pip install "spapi-async[sync]"') from error
 
-__all__ = ["async_url", "create_tables", "open_engine", "probe_sqlite", "reason", "to_the_end", "without_secrets"]
+__all__ = [
+    "async_url",
+    "create_tables",
+    "lock_creation",
+    "open_engine",
+    "probe_sqlite",
+    "reason",
+    "to_the_end",
+    "without_secrets",
+]
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 _ASYNCPG_TAKES = {
@@ -170,18 +179,26 @@ def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
     # Readers (a dashboard, sqlite3 on the command line) and the writer do not block each other.
     cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA secure_delete=ON")  # what is deleted may be personal data
     cursor.close()
 
 
 async def create_tables(connection: AsyncConnection, metadata: MetaData) -> None:
     """Make what is missing; other processes may be doing the same."""
-    if connection.dialect.name == "postgresql":
-        # PostgreSQL's IF NOT EXISTS still collides with a transaction that has not committed: one at a time.
-        await connection.execute(select(func.pg_advisory_xact_lock(_CREATING)))
+    await lock_creation(connection)
     for table in metadata.sorted_tables:
         await connection.execute(CreateTable(table, if_not_exists=True))
         for index in table.indexes:
             await connection.execute(CreateIndex(index, if_not_exists=True))
+
+
+async def lock_creation(connection: AsyncConnection) -> None:
+    """Be the only one that makes or changes tables, until the transaction ends."""
+    if connection.dialect.name == "postgresql":
+        # PostgreSQL's IF NOT EXISTS still collides with a transaction that has not committed: one at a time.
+        await connection.execute(select(func.pg_advisory_xact_lock(_CREATING)))
+    else:
+        await connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def reason(error: BaseException) -> str:

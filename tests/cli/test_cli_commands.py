@@ -197,20 +197,36 @@ def test_sync_runs_on_an_emulator_of_its_own(capsys: pytest.CaptureFixture[str],
         assert facts["sellers"][0]["inserted"] == 25
 
 
-def test_personal_data_is_stored_only_when_asked_for(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """Without --include no buyer and no recipient reach the database."""
+def test_personal_data_is_stored_only_when_asked_for_and_encrypted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without --include no buyer reaches the database; with it, they stand apart and cannot be read without the key."""
     import sqlite3
     from contextlib import closing
 
-    counts = []
-    for more in ((), ("--include", "buyer", "--include", "recipient")):
+    def synced(*more: str) -> tuple[int, list[bytes]]:
         path = tmp_path / f"{len(more)}.db"
         output(capsys, "sync", "orders", "--emulator", "--orders", "20", "--database", f"sqlite:///{path}", *more)
         with closing(sqlite3.connect(path)) as connection:
             query = "SELECT count(*) FROM orders WHERE payload LIKE '%\"buyer\"%' OR payload LIKE '%\"recipient\"%'"
-            counts.append(connection.execute(query).fetchone()[0])
-    assert counts[0] == 0
-    assert counts[1] > 0
+            kept = [content for (content,) in connection.execute("SELECT content FROM order_personal")]
+            return connection.execute(query).fetchone()[0], kept
+
+    monkeypatch.setenv("SP_API_PERSONAL_KEYS", output(capsys, "keys", "new").strip())
+    assert synced() == (0, [])
+    in_payloads, kept = synced("--include", "buyer", "--include", "recipient")
+    assert in_payloads == 0
+    assert kept
+    assert not any(b"buyer" in content for content in kept)
+
+
+def test_personal_data_without_keys_is_refused_with_the_command_that_makes_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Before anything is fetched."""
+    database = f"sqlite:///{tmp_path}/o.db"
+    assert run(["sync", "orders", "--emulator", "--database", database, "--include", "buyer"]) == 2
+    assert "spapi-async keys new" in capsys.readouterr().err
 
 
 def test_interrupted_sync_says_that_its_checkpoint_is_good(

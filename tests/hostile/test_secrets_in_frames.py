@@ -217,7 +217,7 @@ async def test_a_failed_sync_shows_no_buyer() -> None:
     async with HostileServer(1, share=0.0) as server, hostile_application(server) as app:
         seller = app.selling_partner(REFRESH_TOKEN, region="na")
         async with OrderDatabase("sqlite:///:memory:") as database:
-            database._put_orders = broken  # type: ignore[method-assign,assignment]
+            database._writer._put = broken  # type: ignore[method-assign,assignment]
             (result,) = (await sync_orders([seller], database)).sellers
     assert isinstance(result.error, LookupError)
     assert_silent(result.error, "sync", [locals_shown])

@@ -14,34 +14,52 @@ Needs ``pip install "spapi-async[sync]"``, and ``[postgres]`` for PostgreSQL.
 """
 
 from spapi_async.workflows.orders._checkpoint import Checkpoint
-from spapi_async.workflows.orders._database import OrderDatabase, Stored
+from spapi_async.workflows.orders._database import OrderDatabase
+from spapi_async.workflows.orders._feed import Change, CursorError
+from spapi_async.workflows.orders._job import SellerResult
+from spapi_async.workflows.orders._lease import Lease
+from spapi_async.workflows.orders._page import OrderPage, OrderSink, Stored, Unreadable
 from spapi_async.workflows.orders._progress import (
     PageStored,
     Progress,
     SellerFailed,
     SellerFinished,
     SellerStarted,
+    SellerWaits,
     SyncEvent,
 )
+from spapi_async.workflows.orders._rows import Detail, ItemRow, OrderRow
 from spapi_async.workflows.orders._source import DEFAULT_DATASETS, Orders2026Source, OrderSource, OrdersV0Source, Page
-from spapi_async.workflows.orders._sync import SellerResult, SyncReport, sync_orders
+from spapi_async.workflows.orders._sync import SyncReport, sync_orders
+from spapi_async.workflows.orders._vault import PersonalKeys
 
 __all__ = [
     "DEFAULT_DATASETS",
+    "Change",
     "Checkpoint",
+    "CursorError",
+    "Detail",
+    "ItemRow",
+    "Lease",
     "OrderDatabase",
+    "OrderPage",
+    "OrderRow",
+    "OrderSink",
     "OrderSource",
     "Orders2026Source",
     "OrdersV0Source",
     "Page",
     "PageStored",
+    "PersonalKeys",
     "Progress",
     "SellerFailed",
     "SellerFinished",
     "SellerResult",
     "SellerStarted",
+    "SellerWaits",
     "Stored",
     "SyncEvent",
     "SyncReport",
+    "Unreadable",
     "sync_orders",
 ]

@@ -13,7 +13,9 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-__all__ = ["Checkpoint", "advance", "restart", "resume"]
+from spapi_async.errors import ConfigurationError
+
+__all__ = ["Checkpoint", "Window", "advance", "restart", "resume"]
 
 # searchOrders' token lives 24 hours (model text); a margin, because the page must also be fetched in that time.
 CURSOR_LIFETIME = timedelta(hours=23, minutes=30)
@@ -42,6 +44,29 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     def inside_window(self) -> bool:
         """Whether a window has been begun and not finished."""
         return self.cursor is not None
+
+
+class Window(msgspec.Struct, frozen=True):
+    """A span of time that is read again, apart from where the stream stands."""
+
+    after: datetime
+    before: datetime
+
+    @classmethod
+    def of(cls, after: datetime, before: datetime) -> Window:
+        """The span between two times.
+
+        Raises:
+            ConfigurationError: they have no time zone, or the first is not before the second.
+        """
+        if after.tzinfo is None or before.tzinfo is None:
+            raise ConfigurationError("both times of a window must have a time zone")
+        if after >= before:
+            raise ConfigurationError(f"a window must begin before it ends: {after.isoformat()}, {before.isoformat()}")
+        return cls(after.astimezone(UTC), before.astimezone(UTC))
+
+    def __str__(self) -> str:
+        return f"{self.after.isoformat()}..{self.before.isoformat()}"
 
 
 def resume(saved: Checkpoint | None, *, seller: str, stream: str, since: datetime, now: datetime) -> Checkpoint:

@@ -1,28 +1,32 @@
-"""The database of a sync: pages go in whole, each with its checkpoint, in one transaction.
+"""The database of a sync: pages go in whole, each with its checkpoint and its changes, in one transaction.
 
-SQLite through aiosqlite, PostgreSQL through asyncpg. A process killed at any moment leaves either a page and the
-checkpoint after it, or neither.
+SQLite through aiosqlite, PostgreSQL through asyncpg. A process killed at any moment leaves either a page, its changes
+and the checkpoint after it, or none of them.
 """
 
 from __future__ import annotations
 
-import hashlib
+import logging
 import sqlite3
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from datetime import datetime
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Self
 
 import anyio
 import msgspec
 
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.orders._checkpoint import Checkpoint
-from spapi_async.workflows.orders._rows import OrderRow, newest
+from spapi_async.workflows.orders._feed import Change, CursorError, cursor_of, number_of
+from spapi_async.workflows.orders._lease import LEASE, Lease, held, is_gone
+from spapi_async.workflows.orders._page import OrderPage, QuotaStates, Stored
+from spapi_async.workflows.orders._vault import RETENTION, PersonalData, PersonalKeys, opened
 
 try:
-    from sqlalchemy import delete, func, or_, select
+    import alembic  # noqa: F401 - migrations need it, and here its absence says which extra is missing
+    from sqlalchemy import delete, func, select, update
     from sqlalchemy.dialects import postgresql
     from sqlalchemy.dialects import sqlite as sqlite_dialect
     from sqlalchemy.exc import SQLAlchemyError
@@ -32,65 +36,71 @@ except ModuleNotFoundError as error:  # pragma: no cover - tested in a process o
 
 from spapi_async.workflows._sql import (
     async_url,
-    create_tables,
+    lock_creation,
     open_engine,
     probe_sqlite,
     reason,
     to_the_end,
     without_secrets,
 )
-from spapi_async.workflows.orders._tables import checkpoints, metadata, order_items, orders, quota_states
-from spapi_async.workflows.orders._tables import unreadable as unreadable_entries
+from spapi_async.workflows.orders._statements import Statements
+from spapi_async.workflows.orders._tables import (
+    change_feed,
+    checkpoints,
+    leases,
+    order_changes,
+    order_items,
+    order_personal,
+    orders,
+    quota_states,
+)
+from spapi_async.workflows.orders._writer import PageWriter
+from spapi_async.workflows.orders.migrations import upgrade
 
-__all__ = ["OrderDatabase", "Stored", "async_url"]
+__all__ = ["OrderDatabase", "async_url"]
 
-_ORDER_COLUMNS = tuple(column.name for column in orders.columns)
+logger = logging.getLogger("spapi_async.workflows.orders")
 
-QuotaStates = Mapping[tuple[str, str], str]
-"""A limiter's state by application and account."""
-
-NO_QUOTA: QuotaStates = {}
-
-
-class UnreadableEntry(Protocol):
-    """What was in a page and no row can be made of."""
-
-    @property
-    def reason(self) -> str: ...
-    @property
-    def request_id(self) -> str | None: ...
-    @property
-    def raw(self) -> bytes: ...
-
-
-class Stored(msgspec.Struct, frozen=True, kw_only=True):
-    """What one page did: orders never seen before, orders renewed, orders older than what the database held; items."""
-
-    inserted: int = 0
-    updated: int = 0
-    stale: int = 0
-    items: int = 0
+_BATCH = 500  # changes read at a time
 
 
 class OrderDatabase:
-    """An open database with the tables of a sync; made where they are missing.
+    """An open database with the tables of a sync, made where they are missing and migrated where they are older.
 
     Use it as ``async with OrderDatabase("sqlite:///orders.db") as database``. One object serves any number of sellers
     at once.
+
+    Args:
+        url: ``sqlite:///FILE`` or ``postgresql://user@host/name``.
+        personal: whether personal data that comes with orders is kept, and how: with these keys, or ``"plain"`` where
+            the disk itself is encrypted. Without it none is kept.
+        retention: how long, from shipment.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        personal: PersonalKeys | Literal["plain"] | None = None,
+        retention: timedelta = RETENTION,
+    ) -> None:
         self.url = async_url(url)
+        self.personal = None if personal is None else PersonalData.wanted(personal, retention)
         self._shown = without_secrets(url)
         self._engine: AsyncEngine | None = None
+        self._id = ""
+        sqlite = self.url.get_backend_name() == "sqlite"
+        self._writer = PageWriter(Statements(sqlite=sqlite))
         # SQLite has one writer: queueing here is fair and free, queueing in its busy handler polls.
-        self._writing = anyio.Lock() if self.url.get_backend_name() == "sqlite" else None
+        self._writing = anyio.Lock() if sqlite else None
+
+    # ---- opening ----------------------------------------------------------------------------------------------------
 
     async def open(self) -> Self:
-        """Connect and make what tables are missing.
+        """Connect; make what tables are missing, or migrate them.
 
         Raises:
-            ConfigurationError: the database cannot be opened.
+            ConfigurationError: the database cannot be opened, or a newer program has migrated it.
         """
         try:
             await self._open()
@@ -110,7 +120,11 @@ class OrderDatabase:
         if self._writing is not None:
             await anyio.to_thread.run_sync(probe_sqlite, self._engine)
         async with self._engine.begin() as connection:
-            await create_tables(connection, metadata)
+            await lock_creation(connection)
+            before, after = await connection.run_sync(upgrade, self._shown)
+            self._id = (await connection.execute(select(change_feed.c.database_id))).scalar_one()
+            if before not in (None, after):
+                await self._rebuild(connection)
 
     @to_the_end
     async def close(self) -> None:
@@ -130,6 +144,8 @@ class OrderDatabase:
     def __repr__(self) -> str:
         return f"<OrderDatabase {self._shown}>"
 
+    # ---- pages ------------------------------------------------------------------------------------------------------
+
     @to_the_end
     async def checkpoint(self, seller: str, stream: str) -> Checkpoint | None:
         """Where this seller's stream stands, or None the first time."""
@@ -139,76 +155,21 @@ class OrderDatabase:
         return None if row is None else Checkpoint(**{name: row[name] for name in Checkpoint.__struct_fields__})
 
     @to_the_end
-    async def store(
-        self,
-        seller: str,
-        rows: Sequence[OrderRow],
-        checkpoint: Checkpoint,
-        *,
-        now: datetime,
-        quota: QuotaStates = NO_QUOTA,
-        unreadable: Sequence[UnreadableEntry] = (),
-    ) -> Stored:
-        """Commit a page's rows, what was unreadable, the checkpoint after it and what quota is spent: all or nothing.
+    async def store(self, page: OrderPage) -> Stored:
+        """Commit a page's orders and their changes, the checkpoint and the quota spent: all or nothing.
 
         An order is replaced, items included, unless the database holds a later version of it.
+
+        Raises:
+            LeaseLostError: another process has taken the stream over; nothing was written.
         """
-        async with self._writing or nullcontext():
-            return await self._store(seller, rows, checkpoint, now=now, quota=quota, unreadable=unreadable)
+        async with self._write() as connection:
+            return await self._writer.write(connection, page, self.personal)
 
-    async def _store(
-        self,
-        seller: str,
-        rows: Sequence[OrderRow],
-        checkpoint: Checkpoint,
-        *,
-        now: datetime,
-        quota: QuotaStates,
-        unreadable: Sequence[UnreadableEntry],
-    ) -> Stored:
-        async with self._connected().begin() as connection:
-            # The checkpoint first: it takes the write lock before anything is read.
-            await self._put(connection, checkpoints, [{**msgspec.structs.asdict(checkpoint), "updated_at": now}])
-            await self._put_quota(connection, quota, now)
-            await self._put(connection, unreadable_entries, _set_aside(unreadable, checkpoint, now))
-            return await self._put_orders(connection, seller, newest(rows), now)
-
-    async def _put_orders(
-        self, connection: AsyncConnection, seller: str, rows: Sequence[OrderRow], now: datetime
-    ) -> Stored:
-        if not rows:
-            return Stored()
-        ids = [row.order_id for row in rows]
-        met = set((await connection.execute(select(orders.c.order_id).where(orders.c.order_id.in_(ids)))).scalars())
-        values = [_order_values(row, seller, now) for row in rows]
-        insert = self._insert(orders)
-        changes = {column.name: insert.excluded[column.name] for column in orders.columns if not column.primary_key}
-        # An order without a readable date has no version: it is taken, because nothing says that it is older.
-        newer = or_(
-            orders.c.last_updated_at.is_(None),
-            insert.excluded.last_updated_at.is_(None),
-            insert.excluded.last_updated_at >= orders.c.last_updated_at,
-        )
-        upsert = insert.on_conflict_do_update(index_elements=[orders.c.order_id], set_=changes, where=newer)
-        accepted = set((await connection.execute(upsert.returning(orders.c.order_id), values)).scalars())
-        items = [msgspec.structs.asdict(item) for row in rows if row.order_id in accepted for item in row.items]
-        await connection.execute(delete(order_items).where(order_items.c.order_id.in_(accepted)))
-        if items:
-            await connection.execute(order_items.insert(), items)
-        return Stored(
-            inserted=len(accepted - met), updated=len(accepted & met), stale=len(rows) - len(accepted), items=len(items)
-        )
-
-    async def _put(self, connection: AsyncConnection, table: Any, values: Sequence[Mapping[str, Any]]) -> None:
-        if not values:
-            return
-        insert = self._insert(table)
-        keys = [column.name for column in table.primary_key]
-        changes = {column.name: insert.excluded[column.name] for column in table.columns if not column.primary_key}
-        await connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changes), values)
-
-    def _insert(self, table: Any) -> Any:
-        return sqlite_dialect.insert(table) if self._writing is not None else postgresql.insert(table)
+    @asynccontextmanager
+    async def _write(self) -> AsyncIterator[AsyncConnection]:
+        async with self._writing or nullcontext(), self._connected().begin() as connection:
+            yield connection
 
     @to_the_end
     async def quota(self, application: str) -> dict[str, str]:
@@ -220,16 +181,8 @@ class OrderDatabase:
     @to_the_end
     async def store_quota(self, quota: QuotaStates, *, now: datetime) -> None:
         """Commit what quota is spent, by itself."""
-        async with self._writing or nullcontext(), self._connected().begin() as connection:
-            await self._put_quota(connection, quota, now)
-
-    async def _put_quota(self, connection: AsyncConnection, quota: QuotaStates, now: datetime) -> None:
-        # In one order everywhere, so that two processes that write the same rows never wait for each other.
-        states = [
-            {"application": application, "account": account, "saved_at": now, "state": state}
-            for (application, account), state in sorted(quota.items())
-        ]
-        await self._put(connection, quota_states, states)
+        async with self._write() as connection:
+            await self._writer.put_quota(connection, quota, now)
 
     @to_the_end
     async def counts(self) -> tuple[int, int]:
@@ -238,6 +191,174 @@ class OrderDatabase:
             found = [(await connection.execute(select(func.count()).select_from(t))).scalar_one() for t in _COUNTED]
         return found[0], found[1]
 
+    # ---- the change feed --------------------------------------------------------------------------------------------
+
+    async def changes(self, after: str | None = None, limit: int | None = 1000) -> AsyncIterator[Change]:
+        """The changes after a cursor, oldest first, in the order in which they were committed.
+
+        It ends at the last one there is, or after ``limit`` of them. Whoever keeps ``change.cursor`` together with what
+        it did with the change sees every change once::
+
+            async for change in database.changes(after=cursor):
+                ...
+                cursor = change.cursor
+
+        Args:
+            after: the cursor of the last change that was seen; None begins with the oldest that is kept.
+            limit: at most so many; None: all.
+
+        Raises:
+            CursorError: the cursor is of another database, or changes after it have been pruned.
+        """
+        place = 0 if after is None else number_of(after, self._id)
+        left = limit
+        while left is None or left > 0:
+            size = _BATCH if left is None else min(left, _BATCH)
+            batch = await self._changes(place, size, begun=after is not None or place > 0)
+            for change in batch:
+                yield self._change(change)
+            if len(batch) < size:
+                return
+            place = batch[-1].number
+            left = None if left is None else left - len(batch)
+
+    @to_the_end
+    async def _changes(self, place: int, size: int, *, begun: bool) -> list[Any]:
+        query = select(order_changes).where(order_changes.c.number > place).order_by(order_changes.c.number).limit(size)
+        async with self._connected().connect() as connection:
+            found = list(await connection.execute(query))
+            feed = (await connection.execute(select(change_feed.c.pruned, change_feed.c.last))).one()
+        if begun and place < feed.pruned:
+            raise CursorError("changes after this cursor have been pruned: read the tables anew, and begin without one")
+        if place > feed.last:
+            raise CursorError("the cursor is ahead of this database, which must have been restored from a backup")
+        return found
+
+    def _change(self, row: Any) -> Change:
+        facts = {name: getattr(row, name) for name in Change.__struct_fields__ if name not in ("cursor", "paths")}
+        paths = msgspec.json.decode(row.paths, type=tuple[str, ...]) if isinstance(row.paths, str) else tuple(row.paths)
+        return Change(cursor=cursor_of(self._id, row.number), paths=paths, **facts)
+
+    @to_the_end
+    async def prune(self, before: datetime) -> int:
+        """Delete the changes committed before then, and return how many; cursors that point before them end."""
+        async with self._write() as connection:
+            # The feed's row first, as a page does: so no change comes in between.
+            await connection.execute(update(change_feed).values(last=change_feed.c.last))
+            old = order_changes.c.stored_at < before
+            last = (await connection.execute(select(func.max(order_changes.c.number)).where(old))).scalar_one()
+            if last is None:
+                return 0
+            gone = await connection.execute(delete(order_changes).where(order_changes.c.number <= last))
+            await connection.execute(update(change_feed).values(pruned=last))
+            return int(gone.rowcount)
+
+    # ---- one holder -------------------------------------------------------------------------------------------------
+
+    @to_the_end
+    async def hold(self, seller: str, stream: str, holder: str, *, now: datetime) -> Lease:
+        """Take the right to move a seller's stream, if nobody has it, its lease is over, or its holder has ended here.
+
+        Times are this machine's: those of several hosts must agree to within some seconds.
+
+        Raises:
+            LeaseHeldError: somebody else has it.
+        """
+        mine = {"seller": seller, "stream": stream, "holder": holder, "fencing": 1, "expires_at": now + LEASE}
+        async with self._write() as connection:
+            fencing = (await connection.execute(self._take(leases.c.expires_at < now), mine)).scalar_one_or_none()
+            if fencing is None:
+                of_stream = (leases.c.seller == seller, leases.c.stream == stream)
+                other = (await connection.execute(select(leases).where(*of_stream))).one()
+                if not is_gone(other.holder):
+                    theirs = Lease(seller=seller, stream=stream, holder=other.holder, fencing=other.fencing)
+                    raise held(theirs, other.expires_at)
+                fencing = (await connection.execute(self._take(leases.c.holder == other.holder), mine)).scalar_one()
+        return Lease(seller=seller, stream=stream, holder=holder, fencing=fencing)
+
+    def _take(self, condition: Any) -> Any:
+        """Make a lease, or take the one that is there if the condition holds; its fencing number."""
+        insert = (sqlite_dialect if self._writing is not None else postgresql).insert(leases)
+        return insert.on_conflict_do_update(
+            index_elements=[leases.c.seller, leases.c.stream],
+            set_={
+                "holder": insert.excluded.holder,
+                "fencing": leases.c.fencing + 1,
+                "expires_at": insert.excluded.expires_at,
+            },
+            where=condition,
+        ).returning(leases.c.fencing)
+
+    @to_the_end
+    async def renew(self, holder: str, *, now: datetime) -> None:
+        """Keep every lease of a holder that nobody else has taken."""
+        async with self._write() as connection:
+            await connection.execute(update(leases).where(leases.c.holder == holder).values(expires_at=now + LEASE))
+
+    @to_the_end
+    async def release(self, lease: Lease, *, now: datetime) -> None:
+        """Let another process take the stream at once."""
+        mine = (leases.c.seller == lease.seller, leases.c.stream == lease.stream, leases.c.fencing == lease.fencing)
+        async with self._write() as connection:
+            await connection.execute(update(leases).where(*mine).values(expires_at=now - LEASE))
+
+    # ---- personal data ----------------------------------------------------------------------------------------------
+
+    @to_the_end
+    async def personal_data(self, seller: str, order_id: str) -> dict[str, Any] | None:
+        """An order's personal data by the place where it stood; None where none is kept.
+
+        Raises:
+            ConfigurationError: the key that encrypted it is missing.
+        """
+        query = select(order_personal.c.content, order_personal.c.encrypted).where(
+            order_personal.c.seller == seller, order_personal.c.order_id == order_id
+        )
+        async with self._connected().connect() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        keys = (self.personal.keys if self.personal else None) or (PersonalKeys.from_env() if row.encrypted else None)
+        return opened(row.content, keys if row.encrypted else None)
+
+    @to_the_end
+    async def sweep(self, *, now: datetime) -> int:
+        """Delete the personal data whose time is over, and return of how many orders. Makes no changes in the feed.
+
+        In SQLite the bytes are overwritten (``secure_delete``); PostgreSQL frees them at its next vacuum.
+        """
+        retention = self.personal.retention if self.personal else RETENTION
+        over = select(orders.c.seller).where(
+            orders.c.seller == order_personal.c.seller,
+            orders.c.order_id == order_personal.c.order_id,
+            orders.c.status.in_(("SHIPPED", "CANCELLED", "UNFULFILLABLE")),
+            orders.c.last_updated_at < now - retention,
+        )
+        ended = (order_personal.c.delete_at <= now) | (order_personal.c.delete_at.is_(None) & over.exists())
+        async with self._write() as connection:
+            gone = int((await connection.execute(delete(order_personal).where(ended))).rowcount)
+        if gone and self._writing is not None:
+            async with self._writing, self._connected().connect() as connection:
+                await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")  # old pages stand there too
+        return gone
+
+    # ---- anew -------------------------------------------------------------------------------------------------------
+
+    @to_the_end
+    async def rebuild(self) -> int:
+        """Fill every column anew from the payloads, without a call; the orders read. Makes no changes in the feed.
+
+        Personal data that still stands in payloads moves out: to its table where ``personal`` was given, and where it
+        was not it goes.
+        """
+        async with self._write() as connection:
+            return await self._rebuild(connection)
+
+    async def _rebuild(self, connection: AsyncConnection) -> int:
+        from spapi_async.workflows.orders._rebuild import rebuild
+
+        return await rebuild(connection, self._writer, self.personal)
+
     def _connected(self) -> AsyncEngine:
         if self._engine is None:
             raise ConfigurationError("the database is not open; use it as `async with OrderDatabase(url) as database`")
@@ -245,27 +366,3 @@ class OrderDatabase:
 
 
 _COUNTED = (orders, order_items)
-
-
-def _set_aside(entries: Sequence[UnreadableEntry], checkpoint: Checkpoint, now: datetime) -> list[dict[str, Any]]:
-    """The rows of what is unreadable, each once however often its page is read; the bytes themselves are withheld."""
-    return list(
-        {
-            digest: {
-                "seller": checkpoint.seller,
-                "digest": digest,
-                "stream": checkpoint.stream,
-                "reason": entry.reason,
-                "request_id": entry.request_id,
-                "size": len(entry.raw),
-                "seen_at": now,
-            }
-            for entry in entries
-            if (digest := hashlib.blake2b(entry.raw, digest_size=16).hexdigest())
-        }.values()
-    )
-
-
-def _order_values(row: OrderRow, seller: str, now: datetime) -> dict[str, Any]:
-    facts = {"seller": seller, "synced_at": now, "items": len(row.items)}
-    return {name: facts[name] if name in facts else getattr(row, name) for name in _ORDER_COLUMNS}

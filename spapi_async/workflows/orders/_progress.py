@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-__all__ = ["PageStored", "Progress", "SellerFailed", "SellerFinished", "SellerStarted", "SyncEvent"]
+__all__ = ["PageStored", "Progress", "SellerFailed", "SellerFinished", "SellerStarted", "SellerWaits", "SyncEvent"]
 
 
 class SyncEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -25,6 +25,13 @@ class SellerStarted(SyncEvent, frozen=True, kw_only=True):
     last_updated_after: datetime
     resumed: bool
     known: bool = False
+
+
+class SellerWaits(SyncEvent, frozen=True, kw_only=True):
+    """Another process works on this seller; ``expires_at`` is when its lease ends if it is not renewed."""
+
+    holder: str
+    expires_at: datetime | None
 
 
 class PageStored(SyncEvent, frozen=True, kw_only=True):

@@ -18,7 +18,6 @@ from spapi_async._client.application import Application
 from spapi_async._core.clock import Clock
 from spapi_async.errors import ConfigurationError
 from spapi_async.ratelimit.local._state import pack, unpack
-from spapi_async.workflows.orders._database import OrderDatabase
 
 __all__ = ["Quota", "join_states", "split_state"]
 
@@ -42,6 +41,13 @@ class _Saveable(Protocol):
         """Begin where an earlier run stopped."""
 
 
+class QuotaStore(Protocol):
+    """Where earlier runs left what they spent."""
+
+    async def quota(self, application: str) -> dict[str, str]:
+        """The limiter's state as last saved for each account of an application."""
+
+
 class Quota:
     """Saves and restores the limiter of one application; does nothing for one that keeps its state elsewhere."""
 
@@ -56,7 +62,7 @@ class Quota:
         self._moved: set[str] = set()
         self._not_before = -math.inf
 
-    async def restore(self, database: OrderDatabase) -> None:
+    async def restore(self, database: QuotaStore) -> None:
         """Tell the limiter what earlier runs spent; the time since then has refilled it."""
         if self._limiter is None:
             return

@@ -7,8 +7,9 @@ payload keeps it whole.
 
 from __future__ import annotations
 
+import enum
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -16,14 +17,32 @@ from typing import Any
 import msgspec
 
 from spapi_async._codec import json, lenient
+from spapi_async.workflows.orders._personal import (
+    PERSONAL_2026,
+    PERSONAL_V0,
+    PERSONAL_V0_ITEM,
+    cut,
+    holds_personal,
+)
 
-__all__ = ["V0", "V2026", "ItemRow", "OrderRow", "OrderShape", "newest", "read_time"]
+__all__ = ["V0", "V2026", "Detail", "ItemRow", "OrderRow", "OrderShape", "newest", "read_time"]
 
 Path = tuple[str, ...]
 Item = bytes | tuple[bytes, Any]
 """An item's JSON, or that and what it was read as."""
 LONGEST_KEY = 255
 """Characters of an id that the tables are keyed by; Amazon's have 19, and a database refuses to index any length."""
+
+
+class Detail(enum.StrEnum):
+    """How much of an order is known; of two versions with the same date the more detailed one is kept."""
+
+    REPORT = "report"
+    """Its row of an order report: no items, no amounts but the total."""
+    V0 = "v0"
+    """Orders v0 and its items: no packages, expenses or breakdowns."""
+    WHOLE = "whole"
+    """Orders 2026-01-01."""
 
 
 class ItemRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,12 +61,24 @@ class ItemRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of ``orders`` and the rows of its items. ``identified`` is false when Amazon sent no order id."""
+    """One row of ``orders`` and the rows of its items.
+
+    Attributes:
+        identified: false when Amazon sent no order id.
+        status, channel: in the words of Orders 2026-01-01, whichever version the order came from.
+        amazon_status, fulfilled_by: the same in Amazon's own words.
+        shipped_at: when its first package left, where Amazon says so.
+        payload: its JSON without personal data.
+        personal: that data, by the place where it stood.
+        items: none from a report, which has no ids of them: those stored before stay.
+    """
 
     order_id: str
     identified: bool
     marketplace_id: str | None
     status: str | None
+    amazon_status: str | None
+    channel: str | None
     fulfilled_by: str | None
     sales_channel: str | None
     created_at: datetime | None
@@ -55,14 +86,38 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     total_amount: Decimal | None
     total_currency: str | None
     source: str
+    detail: Detail
     payload: str
-    items: tuple[ItemRow, ...]
+    shipped_at: datetime | None = None
+    personal: dict[str, Any] = {}
+    items: tuple[ItemRow, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<OrderRow {self.order_id}>"
+
+
+_STATUSES = {
+    "Unshipped": "UNSHIPPED",
+    "PartiallyShipped": "PARTIALLY_SHIPPED",
+    "Shipped": "SHIPPED",
+    "Canceled": "CANCELLED",
+    "Pending": "PENDING",
+    "Unfulfillable": "UNFULFILLABLE",
+    "PendingAvailability": "PENDING_AVAILABILITY",
+    "InvoiceUnconfirmed": "INVOICE_UNCONFIRMED",
+}
+"""Orders v0's and the order reports' words for what Orders 2026-01-01 says (Amazon's migration guide)."""
+
+_CHANNELS = {"MFN": "MERCHANT", "AFN": "AMAZON", "Merchant": "MERCHANT", "Amazon": "AMAZON"}
 
 
 class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
     """Where one version of the Orders API keeps the columns, as paths from the order and from the item."""
 
     source: str
+    detail: Detail
+    personal: tuple[Path, ...]
+    item_personal: tuple[Path, ...] = ()
     order_id: Path
     marketplace_id: Path
     status: Path
@@ -79,6 +134,7 @@ class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
     quantity_ordered: Path
     quantity_shipped: Path
     price: Path
+    packages: Path = ()
     amount: str
     currency: str
 
@@ -93,35 +149,45 @@ class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
         if identifier is None and len(_text(_dig(order, self.order_id)) or "") > LONGEST_KEY:
             raise ValueError(f"an order id of more than {LONGEST_KEY} characters")
         order_id = identifier or f"unidentified-{hashlib.blake2b(payload, digest_size=10).hexdigest()}"
+        payload, order, personal = _without_personal(payload, order, self.personal, ids=".".join(self.item_id))
         parts = _inline(payload, _dig(order, self.items), self.items) if items is None else items
         amount, currency = self._money(order, self.total)
+        status, channel = _text(_dig(order, self.status)), _text(_dig(order, self.fulfilled_by))
+        items_found = self._items(order_id, parts, personal)
         return OrderRow(
             order_id=order_id,
             identified=identifier is not None,
             marketplace_id=_text(_dig(order, self.marketplace_id)),
-            status=_text(_dig(order, self.status)),
-            fulfilled_by=_text(_dig(order, self.fulfilled_by)),
+            status=_STATUSES.get(status, status) if status else None,
+            amazon_status=status,
+            channel=_CHANNELS.get(channel, channel) if channel else None,
+            fulfilled_by=channel,
             sales_channel=_text(_dig(order, self.sales_channel)),
             created_at=read_time(_dig(order, self.created_at)),
             last_updated_at=read_time(_dig(order, self.last_updated_at)),
             total_amount=amount,
             total_currency=currency,
             source=self.source,
+            detail=self.detail,
             payload=payload.decode(),
-            items=self._items(order_id, parts),
+            shipped_at=_first_shipping(_dig(order, self.packages)) if self.packages else None,
+            personal=personal,
+            items=items_found,
         )
 
     def identify(self, content: Any) -> str | None:
         """The order's id; None where it has none that can be one."""
         return _key(_dig(content, self.order_id))
 
-    def _items(self, order_id: str, parts: Iterable[Item]) -> tuple[ItemRow, ...]:
+    def _items(self, order_id: str, parts: Iterable[Item], personal: dict[str, Any]) -> tuple[ItemRow, ...]:
         rows: dict[str, ItemRow] = {}
         for position, part in enumerate(parts, start=1):
             payload, item = (part, json.exact(part)) if isinstance(part, bytes) else part
+            payload, item, taken = _without_personal(payload, item, self.item_personal)
             amount, currency = self._money(item, self.price)
             # Amazon has sent items without an id; the position tells them apart within their order.
             item_id = _key(_dig(item, self.item_id)) or f"unidentified-{position}"
+            personal.update((f"items.{item_id}.{place}", value) for place, value in taken.items())
             rows[item_id] = ItemRow(
                 order_id=order_id,
                 order_item_id=item_id,
@@ -143,6 +209,8 @@ class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
 
 V2026 = OrderShape(
     source="orders_2026_01_01",
+    detail=Detail.WHOLE,
+    personal=PERSONAL_2026,
     order_id=("orderId",),
     marketplace_id=("salesChannel", "marketplaceId"),
     status=("fulfillment", "fulfillmentStatus"),
@@ -159,12 +227,16 @@ V2026 = OrderShape(
     quantity_ordered=("quantityOrdered",),
     quantity_shipped=("fulfillment", "quantityFulfilled"),
     price=("product", "price", "unitPrice"),
+    packages=("packages",),
     amount="amount",
     currency="currencyCode",
 )
 
 V0 = OrderShape(
     source="orders_v0",
+    detail=Detail.V0,
+    personal=PERSONAL_V0,
+    item_personal=PERSONAL_V0_ITEM,
     order_id=("AmazonOrderId",),
     marketplace_id=("MarketplaceId",),
     status=("OrderStatus",),
@@ -210,9 +282,27 @@ def _inline(payload: bytes, contents: Any, path: Path) -> list[tuple[bytes, Any]
     return list(zip(raws, contents, strict=True))
 
 
+def _without_personal(
+    payload: bytes, content: Any, paths: tuple[Path, ...], *, ids: str = ""
+) -> tuple[bytes, Any, dict[str, Any]]:
+    """An order's or item's JSON and content without personal data, and that data."""
+    if not holds_personal(content, paths):
+        return payload, content, {}
+    kept = json.exact(payload)
+    if not holds_personal(kept, paths):
+        kept = content  # the reader found it elsewhere and mended that: what it read is kept
+    payload, taken = cut(kept, paths, ids=ids)
+    return payload, kept, taken
+
+
+def _first_shipping(packages: Any) -> datetime | None:
+    found = [read_time(_dig(package, ("shipTime",))) for package in packages] if isinstance(packages, list) else []
+    return min((moment for moment in found if moment is not None), default=None)
+
+
 def _dig(source: Any, path: Path) -> Any:
     for key in path:
-        if not isinstance(source, Mapping):
+        if not isinstance(source, dict):
             return None
         source = source.get(key)
     return source
@@ -236,6 +326,8 @@ def _integer(value: Any) -> int | None:
 
 
 def _decimal(value: Any) -> Decimal | None:
+    if value is None:
+        return None
     if isinstance(value, bool) or not isinstance(value, (str, int, float, Decimal)):
         return None
     try:

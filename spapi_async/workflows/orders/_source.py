@@ -17,6 +17,7 @@ from spapi_async._core.caller import Caller, Reply
 from spapi_async._engine.page_history import PageHistory
 from spapi_async.errors import DecodeError
 from spapi_async.workflows.orders._checkpoint import Checkpoint
+from spapi_async.workflows.orders._page import Unreadable
 from spapi_async.workflows.orders._reading import Piece, read_pieces, read_token
 from spapi_async.workflows.orders._rows import V0, V2026, Item, OrderRow, OrderShape, read_time
 
@@ -26,7 +27,6 @@ __all__ = [
     "Orders2026Source",
     "OrdersV0Source",
     "Page",
-    "Unreadable",
     "check_progress",
 ]
 
@@ -45,17 +45,6 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<Page of {len(self.rows)} orders>"  # its rows hold personal data
-
-
-class Unreadable(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry of a page that no row can be made of: why, in which reply, and what it was."""
-
-    reason: str
-    request_id: str | None
-    raw: bytes
-
-    def __repr__(self) -> str:
-        return f"<Unreadable {self.reason} [{self.request_id}]>"
 
 
 class OrderSource(Protocol):
@@ -83,11 +72,13 @@ class Orders2026Source:
         marketplaces: Sequence[str] = (),
         datasets: Sequence[str] = DEFAULT_DATASETS,
         page_size: int = 100,
+        before: datetime | None = None,
     ) -> None:
         self._seller = seller
         self._marketplaces = sorted(str(place) for place in marketplaces)
         self._datasets = list(datasets)
         self._page_size = page_size
+        self._before = before
 
     @property
     def stream(self) -> str:
@@ -101,6 +92,7 @@ class Orders2026Source:
         response = await self._seller.call(
             SEARCH_ORDERS,
             last_updated_after=checkpoint.last_updated_after,
+            last_updated_before=self._before,
             marketplace_ids=self._marketplaces or None,
             included_data=self._datasets or None,
             max_results_per_page=self._page_size,
@@ -131,11 +123,13 @@ class OrdersV0Source:
         marketplaces: Sequence[str] = (),
         page_size: int = 30,
         concurrency: int = 8,
+        before: datetime | None = None,
     ) -> None:
         self._seller = seller
         self._chosen = sorted(str(place) for place in marketplaces)
         self._marketplaces = self._chosen
         self._page_size = page_size
+        self._before = before
         self._concurrency = concurrency
 
     @property
@@ -153,6 +147,7 @@ class OrdersV0Source:
             GET_ORDERS,
             marketplace_ids=self._marketplaces,
             last_updated_after=checkpoint.last_updated_after,
+            last_updated_before=self._before,
             max_results_per_page=self._page_size,
             next_token=checkpoint.cursor,
         )

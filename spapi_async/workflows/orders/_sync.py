@@ -8,41 +8,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 import anyio
-import anyio.lowlevel
 import msgspec
 
 from spapi_async._client.application import Application
 from spapi_async._client.selling_partner import SellingPartner
 from spapi_async._core.clock import Clock, SystemClock
-from spapi_async._core.frames import forget_locals
-from spapi_async._engine.page_history import PageHistory
-from spapi_async.errors import BadRequestError, ConfigurationError
+from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace
-from spapi_async.workflows.orders._checkpoint import Checkpoint, advance, restart, resume
+from spapi_async.workflows.orders._checkpoint import Window
 from spapi_async.workflows.orders._database import OrderDatabase
-from spapi_async.workflows.orders._progress import (
-    PageStored,
-    Progress,
-    SellerFailed,
-    SellerFinished,
-    SellerStarted,
-    SyncEvent,
-)
+from spapi_async.workflows.orders._job import Job, LeasedSink, SellerResult, moment
+from spapi_async.workflows.orders._lease import LEASE, new_holder
+from spapi_async.workflows.orders._page import OrderSink
+from spapi_async.workflows.orders._personal import PERSONAL_DATASETS
+from spapi_async.workflows.orders._progress import Progress, SyncEvent
 from spapi_async.workflows.orders._quota import Quota
-from spapi_async.workflows.orders._source import (
-    DEFAULT_DATASETS,
-    Orders2026Source,
-    OrderSource,
-    OrdersV0Source,
-    Page,
-    check_progress,
-)
+from spapi_async.workflows.orders._source import DEFAULT_DATASETS, Orders2026Source, OrderSource, OrdersV0Source
+from spapi_async.workflows.orders._vault import RETENTION, PersonalData, PersonalKeys
 
-__all__ = ["OrdersApi", "SellerResult", "SyncReport", "sync_orders"]
+__all__ = ["OrdersApi", "SyncReport", "sync_orders"]
 
 OrdersApi = Literal["orders_2026_01_01", "orders_v0"]
 
@@ -51,26 +39,6 @@ logger = logging.getLogger("spapi_async.workflows.orders")
 # Amazon keeps orders for two years (developer-docs.amazon.com/sp-api/docs/orders-api).
 HISTORY = timedelta(days=730)
 _LONGEST_COUNTRY = 3
-
-
-class SellerResult(msgspec.Struct, kw_only=True):
-    """What a run did for one seller.
-
-    ``unreadable`` entries of its pages are in the table of that name, for no row could be made of them. ``stale``
-    orders were older than the database's; ``error`` is None when the window is complete.
-    """
-
-    seller: str
-    orders: int = 0
-    items: int = 0
-    inserted: int = 0
-    updated: int = 0
-    stale: int = 0
-    pages: int = 0
-    violations: int = 0
-    unreadable: int = 0
-    checkpoint: Checkpoint | None = None
-    error: BaseException | None = None
 
 
 class SyncReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,14 +64,18 @@ class SyncReport(msgspec.Struct, frozen=True, kw_only=True):
 
 async def sync_orders(
     sellers: Iterable[SellingPartner],
-    database: str | OrderDatabase,
+    database: str | OrderDatabase | OrderSink,
     *,
     api: OrdersApi = "orders_2026_01_01",
     since: datetime | None = None,
+    window: tuple[datetime, datetime] | None = None,
     marketplaces: Sequence[str] = (),
     datasets: Sequence[str] = DEFAULT_DATASETS,
+    personal: PersonalKeys | Literal["plain"] | None = None,
+    retention: timedelta = RETENTION,
     page_size: int | None = None,
     concurrency: int = 50,
+    wait: bool = False,
     progress: Progress | None = None,
     clock: Clock | None = None,
 ) -> SyncReport:
@@ -111,16 +83,22 @@ async def sync_orders(
 
     Args:
         sellers: handles from ``app.selling_partner``.
-        database: ``sqlite:///orders.db``, ``postgresql://user@host/name``, or an open :class:`OrderDatabase`.
+        database: ``sqlite:///orders.db``, ``postgresql://user@host/name``, an open :class:`OrderDatabase`, or any
+            object with an async ``store(page)`` (:class:`OrderSink`).
         api: ``orders_2026_01_01`` brings items inline, 100 orders a request; ``orders_v0`` needs one request more per
             order, and Amazon removes it on 2027-03-27.
         since: where a seller without a checkpoint starts; two years back, as far as Amazon keeps orders, by default.
+        window: read the orders updated from the first time to the second again, and leave the checkpoint alone.
         marketplaces: only these, by member, id or country, of each seller those in its region; all by default.
         datasets: Orders 2026-01-01 ``includedData``. Personal data is left out by default: add BUYER, RECIPIENT, TAX,
-            PAYMENT.
+            PAYMENT, and say how it is kept.
+        personal: keys that encrypt personal data, those of ``SP_API_PERSONAL_KEYS`` by default; or ``"plain"`` where
+            the disk itself is encrypted. Given, it keeps gift messages and customisation too.
+        retention: how long personal data is kept, from shipment.
         page_size: orders a page, 1 to 100.
         concurrency: most sellers at once.
-        progress: told of every event.
+        wait: for sellers that another process works on, rather than report them as failed.
+        progress: called with every event.
         clock: where time comes from.
 
     Raises:
@@ -134,16 +112,26 @@ async def sync_orders(
         raise ConfigurationError("concurrency must be 1 or more")
     places, datasets = _places(marketplaces), _one_or_more(datasets)
     clock = clock or SystemClock()
-    if since is not None and since > _now(clock):
+    if since is not None and since > moment(clock):
         # Its checkpoint would stay in the future and hide every order until then.
         raise ConfigurationError(f"since must not be in the future: {since.isoformat()}")
+    span = None if window is None else Window.of(*window)
+    kept = _personal(database, personal, retention, datasets)
     chosen = list(sellers)
     _check_regions(chosen, places)
     jobs = [
-        _Job(
+        Job(
             seller,
-            _source(api, seller, _places_of(seller, places), datasets, page_size),
-            since=since or _now(clock) - HISTORY,
+            _source(
+                api,
+                seller,
+                marketplaces=_places_of(seller, places),
+                datasets=datasets,
+                page_size=page_size,
+                window=span,
+            ),
+            since=span.after if span else since or moment(clock) - HISTORY,
+            window=span,
             clock=clock,
             progress=progress or _nobody,
         )
@@ -151,40 +139,80 @@ async def sync_orders(
     ]
     if len({job.result.seller for job in jobs}) != len(jobs):
         raise ConfigurationError("the same seller was given twice")
-    if isinstance(database, OrderDatabase):
-        await _run(jobs, chosen, database, concurrency, clock)
+    if isinstance(database, str):
+        async with OrderDatabase(database, personal=kept, retention=retention) as opened:
+            await _run(jobs, chosen, opened, concurrency, clock, wait=wait)
     else:
-        async with OrderDatabase(database) as opened:
-            await _run(jobs, chosen, opened, concurrency, clock)
+        await _run(jobs, chosen, database, concurrency, clock, wait=wait)
     return SyncReport(sellers=tuple(job.result for job in jobs))
 
 
-def seller_key(seller: SellingPartner) -> str:
-    """What a checkpoint is kept under: the seller id, which outlives a new authorisation, or else the grant's key."""
-    return f"{seller.seller_id}@{seller.region.value}" if seller.seller_id else seller.key
+def _personal(
+    database: object,
+    personal: PersonalKeys | Literal["plain"] | None,
+    retention: timedelta,
+    datasets: Sequence[str],
+) -> PersonalKeys | Literal["plain"] | None:
+    """How a database that is opened here keeps personal data; None: not at all.
+
+    Raises:
+        ConfigurationError: personal data is asked for, and nothing says how it is kept.
+    """
+    asked = sorted(PERSONAL_DATASETS.intersection(datasets))
+    if isinstance(database, OrderDatabase):
+        if personal is not None or (asked and database.personal is None):
+            what = f"{', '.join(asked)} bring personal data" if asked else "the database is open already"
+            raise ConfigurationError(f"{what}: say how it is kept with OrderDatabase(url, personal=…)")
+        return None
+    if not isinstance(database, str) or not (asked or personal):
+        return None
+    return PersonalData.wanted(personal, retention).keys or "plain"
 
 
 async def _run(
-    jobs: Sequence[_Job], sellers: Sequence[SellingPartner], database: OrderDatabase, concurrency: int, clock: Clock
+    jobs: Sequence[Job],
+    sellers: Sequence[SellingPartner],
+    sink: OrderSink,
+    concurrency: int,
+    clock: Clock,
+    *,
+    wait: bool,
 ) -> None:
     accounts: dict[Application, list[str]] = {}
     for seller in sellers:
         accounts.setdefault(seller.application, []).extend((seller.payer, seller.key))
     quotas = {application: Quota(application, keys, clock) for application, keys in accounts.items()}
-    for quota in quotas.values():
-        await quota.restore(database)
-    places = anyio.CapacityLimiter(concurrency)
+    if isinstance(sink, OrderDatabase):
+        await sink.sweep(now=moment(clock))
+        for quota in quotas.values():
+            await quota.restore(sink)
+    slots = anyio.CapacityLimiter(concurrency)
+    holder = new_holder()
 
-    async def run(job: _Job, quota: Quota) -> None:
-        async with places:
-            await job.run(database, quota)
+    async def run(job: Job, quota: Quota) -> None:
+        async with slots:
+            await job.run(sink, quota, holder=holder, wait=wait)
 
     try:
         async with anyio.create_task_group() as group:
-            for job, seller in zip(jobs, sellers, strict=True):
-                group.start_soon(run, job, quotas[seller.application])
+            group.start_soon(_keep_leases, sink, holder, clock)
+            async with anyio.create_task_group() as working:
+                for job, seller in zip(jobs, sellers, strict=True):
+                    working.start_soon(run, job, quotas[seller.application])
+            group.cancel_scope.cancel()
     finally:
-        await _save(quotas.values(), database, _now(clock))
+        if isinstance(sink, OrderDatabase):
+            await _save(quotas.values(), sink, moment(clock))
+
+
+async def _keep_leases(sink: OrderSink, holder: str, clock: Clock) -> None:
+    """Renew what this run holds: it may wait for quota longer than a lease lasts."""
+    while isinstance(sink, LeasedSink):
+        await clock.sleep(LEASE.total_seconds() / 3)
+        try:
+            await sink.renew(holder, now=moment(clock))
+        except Exception as error:  # noqa: BLE001 - each page checks its lease, and the next attempt may succeed
+            logger.warning("the leases of this process could not be renewed (%s)", type(error).__name__)
 
 
 async def _save(quotas: Iterable[Quota], database: OrderDatabase, now: datetime) -> None:
@@ -197,119 +225,22 @@ async def _save(quotas: Iterable[Quota], database: OrderDatabase, now: datetime)
         logger.warning("what quota was spent could not be saved (%s)", type(error).__name__)
 
 
-class _Job:
-    """One seller's run."""
-
-    __slots__ = ("_account", "_clock", "_progress", "_since", "_source", "result")
-
-    def __init__(
-        self, seller: SellingPartner, source: OrderSource, *, since: datetime, clock: Clock, progress: Progress
-    ) -> None:
-        self.result = SellerResult(seller=seller_key(seller))
-        self._account = seller.payer
-        self._source = source
-        self._since = since
-        self._clock = clock
-        self._progress = progress
-
-    async def run(self, database: OrderDatabase, quota: Quota) -> None:
-        """Work until the window is complete; a failure is kept in the result, for the other sellers go on."""
-        try:
-            await self._work(database, quota)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this seller's alone and goes into the report
-            forget_locals(error)  # a page holds personal data
-            self.result.error = error
-            self._tell(SellerFailed(seller=self.result.seller, total=self.result.orders, error=str(error)))
-
-    async def _work(self, database: OrderDatabase, quota: Quota) -> None:
-        result, stream = self.result, self._source.stream
-        saved = await database.checkpoint(result.seller, stream)
-        checkpoint = resume(saved, seller=result.seller, stream=stream, since=self._since, now=_now(self._clock))
-        resumed = checkpoint.cursor is not None
-        result.checkpoint = checkpoint
-        self._tell(
-            SellerStarted(
-                seller=result.seller,
-                last_updated_after=checkpoint.last_updated_after,
-                resumed=resumed,
-                known=saved is not None,
-            )
-        )
-        history, again = PageHistory(checkpoint.cursor), False
-        while True:
-            try:
-                page = await self._source.page(checkpoint)
-            except BadRequestError:
-                if not resumed:
-                    raise
-                # The token is another run's, and Amazon may forget it before its 24 hours are over: the window starts
-                # again.
-                checkpoint, resumed = restart(checkpoint), False
-                history = PageHistory(None)
-                continue
-            resumed = False
-            if page.unreadable and not again:
-                again = True  # what was garbled on the way is right the next time, what Amazon stores is not
-                continue
-            again = False
-            check_progress(page, checkpoint, stream, history)
-            checkpoint = await self._store(page, checkpoint, database, quota)
-            if page.cursor is None:
-                break
-            await anyio.lowlevel.checkpoint()  # cancelled during the commit: end here, not in the middle of a request
-        self._tell(SellerFinished(seller=result.seller, total=result.orders, synced_to=checkpoint.last_updated_after))
-
-    async def _store(self, page: Page, before: Checkpoint, database: OrderDatabase, quota: Quota) -> Checkpoint:
-        """Commit a page and the checkpoint after it, even while the run is being cancelled: it has been paid for."""
-        result, now = self.result, _now(self._clock)
-        checkpoint = advance(before, cursor=page.cursor, upper_bound=page.upper_bound, now=now)
-        spent = quota.dump(self._account)
-        stored = await database.store(
-            result.seller, page.rows, checkpoint, now=now, quota=spent, unreadable=page.unreadable
-        )
-        result.checkpoint = checkpoint
-        result.pages += 1
-        result.orders += len(page.rows)
-        result.items += stored.items
-        result.inserted += stored.inserted
-        result.updated += stored.updated
-        result.stale += stored.stale
-        result.violations += page.violations
-        result.unreadable += len(page.unreadable)
-        latest = max((row.last_updated_at for row in page.rows if row.last_updated_at), default=None)
-        self._tell(
-            PageStored(
-                seller=result.seller,
-                orders=len(page.rows),
-                items=stored.items,
-                total=result.orders,
-                violations=page.violations,
-                unreadable=len(page.unreadable),
-                latest=latest,
-                upper_bound=checkpoint.upper_bound or page.upper_bound,
-            )
-        )
-        return checkpoint
-
-    def _tell(self, event: SyncEvent) -> None:
-        """Report an event; whoever shows it and fails does not stop what it shows."""
-        try:
-            self._progress(event)
-        except Exception:
-            logger.exception("progress %r failed on %s", self._progress, type(event).__name__)
-
-
 def _source(
     api: OrdersApi,
     seller: SellingPartner,
+    *,
     marketplaces: Sequence[str],
     datasets: Sequence[str],
     page_size: int | None,
+    window: Window | None,
 ) -> OrderSource:
+    before = window.before if window else None
     if api == "orders_2026_01_01":
-        return Orders2026Source(seller, marketplaces=marketplaces, datasets=datasets, page_size=page_size or 100)
+        return Orders2026Source(
+            seller, marketplaces=marketplaces, datasets=datasets, page_size=page_size or 100, before=before
+        )
     if api == "orders_v0":
-        return OrdersV0Source(seller, marketplaces=marketplaces, page_size=page_size or 30)
+        return OrdersV0Source(seller, marketplaces=marketplaces, page_size=page_size or 30, before=before)
     raise ConfigurationError(f"unknown orders API {api!r}; use orders_2026_01_01 or orders_v0")
 
 
@@ -330,7 +261,7 @@ def _places_of(seller: SellingPartner, places: Sequence[str]) -> list[str]:
     """
     served = [place for place in places if not isinstance(place, Marketplace) or place.region is seller.region]
     if places and not served:
-        raise ConfigurationError(f"none of the marketplaces is in region {seller.region.name}: {seller_key(seller)}")
+        raise ConfigurationError(f"none of the marketplaces is in region {seller.region.name}: {seller.name}")
     return served
 
 
@@ -344,10 +275,6 @@ def _check_regions(sellers: Iterable[SellingPartner], places: Iterable[str]) -> 
 def _one_or_more(names: str | Sequence[str]) -> list[str]:
     """A string is one name, never its letters."""
     return [names] if isinstance(names, str) else list(names)
-
-
-def _now(clock: Clock) -> datetime:
-    return datetime.fromtimestamp(clock.time(), UTC)
 
 
 def _nobody(event: SyncEvent) -> None:

@@ -1,9 +1,14 @@
 """The tables that a sync fills, and the column types that keep Amazon's values exact in either database.
 
-``orders`` and ``order_items`` hold the columns that reports are written on, and beside them ``payload``: the JSON
-text as Amazon sent it, unknown fields included. ``unreadable`` lists what was in a page and could not be made a row:
-why, in which reply and how large, but not what it was, for that may be personal data. ``checkpoints`` says where each
-seller's sync stands; ``quota_states`` what of each seller's quota has been spent.
+``orders`` and ``order_items`` hold the columns that reports are written on, and beside them ``payload``: the JSON as
+Amazon sent it, unknown fields included, personal data excluded. ``status`` and ``channel`` are in the words of Orders
+2026-01-01 whichever version an order came from; ``amazon_status`` and ``fulfilled_by`` are Amazon's own.
+``order_personal`` holds personal data, encrypted, until it must go. ``order_changes`` is append-only: what became of
+which order, numbered in the order of commits; ``change_feed`` its one row of state. ``unreadable`` lists what was in a
+page and could not be made a row: why, in which reply and how large; what it was only encrypted. ``checkpoints`` says
+where each seller's sync stands, ``leases`` who may move it, ``quota_states`` what of each seller's quota is spent.
+
+These are the tables as they are now; ``migrations`` holds the way from each earlier version to the next.
 """
 
 from __future__ import annotations
@@ -13,11 +18,13 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     DateTime,
     Dialect,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Numeric,
     String,
@@ -25,8 +32,20 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
-__all__ = ["checkpoints", "metadata", "order_items", "orders", "quota_states", "unreadable"]
+__all__ = [
+    "change_feed",
+    "checkpoints",
+    "leases",
+    "metadata",
+    "order_changes",
+    "order_items",
+    "order_personal",
+    "orders",
+    "quota_states",
+    "unreadable",
+]
 
 
 class UtcTimestamp(TypeDecorator[datetime]):
@@ -65,15 +84,27 @@ class Money(TypeDecorator[Decimal]):
         return None if value is None else Decimal(value)
 
 
+class JsonText(TypeDecorator[str]):
+    """JSON as text: ``jsonb`` in PostgreSQL, where it can be searched, and text in SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else JSONB(none_as_null=True))
+
+
 metadata = MetaData()
 
 orders = Table(
     "orders",
     metadata,
+    Column("seller", Text, primary_key=True),
     Column("order_id", Text, primary_key=True),
-    Column("seller", Text, nullable=False),
     Column("marketplace_id", Text),
     Column("status", Text),
+    Column("amazon_status", Text),
+    Column("channel", Text),
     Column("fulfilled_by", Text),
     Column("sales_channel", Text),
     Column("created_at", UtcTimestamp),
@@ -82,14 +113,18 @@ orders = Table(
     Column("total_currency", Text),
     Column("items", Integer, nullable=False),
     Column("source", Text, nullable=False),
+    Column("detail", Text, nullable=False),
     Column("synced_at", UtcTimestamp, nullable=False),
-    Column("payload", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("payload", JsonText, nullable=False),
     Index("orders_by_seller_and_update", "seller", "last_updated_at"),
+    Index("orders_by_update", "last_updated_at"),
 )
 
 order_items = Table(
     "order_items",
     metadata,
+    Column("seller", Text, primary_key=True),
     Column("order_id", Text, primary_key=True),
     Column("order_item_id", Text, primary_key=True),
     Column("asin", Text),
@@ -99,8 +134,44 @@ order_items = Table(
     Column("quantity_shipped", Integer),
     Column("price_amount", Money),
     Column("price_currency", Text),
-    Column("payload", Text, nullable=False),
+    Column("payload", JsonText, nullable=False),
     Index("order_items_by_sku", "seller_sku"),
+)
+
+order_changes = Table(
+    "order_changes",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False),
+    Column("seller", Text, nullable=False),
+    Column("order_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("paths", JsonText, nullable=False),
+    Column("status_before", Text),
+    Column("status_after", Text),
+    Column("source", Text, nullable=False),
+    Column("updated_at", UtcTimestamp),
+    Column("stored_at", UtcTimestamp, nullable=False),
+    Index("order_changes_by_time", "stored_at"),
+)
+
+change_feed = Table(
+    "change_feed",
+    metadata,
+    Column("database_id", Text, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+    Column("pruned", BigInteger, nullable=False),
+)
+
+order_personal = Table(
+    "order_personal",
+    metadata,
+    Column("seller", Text, primary_key=True),
+    Column("order_id", Text, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("encrypted", Integer, nullable=False),
+    Column("stored_at", UtcTimestamp, nullable=False),
+    Column("delete_at", UtcTimestamp),
+    Index("order_personal_by_end", "delete_at"),
 )
 
 checkpoints = Table(
@@ -115,6 +186,16 @@ checkpoints = Table(
     Column("updated_at", UtcTimestamp, nullable=False),
 )
 
+leases = Table(
+    "leases",
+    metadata,
+    Column("seller", Text, primary_key=True),
+    Column("stream", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("fencing", BigInteger, nullable=False),
+    Column("expires_at", UtcTimestamp, nullable=False),
+)
+
 unreadable = Table(
     "unreadable",
     metadata,
@@ -124,6 +205,7 @@ unreadable = Table(
     Column("reason", Text, nullable=False),
     Column("request_id", Text),
     Column("size", Integer, nullable=False),
+    Column("raw", LargeBinary),
     Column("seen_at", UtcTimestamp, nullable=False),
 )
 

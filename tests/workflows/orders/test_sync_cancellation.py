@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from spapi_async.workflows.orders import Checkpoint, OrderDatabase
+from spapi_async.workflows.orders import Checkpoint, OrderDatabase, OrderPage
 from spapi_async.workflows.orders._rows import V2026
 
 pytest_plugins = ("sync_fixtures",)
@@ -53,7 +53,7 @@ async def test_a_statement_that_has_begun_is_finished(database_url: str, turns: 
     """Then the cancellation is heard; a page is stored or not, and its checkpoint with it."""
     row = V2026.row(b'{"orderId":"a","orderItems":[{"orderItemId":"1"}]}')
     works: list[Callable[[OrderDatabase], Coroutine[Any, Any, Any]]] = [
-        lambda database: database.store("s", [row], CHECKPOINT, now=NOW),
+        lambda database: database.store(OrderPage(seller="s", rows=[row], checkpoint=CHECKPOINT, at=NOW)),
         lambda database: database.store_quota({("app", "a"): "x"}, now=NOW),
         lambda database: database.checkpoint("s", "o"),
     ]

@@ -164,13 +164,13 @@ async def test_cancelled_run_keeps_the_page_it_was_committing(sqlite_url: str, m
     """Ctrl-C during a commit: the commit ends first, and the next run asks for the page after it."""
     async with emulator() as running, application(running) as app, OrderDatabase(sqlite_url) as database:
         with anyio.CancelScope() as scope:
-            committing = database._put_orders
+            committing = database._writer._put
 
             async def cancelled_meanwhile(*words: Any) -> Any:
                 scope.cancel()
                 return await committing(*words)
 
-            monkeypatch.setattr(database, "_put_orders", cancelled_meanwhile)
+            monkeypatch.setattr(database._writer, "_put", cancelled_meanwhile)
             await sync_orders([seller(app)], database, page_size=20)
         assert scope.cancelled_caught
         assert len(stored_orders(sqlite_url)) == 20

@@ -65,7 +65,8 @@ def test_v0_takes_its_items_from_beside_the_order() -> None:
         b'{"AmazonOrderId":"1","OrderStatus":"Shipped","OrderTotal":{"Amount":"5.00","CurrencyCode":"EUR"}}',
         items=[b'{"OrderItemId":"9","ASIN":"B02","QuantityOrdered":"3","ItemPrice":{"Amount":5.10}}'],
     )
-    assert (order.status, order.total_amount, order.total_currency) == ("Shipped", Decimal("5.00"), "EUR")
+    assert (order.status, order.amazon_status) == ("SHIPPED", "Shipped")
+    assert (order.total_amount, order.total_currency) == (Decimal("5.00"), "EUR")
     assert (order.items[0].quantity_ordered, order.items[0].price_amount) == (3, Decimal("5.10"))
 
 

@@ -71,14 +71,14 @@ def test_killed_at_random_points_it_ends_with_every_order_once(spapi_emulator: E
 
 
 POINTS = {
-    "before the transaction": "database.OrderDatabase._store = at(database.OrderDatabase._store, 'before')",
-    "inside the transaction": "database.OrderDatabase._put_orders = at(database.OrderDatabase._put_orders, 'after')",
-    "after the commit": "database.OrderDatabase._store = at(database.OrderDatabase._store, 'after')",
+    "before the transaction": "database.OrderDatabase.store = at(database.OrderDatabase.store, 'before')",
+    "inside the transaction": "writer.PageWriter._put = at(writer.PageWriter._put, 'after')",
+    "after the commit": "database.OrderDatabase.store = at(database.OrderDatabase.store, 'after')",
 }
 KILLER = """
 import os, signal, sys
 from spapi_async.cli import main
-from spapi_async.workflows.orders import _database as database
+from spapi_async.workflows.orders import _database as database, _writer as writer
 
 def at(method, when):
     pages = iter(range(1, 1000))

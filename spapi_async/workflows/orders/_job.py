@@ -1,0 +1,243 @@
+"""One seller's run: hold its stream, fetch page after page, and commit each with the place after it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Protocol, runtime_checkable
+
+import anyio.lowlevel
+import msgspec
+
+from spapi_async._client.selling_partner import SellingPartner
+from spapi_async._core.clock import Clock
+from spapi_async._core.frames import forget_locals
+from spapi_async._engine.page_history import PageHistory
+from spapi_async.errors import BadRequestError, LeaseHeldError
+from spapi_async.workflows.orders._checkpoint import Checkpoint, Window, advance, restart, resume
+from spapi_async.workflows.orders._lease import Lease
+from spapi_async.workflows.orders._page import OrderPage, OrderSink, Stored
+from spapi_async.workflows.orders._progress import (
+    PageStored,
+    Progress,
+    SellerFailed,
+    SellerFinished,
+    SellerStarted,
+    SellerWaits,
+    SyncEvent,
+)
+from spapi_async.workflows.orders._quota import Quota
+from spapi_async.workflows.orders._source import OrderSource, Page, check_progress
+
+__all__ = ["Job", "LeasedSink", "RememberingSink", "SellerResult", "moment"]
+
+logger = logging.getLogger("spapi_async.workflows.orders")
+
+_LOOK_AGAIN = 2.0  # seconds between attempts to take a stream that another process holds
+
+
+@runtime_checkable
+class RememberingSink(Protocol):
+    """A sink that says where to go on."""
+
+    async def checkpoint(self, seller: str, stream: str) -> Checkpoint | None:
+        """Where this seller's stream stands, or None the first time."""
+
+
+@runtime_checkable
+class LeasedSink(Protocol):
+    """A sink that lets one process at a time move a stream."""
+
+    async def hold(self, seller: str, stream: str, holder: str, *, now: datetime) -> Lease:
+        """Take the right to move a stream.
+
+        Raises:
+            LeaseHeldError: somebody else has it.
+        """
+
+    async def renew(self, holder: str, *, now: datetime) -> None:
+        """Keep every lease of a holder."""
+
+    async def release(self, lease: Lease, *, now: datetime) -> None:
+        """Let another process take the stream at once."""
+
+
+class SellerResult(msgspec.Struct, kw_only=True):
+    """What a run did for one seller, counted in orders, items and pages.
+
+    ``unreadable`` entries of its pages are in the table of that name, for no row could be made of them. ``stale``
+    orders were older than the database's; ``error`` is None when the window is complete.
+    """
+
+    seller: str
+    orders: int = 0
+    items: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    stale: int = 0
+    pages: int = 0
+    violations: int = 0
+    unreadable: int = 0
+    checkpoint: Checkpoint | None = None
+    error: BaseException | None = None
+
+
+class Job:
+    """One seller's run."""
+
+    __slots__ = ("_account", "_clock", "_holder", "_progress", "_since", "_sink", "_source", "_window", "result")
+
+    def __init__(
+        self,
+        seller: SellingPartner,
+        source: OrderSource,
+        *,
+        since: datetime,
+        window: Window | None,
+        clock: Clock,
+        progress: Progress,
+    ) -> None:
+        self.result = SellerResult(seller=seller.name)
+        self._account = seller.payer
+        self._source = source
+        self._since = since
+        self._window = window
+        self._clock = clock
+        self._progress = progress
+
+    async def run(self, sink: OrderSink, quota: Quota, *, holder: str, wait: bool) -> None:
+        """Work until the window is complete; a failure is kept in the result, for the other sellers go on."""
+        try:
+            async with self._held(sink, holder, wait=wait) as lease:
+                await self._work(sink, quota, lease)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this seller's alone and goes into the report
+            forget_locals(error)  # a page holds personal data
+            self.result.error = error
+            self._tell(SellerFailed(seller=self.result.seller, total=self.result.orders, error=str(error)))
+
+    @asynccontextmanager
+    async def _held(self, sink: OrderSink, holder: str, *, wait: bool) -> AsyncIterator[Lease | None]:
+        """Hold the stream while the block runs, where the sink has leases."""
+        if not isinstance(sink, LeasedSink):
+            yield None
+            return
+        lease = await self._hold(sink, holder, wait=wait)
+        try:
+            yield lease
+        finally:
+            await sink.release(lease, now=moment(self._clock))
+
+    async def _hold(self, sink: LeasedSink, holder: str, *, wait: bool) -> Lease:
+        said = False
+        while True:
+            try:
+                return await sink.hold(self.result.seller, self._stream, holder, now=moment(self._clock))
+            except LeaseHeldError as error:
+                if not wait:
+                    raise
+                if not said:
+                    said = True
+                    self._tell(SellerWaits(seller=self.result.seller, holder=error.holder, expires_at=error.expires_at))
+            await self._clock.sleep(_LOOK_AGAIN)
+
+    @property
+    def _stream(self) -> str:
+        return self._source.stream if self._window is None else f"{self._source.stream} {self._window}"
+
+    async def _work(self, sink: OrderSink, quota: Quota, lease: Lease | None) -> None:
+        result, stream = self.result, self._stream
+        saved = await sink.checkpoint(result.seller, stream) if isinstance(sink, RememberingSink) else None
+        if self._window is not None and saved is not None and saved.cursor is None:
+            saved = None  # that window was read to its end; it is to be read again
+        checkpoint = resume(saved, seller=result.seller, stream=stream, since=self._since, now=moment(self._clock))
+        resumed = checkpoint.cursor is not None
+        result.checkpoint = checkpoint
+        self._tell(
+            SellerStarted(
+                seller=result.seller,
+                last_updated_after=checkpoint.last_updated_after,
+                resumed=resumed,
+                known=saved is not None,
+            )
+        )
+        history, again = PageHistory(checkpoint.cursor), False
+        while True:
+            try:
+                page = await self._source.page(checkpoint)
+            except BadRequestError:
+                if not resumed:
+                    raise
+                # The token is another run's, and Amazon may forget it before its 24 hours are over: the window starts
+                # again.
+                checkpoint, resumed = restart(checkpoint), False
+                history = PageHistory(None)
+                continue
+            resumed = False
+            if page.unreadable and not again:
+                again = True  # what was garbled on the way is right the next time, what Amazon stores is not
+                continue
+            again = False
+            check_progress(page, checkpoint, stream, history)
+            checkpoint = await self._store(page, checkpoint, sink, quota, lease)
+            if page.cursor is None:
+                break
+            await anyio.lowlevel.checkpoint()  # cancelled during the commit: end here, not in the middle of a request
+        self._tell(SellerFinished(seller=result.seller, total=result.orders, synced_to=checkpoint.last_updated_after))
+
+    async def _store(
+        self, page: Page, before: Checkpoint, sink: OrderSink, quota: Quota, lease: Lease | None
+    ) -> Checkpoint:
+        """Commit a page and the checkpoint after it, even while the run is being cancelled: it has been paid for."""
+        result, now = self.result, moment(self._clock)
+        checkpoint = advance(before, cursor=page.cursor, upper_bound=page.upper_bound, now=now)
+        spent = quota.dump(self._account)
+        whole = OrderPage(
+            seller=result.seller,
+            rows=page.rows,
+            checkpoint=checkpoint,
+            at=now,
+            quota=spent,
+            unreadable=page.unreadable,
+            lease=lease,
+        )
+        items = sum(len(row.items) for row in page.rows)
+        stored = await sink.store(whole) or Stored(inserted=len(page.rows), items=items)
+        result.checkpoint = checkpoint
+        result.pages += 1
+        result.orders += len(page.rows)
+        result.items += stored.items
+        result.inserted += stored.inserted
+        result.updated += stored.updated
+        result.unchanged += stored.unchanged
+        result.stale += stored.stale
+        result.violations += page.violations
+        result.unreadable += len(page.unreadable)
+        latest = max((row.last_updated_at for row in page.rows if row.last_updated_at), default=None)
+        self._tell(
+            PageStored(
+                seller=result.seller,
+                orders=len(page.rows),
+                items=stored.items,
+                total=result.orders,
+                violations=page.violations,
+                unreadable=len(page.unreadable),
+                latest=latest,
+                upper_bound=checkpoint.upper_bound or page.upper_bound,
+            )
+        )
+        return checkpoint
+
+    def _tell(self, event: SyncEvent) -> None:
+        """Report an event; whoever shows it and fails does not stop what it shows."""
+        try:
+            self._progress(event)
+        except Exception:
+            logger.exception("progress %r failed on %s", self._progress, type(event).__name__)
+
+
+def moment(clock: Clock) -> datetime:
+    """The clock's time as a datetime."""
+    return datetime.fromtimestamp(clock.time(), UTC)

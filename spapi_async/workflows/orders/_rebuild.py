@@ -1,0 +1,62 @@
+"""The columns anew from the payloads: after a migration, or when a later program reads more out of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Text, cast, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from spapi_async.workflows.orders._rows import V0, V2026, Detail, OrderRow, OrderShape
+from spapi_async.workflows.orders._tables import order_items, orders
+from spapi_async.workflows.orders._vault import PersonalData
+from spapi_async.workflows.orders._writer import PageWriter
+
+__all__ = ["rebuild"]
+
+_BATCH = 500
+_SHAPES: dict[str, OrderShape] = {shape.source: shape for shape in (V2026, V0)}
+
+
+async def rebuild(connection: AsyncConnection, writer: PageWriter, personal: PersonalData | None) -> int:
+    """Rewrite every order that came from an operation, within the transaction that is open; how many."""
+    done, place = 0, ("", "")
+    while True:
+        key = tuple_(orders.c.seller, orders.c.order_id)
+        query = (
+            select(orders.c.seller, orders.c.order_id, orders.c.source, cast(orders.c.payload, Text).label("payload"))
+            .where(key > place)
+            .order_by(orders.c.seller, orders.c.order_id)
+            .limit(_BATCH)
+        )
+        found = list(await connection.execute(query))
+        for seller, group in groupby(found, key=lambda row: row.seller):
+            chosen = [row for row in group if row.source in _SHAPES]
+            rows = [row for row in await _rows(connection, seller, chosen) if row is not None]
+            await writer.rewrite(connection, seller, rows, personal, at=datetime.now(UTC))
+            done += len(rows)
+        if len(found) < _BATCH:
+            return done
+        place = (found[-1].seller, found[-1].order_id)
+
+
+async def _rows(connection: AsyncConnection, seller: str, stored: list[Any]) -> list[OrderRow | None]:
+    apart = [row.order_id for row in stored if _SHAPES[row.source].detail is Detail.V0]
+    items: dict[str, list[bytes]] = {order_id: [] for order_id in apart}
+    if apart:
+        query = select(order_items.c.order_id, cast(order_items.c.payload, Text)).where(
+            order_items.c.seller == seller, order_items.c.order_id.in_(apart)
+        )
+        for order_id, payload in await connection.execute(query.order_by(order_items.c.order_item_id)):
+            items[order_id].append(payload.encode())
+    return [_row(row, items.get(row.order_id)) for row in stored]
+
+
+def _row(stored: Any, items: list[bytes] | None) -> OrderRow | None:
+    try:
+        row = _SHAPES[stored.source].row(stored.payload.encode(), items=items)
+    except (ValueError, ArithmeticError, RecursionError, TypeError):
+        return None  # it was made a row once, by another program: what that made of it stays
+    return row if row.order_id == stored.order_id else None

@@ -1,0 +1,108 @@
+"""The statements that every page runs, as text for the driver: built once from the tables, prepared by the driver.
+
+SQLAlchemy's expressions are for what runs now and then; compiling and binding them would cost a page as much as
+reading it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from sqlalchemy import Table
+
+from spapi_async.workflows.orders._tables import (
+    checkpoints,
+    order_changes,
+    order_items,
+    order_personal,
+    orders,
+    quota_states,
+)
+from spapi_async.workflows.orders._tables import unreadable as unreadable_entries
+
+__all__ = ["Statements"]
+
+
+class Statements:
+    """Text for one kind of database, with numbered parameters, and values in its own types."""
+
+    def __init__(self, *, sqlite: bool) -> None:
+        self._sqlite = sqlite
+        self.put_order = self._upsert(orders)
+        self.put_item = self._upsert(order_items)
+        self.put_personal = self._upsert(order_personal)
+        self.put_checkpoint = self._upsert(checkpoints)
+        self.put_quota = self._upsert(quota_states)
+        self.put_unreadable = self._upsert(unreadable_entries)
+        self.add_change = self._insert(order_changes)
+        ids = "IN (SELECT value FROM json_each(?2))" if sqlite else "= ANY($2::text[])"
+        self.known = self._text(
+            "SELECT order_id, last_updated_at, status, source, detail, digest FROM orders"
+            f" WHERE seller = $1 AND order_id {ids}"
+        )
+        self.payloads = self._text(
+            f"SELECT order_id, CAST(payload AS text) FROM orders WHERE seller = $1 AND order_id {ids}"
+        )
+        self.drop_items = self._text(f"DELETE FROM order_items WHERE seller = $1 AND order_id {ids}")
+        self.renew = self._text(
+            "UPDATE leases SET expires_at = $1 WHERE seller = $2 AND stream = $3 AND holder = $4 AND fencing = $5"
+        )
+        self.number = self._text("UPDATE change_feed SET last = last + $1 RETURNING last, database_id")
+        self.one_writer = "" if sqlite else "SELECT pg_advisory_xact_lock($1)"
+        """Of a seller's orders: two sources that bring the same new order would both call it new."""
+
+    def _text(self, statement: str) -> str:
+        return statement.replace("$", "?") if self._sqlite else statement
+
+    def _insert(self, table: Table) -> str:
+        names = [column.name for column in table.columns]
+        places = ", ".join(f"${place}" for place in range(1, len(names) + 1))
+        return self._text(f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({places})")
+
+    def _upsert(self, table: Table) -> str:
+        keys = ", ".join(column.name for column in table.primary_key)
+        changes = ", ".join(f"{c.name} = excluded.{c.name}" for c in table.columns if not c.primary_key)
+        return f"{self._insert(table)} ON CONFLICT ({keys}) DO UPDATE SET {changes}"
+
+    def row(self, table: Table, facts: Mapping[str, Any]) -> tuple[Any, ...]:
+        """A row's values in the order of the table's columns."""
+        return tuple(self.value(facts[column.name]) for column in table.columns)
+
+    def value(self, value: Any) -> Any:
+        """A value as the driver takes it: SQLite has no times and no exact numbers."""
+        if self._sqlite:
+            if isinstance(value, datetime):
+                return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+            if isinstance(value, Decimal):
+                return format(value, "f")
+        return value
+
+    def ids(self, order_ids: Iterable[str]) -> Any:
+        """Order ids as the second parameter of a statement."""
+        found = list(order_ids)
+        return msgspec.json.encode(found).decode() if self._sqlite else found
+
+    def time(self, value: Any) -> datetime | None:
+        """A time as it is read."""
+        if isinstance(value, str):
+            return datetime.fromisoformat(value).replace(tzinfo=UTC)
+        return value.astimezone(UTC) if isinstance(value, datetime) else None
+
+    @staticmethod
+    def lock_of(seller: str) -> int:
+        """The advisory lock of a seller's orders."""
+        digest = hashlib.blake2b(f"spapi_async orders {seller}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "big", signed=True)
+
+    def jsonb(self, payload: str) -> str:
+        """JSON as the database takes it: PostgreSQL's ``jsonb`` has no NUL in any text, and SQLite keeps it."""
+        return payload if self._sqlite or "\\u0000" not in payload else payload.replace("\\u0000", "\\ufffd")
+
+    def rows(self, table: Table, facts: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+        """Several rows."""
+        return [self.row(table, each) for each in facts]

@@ -1,0 +1,145 @@
+"""Personal data as it is kept: encrypted with keys of the user's, and gone when its time is over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal, Self
+
+import msgspec
+
+from spapi_async.credentials import Secret
+from spapi_async.errors import ConfigurationError
+from spapi_async.workflows.orders._rows import OrderRow
+
+__all__ = ["KEYS_VARIABLE", "RETENTION", "PersonalData", "PersonalKeys"]
+
+KEYS_VARIABLE = "SP_API_PERSONAL_KEYS"
+
+RETENTION = timedelta(days=30)
+"""Amazon's data protection policy: no longer than 30 days after delivery. Shipment is what an order tells."""
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+class PersonalKeys:
+    """Fernet keys (AES-128-CBC and HMAC-SHA256), newest first: the first encrypts, all decrypt.
+
+    Raises:
+        ConfigurationError: no key, or one that is none; the ``cryptography`` package is missing.
+    """
+
+    def __init__(self, keys: Sequence[str | Secret]) -> None:
+        fernet = _fernet()
+        if isinstance(keys, (str, Secret)) or not keys:
+            raise ConfigurationError(f"personal data needs a list of keys; {_MAKE_ONE}")
+        try:
+            single = [fernet.Fernet(key.reveal() if isinstance(key, Secret) else key) for key in keys]
+        except ValueError:
+            raise ConfigurationError(
+                f"a key for personal data must be 32 bytes in URL-safe base64; {_MAKE_ONE}"
+            ) from None
+        self._fernet = fernet.MultiFernet(single)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self | None:
+        """The keys in ``SP_API_PERSONAL_KEYS``, separated by commas or spaces; None where it is not set."""
+        keys = environ.get(KEYS_VARIABLE, "").replace(",", " ").split()
+        return cls(keys) if keys else None
+
+    @staticmethod
+    def new() -> Secret:
+        """A new key; whoever has it can read the personal data, and without it nobody can."""
+        return Secret(_fernet().Fernet.generate_key().decode())
+
+    def encrypt(self, content: bytes) -> bytes:
+        """What is stored."""
+        token: bytes = self._fernet.encrypt(content)
+        return token
+
+    def decrypt(self, content: bytes) -> bytes:
+        """What was encrypted with any of the keys.
+
+        Raises:
+            ConfigurationError: it was encrypted with another key.
+        """
+        try:
+            plain: bytes = self._fernet.decrypt(content)
+        except _fernet().InvalidToken:
+            raise ConfigurationError(
+                f"this personal data was encrypted with a key that is not in {KEYS_VARIABLE}"
+            ) from None
+        return plain
+
+    def __repr__(self) -> str:
+        return "<PersonalKeys>"
+
+
+class PersonalData(msgspec.Struct, frozen=True):
+    """Whether personal data is kept, how, and for how long.
+
+    Attributes:
+        keys: what encrypts it; None keeps it as it is, for disks that are encrypted themselves.
+        retention: from shipment, after which it is deleted.
+    """
+
+    keys: PersonalKeys | None
+    retention: timedelta = RETENTION
+
+    @classmethod
+    def wanted(cls, how: PersonalKeys | Literal["plain"] | None, retention: timedelta) -> PersonalData:
+        """What was asked for, or what the environment says.
+
+        Raises:
+            ConfigurationError: there are no keys.
+        """
+        if retention <= timedelta(0):
+            raise ConfigurationError("retention must be longer than 0")
+        keys = PersonalKeys.from_env() if how is None else how
+        if keys is None:
+            raise ConfigurationError(
+                f"personal data is stored only encrypted, and there are no keys: {_MAKE_ONE} and put it in"
+                f" {KEYS_VARIABLE}, or say personal='plain' where the disk itself is encrypted"
+            )
+        return cls(None if keys == "plain" else keys, retention)
+
+    def sealed(self, row: OrderRow) -> bytes:
+        """An order's personal data as it is stored."""
+        content = _ENCODER.encode(row.personal)
+        return content if self.keys is None else self.keys.encrypt(content)
+
+    def delete_at(self, row: OrderRow) -> datetime | None:
+        """When it must go; None while the order has not been shipped.
+
+        An order that is over without a shipment known (cancelled, or an old one) counts from its last update.
+        """
+        start = row.shipped_at
+        if start is None and row.status in _OVER:
+            start = row.last_updated_at or row.created_at
+        return None if start is None else start + self.retention
+
+
+def opened(content: bytes, keys: PersonalKeys | None) -> dict[str, Any]:
+    """Personal data as it was cut out, by the place where it stood.
+
+    Raises:
+        ConfigurationError: it is encrypted, and the key is missing.
+    """
+    plain = content if keys is None else keys.decrypt(content)
+    found: dict[str, Any] = msgspec.json.decode(plain)
+    return found
+
+
+_OVER = frozenset({"SHIPPED", "CANCELLED", "UNFULFILLABLE"})
+_MAKE_ONE = "`spapi-async keys new` makes one"
+
+
+def _fernet() -> Any:
+    try:
+        from cryptography import fernet
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            'encrypting personal data needs an extra: pip install "spapi-async[encryption]"'
+        ) from None
+    return fernet

@@ -1,0 +1,294 @@
+"""One page into the tables, within a transaction that is open: judged, written, and published to the change feed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from spapi_async.workflows.orders._lease import LEASE, Lease, lost
+from spapi_async.workflows.orders._page import OrderPage, QuotaStates, Stored, Unreadable
+from spapi_async.workflows.orders._rows import Detail, ItemRow, OrderRow, newest
+from spapi_async.workflows.orders._statements import Statements
+from spapi_async.workflows.orders._tables import (
+    checkpoints,
+    order_changes,
+    order_personal,
+    quota_states,
+)
+from spapi_async.workflows.orders._tables import unreadable as unreadable_entries
+from spapi_async.workflows.orders._vault import PersonalData
+from spapi_async.workflows.orders._verdict import Before, Verdict, changed_paths, judge
+
+__all__ = ["PageWriter"]
+
+
+class _Judged(NamedTuple):
+    row: OrderRow
+    digest: bytes
+    before: Before | None
+    verdict: Verdict
+
+
+class PageWriter:
+    """Writes pages of orders with statements that are prepared once."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._sql = statements
+
+    async def write(self, connection: AsyncConnection, page: OrderPage, personal: PersonalData | None) -> Stored:
+        """Write a page.
+
+        Raises:
+            LeaseLostError: another process has the stream now.
+        """
+        await self._begin(connection, page)
+        judged = await self._judge(connection, page.seller, newest(page.rows))
+        stored = [each for each in judged if each.verdict.is_stored]
+        paths = await self._paths(connection, page.seller, stored)
+        # The same content, written otherwise or with its personal data moved, is no change.
+        published = [each for each in stored if each.before is None or paths.get(each.row.order_id)]
+        items = await self._put(connection, page, stored)
+        if personal is not None:
+            await self._put_personal(connection, page, [each.row for each in stored], personal)
+        await self._put_unreadable(connection, page, personal)
+        await self.put_quota(connection, page.quota, page.at)
+        await self._publish(connection, page, published, paths)
+        return _counted(judged, unchanged=len(stored) - len(published), items=items)
+
+    async def rewrite(
+        self,
+        connection: AsyncConnection,
+        seller: str,
+        rows: Sequence[OrderRow],
+        personal: PersonalData | None,
+        *,
+        at: datetime,
+    ) -> None:
+        """Replace orders that are stored by what their payloads say now; the change feed hears nothing."""
+        page = OrderPage(seller=seller, rows=rows, checkpoint=None, at=at)
+        replaced = [_Judged(row, _digest(row), _ANY, Verdict.DETAIL) for row in rows]
+        await self._put(connection, page, replaced)
+        if personal is not None:
+            await self._put_personal(connection, page, rows, personal)
+
+    async def _begin(self, connection: AsyncConnection, page: OrderPage) -> None:
+        """Take the write lock before anything is read, by a write that has to be made anyway."""
+        sql, lease = self._sql, page.lease
+        if sql.one_writer:
+            await connection.exec_driver_sql(sql.one_writer, (sql.lock_of(page.seller),))
+        if lease is not None:
+            await self._renew(connection, lease, page.at)
+        if page.checkpoint is not None:
+            facts = {**msgspec.structs.asdict(page.checkpoint), "updated_at": page.at}
+            await connection.exec_driver_sql(sql.put_checkpoint, sql.row(checkpoints, facts))
+        elif lease is None:
+            await connection.exec_driver_sql(sql.number, (0,))
+
+    async def _renew(self, connection: AsyncConnection, lease: Lease, now: datetime) -> None:
+        sql = self._sql
+        values = (sql.value(now + LEASE), lease.seller, lease.stream, lease.holder, lease.fencing)
+        if (await connection.exec_driver_sql(sql.renew, values)).rowcount != 1:
+            raise lost(lease)
+
+    async def _judge(self, connection: AsyncConnection, seller: str, rows: Sequence[OrderRow]) -> list[_Judged]:
+        if not rows:
+            return []
+        sql = self._sql
+        found: Any = await connection.exec_driver_sql(sql.known, (seller, sql.ids(row.order_id for row in rows)))
+        known = {
+            order_id: Before(sql.time(updated), status, source, detail, bytes(digest))
+            for order_id, updated, status, source, detail, digest in found
+        }
+        judged = []
+        for row in rows:
+            digest, before = _digest(row), known.get(row.order_id)
+            judged.append(_Judged(row, digest, before, judge(before, row, digest)))
+        return judged
+
+    async def _paths(self, connection: AsyncConnection, seller: str, stored: Sequence[_Judged]) -> dict[str, list[str]]:
+        """Where each order that is replaced differs from what the database holds."""
+        replaced = {each.row.order_id: each for each in stored if each.before is not None}
+        if not replaced:
+            return {}
+        sql = self._sql
+        found: Any = await connection.exec_driver_sql(sql.payloads, (seller, sql.ids(replaced)))
+        return {
+            order_id: changed_paths(
+                payload, sql.jsonb(each.row.payload), comparable=_source(each.before) == each.row.source
+            )
+            for order_id, payload in found
+            if (each := replaced[order_id])
+        }
+
+    async def _put(self, connection: AsyncConnection, page: OrderPage, stored: Sequence[_Judged]) -> int:
+        if not stored:
+            return 0
+        sql, seller, now = self._sql, page.seller, self._sql.value(page.at)
+        values = [self._order(each, seller, now) for each in stored]
+        await connection.exec_driver_sql(sql.put_order, values)
+        detailed = [each for each in stored if each.row.detail is not Detail.REPORT]
+        replaced = [each.row.order_id for each in detailed if each.before is not None]
+        if replaced:
+            await connection.exec_driver_sql(sql.drop_items, (seller, sql.ids(replaced)))
+        items = [self._item(item, seller) for each in detailed for item in each.row.items]
+        if items:
+            await connection.exec_driver_sql(sql.put_item, items)
+        return len(items)
+
+    def _order(self, each: _Judged, seller: str, now: Any) -> tuple[Any, ...]:
+        """An order's values, in the order of the table's columns."""
+        sql, row = self._sql, each.row
+        return (
+            seller,
+            row.order_id,
+            row.marketplace_id,
+            row.status,
+            row.amazon_status,
+            row.channel,
+            row.fulfilled_by,
+            row.sales_channel,
+            sql.value(row.created_at),
+            sql.value(row.last_updated_at),
+            sql.value(row.total_amount),
+            row.total_currency,
+            len(row.items),
+            row.source,
+            row.detail.value,
+            now,
+            each.digest,
+            sql.jsonb(row.payload),
+        )
+
+    def _item(self, item: ItemRow, seller: str) -> tuple[Any, ...]:
+        sql = self._sql
+        return (
+            seller,
+            item.order_id,
+            item.order_item_id,
+            item.asin,
+            item.seller_sku,
+            item.title,
+            item.quantity_ordered,
+            item.quantity_shipped,
+            sql.value(item.price_amount),
+            item.price_currency,
+            sql.jsonb(item.payload),
+        )
+
+    async def _put_personal(
+        self, connection: AsyncConnection, page: OrderPage, rows: Sequence[OrderRow], personal: PersonalData
+    ) -> None:
+        sql = self._sql
+        values = [
+            {
+                "seller": page.seller,
+                "order_id": row.order_id,
+                "content": personal.sealed(row),
+                "encrypted": int(personal.keys is not None),
+                "stored_at": page.at,
+                "delete_at": delete_at,
+            }
+            for row in rows
+            # What would be deleted at once is not written: backfills bring orders of two years.
+            if row.personal and ((delete_at := personal.delete_at(row)) is None or delete_at > page.at)
+        ]
+        if values:
+            await connection.exec_driver_sql(sql.put_personal, sql.rows(order_personal, values))
+
+    async def _put_unreadable(
+        self, connection: AsyncConnection, page: OrderPage, personal: PersonalData | None
+    ) -> None:
+        if page.unreadable:
+            sql, stream = self._sql, page.checkpoint.stream if page.checkpoint else ""
+            facts = {digest: (each, digest) for each in page.unreadable if (digest := _text_digest(each))}
+            values = [_set_aside(each, digest, page, stream, personal) for each, digest in facts.values()]
+            await connection.exec_driver_sql(sql.put_unreadable, sql.rows(unreadable_entries, values))
+
+    async def put_quota(self, connection: AsyncConnection, quota: QuotaStates, now: datetime) -> None:
+        """Write what quota is spent."""
+        # In one order everywhere, so that two processes that write the same rows never wait for each other.
+        states = [
+            {"application": application, "account": account, "saved_at": now, "state": state}
+            for (application, account), state in sorted(quota.items())
+        ]
+        if states:
+            await connection.exec_driver_sql(self._sql.put_quota, self._sql.rows(quota_states, states))
+
+    async def _publish(
+        self, connection: AsyncConnection, page: OrderPage, published: Sequence[_Judged], paths: dict[str, list[str]]
+    ) -> None:
+        """Number the changes, last of all: the feed's row stays locked until the commit, so commits come in order."""
+        if not published:
+            return
+        sql = self._sql
+        last = (await connection.exec_driver_sql(sql.number, (len(published),))).one()[0]
+        values = [
+            {
+                "number": number,
+                "seller": page.seller,
+                "order_id": each.row.order_id,
+                "kind": each.verdict.value,
+                "paths": msgspec.json.encode(paths.get(each.row.order_id, [])).decode(),
+                "status_before": each.before.status if each.before else None,
+                "status_after": each.row.status,
+                "source": each.row.source,
+                "updated_at": each.row.last_updated_at,
+                "stored_at": page.at,
+            }
+            for number, each in enumerate(published, start=last - len(published) + 1)
+        ]
+        await connection.exec_driver_sql(sql.add_change, sql.rows(order_changes, values))
+
+
+_ANY = Before(None, None, "", "", b"")
+"""An order that is there, whatever it is."""
+
+
+def _source(before: Before | None) -> str | None:
+    return before.source if before else None
+
+
+def _digest(row: OrderRow) -> bytes:
+    """Tells an order's content from any other; items that came apart from it are part of that."""
+    found = hashlib.blake2b(row.payload.encode(), digest_size=16)
+    if row.detail is Detail.V0:
+        for item in row.items:
+            found.update(item.payload.encode())
+    return found.digest()
+
+
+def _text_digest(entry: Unreadable) -> str:
+    return hashlib.blake2b(entry.raw, digest_size=16).hexdigest()
+
+
+def _set_aside(
+    entry: Unreadable, digest: str, page: OrderPage, stream: str, personal: PersonalData | None
+) -> dict[str, Any]:
+    """What is unreadable, once however often its page is read; the bytes themselves only encrypted."""
+    keys = personal.keys if personal is not None else None
+    return {
+        "seller": page.seller,
+        "digest": digest,
+        "stream": stream,
+        "reason": entry.reason,
+        "request_id": entry.request_id,
+        "size": len(entry.raw),
+        "raw": keys.encrypt(entry.raw) if keys is not None else None,
+        "seen_at": page.at,
+    }
+
+
+def _counted(judged: Sequence[_Judged], *, unchanged: int, items: int) -> Stored:
+    verdicts = [each.verdict for each in judged]
+    return Stored(
+        inserted=verdicts.count(Verdict.NEW),
+        updated=verdicts.count(Verdict.UPDATED) + verdicts.count(Verdict.DETAIL) - unchanged,
+        unchanged=verdicts.count(Verdict.SAME) + unchanged,
+        stale=verdicts.count(Verdict.STALE),
+        items=items,
+    )

@@ -1,0 +1,68 @@
+"""Brings a database to the version of this program: makes it, migrates it, or refuses it."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from pathlib import Path
+
+from alembic.command import upgrade as run_migrations
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, select
+
+from spapi_async.errors import ConfigurationError
+from spapi_async.workflows.orders._tables import change_feed, metadata
+
+__all__ = ["VERSION_TABLE", "upgrade"]
+
+VERSION_TABLE = "spapi_orders_version"
+FIRST = "0001"
+"""The tables of programs that kept no version."""
+
+logger = logging.getLogger("spapi_async.workflows.orders")
+
+
+def upgrade(connection: Connection, shown: str) -> tuple[str | None, str]:
+    """Make or migrate the tables within the transaction that is open; the versions before and after.
+
+    Raises:
+        ConfigurationError: a newer program has been here.
+    """
+    script = ScriptDirectory(str(Path(__file__).parent))
+    head = script.get_current_head()
+    assert head is not None
+    tables = set(inspect(connection).get_table_names())
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    current = context.get_current_revision() if VERSION_TABLE in tables else None
+    if current is None and "orders" not in tables:
+        metadata.create_all(connection)
+        context.stamp(script, head)
+    else:
+        if current is None:
+            context.stamp(script, FIRST)
+            current = FIRST
+        if current not in {revision.revision for revision in script.walk_revisions()}:
+            raise ConfigurationError(
+                f"database {shown} has order tables of version {current}, and this program knows none beyond {head}:"
+                " use the newer spapi_async that made them"
+            )
+        if current != head:
+            logger.warning("migrating the order tables of %s from version %s to %s", shown, current, head)
+            _migrate(connection)
+    _identify(connection)
+    return current, head
+
+
+def _migrate(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    run_migrations(config, "head")
+
+
+def _identify(connection: Connection) -> None:
+    """Give the database the name that cursors carry, once."""
+    if connection.execute(select(change_feed.c.database_id)).first() is None:
+        connection.execute(change_feed.insert().values(database_id=secrets.token_hex(8), last=0, pruned=0))

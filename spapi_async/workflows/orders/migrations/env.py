@@ -1,0 +1,10 @@
+"""How alembic runs these migrations: on the connection, and in the transaction, that the database object has open."""
+
+from alembic import context
+
+from spapi_async.workflows.orders.migrations._upgrade import VERSION_TABLE
+
+context.configure(
+    connection=context.config.attributes["connection"], version_table=VERSION_TABLE, transactional_ddl=False
+)
+context.run_migrations()

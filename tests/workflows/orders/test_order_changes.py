@@ -1,0 +1,168 @@
+"""The change feed: every change once, in the order of commits, whoever writes and reads meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from spapi_async.workflows.orders import Change, CursorError, OrderDatabase, OrderPage, OrderRow, Stored
+from spapi_async.workflows.orders._rows import V2026
+from spapi_async.workflows.orders._tables import order_items
+
+pytest_plugins = ("sync_fixtures",)
+
+NOW = datetime(2026, 2, 1, tzinfo=UTC)
+
+
+def order(order_id: str, *, day: int = 1, items: tuple[str, ...] = ("1",), **fields: Any) -> OrderRow:
+    """An order updated on a day of January."""
+    content = {
+        "orderId": order_id,
+        "lastUpdatedTime": f"2026-01-{day:02d}T00:00:00Z",
+        "orderItems": [{"orderItemId": item, "quantityOrdered": 1} for item in items],
+        **fields,
+    }
+    return V2026.row(msgspec.json.encode(content))
+
+
+async def store(database: OrderDatabase, *rows: OrderRow, seller: str = "s", at: datetime = NOW) -> Stored:
+    """Commit one page."""
+    return await database.store(OrderPage(seller=seller, rows=rows, checkpoint=None, at=at))
+
+
+async def read(database: OrderDatabase, after: str | None = None, limit: int | None = 1000) -> list[Change]:
+    """The changes after a cursor."""
+    return [change async for change in database.changes(after=after, limit=limit)]
+
+
+async def test_each_change_says_what_became_of_the_order(database_url: str) -> None:
+    """New, updated, more detail; the status before and after; which places differ; items that vanished."""
+    status: dict[str, Any] = {"fulfillment": {"fulfillmentStatus": "UNSHIPPED"}}
+    shipped: dict[str, Any] = {"fulfillment": {"fulfillmentStatus": "SHIPPED"}}
+    async with OrderDatabase(database_url) as database:
+        await store(database, order("a", items=("1", "2"), **status))
+        await store(database, order("a", day=2, items=("1",), **shipped))
+        await store(database, order("a", day=2, items=("1",), programs=["PRIME"], **shipped))
+        await store(database, order("a", day=2, items=("1",), programs=["PRIME"], **shipped))
+        await store(database, order("a", day=1))
+        changes = await read(database)
+        found = [(change.kind, change.status_before, change.status_after, set(change.paths)) for change in changes]
+        async with database._connected().connect() as connection:
+            items = (await connection.execute(order_items.select())).all()
+    assert found == [
+        ("new", None, "UNSHIPPED", set()),
+        ("updated", "UNSHIPPED", "SHIPPED", {"lastUpdatedTime", "orderItems.2", "fulfillment.fulfillmentStatus"}),
+        ("detail", "SHIPPED", "SHIPPED", {"programs"}),
+    ]
+    assert {(change.seller, change.order_id, change.source) for change in changes} == {("s", "a", "orders_2026_01_01")}
+    assert changes[0].updated_at == datetime(2026, 1, 1, tzinfo=UTC)
+    assert [change.stored_at for change in changes] == [NOW] * 3
+    assert [item.order_item_id for item in items] == ["1"]
+
+
+async def test_sellers_with_one_order_id_have_an_order_each(database_url: str) -> None:
+    """The key is the seller's and the order's."""
+    async with OrderDatabase(database_url) as database:
+        for seller in ("s", "t"):
+            assert (await store(database, order("a"), seller=seller)).inserted == 1
+        assert await database.counts() == (2, 2)
+        assert {change.seller for change in await read(database)} == {"s", "t"}
+
+
+async def test_a_reader_goes_on_after_its_cursor(database_url: str) -> None:
+    """In pieces of any size it sees what one who reads all at once sees."""
+    async with OrderDatabase(database_url) as database:
+        await store(database, *(order(f"{n:02}") for n in range(25)))
+        whole = await read(database, limit=None)
+        pieces: list[Change] = []
+        while batch := await read(database, pieces[-1].cursor if pieces else None, limit=4):
+            assert len(batch) <= 4
+            pieces += batch
+    assert pieces == whole
+    assert [change.order_id for change in whole] == [f"{n:02}" for n in range(25)]
+
+
+@pytest.mark.parametrize("after", ["", "nonsense", "bm9uZTox", "é"])
+async def test_a_cursor_of_another_database_is_refused(sqlite_url: str, after: str) -> None:
+    """Or of none at all."""
+    async with OrderDatabase(sqlite_url) as database:
+        await store(database, order("a"))
+        with pytest.raises(CursorError):
+            await read(database, after)
+
+
+async def test_a_cursor_from_before_a_pruning_is_refused(database_url: str) -> None:
+    """One that has seen everything that went, goes on."""
+    async with OrderDatabase(database_url) as database:
+        for day in range(1, 5):
+            await store(database, order(f"{day}"), at=NOW + timedelta(days=day))
+        first, second, third, fourth = await read(database)
+        assert await database.prune(before=NOW + timedelta(days=2, hours=12)) == 2
+        with pytest.raises(CursorError, match="pruned"):
+            await read(database, first.cursor)
+        assert await read(database, second.cursor) == [third, fourth]
+        assert await read(database) == [third, fourth]
+        assert await database.prune(before=NOW) == 0
+        await store(database, order("9"))
+        assert [change.order_id for change in await read(database, fourth.cursor)] == ["9"]
+
+
+async def test_a_database_from_a_backup_knows_no_later_cursor(sqlite_url: str) -> None:
+    """Its numbers will be given again, to other changes."""
+    async with OrderDatabase(sqlite_url) as database:
+        await store(database, order("a"), order("b"))
+        *_, last = await read(database)
+        async with database._connected().begin() as connection:
+            await connection.exec_driver_sql("DELETE FROM order_changes WHERE number = 2")
+            await connection.exec_driver_sql("UPDATE change_feed SET last = 1")
+        with pytest.raises(CursorError, match="backup"):
+            await read(database, last.cursor)
+
+
+WRITERS, PAGES, SIZE = 4, 12, 10
+
+
+async def test_a_follower_sees_every_change_once_while_four_write(database_url: str) -> None:
+    """In the order of commits, with a long-running reader's transaction open all the while."""
+    seen: list[Change] = []
+    async with OrderDatabase(database_url) as database, OrderDatabase(database_url) as other:
+        async with other._connected().connect() as dump:
+            await dump.exec_driver_sql("SELECT count(*) FROM orders")
+
+            async def write(writer: int) -> None:
+                for page in range(PAGES):
+                    await store(database, *(order(f"{writer}-{page}-{n}") for n in range(SIZE)), seller=f"s{writer}")
+
+            writing = asyncio.gather(*(write(writer) for writer in range(WRITERS)))
+            while len(seen) < WRITERS * PAGES * SIZE:
+                batch = await read(other, seen[-1].cursor if seen else None, limit=37)
+                assert batch or not writing.done(), "changes are missing"
+                seen += batch
+                await asyncio.sleep(0)
+            await writing
+        assert await read(other, seen[-1].cursor) == []
+        assert [change.cursor for change in seen] == [change.cursor for change in await read(database, limit=None)]
+    assert len({(change.seller, change.order_id) for change in seen}) == len(seen) == WRITERS * PAGES * SIZE
+    for writer in range(WRITERS):
+        own = [change.order_id for change in seen if change.seller == f"s{writer}"]
+        assert own == [f"{writer}-{page}-{n}" for page in range(PAGES) for n in range(SIZE)]
+
+
+async def test_rebuilding_fills_columns_anew_without_a_change(database_url: str) -> None:
+    """Whatever stood in them; the feed hears nothing."""
+    async with OrderDatabase(database_url) as database:
+        await store(database, order("a", fulfillment={"fulfillmentStatus": "SHIPPED"}), order("b", items=("1", "2")))
+        async with database._connected().begin() as connection:
+            await connection.exec_driver_sql("UPDATE orders SET status = 'wrong', items = 77")
+            await connection.exec_driver_sql("DELETE FROM order_items")
+        assert await database.rebuild() == 2
+        assert await database.counts() == (2, 3)
+        async with database._connected().connect() as connection:
+            rows = (await connection.exec_driver_sql("SELECT order_id, status, items FROM orders ORDER BY 1")).all()
+        assert [tuple(row) for row in rows] == [("a", "SHIPPED", 1), ("b", None, 2)]
+        assert len(await read(database)) == 2
+        assert (await store(database, order("a", fulfillment={"fulfillmentStatus": "SHIPPED"}))).unchanged == 1

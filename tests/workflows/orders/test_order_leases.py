@@ -1,0 +1,164 @@
+"""One holder at a time: leases, their fencing numbers, and what becomes of a holder that died or slept."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from spapi_async import Application, LeaseHeldError, LeaseLostError
+from spapi_async._core.clock import SystemClock
+from spapi_async.emulator import Emulator
+from spapi_async.workflows.orders import (
+    Checkpoint,
+    OrderDatabase,
+    OrderPage,
+    SellerWaits,
+    SyncEvent,
+    sync_orders,
+)
+from spapi_async.workflows.orders._lease import LEASE, is_gone, new_holder
+
+pytest_plugins = ("sync_fixtures",)
+
+NOW = datetime(2026, 2, 1, tzinfo=UTC)
+
+
+class LeapingClock(SystemClock):
+    """Pauses move the clock on at once."""
+
+    __slots__ = ("ahead",)
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead
+
+    async def sleep(self, seconds: float) -> None:
+        self.ahead += seconds
+        await asyncio.sleep(0)
+
+
+LATER = NOW + LEASE + timedelta(seconds=1)
+
+
+async def test_a_stream_has_one_holder(database_url: str) -> None:
+    """Who comes second hears who has it and until when; other streams and sellers are free."""
+    async with OrderDatabase(database_url) as database:
+        mine = await database.hold("s", "o", "me", now=NOW)
+        with pytest.raises(LeaseHeldError, match="held by me until 2026-02-01 00:01:00") as refusal:
+            await database.hold("s", "o", "you", now=NOW)
+        assert (refusal.value.holder, refusal.value.expires_at) == ("me", NOW + LEASE)
+        assert (refusal.value.seller, refusal.value.stream) == ("s", "o")
+        for seller, stream in (("s", "p"), ("t", "o")):
+            assert (await database.hold(seller, stream, "you", now=NOW)).fencing == 1
+        await database.release(mine, now=NOW)
+        assert (await database.hold("s", "o", "you", now=NOW)).fencing == mine.fencing + 1
+
+
+async def test_who_slept_beyond_its_lease_and_was_replaced_cannot_write(database_url: str) -> None:
+    """Its page is refused whole: orders, checkpoint and changes."""
+    place = Checkpoint(seller="s", stream="o", last_updated_after=NOW)
+    async with OrderDatabase(database_url) as database:
+        sleeper = await database.hold("s", "o", "sleeper", now=NOW)
+        other = await database.hold("s", "o", "other", now=LATER)
+        page = OrderPage(seller="s", rows=(), checkpoint=place, at=LATER, lease=sleeper)
+        with pytest.raises(LeaseLostError, match="taken over"):
+            await database.store(page)
+        assert await database.checkpoint("s", "o") is None
+        await database.renew("sleeper", now=LATER)
+        with pytest.raises(LeaseHeldError):
+            await database.hold("s", "o", "sleeper", now=LATER + timedelta(seconds=1))
+        await database.release(sleeper, now=LATER)  # what is not its own is not given away
+        with pytest.raises(LeaseHeldError):
+            await database.hold("s", "o", "third", now=LATER)
+        await database.store(OrderPage(seller="s", rows=(), checkpoint=place, at=LATER, lease=other))
+        assert await database.checkpoint("s", "o") == place
+
+
+async def test_who_slept_and_was_not_replaced_writes_on(database_url: str) -> None:
+    """Nobody else has touched the stream, and the page renews the lease."""
+    place = Checkpoint(seller="s", stream="o", last_updated_after=NOW)
+    async with OrderDatabase(database_url) as database:
+        mine = await database.hold("s", "o", "me", now=NOW)
+        await database.store(OrderPage(seller="s", rows=(), checkpoint=place, at=LATER, lease=mine))
+        with pytest.raises(LeaseHeldError):
+            await database.hold("s", "o", "you", now=LATER + LEASE / 2)
+
+
+async def test_renewing_keeps_all_leases_of_a_holder(database_url: str) -> None:
+    """One statement for however many sellers."""
+    async with OrderDatabase(database_url) as database:
+        for seller in "abc":
+            await database.hold(seller, "o", "me", now=NOW)
+        await database.renew("me", now=NOW + LEASE / 2)
+        for seller in "abc":
+            with pytest.raises(LeaseHeldError):
+                await database.hold(seller, "o", "you", now=LATER)
+
+
+def output_of(program: str) -> str:
+    """What a Python program prints."""
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
+
+
+async def test_a_holder_of_this_machine_that_has_ended_is_replaced_at_once(database_url: str) -> None:
+    """Nobody waits a minute for a process that was killed; a holder elsewhere is waited for."""
+    program = "from spapi_async.workflows.orders._lease import new_holder; print(new_holder())"
+    ended = await asyncio.to_thread(output_of, program)
+    assert is_gone(ended)
+    assert not is_gone(new_holder())
+    elsewhere = ended.rpartition(":")[0] + ":" + "0" * 16
+    assert not is_gone(elsewhere)
+    async with OrderDatabase(database_url) as database:
+        first = await database.hold("s", "o", ended, now=NOW)
+        assert (await database.hold("s", "o", "me", now=NOW)).fencing == first.fencing + 1
+        await database.hold("t", "o", elsewhere, now=NOW)
+        with pytest.raises(LeaseHeldError):
+            await database.hold("t", "o", "me", now=NOW)
+
+
+@pytest.mark.parametrize("holder", ["", "no process", "host:notanumber:abc", "host:1"])
+def test_other_names_are_nobody_who_has_ended(holder: str) -> None:
+    """What cannot be judged is waited for."""
+    assert not is_gone(holder)
+
+
+async def test_a_second_sync_says_who_works_and_the_third_waits(sqlite_url: str) -> None:
+    """The first one's orders are untouched; with wait=True the sync goes on when the lease is over."""
+    clock = LeapingClock()
+    events: list[SyncEvent] = []
+    async with (
+        Emulator(orders=30, rate_scale=1e6) as emulator,
+        Application("app", "secret", endpoint=emulator.url) as app,
+        OrderDatabase(sqlite_url) as database,
+    ):
+        seller = app.selling_partner("Atzr|x", region="NA", seller_id="A1")
+        now = datetime.fromtimestamp(clock.time(), UTC)
+        await database.hold(seller.name, "orders_2026_01_01", "elsewhere:1:0", now=now)
+        report = await sync_orders([seller], database)
+        (result,) = report.failed
+        assert isinstance(result.error, LeaseHeldError)
+        assert result.error.holder == "elsewhere:1:0"
+        assert await database.counts() == (0, 0)
+        report = await sync_orders([seller], database, clock=clock, wait=True, progress=events.append)
+        assert report.failed == ()
+        assert (await database.counts())[0] == 30
+    waits = [event for event in events if isinstance(event, SellerWaits)]
+    assert [(event.seller, event.holder) for event in waits] == [("A1@na", "elsewhere:1:0")]
+    assert clock.time() > now.timestamp() + LEASE.total_seconds()
+
+
+async def test_a_sync_that_ends_lets_go(sqlite_url: str) -> None:
+    """Whoever comes next need not wait for the lease."""
+    async with (
+        Emulator(orders=5, rate_scale=1e6) as emulator,
+        Application("app", "secret", endpoint=emulator.url) as app,
+    ):
+        seller = app.selling_partner("Atzr|x", region="NA")
+        for _ in range(2):
+            assert (await sync_orders([seller], sqlite_url)).failed == ()

@@ -1,0 +1,179 @@
+"""Databases of earlier programs are taken over, those of later ones refused."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from spapi_async.errors import ConfigurationError
+from spapi_async.workflows.orders import Checkpoint, OrderDatabase, OrderPage, PersonalKeys
+from spapi_async.workflows.orders._database import async_url
+from spapi_async.workflows.orders._rows import V2026
+
+pytest_plugins = ("sync_fixtures",)
+
+NOW = datetime(2026, 2, 1, tzinfo=UTC)
+WHOLE = {
+    "orderId": "1",
+    "lastUpdatedTime": "2026-01-01T00:00:00Z",
+    "fulfillment": {"fulfillmentStatus": "SHIPPED", "fulfilledBy": "AMAZON"},
+    "buyer": {"buyerName": "MARK"},
+    "packages": [{"packageReferenceId": "p", "shipTime": "2099-01-01T00:00:00Z"}],
+    "orderItems": [{"orderItemId": "i", "quantityOrdered": 2, "product": {"title": "a\0b"}}],
+}
+V0 = {
+    "AmazonOrderId": "2",
+    "OrderStatus": "Canceled",
+    "FulfillmentChannel": "MFN",
+    "LastUpdateDate": "2026-01-02T00:00:00Z",
+}
+V0_ITEM = {"OrderItemId": "j", "QuantityOrdered": 1}
+
+TABLES = """
+CREATE TABLE orders (order_id TEXT NOT NULL PRIMARY KEY,
+    seller TEXT NOT NULL,
+    marketplace_id TEXT,
+    status TEXT,
+    fulfilled_by TEXT,
+    sales_channel TEXT,
+    created_at {time},
+    last_updated_at {time},
+   total_amount {money},
+    total_currency TEXT,
+    items INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    synced_at {time} NOT NULL,
+    payload TEXT NOT NULL);
+CREATE INDEX orders_by_seller_and_update ON orders (seller, last_updated_at);
+CREATE TABLE order_items (order_id TEXT NOT NULL,
+    order_item_id TEXT NOT NULL,
+    asin TEXT,
+    seller_sku TEXT,
+    title TEXT,
+    quantity_ordered INTEGER,
+    quantity_shipped INTEGER,
+    price_amount {money},
+    price_currency TEXT,
+    payload TEXT NOT NULL,
+    PRIMARY KEY (order_id, order_item_id));
+CREATE INDEX order_items_by_sku ON order_items (seller_sku);
+CREATE TABLE checkpoints (seller TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    last_updated_after {time} NOT NULL,
+    upper_bound {time},
+    cursor TEXT,
+    cursor_at {time},
+    updated_at {time} NOT NULL,
+    PRIMARY KEY (seller, stream));
+CREATE TABLE unreadable (seller TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    request_id TEXT,
+    size INTEGER NOT NULL,
+    seen_at {time} NOT NULL,
+    PRIMARY KEY (seller, digest));
+CREATE TABLE quota_states (application TEXT NOT NULL,
+    account TEXT NOT NULL,
+    saved_at {time} NOT NULL,
+    state TEXT NOT NULL,
+    PRIMARY KEY (application, account));
+INSERT INTO orders (order_id, seller, status, fulfilled_by, last_updated_at, items, source, synced_at, payload)
+VALUES ('1', 's', 'SHIPPED', 'AMAZON', '2026-01-01 00:00:00.000000{zone}', 1, 'orders_2026_01_01',
+    '2026-01-05 00:00:00.000000{zone}', '{whole}'),
+    ('2', 's', 'Canceled', 'MFN', '2026-01-02 00:00:00.000000{zone}', 1, 'orders_v0',
+    '2026-01-05 00:00:00.000000{zone}', '{v0}');
+INSERT INTO order_items (order_id, order_item_id, quantity_ordered, payload)
+VALUES ('1', 'i', 2, '{item}'),
+    ('2', 'j', 1, '{v0_item}');
+INSERT INTO checkpoints (seller, stream, last_updated_after, updated_at)
+VALUES ('s', 'orders_2026_01_01', '2026-01-05 00:00:00.000000{zone}', '2026-01-05 00:00:00.000000{zone}');
+INSERT INTO unreadable
+VALUES ('s', 'd', 'o', 'why', 'r', 7, '2026-01-05 00:00:00.000000{zone}')
+"""
+
+
+async def execute(url: str, *statements: str) -> list[Any]:
+    """Run statements without the code under test; the rows of the last."""
+    engine = create_async_engine(async_url(url))
+    try:
+        async with engine.begin() as connection:
+            for statement in statements:
+                result = await connection.exec_driver_sql(statement)
+            return [tuple(row) for row in result] if result.returns_rows else []
+    finally:
+        await engine.dispose()
+
+
+async def made_by_an_earlier_program(url: str) -> None:
+    """A database without a version, with an order of either API in it."""
+    sqlite = url.startswith("sqlite")
+    texts = {
+        "time": "DATETIME" if sqlite else "TIMESTAMP WITH TIME ZONE",
+        "money": "VARCHAR(40)" if sqlite else "NUMERIC",
+        "zone": "" if sqlite else "+00",
+        "whole": msgspec.json.encode(WHOLE).decode(),
+        "v0": msgspec.json.encode(V0).decode(),
+        "item": msgspec.json.encode(WHOLE["orderItems"][0]).decode(),  # type: ignore[index]
+        "v0_item": msgspec.json.encode(V0_ITEM).decode(),
+    }
+    await execute(url, *(statement.format(**texts) for statement in TABLES.split(";\n")))
+
+
+async def test_a_database_of_an_earlier_program_is_taken_over(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Rows, items, checkpoints and all; new columns are filled from the payloads; it is said, and happens once."""
+    await made_by_an_earlier_program(database_url)
+    keys = PersonalKeys([PersonalKeys.new()])
+    with caplog.at_level(logging.WARNING):
+        async with OrderDatabase(database_url, personal=keys) as database:
+            assert await database.counts() == (2, 2)
+            place = Checkpoint(
+                seller="s", stream="orders_2026_01_01", last_updated_after=datetime(2026, 1, 5, tzinfo=UTC)
+            )
+            assert await database.checkpoint("s", "orders_2026_01_01") == place
+            assert [change async for change in database.changes()] == []
+            assert await database.personal_data("s", "1") == {"buyer": {"buyerName": "MARK"}}
+    assert "migrating the order tables" in caplog.text
+    query = "SELECT order_id, status, amazon_status, channel, detail FROM orders ORDER BY order_id"
+    assert await execute(database_url, query) == [
+        ("1", "SHIPPED", "SHIPPED", "AMAZON", "whole"),
+        ("2", "CANCELLED", "Canceled", "MERCHANT", "v0"),
+    ]
+    (payload,) = (await execute(database_url, "SELECT CAST(payload AS text) FROM orders WHERE order_id = '1'"))[0]
+    assert "MARK" not in payload
+    assert await execute(database_url, "SELECT seller, digest, size FROM unreadable") == [("s", "d", 7)]
+    caplog.clear()
+    async with OrderDatabase(database_url) as database:
+        again = OrderPage(seller="s", rows=[V2026.row(msgspec.json.encode(WHOLE))], checkpoint=None, at=NOW)
+        assert (await database.store(again)).unchanged == 1
+        assert [change async for change in database.changes()] == []
+    assert caplog.text == ""
+
+
+async def test_a_database_of_a_later_program_is_refused(database_url: str) -> None:
+    """With both versions; nothing is changed."""
+    async with OrderDatabase(database_url):
+        pass
+    await execute(database_url, "UPDATE spapi_orders_version SET version_num = '9999'")
+    with pytest.raises(ConfigurationError, match=r"version 9999.*none beyond 000"):
+        await OrderDatabase(database_url).open()
+    assert await execute(database_url, "SELECT version_num FROM spapi_orders_version") == [("9999",)]
+
+
+async def test_other_tables_of_the_database_are_left_alone(database_url: str) -> None:
+    """An application's own alembic, too."""
+    await execute(
+        database_url,
+        "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)",
+        "INSERT INTO alembic_version VALUES ('mine')",
+    )
+    async with OrderDatabase(database_url) as database:
+        assert await database.counts() == (0, 0)
+    assert await execute(database_url, "SELECT version_num FROM alembic_version") == [("mine",)]

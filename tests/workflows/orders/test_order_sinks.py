@@ -1,0 +1,118 @@
+"""Orders into objects of one's own, windows that are read again, and the example."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from spapi_async import Application, ConfigurationError, SellingPartner
+from spapi_async.emulator import Emulator
+from spapi_async.workflows.orders import Checkpoint, OrderDatabase, OrderPage, Stored, sync_orders
+
+pytest_plugins = ("sync_fixtures",)
+
+EXAMPLE = Path(__file__).parents[3] / "examples/order_changes.py"
+
+
+class Pages:
+    """Keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.pages: list[OrderPage] = []
+
+    async def store(self, page: OrderPage) -> Stored | None:
+        self.pages.append(page)
+        return None
+
+
+class RememberingPages(Pages):
+    """And says where to go on."""
+
+    async def checkpoint(self, seller: str, stream: str) -> Checkpoint | None:
+        assert stream == "orders_2026_01_01"
+        return self.pages[-1].checkpoint if self.pages and self.pages[-1].seller == seller else None
+
+
+@asynccontextmanager
+async def selling(orders: int = 30) -> AsyncIterator[tuple[Emulator, SellingPartner]]:
+    """A seller of an emulator."""
+    async with (
+        Emulator(orders=orders, rate_scale=1e6) as emulator,
+        Application("app", "secret", endpoint=emulator.url) as app,
+    ):
+        yield emulator, app.selling_partner("Atzr|x", region="NA", seller_id="A1")
+
+
+async def test_any_object_with_store_gets_the_pages() -> None:
+    """Rows with their items, the checkpoint after them, and nothing to renew."""
+    sink = Pages()
+    async with selling() as (_, seller):
+        report = await sync_orders([seller], sink, page_size=10)
+    assert report.failed == ()
+    assert [len(page.rows) for page in sink.pages] == [10, 10, 10]
+    assert (report.sellers[0].inserted, report.orders) == (30, 30)
+    assert {page.seller for page in sink.pages} == {"A1@na"}
+    assert all(page.lease is None and page.checkpoint is not None for page in sink.pages)
+    assert "orders" in repr(sink.pages[0])
+    assert sink.pages[0].rows[0].payload not in repr(sink.pages[0])
+
+
+async def test_a_sink_that_remembers_is_asked_where_to_go_on() -> None:
+    """The second run fetches what changed since; one that does not remember begins at ``since`` again."""
+    sink, forgetful = RememberingPages(), Pages()
+    async with selling() as (_, seller):
+        for store in (sink, forgetful):
+            for _ in range(2):
+                await sync_orders([seller], store)
+    assert sum(len(page.rows) for page in sink.pages) < 60
+    assert sum(len(page.rows) for page in forgetful.pages) == 60
+
+
+async def test_a_window_is_read_again_and_the_checkpoint_stays(sqlite_url: str) -> None:
+    """As often as it is asked for; orders that are there already change nothing."""
+    now = datetime.now(UTC)
+    window = (now - timedelta(days=3000), now - timedelta(hours=1))
+    async with selling() as (emulator, seller), OrderDatabase(sqlite_url) as database:
+        await sync_orders([seller], database)
+        before = await database.checkpoint(seller.name, "orders_2026_01_01")
+        for _ in range(2):
+            report = await sync_orders([seller], database, window=window)
+            assert report.failed == ()
+            assert 0 < report.orders == report.sellers[0].unchanged
+        assert await database.checkpoint(seller.name, "orders_2026_01_01") == before
+        assert sum("lastUpdatedBefore" in str(request) for request in emulator.received) == 2
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "words"),
+    [
+        (datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC), "begin before it ends"),
+        (datetime(2026, 1, 1), datetime(2026, 1, 2, tzinfo=UTC), "time zone"),  # noqa: DTZ001
+    ],
+)
+async def test_a_window_that_is_none_is_refused(sqlite_url: str, begin: datetime, end: datetime, words: str) -> None:
+    """Before anything is asked."""
+    async with selling() as (emulator, seller):
+        with pytest.raises(ConfigurationError, match=words):
+            await sync_orders([seller], sqlite_url, window=(begin, end))
+        assert not emulator.received
+
+
+async def test_an_open_database_must_know_how_it_keeps_personal_data(sqlite_url: str) -> None:
+    """What was not said when it was opened is not known now."""
+    async with selling() as (_, seller), OrderDatabase(sqlite_url) as database:
+        with pytest.raises(ConfigurationError, match=r"BUYER.*OrderDatabase\(url, personal="):
+            await sync_orders([seller], database, datasets=["BUYER"])
+
+
+def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every order is in the file and in the feed."""
+    runpy.run_path(str(EXAMPLE), run_name="__main__")
+    out = capsys.readouterr().out
+    assert out.count("new ") == 20
+    assert "20 orders in the file" in out

@@ -1,0 +1,115 @@
+"""What a fetched order is to the one stored, and where two versions differ. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spapi_async.workflows.orders._rows import V0, V2026, Detail, OrderRow
+from spapi_async.workflows.orders._verdict import MOST_PATHS, Before, Verdict, changed_paths, judge
+
+DAY = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def row(day: int | None = 2, detail: Detail = Detail.WHOLE) -> OrderRow:
+    """An order updated on a day of January."""
+    dated = {} if day is None else {"lastUpdatedTime": f"2026-01-{day:02d}T00:00:00Z"}
+    return msgspec.structs.replace(V2026.row(msgspec.json.encode({"orderId": "1", **dated})), detail=detail)
+
+
+def before(updated: datetime | None = DAY, detail: Detail = Detail.WHOLE, digest: bytes = b"old") -> Before:
+    """The same order as it is stored."""
+    return Before(updated, "UNSHIPPED", "orders_2026_01_01", detail.value, digest)
+
+
+@pytest.mark.parametrize(
+    ("stored", "fetched", "digest", "verdict"),
+    [
+        (None, row(), b"new", Verdict.NEW),
+        (before(), row(3), b"new", Verdict.UPDATED),
+        (before(), row(3), b"old", Verdict.UPDATED),
+        (before(), row(1), b"new", Verdict.STALE),
+        (before(), row(2), b"old", Verdict.SAME),
+        (before(), row(2), b"new", Verdict.DETAIL),
+        (before(), row(2, Detail.V0), b"new", Verdict.STALE),
+        (before(detail=Detail.V0), row(2), b"new", Verdict.DETAIL),
+        (before(detail=Detail.REPORT), row(2, Detail.V0), b"new", Verdict.DETAIL),
+        (before(), row(3, Detail.REPORT), b"new", Verdict.UPDATED),
+        (before(None), row(2), b"new", Verdict.UPDATED),
+        (before(), row(None), b"new", Verdict.UPDATED),
+        (before(), row(None), b"old", Verdict.SAME),
+    ],
+)
+def test_amazons_date_decides_and_then_the_detail(
+    stored: Before | None, fetched: OrderRow, digest: bytes, verdict: Verdict
+) -> None:
+    """Later wins; of the same date the later read wins unless it knows less; without a date it is taken."""
+    assert judge(stored, fetched, digest) is verdict
+    assert verdict.is_stored == (verdict not in (Verdict.SAME, Verdict.STALE))
+
+
+def paths(old: Any, new: Any) -> list[str]:
+    """The places that differ, in any order."""
+    return sorted(changed_paths(msgspec.json.encode(old).decode(), msgspec.json.encode(new).decode(), comparable=True))
+
+
+def test_places_are_named_by_amazons_names() -> None:
+    """Members that changed, came or went, at their depth."""
+    old = {"a": 1, "b": {"c": 2, "d": 3}, "gone": 1}
+    assert paths(old, {"a": 2, "b": {"c": 2, "d": 4}, "came": 1}) == ["a", "b.d", "came", "gone"]
+    assert paths(old, old) == []
+
+
+def test_items_are_named_by_their_ids() -> None:
+    """An item that moved within its list did not change; one that vanished did."""
+    one, two = {"orderItemId": "1", "quantityOrdered": 1}, {"orderItemId": "2", "quantityOrdered": 5}
+    assert paths({"orderItems": [one, two]}, {"orderItems": [two, one]}) == []
+    changed = paths({"orderItems": [one, two]}, {"orderItems": [{**one, "quantityOrdered": 2}]})
+    assert changed == ["orderItems.1.quantityOrdered", "orderItems.2"]
+
+
+@pytest.mark.parametrize(
+    "odd", [[{"orderItemId": "1"}, {"orderItemId": "1"}], [{"orderItemId": 7}], [None], "text", {"orderItemId": "1"}]
+)
+def test_lists_without_ids_differ_as_a_whole(odd: Any) -> None:
+    """Two items with one id, ids that are none, no list at all: the list's place is named."""
+    assert paths({"orderItems": odd}, {"orderItems": [{"orderItemId": "1", "x": 1}]})[0].startswith("orderItems")
+
+
+def test_versions_of_the_api_are_not_compared() -> None:
+    """Their names differ, so every place would."""
+    assert changed_paths('{"a":1}', '{"A":1}', comparable=False) == ["*"]
+
+
+def test_the_list_of_places_is_bounded() -> None:
+    """An order rewritten as a whole does not make a change of a megabyte."""
+    assert len(paths({str(n): 1 for n in range(500)}, {})) == MOST_PATHS
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(JSON, JSON)
+def test_places_are_named_exactly_when_something_differs(old: Any, new: Any) -> None:
+    """Whatever the two versions are."""
+    assert bool(paths(old, new)) == (msgspec.json.encode(old) != msgspec.json.encode(new))
+
+
+def test_both_versions_speak_one_vocabulary() -> None:
+    """Status and channel in the words of 2026-01-01, and Amazon's own words beside them."""
+    old = V0.row(b'{"AmazonOrderId":"1","OrderStatus":"Canceled","FulfillmentChannel":"AFN"}', items=[])
+    new = V2026.row(b'{"orderId":"1","fulfillment":{"fulfillmentStatus":"CANCELLED","fulfilledBy":"AMAZON"}}')
+    assert (old.status, old.channel) == (new.status, new.channel) == ("CANCELLED", "AMAZON")
+    assert (old.amazon_status, old.fulfilled_by) == ("Canceled", "AFN")
+    assert (new.amazon_status, new.fulfilled_by) == ("CANCELLED", "AMAZON")
+    unknown = V0.row(b'{"AmazonOrderId":"1","OrderStatus":"Teleported"}', items=[])
+    assert unknown.status == "Teleported"
