@@ -139,8 +139,9 @@ async def test_a_follower_sees_every_change_once_while_four_write(database_url: 
 
             writing = asyncio.gather(*(write(writer) for writer in range(WRITERS)))
             while len(seen) < WRITERS * PAGES * SIZE:
+                all_written = writing.done()
                 batch = await read(other, seen[-1].cursor if seen else None, limit=37)
-                assert batch or not writing.done(), "changes are missing"
+                assert batch or not all_written, "changes are missing"
                 seen += batch
                 await asyncio.sleep(0)
             await writing
