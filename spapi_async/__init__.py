@@ -117,6 +117,8 @@ _HOMES = {
         "DocumentTruncatedError",
         "DocumentUrlExpiredError",
         "ErrorDetail",
+        "FeedCancelledError",
+        "FeedFatalError",
         "ForbiddenError",
         "LWAError",
         "LeaseError",

@@ -25,6 +25,8 @@
     ├── DocumentError                 reports, feeds, Data Kiosk documents
     │   ├── DocumentTruncatedError
     │   ├── DocumentUrlExpiredError
+    │   ├── FeedCancelledError
+    │   ├── FeedFatalError
     │   ├── ReportCancelledError
     │   └── ReportFatalError
     ├── LeaseError                    another process works on the same orders
@@ -58,6 +60,8 @@ __all__ = [
     "DocumentTruncatedError",
     "DocumentUrlExpiredError",
     "ErrorDetail",
+    "FeedCancelledError",
+    "FeedFatalError",
     "ForbiddenError",
     "LWAError",
     "LeaseError",
@@ -330,6 +334,32 @@ class ReportFatalError(DocumentError):
     def __init__(self, message: str, *, report_id: str | None = None, explanation: str = "", **facts: Any) -> None:
         super().__init__(message, **facts)
         self.report_id = report_id
+        self.explanation = explanation
+
+
+class FeedCancelledError(DocumentError):
+    """CANCELLED: somebody cancelled it before Amazon began; nothing of it was carried out.
+
+    Attributes:
+        feed_id: which feed.
+    """
+
+    def __init__(self, message: str, *, feed_id: str | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.feed_id = feed_id
+
+
+class FeedFatalError(DocumentError):
+    """FATAL: Amazon gave up; none or only some of it was carried out.
+
+    Attributes:
+        feed_id: which feed.
+        explanation: what the document that Amazon may put in the result's place says; empty where there is none.
+    """
+
+    def __init__(self, message: str, *, feed_id: str | None = None, explanation: str = "", **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.feed_id = feed_id
         self.explanation = explanation
 
 

@@ -15,6 +15,7 @@ from spapi_async._core.resources import Resources
 if TYPE_CHECKING:
     from spapi_async.workflows.catalog import Catalog
     from spapi_async.workflows.documents import Documents
+    from spapi_async.workflows.feeds import Feeds
     from spapi_async.workflows.fees import Fees
     from spapi_async.workflows.inventory import Inventory
     from spapi_async.workflows.listings import Listings
@@ -32,6 +33,7 @@ class Workflows:
 
     catalog: Catalog
     documents: Documents
+    feeds: Feeds
     fees: Fees
     inventory: Inventory
     listings: Listings

@@ -20,6 +20,7 @@ from spapi_async.cli import (
     crawl,
     demo,
     emulator,
+    feed,
     keys,
     limits,
     notifications,
@@ -68,6 +69,7 @@ app.add_typer(sync.app, name="sync")
 app.command("changes", help=_help(changes.changes))(changes.changes)
 app.add_typer(keys.app, name="keys")
 app.add_typer(report.app, name="report")
+app.command("feed", help=_help(feed.feed))(feed.feed)
 app.command("crawl", help=_help(crawl.crawl))(crawl.crawl)
 app.command("call", help=_help(call.call), context_settings=_ANY_OPTION)(call.call)
 app.command("operations", help=_help(operations.operations))(operations.operations)

@@ -31,7 +31,7 @@ from spapi_async.errors import (
     TransportError,
 )
 
-__all__ = ["BUG", "INTERRUPTED", "USAGE", "Interrupted", "describe", "exit_code", "failure_facts", "innermost"]
+__all__ = ["API", "BUG", "INTERRUPTED", "USAGE", "Interrupted", "describe", "exit_code", "failure_facts", "innermost"]
 
 BUG, USAGE, AUTH, API, NETWORK, QUOTA, DATABASE, INTERRUPTED = 1, 2, 3, 4, 5, 6, 7, 130
 

@@ -31,7 +31,7 @@ from spapi_async.errors import ConfigurationError
 if TYPE_CHECKING:
     from spapi_async.workflows.reports import ReportRun, ReportType
 
-__all__ = ["app"]
+__all__ = ["JournalOption", "app", "default_journal", "parse_options", "usual_marketplaces"]
 
 
 class _TypeOrCommand(TyperGroup):
@@ -132,10 +132,10 @@ def get(
         journal=None if emulator else journal or default_journal(os.environ),
     )
     request = {
-        "marketplaces": marketplace or _usual_marketplaces(os.environ),
+        "marketplaces": marketplace or usual_marketplaces(os.environ),
         "start": parse_moment("--start", start),
         "end": parse_moment("--end", end),
-        "options": _options(option or ()),
+        "options": parse_options(option or ()),
         "reuse": parse_span("--reuse", reuse),
         "no_data": no_data.value,
     }
@@ -279,7 +279,12 @@ def _type_facts(each: ReportType) -> dict[str, Any]:
     }
 
 
-def _options(pairs: Iterable[str]) -> dict[str, str]:
+def parse_options(pairs: Iterable[str]) -> dict[str, str]:
+    """``NAME=VALUE`` pairs.
+
+    Raises:
+        ConfigurationError: a pair without either.
+    """
     options = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -289,7 +294,12 @@ def _options(pairs: Iterable[str]) -> dict[str, str]:
     return options
 
 
-def _usual_marketplaces(environ: Mapping[str, str]) -> list[str]:
+def usual_marketplaces(environ: Mapping[str, str]) -> list[str]:
+    """The marketplace of the environment.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
     place = environ.get("SP_API_MARKETPLACE")
     if not place:
         raise ConfigurationError("name a marketplace: --marketplace US, or SP_API_MARKETPLACE")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import anyio
 from rich.console import Console
@@ -13,7 +13,6 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
     from spapi_async.workflows.documents import Document
-    from spapi_async.workflows.reports import ReportRun
 
 __all__ = ["ReportBar", "run_state"]
 
@@ -26,11 +25,23 @@ def run_state(status: str, next_poll_in: float | None) -> str:
     return words if next_poll_in is None else f"{words}, asked about again in {next_poll_in:.0f} s"
 
 
+class Followed(Protocol):
+    """A run of any kind."""
+
+    @property
+    def status(self) -> str:
+        """How far it is."""
+
+    @property
+    def next_poll_in(self) -> float | None:
+        """Seconds until Amazon is asked again."""
+
+
 class ReportBar:
     """Draws on a terminal; elsewhere it draws nothing."""
 
     def __init__(self, console: Console, report_type: str) -> None:
-        self._run: ReportRun | None = None
+        self._run: Followed | None = None
         self._document: Document | None = None
         self._progress = Progress(
             SpinnerColumn(),
@@ -54,7 +65,7 @@ class ReportBar:
                 finally:
                     drawing.cancel_scope.cancel()
 
-    def follow(self, run: ReportRun) -> None:
+    def follow(self, run: Followed) -> None:
         """Show where this run stands."""
         self._run = run
 

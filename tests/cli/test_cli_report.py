@@ -213,7 +213,7 @@ async def test_the_bar_moves_on_a_terminal() -> None:
     drawn = io.StringIO()
     bar = ReportBar(Console(file=drawn, force_terminal=True, width=120), LISTINGS)
     async with bar.shown():
-        bar.follow(WaitingRun())  # type: ignore[arg-type]
+        bar.follow(WaitingRun())
         await asyncio.sleep(0.6)
     assert "IN_PROGRESS, asked about again in 7 s" in drawn.getvalue()
 

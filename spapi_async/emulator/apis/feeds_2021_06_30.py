@@ -104,9 +104,19 @@ def _apply(seller: Seller, job: Job, message: dict[str, Any]) -> str | None:
         if old is None:
             return f"SKU {sku} does not exist."
         old.attributes |= message.get("attributes") or {}
+        for patch in message.get("patches") or ():
+            _patch(old, patch)
         old.updated = job.started
         return None
     return f"operationType {kind!r} is not supported or productType is missing."
+
+
+def _patch(listing: Listing, patch: dict[str, Any]) -> None:
+    name = str(patch.get("path", "")).removeprefix("/attributes/")
+    if patch.get("op") == "delete":
+        listing.attributes.pop(name, None)
+    else:
+        listing.attributes[name] = patch.get("value")
 
 
 def _find(call: Call) -> Job:

@@ -2,73 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-from order_databases import CREDENTIALS
+from killed_command import HELD, KilledCommand, faults
 from report_fixtures import ALL_ORDERS, CREATE, LISTINGS, calls
 
 from spapi_async.emulator.server import Emulator
 
-# The command line as a user starts it, but with a minute's patience cut to seconds.
-PROGRAM = """
-import os, signal, sys
-from spapi_async.workflows import journal
-from spapi_async.workflows.runs import _steps
 
-_steps.POLITE_SECONDS, _steps.LOOK_AGAIN_SECONDS, _steps.SETTLED_SECONDS = 0.1, 0.2, 3.0
-
-def killing(method, stage, when):
-    async def swap(self, old, new):
-        if new.stage == stage and when == 'before':
-            os.kill(os.getpid(), signal.SIGKILL)
-        done = await method(self, old, new)
-        if new.stage == stage:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return done
-    return swap
-
-if sys.argv[1]:
-    stage, when = sys.argv[1].split()
-    journal.Journal.swap = killing(journal.Journal.swap, stage, when)
-from spapi_async.cli import main
-sys.argv = ['spapi-async', *sys.argv[2:]]
-main()
-"""
-
-
-class Job:
+class Job(KilledCommand):
     """``spapi-async report`` on an emulator, again and again with one journal."""
 
     def __init__(self, emulator: Emulator, folder: Path, report_type: str = LISTINGS, *more: str) -> None:
-        self.emulator = emulator
         self.out = folder / "report.tsv"
         words = ["report", report_type, "--endpoint", emulator.url, "--marketplace", "US", "--out", str(self.out)]
-        self._words = [*words, "--journal", f"sqlite:///{folder / 'runs.db'}", *more]  # the last one counts
-
-    def start(self, kill_at: str = "") -> subprocess.Popen[bytes]:
-        """Begin, or go on; to be killed ``before`` or ``after`` the journal learns of a stage."""
-        words = [sys.executable, "-c", PROGRAM, kill_at, *self._words]
-        return subprocess.Popen(words, env={**os.environ, **CREDENTIALS}, stderr=subprocess.PIPE)
-
-    def kill_when(self, ready: Callable[[], bool]) -> None:
-        """Begin and kill as soon as that is so."""
-        process = self.start()
-        give_up_at = time.monotonic() + 60
-        while not ready():
-            assert process.poll() is None, process.stderr and process.stderr.read()
-            assert time.monotonic() < give_up_at
-            time.sleep(0.002)
-        process.kill()
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
+        # The last journal counts.
+        super().__init__(emulator, [*words, "--journal", f"sqlite:///{folder / 'runs.db'}", *more])
 
     def finish(self) -> None:
         """Go on to the end: one report at the emulator, the file complete and nothing beside it."""
@@ -83,17 +34,6 @@ class Job:
         return sum(len(list(seller.jobs.newest_first("report"))) for seller in self.emulator._world.sellers)
 
 
-def faults(emulator: Emulator) -> int:
-    return int(emulator.stats()["faults"])
-
-
-HELD: Mapping[str, tuple[Mapping[str, Any], Callable[[Emulator], bool]]] = {
-    "on its way": ({"delay": 1.0}, lambda emulator: faults(emulator) == 1),
-    "lost on its way": ({"delay": 1.0, "disconnect": "before"}, lambda emulator: faults(emulator) == 1),
-    "acted upon, the reply held back": ({"hold": 2.0}, lambda emulator: calls(emulator) == 1),
-}
-
-
 @pytest.mark.parametrize("point", HELD)
 @pytest.mark.spapi_emulator(throttle=False)
 def test_killed_while_the_request_is(spapi_emulator: Emulator, tmp_path: Path, point: str) -> None:
@@ -101,7 +41,7 @@ def test_killed_while_the_request_is(spapi_emulator: Emulator, tmp_path: Path, p
     rule, held = HELD[point]
     job = Job(spapi_emulator, tmp_path)
     spapi_emulator.faults({"operation": CREATE, **rule})
-    job.kill_when(lambda: held(spapi_emulator))
+    job.kill_when(lambda: held(spapi_emulator, CREATE))
     job.finish()
     assert job.reports() == 1
 

@@ -1,0 +1,123 @@
+"""``spapi-async feed TYPE FILE``: a file to Amazon, once, and what became of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from spapi_async.cli.event_loop import run_async
+from spapi_async.cli.exit_codes import API
+from spapi_async.cli.output import JsonOption, moving_console, print_json
+from spapi_async.cli.report import JournalOption, default_journal, parse_options, usual_marketplaces
+from spapi_async.cli.target import (
+    EmulatorOption,
+    EndpointOption,
+    LatencyOption,
+    RateScaleOption,
+    SeedOption,
+    Target,
+    connected,
+)
+from spapi_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from spapi_async.workflows.feeds import FeedResult
+
+__all__ = ["feed"]
+
+AGAIN = "the feed goes on at Amazon: run the same command again to pick it up"
+
+
+def feed(
+    feed_type: Annotated[str, typer.Argument(metavar="TYPE", help="Such as JSON_LISTINGS_FEED.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What is sent, as it is.")],
+    *,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Where Amazon's processing report goes.")
+    ] = None,
+    marketplace: Annotated[
+        list[str] | None,
+        typer.Option("--marketplace", help="US, DE, an id; repeatable. SP_API_MARKETPLACE's by default."),
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", metavar="K=V", help="One of Amazon's feedOptions; repeatable.")
+    ] = None,
+    content_type: Annotated[
+        str | None, typer.Option("--content-type", metavar="TYPE", help="What the file is announced as.")
+    ] = None,
+    journal: JournalOption = None,
+    endpoint: EndpointOption = None,
+    emulator: EmulatorOption = False,
+    seed: SeedOption = 0,
+    rate_scale: RateScaleOption = 1.0,
+    latency: LatencyOption = 0.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Submit a feed, wait until Amazon is done, and say what became of it.
+
+    What is submitted is written down first: interrupt it at any moment, run it again with the same file, and it goes on
+    waiting for the same feed. Exit code 4 where Amazon refused messages.
+    """
+    if not file.is_file():
+        raise ConfigurationError(f"{file} is not a file")
+    target = Target(
+        endpoint=endpoint,
+        emulator=emulator,
+        seed=seed,
+        rate_scale=rate_scale,
+        latency=latency,
+        journal=None if emulator else journal or default_journal(os.environ),
+    )
+    request = {
+        "marketplaces": marketplace or usual_marketplaces(os.environ),
+        "options": parse_options(option or ()),
+        "content_type": content_type,
+    }
+    work = _submit(target, feed_type, file, request)
+    result = run_async(work, leaves=AGAIN if target.journal is not None else "")
+    if out is not None:
+        out.write_bytes(result.report)
+    if as_json:
+        print_json(_facts(result, out))
+    else:
+        _say(result, out)
+    if any(issue.severity == "ERROR" for issue in result.issues):
+        raise typer.Exit(API)
+
+
+async def _submit(target: Target, feed_type: str, file: Path, request: Mapping[str, Any]) -> FeedResult:
+    from spapi_async.cli.report_bar import ReportBar
+
+    async with connected(target) as connection, ReportBar(moving_console(), feed_type).shown() as bar:
+        run = await connection.seller.feeds.request(feed_type, file, **request)
+        bar.follow(run)
+        return await run.result()
+
+
+def _facts(result: FeedResult, out: Path | None) -> dict[str, Any]:
+    return {
+        "feed_id": result.feed_id,
+        "type": result.feed_type,
+        "summary": msgspec.to_builtins(result.summary),
+        "issues": [msgspec.to_builtins(issue) for issue in result.issues],
+        "out": None if out is None else str(out),
+    }
+
+
+def _say(result: FeedResult, out: Path | None) -> None:
+    """The counts and issues of a JSON feed; of another the report itself, where no file takes it."""
+    summary = result.summary
+    if summary.messages_processed is not None:
+        accepted = "?" if summary.messages_accepted is None else f"{summary.messages_accepted:,}"
+        sys.stdout.write(f"feed {result.feed_id}: {summary.messages_processed:,} messages, {accepted} accepted\n")
+    for issue in result.issues:
+        where = issue.sku or f"message {issue.message_id}"
+        sys.stdout.write(f"{issue.severity} {where}: {issue.message} ({issue.code})\n")
+    if out is None and summary.messages_processed is None:
+        sys.stdout.write(result.text)

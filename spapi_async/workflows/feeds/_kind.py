@@ -1,0 +1,115 @@
+"""Feeds as runs: how Amazon is asked to carry one out, about one, and about many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from spapi_async.api.feeds_2021_06_30 import GET_FEED, GET_FEEDS, Feeds20210630
+from spapi_async.errors import ConfigurationError, OutcomeUnknownError
+from spapi_async.workflows.runs import FINAL_STATUSES, Job
+
+if TYPE_CHECKING:
+    from spapi_async.models.feeds_2021_06_30 import Feed
+
+__all__ = ["CONTENT", "FeedKind"]
+
+CONTENT = "content"
+"""The member of a run's request that tells its content from any other; Amazon is not sent it."""
+
+_TYPES_A_CALL = 10  # getFeeds.feedTypes
+_PAGE = 100
+
+
+class FeedKind:
+    """The feeds of one seller.
+
+    Attributes:
+        documents: the uploaded document of each content that is about to be submitted.
+    """
+
+    name = "feed"
+    get_rate = GET_FEED.usage_plan.rate
+    list_rate = GET_FEEDS.usage_plan.rate
+
+    def __init__(self, api: Feeds20210630) -> None:
+        self._api = api
+        self.documents: dict[str, str] = {}
+
+    async def create(self, request: Mapping[str, Any]) -> str:
+        """CreateFeed over the document that was uploaded for it."""
+        body = {name: value for name, value in request.items() if name != CONTENT}
+        document = self.documents.get(request[CONTENT])
+        if document is None:
+            raise ConfigurationError("a feed that was begun elsewhere needs its content again: submit it once more")
+        made = await self._api.create_feed(body={**body, "inputFeedDocumentId": document})
+        if not isinstance(made.feed_id, str) or not made.feed_id:
+            raise OutcomeUnknownError("Amazon took the feed and named no id", operation="feeds_2021_06_30.create_feed")
+        return made.feed_id
+
+    async def get(self, job_id: str) -> Job:
+        """GetFeed."""
+        return job_of(await self._api.get_feed(job_id))
+
+    async def jobs(
+        self, requests: Sequence[Mapping[str, Any]], since: datetime, *, ended: bool = False
+    ) -> Sequence[Job]:
+        """getFeeds, as often as it takes for all types."""
+        statuses = sorted(FINAL_STATUSES) if ended else None
+        types = sorted({request["feedType"] for request in requests})
+        found = []
+        for first in range(0, len(types), _TYPES_A_CALL):
+            some = types[first : first + _TYPES_A_CALL]
+            async for feed in self._api.iter_feeds(
+                feed_types=some, created_since=since, page_size=_PAGE, processing_statuses=statuses
+            ):
+                found.append(job_of(feed))  # noqa: PERF401 - iterators of pages are not comprehended over errors
+        return found
+
+    def lists(self, requests: Sequence[Mapping[str, Any]]) -> int:
+        """One for each ten types."""
+        return -(-len({request["feedType"] for request in requests}) // _TYPES_A_CALL)
+
+    def matches(self, request: Mapping[str, Any], job: Job) -> bool:
+        """Equal type and marketplaces; Amazon tells nothing of a feed's content."""
+        feed: Feed = job.reply
+        return feed.feed_type == request["feedType"] and set(feed.marketplace_ids or ()) == set(
+            request["marketplaceIds"]
+        )
+
+    def alike(self, request: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+        """Equal type and marketplaces, whatever they hold."""
+        return request["feedType"] == other["feedType"] and set(request["marketplaceIds"]) == set(
+            other["marketplaceIds"]
+        )
+
+    def interchangeable(self, request: Mapping[str, Any]) -> bool:
+        """Never: another feed of the same type changes something else."""
+        del request
+        return False
+
+
+def job_of(feed: Feed) -> Job:
+    """A feed as a job."""
+    return Job(
+        id=feed.feed_id,
+        status=str(getattr(feed.processing_status, "value", feed.processing_status)),
+        created_at=_moment(feed.created_time),
+        started_at=_moment(feed.processing_start_time),
+        ended_at=_moment(feed.processing_end_time),
+        document_id=feed.result_feed_document_id,
+        reply=feed,
+    )
+
+
+def _moment(value: Any) -> datetime | None:
+    """A date of a reply, which lenient decoding may have left as text."""
+    if isinstance(value, datetime):
+        return value
+    try:
+        return msgspec.convert(value, datetime)
+    except msgspec.ValidationError:
+        return None

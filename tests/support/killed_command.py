@@ -1,0 +1,88 @@
+"""The command line in a process that is killed at a chosen moment of a run, and started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from order_databases import CREDENTIALS
+
+from spapi_async.emulator.server import Emulator
+
+__all__ = ["HELD", "KilledCommand", "faults"]
+
+# The command line as a user starts it, but with a minute's patience cut to seconds.
+PROGRAM = """
+import os, signal, sys
+from spapi_async.workflows import journal
+from spapi_async.workflows.runs import _steps
+
+_steps.POLITE_SECONDS, _steps.LOOK_AGAIN_SECONDS, _steps.SETTLED_SECONDS = 0.1, 0.2, 3.0
+
+def killing(method, stage, when):
+    async def swap(self, old, new):
+        if new.stage == stage and when == 'before':
+            os.kill(os.getpid(), signal.SIGKILL)
+        done = await method(self, old, new)
+        if new.stage == stage:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done
+    return swap
+
+if sys.argv[1]:
+    stage, when = sys.argv[1].split()
+    journal.Journal.swap = killing(journal.Journal.swap, stage, when)
+from spapi_async.cli import main
+sys.argv = ['spapi-async', *sys.argv[2:]]
+main()
+"""
+
+
+class KilledCommand:
+    """A command of the command line, again and again with one journal."""
+
+    def __init__(self, emulator: Emulator, words: Sequence[str]) -> None:
+        self.emulator = emulator
+        self._words = words
+
+    def start(self, kill_at: str = "") -> subprocess.Popen[bytes]:
+        """Begin, or go on; to be killed ``before`` or ``after`` the journal learns of a stage."""
+        words = [sys.executable, "-c", PROGRAM, kill_at, *self._words]
+        return subprocess.Popen(words, env={**os.environ, **CREDENTIALS}, stderr=subprocess.PIPE)
+
+    def kill_when(self, ready: Callable[[], bool]) -> None:
+        """Begin and kill as soon as that is so."""
+        process = self.start()
+        give_up_at = time.monotonic() + 60
+        while not ready():
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            assert time.monotonic() < give_up_at
+            time.sleep(0.002)
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+
+
+def faults(emulator: Emulator) -> int:
+    return int(emulator.stats()["faults"])
+
+
+HELD: Mapping[str, tuple[Mapping[str, Any], Callable[[Emulator, str], bool]]] = {
+    "on its way": ({"delay": 1.0}, lambda emulator, _: faults(emulator) == 1),
+    "lost on its way": ({"delay": 1.0, "disconnect": "before"}, lambda emulator, _: faults(emulator) == 1),
+    "acted upon, the reply held back": (
+        {"hold": 2.0},
+        lambda emulator, operation: requests_of(emulator, operation) == 1,
+    ),
+}
+
+
+def requests_of(emulator: Emulator, operation: str) -> int:
+    """How often an operation was asked for."""
+    counts = emulator.stats()["operations"].get(operation)
+    return int(counts["requests"]) if counts else 0

@@ -1,0 +1,65 @@
+"""Killed at any point of the way and started again: one feed at Amazon, and its result."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+from feed_fixtures import CREATE, UPLOAD
+from killed_command import HELD, KilledCommand, faults
+
+from spapi_async.emulator.server import Emulator
+
+STOCK = "POST_FLAT_FILE_INVLOADER_DATA"
+
+
+class Submission(KilledCommand):
+    """``spapi-async feed`` on an emulator."""
+
+    def __init__(self, emulator: Emulator, folder: Path) -> None:
+        self.out = folder / "result.txt"
+        file = folder / "stock.txt"
+        file.write_text("sku\tquantity\nA\t1\n", encoding="utf-8")
+        words = ["feed", STOCK, str(file), "--endpoint", emulator.url, "--marketplace", "US", "--out", str(self.out)]
+        super().__init__(emulator, [*words, "--journal", f"sqlite:///{folder / 'runs.db'}"])
+
+    def finish(self) -> None:
+        """Go on to the end: one feed at the emulator, and its processing report."""
+        process = self.start()
+        _, complaint = process.communicate(timeout=120)
+        assert (process.returncode, complaint) == (0, b"")
+        assert "records successful" in self.out.read_text("cp1252")
+        made = [job for seller in self.emulator._world.sellers for job in seller.jobs.newest_first("feed")]
+        assert len(made) == 1
+
+
+@pytest.mark.parametrize("point", HELD)
+@pytest.mark.spapi_emulator(throttle=False)
+def test_killed_while_create_feed_is(spapi_emulator: Emulator, tmp_path: Path, point: str) -> None:
+    """The next process looks for the feed, and sends the request again only when it was never made."""
+    rule, held = HELD[point]
+    submission = Submission(spapi_emulator, tmp_path)
+    spapi_emulator.faults({"operation": CREATE, **rule})
+    submission.kill_when(lambda: held(spapi_emulator, CREATE))
+    submission.finish()
+
+
+@pytest.mark.spapi_emulator(throttle=False)
+def test_killed_before_the_upload(spapi_emulator: Emulator, tmp_path: Path) -> None:
+    """Nothing was submitted; the next process uploads and submits."""
+    submission = Submission(spapi_emulator, tmp_path)
+    spapi_emulator.faults({"operation": UPLOAD, "delay": 2.0})
+    submission.kill_when(lambda: faults(spapi_emulator) == 1)
+    submission.finish()
+
+
+@pytest.mark.parametrize("kill_at", ["waiting before", "finished before"])
+@pytest.mark.spapi_emulator(throttle=False)
+def test_killed_at_the_journal_of_feeds(spapi_emulator: Emulator, tmp_path: Path, kill_at: str) -> None:
+    """Between a reply and its commit above all."""
+    submission = Submission(spapi_emulator, tmp_path)
+    process = submission.start(kill_at)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    submission.finish()
