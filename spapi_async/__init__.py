@@ -127,6 +127,8 @@ _HOMES = {
         "NotFoundError",
         "OutcomeUnknownError",
         "PayloadTooLargeError",
+        "QueryCancelledError",
+        "QueryFatalError",
         "QuotaExceededError",
         "RateLimitWaitError",
         "ReportCancelledError",

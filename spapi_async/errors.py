@@ -27,6 +27,8 @@
     │   ├── DocumentUrlExpiredError
     │   ├── FeedCancelledError
     │   ├── FeedFatalError
+    │   ├── QueryCancelledError
+    │   ├── QueryFatalError
     │   ├── ReportCancelledError
     │   └── ReportFatalError
     ├── LeaseError                    another process works on the same orders
@@ -70,6 +72,8 @@ __all__ = [
     "NotFoundError",
     "OutcomeUnknownError",
     "PayloadTooLargeError",
+    "QueryCancelledError",
+    "QueryFatalError",
     "QuotaExceededError",
     "RateLimitWaitError",
     "ReportCancelledError",
@@ -360,6 +364,32 @@ class FeedFatalError(DocumentError):
     def __init__(self, message: str, *, feed_id: str | None = None, explanation: str = "", **facts: Any) -> None:
         super().__init__(message, **facts)
         self.feed_id = feed_id
+        self.explanation = explanation
+
+
+class QueryCancelledError(DocumentError):
+    """CANCELLED: somebody cancelled the Data Kiosk query.
+
+    Attributes:
+        query_id: which query.
+    """
+
+    def __init__(self, message: str, *, query_id: str | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.query_id = query_id
+
+
+class QueryFatalError(DocumentError):
+    """FATAL: Amazon could not answer the Data Kiosk query.
+
+    Attributes:
+        query_id: which query.
+        explanation: what its error document says; empty where there is none.
+    """
+
+    def __init__(self, message: str, *, query_id: str | None = None, explanation: str = "", **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.query_id = query_id
         self.explanation = explanation
 
 

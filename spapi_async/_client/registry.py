@@ -14,6 +14,7 @@ from spapi_async._core.resources import Resources
 
 if TYPE_CHECKING:
     from spapi_async.workflows.catalog import Catalog
+    from spapi_async.workflows.data_kiosk import DataKiosk
     from spapi_async.workflows.documents import Documents
     from spapi_async.workflows.feeds import Feeds
     from spapi_async.workflows.fees import Fees
@@ -32,6 +33,7 @@ class Workflows:
     __slots__ = ()
 
     catalog: Catalog
+    data_kiosk: DataKiosk
     documents: Documents
     feeds: Feeds
     fees: Fees

@@ -22,6 +22,7 @@ from spapi_async.cli import (
     emulator,
     feed,
     keys,
+    kiosk,
     limits,
     notifications,
     operations,
@@ -70,6 +71,7 @@ app.command("changes", help=_help(changes.changes))(changes.changes)
 app.add_typer(keys.app, name="keys")
 app.add_typer(report.app, name="report")
 app.command("feed", help=_help(feed.feed))(feed.feed)
+app.command("kiosk", help=_help(kiosk.kiosk))(kiosk.kiosk)
 app.command("crawl", help=_help(crawl.crawl))(crawl.crawl)
 app.command("call", help=_help(call.call), context_settings=_ANY_OPTION)(call.call)
 app.command("operations", help=_help(operations.operations))(operations.operations)

@@ -1,0 +1,13 @@
+"""Data Kiosk: a GraphQL query asked, waited for and read as rows, follow-up pages included.
+
+::
+
+    async with seller.data_kiosk.download(query) as rows:
+        async for row in rows:
+            print(row)
+"""
+
+from spapi_async.workflows.data_kiosk._data_kiosk import DataKiosk
+from spapi_async.workflows.data_kiosk._run import QueryRun, Rows
+
+__all__ = ["DataKiosk", "QueryRun", "Rows"]

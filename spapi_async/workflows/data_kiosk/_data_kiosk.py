@@ -1,0 +1,91 @@
+"""``seller.data_kiosk``: queries asked once, waited for, read as rows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeVar, overload
+
+from spapi_async._core.caller import Caller
+from spapi_async._core.resources import Resources
+from spapi_async.api.data_kiosk_2023_11_15 import DataKiosk20231115
+from spapi_async.errors import ConfigurationError
+from spapi_async.workflows.data_kiosk._kind import QueryKind, without_space
+from spapi_async.workflows.data_kiosk._run import QueryRun, Rows
+from spapi_async.workflows.documents import Documents
+from spapi_async.workflows.runs import Runs, runs_of
+
+__all__ = ["DataKiosk"]
+
+T = TypeVar("T")
+
+_LONGEST = 8000  # characters of a query, white space not counted (Data Kiosk model 2023-11-15)
+
+
+class DataKiosk:
+    """The Data Kiosk queries of one selling partner.
+
+    Usage plans: createQuery and getDocument one a minute after a burst of 15, getQuery 2 a second.
+    """
+
+    __slots__ = ("_caller", "_documents", "_kind", "_resources")
+
+    def __init__(self, caller: Caller, resources: Resources) -> None:
+        self._caller = caller
+        self._resources = resources
+        self._documents = Documents(caller, resources)
+        self._kind = QueryKind(DataKiosk20231115(caller))
+
+    async def request(self, query: str) -> QueryRun:
+        """Ask a query; the run that follows it.
+
+        With a journal (``Application(journal=...)``) it is written down before it is sent, and an equal query that is
+        still open, in this process or another, is followed instead of asked twice. One whose reply is lost is looked up
+        by its text, and asked again only when it was not made.
+
+        Args:
+            query: GraphQL; at most 8,000 characters, white space not counted.
+
+        Raises:
+            ConfigurationError: it is empty or too long.
+            OutcomeUnknownError: it cannot be told whether, or as which query, it was asked; with the candidates.
+            SPAPIError: Amazon refused it, or could not be reached.
+        """
+        if not isinstance(query, str) or not query.strip():
+            raise ConfigurationError("the query is empty")
+        if (size := len(without_space(query))) > _LONGEST:
+            raise ConfigurationError(
+                f"the query has {size:,} characters without white space, and Amazon takes {_LONGEST:,}"
+            )
+        runs = self._runs
+        run = await runs.plan({"query": query})
+        await run.requested()
+        return QueryRun(self._documents, runs, run)
+
+    @overload
+    def download(self, query: str) -> AbstractAsyncContextManager[Rows[Any]]: ...
+
+    @overload
+    def download(self, query: str, type: type[T]) -> AbstractAsyncContextManager[Rows[T]]: ...
+
+    @asynccontextmanager
+    async def download(self, query: str, type: Any = Any) -> AsyncIterator[Rows[Any]]:  # noqa: A002 - as documents
+        """Ask a query, wait for it and read it: ``async with … as rows: async for row in rows``.
+
+        Rows are plain values, or ``type``; pages follow one another by themselves, and no data is no rows. When the
+        block ends without an error the query is over for the journal: the same one is asked anew.
+
+        Raises:
+            SPAPIError: as :meth:`request` and :meth:`QueryRun.rows`.
+        """
+        run = await self.request(query)
+        await run.wait()
+        yield Rows(run, type)
+        await run.close()
+
+    def __repr__(self) -> str:
+        return f"<DataKiosk of {self._caller!r}>"
+
+    @property
+    def _runs(self) -> Runs:
+        return runs_of(self._caller, self._resources, self._kind)

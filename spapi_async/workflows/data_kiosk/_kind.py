@@ -1,0 +1,112 @@
+"""Data Kiosk queries as runs: how Amazon is asked one, about one, and about many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from spapi_async.api.data_kiosk_2023_11_15 import GET_QUERIES, GET_QUERY, DataKiosk20231115
+from spapi_async.errors import OutcomeUnknownError
+from spapi_async.workflows.runs import FINAL_STATUSES, Job
+
+if TYPE_CHECKING:
+    from spapi_async.models.data_kiosk_2023_11_15 import Query
+
+__all__ = ["AFTER", "QueryKind", "job_of"]
+
+AFTER = "after"
+"""The member of a request that names the query whose next page it is: Amazon's token for it may differ each time."""
+
+_PAGE = 100
+
+
+class QueryKind:
+    """The queries of one seller.
+
+    Attributes:
+        tokens: Amazon's token of the page after each query whose next page is about to be asked for.
+    """
+
+    name = "query"
+    get_rate = GET_QUERY.usage_plan.rate
+    list_rate = GET_QUERIES.usage_plan.rate
+
+    def __init__(self, api: DataKiosk20231115) -> None:
+        self._api = api
+        self.tokens: dict[str, str] = {}
+
+    async def create(self, request: Mapping[str, Any]) -> str:
+        """CreateQuery, for the first page or the one after another."""
+        body = {"query": request["query"]}
+        if AFTER in request:
+            body["paginationToken"] = self.tokens[request[AFTER]]
+        made = await self._api.create_query(body=body)
+        if not isinstance(made.query_id, str) or not made.query_id:
+            raise OutcomeUnknownError(
+                "Amazon took the query and named no id", operation="data_kiosk_2023_11_15.create_query"
+            )
+        return made.query_id
+
+    async def get(self, job_id: str) -> Job:
+        """GetQuery."""
+        return job_of(await self._api.get_query(job_id))
+
+    async def jobs(
+        self, requests: Sequence[Mapping[str, Any]], since: datetime, *, ended: bool = False
+    ) -> Sequence[Job]:
+        """getQueries: it knows no filter by what was asked."""
+        del requests
+        statuses = sorted(FINAL_STATUSES) if ended else None
+        queries = self._api.iter_queries(created_since=since, page_size=_PAGE, processing_statuses=statuses)
+        return [job_of(query) async for query in queries]
+
+    def lists(self, requests: Sequence[Mapping[str, Any]]) -> int:
+        """One, however many wait."""
+        del requests
+        return 1
+
+    def matches(self, request: Mapping[str, Any], job: Job) -> bool:
+        """An equal text, but for its white space; Amazon does not tell the page that was asked for."""
+        query: Query = job.reply
+        return isinstance(query.query, str) and without_space(query.query) == without_space(request["query"])
+
+    def alike(self, request: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+        """Equal texts, whatever pages they ask for."""
+        return without_space(request["query"]) == without_space(other["query"])
+
+    def interchangeable(self, request: Mapping[str, Any]) -> bool:
+        """Never: one of the same text may be another page."""
+        del request
+        return False
+
+
+def without_space(text: str) -> str:
+    """A query's text as Amazon counts it."""
+    return "".join(text.split())
+
+
+def job_of(query: Query) -> Job:
+    """A query as a job; of one that failed the document is the one that says why."""
+    status = str(getattr(query.processing_status, "value", query.processing_status))
+    return Job(
+        id=query.query_id,
+        status=status,
+        created_at=_moment(query.created_time),
+        started_at=_moment(query.processing_start_time),
+        ended_at=_moment(query.processing_end_time),
+        document_id=query.data_document_id if status == "DONE" else query.error_document_id,
+        reply=query,
+    )
+
+
+def _moment(value: Any) -> datetime | None:
+    """A date of a reply, which lenient decoding may have left as text."""
+    if isinstance(value, datetime):
+        return value
+    try:
+        return msgspec.convert(value, datetime)
+    except msgspec.ValidationError:
+        return None

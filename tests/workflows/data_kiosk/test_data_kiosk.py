@@ -1,0 +1,257 @@
+"""Data Kiosk: a query asked once, waited for, read as rows."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+from killed_command import HELD, KilledCommand
+from order_databases import CREDENTIALS
+
+from spapi_async import (
+    Application,
+    ConfigurationError,
+    DecodeError,
+    OutcomeUnknownError,
+    QueryCancelledError,
+    QueryFatalError,
+    SellingPartner,
+)
+from spapi_async._core.journal import RunStore
+from spapi_async.cli.application import run as run_command
+from spapi_async.emulator import Emulator
+from spapi_async.workflows.data_kiosk._run import explanation_of
+from spapi_async.workflows.journal import Journal
+from spapi_async.workflows.runs import _steps
+
+pytest_plugins = ("sync_fixtures",)
+
+CREATE = "data_kiosk_2023_11_15.create_query"
+QUERY = "query { analytics_salesAndTraffic_2024_04_24 { salesAndTrafficByAsin { sku unitsOrdered } } }"
+
+
+def query(outcome: str = "") -> str:
+    """A query that ends so at the emulator."""
+    return f"{QUERY} # {f'emulatorOutcome_{outcome}' if outcome else ''}"
+
+
+@asynccontextmanager
+async def seller_of(endpoint: str, journal: RunStore | None = None) -> AsyncIterator[SellingPartner]:
+    """A seller of an application of its own, as another process would have it."""
+    async with Application("app", "secret", endpoint=endpoint, journal=journal) as app:
+        yield app.selling_partner("Atzr|seller", region="NA")
+
+
+@asynccontextmanager
+async def emulated(journal: RunStore | None = None) -> AsyncIterator[tuple[Emulator, SellingPartner]]:
+    """An emulator that answers queries at once, and a seller on it."""
+    async with (
+        Emulator(processing=0.0, orders=60, throttle=False) as emulator,
+        seller_of(emulator.url, journal) as seller,
+    ):
+        yield emulator, seller
+
+
+def asked(emulator: Emulator) -> int:
+    """How many queries there are."""
+    return sum(len(list(seller.jobs.newest_first("query"))) for seller in emulator._world.sellers)
+
+
+class Row(msgspec.Struct, rename="camel"):
+    """As much of a row as is wanted."""
+
+    sku: str
+    units_ordered: int
+
+
+async def test_rows_of_all_pages_come_as_one_stream() -> None:
+    """Each further page is a query of its own with the token of the one before."""
+    async with emulated() as (emulator, seller):
+        async with seller.data_kiosk.download(query("PAGED")) as rows:
+            found = [row async for row in rows]
+        assert len(found) == 60
+        assert found[0]["fnsku"] is None
+        assert asked(emulator) == 3
+        async with seller.data_kiosk.download(query("PAGED"), Row) as typed:
+            assert {type(row) async for row in typed} == {Row}
+        assert asked(emulator) == 6
+
+
+async def test_no_data_is_no_rows() -> None:
+    """DONE without a document."""
+    async with emulated() as (_, seller), seller.data_kiosk.download(query("EMPTY")) as rows:
+        assert [row async for row in rows] == []
+
+
+async def test_a_query_that_fails_says_why() -> None:
+    """With the messages of its error document, and its id."""
+    async with emulated() as (emulator, seller):
+        with pytest.raises(QueryFatalError, match="asked to fail this query") as fatal:
+            async with seller.data_kiosk.download(query("FATAL")):
+                pass
+        assert fatal.value.query_id
+        with pytest.raises(QueryCancelledError):
+            async with seller.data_kiosk.download(query("CANCELLED")):
+                pass
+        assert asked(emulator) == 2
+        with pytest.raises(QueryFatalError):
+            await (await seller.data_kiosk.request(query("FATAL"))).wait()
+        assert asked(emulator) == 3  # its error had been heard
+
+
+@pytest.mark.parametrize(
+    ("document", "explanation"),
+    [
+        (b'{"errors":[{"message":"one"},{"message":"two"},7]}', "one; two"),
+        (b'{"errors":"odd"}', '{"errors":"odd"}'),
+        (b"\xff <html> ", "\ufffd <html>"),
+        (b"", ""),
+    ],
+)
+def test_an_error_document_is_read_as_far_as_it_goes(document: bytes, explanation: str) -> None:
+    """Whatever Amazon put there."""
+    assert explanation_of(document) == explanation
+
+
+async def test_a_row_that_is_not_of_the_type_is_named() -> None:
+    """The rows before it are handed out."""
+
+    class Other(msgspec.Struct):
+        sku: int
+
+    async with emulated() as (_, seller), seller.data_kiosk.download(query(), Other) as rows:
+        with pytest.raises(DecodeError):
+            _ = [row async for row in rows]
+
+
+async def read_thirty_and_fail(seller: SellingPartner) -> None:
+    """Fail on the second page."""
+    read = 0
+    async with seller.data_kiosk.download(query("PAGED")) as rows:
+        async for _ in rows:
+            read += 1
+            if read == 30:
+                raise ZeroDivisionError
+
+
+async def test_the_same_query_is_asked_once_until_its_rows_were_read(database_url: str) -> None:
+    """Another process follows it, its pages too; when the block has ended it is a new one."""
+    async with emulated() as (emulator, _):
+        async with seller_of(emulator.url, Journal(database_url)) as seller:
+            with pytest.raises(ZeroDivisionError):
+                await read_thirty_and_fail(seller)
+            assert asked(emulator) == 2
+        async with seller_of(emulator.url, Journal(database_url)) as seller:
+            async with seller.data_kiosk.download(query("PAGED")) as rows:
+                assert len([row async for row in rows]) == 60
+            assert asked(emulator) == 3
+            await seller.data_kiosk.request(query("PAGED"))
+            assert asked(emulator) == 4
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request counts as settled after a moment rather than a minute."""
+    for name, seconds in (("POLITE_SECONDS", 0.05), ("LOOK_AGAIN_SECONDS", 0.1), ("SETTLED_SECONDS", 0.3)):
+        monkeypatch.setattr(_steps, name, seconds)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_lost_reply_makes_no_second_query(moment: str, sqlite_url: str) -> None:
+    """It is found by its text, however Amazon spaced it, and asked again only when it was not made."""
+    async with emulated(Journal(sqlite_url)) as (emulator, seller):
+        emulator.faults({"operation": CREATE, "disconnect": moment})
+        async with seller.data_kiosk.download(f"  {query()}\n") as rows:
+            assert len([row async for row in rows]) == 25
+        assert asked(emulator) == 1
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_of_two_queries_that_may_be_ours_none_is_taken(sqlite_url: str) -> None:
+    """Somebody else asked the same just before: another page of it, perhaps. The error names both."""
+    async with emulated(Journal(sqlite_url)) as (emulator, seller), seller_of(emulator.url) as another:
+        theirs = await another.data_kiosk.request(query())
+        emulator.faults({"operation": CREATE, "disconnect": "after"})
+        with pytest.raises(OutcomeUnknownError, match=theirs.query_id):
+            await seller.data_kiosk.request(query())
+        assert asked(emulator) == 2
+
+
+async def test_what_amazon_would_refuse_is_refused_before_it_is_sent() -> None:
+    """Nothing at all, and more than 8,000 characters; white space does not count."""
+    async with emulated() as (emulator, seller):
+        for text, words in (("", "empty"), (" \n", "empty"), ("x" * 8001, "8,001 characters")):
+            with pytest.raises(ConfigurationError, match=words):
+                await seller.data_kiosk.request(text)
+        assert asked(emulator) == 0
+        assert (await seller.data_kiosk.request(query() + " " * 9000)).query_id
+
+
+class Download(KilledCommand):
+    """``spapi-async kiosk`` on an emulator."""
+
+    def __init__(self, emulator: Emulator, folder: Path) -> None:
+        self.out = folder / "rows.jsonl"
+        file = folder / "query.graphql"
+        file.write_text(query("PAGED"), encoding="utf-8")
+        words = ["kiosk", str(file), "--endpoint", emulator.url, "--out", str(self.out)]
+        super().__init__(emulator, [*words, "--journal", f"sqlite:///{folder / 'runs.db'}"])
+
+    def finish(self) -> None:
+        """Go on to the end: a query for each page at the emulator, and every row once."""
+        process = self.start()
+        _, complaint = process.communicate(timeout=120)
+        assert (process.returncode, complaint) == (0, b"")
+        rows = [json.loads(line) for line in self.out.read_text(encoding="utf-8").splitlines()]
+        made = [job for seller in self.emulator._world.sellers for job in seller.jobs.newest_first("query")]
+        assert sorted(job.facts["page"] for job in made) == list(range(1, len(made) + 1))
+        assert len(rows) == sum(len(seller.orders.since(0)) for seller in self.emulator._world.sellers)
+        assert not Path(f"{self.out}.part").exists()
+
+
+@pytest.mark.parametrize("point", HELD)
+@pytest.mark.spapi_emulator(throttle=False, orders=60)
+def test_killed_while_create_query_is(spapi_emulator: Emulator, tmp_path: Path, point: str) -> None:
+    """The next process looks for the query, and asks again only when it was never made."""
+    rule, held = HELD[point]
+    download = Download(spapi_emulator, tmp_path)
+    spapi_emulator.faults({"operation": CREATE, **rule})
+    download.kill_when(lambda: held(spapi_emulator, CREATE))
+    download.finish()
+
+
+@pytest.mark.parametrize("kill_at", ["waiting before", "finished before", "closed before"])
+@pytest.mark.spapi_emulator(throttle=False, orders=60)
+def test_killed_at_the_journal_of_queries(spapi_emulator: Emulator, tmp_path: Path, kill_at: str) -> None:
+    """Between a reply and its commit, and between the file and the end of the run."""
+    download = Download(spapi_emulator, tmp_path)
+    process = download.start(kill_at)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    download.finish()
+
+
+def test_kiosk_refuses_a_file_that_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And what cannot be read."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff\xfe")
+    for path in (tmp_path / "missing", binary):
+        assert run_command(["kiosk", str(path), "--out", "x", "--emulator"]) == 2
+        assert "cannot read" in capsys.readouterr().err
+
+
+def test_the_kiosk_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """Rows of a query, typed."""
+    runpy.run_path(str(Path(__file__).parents[3] / "examples/data_kiosk.py"), run_name="__main__")
+    assert "units of" in capsys.readouterr().out
