@@ -1,0 +1,169 @@
+"""Calls inside a web request: urgent, patient for a bounded time, and given up with the client. Pure ASGI 3."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import anyio
+
+from spapi_async import Application, ClosedError, Priority, SPAPIError, call_options
+from spapi_async.web._problem import Problem, problem
+
+__all__ = ["SPAPIMiddleware"]
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+logger = logging.getLogger("spapi_async.web")
+
+_MOST_HELD = 64 * 1024  # bytes of a framework's answer of 500; a longer one is nobody's error page
+
+
+class SPAPIMiddleware:
+    """Runs an ASGI application with what its calls of Amazon need.
+
+    Works around a whole application (``SPAPIMiddleware(app, application=…)``) and inside one (``app.add_middleware``).
+
+    - Calls made while a request is handled are INTERACTIVE and wait for quota ``max_wait`` seconds at most.
+    - A :class:`SPAPIError` that nobody handled becomes a :class:`Problem`. A framework's own answer of 500 is held back
+      until the application has returned or raised, because frameworks send it before they raise; a response that has
+      begun is never replaced.
+    - When the client goes away, what works for it is cancelled, and gives its place in line back.
+
+    Args:
+        app: an ASGI application.
+        application: whose calls they are; once it is closed requests are answered with 503.
+        max_wait: seconds that a call may wait for quota.
+    """
+
+    def __init__(self, app: ASGIApp, *, application: Application, max_wait: float = 2.0) -> None:
+        self.app = app
+        self.application = application
+        self.max_wait = max_wait
+        with call_options(max_wait=max_wait):
+            pass  # refuse here what no call could heed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a connection; what is no HTTP request passes."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        response, request = _Response(send), _Request(receive)
+        if self.application.closed:
+            await response.replace(problem(ClosedError("the application is closed")))
+            return
+        try:
+            with anyio.CancelScope() as handling, call_options(priority=Priority.INTERACTIVE, max_wait=self.max_wait):
+                request.on_disconnect = handling.cancel
+                await self.app(scope, request.receive, response.send)
+        except Exception as error:
+            cause = _spapi_error(error)
+            if cause is None or response.begun:
+                await response.flush()
+                raise
+            answer = problem(cause)
+            logger.info("%s is answered with %s: %s", type(cause).__name__, answer.status, cause)
+            await response.replace(answer)
+        else:
+            await response.flush()
+        finally:
+            await request.aclose()
+
+
+class _Request:
+    """What comes from the client. Once its body is there, a disconnection is listened for and passed on.
+
+    The first message is fetched ahead, because most applications never ask for the body of a GET, and one that has not
+    come hides the disconnection behind it. No other is fetched before it is asked for: an upload waits for its reader.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.on_disconnect: Callable[[], None] = lambda: None
+        self._first: asyncio.Task[Message] | None = asyncio.create_task(self._next())
+        self._last: asyncio.Task[Message] | None = None
+
+    async def receive(self) -> Message:
+        """The next message."""
+        if self._first is not None:
+            first, self._first = self._first, None
+            try:
+                return await asyncio.shield(first)
+            except asyncio.CancelledError:
+                if not first.done():
+                    self._first = first
+                raise
+        if self._last is not None:
+            return await asyncio.shield(self._last)
+        return await self._next()
+
+    async def _next(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self.on_disconnect()
+        elif not message.get("more_body", False):
+            self._last = asyncio.create_task(self._next())
+        return message
+
+    async def aclose(self) -> None:
+        """Listen no longer."""
+        self.on_disconnect = lambda: None
+        tasks = [task for task in (self._first, self._last) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _Response:
+    """What goes to the client. An answer of 500 is held back until it is known why it was given."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._held: list[Message] = []
+        self._size = 0
+        self.begun = False
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on, or hold it."""
+        if not self.begun and (self._held or _is_failure(message)):
+            self._held.append(message)
+            self._size += len(message.get("body", b""))
+            if self._size > _MOST_HELD:
+                await self.flush()
+            return
+        self.begun = True
+        await self._send(message)
+
+    async def flush(self) -> None:
+        """Pass on what was held."""
+        held, self._held = self._held, []
+        for message in held:
+            self.begun = True
+            await self._send(message)
+
+    async def replace(self, answer: Problem) -> None:
+        """Send this instead of what was held."""
+        self._held.clear()
+        self.begun = True
+        headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+        await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": answer.body})
+
+
+def _is_failure(message: Message) -> bool:
+    return bool(message["type"] == "http.response.start" and message["status"] == 500)
+
+
+def _spapi_error(error: BaseException) -> SPAPIError | None:
+    """The library's error in what a framework raises: itself, or the first in a task group's."""
+    if isinstance(error, SPAPIError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for each in error.exceptions if (found := _spapi_error(each)) is not None), None)
+    return None
