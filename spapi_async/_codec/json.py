@@ -15,9 +15,10 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from spapi_async._codec.mending import mend, refuse_constant
 from spapi_async._core.wire import KeptNumber, Model, Number
 
-__all__ = ["Blemish", "encode", "exact", "mend", "parse", "plain", "plain_decimal", "to_json"]
+__all__ = ["encode", "exact", "parse", "plain", "plain_decimal", "to_json"]
 
 Decimals = Literal["string", "number"]
 
@@ -222,9 +223,6 @@ def _moment(value: datetime) -> str:
 
 # --- replies ----------------------------------------------------------------------------------------------------------
 
-Blemish = tuple[str, str]
-"""What a reply should have been, and what it is; in the words of a violation."""
-
 
 def parse(body: bytes) -> Any:
     """A reply as plain dicts and lists, read as forgivingly as the lenient decoder reads it.
@@ -261,138 +259,6 @@ def _slowly(raw: bytes) -> Any:
         return raw.decode("utf-8", "replace")
 
 
-def mend(body: bytes, *, shallow: bool = False) -> tuple[bytes, list[Blemish]]:
-    """The same reply as JSON that every decoder accepts, without white space around it, and what had to be mended.
-
-    Bytes that are no UTF-8, a byte order mark, raw control characters and halves of surrogate pairs inside strings,
-    numbers beyond any type; values nested deeper than ``DEEPEST`` levels (these become text; with ``shallow`` they are
-    looked for even where the decoder got through); items of a list that are not JSON although their brackets close
-    (these become text too, so that one order does not cost a page).
-
-    Raises:
-        ValueError: it is not JSON.
-    """
-    blemishes: list[Blemish] = []
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        blemishes.append(("UTF-8", "other bytes"))
-        body = body.decode("utf-8", "replace").encode()
-    if body.startswith(_BYTE_ORDER_MARK):
-        blemishes.append(("JSON", "JSON after a byte order mark"))
-        body = body.removeprefix(_BYTE_ORDER_MARK)
-    body = body.strip()
-    if shallow or not _is_acceptable(body):
-        cut = _cut_depth(body)
-        if cut != body:
-            blemishes.append(("JSON", f"JSON nested more than {DEEPEST} levels deep"))
-            body = cut
-    if not _is_acceptable(body):
-        try:
-            body, blemish = _rewritten(body), "JSON with broken characters in its strings"
-        except ValueError:
-            body, blemish = _rewritten(_without_broken_items(body)), "JSON with items that are none"
-        blemishes.append(("JSON", blemish))
-    return body, blemishes
-
-
-DEEPEST = 100
-"""Levels of nesting that are read where a reply has more than the decoders take; Amazon's models have a dozen."""
-
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-
-def _is_acceptable(body: bytes) -> bool:
-    try:
-        msgspec.json.decode(body, type=msgspec.Raw)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _cut_depth(body: bytes) -> bytes:
-    """What lies deeper than ``DEEPEST`` levels becomes the text of itself; without recursion, in one pass."""
-    brackets = body.count(b"[") + body.count(b"{")
-    if brackets <= DEEPEST or brackets > _MOST_BRACKETS:
-        return body
-    pieces: list[bytes] = []
-    depth = taken = cut_at = 0
-    for token in re.finditer(_STRUCTURE, body):
-        mark = token[0][:1]
-        if mark in b"[{":
-            depth += 1
-            if depth == DEEPEST + 1:
-                cut_at = token.start()
-        elif mark in b"]}":
-            depth -= 1
-            if depth == DEEPEST:
-                pieces += (body[taken:cut_at], msgspec.json.encode(body[cut_at : token.end()].decode()))
-                taken = token.end()
-    return b"".join([*pieces, body[taken:]])
-
-
-_MOST_BRACKETS = 500_000  # a tenth of a second; no reply has as many, and one that has is refused
-# Strings are matched as a whole (and without backtracking), so that brackets inside them do not count.
-_STRUCTURE = rb"""[\[\]{}]|"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)"""
-
-
-def _without_broken_items(body: bytes) -> bytes:
-    """Objects in the outermost lists that are not JSON, however mended, become the text of themselves."""
-    if body.count(b"[") + body.count(b"{") > _MOST_BRACKETS:
-        return body
-    pieces: list[bytes] = []
-    taken = item_at = item_depth = 0
-    open_brackets: list[bytes] = []
-    for token in re.finditer(_STRUCTURE, body):
-        mark = token[0][:1]
-        if mark in b"[{":
-            if mark == b"{" and not item_depth and open_brackets[-1:] == [b"["]:
-                item_at, item_depth = token.start(), len(open_brackets)
-            open_brackets.append(mark)
-        elif mark in b"]}":
-            if not open_brackets:
-                break
-            open_brackets.pop()
-            if item_depth and len(open_brackets) == item_depth:
-                item = body[item_at : token.end()]
-                if not _is_mendable(item):
-                    pieces += (body[taken:item_at], msgspec.json.encode(item.decode()))
-                    taken = token.end()
-                item_depth = 0
-    return b"".join([*pieces, body[taken:]])
-
-
-def _is_mendable(item: bytes) -> bool:
-    try:
-        return _is_acceptable(item) or bool(_rewritten(item))
-    except ValueError:
-        return False
-
-
-def _rewritten(body: bytes) -> bytes:
-    """Strings and keys without broken characters; numbers as they stand.
-
-    Raises:
-        ValueError: it is not JSON, or too deep for a decoder after all (an interpreter near its limit of recursion).
-    """
-    try:
-        return _EXACT.encode(_mended(_READER.decode(body.decode())))
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-
-
-def _mended(content: Any) -> Any:
-    if isinstance(content, str):
-        return content.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(content, dict):
-        return {_mended(key): _mended(value) for key, value in content.items()}
-    return [_mended(value) for value in content] if isinstance(content, list) else content
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
 def _integer(text: str) -> Any:
     return int(text) if len(text) <= _DIGITS else KeptNumber(text)
 
@@ -409,15 +275,9 @@ _DIGITS = 400
 """Digits of a whole number that is still an int; Python itself refuses 4,300."""
 
 
-def _verbatim(text: str) -> msgspec.Raw:
-    return msgspec.Raw(text.encode())
-
-
 def _whole(body: bytes) -> Any:
     return _EXACT_READER.decode(body.decode())
 
 
-_READER = json.JSONDecoder(strict=False, parse_int=_verbatim, parse_float=_verbatim, parse_constant=_refuse_constant)
-_EXACT_READER = json.JSONDecoder(parse_int=_integer, parse_float=_fraction, parse_constant=_refuse_constant)
+_EXACT_READER = json.JSONDecoder(parse_int=_integer, parse_float=_fraction, parse_constant=refuse_constant)
 _DECIMALS = msgspec.json.Decoder(float_hook=Decimal)
-_EXACT = msgspec.json.Encoder(decimal_format="number")

@@ -27,18 +27,15 @@ from typing import Any, Literal
 import msgspec
 
 from spapi_async._codec import json, scalars
+from spapi_async._codec.mending import mend
+from spapi_async._codec.reading import Facts, Reading, decodable, kind_of
 from spapi_async._core.wire import OpenEnum, kept
 
 __all__ = ["build", "describe"]
 
-Facts = tuple[str, str, str]
-"""Path, what the model expects, what the body holds: never a value."""
 
 _DEEPEST = 64
 """Levels of nesting below which pieces that do not fit are kept as they are."""
-
-_MOST_NOTES = 10_000
-"""Violations noted of one body: a reply of nothing else must not fill the memory."""
 
 
 def build(declared: Any, body: bytes) -> tuple[Any, list[Facts]]:
@@ -58,8 +55,8 @@ def build(declared: Any, body: bytes) -> tuple[Any, list[Facts]]:
 
 
 def _build(declared: Any, body: bytes, *, shallow: bool) -> tuple[Any, list[Facts]]:
-    reading = _Reading()
-    return _read(_shape(declared), _decodable(body, reading, shallow=shallow), "$", reading), reading.violations
+    reading = Reading()
+    return _read(_shape(declared), decodable(body, reading, shallow=shallow), "$", reading), reading.violations
 
 
 def read_bare(declared: Any, member: str, body: bytes, found: Sequence[Facts]) -> tuple[Any, Sequence[Facts]]:
@@ -69,9 +66,9 @@ def read_bare(declared: Any, member: str, body: bytes, found: Sequence[Facts]) -
         return None, found
     field = next(field for field in envelope.fields if field.name == member)
     inner = _struct_in(field.shape)
-    reading = _Reading()
-    raw = _decodable(body, reading)
-    if inner is None or _kind(raw) != "object":
+    reading = Reading()
+    raw = decodable(body, reading)
+    if inner is None or kind_of(raw) != "object":
         return None, found
     keys = _MEMBERS.decode(raw).keys()
     if any(map(envelope.knows, keys)) or not any(map(inner.knows, keys)):
@@ -82,7 +79,7 @@ def read_bare(declared: Any, member: str, body: bytes, found: Sequence[Facts]) -
 
 def items(body: bytes, path: str) -> list[bytes] | None:
     """The items of the list at ``path`` (as ``wire_path`` names it), each as it was received; None if there is none."""
-    raw = json.mend(body)[0]
+    raw = mend(body)[0]
     try:
         for key in path.split(".")[1:]:
             raw = bytes(_MEMBERS.decode(raw)[key])
@@ -122,28 +119,6 @@ def describe(declared: Any) -> str:
     return _shape(declared).name
 
 
-class _Reading:
-    """What one body has shown so far."""
-
-    __slots__ = ("depth", "violations")
-
-    def __init__(self) -> None:
-        self.violations: list[Facts] = []
-        self.depth = 0
-
-    def note(self, path: str, expected: str, got: str) -> None:
-        if len(self.violations) < _MOST_NOTES:
-            self.violations.append((path, expected, got))
-
-
-def _decodable(body: bytes, reading: _Reading, *, shallow: bool = False) -> bytes:
-    """JSON that the decoders accept, without white space around it; what was mended is noted."""
-    body, blemishes = json.mend(body, shallow=shallow)
-    for expected, got in blemishes:
-        reading.note("$", expected, got)
-    return body
-
-
 # --- shapes: a type, and what to do with JSON that does not fit it ---------------------------------------------------
 
 
@@ -162,11 +137,11 @@ class _Shape:
         self.decoder = msgspec.json.Decoder(declared)
         self.name = name
 
-    def repair(self, raw: bytes, kind: str, path: str, reading: _Reading) -> Any:
+    def repair(self, raw: bytes, kind: str, path: str, reading: Reading) -> Any:
         """Read ``raw``, which the decoder has refused and which is not null."""
         return self.keep(raw, kind, path, reading)
 
-    def keep(self, raw: bytes, kind: str, path: str, reading: _Reading) -> Any:
+    def keep(self, raw: bytes, kind: str, path: str, reading: Reading) -> Any:
         """What does not fit stays as it is; an empty string says nothing."""
         empty = raw == b'""'
         reading.note(path, self.name, "empty string" if empty else kind)
@@ -175,11 +150,11 @@ class _Shape:
         return kept(json.plain(raw), text=self.structure)
 
 
-def _read(shape: _Shape, raw: bytes, path: str, reading: _Reading) -> Any:
+def _read(shape: _Shape, raw: bytes, path: str, reading: Reading) -> Any:
     try:
         return shape.decoder.decode(raw)
     except (ValueError, RecursionError):
-        kind = _kind(raw)
+        kind = kind_of(raw)
     if kind == "null":
         reading.note(path, shape.name, kind)
         return None
@@ -225,7 +200,7 @@ class _StructShape(_Shape):
     def knows(self, key: str) -> bool:
         return any(field.key == key for field in self.fields)
 
-    def repair(self, raw: bytes, kind: str, path: str, reading: _Reading) -> Any:
+    def repair(self, raw: bytes, kind: str, path: str, reading: Reading) -> Any:
         if kind == "object":
             return self._build(_MEMBERS.decode(raw), path, reading)
         if kind == "array":
@@ -235,12 +210,12 @@ class _StructShape(_Shape):
                 reading.note(path, self.name, kind)
                 field = self.fields[0]
                 return self._type(**{field.name: _read(field.shape, raw, f"{path}.{field.key}", reading)})
-            if len(items) == 1 and _kind(first := bytes(items[0])) == "object":
+            if len(items) == 1 and kind_of(first := bytes(items[0])) == "object":
                 reading.note(path, self.name, "array of one object")
                 return _read(self, first, f"{path}[0]", reading)
         return self.keep(raw, kind, path, reading)
 
-    def _build(self, members: dict[str, msgspec.Raw], path: str, reading: _Reading) -> Any:
+    def _build(self, members: dict[str, msgspec.Raw], path: str, reading: Reading) -> Any:
         if inner := self._payload(members):
             reading.note(path, self.name, "object inside payload")
             return _read(self, inner, f"{path}.payload", reading)
@@ -265,7 +240,7 @@ class _StructShape(_Shape):
         if raw is None or any(field.key in members for field in self.fields if field.key != "errors"):
             return None
         inner = bytes(raw)
-        return inner if _kind(inner) == "object" else None
+        return inner if kind_of(inner) == "object" else None
 
     def _differing_in_case(self, members: Iterable[str], key: str) -> str:
         folded = key.casefold()
@@ -290,7 +265,7 @@ class _ListShape(_Shape):
         super().__init__(declared, "list")
         self._item_type = item_type
 
-    def repair(self, raw: bytes, kind: str, path: str, reading: _Reading) -> Any:
+    def repair(self, raw: bytes, kind: str, path: str, reading: Reading) -> Any:
         item = _shape(self._item_type)
         if kind == "array":
             items = _ITEMS.decode(raw)
@@ -311,7 +286,7 @@ class _ListShape(_Shape):
             return None
         ((key, value),) = members.items()
         inner = bytes(value)
-        if _kind(inner) != "array" or (isinstance(item, _StructShape) and item.knows(key)):
+        if kind_of(inner) != "array" or (isinstance(item, _StructShape) and item.knows(key)):
             return None
         return inner
 
@@ -328,7 +303,7 @@ class _MapShape(_Shape):
         super().__init__(declared, "object")
         self._value_type = value_type
 
-    def repair(self, raw: bytes, kind: str, path: str, reading: _Reading) -> Any:
+    def repair(self, raw: bytes, kind: str, path: str, reading: Reading) -> Any:
         if kind != "object":
             return self.keep(raw, kind, path, reading)
         value = _shape(self._value_type)
@@ -344,7 +319,7 @@ class _UnionShape(_Shape):
         self.alternatives = tuple(_shape(alternative) for alternative in alternatives)
         super().__init__(declared, " or ".join(shape.name for shape in self.alternatives) or "null")
 
-    def repair(self, raw: bytes, kind: str, path: str, reading: _Reading) -> Any:
+    def repair(self, raw: bytes, kind: str, path: str, reading: Reading) -> Any:
         alternatives = self.alternatives
         likely = next(
             (shape for shape in alternatives if kind in shape.takes), alternatives[0] if alternatives else None
@@ -365,7 +340,7 @@ class _ScalarShape(_Shape):
         super().__init__(declared, name)
         self._convert = convert
 
-    def repair(self, raw: bytes, kind: str, path: str, reading: _Reading) -> Any:
+    def repair(self, raw: bytes, kind: str, path: str, reading: Reading) -> Any:
         if kind in self.takes and raw != b'""':
             try:
                 text = msgspec.json.decode(raw, type=str) if kind == "string" else raw.decode()
@@ -413,13 +388,3 @@ _NAMES: Mapping[Any, str] = {Any: "any value", type(None): "null"}
 
 
 # --- JSON by its first byte ------------------------------------------------------------------------------------------
-
-
-def _kind(raw: bytes) -> str:
-    first = raw[:1]
-    if first in _KINDS:
-        return _KINDS[first]
-    return "integer" if raw.removeprefix(b"-").isdigit() else "number"
-
-
-_KINDS = {b"{": "object", b"[": "array", b'"': "string", b"t": "boolean", b"f": "boolean", b"n": "null"}

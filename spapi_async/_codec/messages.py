@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from spapi_async._codec import json
+from spapi_async._codec.mending import mend
 
 __all__ = ["folded", "unwrapped"]
 
@@ -65,7 +66,7 @@ def _opened(message: Any) -> dict[str, Any]:
         try:
             return _MEMBERS.decode(body)
         except ValueError:
-            return _MEMBERS.decode(json.mend(body)[0])
+            return _MEMBERS.decode(mend(body)[0])
     except (ValueError, RecursionError):
         raise ValueError("it is not a JSON object") from None  # the cause could show the text
 

@@ -24,16 +24,10 @@ Amazon splits some csv lists only after decoding them, so a SKU that contains a 
 
 from __future__ import annotations
 
-import enum
-import math
-import string
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from datetime import UTC, date, datetime
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
@@ -41,6 +35,13 @@ from spapi_async._codec import json
 from spapi_async._codec.body_keys import warn_of_unknown_keys
 from spapi_async._codec.known_limits import ALTERNATIVES, BATCHES, check_items, check_number
 from spapi_async._codec.marketplace_ids import marketplace_fields, misplaced, writer_of
+from spapi_async._codec.wire_text import (
+    UnsendableError,
+    calendar_date,
+    kind_of,
+    quoted,
+    text_of,
+)
 from spapi_async._core.operation import Operation, Parameter
 from spapi_async._core.request import Request
 from spapi_async.errors import ConfigurationError
@@ -58,10 +59,6 @@ def prepare(operation: Operation[Any], arguments: Mapping[str, Any], region: Reg
         ConfigurationError: an argument is unknown, missing, or cannot be sent; its name leads the message.
     """
     return _compile(operation, region).build(arguments)
-
-
-class _UnsendableError(ValueError):
-    """The reason why a value cannot be sent; the builder adds the argument's name."""
 
 
 Encode = Callable[[Any], str]
@@ -122,7 +119,7 @@ class _Builder:
                 raise self._refuse(name, "is required")
             try:
                 values.append(encode(value))
-            except _UnsendableError as reason:
+            except UnsendableError as reason:
                 raise self._refuse(name, reason) from None
         return self._path % tuple(values)
 
@@ -136,7 +133,7 @@ class _Builder:
                 continue
             try:
                 pair = encode(value)
-            except _UnsendableError as reason:
+            except UnsendableError as reason:
                 raise self._refuse(name, reason) from None
             if pair:
                 pairs.append(pair)
@@ -151,7 +148,7 @@ class _Builder:
             if value is not None:
                 try:
                     headers[wire_name] = encode(value)
-                except _UnsendableError as reason:
+                except UnsendableError as reason:
                     raise self._refuse(name, reason) from None
             elif required:
                 raise self._refuse(name, "is required")
@@ -165,7 +162,7 @@ class _Builder:
                 raise self._refuse(name, "is required")
             return None
         if isinstance(value, str | bytes | bytearray):
-            reason = f"takes the struct, a mapping or a list, not {_kind(value)}; decode JSON text first"
+            reason = f"takes the struct, a mapping or a list, not {kind_of(value)}; decode JSON text first"
             raise self._refuse(name, reason)
         self._check_body(name, value)
         try:
@@ -231,97 +228,22 @@ def _split_template(operation: Operation[Any]) -> tuple[str, list[str]]:
 # --- one value as text -----------------------------------------------------------------------------------------------
 
 
-def _text(value: Any) -> str:
-    """A scalar in Amazon's notation, not yet percent-encoded."""
-    write = _WRITERS.get(type(value))
-    if write is not None:
-        return write(value)
-    if isinstance(value, enum.Enum):
-        return _text(value.value)
-    for kind, write in _WRITERS.items():
-        if isinstance(value, kind):
-            return write(value)
-    raise _UnsendableError(f"takes a single value, not {_kind(value)}")
-
-
-def _boolean(value: bool) -> str:  # noqa: FBT001 - it is the value
-    return "true" if value else "false"
-
-
-def _timestamp(value: datetime) -> str:
-    if value.utcoffset() is None:
-        raise _UnsendableError(
-            "is a datetime without a zone, which could mean any of 24 hours; "
-            "give it one, for example datetime(..., tzinfo=timezone.utc) or value.astimezone()"
-        )
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
-
-
-def _decimal(value: Decimal) -> str:
-    if not value.is_finite():
-        raise _UnsendableError("is not a finite number")
-    return json.plain_decimal(value)
-
-
-def _float(value: float) -> str:
-    if not math.isfinite(value):
-        raise _UnsendableError("is not a finite number")
-    return format(Decimal(repr(value)), "f")
-
-
-# In this order for isinstance: bool is an int, and a datetime is a date.
-_WRITERS: dict[type, Callable[[Any], str]] = {
-    str: str,
-    bool: _boolean,
-    int: int.__repr__,
-    datetime: _timestamp,
-    date: date.isoformat,
-    Decimal: _decimal,
-    float: _float,
-}
-
-
-def _calendar_date(value: Any) -> str:
-    """For parameters whose format is ``date``: a datetime gives the day on its own calendar."""
-    return _text(value.date() if isinstance(value, datetime) else value)
-
-
-def _kind(value: Any) -> str:
-    return "None" if value is None else type(value).__name__
-
-
 # --- text as part of a URL or a header -------------------------------------------------------------------------------
 
 
-def _quote(text: str) -> str:
-    """Every byte outside RFC 3986's unreserved set as ``%XX``."""
-    if not text.strip(_UNRESERVED):
-        return text
-    if text.isascii():
-        return text.translate(_ESCAPES)
-    try:
-        return quote(text, safe="")
-    except UnicodeEncodeError:
-        raise _UnsendableError("holds half of a surrogate pair, which has no UTF-8 form") from None
-
-
-_UNRESERVED = string.ascii_letters + string.digits + "-._~"
-_ESCAPES = {code: f"%{code:02X}" for code in range(128) if chr(code) not in _UNRESERVED}
-
-
 def _segment(value: Any) -> str:
-    text = value if type(value) is str else _text(value)
+    text = value if type(value) is str else text_of(value)
     if text in _NOT_A_SEGMENT:
         # An empty segment addresses the parent collection; dots are resolved away, encoded or not, by proxies.
-        raise _UnsendableError(f"must not be {text!r}: it stands for a whole segment of the path")
-    return _quote(text)
+        raise UnsendableError(f"must not be {text!r}: it stands for a whole segment of the path")
+    return quoted(text)
 
 
 def _greedy(value: Any) -> str:
-    text = _text(value)
+    text = text_of(value)
     if not _NOT_A_SEGMENT.isdisjoint(text.split("/")):
-        raise _UnsendableError("must not begin or end with '/', and no part of it may be empty, '.' or '..'")
-    return "/".join(map(_quote, text.split("/")))
+        raise UnsendableError("must not begin or end with '/', and no part of it may be empty, '.' or '..'")
+    return "/".join(map(quoted, text.split("/")))
 
 
 _NOT_A_SEGMENT = frozenset({"", ".", ".."})
@@ -330,7 +252,7 @@ _NOT_A_SEGMENT = frozenset({"", ".", ".."})
 def _segment_list(value: Any) -> str:
     items = _items(value)
     if not items:
-        raise _UnsendableError("must not be empty: it stands for a whole segment of the path")
+        raise UnsendableError("must not be empty: it stands for a whole segment of the path")
     return ",".join(map(_segment, items))
 
 
@@ -339,7 +261,7 @@ _SEGMENTS: Mapping[str, Encode] = {"segment": _segment, "segment_csv": _segment_
 
 def _quote_twice(text: str) -> str:
     # Amazon decodes these lists a second time after splitting them.
-    return _quote(text.replace("%", "%25").replace("+", "%2B").replace(",", "%2C"))
+    return quoted(text.replace("%", "%25").replace("+", "%2B").replace(",", "%2C"))
 
 
 def _items(value: Any) -> list[Any]:
@@ -348,35 +270,35 @@ def _items(value: Any) -> list[Any]:
     elif isinstance(value, str) or not isinstance(value, Iterable):
         items = [value]  # one item, never its characters
     elif isinstance(value, Mapping | bytes | bytearray):
-        raise _UnsendableError(f"takes a list, not {_kind(value)}")
+        raise UnsendableError(f"takes a list, not {kind_of(value)}")
     else:
         items = sorted(value, key=str) if isinstance(value, AbstractSet) else list(value)
     if None in items:
-        raise _UnsendableError(f"must not hold None (item {items.index(None)})")
+        raise UnsendableError(f"must not hold None (item {items.index(None)})")
     return items
 
 
 def _query_encoder(parameter: Parameter, region: Region | None) -> Encode:
     """How one query parameter becomes ``name=value``, or nothing for an empty list."""
-    lead = _quote(parameter.wire_name) + "="
+    lead = quoted(parameter.wire_name) + "="
     constraints = parameter.constraints
-    write: Encode = _calendar_date if constraints.format == "date" else _text
+    write: Encode = calendar_date if constraints.format == "date" else text_of
     if "Marketplace | str" in parameter.type:
         write = _marketplace_writer(region)
     limited = constraints.max_items is not None or constraints.min_items is not None
     bounded = constraints.maximum is not None or constraints.minimum is not None
-    escape = _quote_twice if parameter.encoding.endswith("_double") else _quote
+    escape = _quote_twice if parameter.encoding.endswith("_double") else quoted
 
     def items_of(value: Any) -> list[Any]:
         items = _items(value)
         if limited and items and (problem := check_items(constraints, len(items))):
-            raise _UnsendableError(problem)
+            raise UnsendableError(problem)
         return items
 
     def plain(value: Any) -> str:
         if bounded and (problem := check_number(constraints, value)):
-            raise _UnsendableError(problem)
-        return lead + _quote(write(value))
+            raise UnsendableError(problem)
+        return lead + quoted(write(value))
 
     def csv(value: Any) -> str:
         items = [escape(write(item)) for item in items_of(value)]
@@ -395,24 +317,24 @@ def _marketplace_writer(region: Region | None) -> Encode:
 
     def write(value: Any) -> str:
         try:
-            return write_id(value if isinstance(value, str) else _text(value))
+            return write_id(value if isinstance(value, str) else text_of(value))
         except ValueError as problem:
-            raise _UnsendableError(str(problem)) from None
+            raise UnsendableError(str(problem)) from None
 
     return write
 
 
 def _header(value: Any) -> str:
-    text = _text(value)
+    text = text_of(value)
     if not text.isprintable():
-        raise _UnsendableError("must not hold line breaks or other control characters: it is sent as a header")
+        raise UnsendableError("must not hold line breaks or other control characters: it is sent as a header")
     return text
 
 
 def _header_list(value: Any) -> str:
     items = [_header(item) for item in _items(value)]
     if any("," in item for item in items):
-        raise _UnsendableError("must not hold an item with a comma: the list is sent as one header, joined by commas")
+        raise UnsendableError("must not hold an item with a comma: the list is sent as one header, joined by commas")
     return ",".join(items)
 
 

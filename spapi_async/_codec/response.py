@@ -17,7 +17,9 @@ import msgspec
 from multidict import CIMultiDict, istr
 
 from spapi_async._codec import json, lenient
+from spapi_async._codec.mending import mend
 from spapi_async._codec.pages import items_of, why_no_page
+from spapi_async._codec.reading import Facts
 from spapi_async._core.operation import Operation
 from spapi_async._core.peer_text import cut, on_one_line
 from spapi_async.errors import ApiError, DecodeError, ErrorDetail, error_for_status
@@ -137,7 +139,7 @@ def decode(
         raise _not_json(operation, status, headers, body, attempts)
     value, found = outcome
     errors: tuple[ErrorDetail, ...] = ()
-    absent: lenient.Facts | None = None
+    absent: Facts | None = None
     # getattr with a default: where a struct is declared, a lenient reading may be something else altogether.
     if reader.has_errors and (entries := getattr(value, "errors", None)):
         errors = tuple(_error_details(msgspec.to_builtins(entries)))
@@ -198,7 +200,7 @@ def confirms(operation: Operation[Any], response: Response[Any]) -> bool:
     return not required or any(getattr(response.body, name, None) is not None for name in required)
 
 
-def _read(reader: _Reader, status: int, body: bytes) -> tuple[Any, Sequence[lenient.Facts]] | None:
+def _read(reader: _Reader, status: int, body: bytes) -> tuple[Any, Sequence[Facts]] | None:
     """The value of a body and where it breaks its model; None where it is not JSON."""
     if not body or body.isspace():
         # A 204 never has a body, even where the model declares one (facts: supplySources).
@@ -220,7 +222,7 @@ def _read(reader: _Reader, status: int, body: bytes) -> tuple[Any, Sequence[leni
 
 def _is_json(body: bytes) -> bool:
     try:
-        json.mend(body)
+        mend(body)
     except ValueError:
         return False
     return True

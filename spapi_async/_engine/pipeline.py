@@ -12,11 +12,10 @@ import functools
 import time
 from collections.abc import Awaitable, Coroutine, Mapping
 from http import HTTPStatus
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from spapi_async._codec.known_limits import BATCHES, Batch
 from spapi_async._codec.pages import items_of
-from spapi_async._codec.request import prepare
 from spapi_async._codec.response import (
     REQUEST_ID,
     Response,
@@ -33,9 +32,11 @@ from spapi_async._core.frames import forget_locals
 from spapi_async._core.home_loop import HomeLoop
 from spapi_async._core.limiter import Permit, RateLimiter
 from spapi_async._core.operation import Operation
-from spapi_async._core.options import CallOptions, current_options
+from spapi_async._core.options import current_options
 from spapi_async._core.tokens import Tokens
 from spapi_async._engine.batches import send_whole, throttled
+from spapi_async._engine.call import Call
+from spapi_async._engine.refusals import as_known, refusal, unknown
 from spapi_async._engine.retry import Outcome, RetryPolicy
 from spapi_async._engine.transport import RawReply, SessionPool
 from spapi_async.credentials import Account, Grant, Secret
@@ -44,8 +45,6 @@ from spapi_async.errors import (
     ConfigurationError,
     ConnectionFailedError,
     DecodeError,
-    OutcomeUnknownError,
-    RequestTimeoutError,
     SPAPIError,
     TransportError,
 )
@@ -99,7 +98,7 @@ class Pipeline:
         self._strict = strict
         self.closed = False
         self._home = HomeLoop(what, drop=self._forget_calls)
-        self._calls: set[_Call[Any]] = set()
+        self._calls: set[Call[Any]] = set()
         self._drained: asyncio.Event | None = None
 
     def send(
@@ -121,9 +120,9 @@ class Pipeline:
         """As :meth:`send`, for a call under way that needs this one: it may end while the application drains."""
         if asyncio.get_running_loop() is not self._home.loop:
             self._home.enter()
-        call = _Call(
+        call = Call(
             operation,
-            _payer(operation, account),
+            payer_of(operation, account),
             arguments,
             options=current_options(),
             clock=self._clock,
@@ -160,11 +159,13 @@ class Pipeline:
         if count < 1:
             raise ConfigurationError(f"count must be 1 or more, not {count!r}", operation=operation.name)
         priority = current_options().priority
-        return self._limiter.forecast(operation, _payer(operation, account), arguments, count=count, priority=priority)
+        return self._limiter.forecast(
+            operation, payer_of(operation, account), arguments, count=count, priority=priority
+        )
 
     def throttled(self, account: Account, operation: Operation[Any], arguments: Mapping[str, Any] | None) -> None:
         """An item of a batch said 429, in a reply whose status did not."""
-        self._limiter.throttled(operation, _payer(operation, account), arguments)
+        self._limiter.throttled(operation, payer_of(operation, account), arguments)
 
     @property
     def busy(self) -> bool:
@@ -191,7 +192,7 @@ class Pipeline:
                 async with asyncio.timeout(grace):
                     await self._drained.wait()
 
-    def _ended(self, call: _Call[Any]) -> None:
+    def _ended(self, call: Call[Any]) -> None:
         self._calls.discard(call)
         if self._drained is not None and not self._calls:
             self._drained.set()
@@ -199,7 +200,7 @@ class Pipeline:
     def _forget_calls(self, forked: bool) -> None:  # noqa: ARG002, FBT001 - neither loop's calls will ever end
         self._calls.clear()
 
-    def _complete(self, error: SPAPIError, call: _Call[Any]) -> None:
+    def _complete(self, error: SPAPIError, call: Call[Any]) -> None:
         """Say with the error what Amazon's support asks for."""
         error.operation = error.operation or call.operation.name
         error.attempts = call.attempts
@@ -209,7 +210,7 @@ class Pipeline:
             error.headers = shown_headers(call.headers)
             error.rate_limit = call.rate_limit
 
-    async def _send_with_retries(self, call: _Call[T]) -> Response[T]:
+    async def _send_with_retries(self, call: Call[T]) -> Response[T]:
         operation, account, request, priority = call.operation, call.account, call.request, call.options.priority
         arguments = call.arguments
         while True:
@@ -233,13 +234,13 @@ class Pipeline:
             try:
                 reply = await self._send_once(call, permit, token, timeout)
             except DecodeError as error:
-                known = _as_known(error, call)
+                known = as_known(error, call)
                 raise known from known.__cause__
             except TransportError as error:
                 outcome = Outcome.NOT_SENT if isinstance(error, ConnectionFailedError) else Outcome.NO_REPLY
                 delay = self._delay(call, outcome)
                 if delay is None:
-                    known = _as_known(error, call)
+                    known = as_known(error, call)
                     raise known from known.__cause__
                 call.failure = error
             else:
@@ -249,7 +250,7 @@ class Pipeline:
             if delay:
                 await self._clock.sleep(delay)
 
-    async def _send_once(self, call: _Call[T], permit: Permit, token: Secret, timeout: float | None) -> RawReply:
+    async def _send_once(self, call: Call[T], permit: Permit, token: Secret, timeout: float | None) -> RawReply:
         request, region = call.request, call.account.region
         call.attempts += 1
         started = self._clock.monotonic() if self._observed else 0.0
@@ -258,7 +259,7 @@ class Pipeline:
             reply = await self._pool.exchange(
                 request.method,
                 self._endpoints.api(region) + request.target,
-                headers={**request.headers, "x-amz-date": _amz_date(self._clock.time())},
+                headers={**request.headers, "x-amz-date": amz_date(self._clock.time())},
                 token=token,
                 body=request.body,
                 timeout=timeout,
@@ -282,12 +283,12 @@ class Pipeline:
             if self._observed:
                 self._report_request(call, reply, started)
 
-    def _counted(self, call: _Call[T], reply: RawReply) -> int:
+    def _counted(self, call: Call[T], reply: RawReply) -> int:
         """The status that the limiter hears of: that of an item in a batch is one of its bucket."""
         batch = BATCHES.get(call.operation.name)
         return 429 if batch is not None and reply.status < 300 and throttled(batch, reply.body) else reply.status
 
-    def _accept(self, call: _Call[T], reply: RawReply) -> Response[T]:
+    def _accept(self, call: Call[T], reply: RawReply) -> Response[T]:
         try:
             response = decode(
                 call.operation,
@@ -299,17 +300,17 @@ class Pipeline:
                 rate_limit=call.rate_limit,
             )
         except DecodeError as error:
-            known = _as_known(error, call)
+            known = as_known(error, call)
             raise known from known.__cause__
         if response.errors and _holds_nothing(call.operation, response.body):
             # An envelope that holds errors and no payload is no success, whatever its status.
             raise error_from_reply(call.operation, reply.status, reply.headers, reply.body, attempts=call.attempts)
         if not call.operation.idempotent and not confirms(call.operation, response):
-            raise _unknown(f"Amazon answered {reply.status} without the result", call, reply)
+            raise unknown(f"Amazon answered {reply.status} without the result", call, reply)
         self._tokens.learn(call.operation, response.body)
         return response
 
-    def _delay_after(self, call: _Call[Any], reply: RawReply, token: Secret) -> float:
+    def _delay_after(self, call: Call[Any], reply: RawReply, token: Secret) -> float:
         """Seconds until a refused call is tried again; raises the error it becomes when it is not."""
         if reply.status in (401, 403) and not call.token_renewed:
             call.token_renewed = True  # once for a call, never a loop
@@ -317,13 +318,13 @@ class Pipeline:
                 return 0.0
         outcome = Outcome.of_status(reply.status)
         delay = self._delay(call, outcome)
-        error = _refusal(call, reply, outcome)
+        error = refusal(call, reply, outcome)
         if delay is None:
             raise error
         call.failure = error
         return delay
 
-    def _report_request(self, call: _Call[T], reply: RawReply | None, started: float) -> None:
+    def _report_request(self, call: Call[T], reply: RawReply | None, started: float) -> None:
         self._observers.emit(
             RequestFinished(
                 operation=call.operation.name,
@@ -335,7 +336,7 @@ class Pipeline:
             )
         )
 
-    def _report_call(self, call: _Call[T], started: float, error: BaseException | None) -> None:
+    def _report_call(self, call: Call[T], started: float, error: BaseException | None) -> None:
         self._observers.emit(
             CallFinished(
                 operation=call.operation.name,
@@ -346,7 +347,7 @@ class Pipeline:
             )
         )
 
-    def _report_violations(self, call: _Call[T], response: Response[T]) -> None:
+    def _report_violations(self, call: Call[T], response: Response[T]) -> None:
         self._observers.emit(
             ViolationsFound(
                 operation=call.operation.name,
@@ -356,113 +357,14 @@ class Pipeline:
             )
         )
 
-    def _delay(self, call: _Call[T], outcome: Outcome) -> float | None:
+    def _delay(self, call: Call[T], outcome: Outcome) -> float | None:
         failures = call.count(outcome)
         delay = self._retry.delay(call.operation, outcome, failures)
         remaining = call.remaining()
         return None if delay is not None and remaining is not None and delay >= remaining else delay
 
 
-class _Call(Generic[T]):
-    """The state of one call while it is under way; it belongs to one task and ends with it."""
-
-    __slots__ = (
-        "_clock",
-        "_deadline",
-        "account",
-        "arguments",
-        "attempts",
-        "failure",
-        "failures",
-        "headers",
-        "operation",
-        "options",
-        "rate_limit",
-        "request",
-        "token_renewed",
-    )
-
-    def __init__(
-        self,
-        operation: Operation[T],
-        account: Account,
-        arguments: Mapping[str, Any],
-        *,
-        options: CallOptions,
-        clock: Clock,
-    ) -> None:
-        self.operation = operation
-        self.account = account
-        self.request = prepare(operation, arguments, account.region)
-        self.arguments = arguments
-        self.options = options
-        self.attempts = 0
-        self.headers: Mapping[str, str] | None = None  # of the last reply
-        self.rate_limit: float | None = None
-        self.failures: dict[Outcome, int] = {}
-        self.failure: SPAPIError | None = None
-        self.token_renewed = False
-        self._clock = clock
-        self._deadline = None if options.deadline is None else clock.monotonic() + options.deadline
-
-    def count(self, outcome: Outcome) -> int:
-        """Record one more failure of this kind and say how many there have been."""
-        failures = self.failures[outcome] = self.failures.get(outcome, 0) + 1
-        return failures
-
-    def described(self) -> str:
-        """Verb, path template and names of the query's parameters; their values may be personal data."""
-        query = self.request.target.partition("?")[2]
-        names = dict.fromkeys(pair.partition("=")[0] for pair in query.split("&") if pair)
-        shown = "&".join(f"{name}=…" for name in names)
-        return f"{self.operation.method} {self.operation.path}{'?' if shown else ''}{shown}"
-
-    def remaining(self) -> float | None:
-        """Seconds until the call's deadline, or None."""
-        return None if self._deadline is None else self._deadline - self._clock.monotonic()
-
-    def max_wait(self) -> float | None:
-        """The longest acceptable wait for quota: the caller's bound, or what the deadline leaves of it."""
-        longest = self.options.max_wait
-        if self._deadline is None:
-            return longest
-        remaining = max(self._deadline - self._clock.monotonic(), 0.0)
-        return remaining if longest is None else min(remaining, longest)
-
-    def in_time(self, step: Awaitable[S]) -> Awaitable[S]:
-        """The same step, bound to end before the deadline where there is one."""
-        return step if self._deadline is None else self._hurried(step)
-
-    async def _hurried(self, step: Awaitable[S]) -> S:
-        assert self._deadline is not None
-        try:
-            async with asyncio.timeout(max(self._deadline - self._clock.monotonic(), 0.0)):
-                return await step
-        except TimeoutError:
-            raise self._too_late() from None
-
-    def exchange_timeout(self, usual: float) -> float | None:
-        """The bound of one HTTP exchange; None means the application's. A deadline shortens it, never lengthens it.
-
-        Raises:
-            SPAPIError: the deadline has passed.
-        """
-        timeout = self.options.timeout
-        if self._deadline is None:
-            return timeout
-        remaining = self._deadline - self._clock.monotonic()
-        if remaining <= 0:
-            raise self._too_late()
-        return timeout if remaining >= (usual if timeout is None else timeout) else remaining
-
-    def _too_late(self) -> SPAPIError:
-        """The error of a call whose deadline passed before its request was sent: what made the last attempt fail."""
-        return self.failure or RequestTimeoutError(
-            f"the deadline of {self.options.deadline:g} s passed before the request was sent"
-        )
-
-
-def _payer(operation: Operation[Any], account: Account) -> Account:
+def payer_of(operation: Operation[Any], account: Account) -> Account:
     """Whose quota and token a call uses: the application's own for a grantless operation, the seller's otherwise."""
     scope = operation.grantless_scope
     if scope is not None:
@@ -474,39 +376,8 @@ def _payer(operation: Operation[Any], account: Account) -> Account:
     return account
 
 
-def _refusal(call: _Call[Any], reply: RawReply, outcome: Outcome) -> SPAPIError:
-    """The error that a reply which is not 2xx becomes once nothing more can be tried."""
-    error = error_from_reply(call.operation, reply.status, reply.headers, reply.body, attempts=call.attempts)
-    # Only a 4xx says that nothing was done: a redirect or a switch of protocols comes from whatever stands between.
-    if call.operation.idempotent or (outcome is not Outcome.SERVER_ERROR and reply.status >= 400):
-        return error
-    unknown = _unknown(f"Amazon answered {reply.status}", call, reply)
-    unknown.__cause__ = error
-    return unknown
-
-
-def _as_known(error: TransportError | DecodeError, call: _Call[Any]) -> SPAPIError:
-    """A lost or unreadable reply to a request that must not be repeated blindly says so by its class."""
-    if isinstance(error, ConnectionFailedError) or call.operation.idempotent:
-        return error
-    unknown = _unknown(error.message, call)
-    unknown.request_id, unknown.status = error.request_id, error.status
-    unknown.__cause__ = error if isinstance(error, DecodeError) else error.__cause__
-    return unknown
-
-
 def _holds_nothing(operation: Operation[Any], body: Any) -> bool:
     return body is None or (operation.paging is not None and items_of(body, operation.paging) is None)
-
-
-def _unknown(what: str, call: _Call[Any], reply: RawReply | None = None) -> OutcomeUnknownError:
-    return OutcomeUnknownError(
-        f"{what}; the operation may have taken effect: check before repeating it",
-        operation=call.operation.name,
-        request_id=reply.headers.get(REQUEST_ID) if reply else None,
-        status=reply.status if reply else None,
-        attempts=call.attempts,
-    )
 
 
 @functools.lru_cache(maxsize=2)
@@ -514,6 +385,6 @@ def _amz_date_of(second: int) -> str:
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
 
 
-def _amz_date(now: float) -> str:
+def amz_date(now: float) -> str:
     """``x-amz-date``; formatted once a second however many calls there are."""
     return _amz_date_of(int(now))

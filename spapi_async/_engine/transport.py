@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
-import select
 import ssl as ssl_module
-import sys
 import weakref
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -27,23 +24,23 @@ from spapi_async._core.endpoints import split_url
 from spapi_async._core.frames import forget_locals
 from spapi_async._core.home_loop import HomeLoop, leave_to_parent
 from spapi_async._core.resources import StreamedReply
+from spapi_async._engine.connections import (
+    WatchfulConnector,
+    disown,
+    keep_read_buffers,
+)
+from spapi_async._engine.translation import host_of, too_large, translated
+from spapi_async._engine.user_agent import user_agent_header
 from spapi_async._engine.watch import Watch
-from spapi_async._version import __version__
 from spapi_async.credentials import Secret
 from spapi_async.errors import (
     ClosedError,
-    ConfigurationError,
     ConnectionFailedError,
-    DecodeError,
-    RequestTimeoutError,
     SPAPIError,
-    TransportError,
 )
 
 __all__ = ["RawReply", "SessionPool", "Timeout", "user_agent_header"]
 
-# Amazon rejects a longer one (developer-docs.amazon.com/sp-api/docs/include-a-user-agent-header-in-all-requests).
-MAX_USER_AGENT = 500
 
 MAX_REPLY_SIZE = 64 * 1024 * 1024
 """Bytes of a reply after inflation: Amazon's largest pages have a few, and 0.3 MB of gzip can hold 300."""
@@ -52,18 +49,6 @@ TOKEN_HEADER = "x-amz-access-token"  # noqa: S105 - its name
 
 # Bytes of a streamed body that are handed on at a time.
 _CHUNK = 64 * 1024
-
-# Bytes for which asyncio makes room when it reads.
-_READ_BUFFER = 256 * 1024
-
-# No byte of the request has been written when one of these is raised.
-_NEVER_SENT = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ClientConnectorCertificateError,
-    aiohttp.ConnectionTimeoutError,
-    aiohttp.ClientHttpProxyError,
-    aiohttp.InvalidURL,
-)
 
 
 class Timeout(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,7 +180,7 @@ class SessionPool:
                     # revealed in the call alone: no local variable of this frame holds one.
                     reply = await session._request(  # noqa: SLF001
                         method,
-                        _as_url(url),
+                        as_url(url),
                         headers=headers if token is None else {**headers, TOKEN_HEADER: token.reveal()},
                         data=body.reveal().encode() if isinstance(body, Secret) else body,
                         allow_redirects=False,
@@ -209,18 +194,19 @@ class SessionPool:
                         reply.close()  # whoever switches protocols speaks none of ours from now on
                     if len(whole) <= self._max_reply_size:
                         return RawReply(reply.status, reply.headers, whole)
-                    failure: SPAPIError = _too_large(url, reply, self._max_reply_size)
+                    failure: SPAPIError = too_large(url, reply, self._max_reply_size)
                 finally:
                     slots.release()
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # ValueError: a reply that aiohttp cannot parse, such as a broken content coding.
             if queued:
                 failure = ConnectionFailedError(
-                    f"no connection to {_host(url)} was free for {seconds:g} s (there are {self._connections} at most)"
+                    f"no connection to {host_of(url)} was free for {seconds:g} s "
+                    f"(there are {self._connections} at most)"
                 )
             else:
-                late = f"no complete reply from {_host(url)} (read or {seconds:g} s total timeout)"
-                failure = _translated(error, url, late)
+                late = f"no complete reply from {host_of(url)} (read or {seconds:g} s total timeout)"
+                failure = translated(error, url, late)
         except BaseException as error:
             forget_locals(error)
             raise
@@ -259,7 +245,7 @@ class SessionPool:
             ConnectionFailedError, RequestTimeoutError, TransportError: as :meth:`exchange`; the chunks raise them too.
         """
         url = url if isinstance(url, Secret) else Secret(url)  # a presigned URL is one
-        host = _host(url.reveal())
+        host = host_of(url.reveal())
         session = self._session(session_key).session
         if silence is None:
             silence = self.total if self._timeout.read is None else self._timeout.read
@@ -281,7 +267,7 @@ class SessionPool:
                 )
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            failure = _translated(error, url.reveal(), f"no byte from {host} for {silence:g} s")
+            failure = translated(error, url.reveal(), f"no byte from {host} for {silence:g} s")
         except BaseException as error:
             forget_locals(error)
             raise
@@ -317,7 +303,7 @@ class SessionPool:
     def _drop(self, forked: bool) -> None:  # noqa: FBT001 - HomeLoop calls it
         """Leave sessions and timers behind: nothing of theirs works here, not even closing."""
         for opened in self._sessions.values():
-            _disown(opened.session, forked=forked)
+            disown(opened.session, forked=forked)
             if forked:
                 leave_to_parent(opened)
         self._sessions.clear()
@@ -331,9 +317,9 @@ class SessionPool:
     def _open(self, session_key: str) -> _Session:
         if self._closed:
             raise ClosedError("the application is closed")
-        _keep_read_buffers()
+        keep_read_buffers()
         session = aiohttp.ClientSession(
-            connector=_Connector(
+            connector=WatchfulConnector(
                 limit=self._connections, ttl_dns_cache=300, ssl=True if self._ssl is None else self._ssl
             ),
             cookie_jar=aiohttp.DummyCookieJar(),  # SP-API sets none worth keeping, and filtering them costs every call
@@ -351,7 +337,7 @@ class SessionPool:
 
     def _environment_proxy(self, url: str) -> str | None:
         """The proxy that the environment names for this host, if any; looked up once for each host."""
-        host = _host(url)
+        host = host_of(url)
         if host not in self._proxies:
             name, scheme = host.rpartition(":")[0] or host, url.partition("://")[0]
             self._proxies[host] = None if self._proxy or proxy_bypass(name) else getproxies().get(scheme)
@@ -359,16 +345,6 @@ class SessionPool:
 
     def __repr__(self) -> str:
         return f"SessionPool(open={sorted(self._sessions)})"
-
-
-def _disown(session: aiohttp.ClientSession, *, forked: bool = False) -> None:
-    """Close what can be closed from outside of its loop, and make aiohttp take the rest for closed, or it complains."""
-    connector = session.connector
-    if connector is None:
-        return
-    if not forked:
-        connector._close(abort_ssl=True)  # noqa: SLF001 - what close() does, but for waiting
-    connector._closed = True  # noqa: SLF001
 
 
 def _leave_behind(sessions: dict[str, _Session], forgotten: Callable[[], None]) -> None:
@@ -379,58 +355,18 @@ def _leave_behind(sessions: dict[str, _Session], forgotten: Callable[[], None]) 
         if session in mine and loop.is_running():
             asyncio.run_coroutine_threadsafe(session.close(), loop)
         else:
-            _disown(session, forked=session not in mine)
+            disown(session, forked=session not in mine)
     sessions.clear()
     if mine:
         forgotten()
 
 
-def _keep_read_buffers() -> None:
-    """Let asyncio's read buffers come from the heap: a tenth of what a call costs.
-
-    asyncio reads from a socket into a new block of 256 KiB each time. glibc has the system map a block of more than
-    128 KiB, and unmap it when it is freed, until the program has freed a larger one: from then on it takes blocks up to
-    that size from its heap (mallopt(3), M_MMAP_THRESHOLD). So it is given a larger one. Elsewhere this does nothing.
-    """
-    bytes(4 * _READ_BUFFER)
-
-
-def user_agent_header(application: str | None) -> str:
-    """A User-Agent in Amazon's form: ``name/version (Language=…; Platform=…)``.
-
-    Raises:
-        ConfigurationError: longer than 500 characters, or not printable ASCII.
-    """
-    agent = application or f"spapi_async/{__version__}"
-    if "(" not in agent:
-        python = f"{platform.python_implementation()}/{platform.python_version()}"
-        agent = f"{agent} (Language={python}; Platform={platform.system() or sys.platform}/{platform.release()})"
-    if len(agent) > MAX_USER_AGENT or not agent.isascii() or not agent.isprintable():
-        raise ConfigurationError(f"user_agent must be at most {MAX_USER_AGENT} printable ASCII characters")
-    return agent
-
-
-def _as_url(url: str) -> URL:
+def as_url(url: str) -> URL:
     """``URL(url, encoded=True)`` without its parser, which is half of its cost."""
     scheme, _, rest = url.partition("://")
     authority, slash, target = rest.partition("/")
     path, _, query = target.partition("?")
     return URL.build(scheme=scheme, authority=authority, path=slash + path, query_string=query, encoded=True)
-
-
-def _host(url: str) -> str:
-    """Host and port for a message; a password before them is left out."""
-    parts = split_url(url)
-    return parts.netloc.rpartition("@")[2] if parts is not None else "the host"
-
-
-def _too_large(url: str, reply: aiohttp.ClientResponse, limit: int) -> DecodeError:
-    return DecodeError(
-        f"the reply of {_host(url)} is larger than {limit:,} bytes (after inflation); "
-        "Application(max_reply_size=...) sets the limit",
-        status=reply.status,
-        request_id=reply.headers.get("x-amzn-RequestId"),
-    )
 
 
 class _Opened:
@@ -448,7 +384,7 @@ async def _chunks(opened: _Opened, host: str, silence: float) -> AsyncIterator[b
         try:
             chunk = await opened.reply.content.read(_CHUNK)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            failure = _translated(error, "", f"no byte from {host} for {silence:g} s", host=host)
+            failure = translated(error, "", f"no byte from {host} for {silence:g} s", host=host)
         except BaseException as error:
             forget_locals(error)
             raise
@@ -458,89 +394,3 @@ async def _chunks(opened: _Opened, host: str, silence: float) -> AsyncIterator[b
             yield chunk
             continue
         raise failure
-
-
-class _Connector(aiohttp.TCPConnector):
-    """A pool that gives out a kept connection only if nothing has been heard on it since.
-
-    A server (or a proxy) that answers late, or twice, leaves a reply in an idle connection, and the next request on it
-    takes that for its own: another seller's order. aiohttp looks whether the connection is open, and no further.
-    """
-
-    async def _get(self, key: Any, traces: Any) -> Any:
-        while (connection := await super()._get(key, traces)) is not None and _has_spoken(connection):
-            connection.close()
-        return connection
-
-    def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
-        # Without a parser aiohttp's protocol keeps what arrives as its tail, be it half of a header line. The next
-        # request brings a parser of its own.
-        protocol._parser = None  # noqa: SLF001
-        super()._release(key, protocol, should_close=should_close)
-
-
-def _has_spoken(connection: aiohttp.connector.Connection) -> bool:
-    """Whether an idle connection has received anything, its end included: seen by the event loop, or not yet."""
-    protocol, transport = connection.protocol, connection.transport
-    if protocol is None or transport is None or protocol.should_close:
-        return True
-    socket = transport.get_extra_info("socket")
-    return socket is not None and _is_readable(socket.fileno())
-
-
-if hasattr(select, "poll"):
-
-    def _is_readable(descriptor: int) -> bool:
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        return bool(poll.poll(0))
-
-else:  # pragma: no cover - Windows
-
-    def _is_readable(descriptor: int) -> bool:
-        return bool(select.select([descriptor], [], [], 0)[0])
-
-
-def _translated(error: Exception, url: str, late: str, *, host: str | None = None) -> TransportError:
-    """The error of ours that one of aiohttp's stands for; ``late`` is the message of a timeout."""
-    failure: TransportError
-    host = host or _host(url)
-    if isinstance(error, _NEVER_SENT):
-        failure = ConnectionFailedError(f"cannot connect to {host}: {_reason(error)}")
-    elif isinstance(error, TimeoutError):
-        failure = RequestTimeoutError(late)
-    else:
-        failure = TransportError(f"connection to {host} broke: {_reason(error)}")
-    failure.__cause__ = cause = _shown(error)
-    if cause is not None:
-        forget_locals(cause)
-    return failure
-
-
-def _shown(error: Exception) -> Exception | None:
-    """What may be seen as a cause.
-
-    A response error of aiohttp's may not, for it holds the request's headers and so its token; nor may an InvalidURL,
-    for a URL can hold personal data, and a presigned one is a secret.
-    """
-    if type(error) is aiohttp.ClientOSError:  # "Can not write request body for <URL>"
-        return error.__cause__ if isinstance(error.__cause__, OSError) else None
-    return None if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL) else error
-
-
-def _reason(error: BaseException) -> str:
-    """What went wrong without the URL: a query can hold personal data, a presigned URL is a secret."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return "its TLS certificate was not accepted"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        reason = error.strerror or type(error.os_error).__name__
-        unreachable = isinstance(error, aiohttp.ClientProxyConnectionError)
-        return f"the proxy cannot be reached ({reason})" if unreachable else reason
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return "connect timeout"
-    if isinstance(error, aiohttp.ClientResponseError):
-        refused = isinstance(error, aiohttp.ClientHttpProxyError)
-        return f"the proxy answered {error.status}" if refused else "the reply is not HTTP"
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno)  # the error's own words may hold the URL
-    return type(error).__name__

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from spapi_async._engine.transport import _as_url
+from spapi_async._engine.transport import as_url
 
 ESCAPED = st.text().map(lambda text: quote(text, safe=""))
 HOSTS = [
@@ -22,7 +22,7 @@ HOSTS = [
 def test_any_target_is_sent_as_the_parser_would_send_it(host: str, segments: list[str], values: list[str]) -> None:
     """Hosts with ports, IPv6 and users; segments and values of any bytes, percent-encoded."""
     url = host + "/" + "/".join(segments) + ("?" + "&".join(f"q={value}" for value in values) if values else "")
-    quick, parsed = _as_url(url), URL(url, encoded=True)
+    quick, parsed = as_url(url), URL(url, encoded=True)
     assert quick.raw_path_qs == parsed.raw_path_qs
     assert (quick.scheme, quick.raw_host, quick.port, quick.raw_user) == (
         parsed.scheme,
@@ -36,9 +36,9 @@ def test_any_target_is_sent_as_the_parser_would_send_it(host: str, segments: lis
 @pytest.mark.parametrize("query", ["a=b?c", "a=/b/c", "a=x:y@z", "", "a=%2B+"])
 def test_a_query_may_hold_what_separates_elsewhere(query: str) -> None:
     """Slashes, question marks and colons after the first question mark are the query's own."""
-    assert _as_url(f"https://host/a/b?{query}").raw_query_string == query
+    assert as_url(f"https://host/a/b?{query}").raw_query_string == query
 
 
 def test_a_host_alone_gets_the_root() -> None:
     """An endpoint without a path."""
-    assert _as_url("https://host").raw_path_qs == URL("https://host", encoded=True).raw_path_qs
+    assert as_url("https://host").raw_path_qs == URL("https://host", encoded=True).raw_path_qs

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from spapi_async._codec.json import mend
+from spapi_async._codec.mending import mend
 from spapi_async.errors import DecodeError, DocumentError
 from spapi_async.workflows.documents._json_items import split_items
 from spapi_async.workflows.documents._lines import LONGEST_LINE

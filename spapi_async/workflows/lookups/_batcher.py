@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import copy
 import math
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from contextvars import Context
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from spapi_async._core.caller import Caller
 from spapi_async._core.operation import Operation
@@ -25,6 +25,7 @@ from spapi_async.errors import (
     ServerError,
     SPAPIError,
 )
+from spapi_async.workflows.lookups._departure import WORTH_A_SINGLE, Departure, Flight, Lane, current, nothing
 from spapi_async.workflows.lookups._fetch import fetch_batch, fetch_single
 from spapi_async.workflows.lookups._queue import Ask, Part, Queue
 from spapi_async.workflows.lookups._rule import Rule, as_missing, not_found
@@ -37,38 +38,6 @@ K = TypeVar("K")
 
 MOST_ATTEMPTS = 5
 """Requests for one key whose entry in the reply says 429 or 5xx; each after the first is for it alone."""
-
-WORTH_A_SINGLE = 0.05
-"""Seconds to the batch's next token below which a request for one item is not worth its cost in processor time."""
-
-
-class _Lane(NamedTuple):
-    """The seller whose quota for an operation is at hand first, and in how many seconds."""
-
-    caller: Caller
-    seconds: float
-
-
-class _Departure(NamedTuple):
-    """The next request: when, whose, whether by the operation for one, and what is then to be taken from the queue."""
-
-    at: float
-    caller: Caller
-    single: bool
-    take: Callable[[], Part]
-
-
-class _Flight:
-    """A request under way."""
-
-    __slots__ = ("caller", "part", "single", "task", "wanted")
-
-    def __init__(self, caller: Caller, part: Part, *, single: bool) -> None:
-        self.caller = caller
-        self.part = part
-        self.single = single
-        self.wanted = len(part.asks)
-        self.task: asyncio.Task[None] | None = None
 
 
 class Batcher(Generic[G, K]):
@@ -104,7 +73,7 @@ class Batcher(Generic[G, K]):
         self._loop = asyncio.get_running_loop()
         self._queue: Queue[K] = Queue(rule.maximum, rule.fits)
         self._habit = Habit()
-        self._flights: set[_Flight] = set()
+        self._flights: set[Flight] = set()
         self._failure: SPAPIError | None = None
         self._closed = False
         self._due = math.inf  # by when the next batch leaves at the latest, however others crowd the limiter's queue
@@ -185,7 +154,7 @@ class Batcher(Generic[G, K]):
 
     def _give_up(self, ask: Ask[K], future: asyncio.Future[Any]) -> None:
         """The time a caller waits for quota has passed; where its request has left, the limiter has let it through."""
-        if future.done() or _current(ask).flight is not None:
+        if future.done() or current(ask).flight is not None:
             return
         try:
             wait = self._soonest(self._rule.batch).seconds
@@ -197,13 +166,13 @@ class Batcher(Generic[G, K]):
 
     def _leave(self, ask: Ask[K], future: asyncio.Future[Any]) -> None:
         """A caller is gone; what nobody else waits for is not asked, or given up."""
-        ask = _current(ask)
+        ask = current(ask)
         if future not in ask.waiters:
             return
         ask.waiters.remove(future)
         if ask.waiters:
             return
-        flight: _Flight | None = ask.flight
+        flight: Flight | None = ask.flight
         if flight is None:
             self._queue.drop(ask)
         else:
@@ -242,14 +211,14 @@ class Batcher(Generic[G, K]):
         except Exception as error:  # noqa: BLE001  nobody above would hear of it, and callers would wait for ever
             self._fail(self._queue.everything(), error)
 
-    def _next_departure(self, now: float, *, quiet: bool) -> _Departure:
+    def _next_departure(self, now: float, *, quiet: bool) -> Departure:
         rule, queue = self._rule, self._queue
         batch = self._soonest(rule.batch)
         choices = []
         if queue.unfit:
             lane = self._soonest_single(next(iter(queue.unfit)))
             assert lane is not None, "only a rule with an operation for one has keys that do not fit"
-            choices.append(_Departure(now + lane.seconds, lane.caller, True, lambda: Part(queue.take_unfit(), [])))
+            choices.append(Departure(now + lane.seconds, lane.caller, True, lambda: Part(queue.take_unfit(), [])))
         part = queue.next_part()
         if part is not None:
             choices.append(self._part_departure(part, now, batch))
@@ -265,51 +234,49 @@ class Batcher(Generic[G, K]):
             )
             if batch.seconds > 0:
                 self._due = min(self._due, at)
-            choices.append(_Departure(min(at, self._due), batch.caller, False, lambda: self._take(now)))
+            choices.append(Departure(min(at, self._due), batch.caller, False, lambda: self._take(now)))
             if batch.seconds > WORTH_A_SINGLE and rule.spare and (spare := self._spare_lane()) is not None:
-                choices.append(_Departure(now, spare.caller, True, lambda: Part(queue.take(1), [])))
+                choices.append(Departure(now, spare.caller, True, lambda: Part(queue.take(1), [])))
         # Nothing at all is left where next_part dissolved what nobody wants any more.
-        return (
-            min(choices, key=lambda each: each.at) if choices else _Departure(math.inf, batch.caller, False, _nothing)
-        )
+        return min(choices, key=lambda each: each.at) if choices else Departure(math.inf, batch.caller, False, nothing)
 
-    def _part_departure(self, part: Part, now: float, batch: _Lane) -> _Departure:
+    def _part_departure(self, part: Part, now: float, batch: Lane) -> Departure:
         lane, single = batch, False
         if len(part.asks) == 1:
             key = part.asks[0].key
             other = self._soonest_single(key)
             if other is not None and (not self._rule.fits(key) or other.seconds < batch.seconds):
                 lane, single = other, True
-        return _Departure(now + lane.seconds, lane.caller, single, self._queue.take_part)
+        return Departure(now + lane.seconds, lane.caller, single, self._queue.take_part)
 
     def _take(self, now: float) -> Part:
         self._habit.closed(now, self._queue.waiting)
         self._due = math.inf
         return Part(self._queue.take(self._rule.maximum), [])
 
-    def _spare_lane(self) -> _Lane | None:
+    def _spare_lane(self) -> Lane | None:
         """Somebody whose quota for one is at hand, for the first of those that wait."""
         lane = self._soonest_single(self._queue.first().key)
         return lane if lane is not None and lane.seconds <= 0 else None
 
-    def _soonest_single(self, key: K) -> _Lane | None:
+    def _soonest_single(self, key: K) -> Lane | None:
         return None if self._rule.single is None else self._soonest(self._rule.single(key))
 
-    def _soonest(self, operation: Operation[Any], *, count: int = 1) -> _Lane:
+    def _soonest(self, operation: Operation[Any], *, count: int = 1) -> Lane:
         if not self._callers:
             assert self._failure is not None
             raise copy.copy(self._failure)
         if len(self._callers) == 1:
-            return _Lane(self._callers[0], self._callers[0].forecast(operation, count=count))
+            return Lane(self._callers[0], self._callers[0].forecast(operation, count=count))
         share = -(-count // len(self._callers))  # each of them lets through as many
-        lanes = [_Lane(caller, caller.forecast(operation, count=share)) for caller in self._callers]
+        lanes = [Lane(caller, caller.forecast(operation, count=share)) for caller in self._callers]
         return min(lanes, key=lambda lane: lane.seconds)
 
     # Sending and handing out --------------------------------------------------------------------------------------
 
-    def _send(self, departure: _Departure) -> None:
+    def _send(self, departure: Departure) -> None:
         part = departure.take()
-        flight = _Flight(departure.caller, part, single=departure.single)
+        flight = Flight(departure.caller, part, single=departure.single)
         for ask in part.asks:
             ask.flight = flight
             ask.attempts += 1
@@ -318,7 +285,7 @@ class Batcher(Generic[G, K]):
         # A context of its own: one caller's options, or its trace, are nothing to the others.
         flight.task = self._loop.create_task(self._fly(flight), context=Context())
 
-    async def _fly(self, flight: _Flight) -> None:
+    async def _fly(self, flight: Flight) -> None:
         asks = flight.part.asks
         latest = min((moment for ask in asks if ask.latest for moment in ask.latest.values()), default=None)
         max_wait = None if latest is None else max(latest - self._loop.time(), 0.0)
@@ -346,7 +313,7 @@ class Batcher(Generic[G, K]):
             if not self._closed:
                 self._turn_soon()
 
-    def _arrived(self, flight: _Flight, found: dict[Any, Any], request_id: str | None) -> None:
+    def _arrived(self, flight: Flight, found: dict[Any, Any], request_id: str | None) -> None:
         for ask in flight.part.asks:
             answer = found.get(ask.key)
             if answer is None:
@@ -370,7 +337,7 @@ class Batcher(Generic[G, K]):
             error = as_missing(error)
         self._settle(ask, error)
 
-    def _failed(self, flight: _Flight, error: Exception) -> None:
+    def _failed(self, flight: Flight, error: Exception) -> None:
         part = flight.part
         if isinstance(error, BadRequestError) and len(part.asks) > 1:
             self._queue.halve(part.asks)
@@ -429,13 +396,3 @@ class Batcher(Generic[G, K]):
             self._timer.cancel()
         error = ClosedError("the application is closed", operation=self._rule.batch.name)
         self._fail(self._queue.everything(), error)
-
-
-def _current(ask: Ask[K]) -> Ask[K]:
-    while ask.merged is not None:
-        ask = ask.merged
-    return ask
-
-
-def _nothing() -> Part:
-    return Part([], [])

@@ -1,0 +1,53 @@
+"""What a call becomes that Amazon refused, or of which nobody knows what became of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spapi_async._codec.response import (
+    REQUEST_ID,
+    error_from_reply,
+)
+from spapi_async._engine.call import Call
+from spapi_async._engine.retry import Outcome
+from spapi_async._engine.transport import RawReply
+from spapi_async.errors import (
+    ConnectionFailedError,
+    DecodeError,
+    OutcomeUnknownError,
+    SPAPIError,
+    TransportError,
+)
+
+__all__ = ["as_known", "refusal", "unknown"]
+
+
+def refusal(call: Call[Any], reply: RawReply, outcome: Outcome) -> SPAPIError:
+    """The error that a reply which is not 2xx becomes once nothing more can be tried."""
+    error = error_from_reply(call.operation, reply.status, reply.headers, reply.body, attempts=call.attempts)
+    # Only a 4xx says that nothing was done: a redirect or a switch of protocols comes from whatever stands between.
+    if call.operation.idempotent or (outcome is not Outcome.SERVER_ERROR and reply.status >= 400):
+        return error
+    doubt = unknown(f"Amazon answered {reply.status}", call, reply)
+    doubt.__cause__ = error
+    return doubt
+
+
+def as_known(error: TransportError | DecodeError, call: Call[Any]) -> SPAPIError:
+    """A lost or unreadable reply to a request that must not be repeated blindly says so by its class."""
+    if isinstance(error, ConnectionFailedError) or call.operation.idempotent:
+        return error
+    doubt = unknown(error.message, call)
+    doubt.request_id, doubt.status = error.request_id, error.status
+    doubt.__cause__ = error if isinstance(error, DecodeError) else error.__cause__
+    return doubt
+
+
+def unknown(what: str, call: Call[Any], reply: RawReply | None = None) -> OutcomeUnknownError:
+    return OutcomeUnknownError(
+        f"{what}; the operation may have taken effect: check before repeating it",
+        operation=call.operation.name,
+        request_id=reply.headers.get(REQUEST_ID) if reply else None,
+        status=reply.status if reply else None,
+        attempts=call.attempts,
+    )

@@ -1,0 +1,87 @@
+"""What went wrong in an HTTP exchange, in this library's errors: by how far the request got, and without its URL."""
+
+from __future__ import annotations
+
+import os
+
+import aiohttp
+
+from spapi_async._core.endpoints import split_url
+from spapi_async._core.frames import forget_locals
+from spapi_async.errors import (
+    ConnectionFailedError,
+    DecodeError,
+    RequestTimeoutError,
+    TransportError,
+)
+
+__all__ = ["NEVER_SENT", "host_of", "too_large", "translated"]
+
+# No byte of the request has been written when one of these is raised.
+NEVER_SENT = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientConnectorCertificateError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.InvalidURL,
+)
+
+
+def host_of(url: str) -> str:
+    """Host and port for a message; a password before them is left out."""
+    parts = split_url(url)
+    return parts.netloc.rpartition("@")[2] if parts is not None else "the host"
+
+
+def translated(error: Exception, url: str, late: str, *, host: str | None = None) -> TransportError:
+    """The error of ours that one of aiohttp's stands for; ``late`` is the message of a timeout."""
+    failure: TransportError
+    host = host or host_of(url)
+    if isinstance(error, NEVER_SENT):
+        failure = ConnectionFailedError(f"cannot connect to {host}: {_reason(error)}")
+    elif isinstance(error, TimeoutError):
+        failure = RequestTimeoutError(late)
+    else:
+        failure = TransportError(f"connection to {host} broke: {_reason(error)}")
+    failure.__cause__ = cause = _shown(error)
+    if cause is not None:
+        forget_locals(cause)
+    return failure
+
+
+def too_large(url: str, reply: aiohttp.ClientResponse, limit: int) -> DecodeError:
+    return DecodeError(
+        f"the reply of {host_of(url)} is larger than {limit:,} bytes (after inflation); "
+        "Application(max_reply_size=...) sets the limit",
+        status=reply.status,
+        request_id=reply.headers.get("x-amzn-RequestId"),
+    )
+
+
+def _shown(error: Exception) -> Exception | None:
+    """What may be seen as a cause.
+
+    A response error of aiohttp's may not, for it holds the request's headers and so its token; nor may an InvalidURL,
+    for a URL can hold personal data, and a presigned one is a secret.
+    """
+    if type(error) is aiohttp.ClientOSError:  # "Can not write request body for <URL>"
+        return error.__cause__ if isinstance(error.__cause__, OSError) else None
+    return None if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL) else error
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong without the URL: a query can hold personal data, a presigned URL is a secret."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "its TLS certificate was not accepted"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        reason = error.strerror or type(error.os_error).__name__
+        unreachable = isinstance(error, aiohttp.ClientProxyConnectionError)
+        return f"the proxy cannot be reached ({reason})" if unreachable else reason
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return "connect timeout"
+    if isinstance(error, aiohttp.ClientResponseError):
+        refused = isinstance(error, aiohttp.ClientHttpProxyError)
+        return f"the proxy answered {error.status}" if refused else "the reply is not HTTP"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)  # the error's own words may hold the URL
+    return type(error).__name__
