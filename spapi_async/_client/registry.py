@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from spapi_async.workflows.inventory import Inventory
     from spapi_async.workflows.listings import Listings
     from spapi_async.workflows.notifications import Notifications
+    from spapi_async.workflows.orders import Orders
     from spapi_async.workflows.pricing import Pricing
     from spapi_async.workflows.reports import Reports
 
@@ -39,8 +40,9 @@ class Workflows:
     fees: Fees
     inventory: Inventory
     listings: Listings
-    pricing: Pricing
     notifications: Notifications
+    orders: Orders
+    pricing: Pricing
     reports: Reports
 
 

@@ -19,6 +19,7 @@ from spapi_async.cli import (
     changes,
     crawl,
     demo,
+    doctor,
     emulator,
     feed,
     keys,
@@ -77,6 +78,7 @@ app.command("call", help=_help(call.call), context_settings=_ANY_OPTION)(call.ca
 app.command("operations", help=_help(operations.operations))(operations.operations)
 app.command("limits", help=_help(limits.limits))(limits.limits)
 app.add_typer(notifications.app, name="notifications")
+app.add_typer(doctor.app, name="doctor")
 app.command("emulator", help=_help(emulator.emulator))(emulator.emulator)
 
 

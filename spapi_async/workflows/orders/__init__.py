@@ -10,28 +10,44 @@ Each page of orders is committed together with the checkpoint after it, so a pro
 next run ends with every order exactly once. A second run fetches only what changed. What quota was spent is saved
 beside the checkpoint, so that a restart does not spend a burst twice.
 
-Needs ``pip install "spapi-async[sync]"``, and ``[postgres]`` for PostgreSQL.
+One order: ``await seller.orders.get("902-3159896-1390916")``, an :class:`OrderView` in one vocabulary.
+
+A sync needs ``pip install "spapi-async[sync]"``, and ``[postgres]`` for PostgreSQL.
 """
 
-from spapi_async.workflows.orders._checkpoint import Checkpoint
-from spapi_async.workflows.orders._database import OrderDatabase
-from spapi_async.workflows.orders._feed import Change, CursorError
-from spapi_async.workflows.orders._job import SellerResult
-from spapi_async.workflows.orders._lease import Lease
-from spapi_async.workflows.orders._page import OrderPage, OrderSink, Stored, Unreadable
-from spapi_async.workflows.orders._progress import (
-    PageStored,
-    Progress,
-    SellerFailed,
-    SellerFinished,
-    SellerStarted,
-    SellerWaits,
-    SyncEvent,
-)
-from spapi_async.workflows.orders._rows import Detail, ItemRow, OrderRow
-from spapi_async.workflows.orders._source import DEFAULT_DATASETS, Orders2026Source, OrderSource, OrdersV0Source, Page
-from spapi_async.workflows.orders._sync import SyncReport, sync_orders
-from spapi_async.workflows.orders._vault import PersonalKeys
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spapi_async.workflows.orders._checkpoint import Checkpoint
+    from spapi_async.workflows.orders._database import OrderDatabase
+    from spapi_async.workflows.orders._feed import Change, CursorError
+    from spapi_async.workflows.orders._job import SellerResult
+    from spapi_async.workflows.orders._lease import Lease
+    from spapi_async.workflows.orders._orders import Orders
+    from spapi_async.workflows.orders._page import OrderPage, OrderSink, Stored, Unreadable
+    from spapi_async.workflows.orders._progress import (
+        PageStored,
+        Progress,
+        SellerFailed,
+        SellerFinished,
+        SellerStarted,
+        SellerWaits,
+        SyncEvent,
+    )
+    from spapi_async.workflows.orders._rows import Detail, ItemRow, OrderRow
+    from spapi_async.workflows.orders._source import (
+        DEFAULT_DATASETS,
+        Orders2026Source,
+        OrderSource,
+        OrdersV0Source,
+        Page,
+    )
+    from spapi_async.workflows.orders._sync import SyncReport, sync_orders
+    from spapi_async.workflows.orders._vault import PersonalKeys
+    from spapi_async.workflows.orders._view import OrderItemView, OrderV0, OrderView
 
 __all__ = [
     "DEFAULT_DATASETS",
@@ -42,10 +58,14 @@ __all__ = [
     "ItemRow",
     "Lease",
     "OrderDatabase",
+    "OrderItemView",
     "OrderPage",
     "OrderRow",
     "OrderSink",
     "OrderSource",
+    "OrderV0",
+    "OrderView",
+    "Orders",
     "Orders2026Source",
     "OrdersV0Source",
     "Page",
@@ -63,3 +83,40 @@ __all__ = [
     "Unreadable",
     "sync_orders",
 ]
+
+# Names are imported when they are first asked for: ``seller.orders`` needs no database.
+_HOMES = {
+    "_checkpoint": ("Checkpoint",),
+    "_database": ("OrderDatabase",),
+    "_feed": ("Change", "CursorError"),
+    "_job": ("SellerResult",),
+    "_lease": ("Lease",),
+    "_orders": ("Orders",),
+    "_page": ("OrderPage", "OrderSink", "Stored", "Unreadable"),
+    "_progress": (
+        "PageStored",
+        "Progress",
+        "SellerFailed",
+        "SellerFinished",
+        "SellerStarted",
+        "SellerWaits",
+        "SyncEvent",
+    ),
+    "_rows": ("Detail", "ItemRow", "OrderRow"),
+    "_source": ("DEFAULT_DATASETS", "OrderSource", "Orders2026Source", "OrdersV0Source", "Page"),
+    "_sync": ("SyncReport", "sync_orders"),
+    "_vault": ("PersonalKeys",),
+    "_view": ("OrderItemView", "OrderV0", "OrderView"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+if not TYPE_CHECKING:  # or a type checker would take every name for one that may be here
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOME_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -11,7 +11,6 @@ from typing import Protocol, runtime_checkable
 import anyio.lowlevel
 import msgspec
 
-from spapi_async._client.selling_partner import SellingPartner
 from spapi_async._core.clock import Clock
 from spapi_async._core.frames import forget_locals
 from spapi_async._engine.page_history import PageHistory
@@ -29,6 +28,7 @@ from spapi_async.workflows.orders._progress import (
     SyncEvent,
 )
 from spapi_async.workflows.orders._quota import Quota
+from spapi_async.workflows.orders._seller import Seller
 from spapi_async.workflows.orders._source import OrderSource, Page, check_progress
 
 __all__ = ["Job", "LeasedSink", "RememberingSink", "SellerResult", "moment"]
@@ -92,7 +92,7 @@ class Job:
 
     def __init__(
         self,
-        seller: SellingPartner,
+        seller: Seller,
         source: OrderSource,
         *,
         since: datetime,

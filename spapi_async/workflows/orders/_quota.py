@@ -14,10 +14,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
-from spapi_async._client.application import Application
 from spapi_async._core.clock import Clock
 from spapi_async.errors import ConfigurationError
 from spapi_async.ratelimit.local._state import pack, unpack
+from spapi_async.workflows.orders._seller import QuotaOwner
 
 __all__ = ["Quota", "join_states", "split_state"]
 
@@ -53,7 +53,7 @@ class Quota:
 
     __slots__ = ("_accounts", "_application", "_clock", "_limiter", "_moved", "_not_before")
 
-    def __init__(self, application: Application, accounts: Collection[str], clock: Clock) -> None:
+    def __init__(self, application: QuotaOwner, accounts: Collection[str], clock: Clock) -> None:
         limiter = application.limiter
         self._application = application.client_id
         self._accounts = {SHARED, *accounts}

@@ -15,12 +15,13 @@ from typing import Any
 import msgspec
 
 from spapi_async._codec import json, lenient
+from spapi_async._codec.mending import mend
 from spapi_async._codec.pages import NO_TOKEN, items_of, next_token_of
 from spapi_async._core.caller import Reply
 from spapi_async._core.operation import Operation
 from spapi_async.errors import DecodeError
 
-__all__ = ["Piece", "read_pieces", "read_token"]
+__all__ = ["Piece", "read_order", "read_pieces", "read_token"]
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -70,6 +71,28 @@ def read_token(response: Reply[Any], operation: Operation[Any]) -> str | None:
     return token  # type: ignore[no-any-return]
 
 
+def read_order(response: Reply[Any]) -> Piece:
+    """The one order of a ``getOrder`` of Orders 2026-01-01.
+
+    Raises:
+        DecodeError: the reply holds none.
+    """
+    entry = getattr(response.body, "order", None)
+    if not isinstance(entry, msgspec.Struct):
+        raise DecodeError(
+            "the reply holds no order",
+            request_id=response.request_id,
+            status=response.status,
+            raw=response.raw,
+        )
+    try:
+        raw = bytes(_MEMBERS.decode(mend(response.raw)[0])["order"])
+    except (ValueError, KeyError):
+        # It stood somewhere else, and the reader found it all the same.
+        raw = _ENCODER.encode(msgspec.to_builtins(entry, builtin_types=_EXACT, enc_hook=Decimal))
+    return next(_pieces([entry], [raw], mended=bool(response.violations)))
+
+
 def _pieces(entries: Any, raws: list[bytes], *, mended: bool) -> Iterator[Piece]:
     for entry, raw in zip(entries, raws, strict=True):
         content: Any = None
@@ -81,6 +104,8 @@ def _pieces(entries: Any, raws: list[bytes], *, mended: bool) -> Iterator[Piece]
 
 # What the reader keeps in a type of its own is a number, and msgspec looks at exact types: hence Decimal as the hook.
 _EXACT = (Decimal, datetime, date)
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 def _no_page(response: Reply[Any], operation: Operation[Any], why: str) -> DecodeError:

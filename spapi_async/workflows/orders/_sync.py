@@ -14,8 +14,6 @@ from typing import Literal
 import anyio
 import msgspec
 
-from spapi_async._client.application import Application
-from spapi_async._client.selling_partner import SellingPartner
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace
@@ -27,6 +25,7 @@ from spapi_async.workflows.orders._page import OrderSink
 from spapi_async.workflows.orders._personal import PERSONAL_DATASETS
 from spapi_async.workflows.orders._progress import Progress, SyncEvent
 from spapi_async.workflows.orders._quota import Quota
+from spapi_async.workflows.orders._seller import QuotaOwner, Seller
 from spapi_async.workflows.orders._source import DEFAULT_DATASETS, Orders2026Source, OrderSource, OrdersV0Source
 from spapi_async.workflows.orders._vault import RETENTION, PersonalData, PersonalKeys
 
@@ -63,7 +62,7 @@ class SyncReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def sync_orders(
-    sellers: Iterable[SellingPartner],
+    sellers: Iterable[Seller],
     database: str | OrderDatabase | OrderSink,
     *,
     api: OrdersApi = "orders_2026_01_01",
@@ -171,14 +170,14 @@ def _personal(
 
 async def _run(
     jobs: Sequence[Job],
-    sellers: Sequence[SellingPartner],
+    sellers: Sequence[Seller],
     sink: OrderSink,
     concurrency: int,
     clock: Clock,
     *,
     wait: bool,
 ) -> None:
-    accounts: dict[Application, list[str]] = {}
+    accounts: dict[QuotaOwner, list[str]] = {}
     for seller in sellers:
         accounts.setdefault(seller.application, []).extend((seller.payer, seller.key))
     quotas = {application: Quota(application, keys, clock) for application, keys in accounts.items()}
@@ -227,7 +226,7 @@ async def _save(quotas: Iterable[Quota], database: OrderDatabase, now: datetime)
 
 def _source(
     api: OrdersApi,
-    seller: SellingPartner,
+    seller: Seller,
     *,
     marketplaces: Sequence[str],
     datasets: Sequence[str],
@@ -253,7 +252,7 @@ def _places(names: str | Sequence[str]) -> list[str]:
     ]
 
 
-def _places_of(seller: SellingPartner, places: Sequence[str]) -> list[str]:
+def _places_of(seller: Seller, places: Sequence[str]) -> list[str]:
     """Those in the seller's region: sellers of several regions may be synced at once.
 
     Raises:
@@ -265,7 +264,7 @@ def _places_of(seller: SellingPartner, places: Sequence[str]) -> list[str]:
     return served
 
 
-def _check_regions(sellers: Iterable[SellingPartner], places: Iterable[str]) -> None:
+def _check_regions(sellers: Iterable[Seller], places: Iterable[str]) -> None:
     regions = {seller.region for seller in sellers}
     for place in places:
         if isinstance(place, Marketplace) and place.region not in regions:

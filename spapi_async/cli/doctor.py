@@ -1,0 +1,123 @@
+"""``spapi-async doctor``: look closely at one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spapi_async.cli.event_loop import run_async
+from spapi_async.cli.output import JsonOption, print_json, table_console
+from spapi_async.cli.target import EmulatorOption, EndpointOption, OrdersOption, SeedOption, Target, connected
+from spapi_async.errors import ApiError, SPAPIError
+
+if TYPE_CHECKING:
+    from spapi_async import SellingPartner
+    from spapi_async.workflows.orders import OrderView
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Look closely at one thing.", no_args_is_help=True)
+
+_FACTS = (
+    "status",
+    "amazon_status",
+    "channel",
+    "fulfilled_by",
+    "marketplace_id",
+    "created_at",
+    "last_updated_at",
+    "total",
+    "currency",
+)
+_ITEM_FACTS = ("asin", "seller_sku", "quantity_ordered", "quantity_shipped", "unit_price")
+
+
+@app.callback()
+def _doctor() -> None:
+    """Look closely at one thing."""
+
+
+@app.command("order")
+def order(
+    order_id: Annotated[str, typer.Argument(metavar="ID", help="Such as 902-3159896-1390916.")],
+    *,
+    endpoint: EndpointOption = None,
+    emulator: EmulatorOption = False,
+    seed: SeedOption = 0,
+    orders: OrdersOption = 200,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one order as both versions of the Orders API have it, side by side.
+
+    What differs is marked. Amazon removes Orders v0 on 2027-03-27; without it one column is left. No personal data is
+    asked for.
+    """
+    target = Target(endpoint=endpoint, emulator=emulator, seed=seed, orders=orders)
+    views = run_async(_views(target, order_id))
+    if as_json:
+        print_json({source: _facts(view) for source, view in views.items()})
+    else:
+        _print(views)
+
+
+async def _views(target: Target, order_id: str) -> dict[str, OrderView | SPAPIError]:
+    async with connected(target) as connection:
+        seller = connection.seller
+        found = {
+            "orders_2026_01_01": await _tried(seller.orders.get(order_id)),
+            "orders_v0": await _tried(_by_v0(seller, order_id)),
+        }
+    failures = [each for each in found.values() if isinstance(each, SPAPIError)]
+    if len(failures) == len(found):
+        raise failures[0]
+    return found
+
+
+async def _tried(asked: Awaitable[OrderView]) -> OrderView | SPAPIError:
+    """What one version says; that it refuses is worth showing beside the other."""
+    try:
+        return await asked
+    except ApiError as error:
+        return error
+
+
+async def _by_v0(seller: SellingPartner, order_id: str) -> OrderView:
+    from spapi_async.workflows.orders import OrderView
+
+    order = await seller.orders_v0.get_order(order_id)
+    items = [item async for item in seller.orders_v0.iter_order_items(order_id)]
+    return OrderView.from_v0(order, items)
+
+
+def _facts(view: OrderView | SPAPIError) -> dict[str, Any]:
+    if isinstance(view, SPAPIError):
+        return {"error": str(view)}
+    facts = {name: getattr(view, name) for name in _FACTS}
+    facts["items"] = {item.order_item_id: {name: getattr(item, name) for name in _ITEM_FACTS} for item in view.items}
+    return facts
+
+
+def _print(views: dict[str, OrderView | SPAPIError]) -> None:
+    from rich.table import Table
+
+    rows: dict[str, dict[str, str]] = {}
+    for source, view in views.items():
+        for name, value in _flat(_facts(view)):
+            rows.setdefault(name, {})[source] = "" if value is None else str(value)
+    table = Table("", *views, "")
+    for name, row in rows.items():
+        shown = [row.get(source, "") for source in views]
+        table.add_row(name, *shown, "" if len(set(shown)) == 1 else "differs")
+    table_console().print(table)
+
+
+def _flat(facts: dict[str, Any], lead: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            found += _flat(value, f"{name if name != 'items' else 'item'} ")
+        else:
+            found.append((f"{lead}{name}", value))
+    return found
