@@ -13,7 +13,7 @@ import typer
 from spapi_async import Marketplace, call_options
 from spapi_async.cli.event_loop import run_async
 from spapi_async.cli.exit_codes import describe, exit_code
-from spapi_async.cli.moments import parse_moment
+from spapi_async.cli.moments import parse_moment, parse_span
 from spapi_async.cli.output import JsonOption, moving_console, print_json, table_console
 from spapi_async.cli.tally import Tally
 from spapi_async.cli.target import (
@@ -101,6 +101,17 @@ def orders(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for sellers that another process works on, rather than fail.")
     ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on until stopped, as fast as quota sustains; SIGTERM ends it cleanly.")
+    ] = False,
+    queue: Annotated[
+        str | None,
+        typer.Option("--queue", metavar="URL", help="With --follow: an SQS queue that ORDER_CHANGE is sent to."),
+    ] = None,
+    every: Annotated[
+        str | None,
+        typer.Option("--every", metavar="SPAN", help="With --follow: a round in this time, such as 1h, and no more."),
+    ] = None,
     page_size: Annotated[int | None, typer.Option("--page-size", min=1, max=100, help="Orders a page.")] = None,
     max_wait: Annotated[
         float | None, typer.Option("--max-wait", metavar="SECONDS", min=0.0, help="Stop if quota needs a longer wait.")
@@ -146,6 +157,28 @@ def orders(
         return
     started = parse_moment("--since", since)
     places = [Marketplace.parse(place) for place in marketplace or ()]
+    if follow:
+        _refuse_with_follow(api, from_, to, wait, page_size, max_wait, violations)
+        from spapi_async.cli.follow import follow as follow_until_stopped
+
+        facts = run_async(
+            follow_until_stopped(
+                database,
+                target,
+                queue=queue,
+                since=started,
+                every=parse_span("--every", every),
+                marketplaces=places,
+                datasets=_datasets(include or ()),
+                personal="plain" if plain else None,
+            ),
+            leaves=f"the checkpoint in the database is good: {AGAIN}",
+        )
+        if as_json:
+            print_json(facts)
+        return
+    if queue is not None or every is not None:
+        raise ConfigurationError("--queue and --every need --follow")
     work = _sync_orders(
         database,
         target,
@@ -163,6 +196,13 @@ def orders(
     with call_options(max_wait=max_wait):
         report = run_async(work, leaves=f"the checkpoint in the database is good: {AGAIN}")
     _fail(report, as_json=as_json)
+
+
+def _refuse_with_follow(api: OrdersApiName, *others: object) -> None:
+    if api is not OrdersApiName.orders_2026_01_01 or any(other not in (None, False) for other in others):
+        raise ConfigurationError(
+            "--follow does not go with --api, --from, --to, --wait, --page-size, --max-wait, --violations"
+        )
 
 
 AGAIN = "run the same command again to go on"

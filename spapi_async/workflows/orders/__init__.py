@@ -24,17 +24,20 @@ if TYPE_CHECKING:
     from spapi_async.workflows.orders._checkpoint import Checkpoint
     from spapi_async.workflows.orders._database import OrderDatabase
     from spapi_async.workflows.orders._feed import Change, CursorError
+    from spapi_async.workflows.orders._follow import MessageSource, follow_orders
     from spapi_async.workflows.orders._job import SellerResult
     from spapi_async.workflows.orders._lease import Lease
     from spapi_async.workflows.orders._orders import Orders
     from spapi_async.workflows.orders._page import OrderPage, OrderSink, Stored, Unreadable
     from spapi_async.workflows.orders._progress import (
+        OrdersFresh,
         PageStored,
         Progress,
         SellerFailed,
         SellerFinished,
         SellerStarted,
         SellerWaits,
+        SourceDropped,
         SyncEvent,
     )
     from spapi_async.workflows.orders._rows import Detail, ItemRow, OrderRow
@@ -57,6 +60,7 @@ __all__ = [
     "Detail",
     "ItemRow",
     "Lease",
+    "MessageSource",
     "OrderDatabase",
     "OrderItemView",
     "OrderPage",
@@ -67,6 +71,7 @@ __all__ = [
     "OrderView",
     "Orders",
     "Orders2026Source",
+    "OrdersFresh",
     "OrdersV0Source",
     "Page",
     "PageStored",
@@ -77,10 +82,12 @@ __all__ = [
     "SellerResult",
     "SellerStarted",
     "SellerWaits",
+    "SourceDropped",
     "Stored",
     "SyncEvent",
     "SyncReport",
     "Unreadable",
+    "follow_orders",
     "sync_orders",
 ]
 
@@ -89,17 +96,20 @@ _HOMES = {
     "_checkpoint": ("Checkpoint",),
     "_database": ("OrderDatabase",),
     "_feed": ("Change", "CursorError"),
+    "_follow": ("MessageSource", "follow_orders"),
     "_job": ("SellerResult",),
     "_lease": ("Lease",),
     "_orders": ("Orders",),
     "_page": ("OrderPage", "OrderSink", "Stored", "Unreadable"),
     "_progress": (
+        "OrdersFresh",
         "PageStored",
         "Progress",
         "SellerFailed",
         "SellerFinished",
         "SellerStarted",
         "SellerWaits",
+        "SourceDropped",
         "SyncEvent",
     ),
     "_rows": ("Detail", "ItemRow", "OrderRow"),

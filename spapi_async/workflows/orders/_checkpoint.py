@@ -1,10 +1,11 @@
 """Where a seller's sync stands, and how it moves: pure decisions on values.
 
 A sync reads *windows*: every order updated at or after ``last_updated_after`` and before ``upper_bound``. Amazon
-states the upper bound in its reply (``lastUpdatedBefore``, two minutes behind its clock), so windows meet exactly:
-the bound of one is the start of the next, no order falls between, and no clock of ours is asked. Inside a window,
-``cursor`` is the token of the page to fetch next. Amazon keeps a token for 24 hours; an older one means that the
-window starts again.
+states the upper bound in its reply (``lastUpdatedBefore``, two minutes behind its clock), and no clock of ours is
+asked. A window begins five minutes before the end of the one before it: orders have been seen to appear in lists
+minutes after their last update (github.com/amzn/docs issue 2131), and what is met again costs no request while a page
+has room. Inside a window, ``cursor`` is the token of the page to fetch next. Amazon keeps a token for 24 hours; an
+older one means that the window starts again.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ __all__ = ["Checkpoint", "Window", "advance", "restart", "resume"]
 
 # searchOrders' token lives 24 hours (model text); a margin, because the page must also be fetched in that time.
 CURSOR_LIFETIME = timedelta(hours=23, minutes=30)
+
+OVERLAP = timedelta(minutes=5)
+"""How far a window reaches back into the one before it: lists lag behind by some three minutes at times."""
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +78,7 @@ def resume(saved: Checkpoint | None, *, seller: str, stream: str, since: datetim
     if saved is None:
         return Checkpoint(seller=seller, stream=stream, last_updated_after=since.astimezone(UTC))
     if saved.cursor is None:
-        return msgspec.structs.replace(saved, upper_bound=None)
+        return msgspec.structs.replace(saved, upper_bound=None, last_updated_after=saved.last_updated_after - OVERLAP)
     if saved.cursor_at is None or now - saved.cursor_at > CURSOR_LIFETIME:
         return restart(saved)
     return saved

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -43,6 +43,7 @@ from spapi_async.workflows._sql import (
     to_the_end,
     without_secrets,
 )
+from spapi_async.workflows.orders._rows import Detail
 from spapi_async.workflows.orders._statements import Statements
 from spapi_async.workflows.orders._tables import (
     change_feed,
@@ -183,6 +184,18 @@ class OrderDatabase:
         """Commit what quota is spent, by itself."""
         async with self._write() as connection:
             await self._writer.put_quota(connection, quota, now)
+
+    @to_the_end
+    async def last_updates(self, seller: str, order_ids: Sequence[str]) -> dict[str, datetime]:
+        """The last update of each of these orders that is stored whole."""
+        query = select(orders.c.order_id, orders.c.last_updated_at).where(
+            orders.c.seller == seller,
+            orders.c.order_id.in_(order_ids),
+            orders.c.last_updated_at.is_not(None),
+            orders.c.detail == Detail.WHOLE.value,
+        )
+        async with self._connected().connect() as connection:
+            return {row.order_id: row.last_updated_at for row in await connection.execute(query)}
 
     @to_the_end
     async def counts(self) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Protocol, runtime_checkable
@@ -28,6 +28,7 @@ from spapi_async.workflows.orders._progress import (
     SyncEvent,
 )
 from spapi_async.workflows.orders._quota import Quota
+from spapi_async.workflows.orders._rows import OrderRow
 from spapi_async.workflows.orders._seller import Seller
 from spapi_async.workflows.orders._source import OrderSource, Page, check_progress
 
@@ -111,15 +112,15 @@ class Job:
     async def run(self, sink: OrderSink, quota: Quota, *, holder: str, wait: bool) -> None:
         """Work until the window is complete; a failure is kept in the result, for the other sellers go on."""
         try:
-            async with self._held(sink, holder, wait=wait) as lease:
-                await self._work(sink, quota, lease)
+            async with self.held(sink, holder, wait=wait) as lease:
+                await self.work(sink, quota, lease)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this seller's alone and goes into the report
             forget_locals(error)  # a page holds personal data
             self.result.error = error
-            self._tell(SellerFailed(seller=self.result.seller, total=self.result.orders, error=str(error)))
+            self.tell(SellerFailed(seller=self.result.seller, total=self.result.orders, error=str(error)))
 
     @asynccontextmanager
-    async def _held(self, sink: OrderSink, holder: str, *, wait: bool) -> AsyncIterator[Lease | None]:
+    async def held(self, sink: OrderSink, holder: str, *, wait: bool) -> AsyncIterator[Lease | None]:
         """Hold the stream while the block runs, where the sink has leases."""
         if not isinstance(sink, LeasedSink):
             yield None
@@ -140,14 +141,26 @@ class Job:
                     raise
                 if not said:
                     said = True
-                    self._tell(SellerWaits(seller=self.result.seller, holder=error.holder, expires_at=error.expires_at))
+                    self.tell(SellerWaits(seller=self.result.seller, holder=error.holder, expires_at=error.expires_at))
             await self._clock.sleep(_LOOK_AGAIN)
 
     @property
     def _stream(self) -> str:
         return self._source.stream if self._window is None else f"{self._source.stream} {self._window}"
 
-    async def _work(self, sink: OrderSink, quota: Quota, lease: Lease | None) -> None:
+    async def work(
+        self,
+        sink: OrderSink,
+        quota: Quota,
+        lease: Lease | None,
+        *,
+        stored: Callable[[Sequence[OrderRow], Stored], None] | None = None,
+    ) -> None:
+        """Read one window to its end; ``stored`` hears of each page that was committed.
+
+        Raises:
+            SPAPIError: a call or a commit failed for good; what was committed stays.
+        """
         result, stream = self.result, self._stream
         saved = await sink.checkpoint(result.seller, stream) if isinstance(sink, RememberingSink) else None
         if self._window is not None and saved is not None and saved.cursor is None:
@@ -155,7 +168,7 @@ class Job:
         checkpoint = resume(saved, seller=result.seller, stream=stream, since=self._since, now=moment(self._clock))
         resumed = checkpoint.cursor is not None
         result.checkpoint = checkpoint
-        self._tell(
+        self.tell(
             SellerStarted(
                 seller=result.seller,
                 last_updated_after=checkpoint.last_updated_after,
@@ -181,15 +194,17 @@ class Job:
                 continue
             again = False
             check_progress(page, checkpoint, stream, history)
-            checkpoint = await self._store(page, checkpoint, sink, quota, lease)
+            done, checkpoint = await self._store(page, checkpoint, sink, quota, lease)
+            if stored is not None:
+                stored(page.rows, done)
             if page.cursor is None:
                 break
             await anyio.lowlevel.checkpoint()  # cancelled during the commit: end here, not in the middle of a request
-        self._tell(SellerFinished(seller=result.seller, total=result.orders, synced_to=checkpoint.last_updated_after))
+        self.tell(SellerFinished(seller=result.seller, total=result.orders, synced_to=checkpoint.last_updated_after))
 
     async def _store(
         self, page: Page, before: Checkpoint, sink: OrderSink, quota: Quota, lease: Lease | None
-    ) -> Checkpoint:
+    ) -> tuple[Stored, Checkpoint]:
         """Commit a page and the checkpoint after it, even while the run is being cancelled: it has been paid for."""
         result, now = self.result, moment(self._clock)
         checkpoint = advance(before, cursor=page.cursor, upper_bound=page.upper_bound, now=now)
@@ -216,7 +231,7 @@ class Job:
         result.violations += page.violations
         result.unreadable += len(page.unreadable)
         latest = max((row.last_updated_at for row in page.rows if row.last_updated_at), default=None)
-        self._tell(
+        self.tell(
             PageStored(
                 seller=result.seller,
                 orders=len(page.rows),
@@ -228,9 +243,9 @@ class Job:
                 upper_bound=checkpoint.upper_bound or page.upper_bound,
             )
         )
-        return checkpoint
+        return stored, checkpoint
 
-    def _tell(self, event: SyncEvent) -> None:
+    def tell(self, event: SyncEvent) -> None:
         """Report an event; whoever shows it and fails does not stop what it shows."""
         try:
             self._progress(event)

@@ -65,6 +65,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
         unchanged: orders that were there already, as they are.
         stale: orders older than what the store held.
         items: items written.
+        changed: ids of the orders that were inserted or updated.
     """
 
     inserted: int = 0
@@ -72,6 +73,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     unchanged: int = 0
     stale: int = 0
     items: int = 0
+    changed: frozenset[str] = frozenset()
 
 
 class OrderSink(Protocol):

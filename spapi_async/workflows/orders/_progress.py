@@ -7,7 +7,17 @@ from datetime import datetime
 
 import msgspec
 
-__all__ = ["PageStored", "Progress", "SellerFailed", "SellerFinished", "SellerStarted", "SellerWaits", "SyncEvent"]
+__all__ = [
+    "OrdersFresh",
+    "PageStored",
+    "Progress",
+    "SellerFailed",
+    "SellerFinished",
+    "SellerStarted",
+    "SellerWaits",
+    "SourceDropped",
+    "SyncEvent",
+]
 
 
 class SyncEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -62,6 +72,26 @@ class SellerFailed(SyncEvent, frozen=True, kw_only=True):
 
     total: int
     error: str
+
+
+class SourceDropped(SyncEvent, frozen=True, kw_only=True):
+    """Amazon refuses or has removed a source of orders for this seller; the others go on without it.
+
+    ``source`` is the operation, ``reason`` Amazon's answer.
+    """
+
+    source: str
+    reason: str
+
+
+class OrdersFresh(SyncEvent, frozen=True, kw_only=True):
+    """Changes were committed while orders are followed: ``seconds`` from each change at Amazon to the commit here.
+
+    ``source`` is what found them: ``search``, ``notification`` or ``orders_v0``.
+    """
+
+    source: str
+    seconds: tuple[float, ...]
 
 
 Progress = Callable[[SyncEvent], None]

@@ -28,6 +28,7 @@ __all__ = [
     "OrdersV0Source",
     "Page",
     "check_progress",
+    "participations",
 ]
 
 # Order facts without the buyer: personal data (BUYER, RECIPIENT, TAX, PAYMENT) is copied only when it is asked for.
@@ -142,7 +143,7 @@ class OrdersV0Source:
         from spapi_async.api.orders_v0 import GET_ORDERS
 
         if not self._marketplaces:
-            self._marketplaces = await self._participations()
+            self._marketplaces = await participations(self._seller)
         response = await self._seller.call(
             GET_ORDERS,
             marketplace_ids=self._marketplaces,
@@ -200,16 +201,17 @@ class OrdersV0Source:
                 return items, violations
             token = following
 
-    async def _participations(self) -> list[str]:
-        """The seller's own marketplaces: ``getOrders`` demands some, even where none were chosen."""
-        from spapi_async.api.sellers_v1 import GET_MARKETPLACE_PARTICIPATIONS
 
-        response = await self._seller.call(GET_MARKETPLACE_PARTICIPATIONS)
-        return sorted(
-            entry.marketplace.id
-            for entry in response.body or ()
-            if entry.participation is None or entry.participation.is_participating
-        )
+async def participations(seller: Caller) -> list[str]:
+    """The seller's own marketplaces: ``getOrders`` and others demand some, even where none were chosen."""
+    from spapi_async.api.sellers_v1 import GET_MARKETPLACE_PARTICIPATIONS
+
+    response = await seller.call(GET_MARKETPLACE_PARTICIPATIONS)
+    return sorted(
+        entry.marketplace.id
+        for entry in response.body or ()
+        if entry.participation is None or entry.participation.is_participating
+    )
 
 
 def _rows(

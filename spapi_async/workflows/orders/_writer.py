@@ -58,7 +58,7 @@ class PageWriter:
         await self._put_unreadable(connection, page, personal)
         await self.put_quota(connection, page.quota, page.at)
         await self._publish(connection, page, published, paths)
-        return _counted(judged, unchanged=len(stored) - len(published), items=items)
+        return _counted(judged, published, unchanged=len(stored) - len(published), items=items)
 
     async def rewrite(
         self,
@@ -283,7 +283,7 @@ def _set_aside(
     }
 
 
-def _counted(judged: Sequence[_Judged], *, unchanged: int, items: int) -> Stored:
+def _counted(judged: Sequence[_Judged], published: Sequence[_Judged], *, unchanged: int, items: int) -> Stored:
     verdicts = [each.verdict for each in judged]
     return Stored(
         inserted=verdicts.count(Verdict.NEW),
@@ -291,4 +291,5 @@ def _counted(judged: Sequence[_Judged], *, unchanged: int, items: int) -> Stored
         unchanged=verdicts.count(Verdict.SAME) + unchanged,
         stale=verdicts.count(Verdict.STALE),
         items=items,
+        changed=frozenset(each.row.order_id for each in published),
     )

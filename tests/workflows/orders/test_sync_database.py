@@ -66,7 +66,7 @@ async def test_page_and_checkpoint_are_stored_together(database_url: str) -> Non
     """What was stored is read back exactly: amounts, times, cursor."""
     async with OrderDatabase(database_url) as database:
         stored = await store(database, order("a", amount="0.1000"), order("b", items=("1", "2")))
-        assert stored == Stored(inserted=2, items=3)
+        assert stored == Stored(inserted=2, items=3, changed=frozenset("ab"))
         first, _ = await rows(database, orders)
         assert (first.order_id, first.total_amount, str(first.total_amount)) == ("a", Decimal("0.1"), "0.1000")
         assert first.last_updated_at == datetime(2026, 1, 1, tzinfo=UTC)
@@ -78,7 +78,9 @@ async def test_later_version_replaces_an_order_and_its_items(database_url: str) 
     """Items that are gone from the order are gone from the table."""
     async with OrderDatabase(database_url) as database:
         await store(database, order("a", items=("1", "2")))
-        assert await store(database, order("a", day=2, items=("3",))) == Stored(updated=1, items=1)
+        assert await store(database, order("a", day=2, items=("3",))) == Stored(
+            updated=1, items=1, changed=frozenset("a")
+        )
         assert [row.order_item_id for row in await rows(database, order_items)] == ["3"]
 
 
@@ -105,7 +107,9 @@ async def test_meeting_a_page_again_changes_nothing(database_url: str) -> None:
 async def test_an_order_twice_on_a_page_is_one_row(database_url: str) -> None:
     """The later version of the two, wherever it stands."""
     async with OrderDatabase(database_url) as database:
-        assert await store(database, order("a", day=3, items=("3",)), order("a", day=1)) == Stored(inserted=1, items=1)
+        assert await store(database, order("a", day=3, items=("3",)), order("a", day=1)) == Stored(
+            inserted=1, items=1, changed=frozenset("a")
+        )
         assert [row.order_item_id for row in await rows(database, order_items)] == ["3"]
 
 

@@ -1,0 +1,138 @@
+"""``spapi-async sync orders --follow``: keep a database in step until somebody stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import statistics
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from spapi_async.cli.output import moving_console
+from spapi_async.cli.target import Target, connected
+from spapi_async.workflows.orders import (
+    OrdersFresh,
+    PageStored,
+    SellerFailed,
+    SellerWaits,
+    SourceDropped,
+    SyncEvent,
+    follow_orders,
+)
+
+__all__ = ["FollowBar", "FollowFacts", "follow"]
+
+_REMEMBERED = 1000  # changes whose lateness the median is of
+
+
+class FollowFacts(msgspec.Struct, kw_only=True):
+    """What was followed so far; ``freshness`` is the median of seconds from a change to its commit."""
+
+    sellers: int
+    orders: int = 0
+    changes: int = 0
+    unreadable: int = 0
+    failures: int = 0
+    freshness: float | None = None
+
+
+class FollowBar:
+    """One line that moves on a terminal; what needs somebody's attention is a line of its own on any console."""
+
+    def __init__(self, console: Console, sellers: int) -> None:
+        self.facts = FollowFacts(sellers=sellers)
+        self._late: deque[float] = deque(maxlen=_REMEMBERED)
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task(self._line())
+
+    @asynccontextmanager
+    async def shown(self) -> AsyncIterator[None]:
+        """Draw for as long as the block lasts."""
+        with self._progress:
+            yield
+
+    def __call__(self, event: SyncEvent) -> None:
+        """Count an event, and say what it is about where somebody should know."""
+        if isinstance(event, PageStored):
+            self.facts.orders += event.orders
+            self.facts.unreadable += event.unreadable
+        elif isinstance(event, OrdersFresh):
+            self._late.extend(event.seconds)
+            self.facts.changes += len(event.seconds)
+            self.facts.freshness = round(statistics.median(self._late), 1)
+        elif isinstance(event, SellerFailed):
+            self.facts.failures += 1
+            self._say(f"{event.seller}: {event.error}; trying again")
+        elif isinstance(event, SourceDropped):
+            self._say(f"{event.seller}: {event.source} is not used from now on: {event.reason}")
+        elif isinstance(event, SellerWaits):
+            self._say(f"{event.seller} is held by {event.holder}: waiting")
+        self._progress.update(self._task, description=self._line())
+
+    def _line(self) -> str:
+        facts = self.facts
+        sellers = f"{facts.sellers:,} sellers" if facts.sellers != 1 else "1 seller"
+        late = "" if facts.freshness is None else f", stored {facts.freshness:.0f} s after the change (median)"
+        return f"following {sellers}: {facts.orders:,} orders read, {facts.changes:,} changes{late}"
+
+    def _say(self, line: str) -> None:
+        self._progress.console.print(f"spapi-async: {line}", markup=False, highlight=False, soft_wrap=True)
+
+
+async def follow(database: str, target: Target, *, queue: str | None, **options: Any) -> FollowFacts:
+    """Follow until SIGTERM, which is a clean end; Ctrl-C is the caller's to report."""
+    if queue is not None:
+        from spapi_async.workflows.notifications import SqsQueue
+
+        options["messages"] = SqsQueue(queue)
+    async with connected(target) as connection:
+        bar = FollowBar(moving_console(), len(connection.sellers))
+        async with bar.shown():
+            with suppress(_Terminated):
+                async with _ended_by_sigterm():
+                    await follow_orders(connection.sellers, database, progress=bar, **options)
+        return bar.facts
+
+
+class _Terminated(Exception):  # noqa: N818 - no error
+    pass
+
+
+@asynccontextmanager
+async def _ended_by_sigterm() -> AsyncIterator[None]:
+    """Cancel the block when the process is asked to end, as a service manager does."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+    asked = False
+
+    def end() -> None:
+        nonlocal asked
+        asked = True
+        task.cancel()
+
+    try:
+        loop.add_signal_handler(signal.SIGTERM, end)
+    except (NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
+        yield
+        return
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not asked:
+            raise
+        task.uncancel()
+        raise _Terminated from None
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)

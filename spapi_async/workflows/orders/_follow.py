@@ -1,0 +1,210 @@
+"""Orders followed as they change, until somebody cancels it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import anyio
+
+from spapi_async._core.clock import Clock, SystemClock
+from spapi_async.errors import ConfigurationError, DecodeError
+from spapi_async.workflows.notifications import Notification, parse
+from spapi_async.workflows.orders._arguments import (
+    check_regions,
+    nobody,
+    one_or_more,
+    personal_for,
+    places_in,
+    places_of,
+)
+from spapi_async.workflows.orders._database import OrderDatabase
+from spapi_async.workflows.orders._hints import Hint
+from spapi_async.workflows.orders._holding import keep_leases, opened_sink, quotas_of, save_quota
+from spapi_async.workflows.orders._job import Job, moment
+from spapi_async.workflows.orders._lease import new_holder
+from spapi_async.workflows.orders._live import Follower, Lister
+from spapi_async.workflows.orders._page import OrderSink
+from spapi_async.workflows.orders._progress import Progress
+from spapi_async.workflows.orders._seller import Seller
+from spapi_async.workflows.orders._source import DEFAULT_DATASETS, Orders2026Source
+from spapi_async.workflows.orders._sync import HISTORY
+from spapi_async.workflows.orders._vault import RETENTION, PersonalKeys
+
+__all__ = ["MessageSource", "follow_orders"]
+
+logger = logging.getLogger("spapi_async.workflows.orders")
+
+MessageSource = AsyncIterable[Any] | AbstractAsyncContextManager[AsyncIterable[Any]]
+"""An :class:`SqsQueue`, or any async iterable of what :func:`spapi_async.workflows.notifications.parse` takes."""
+
+_SWEEP = 3600.0  # seconds between two deletions of personal data whose time has come
+
+
+async def follow_orders(
+    sellers: Iterable[Seller],
+    database: str | OrderDatabase | OrderSink,
+    *,
+    messages: MessageSource | None = None,
+    since: datetime | None = None,
+    every: timedelta | None = None,
+    marketplaces: Sequence[str] = (),
+    datasets: Sequence[str] = DEFAULT_DATASETS,
+    personal: PersonalKeys | Literal["plain"] | None = None,
+    retention: timedelta = RETENTION,
+    orders_v0: bool = True,
+    progress: Progress | None = None,
+    clock: Clock | None = None,
+) -> None:
+    """Keep a database in step with Amazon until cancelled.
+
+    Each seller is searched as often as its quota sustains (``searchOrders``: one request in 180 s), from its checkpoint
+    on. Orders that a notification or Orders v0's ``getOrders`` names are fetched by their id in between. Both are
+    hints: what is stored already is not fetched, an order that Amazon does not show yet is asked for again after 5, 30
+    and 120 s, and only searches move the checkpoint, so a queue that loses messages loses nothing here.
+
+    A seller whose calls fail is reported and tried again after a growing pause; the others go on. Another process that
+    works on a seller is waited for.
+
+    Args:
+        sellers: handles from ``app.selling_partner``; give their ``seller_id`` where ``messages`` are read.
+        database: as for :func:`sync_orders`.
+        messages: ORDER_CHANGE notifications: an :class:`SqsQueue`, or any async iterable of messages. Other types and
+            other sellers' are ignored.
+        since: where a seller without a checkpoint starts; two years back by default.
+        every: at most one search and one list in this time; as often as quota sustains by default.
+        marketplaces: as for :func:`sync_orders`.
+        datasets: as for :func:`sync_orders`.
+        personal: as for :func:`sync_orders`.
+        retention: as for :func:`sync_orders`.
+        orders_v0: whether ``getOrders`` may be asked for ids; it is dropped when Amazon removes it (2027-03-27).
+        progress: called with every event; :class:`OrdersFresh` measures how late changes are.
+        clock: where time comes from.
+
+    Raises:
+        ConfigurationError: the arguments or the database cannot work.
+    """
+    places, datasets = places_in(marketplaces), one_or_more(datasets)
+    clock = clock or SystemClock()
+    if every is not None and every <= timedelta(0):
+        raise ConfigurationError("every must be longer than nothing")
+    if since is not None and (since.tzinfo is None or since > moment(clock)):
+        raise ConfigurationError("since must have a time zone and not be in the future")
+    kept = personal_for(database, personal, retention, datasets)
+    chosen = list(sellers)
+    check_regions(chosen, places)
+    async with opened_sink(database, personal=kept, retention=retention) as sink:
+        quotas = quotas_of(chosen, clock)
+        if isinstance(sink, OrderDatabase):
+            for quota in quotas.values():
+                await quota.restore(sink)
+        followers = [
+            _follower(
+                seller,
+                places_of(seller, places),
+                datasets,
+                since=since or moment(clock) - HISTORY,
+                orders_v0=orders_v0,
+                progress=progress or nobody,
+                every=None if every is None else every.total_seconds(),
+                quota=quotas[seller.application],
+                sink=sink,
+                clock=clock,
+            )
+            for seller in chosen
+        ]
+        names = _names(followers)
+        holder = new_holder()
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(keep_leases, sink, holder, clock)
+                group.start_soon(_sweep, sink, clock)
+                for follower in followers:
+                    group.start_soon(follower.run, holder)
+                if messages is not None:
+                    group.start_soon(_listen, messages, names)
+        finally:
+            if isinstance(sink, OrderDatabase):
+                await save_quota(quotas.values(), sink, moment(clock))
+
+
+def _follower(
+    seller: Seller,
+    places: Sequence[str],
+    datasets: Sequence[str],
+    *,
+    since: datetime,
+    orders_v0: bool,
+    progress: Progress,
+    clock: Clock,
+    **shared: Any,
+) -> Follower:
+    from spapi_async.api.orders_2026_01_01 import GET_ORDER, SEARCH_ORDERS
+
+    source = Orders2026Source(seller, marketplaces=places, datasets=datasets)
+    listers: list[Lister] = []
+    if orders_v0:
+        from spapi_async.workflows.orders._v0_lister import OrdersV0Lister
+
+        listers.append(OrdersV0Lister(seller, marketplaces=[str(place) for place in places], clock=clock))
+    job = Job(seller, source, since=since, window=None, clock=clock, progress=progress)
+    return Follower(
+        seller, job, search=SEARCH_ORDERS, by_id=GET_ORDER, datasets=datasets, listers=listers, clock=clock, **shared
+    )
+
+
+def _names(followers: Iterable[Follower]) -> dict[str, list[Follower]]:
+    """Followers by seller id: one seller may be followed in several regions.
+
+    Raises:
+        ConfigurationError: a seller was given twice.
+    """
+    found: dict[str, list[Follower]] = {}
+    seen = set()
+    for follower in followers:
+        if follower.seller.name in seen:
+            raise ConfigurationError(f"the same seller was given twice: {follower.seller.name}")
+        seen.add(follower.seller.name)
+        if follower.seller.seller_id is not None:
+            found.setdefault(follower.seller.seller_id, []).append(follower)
+    return found
+
+
+async def _listen(messages: MessageSource, names: Mapping[str, Sequence[Follower]]) -> None:
+    """Pass hints on. A message is done when it is heard: what is lost on the way, searches find."""
+    if not isinstance(messages, AsyncIterable):
+        async with messages as opened:
+            await _listen(opened, names)
+        return
+    async for message in messages:
+        try:
+            notification = parse(message)
+        except DecodeError as error:
+            logger.warning("a message is no notification: %s", error)
+            continue
+        hint = hint_of(notification)
+        if hint is not None:
+            for follower in names.get(notification.seller_id or "", ()):
+                follower.hear(hint)
+
+
+def hint_of(notification: Notification) -> Hint | None:
+    """What a notification says of an order; None where it is about something else."""
+    if notification.type not in ("ORDER_CHANGE", "ORDER_STATUS_CHANGE"):
+        return None
+    order_id = getattr(notification.content, "amazon_order_id", None)
+    if not isinstance(order_id, str):
+        return None
+    return Hint(order_id=order_id, event_time=notification.event_time, source="notification")
+
+
+async def _sweep(sink: OrderSink, clock: Clock) -> None:
+    while isinstance(sink, OrderDatabase):
+        try:
+            await sink.sweep(now=moment(clock))
+        except Exception as error:  # noqa: BLE001 - the next time may succeed, and orders are worth more
+            logger.warning("personal data could not be deleted yet (%s)", type(error).__name__)
+        await clock.sleep(_SWEEP)

@@ -1,0 +1,239 @@
+"""One seller followed: searched at the pace of its quota, and asked for each order that somebody mentions.
+
+A search finds every change, two minutes late and as often as ``searchOrders`` allows (one request in 180 s). Hints
+(:mod:`._hints`) are faster and may be lost: they fetch single orders, and never move the checkpoint.
+"""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol, runtime_checkable
+
+import anyio
+
+from spapi_async._core.clock import Clock
+from spapi_async._core.frames import forget_locals
+from spapi_async._core.operation import Operation
+from spapi_async.errors import AuthError, ClosedError, ForbiddenError, LeaseLostError, NotFoundError, SPAPIError
+from spapi_async.workflows.orders._hints import Hint, Hints
+from spapi_async.workflows.orders._job import Job, moment
+from spapi_async.workflows.orders._lease import Lease
+from spapi_async.workflows.orders._page import OrderPage, OrderSink, Stored
+from spapi_async.workflows.orders._progress import OrdersFresh, SellerFailed, SourceDropped, SyncEvent
+from spapi_async.workflows.orders._quota import Quota
+from spapi_async.workflows.orders._reading import read_order
+from spapi_async.workflows.orders._rows import V2026, OrderRow
+from spapi_async.workflows.orders._seller import Seller
+
+__all__ = ["Follower", "KnowingSink", "Lister"]
+
+logger = logging.getLogger("spapi_async.workflows.orders")
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0  # seconds after a seller's failure, doubled each time
+_MANY = 1000  # calls: more than any burst, so that the forecast of one more is the sustained pace
+
+
+@runtime_checkable
+class KnowingSink(Protocol):
+    """A sink that knows how recent its orders are."""
+
+    async def last_updates(self, seller: str, order_ids: Sequence[str]) -> dict[str, datetime]:
+        """The last update of each of these orders that is stored."""
+
+
+class Lister(Protocol):
+    """Names the orders that changed, without their content: a source of hints that is asked again and again."""
+
+    operation: Operation[Any]
+
+    async def hints(self) -> Sequence[Hint]:
+        """Those since the last time.
+
+        Raises:
+            SPAPIError: the call failed for good.
+        """
+
+
+class Follower:
+    """One seller, followed until it is cancelled."""
+
+    def __init__(
+        self,
+        seller: Seller,
+        job: Job,
+        *,
+        search: Operation[Any],
+        by_id: Operation[Any],
+        datasets: Sequence[str],
+        listers: Sequence[Lister],
+        every: float | None,
+        quota: Quota,
+        sink: OrderSink,
+        clock: Clock,
+    ) -> None:
+        self.seller = seller
+        self._job = job
+        self._search = search
+        self._by_id = by_id
+        self._datasets = list(datasets)
+        self._listers = list(listers)
+        self._every = every
+        self._quota = quota
+        self._sink = sink
+        self._clock = clock
+        self._hints = Hints()
+        self._heard = anyio.Event()
+        self._pause = _FIRST_PAUSE
+        self._began = moment(clock).replace(microsecond=0)
+
+    def hear(self, hint: Hint) -> None:
+        """Fetch this order soon."""
+        if self._hints.hear(hint, self._clock.monotonic()):
+            self._heard.set()
+
+    async def run(self, holder: str) -> None:
+        """Follow until cancelled; a failure is this seller's alone: it is reported, and tried again after a pause."""
+        while True:
+            try:
+                async with self._job.held(self._sink, holder, wait=True) as lease:
+                    await self._follow(lease)
+            except Exception as error:  # noqa: BLE001 - the other sellers go on
+                first = _first(error)
+                forget_locals(first)
+                self._job.tell(SellerFailed(seller=self.seller.name, total=self._job.result.orders, error=str(first)))
+                if not isinstance(first, LeaseLostError):
+                    await self._clock.sleep(self._pause)
+                    self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+
+    async def _follow(self, lease: Lease | None) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._search_for_ever, lease)
+            group.start_soon(self._fetch_for_ever, lease)
+            for lister in self._listers:
+                group.start_soon(self._list_for_ever, lister)
+
+    # ---- searches ---------------------------------------------------------------------------------------------------
+
+    async def _search_for_ever(self, lease: Lease | None) -> None:
+        first = True
+        while True:
+            await self._job.work(self._sink, self._quota, lease, stored=self._found)
+            self._pause = _FIRST_PAUSE
+            pace = max(self._every or 0.0, self._pace(self._search))
+            # The second search comes at a moment of its own, so that sellers do not all search at once.
+            await self._clock.sleep(pace * (0.5 + _phase(self.seller.name) / 2) if first else pace)
+            first = False
+
+    def _found(self, rows: Sequence[OrderRow], stored: Stored) -> None:
+        now = moment(self._clock)
+        updates = [row.last_updated_at for row in rows if row.order_id in stored.changed and row.last_updated_at]
+        # What changed before anybody looked says nothing of how fast this is.
+        self._fresh("search", [(now - updated).total_seconds() for updated in updates if updated >= self._began])
+
+    def _pace(self, operation: Operation[Any]) -> float:
+        """Seconds between calls that this operation's quota sustains, as learned."""
+        forecast = self.seller.forecast
+        return forecast(operation, count=_MANY + 1) - forecast(operation, count=_MANY)
+
+    # ---- hints ------------------------------------------------------------------------------------------------------
+
+    async def _list_for_ever(self, lister: Lister) -> None:
+        """Ask for changed ids until Amazon refuses them; then the other sources do without."""
+        while True:
+            try:
+                for hint in await lister.hints():
+                    self.hear(hint)
+            except (ForbiddenError, NotFoundError) as error:
+                self._drop(lister.operation, error)
+                return
+            except SPAPIError as error:
+                if error.status == _GONE:
+                    self._drop(lister.operation, error)
+                    return
+                logger.warning("%s of %s failed (%s)", lister.operation.name, self.seller.name, error)
+            await self._clock.sleep(max(self._every or 0.0, self._pace(lister.operation)))
+
+    def _drop(self, operation: Operation[Any], error: SPAPIError) -> None:
+        self._job.tell(SourceDropped(seller=self.seller.name, source=operation.name, reason=str(error)))
+        logger.warning("%s: %s is not used from now on (%s)", self.seller.name, operation.name, error)
+
+    async def _fetch_for_ever(self, lease: Lease | None) -> None:
+        while True:
+            now = self._clock.monotonic()
+            hint = self._hints.take(now)
+            if hint is not None:
+                await self._fetch(hint, lease)
+                continue
+            due = self._hints.next_due()
+            self._heard = anyio.Event()
+            with anyio.move_on_after(None if due is None else max(due - now, 0.0)):
+                await self._heard.wait()
+
+    async def _fetch(self, hint: Hint, lease: Lease | None) -> None:
+        """Fetch the order that a hint names, unless what is stored shows the change already."""
+        if await self._is_known(hint):
+            return
+        try:
+            row = await self._order(hint.order_id)
+        except NotFoundError:
+            row = None
+        except BaseException as error:
+            if isinstance(error, SPAPIError) and not isinstance(error, AuthError | ClosedError):
+                logger.warning("%s of %s could not be fetched yet (%s)", hint.order_id, self.seller.name, error)
+                self._hints.again(hint, self._clock.monotonic())
+                return
+            self._hints.hear(hint, self._clock.monotonic())  # whoever goes on has it still
+            raise
+        if row is not None:
+            await self._store(row, hint, lease)
+        if row is None or not hint.is_met_by(row.last_updated_at):
+            self._hints.again(hint, self._clock.monotonic())
+
+    async def _is_known(self, hint: Hint) -> bool:
+        if hint.event_time is None or not isinstance(self._sink, KnowingSink):
+            return False
+        known = await self._sink.last_updates(self.seller.name, [hint.order_id])
+        return hint.is_met_by(known.get(hint.order_id))
+
+    async def _order(self, order_id: str) -> OrderRow | None:
+        response = await self.seller.call(self._by_id, order_id=order_id, included_data=self._datasets or None)
+        piece = read_order(response)
+        try:
+            return V2026.row(piece.raw, content=piece.content)
+        except (ValueError, ArithmeticError, RecursionError, TypeError):
+            return None  # a search sets it aside
+
+    async def _store(self, row: OrderRow, hint: Hint, lease: Lease | None) -> None:
+        now = moment(self._clock)
+        page = OrderPage(
+            seller=self.seller.name,
+            rows=(row,),
+            checkpoint=None,
+            at=now,
+            quota=self._quota.dump(self.seller.payer),
+            lease=lease,
+        )
+        stored = await self._sink.store(page)
+        if stored is None or stored.changed:
+            happened = hint.event_time or row.last_updated_at
+            self._fresh(hint.source, [(now - happened).total_seconds()] if happened else [])
+
+    def _fresh(self, source: str, seconds: Sequence[float]) -> None:
+        if seconds:
+            event: SyncEvent = OrdersFresh(seller=self.seller.name, source=source, seconds=tuple(seconds))
+            self._job.tell(event)
+
+
+_GONE = 410
+
+
+def _phase(name: str) -> float:
+    """A number from 0 to 1 that differs from seller to seller, and is the same in every run."""
+    return zlib.crc32(name.encode()) / 2**32
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

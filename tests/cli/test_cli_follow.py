@@ -1,0 +1,87 @@
+"""``spapi-async sync orders --follow``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+import msgspec
+import pytest
+from order_databases import CREDENTIALS, emulated_orders, stored_orders
+
+from spapi_async.cli.application import run
+from spapi_async.emulator.server import Emulator
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+async def test_it_follows_until_it_is_told_to_end(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    """SIGTERM is a clean end, Ctrl-C an interruption; what was committed stays, and no traceback is printed."""
+    url = f"sqlite:///{tmp_path / 'orders.db'}"
+    anchor = datetime.now(UTC).timestamp() - 3600
+    async with Emulator(orders=40, rate_scale=1000, search_delay=0.0, anchor=anchor) as emulator:
+        process = _start(url, emulator.url)
+        try:
+            await _until(lambda: (tmp_path / "orders.db").exists() and _stored(url) == 40)
+            emulator.change_orders(add=2)
+            await _until(lambda: stored_orders(url) == emulated_orders(emulator))
+            process.send_signal(number)
+            out, err = await _communicate(process)
+        finally:
+            process.kill()
+    assert process.returncode == code, err
+    assert b"Traceback" not in err
+    facts = msgspec.json.decode(out)
+    if code == 0:
+        assert facts["sellers"] == 1
+        assert facts["changes"] >= 2
+        assert facts["freshness"] < 60
+    else:
+        assert "checkpoint" in facts["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--queue", "https://sqs.example.com/1/q"],
+        ["--every", "1h"],
+        ["--follow", "--every", "soon"],
+        ["--follow", "--api", "orders_v0"],
+        ["--follow", "--wait"],
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(tmp_path: Path, words: list[str]) -> None:
+    """Before anything is opened."""
+    assert run(["sync", "orders", "--emulator", "--database", f"sqlite:///{tmp_path / 'o.db'}", *words]) == 2
+    assert not (tmp_path / "o.db").exists()
+
+
+def _start(url: str, endpoint: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "spapi_async", "sync", "orders", "--follow", "--database", url, "--json"],
+        env={**os.environ, **CREDENTIALS, "SP_API_ENDPOINT": endpoint},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def _stored(url: str) -> int:
+    try:
+        return len(stored_orders(url))
+    except Exception:  # noqa: BLE001 - the tables are being made
+        return 0
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    with anyio.fail_after(60):
+        while not condition():
+            await anyio.sleep(0.05)
+
+
+async def _communicate(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    return await anyio.to_thread.run_sync(lambda: process.communicate(timeout=30))

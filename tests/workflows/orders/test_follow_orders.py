@@ -1,0 +1,240 @@
+"""Orders followed as they change, against the emulator."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import pytest
+from order_databases import emulated_orders, query, stored_orders
+
+from spapi_async import Application, ConfigurationError
+from spapi_async._engine.retry import RetryPolicy
+from spapi_async.emulator.server import Emulator
+from spapi_async.workflows.orders import (
+    OrderDatabase,
+    OrderPage,
+    OrdersFresh,
+    PageStored,
+    SellerFailed,
+    SourceDropped,
+    SyncEvent,
+    follow_orders,
+)
+
+pytest_plugins = ("sync_fixtures",)
+
+SEARCH, BY_ID, LIST = "orders_2026_01_01.search_orders", "orders_2026_01_01.get_order", "orders_v0.get_orders"
+EVER = timedelta(hours=1)
+
+
+class Watch:
+    """What a follower reports, and a way to wait for it."""
+
+    def __init__(self) -> None:
+        self.events: list[SyncEvent] = []
+
+    def __call__(self, event: SyncEvent) -> None:
+        self.events.append(event)
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        """The events of one kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something is true."""
+        with anyio.fail_after(30):
+            while not condition():
+                await anyio.sleep(0.01)
+
+
+@asynccontextmanager
+async def followed(emulator: Emulator, database: Any, *names: str, **options: Any) -> AsyncIterator[Watch]:
+    """Sellers that are followed while the block runs."""
+    watch = Watch()
+    retry = RetryPolicy(attempts=2, base=0.001, throttled_attempts=3)
+    async with (
+        Application("app", "secret", endpoint=emulator.url, retry=retry) as app,
+        anyio.create_task_group() as group,
+    ):
+        sellers = [app.selling_partner(f"Atzr|{name}", region="NA", seller_id=name) for name in names or ("one",)]
+
+        async def follow() -> None:
+            await follow_orders(sellers, database, progress=watch, **options)
+
+        group.start_soon(follow)
+        yield watch
+        group.cancel_scope.cancel()
+
+
+def emulator(**options: Any) -> Emulator:
+    """Orders that lie behind the search delay, which is none here; searches every 0.18 s."""
+    return Emulator(
+        **{"orders": 60, "rate_scale": 1000, "search_delay": 0.0, "anchor": datetime.now(UTC).timestamp() - 3600}
+        | options
+    )
+
+
+async def test_searches_alone_find_every_change(database_url: str) -> None:
+    """New orders and changed ones, without a queue and without v0."""
+    async with emulator() as running, OrderDatabase(database_url) as database:
+        async with followed(running, database, orders_v0=False) as watch:
+            await watch.until(lambda: sum(each.orders for each in watch.of(PageStored)) >= 60)
+            running.change_orders(add=3, update=2)
+            await watch.until(lambda: sum(len(each.seconds) for each in watch.of(OrdersFresh)) >= 5)
+        assert (await database.counts())[0] == 63
+        kinds = [change.kind async for change in database.changes()]
+        assert (kinds.count("new"), kinds.count("updated")) == (63, 2)
+        assert {event.source for event in watch.of(OrdersFresh)} == {"search"}
+
+
+async def test_a_notification_brings_an_order_before_the_next_search(sqlite_url: str) -> None:
+    """Fetched by its id; a second message about it costs nothing; foreign and broken ones are passed over."""
+    async with emulator() as running:
+        sender, receiver = anyio.create_memory_object_stream[Any](100)
+        options = {"messages": receiver, "orders_v0": False, "every": EVER}
+        async with sender, receiver, followed(running, sqlite_url, **options) as watch:
+            await watch.until(lambda: bool(watch.of(PageStored)))
+            searches = requests(running, SEARCH)
+            changed = running.change_orders(add=1, update=1)
+            messages = [message(order_id) for ids in changed.values() for order_id in ids]
+            for each in ["no notification", message("902-9", seller="stranger"), {"type": "x"}, *messages]:
+                await sender.send(each)
+            await watch.until(lambda: len(watch.of(OrdersFresh)) >= 2)
+            for each in messages:
+                await sender.send(each)
+            await sender.send(message(changed["added"][0], event_time=datetime.now(UTC) + timedelta(seconds=60)))
+            await watch.until(lambda: requests(running, BY_ID) == 3)
+        assert requests(running, SEARCH) == searches
+        assert [event.source for event in watch.of(OrdersFresh)] == ["notification"] * 2
+        assert all(0 <= seconds < 60 for event in watch.of(OrdersFresh) for seconds in event.seconds)
+        assert stored_orders(sqlite_url) == emulated_orders(running)
+
+
+async def test_v0_names_what_changed_between_two_searches(sqlite_url: str) -> None:
+    """Its list is asked three times as often; what it names is fetched whole."""
+    async with emulator() as running, followed(running, sqlite_url) as watch:
+        await watch.until(lambda: bool(watch.of(PageStored)))
+        running.change_orders(add=2)
+        await watch.until(lambda: sum(len(each.seconds) for each in watch.of(OrdersFresh)) >= 2)
+    assert stored_orders(sqlite_url) == emulated_orders(running)
+    assert query(sqlite_url, "SELECT DISTINCT detail FROM orders") == [("whole",)]
+    assert requests(running, LIST) >= 1
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+async def test_a_source_that_amazon_removes_is_dropped_and_said_once(sqlite_url: str, status: int) -> None:
+    """On 2027-03-28, or where a role is missing; searches go on."""
+    async with emulator() as running:
+        running.faults({"operation": LIST, "status": status, "times": None})
+        async with followed(running, sqlite_url) as watch:
+            await watch.until(lambda: bool(watch.of(SourceDropped)))
+            running.change_orders(add=1)
+            await watch.until(lambda: sum(len(each.seconds) for each in watch.of(OrdersFresh)) >= 1)
+        (dropped,) = watch.of(SourceDropped)
+        assert (dropped.source, str(status) in dropped.reason or bool(dropped.reason)) == (LIST, True)
+        assert not watch.of(SellerFailed)
+    assert stored_orders(sqlite_url) == emulated_orders(running)
+
+
+async def test_one_sellers_trouble_is_its_own(sqlite_url: str) -> None:
+    """A revoked grant is reported, and does not hold the others up."""
+    async with emulator() as running:
+        running.faults({"revoke_refresh_token": "Atzr|revoked"})
+        async with followed(running, sqlite_url, "one", "revoked") as watch:
+            await watch.until(lambda: bool(watch.of(SellerFailed)) and bool(watch.of(PageStored)))
+            running.change_orders(add=1)
+            await watch.until(lambda: sum(len(each.seconds) for each in watch.of(OrdersFresh)) >= 1)
+        assert {event.seller for event in watch.of(SellerFailed)} == {"revoked@na"}
+        assert len(watch.of(SellerFailed)) == 1
+
+
+async def test_a_failing_order_is_left_to_the_searches(sqlite_url: str) -> None:
+    """Its fetch fails for good; the seller is not interrupted."""
+    async with emulator() as running:
+        running.faults({"operation": BY_ID, "status": 500, "times": None})
+        sender, receiver = anyio.create_memory_object_stream[Any](100)
+        async with sender, receiver, followed(running, sqlite_url, messages=receiver, orders_v0=False) as watch:
+            await watch.until(lambda: bool(watch.of(PageStored)))
+            for order_id in running.change_orders(add=2)["added"]:
+                await sender.send(message(order_id))
+            await watch.until(lambda: sum(len(each.seconds) for each in watch.of(OrdersFresh)) >= 2)
+        assert not watch.of(SellerFailed)
+    assert stored_orders(sqlite_url) == emulated_orders(running)
+
+
+async def test_cancelled_and_started_again_it_goes_on(sqlite_url: str) -> None:
+    """At any moment; every change is published once."""
+    async with emulator(orders=150) as running:
+        for _ in range(4):
+            async with followed(running, sqlite_url) as watch:
+                await watch.until(lambda: bool(watch.of(PageStored)))
+                running.change_orders(add=2, update=3)
+        async with followed(running, sqlite_url) as watch:
+            await watch.until(lambda: stored_orders(sqlite_url) == emulated_orders(running))
+            await watch.until(lambda: query(sqlite_url, UPDATES) == [(latest(running),)])
+    changes = query(
+        sqlite_url, "SELECT order_id, updated_at, count(*) FROM order_changes GROUP BY 1, 2 HAVING count(*) > 1"
+    )
+    assert changes == []
+
+
+UPDATES = "SELECT max(last_updated_at) FROM orders"
+
+
+def latest(running: Emulator) -> str:
+    """The emulator's latest update, as SQLite has it."""
+    updated = max(order.updated for seller in running._world.sellers for order in seller.orders.since(0))
+    return datetime.fromtimestamp(int(updated), UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+async def test_any_object_with_a_store_can_be_followed_into() -> None:
+    """Without leases, checkpoints or knowledge of its own."""
+
+    class Sink:
+        def __init__(self) -> None:
+            self.orders: set[str] = set()
+
+        async def store(self, page: OrderPage, /) -> None:
+            self.orders |= {row.order_id for row in page.rows}
+
+    sink = Sink()
+    async with emulator(orders=5) as running, followed(running, sink) as watch:
+        await watch.until(lambda: len(sink.orders) == 5)
+        (added,) = running.change_orders(add=1)["added"]
+        await watch.until(lambda: added in sink.orders)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"every": timedelta(0)}, {"since": datetime(2026, 1, 1)}, {"marketplaces": ["DE"]}],  # noqa: DTZ001
+)
+async def test_what_cannot_work_is_refused_at_once(sqlite_url: str, options: Any) -> None:
+    """Before anything is asked of Amazon."""
+    async with Application("app", "secret", endpoint="http://127.0.0.1:9") as app:
+        seller = app.selling_partner("Atzr|one", region="NA")
+        with pytest.raises(ConfigurationError):
+            await follow_orders([seller], sqlite_url, **options)
+        with pytest.raises(ConfigurationError, match="twice"):
+            await follow_orders([seller, seller], sqlite_url)
+
+
+def requests(running: Emulator, operation: str) -> int:
+    """How many requests of an operation the emulator has seen."""
+    counts = running.stats()["operations"].get(operation)
+    return int(counts["requests"]) if counts else 0
+
+
+def message(order_id: str, *, seller: str = "one", event_time: datetime | None = None) -> dict[str, Any]:
+    """ORDER_CHANGE as Amazon sends it."""
+    facts = {"NotificationLevel": "OrderLevel", "SellerId": seller, "AmazonOrderId": order_id}
+    return {
+        "NotificationVersion": "1.0",
+        "NotificationType": "ORDER_CHANGE",
+        "PayloadVersion": "1.0",
+        "EventTime": (event_time or datetime.now(UTC) - timedelta(seconds=1)).isoformat(),
+        "Payload": {"OrderChangeNotification": facts},
+    }
