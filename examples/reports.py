@@ -31,7 +31,7 @@ async def read_a_year_of_orders(seller: SellingPartner) -> int:
         end=TODAY,
         no_data="empty",
     ) as document:
-        return len([row["amazon-order-id"] async for row in document.iter_rows()])
+        return len({row["amazon-order-id"] async for row in document.iter_rows()})  # a row for each item
 
 
 async def ask_and_leave(seller: SellingPartner) -> str:

@@ -25,7 +25,7 @@ from typing import Any
 from spapi_async.emulator.apis.tokens_2021_03_01 import RESTRICTED_REPORTS
 from spapi_async.emulator.data.documents import Document
 from spapi_async.emulator.data.jobs import Job
-from spapi_async.emulator.data.report_files import ReportFile, flat_file, json_file, listing_row, order_row, xml_file
+from spapi_async.emulator.data.report_files import ReportFile, flat_file, json_file, listing_row, order_rows, xml_file
 from spapi_async.emulator.data.world import Call, Handler, Seller
 from spapi_async.emulator.gateway.pages import next_token, read_token
 from spapi_async.emulator.gateway.replies import Reply, bad_input, not_found, not_permitted
@@ -134,7 +134,7 @@ def _file(seller: Seller, kind: str, facts: dict[str, Any]) -> ReportFile:
     if "LISTING" in kind or "INVENTORY" in kind:
         rows = [listing_row(listing) for listing in seller.listings.all()]
     else:
-        rows = [order_row(order) for order in _orders(seller, facts)]
+        rows = [row for order in _orders(seller, facts) for row in order_rows(order)]
     if "XML" in kind:
         return xml_file(kind, rows)
     if any(word in kind for word in _JSON_TYPES):

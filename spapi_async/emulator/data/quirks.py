@@ -52,19 +52,9 @@ def _rename(key: str, wrong: str) -> Quirk:
     return rename
 
 
-def _as_number(key: str) -> Quirk:
-    def number(holder: dict[str, Any]) -> None:
-        if isinstance(holder.get(key), str):
-            holder[key] = float(holder[key])
-
-    return number
-
-
 _QUIRKS: dict[str, tuple[Quirk, ...]] = {
     # An empty string where the model has a date.
     "fba_inventory_v1.get_inventory_summaries": (_put("lastUpdatedTime", ""),),
-    # Money as JSON numbers where the model says string.
-    "sales_v1.get_order_metrics": (_as_number("amount"),),
     # Required fields that are missing at times.
     "fulfillment_inbound_v0.get_shipments": (_drop("AreCasesRequired"), _drop("PostalCode")),
     "merchant_fulfillment_v0.get_eligible_shipment_services": (

@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
+from spapi_async.emulator.data.places import SHOPS
 from spapi_async.emulator.data.repeated_file import RepeatedFile
 from spapi_async.emulator.gateway.times import iso
 
-__all__ = ["ReportFile", "flat_file", "json_file", "listing_row", "order_row", "xml_file"]
+__all__ = ["ReportFile", "flat_file", "json_file", "listing_row", "order_rows", "xml_file"]
 
 _WORTH_GZIP = 4096
 _BLOCK = 1024 * 1024  # of a file that is made while it is sent
@@ -28,19 +29,34 @@ class ReportFile(msgspec.Struct, frozen=True, kw_only=True):
     members: int = 1
 
 
-def order_row(order: Any) -> dict[str, str]:
-    """One order as a row of a flat file."""
-    return {
-        "amazon-order-id": order.order_id,
-        "purchase-date": iso(order.created),
-        "last-updated-date": iso(order.updated),
-        "order-status": order.status,
-        "sku": order.lines[0].sku,
-        "product-name": order.lines[0].product.title,
-        "quantity": str(order.lines[0].quantity),
-        "item-price": order.money(order.lines[0].price),
-        "ship-city": order.address.city.name,
-    }
+def order_rows(order: Any) -> list[dict[str, str]]:
+    """One order as rows of a flat file: one for each item, with Amazon's names of the columns."""
+    return [
+        {
+            "amazon-order-id": order.order_id,
+            "purchase-date": iso(order.created),
+            "last-updated-date": iso(order.updated),
+            "order-status": _STATUSES.get(order.status, order.status),
+            "sku": line.sku,
+            "product-name": line.product.title,
+            "quantity": str(line.quantity),
+            "item-price": order.money(line.price),
+            "ship-city": order.address.city.name,
+            "merchant-order-id": order.order_id,
+            "fulfillment-channel": "Amazon" if order.fulfilled_by_amazon else "Merchant",
+            "sales-channel": SHOPS[order.marketplace].name,
+            "asin": line.product.asin,
+            "item-status": "Cancelled" if order.status == "Canceled" else order.status,
+            "currency": SHOPS[order.marketplace].currency,
+            "item-tax": order.money(line.tax),
+            "shipping-price": order.money(line.shipping),
+            "item-promotion-discount": order.money(line.discount),
+        }
+        for line in order.lines
+    ]
+
+
+_STATUSES = {"Canceled": "Cancelled"}  # reports spell it otherwise than the API
 
 
 def listing_row(listing: Any) -> dict[str, str]:

@@ -169,7 +169,7 @@ async def test_a_long_window_is_read_as_one_stream() -> None:
         async with run.document() as document:
             whole = [row["amazon-order-id"] async for row in document.iter_rows()]
         assert split == whole
-        assert len(split) == 60
+        assert len(set(split)) == 60
 
 
 async def test_a_long_window_can_have_parts_without_data() -> None:
@@ -177,7 +177,7 @@ async def test_a_long_window_can_have_parts_without_data() -> None:
     async with reports_emulated() as (_, seller):
         wanted: dict[str, Any] = {"marketplaces": US, **window(120)}
         async with seller.reports.download(ALL_ORDERS, no_data="empty", **wanted) as document:
-            assert len([row async for row in document.iter_rows()]) == 60
+            assert len({row["amazon-order-id"] async for row in document.iter_rows()}) == 60
         with pytest.raises(ReportCancelledError):
             async with seller.reports.download(ALL_ORDERS, **wanted):
                 pass
