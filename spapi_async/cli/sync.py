@@ -101,6 +101,14 @@ def orders(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for sellers that another process works on, rather than fail.")
     ] = False,
+    sources: Annotated[
+        str,
+        typer.Option(
+            "--sources",
+            metavar="LIST",
+            help="What reads a new seller's history: search, ids, orders_v0, reports, separated by commas; or all.",
+        ),
+    ] = "search",
     follow: Annotated[
         bool, typer.Option("--follow", help="Go on until stopped, as fast as quota sustains; SIGTERM ends it cleanly.")
     ] = False,
@@ -158,7 +166,7 @@ def orders(
     started = parse_moment("--since", since)
     places = [Marketplace.parse(place) for place in marketplace or ()]
     if follow:
-        _refuse_with_follow(api, from_, to, wait, page_size, max_wait, violations)
+        _refuse_with_follow(api, from_, to, wait, page_size, max_wait, violations, sources != "search")
         from spapi_async.cli.follow import follow as follow_until_stopped
 
         facts = run_async(
@@ -192,10 +200,17 @@ def orders(
         window=_window(from_, to),
         personal="plain" if plain else None,
         wait=wait,
+        sources=_sources(sources),
     )
     with call_options(max_wait=max_wait):
         report = run_async(work, leaves=f"the checkpoint in the database is good: {AGAIN}")
     _fail(report, as_json=as_json)
+
+
+def _sources(names: str) -> list[str]:
+    from spapi_async.workflows.orders import SOURCES
+
+    return list(SOURCES) if names == "all" else [name.strip() for name in names.split(",") if name.strip()]
 
 
 def _refuse_with_follow(api: OrdersApiName, *others: object) -> None:

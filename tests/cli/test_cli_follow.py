@@ -53,6 +53,9 @@ async def test_it_follows_until_it_is_told_to_end(tmp_path: Path, number: signal
         ["--follow", "--every", "soon"],
         ["--follow", "--api", "orders_v0"],
         ["--follow", "--wait"],
+        ["--follow", "--sources", "all"],
+        ["--sources", "mail"],
+        ["--sources", "ids", "--api", "orders_v0"],
     ],
 )
 def test_options_that_do_not_go_together_are_refused(tmp_path: Path, words: list[str]) -> None:
@@ -85,3 +88,12 @@ async def _until(condition: Callable[[], bool]) -> None:
 
 async def _communicate(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
     return await anyio.to_thread.run_sync(lambda: process.communicate(timeout=30))
+
+
+def test_a_history_by_every_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One option; the table says the same as for a sync by searches."""
+    url = f"sqlite:///{tmp_path / 'orders.db'}"
+    words = ["--emulator", "--orders", "50", "--rate-scale", "10000", "--database", url, "--json"]
+    assert run(["sync", "orders", "--sources", "all", *words]) == 0
+    assert msgspec.json.decode(capsys.readouterr().out)["sellers"][0]["orders"] >= 50
+    assert _stored(url) == 50

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from spapi_async.workflows.orders._database import OrderDatabase
     from spapi_async.workflows.orders._feed import Change, CursorError
     from spapi_async.workflows.orders._follow import MessageSource, follow_orders
+    from spapi_async.workflows.orders._history import SOURCES, Source
     from spapi_async.workflows.orders._job import SellerResult
     from spapi_async.workflows.orders._lease import Lease
     from spapi_async.workflows.orders._orders import Orders
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_DATASETS",
+    "SOURCES",
     "Change",
     "Checkpoint",
     "CursorError",
@@ -82,6 +84,7 @@ __all__ = [
     "SellerResult",
     "SellerStarted",
     "SellerWaits",
+    "Source",
     "SourceDropped",
     "Stored",
     "SyncEvent",
@@ -97,6 +100,7 @@ _HOMES = {
     "_database": ("OrderDatabase",),
     "_feed": ("Change", "CursorError"),
     "_follow": ("MessageSource", "follow_orders"),
+    "_history": ("SOURCES", "Source"),
     "_job": ("SellerResult",),
     "_lease": ("Lease",),
     "_orders": ("Orders",),

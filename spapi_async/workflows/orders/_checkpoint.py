@@ -14,9 +14,10 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from spapi_async._core.clock import Clock
 from spapi_async.errors import ConfigurationError
 
-__all__ = ["Checkpoint", "Window", "advance", "restart", "resume"]
+__all__ = ["Checkpoint", "Window", "advance", "moment", "restart", "resume"]
 
 # searchOrders' token lives 24 hours (model text); a margin, because the page must also be fetched in that time.
 CURSOR_LIFETIME = timedelta(hours=23, minutes=30)
@@ -102,3 +103,8 @@ def advance(checkpoint: Checkpoint, *, cursor: str | None, upper_bound: datetime
         after = max(checkpoint.last_updated_after, bound) if bound else checkpoint.last_updated_after
         return Checkpoint(seller=checkpoint.seller, stream=checkpoint.stream, last_updated_after=after)
     return msgspec.structs.replace(checkpoint, upper_bound=bound, cursor=cursor, cursor_at=now)
+
+
+def moment(clock: Clock) -> datetime:
+    """The clock's time as a datetime."""
+    return datetime.fromtimestamp(clock.time(), UTC)

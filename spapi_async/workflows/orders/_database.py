@@ -21,7 +21,7 @@ from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.orders._checkpoint import Checkpoint
 from spapi_async.workflows.orders._feed import Change, CursorError, cursor_of, number_of
 from spapi_async.workflows.orders._lease import LEASE, Lease, held, is_gone
-from spapi_async.workflows.orders._page import OrderPage, QuotaStates, Stored
+from spapi_async.workflows.orders._page import CoarseOrder, OrderPage, QuotaStates, Stored
 from spapi_async.workflows.orders._vault import RETENTION, PersonalData, PersonalKeys, opened
 
 try:
@@ -43,7 +43,7 @@ from spapi_async.workflows._sql import (
     to_the_end,
     without_secrets,
 )
-from spapi_async.workflows.orders._rows import Detail
+from spapi_async.workflows.orders import _reads
 from spapi_async.workflows.orders._statements import Statements
 from spapi_async.workflows.orders._tables import (
     change_feed,
@@ -185,17 +185,32 @@ class OrderDatabase:
         async with self._write() as connection:
             await self._writer.put_quota(connection, quota, now)
 
+    # ---- what is known of orders ------------------------------------------------------------------------------------
+
     @to_the_end
     async def last_updates(self, seller: str, order_ids: Sequence[str]) -> dict[str, datetime]:
         """The last update of each of these orders that is stored whole."""
-        query = select(orders.c.order_id, orders.c.last_updated_at).where(
-            orders.c.seller == seller,
-            orders.c.order_id.in_(order_ids),
-            orders.c.last_updated_at.is_not(None),
-            orders.c.detail == Detail.WHOLE.value,
-        )
+        return {row.order_id: row.last_updated_at for row in await self._rows(_reads.whole(seller, order_ids))}
+
+    @to_the_end
+    async def coarse(self, seller: str, *, limit: int, source: str | None = None) -> list[CoarseOrder]:
+        """Orders of which no details are known, the one updated longest ago first; of one source, if given."""
+        rows = await self._rows(_reads.coarse(seller, limit, source))
+        return [CoarseOrder(**row._mapping) for row in rows]  # noqa: SLF001 - a public name of SQLAlchemy's
+
+    @to_the_end
+    async def coarse_dates(self, seller: str, *, before: datetime, limit: int) -> list[datetime]:
+        """When the coarse orders before then were updated, the latest first."""
+        return [row.last_updated_at for row in await self._rows(_reads.coarse_dates(seller, before, limit))]
+
+    @to_the_end
+    async def is_coarse(self, seller: str, order_id: str) -> bool:
+        """Whether this order is stored without details."""
+        return bool(await self._rows(_reads.is_coarse(seller, order_id)))
+
+    async def _rows(self, query: Any) -> list[Any]:
         async with self._connected().connect() as connection:
-            return {row.order_id: row.last_updated_at for row in await connection.execute(query)}
+            return list(await connection.execute(query))
 
     @to_the_end
     async def counts(self) -> tuple[int, int]:

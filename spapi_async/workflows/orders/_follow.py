@@ -21,10 +21,12 @@ from spapi_async.workflows.orders._arguments import (
     places_in,
     places_of,
 )
+from spapi_async.workflows.orders._checkpoint import moment
 from spapi_async.workflows.orders._database import OrderDatabase
 from spapi_async.workflows.orders._hints import Hint
+from spapi_async.workflows.orders._history import ByIds
 from spapi_async.workflows.orders._holding import keep_leases, opened_sink, quotas_of, save_quota
-from spapi_async.workflows.orders._job import Job, moment
+from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._lease import new_holder
 from spapi_async.workflows.orders._live import Follower, Lister
 from spapi_async.workflows.orders._page import OrderSink
@@ -142,7 +144,7 @@ def _follower(
     clock: Clock,
     **shared: Any,
 ) -> Follower:
-    from spapi_async.api.orders_2026_01_01 import GET_ORDER, SEARCH_ORDERS
+    from spapi_async.api.orders_2026_01_01 import SEARCH_ORDERS
 
     source = Orders2026Source(seller, marketplaces=places, datasets=datasets)
     listers: list[Lister] = []
@@ -152,7 +154,13 @@ def _follower(
         listers.append(OrdersV0Lister(seller, marketplaces=[str(place) for place in places], clock=clock))
     job = Job(seller, source, since=since, window=None, clock=clock, progress=progress)
     return Follower(
-        seller, job, search=SEARCH_ORDERS, by_id=GET_ORDER, datasets=datasets, listers=listers, clock=clock, **shared
+        seller,
+        job,
+        search=SEARCH_ORDERS,
+        by_id=ByIds(seller, datasets).order,
+        listers=listers,
+        clock=clock,
+        **shared,
     )
 
 

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from spapi_async._core.clock import Clock
+from spapi_async.workflows.orders._checkpoint import moment
 from spapi_async.workflows.orders._database import OrderDatabase
-from spapi_async.workflows.orders._job import LeasedSink, moment
+from spapi_async.workflows.orders._job import LeasedSink
 from spapi_async.workflows.orders._lease import LEASE
 from spapi_async.workflows.orders._page import OrderSink
 from spapi_async.workflows.orders._quota import Quota

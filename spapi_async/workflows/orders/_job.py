@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 import anyio.lowlevel
@@ -15,9 +15,9 @@ from spapi_async._core.clock import Clock
 from spapi_async._core.frames import forget_locals
 from spapi_async._engine.page_history import PageHistory
 from spapi_async.errors import BadRequestError, LeaseHeldError
-from spapi_async.workflows.orders._checkpoint import Checkpoint, Window, advance, restart, resume
+from spapi_async.workflows.orders._checkpoint import Checkpoint, Window, advance, moment, restart, resume
 from spapi_async.workflows.orders._lease import Lease
-from spapi_async.workflows.orders._page import OrderPage, OrderSink, Stored
+from spapi_async.workflows.orders._page import OrderPage, OrderSink, Stored, Unreadable
 from spapi_async.workflows.orders._progress import (
     PageStored,
     Progress,
@@ -32,7 +32,7 @@ from spapi_async.workflows.orders._rows import OrderRow
 from spapi_async.workflows.orders._seller import Seller
 from spapi_async.workflows.orders._source import OrderSource, Page, check_progress
 
-__all__ = ["Job", "LeasedSink", "RememberingSink", "SellerResult", "moment"]
+__all__ = ["Job", "LeasedSink", "RememberingSink", "SellerResult"]
 
 logger = logging.getLogger("spapi_async.workflows.orders")
 
@@ -115,27 +115,39 @@ class Job:
             async with self.held(sink, holder, wait=wait) as lease:
                 await self.work(sink, quota, lease)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this seller's alone and goes into the report
-            forget_locals(error)  # a page holds personal data
-            self.result.error = error
-            self.tell(SellerFailed(seller=self.result.seller, total=self.result.orders, error=str(error)))
+            self.failed(error)
+
+    def failed(self, error: BaseException) -> None:
+        """Put an error into the result; the first of several that came together."""
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        forget_locals(error)  # a page holds personal data
+        self.result.error = error
+        self.tell(SellerFailed(seller=self.result.seller, total=self.result.orders, error=str(error)))
 
     @asynccontextmanager
-    async def held(self, sink: OrderSink, holder: str, *, wait: bool) -> AsyncIterator[Lease | None]:
-        """Hold the stream while the block runs, where the sink has leases."""
+    async def held(
+        self, sink: OrderSink, holder: str, *, wait: bool, stream: str | None = None
+    ) -> AsyncIterator[Lease | None]:
+        """Hold the stream, or another one of the seller's, while the block runs, where the sink has leases.
+
+        Raises:
+            LeaseHeldError: another process has it, and ``wait`` is false.
+        """
         if not isinstance(sink, LeasedSink):
             yield None
             return
-        lease = await self._hold(sink, holder, wait=wait)
+        lease = await self._hold(sink, holder, stream or self.stream, wait=wait)
         try:
             yield lease
         finally:
             await sink.release(lease, now=moment(self._clock))
 
-    async def _hold(self, sink: LeasedSink, holder: str, *, wait: bool) -> Lease:
+    async def _hold(self, sink: LeasedSink, holder: str, stream: str, *, wait: bool) -> Lease:
         said = False
         while True:
             try:
-                return await sink.hold(self.result.seller, self._stream, holder, now=moment(self._clock))
+                return await sink.hold(self.result.seller, stream, holder, now=moment(self._clock))
             except LeaseHeldError as error:
                 if not wait:
                     raise
@@ -144,8 +156,13 @@ class Job:
                     self.tell(SellerWaits(seller=self.result.seller, holder=error.holder, expires_at=error.expires_at))
             await self._clock.sleep(_LOOK_AGAIN)
 
+    def start_from(self, since: datetime) -> None:
+        """Where this seller starts if it has no checkpoint."""
+        self._since = since
+
     @property
-    def _stream(self) -> str:
+    def stream(self) -> str:
+        """What is read: checkpoints and leases are kept under it."""
         return self._source.stream if self._window is None else f"{self._source.stream} {self._window}"
 
     async def work(
@@ -161,7 +178,7 @@ class Job:
         Raises:
             SPAPIError: a call or a commit failed for good; what was committed stays.
         """
-        result, stream = self.result, self._stream
+        result, stream = self.result, self.stream
         saved = await sink.checkpoint(result.seller, stream) if isinstance(sink, RememberingSink) else None
         if self._window is not None and saved is not None and saved.cursor is None:
             saved = None  # that window was read to its end; it is to be read again
@@ -218,18 +235,10 @@ class Job:
             unreadable=page.unreadable,
             lease=lease,
         )
-        items = sum(len(row.items) for row in page.rows)
-        stored = await sink.store(whole) or Stored(inserted=len(page.rows), items=items)
+        stored = self._stored(page.rows, await sink.store(whole))
         result.checkpoint = checkpoint
-        result.pages += 1
-        result.orders += len(page.rows)
-        result.items += stored.items
-        result.inserted += stored.inserted
-        result.updated += stored.updated
-        result.unchanged += stored.unchanged
-        result.stale += stored.stale
         result.violations += page.violations
-        result.unreadable += len(page.unreadable)
+        self.count(page.rows, stored, page.unreadable)
         latest = max((row.last_updated_at for row in page.rows if row.last_updated_at), default=None)
         self.tell(
             PageStored(
@@ -245,14 +254,30 @@ class Job:
         )
         return stored, checkpoint
 
+    def count(self, rows: Sequence[OrderRow], stored: Stored, unreadable: Sequence[Unreadable]) -> None:
+        """Add a page to what this seller's run did."""
+        result = self.result
+        result.pages += 1
+        result.orders += len(rows)
+        result.items += stored.items
+        result.inserted += stored.inserted
+        result.updated += stored.updated
+        result.unchanged += stored.unchanged
+        result.stale += stored.stale
+        result.unreadable += len(unreadable)
+
+    @staticmethod
+    def _stored(rows: Sequence[OrderRow], stored: Stored | None) -> Stored:
+        """What a sink did; one that does not say has inserted everything."""
+        return stored or Stored(
+            inserted=len(rows),
+            items=sum(len(row.items) for row in rows),
+            changed=frozenset(row.order_id for row in rows),
+        )
+
     def tell(self, event: SyncEvent) -> None:
         """Report an event; whoever shows it and fails does not stop what it shows."""
         try:
             self._progress(event)
         except Exception:
             logger.exception("progress %r failed on %s", self._progress, type(event).__name__)
-
-
-def moment(clock: Clock) -> datetime:
-    """The clock's time as a datetime."""
-    return datetime.fromtimestamp(clock.time(), UTC)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import zlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,14 +18,14 @@ from spapi_async._core.clock import Clock
 from spapi_async._core.frames import forget_locals
 from spapi_async._core.operation import Operation
 from spapi_async.errors import AuthError, ClosedError, ForbiddenError, LeaseLostError, NotFoundError, SPAPIError
+from spapi_async.workflows.orders._checkpoint import moment
 from spapi_async.workflows.orders._hints import Hint, Hints
-from spapi_async.workflows.orders._job import Job, moment
+from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._lease import Lease
 from spapi_async.workflows.orders._page import OrderPage, OrderSink, Stored
 from spapi_async.workflows.orders._progress import OrdersFresh, SellerFailed, SourceDropped, SyncEvent
 from spapi_async.workflows.orders._quota import Quota
-from spapi_async.workflows.orders._reading import read_order
-from spapi_async.workflows.orders._rows import V2026, OrderRow
+from spapi_async.workflows.orders._rows import OrderRow
 from spapi_async.workflows.orders._seller import Seller
 
 __all__ = ["Follower", "KnowingSink", "Lister"]
@@ -66,8 +66,7 @@ class Follower:
         job: Job,
         *,
         search: Operation[Any],
-        by_id: Operation[Any],
-        datasets: Sequence[str],
+        by_id: Callable[[str], Awaitable[OrderRow | None]],
         listers: Sequence[Lister],
         every: float | None,
         quota: Quota,
@@ -78,7 +77,6 @@ class Follower:
         self._job = job
         self._search = search
         self._by_id = by_id
-        self._datasets = list(datasets)
         self._listers = list(listers)
         self._every = every
         self._quota = quota
@@ -177,7 +175,7 @@ class Follower:
         if await self._is_known(hint):
             return
         try:
-            row = await self._order(hint.order_id)
+            row = await self._by_id(hint.order_id)
         except NotFoundError:
             row = None
         except BaseException as error:
@@ -197,14 +195,6 @@ class Follower:
             return False
         known = await self._sink.last_updates(self.seller.name, [hint.order_id])
         return hint.is_met_by(known.get(hint.order_id))
-
-    async def _order(self, order_id: str) -> OrderRow | None:
-        response = await self.seller.call(self._by_id, order_id=order_id, included_data=self._datasets or None)
-        piece = read_order(response)
-        try:
-            return V2026.row(piece.raw, content=piece.content)
-        except (ValueError, ArithmeticError, RecursionError, TypeError):
-            return None  # a search sets it aside
 
     async def _store(self, row: OrderRow, hint: Hint, lease: Lease | None) -> None:
         now = moment(self._clock)

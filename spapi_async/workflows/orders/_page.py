@@ -12,7 +12,7 @@ from spapi_async.workflows.orders._checkpoint import Checkpoint
 from spapi_async.workflows.orders._lease import Lease
 from spapi_async.workflows.orders._rows import OrderRow
 
-__all__ = ["NO_QUOTA", "OrderPage", "OrderSink", "QuotaStates", "Stored", "Unreadable"]
+__all__ = ["NO_QUOTA", "CoarseOrder", "OrderPage", "OrderSink", "QuotaStates", "Stored", "Unreadable"]
 
 QuotaStates = Mapping[tuple[str, str], str]
 """A limiter's state by application and account."""
@@ -74,6 +74,22 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     stale: int = 0
     items: int = 0
     changed: frozenset[str] = frozenset()
+
+
+class CoarseOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored order of which more can be known.
+
+    Attributes:
+        payload: what is stored of it, as JSON text.
+    """
+
+    order_id: str
+    last_updated_at: datetime | None
+    source: str
+    payload: str
+
+    def __repr__(self) -> str:
+        return f"<CoarseOrder {self.order_id}>"
 
 
 class OrderSink(Protocol):

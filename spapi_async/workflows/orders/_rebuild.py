@@ -24,16 +24,18 @@ async def rebuild(connection: AsyncConnection, writer: PageWriter, personal: Per
     """Rewrite every order that came from an operation, within the transaction that is open; how many."""
     done, place = 0, ("", "")
     while True:
+        payload = cast(orders.c.payload, Text).label("payload")
         key = tuple_(orders.c.seller, orders.c.order_id)
         query = (
-            select(orders.c.seller, orders.c.order_id, orders.c.source, cast(orders.c.payload, Text).label("payload"))
+            select(orders.c.seller, orders.c.order_id, orders.c.source, orders.c.detail, payload)
             .where(key > place)
             .order_by(orders.c.seller, orders.c.order_id)
             .limit(_BATCH)
         )
         found = list(await connection.execute(query))
         for seller, group in groupby(found, key=lambda row: row.seller):
-            chosen = [row for row in group if row.source in _SHAPES]
+            # What only a list or a report brought has no items in its payload, and stays as it is.
+            chosen = [row for row in group if row.source in _SHAPES and row.detail != Detail.REPORT.value]
             rows = [row for row in await _rows(connection, seller, chosen) if row is not None]
             await writer.rewrite(connection, seller, rows, personal, at=datetime.now(UTC))
             done += len(rows)

@@ -25,7 +25,19 @@ from spapi_async.workflows.orders._personal import (
     holds_personal,
 )
 
-__all__ = ["V0", "V2026", "Detail", "ItemRow", "OrderRow", "OrderShape", "newest", "read_time"]
+__all__ = [
+    "CHANNELS",
+    "LONGEST_KEY",
+    "STATUSES",
+    "V0",
+    "V2026",
+    "Detail",
+    "ItemRow",
+    "OrderRow",
+    "OrderShape",
+    "newest",
+    "read_time",
+]
 
 Path = tuple[str, ...]
 Item = bytes | tuple[bytes, Any]
@@ -96,11 +108,12 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
         return f"<OrderRow {self.order_id}>"
 
 
-_STATUSES = {
+STATUSES = {
     "Unshipped": "UNSHIPPED",
     "PartiallyShipped": "PARTIALLY_SHIPPED",
     "Shipped": "SHIPPED",
     "Canceled": "CANCELLED",
+    "Cancelled": "CANCELLED",
     "Pending": "PENDING",
     "Unfulfillable": "UNFULFILLABLE",
     "PendingAvailability": "PENDING_AVAILABILITY",
@@ -108,7 +121,7 @@ _STATUSES = {
 }
 """Orders v0's and the order reports' words for what Orders 2026-01-01 says (Amazon's migration guide)."""
 
-_CHANNELS = {"MFN": "MERCHANT", "AFN": "AMAZON", "Merchant": "MERCHANT", "Amazon": "AMAZON"}
+CHANNELS = {"MFN": "MERCHANT", "AFN": "AMAZON", "Merchant": "MERCHANT", "Amazon": "AMAZON"}
 
 
 class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,9 +171,9 @@ class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
             order_id=order_id,
             identified=identifier is not None,
             marketplace_id=_text(_dig(order, self.marketplace_id)),
-            status=_STATUSES.get(status, status) if status else None,
+            status=STATUSES.get(status, status) if status else None,
             amazon_status=status,
-            channel=_CHANNELS.get(channel, channel) if channel else None,
+            channel=CHANNELS.get(channel, channel) if channel else None,
             fulfilled_by=channel,
             sales_channel=_text(_dig(order, self.sales_channel)),
             created_at=read_time(_dig(order, self.created_at)),

@@ -29,3 +29,7 @@ class Seller(Caller, Protocol):
     @property
     def payer(self) -> str:
         """What its buckets are kept under in saved state."""
+
+    @property
+    def reports(self) -> Any:
+        """Its reports."""

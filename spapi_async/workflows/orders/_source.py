@@ -172,7 +172,7 @@ class OrdersV0Source:
         async def fetch(index: int, order_id: str) -> None:
             nonlocal violations
             async with places:
-                items[index], found = await self._items(order_id)
+                items[index], found = await self.items(order_id)
             violations += found
 
         try:
@@ -185,7 +185,12 @@ class OrdersV0Source:
             raise _first(failures) from None  # one order's failure ends the page; the others' say no more
         return items, violations
 
-    async def _items(self, order_id: str) -> tuple[list[Item], int]:
+    async def items(self, order_id: str) -> tuple[list[Item], int]:
+        """An order's items, and how many violations their replies had.
+
+        Raises:
+            SPAPIError: the call failed for good.
+        """
         from spapi_async.api.orders_v0 import GET_ORDER_ITEMS
 
         items: list[Item] = []

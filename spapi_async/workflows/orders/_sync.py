@@ -6,7 +6,7 @@ holds one page in memory at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -23,10 +23,11 @@ from spapi_async.workflows.orders._arguments import (
     places_in,
     places_of,
 )
-from spapi_async.workflows.orders._checkpoint import Window
+from spapi_async.workflows.orders._checkpoint import Window, moment
 from spapi_async.workflows.orders._database import OrderDatabase
+from spapi_async.workflows.orders._history import History, Source, other_sources
 from spapi_async.workflows.orders._holding import keep_leases, opened_sink, quotas_of, save_quota
-from spapi_async.workflows.orders._job import Job, SellerResult, moment
+from spapi_async.workflows.orders._job import Job, SellerResult
 from spapi_async.workflows.orders._lease import new_holder
 from spapi_async.workflows.orders._page import OrderSink
 from spapi_async.workflows.orders._progress import Progress
@@ -76,6 +77,7 @@ async def sync_orders(
     datasets: Sequence[str] = DEFAULT_DATASETS,
     personal: PersonalKeys | Literal["plain"] | None = None,
     retention: timedelta = RETENTION,
+    sources: Sequence[Source] = ("search",),
     page_size: int | None = None,
     concurrency: int = 50,
     wait: bool = False,
@@ -98,6 +100,10 @@ async def sync_orders(
         personal: keys that encrypt personal data, those of ``SP_API_PERSONAL_KEYS`` by default; or ``"plain"`` where
             the disk itself is encrypted. Given, it keeps gift messages and customisation too.
         retention: how long personal data is kept, from shipment.
+        sources: what a seller's history is read by the first time, beside searches (0.56 orders a second, burst 2,000):
+            ``ids`` (one by one, 0.5 a second more), ``orders_v0`` (0.5 a second more; without packages, expenses and
+            breakdowns; ends on 2027-03-27), ``reports`` (everything at once, coarse). Today's orders come first. Only
+            ``search`` by default; all are in ``SOURCES``.
         page_size: orders a page, 1 to 100.
         concurrency: most sellers at once.
         wait: for sellers that another process works on, rather than report them as failed.
@@ -107,18 +113,13 @@ async def sync_orders(
     Raises:
         ConfigurationError: the arguments or the database cannot work. Failures of a seller are in the report instead.
     """
-    if page_size is not None and not 1 <= page_size <= 100:
-        raise ConfigurationError("page_size must be between 1 and 100")
-    if since is not None and since.tzinfo is None:
-        raise ConfigurationError("since must have a time zone")
-    if concurrency < 1:
-        raise ConfigurationError("concurrency must be 1 or more")
+    _check_numbers(page_size, concurrency)
     places, datasets = places_in(marketplaces), one_or_more(datasets)
     clock = clock or SystemClock()
-    if since is not None and since > moment(clock):
-        # Its checkpoint would stay in the future and hide every order until then.
-        raise ConfigurationError(f"since must not be in the future: {since.isoformat()}")
+    _check_start(since, moment(clock))
     span = None if window is None else Window.of(*window)
+    stored_in_tables = isinstance(database, str | OrderDatabase)
+    others = other_sources(sources, possible=stored_in_tables and span is None and api == "orders_2026_01_01")
     kept = personal_for(database, personal, retention, datasets)
     chosen = list(sellers)
     check_regions(chosen, places)
@@ -142,21 +143,53 @@ async def sync_orders(
     ]
     if len({job.result.seller for job in jobs}) != len(jobs):
         raise ConfigurationError("the same seller was given twice")
+    begun = since or moment(clock) - HISTORY
     async with opened_sink(database, personal=kept, retention=retention) as sink:
-        await _run(jobs, chosen, sink, concurrency, clock, wait=wait)
+
+        async def work(job: Job, seller: Seller, quota: Quota, holder: str) -> None:
+            if not others or not isinstance(sink, OrderDatabase):
+                await job.run(sink, quota, holder=holder, wait=wait)
+                return
+            history = History(
+                seller,
+                job,
+                database=sink,
+                quota=quota,
+                sources=others,
+                places=places_of(seller, places),
+                datasets=datasets,
+                page_size=page_size or 100,
+                clock=clock,
+            )
+            await history.run(holder, since=begun, wait=wait)
+
+        await _run(list(zip(jobs, chosen, strict=True)), sink, concurrency, clock, work)
     return SyncReport(sellers=tuple(job.result for job in jobs))
 
 
+def _check_numbers(page_size: int | None, concurrency: int) -> None:
+    if page_size is not None and not 1 <= page_size <= 100:
+        raise ConfigurationError("page_size must be between 1 and 100")
+    if concurrency < 1:
+        raise ConfigurationError("concurrency must be 1 or more")
+
+
+def _check_start(since: datetime | None, now: datetime) -> None:
+    if since is not None and since.tzinfo is None:
+        raise ConfigurationError("since must have a time zone")
+    if since is not None and since > now:
+        # Its checkpoint would stay in the future and hide every order until then.
+        raise ConfigurationError(f"since must not be in the future: {since.isoformat()}")
+
+
 async def _run(
-    jobs: Sequence[Job],
-    sellers: Sequence[Seller],
+    jobs: Sequence[tuple[Job, Seller]],
     sink: OrderSink,
     concurrency: int,
     clock: Clock,
-    *,
-    wait: bool,
+    work: Callable[[Job, Seller, Quota, str], Awaitable[None]],
 ) -> None:
-    quotas = quotas_of(sellers, clock)
+    quotas = quotas_of((seller for _, seller in jobs), clock)
     if isinstance(sink, OrderDatabase):
         await sink.sweep(now=moment(clock))
         for quota in quotas.values():
@@ -164,16 +197,16 @@ async def _run(
     slots = anyio.CapacityLimiter(concurrency)
     holder = new_holder()
 
-    async def run(job: Job, quota: Quota) -> None:
+    async def run(job: Job, seller: Seller) -> None:
         async with slots:
-            await job.run(sink, quota, holder=holder, wait=wait)
+            await work(job, seller, quotas[seller.application], holder)
 
     try:
         async with anyio.create_task_group() as group:
             group.start_soon(keep_leases, sink, holder, clock)
             async with anyio.create_task_group() as working:
-                for job, seller in zip(jobs, sellers, strict=True):
-                    working.start_soon(run, job, quotas[seller.application])
+                for job, seller in jobs:
+                    working.start_soon(run, job, seller)
             group.cancel_scope.cancel()
     finally:
         if isinstance(sink, OrderDatabase):

@@ -1,0 +1,171 @@
+"""Which sources read a seller's history, and what they need: put together for one seller."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+from spapi_async._core.clock import Clock
+from spapi_async.errors import ConfigurationError
+from spapi_async.workflows.orders._backfill import Backfill, Refiner
+from spapi_async.workflows.orders._checkpoint import Checkpoint, moment
+from spapi_async.workflows.orders._database import OrderDatabase
+from spapi_async.workflows.orders._job import Job
+from spapi_async.workflows.orders._listing import CoarseList, ReportList
+from spapi_async.workflows.orders._page import CoarseOrder, OrderPage
+from spapi_async.workflows.orders._quota import Quota
+from spapi_async.workflows.orders._reading import read_order
+from spapi_async.workflows.orders._rows import V2026, OrderRow
+from spapi_async.workflows.orders._seller import Seller
+from spapi_async.workflows.orders._source import Orders2026Source, OrderSource
+
+__all__ = ["SOURCES", "ByIds", "History", "Source", "other_sources"]
+
+Source = Literal["search", "ids", "orders_v0", "reports"]
+"""searchOrders; getOrder; getOrders and getOrderItems; order reports."""
+
+SOURCES: tuple[Source, ...] = ("search", "ids", "orders_v0", "reports")
+
+
+class ByIds:
+    """``getOrder`` of Orders 2026-01-01 for an order whose id is known: one in two seconds, burst 30."""
+
+    name = "orders_2026_01_01.get_order"
+    source: str | None = None
+
+    def __init__(self, seller: Seller, datasets: Sequence[str]) -> None:
+        self._seller = seller
+        self._datasets = list(datasets)
+
+    async def fetch(self, order: CoarseOrder) -> OrderRow | None:
+        """The whole order.
+
+        Raises:
+            SPAPIError: the call failed for good.
+        """
+        return await self.order(order.order_id)
+
+    async def order(self, order_id: str) -> OrderRow | None:
+        """The whole order of this id; None where no row can be made of it.
+
+        Raises:
+            SPAPIError: the call failed for good.
+        """
+        from spapi_async.api.orders_2026_01_01 import GET_ORDER
+
+        piece = read_order(await self._seller.call(GET_ORDER, order_id=order_id, included_data=self._datasets or None))
+        try:
+            return V2026.row(piece.raw, content=piece.content)
+        except (ValueError, ArithmeticError, RecursionError, TypeError):
+            return None
+
+
+def other_sources(sources: Sequence[str], *, possible: bool) -> tuple[Source, ...]:
+    """Those beside the searches, which always take part.
+
+    Raises:
+        ConfigurationError: one is unknown, or they are not ``possible``.
+    """
+    named = {sources} if isinstance(sources, str) else set(sources)
+    if unknown := named.difference(SOURCES):
+        raise ConfigurationError(f"unknown sources {sorted(unknown)}; there are {', '.join(SOURCES)}")
+    found = tuple(source for source in SOURCES if source in named and source != "search")
+    if found and not possible:
+        raise ConfigurationError(
+            "other sources than searches need an OrderDatabase and Orders 2026-01-01, and go with no window"
+        )
+    return found
+
+
+HEAD = timedelta(minutes=10)
+"""How long before the first run the history ends: what is newer is searched first, so it is there within minutes."""
+
+
+class History:
+    """A new seller: today's orders first, then its history by all sources; one that is known goes on where it was."""
+
+    def __init__(
+        self,
+        seller: Seller,
+        job: Job,
+        *,
+        database: OrderDatabase,
+        quota: Quota,
+        sources: Sequence[Source],
+        places: Sequence[str],
+        datasets: Sequence[str],
+        page_size: int,
+        clock: Clock,
+    ) -> None:
+        self._page_size = page_size
+        self._seller = seller
+        self._job = job
+        self._database = database
+        self._quota = quota
+        self._sources = sources
+        self._places = places
+        self._datasets = datasets
+        self._clock = clock
+        self._stream = f"{job.stream} history"
+
+    async def run(self, holder: str, *, since: datetime, wait: bool) -> None:
+        """Work until both are complete; a failure is kept in the job's result."""
+        job = self._job
+        try:
+            await self._divide(since)
+            await job.run(self._database, self._quota, holder=holder, wait=wait)
+            history = await self._history()
+            if job.result.error is None and history is not None:
+                async with job.held(self._database, holder, wait=wait, stream=self._stream) as lease:
+                    await self._backfill(history).run(lease)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this seller's alone
+            job.failed(error)
+
+    async def _divide(self, since: datetime) -> None:
+        """Write down what is history before anything is read; a seller that has a checkpoint keeps it."""
+        now = moment(self._clock)
+        if await self._database.checkpoint(self._seller.name, self._job.stream) is not None:
+            return
+        head = (now - HEAD).replace(microsecond=0)
+        known = await self._history()
+        if known is None and since < head:
+            known = Checkpoint(
+                seller=self._seller.name, stream=self._stream, last_updated_after=since, upper_bound=head
+            )
+            await self._database.store(OrderPage(seller=self._seller.name, rows=(), checkpoint=known, at=now))
+        if known is not None and known.upper_bound is not None:
+            self._job.start_from(known.upper_bound)
+
+    async def _history(self) -> Checkpoint | None:
+        return await self._database.checkpoint(self._seller.name, self._stream)
+
+    def _backfill(self, history: Checkpoint) -> Backfill:
+        """The searches always take part. Reports list first, because they bring everything at once."""
+        seller, places = self._seller, self._places
+        lists: list[CoarseList] = [ReportList(seller, marketplaces=places)] if "reports" in self._sources else []
+        refiners: list[Refiner] = [ByIds(seller, self._datasets)] if "ids" in self._sources else []
+        if "orders_v0" in self._sources:
+            from spapi_async.workflows.orders._v0_history import V0Items, V0List
+
+            lists.append(V0List(seller, marketplaces=places))
+            refiners.append(V0Items(seller))
+
+        def search(before: datetime) -> OrderSource:
+            return Orders2026Source(
+                seller, marketplaces=places, datasets=self._datasets, page_size=self._page_size, before=before
+            )
+
+        return Backfill(
+            seller=seller.name,
+            stream=self._job.stream,
+            history=history,
+            search=search,
+            lists=lists,
+            refiners=refiners,
+            database=self._database,
+            clock=self._clock,
+            quota=lambda: self._quota.dump(seller.payer),
+            count=self._job.count,
+            tell=self._job.tell,
+        )

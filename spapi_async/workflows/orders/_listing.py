@@ -1,0 +1,93 @@
+"""Lists of a seller's orders without their details: what a history is refined from."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple, Protocol
+
+import anyio
+
+from spapi_async.errors import ForbiddenError, NotFoundError, SPAPIError
+from spapi_async.workflows.orders._checkpoint import Window
+from spapi_async.workflows.orders._report_rows import REPORT, order_rows
+from spapi_async.workflows.orders._rows import OrderRow
+from spapi_async.workflows.orders._seller import Seller
+from spapi_async.workflows.orders._source import participations
+
+__all__ = ["CoarseList", "Listed", "ReportList", "is_refused"]
+
+_MONTH = timedelta(days=30)  # the longest window of an order report
+_AT_ONCE = 10  # reports under way: createReport has a burst of 15
+_ROWS = 500  # stored together
+_GONE = 410
+
+
+class Listed(NamedTuple):
+    """Some coarse rows; where ``down_to`` is given, everything updated from then on is listed."""
+
+    rows: Sequence[OrderRow]
+    down_to: datetime | None = None
+
+
+class CoarseList(Protocol):
+    """Names the orders of a window, the newest end first."""
+
+    name: str
+
+    def listed(self, window: Window) -> AsyncIterator[Listed]:
+        """Coarse rows, until the whole window is listed.
+
+        Raises:
+            SPAPIError: a call failed for good.
+        """
+
+
+def is_refused(error: SPAPIError) -> bool:
+    """Whether Amazon has removed a source or refuses it to this seller: trying again is in vain."""
+    return isinstance(error, ForbiddenError | NotFoundError) or error.status == _GONE
+
+
+class ReportList:
+    """Order reports, a month each, several under way at once."""
+
+    name = "reports_2021_06_30.create_report"
+
+    def __init__(self, seller: Seller, *, marketplaces: Sequence[str]) -> None:
+        self._seller = seller
+        self._marketplaces = [str(place) for place in marketplaces]
+
+    async def listed(self, window: Window) -> AsyncIterator[Listed]:
+        """Month after month, the newest first; months are asked for ahead."""
+        places = self._marketplaces or await participations(self._seller)
+        months = _months(window)
+        for start in range(0, len(months), _AT_ONCE):
+            ahead = months[start : start + _AT_ONCE]
+            found: dict[Window, list[OrderRow]] = {}
+
+            async def fetch(month: Window, found: dict[Window, list[OrderRow]] = found) -> None:
+                found[month] = await self._rows(month, places)
+
+            async with anyio.create_task_group() as group:
+                for month in ahead:
+                    group.start_soon(fetch, month)
+            for month in ahead:
+                rows = found.pop(month)
+                for place in range(0, len(rows), _ROWS):
+                    yield Listed(rows[place : place + _ROWS])
+                yield Listed((), month.after)
+
+    async def _rows(self, month: Window, places: Sequence[str]) -> list[OrderRow]:
+        async with self._seller.reports.download(
+            REPORT, marketplaces=places, start=month.after, end=month.before, no_data="empty"
+        ) as document:
+            return order_rows([row async for row in document.iter_rows()])
+
+
+def _months(window: Window) -> list[Window]:
+    found, before = [], window.before
+    while before > window.after:
+        after = max(before - _MONTH, window.after)
+        found.append(Window(after, before))
+        before = after
+    return found

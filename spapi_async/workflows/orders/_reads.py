@@ -1,0 +1,48 @@
+"""What a sync asks its tables about orders, as SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, Text, cast, select
+
+from spapi_async.workflows.orders._rows import Detail
+from spapi_async.workflows.orders._tables import orders
+
+__all__ = ["coarse", "coarse_dates", "is_coarse", "whole"]
+
+_IS_COARSE = orders.c.detail == Detail.REPORT.value
+
+
+def whole(seller: str, order_ids: Sequence[str]) -> Select[Any]:
+    """The last updates of those of the orders that are stored whole."""
+    return select(orders.c.order_id, orders.c.last_updated_at).where(
+        orders.c.seller == seller,
+        orders.c.order_id.in_(order_ids),
+        orders.c.last_updated_at.is_not(None),
+        orders.c.detail == Detail.WHOLE.value,
+    )
+
+
+def coarse(seller: str, limit: int, source: str | None) -> Select[Any]:
+    """Orders without details, the one updated longest ago first."""
+    payload = cast(orders.c.payload, Text).label("payload")
+    query = select(orders.c.order_id, orders.c.last_updated_at, orders.c.source, payload)
+    query = query.where(orders.c.seller == seller, _IS_COARSE)
+    if source is not None:
+        query = query.where(orders.c.source == source)
+    return query.order_by(orders.c.last_updated_at, orders.c.order_id).limit(limit)
+
+
+def coarse_dates(seller: str, before: datetime, limit: int) -> Select[Any]:
+    """The last updates of orders without details, the latest first."""
+    updated = orders.c.last_updated_at
+    query = select(updated).where(orders.c.seller == seller, _IS_COARSE, updated < before)
+    return query.order_by(updated.desc()).limit(limit)
+
+
+def is_coarse(seller: str, order_id: str) -> Select[Any]:
+    """A row if the order is stored without details."""
+    return select(orders.c.order_id).where(orders.c.seller == seller, orders.c.order_id == order_id, _IS_COARSE)

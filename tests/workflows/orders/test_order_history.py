@@ -1,0 +1,193 @@
+"""A new seller's history, read by several sources at once, against the emulator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from order_databases import emulated_orders, query, stored_orders
+
+from spapi_async import Application, ConfigurationError
+from spapi_async._engine.retry import RetryPolicy
+from spapi_async.emulator.server import Emulator
+from spapi_async.workflows.orders import (
+    OrderDatabase,
+    PageStored,
+    Source,
+    SourceDropped,
+    SyncEvent,
+    SyncReport,
+    sync_orders,
+)
+from spapi_async.workflows.orders._report_rows import order_rows
+
+pytest_plugins = ("sync_fixtures",)
+
+SEARCH, BY_ID = "orders_2026_01_01.search_orders", "orders_2026_01_01.get_order"
+LIST, ITEMS = "orders_v0.get_orders", "orders_v0.get_order_items"
+REPORTS = "reports_2021_06_30.create_report"
+SINCE = datetime.now(UTC) - timedelta(days=90)
+
+
+def emulator(**options: Any) -> Emulator:
+    """Four hundred orders of sixty days; quota six thousand times Amazon's, so that every source has to wait."""
+    return Emulator(**{"orders": 400, "rate_scale": 6000, "processing": 0.02} | options)
+
+
+async def backfill(
+    running: Emulator, url: str, sources: Sequence[Source], *, events: list[SyncEvent] | None = None, **options: Any
+) -> SyncReport:
+    """One run of one seller in an application of its own."""
+    retry = RetryPolicy(attempts=2, base=0.001, throttled_attempts=3)
+    async with Application("app", "secret", endpoint=running.url, retry=retry) as app:
+        seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
+        heard = [] if events is None else events
+        usual: dict[str, Any] = {
+            "page_size": 5,
+            "progress": heard.append,
+        }  # a burst of searches is a hundred orders then
+        return await sync_orders([seller], url, sources=sources, since=SINCE, **usual | options)
+
+
+def requests(running: Emulator, operation: str) -> int:
+    """How many requests of an operation the emulator has seen."""
+    counts = running.stats()["operations"].get(operation)
+    return int(counts["requests"]) if counts else 0
+
+
+def details(url: str) -> dict[str, int]:
+    """How many orders are known in how much detail."""
+    return dict(query(url, "SELECT detail, count(*) FROM orders GROUP BY 1"))
+
+
+@pytest.mark.parametrize(
+    "sources", [["search", "ids"], ["ids", "orders_v0"], ["ids", "reports"], ["search", "ids", "orders_v0", "reports"]]
+)
+async def test_several_sources_bring_what_searches_alone_would(sqlite_url: str, sources: list[Source]) -> None:
+    """Every order once, each in as much detail as its source has; no 429."""
+    async with emulator() as running:
+        report = await backfill(running, sqlite_url, sources)
+        assert report.failed == ()
+        stored, truth = stored_orders(sqlite_url), emulated_orders(running)
+        assert stored == truth
+        found = details(sqlite_url)
+        assert set(found) <= ({"whole", "v0"} if "orders_v0" in sources else {"whole"})
+        assert sum(counts["throttled"] for counts in running.stats()["operations"].values()) == 0
+        if "reports" in sources or "orders_v0" in sources:
+            assert requests(running, BY_ID) + requests(running, ITEMS) > 0
+    doubled = "SELECT order_id FROM order_changes WHERE kind = 'new' GROUP BY 1 HAVING count(*) > 1"
+    assert query(sqlite_url, doubled) == []
+
+
+async def test_another_run_has_nothing_left_to_do(sqlite_url: str) -> None:
+    """One search, from the checkpoint on; the history is known to be complete."""
+    async with emulator() as running:
+        await backfill(running, sqlite_url, ["ids", "reports"])
+        before = {name: requests(running, name) for name in (SEARCH, BY_ID, REPORTS)}
+        await backfill(running, sqlite_url, ["ids", "reports"])
+        after = {name: requests(running, name) for name in (SEARCH, BY_ID, REPORTS)}
+        assert after == {**before, SEARCH: before[SEARCH] + 1}
+
+
+async def test_todays_orders_come_first(sqlite_url: str) -> None:
+    """The first page that is stored holds the newest, and the searches go on from there to the past."""
+    async with emulator(anchor=datetime.now(UTC).timestamp() - 200) as running:
+        events: list[SyncEvent] = []
+        await backfill(running, sqlite_url, ["ids"], events=events)
+        first = next(event for event in events if isinstance(event, PageStored))
+        assert first.upper_bound is not None
+        assert datetime.now(UTC) - first.upper_bound < timedelta(minutes=10)
+        assert stored_orders(sqlite_url) == emulated_orders(running)
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+async def test_sources_that_amazon_refuses_are_done_without(sqlite_url: str, status: int) -> None:
+    """Each is said once; searches bring everything."""
+    async with emulator() as running:
+        running.faults(
+            *({"operation": name, "status": status, "times": None} for name in (REPORTS, LIST, ITEMS, BY_ID))
+        )
+        events: list[SyncEvent] = []
+        report = await backfill(running, sqlite_url, ["ids", "orders_v0", "reports"], events=events)
+        assert report.failed == ()
+        assert stored_orders(sqlite_url) == emulated_orders(running)
+        dropped = [event.source for event in events if isinstance(event, SourceDropped)]
+        assert {REPORTS, LIST} <= set(dropped)
+        assert len(dropped) == len(set(dropped))
+
+
+async def test_an_order_that_cannot_be_fetched_is_left_to_the_searches(sqlite_url: str) -> None:
+    """Neither a 500 nor a 404 for one order holds the history up."""
+    async with emulator(orders=120) as running:
+        running.faults({"operation": BY_ID, "status": 404, "times": 7}, {"operation": BY_ID, "status": 500, "times": 9})
+        report = await backfill(running, sqlite_url, ["ids", "reports"])
+        assert report.failed == ()
+        assert set(stored_orders(sqlite_url)) == set(emulated_orders(running))
+
+
+async def test_a_search_that_fails_is_reported_and_the_next_run_goes_on(sqlite_url: str) -> None:
+    """What was committed stays."""
+    async with emulator() as running:
+        running.faults({"operation": SEARCH, "status": 500, "times": 2})
+        report = await backfill(running, sqlite_url, ["search", "ids"])
+        assert len(report.failed) == 1
+        report = await backfill(running, sqlite_url, ["search", "ids"])
+        assert report.failed == ()
+        assert stored_orders(sqlite_url) == emulated_orders(running)
+
+
+async def test_postgresql_serves_as_well(postgres_url: str) -> None:
+    """The same statements, with jsonb."""
+    async with emulator() as running:
+        report = await backfill(running, postgres_url, ["ids", "orders_v0"])
+        assert report.failed == ()
+        async with OrderDatabase(postgres_url) as database:
+            assert (await database.counts())[0] == 400
+            assert await database.coarse("one@na", limit=5) == []
+
+
+@pytest.mark.parametrize(
+    "options", [{"api": "orders_v0"}, {"window": (SINCE, datetime.now(UTC))}, {"sources": ["mail"]}]
+)
+async def test_what_does_not_go_together_is_refused(sqlite_url: str, options: Any) -> None:
+    """Before anything is asked of Amazon."""
+    async with Application("app", "secret", endpoint="http://127.0.0.1:9") as app:
+        seller = app.selling_partner("Atzr|one", region="NA")
+        with pytest.raises(ConfigurationError):
+            await sync_orders([seller], sqlite_url, **{"sources": ["ids"]} | options)
+
+
+LINE = {
+    "amazon-order-id": "902-1",
+    "order-status": "Cancelled",
+    "fulfillment-channel": "Merchant",
+    "purchase-date": "2026-01-01T00:00:00+00:00",
+    "last-updated-date": "2026-01-02T00:00:00.750Z",
+    "currency": "EUR",
+    "item-price": "10.00",
+    "item-tax": "1.90",
+    "item-promotion-discount": "-2.00",
+    "ship-city": "Planted",
+    "buyer-name": "Planted",
+}
+
+
+def test_a_report_is_put_together_by_order() -> None:
+    """One vocabulary, a total that is exact, and no personal data."""
+    first, second = order_rows([LINE, {**LINE, "amazon-order-id": "902-2", "currency": ""}, LINE, {"sku": "no order"}])
+    assert (first.order_id, first.status, first.channel) == ("902-1", "CANCELLED", "MERCHANT")
+    assert (str(first.total_amount), first.total_currency) == ("19.80", "EUR")
+    assert first.last_updated_at == datetime(2026, 1, 2, tzinfo=UTC)
+    assert "lanted" not in first.payload
+    assert first.payload.count("902-1") == 2
+    assert (second.total_amount, second.detail.value, second.items) == (None, "report", ())
+
+
+@pytest.mark.parametrize("cell", ["", "n/a", "NaN", "1E+999"])
+def test_an_amount_that_is_none_does_not_spoil_a_report(cell: str) -> None:
+    """Cells of reports hold anything."""
+    (row,) = order_rows([{**LINE, "item-price": cell, "last-updated-date": cell, "order-status": cell}])
+    assert str(row.total_amount) == "-0.10"
+    assert row.last_updated_at is None
