@@ -4,7 +4,7 @@
 
     since                                                                            where live orders begin
       |---- refined by id, the oldest first -->          <-- searched, the newest first ----|
-      |<------------- listed: coarse rows, by order reports or by getOrders ---------------|
+      |-- listed: coarse rows, by order reports or by getOrders -------------------------> |
 
 A *list* names orders without their details and stores them as coarse rows, so the database is the list of what is left.
 Coarse rows are *refined* one by one, while *searches* read the history from its newest end. Nothing is left to do when
@@ -41,7 +41,8 @@ __all__ = ["Backfill", "Refiner"]
 logger = logging.getLogger("spapi_async.workflows.orders")
 
 _FIRST_STEP, _LONGEST_STEP = timedelta(days=1), timedelta(days=30)
-_LARGEST_WINDOW, _SMALLEST_WINDOW = 2000, 50  # coarse orders
+_LARGEST_WINDOW = 2000  # coarse orders
+_SPARE = 33  # one order in so many is left free in a window of whole pages
 _SHARE = 3  # a window has a third of what is left at most, so that searches and refiners meet
 _AT_A_TIME = 50  # coarse rows that a refiner looks up at once
 _PATIENCE = 2.0  # seconds until a refiner without work looks again
@@ -75,6 +76,7 @@ class Backfill:
         lists: Sequence[CoarseList],
         refiners: Sequence[Refiner],
         database: OrderDatabase,
+        page_size: int,
         clock: Clock,
         quota: Callable[[], QuotaStates] = lambda: NO_QUOTA,
         count: Callable[[Sequence[OrderRow], Stored, Sequence[Unreadable]], None],
@@ -93,6 +95,8 @@ class Backfill:
         self._count = count
         self._tell = tell
         self._lease: Lease | None = None
+        self._has_help = bool(lists and refiners)
+        self._page_size = page_size
         self._is_listed = False
         self._claimed: set[str] = set()
         self._beyond: set[str] = set()  # what no refiner can do anything with
@@ -131,6 +135,7 @@ class Backfill:
                 if not is_refused(error):
                     raise error from None
                 self._drop(source.name, error)
+                self._has_help = source is not self._lists[-1]
             else:
                 self._is_listed = True
                 self._announce()
@@ -141,11 +146,11 @@ class Backfill:
         listed = await self._database.checkpoint(self._seller, self._listing)
         listed = listed or msgspec.structs.replace(self._history, stream=self._listing, cursor=None, cursor_at=None)
         assert listed.upper_bound is not None
-        if listed.upper_bound <= listed.last_updated_after:
+        if listed.last_updated_after >= listed.upper_bound:
             return
         async for part in source.listed(Window(listed.last_updated_after, listed.upper_bound)):
-            if part.down_to is not None:
-                listed = msgspec.structs.replace(listed, upper_bound=part.down_to)
+            if part.up_to is not None:
+                listed = msgspec.structs.replace(listed, last_updated_after=part.up_to)
             await self._store(part.rows, listed)
             self._announce()
 
@@ -250,12 +255,26 @@ class Backfill:
         """Where the next window begins: as far back as it is worth, by what is known of the orders in it."""
         assert history.upper_bound is not None
         before, first = history.upper_bound, history.last_updated_after
-        if not self._is_listed:
-            return max(before - step, first)
-        dates = await self._database.coarse_dates(self._seller, before=before, limit=_LARGEST_WINDOW * _SHARE)
-        size = max(min(len(dates) // _SHARE, _LARGEST_WINDOW), _SMALLEST_WINDOW)
-        after = dates[size - 1] if size <= len(dates) else first
+        if self._is_listed:
+            dates = await self._database.coarse_dates(self._seller, before=before, limit=_LARGEST_WINDOW * _SHARE)
+            size = self._window_size(len(dates))
+            after = dates[size - 1] if size <= len(dates) else first
+        else:
+            # How many there are is not known; the refiners, if any, come from the other end.
+            left = before - max(first, await self._oldest_coarse() or first)
+            share = left / _SHARE if self._has_help and left > _FIRST_STEP * 2 else left
+            after = before - min(step, share)
         return max(min(after, before - timedelta(seconds=1)), first)
+
+    async def _oldest_coarse(self) -> datetime | None:
+        found = await self._database.coarse(self._seller, limit=1)
+        return found[0].last_updated_at if found else None
+
+    def _window_size(self, left: int) -> int:
+        """Orders in a window: whole pages, not quite full, for the order at its bound may be met again."""
+        size = self._page_size
+        pages = max(min(left // _SHARE, _LARGEST_WINDOW) // size, 1)
+        return max(pages * size - size // _SPARE, 1)
 
     # ---- storing ----------------------------------------------------------------------------------------------------
 

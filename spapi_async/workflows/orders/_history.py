@@ -164,6 +164,7 @@ class History:
             lists=lists,
             refiners=refiners,
             database=self._database,
+            page_size=self._page_size,
             clock=self._clock,
             quota=lambda: self._quota.dump(seller.payer),
             count=self._job.count,

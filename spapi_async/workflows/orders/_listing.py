@@ -24,14 +24,14 @@ _GONE = 410
 
 
 class Listed(NamedTuple):
-    """Some coarse rows; where ``down_to`` is given, everything updated from then on is listed."""
+    """Some coarse rows; where ``up_to`` is given, everything updated before then is listed."""
 
     rows: Sequence[OrderRow]
-    down_to: datetime | None = None
+    up_to: datetime | None = None
 
 
 class CoarseList(Protocol):
-    """Names the orders of a window, the newest end first."""
+    """Names the orders of a window, the oldest first: searches come from the other end."""
 
     name: str
 
@@ -58,7 +58,7 @@ class ReportList:
         self._marketplaces = [str(place) for place in marketplaces]
 
     async def listed(self, window: Window) -> AsyncIterator[Listed]:
-        """Month after month, the newest first; months are asked for ahead."""
+        """Month after month; ten are asked for at once."""
         places = self._marketplaces or await participations(self._seller)
         months = _months(window)
         for start in range(0, len(months), _AT_ONCE):
@@ -75,7 +75,7 @@ class ReportList:
                 rows = found.pop(month)
                 for place in range(0, len(rows), _ROWS):
                     yield Listed(rows[place : place + _ROWS])
-                yield Listed((), month.after)
+                yield Listed((), month.before)
 
     async def _rows(self, month: Window, places: Sequence[str]) -> list[OrderRow]:
         async with self._seller.reports.download(
@@ -85,9 +85,9 @@ class ReportList:
 
 
 def _months(window: Window) -> list[Window]:
-    found, before = [], window.before
-    while before > window.after:
-        after = max(before - _MONTH, window.after)
+    found, after = [], window.after
+    while after < window.before:
+        before = min(after + _MONTH, window.before)
         found.append(Window(after, before))
-        before = after
+        after = before
     return found

@@ -36,13 +36,13 @@ class V0List:
         self._marketplaces = [str(place) for place in marketplaces]
 
     async def listed(self, window: Window) -> AsyncIterator[Listed]:
-        """Spans that double in length, the newest first."""
+        """Spans that double in length, the oldest first."""
         from spapi_async.api.orders_v0 import GET_ORDERS
 
         self._marketplaces = self._marketplaces or await participations(self._seller)
-        before, step = window.before, _FIRST_STEP
-        while before > window.after:
-            after = max(before - step, window.after)
+        after, step = window.after, _FIRST_STEP
+        while after < window.before:
+            before = min(after + step, window.before)
             token, history = None, PageHistory(None)
             while True:
                 response = await self._seller.call(
@@ -63,8 +63,8 @@ class V0List:
                     raise DecodeError("Amazon returned the token of the page it had just sent", operation=self.name)
                 history.follow(following)
                 token = following
-            yield Listed((), after)
-            before, step = after, min(step * 2, _LONGEST_STEP)
+            yield Listed((), before)
+            after, step = before, min(step * 2, _LONGEST_STEP)
 
 
 def _coarse(piece: Piece) -> OrderRow | None:
