@@ -27,6 +27,7 @@ from spapi_async.cli import (
     limits,
     notifications,
     operations,
+    plan,
     report,
     sync,
 )
@@ -68,6 +69,7 @@ def _help(command: Callable[..., None]) -> str:
 _ANY_OPTION = {"allow_extra_args": True, "ignore_unknown_options": True}
 app.command("demo", help=_help(demo.demo))(demo.demo)
 app.add_typer(sync.app, name="sync")
+app.add_typer(plan.app, name="plan")
 app.command("changes", help=_help(changes.changes))(changes.changes)
 app.add_typer(keys.app, name="keys")
 app.add_typer(report.app, name="report")

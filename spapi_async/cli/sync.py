@@ -32,9 +32,9 @@ from spapi_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from spapi_async import Observer
-    from spapi_async.workflows.orders import SyncReport
+    from spapi_async.workflows.orders import Source, SyncReport
 
-__all__ = ["app", "orders"]
+__all__ = ["app", "orders", "source_names"]
 
 app = typer.Typer(help="Keep a database in step with Amazon.", no_args_is_help=True)
 
@@ -200,17 +200,25 @@ def orders(
         window=_window(from_, to),
         personal="plain" if plain else None,
         wait=wait,
-        sources=_sources(sources),
+        sources=source_names(sources),
     )
     with call_options(max_wait=max_wait):
         report = run_async(work, leaves=f"the checkpoint in the database is good: {AGAIN}")
     _fail(report, as_json=as_json)
 
 
-def _sources(names: str) -> list[str]:
+def source_names(names: str) -> list[Source]:
+    """The sources of a list such as ``search,ids``; ``all`` of them.
+
+    Raises:
+        ConfigurationError: one is unknown.
+    """
     from spapi_async.workflows.orders import SOURCES
 
-    return list(SOURCES) if names == "all" else [name.strip() for name in names.split(",") if name.strip()]
+    wanted = {name.strip() for name in names.split(",") if name.strip()}
+    if unknown := sorted(wanted.difference(SOURCES, {"all"})):
+        raise ConfigurationError(f"--sources takes {', '.join(SOURCES)} or all, not {', '.join(unknown)}")
+    return [source for source in SOURCES if source in wanted or "all" in wanted]
 
 
 def _refuse_with_follow(api: OrdersApiName, *others: object) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from spapi_async.workflows.orders._lease import Lease
     from spapi_async.workflows.orders._orders import Orders
     from spapi_async.workflows.orders._page import OrderPage, OrderSink, Stored, Unreadable
+    from spapi_async.workflows.orders._plan import OrderPlan, Outlook, SellerPlan, SourcePlan, plan_orders, what_if
     from spapi_async.workflows.orders._progress import (
         OrdersFresh,
         PageStored,
@@ -66,6 +67,7 @@ __all__ = [
     "OrderDatabase",
     "OrderItemView",
     "OrderPage",
+    "OrderPlan",
     "OrderRow",
     "OrderSink",
     "OrderSource",
@@ -75,23 +77,28 @@ __all__ = [
     "Orders2026Source",
     "OrdersFresh",
     "OrdersV0Source",
+    "Outlook",
     "Page",
     "PageStored",
     "PersonalKeys",
     "Progress",
     "SellerFailed",
     "SellerFinished",
+    "SellerPlan",
     "SellerResult",
     "SellerStarted",
     "SellerWaits",
     "Source",
     "SourceDropped",
+    "SourcePlan",
     "Stored",
     "SyncEvent",
     "SyncReport",
     "Unreadable",
     "follow_orders",
+    "plan_orders",
     "sync_orders",
+    "what_if",
 ]
 
 # Names are imported when they are first asked for: ``seller.orders`` needs no database.
@@ -105,6 +112,7 @@ _HOMES = {
     "_lease": ("Lease",),
     "_orders": ("Orders",),
     "_page": ("OrderPage", "OrderSink", "Stored", "Unreadable"),
+    "_plan": ("OrderPlan", "Outlook", "SellerPlan", "SourcePlan", "plan_orders", "what_if"),
     "_progress": (
         "OrdersFresh",
         "PageStored",

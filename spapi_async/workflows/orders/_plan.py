@@ -1,0 +1,299 @@
+"""How many orders a sync will bring, from which sources, and how long their quotas make it: said before it starts.
+
+The number comes from ``getOrderMetrics``, which counts by time of purchase, one marketplace a request (0.5 a second,
+burst 15); a sync goes by last update, so for short spans it is an estimate. The time comes from the limiter's own
+forecast of each operation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import anyio
+import msgspec
+
+from spapi_async._core.clock import Clock, SystemClock
+from spapi_async._core.operation import Operation
+from spapi_async.errors import ConfigurationError
+from spapi_async.workflows.orders._arguments import check_regions, places_in, places_of
+from spapi_async.workflows.orders._checkpoint import moment
+from spapi_async.workflows.orders._database import OrderDatabase
+from spapi_async.workflows.orders._history import Source, other_sources
+from spapi_async.workflows.orders._holding import opened_sink
+from spapi_async.workflows.orders._seller import Seller
+from spapi_async.workflows.orders._source import participations
+from spapi_async.workflows.orders._sync import HISTORY
+from spapi_async.workflows.orders._vault import RETENTION
+
+__all__ = ["OrderPlan", "Outlook", "SellerPlan", "SourcePlan", "plan_orders", "what_if"]
+
+_ORDERS_A_SEARCH = 100
+_SEARCH_DELAY = 120.0  # seconds by which searches lag behind (model text of searchOrders)
+_DAY = 86_400.0
+
+
+class SourcePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What one operation is expected to bring."""
+
+    operation: str
+    orders: int
+    requests: int
+
+
+class SellerPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One seller's part.
+
+    Attributes:
+        since: where its sync begins, by its checkpoint or by what was asked for.
+        orders: to be read.
+        seconds: until the last of them could have been.
+        limited_by: the operation whose quota brings most of them; None where there is quota for all at once.
+    """
+
+    seller: str
+    since: datetime
+    orders: int
+    seconds: float
+    limited_by: str | None
+    sources: tuple[SourcePlan, ...]
+
+
+class OrderPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sync will do; sellers have quotas of their own, so the slowest decides how long it takes."""
+
+    sellers: tuple[SellerPlan, ...]
+
+    @property
+    def orders(self) -> int:
+        """Of all sellers."""
+        return sum(each.orders for each in self.sellers)
+
+    @property
+    def seconds(self) -> float:
+        """Until the last seller is complete."""
+        return max((each.seconds for each in self.sellers), default=0.0)
+
+
+class Outlook(msgspec.Struct, frozen=True, kw_only=True):
+    """What so many sellers with so many orders would need, by Amazon's published usage plans.
+
+    Attributes:
+        orders_a_seller_a_day: what each has.
+        possible_a_seller_a_day: what the quotas of the sources let through.
+        share_of_quota: of the searches, for keeping up with new orders.
+        freshness: median of seconds from a change to its commit, followed without notifications.
+        history_seconds: for the days of history.
+    """
+
+    sellers: int
+    orders_a_seller_a_day: float
+    possible_a_seller_a_day: float
+    share_of_quota: float
+    freshness: float
+    history_orders_a_seller: int
+    history_seconds: float
+
+
+async def plan_orders(
+    sellers: Iterable[Seller],
+    database: str | OrderDatabase,
+    *,
+    since: datetime | None = None,
+    sources: Sequence[Source] = ("search",),
+    marketplaces: Sequence[str] = (),
+    concurrency: int = 20,
+    clock: Clock | None = None,
+) -> OrderPlan:
+    """Say how many orders :func:`sync_orders` would read, from which sources and how long it would take.
+
+    Costs one ``getOrderMetrics`` a marketplace of each seller, and nothing of the quotas that the sync uses.
+
+    Args:
+        sellers: as for :func:`sync_orders`.
+        database: as for :func:`sync_orders`; it is opened for the checkpoints.
+        since: as for :func:`sync_orders`.
+        sources: as for :func:`sync_orders`.
+        marketplaces: as for :func:`sync_orders`.
+        concurrency: most sellers asked about at once.
+        clock: where time comes from.
+
+    Raises:
+        ConfigurationError: the arguments or the database cannot work.
+        SPAPIError: Amazon does not tell how many orders there are.
+    """
+    clock = clock or SystemClock()
+    places = places_in(marketplaces)
+    chosen = list(sellers)
+    check_regions(chosen, places)
+    others = other_sources(sources, possible=True)
+    now = moment(clock)
+    found: dict[int, SellerPlan] = {}
+    slots = anyio.CapacityLimiter(concurrency)
+    async with opened_sink(database, personal=None, retention=RETENTION) as sink:
+
+        async def plan(place: int, seller: Seller) -> None:
+            assert isinstance(sink, OrderDatabase)
+            async with slots:
+                start, history = await _start(sink, seller, since or now - HISTORY)
+                wanted = [str(each) for each in places_of(seller, places)] or await participations(seller)
+                orders = await _count(seller, wanted, start, now)
+                found[place] = _planned(seller, start, orders, others if history else ())
+
+        async with anyio.create_task_group() as group:
+            for place, seller in enumerate(chosen):
+                group.start_soon(plan, place, seller)
+    return OrderPlan(sellers=tuple(found[place] for place in range(len(chosen))))
+
+
+async def _start(database: OrderDatabase, seller: Seller, since: datetime) -> tuple[datetime, bool]:
+    """Where a seller's sync begins, and whether a history is left that other sources would read, too."""
+    stream = "orders_2026_01_01"
+    saved = await database.checkpoint(seller.name, stream)
+    history = await database.checkpoint(seller.name, f"{stream} history")
+    left = history is None or (history.upper_bound or history.last_updated_after) > history.last_updated_after
+    if saved is None:
+        return since, True
+    if history is not None and left:
+        return history.last_updated_after, True
+    return saved.last_updated_after, False
+
+
+async def _count(seller: Seller, places: Sequence[str], start: datetime, end: datetime) -> int:
+    from spapi_async.api.sales_v1 import GET_ORDER_METRICS
+
+    interval = f"{start.replace(microsecond=0).isoformat()}--{end.replace(microsecond=0).isoformat()}"
+    if end - start < timedelta(seconds=1):
+        return 0
+    orders = 0
+    for place in places:
+        metrics = await seller.fetch(GET_ORDER_METRICS, marketplace_ids=[place], interval=interval, granularity="Total")
+        orders += sum(each.order_count or 0 for each in metrics or ())
+    return orders
+
+
+def _planned(seller: Seller, since: datetime, orders: int, others: Sequence[Source]) -> SellerPlan:
+    operations = _operations(others)
+    calls = {operation: _calls_within(seller, operation) for operation in operations}
+
+    def brought(seconds: float) -> dict[Operation[Any], int]:
+        return {operation: calls[operation](seconds) * each for operation, each in operations.items()}
+
+    seconds = _least(lambda at: sum(brought(at).values()) >= orders)
+    shares = _shared(brought(seconds), orders)
+    most = max(shares, key=lambda operation: shares[operation])
+    return SellerPlan(
+        seller=seller.name,
+        since=since,
+        orders=orders,
+        seconds=round(seconds, 1),
+        limited_by=most.name if seconds > 0 else None,
+        sources=tuple(
+            SourcePlan(operation=operation.name, orders=part, requests=math.ceil(part / operations[operation]))
+            for operation, part in shares.items()
+        ),
+    )
+
+
+def _operations(others: Sequence[Source]) -> Mapping[Operation[Any], int]:
+    """What brings whole orders, and how many a request."""
+    from spapi_async.api.orders_2026_01_01 import GET_ORDER, SEARCH_ORDERS
+
+    found: dict[Operation[Any], int] = {SEARCH_ORDERS: _ORDERS_A_SEARCH}
+    if "ids" in others and ("orders_v0" in others or "reports" in others):  # which say what the ids are
+        found[GET_ORDER] = 1
+    if "orders_v0" in others and "reports" not in others:
+        from spapi_async.api.orders_v0 import GET_ORDER_ITEMS
+
+        found[GET_ORDER_ITEMS] = 1
+    return found
+
+
+def _calls_within(seller: Seller, operation: Operation[Any]) -> Callable[[float], int]:
+    """How many calls could leave within so many seconds."""
+
+    def calls(seconds: float) -> int:
+        return _most(lambda count: seller.forecast(operation, count=count) <= seconds)
+
+    return calls
+
+
+def _most(holds: Callable[[int], bool]) -> int:
+    """The largest count from 0 for which it holds, where it holds for all smaller ones."""
+    high = 1
+    while holds(high) and high < 2**40:
+        high *= 2
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low if low and holds(low) else 0
+
+
+def _least(holds: Callable[[float], bool]) -> float:
+    """The fewest seconds after which it holds, to a tenth."""
+    if holds(0.0):
+        return 0.0
+    high = 1.0
+    while not holds(high):
+        high *= 2
+    low = high / 2
+    while high - low > 0.1:
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
+
+
+def _shared(brought: Mapping[Operation[Any], int], orders: int) -> dict[Operation[Any], int]:
+    """What each brings of the orders there are, in the proportion of what it could."""
+    total = sum(brought.values())
+    if total <= orders:
+        return dict(brought)
+    parts = {operation: each * orders // total for operation, each in brought.items()}
+    first = next(iter(parts))
+    parts[first] += orders - sum(parts.values())
+    return parts
+
+
+def what_if(
+    *, sellers: int, orders_per_day: float, history_days: float = 730.0, sources: Sequence[Source] = ("search",)
+) -> Outlook:
+    """What so many sellers with so many orders a day, all together, would need; no call is made.
+
+    By Amazon's published usage plans, with nobody else calling, every seller with the same number of orders.
+
+    Args:
+        sellers: how many.
+        orders_per_day: of all of them.
+        history_days: what a new seller brings along.
+        sources: as for :func:`sync_orders`.
+
+    Raises:
+        ConfigurationError: a number that cannot be.
+    """
+    if sellers < 1 or orders_per_day < 0 or history_days < 0:
+        raise ConfigurationError("sellers must be 1 or more, orders-per-day and history-days 0 or more")
+    operations = _operations(other_sources(sources, possible=True))
+    plans = {operation: operation.usage_plan for operation in operations}
+    each_day = orders_per_day / sellers
+    search = next(iter(operations))
+    rate = plans[search].rate
+    searches = max(each_day / _ORDERS_A_SEARCH, _DAY * rate)  # as often as quota sustains, or more for many orders
+    history = round(each_day * history_days)
+    seconds = _least(
+        lambda at: (
+            sum(each * (plans[operation].burst + plans[operation].rate * at) for operation, each in operations.items())
+            >= history
+        )
+    )
+    return Outlook(
+        sellers=sellers,
+        orders_a_seller_a_day=round(each_day, 1),
+        possible_a_seller_a_day=round(sum(plans[name].rate * _DAY * each for name, each in operations.items()), 1),
+        share_of_quota=round(each_day / _ORDERS_A_SEARCH / (_DAY * rate), 4),
+        freshness=round(_SEARCH_DELAY + _DAY / searches / 2, 1),
+        history_orders_a_seller=history,
+        history_seconds=round(seconds, 1),
+    )

@@ -1,0 +1,107 @@
+"""What a sync will bring, from which sources and how long it takes, said before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from spapi_async import Application, ConfigurationError
+from spapi_async._core.operation import Operation
+from spapi_async.cli.application import run
+from spapi_async.emulator.server import Emulator
+from spapi_async.workflows.orders import SOURCES, Source, plan_orders, sync_orders, what_if
+from spapi_async.workflows.orders._plan import _planned
+
+pytest_plugins = ("sync_fixtures",)
+
+
+class Asked:
+    """A seller whose quota is what Amazon publishes, full."""
+
+    name = "one@na"
+
+    def forecast(
+        self, operation: Operation[Any], arguments: Mapping[str, Any] | None = None, *, count: int = 1
+    ) -> float:
+        """As the limiter of a process that has called nothing yet."""
+        assert arguments is None
+        plan = operation.usage_plan
+        return max(0.0, (count - plan.burst) / plan.rate)
+
+
+@pytest.mark.parametrize(
+    ("others", "hours"),
+    [((), 3.97), (("ids", "orders_v0"), 1.42), (("ids", "reports"), 2.1), (("ids",), 3.97), (("orders_v0",), 2.1)],
+)
+def test_ten_thousand_orders_take_as_long_as_their_quotas_allow(others: tuple[Source, ...], hours: float) -> None:
+    """3 h 58 min by searches alone, 1 h 25 min with all three, 2 h 5 min without Orders v0."""
+    seller: Any = Asked()
+    plan = _planned(seller, datetime.now(UTC), 10_000, others)
+    assert plan.seconds / 3600 == pytest.approx(hours, rel=0.01)
+    assert plan.limited_by == "orders_2026_01_01.search_orders"
+    assert sum(source.orders for source in plan.sources) == 10_000
+
+
+def test_what_quota_is_at_hand_for_takes_no_time() -> None:
+    """And nothing limits it."""
+    seller: Any = Asked()
+    plan = _planned(seller, datetime.now(UTC), 2000, ())
+    assert (plan.seconds, plan.limited_by, plan.sources[0].requests) == (0.0, None, 20)
+
+
+async def test_a_plan_counts_what_a_sync_then_reads(sqlite_url: str) -> None:
+    """By purchase, which for a whole history is the same; afterwards next to nothing is left."""
+    since = datetime.now(UTC) - timedelta(days=100)
+    async with (
+        Emulator(orders=150, rate_scale=1000) as emulator,
+        Application("app", "secret", endpoint=emulator.url) as app,
+    ):
+        seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
+        plan = await plan_orders([seller], sqlite_url, since=since, sources=SOURCES)
+        assert plan.orders == 150
+        assert plan.sellers[0].since == since
+        assert not emulator.stats()["operations"].get("orders_2026_01_01.search_orders")
+        report = await sync_orders([seller], sqlite_url, since=since)
+        assert report.orders == plan.orders
+        after = await plan_orders([seller], sqlite_url, since=since, sources=SOURCES)
+        assert after.orders < 20
+        assert after.seconds == 0
+
+
+def test_an_outlook_is_arithmetic() -> None:
+    """200 sellers with 250 orders a day each use a two-hundredth of what searches allow."""
+    outlook = what_if(sellers=200, orders_per_day=50_000)
+    assert outlook.orders_a_seller_a_day == 250
+    assert outlook.possible_a_seller_a_day == pytest.approx(48_384)
+    assert outlook.share_of_quota == pytest.approx(0.0052, abs=0.0001)
+    assert outlook.freshness == pytest.approx(120 + 180 / 2, rel=0.01)
+    assert outlook.history_orders_a_seller == 182_500
+    fast = what_if(sellers=200, orders_per_day=50_000, sources=["ids", "orders_v0"])
+    assert fast.history_seconds == pytest.approx(outlook.history_seconds * 0.56 / 1.56, rel=0.02)
+    with pytest.raises(ConfigurationError):
+        what_if(sellers=0, orders_per_day=1)
+
+
+def test_the_command_line_says_the_same(capsys: pytest.CaptureFixture[str], sqlite_url: str) -> None:
+    """As a table, as JSON, and without a call."""
+    assert run(["plan", "orders", "--emulator", "--orders", "40", "--database", sqlite_url]) == 0
+    assert "40" in capsys.readouterr().out
+    assert run(["plan", "orders", "--emulator", "--orders", "40", "--database", sqlite_url, "--json"]) == 0
+    assert msgspec.json.decode(capsys.readouterr().out)["orders"] == 40
+    assert run(["plan", "orders", "--what-if", "sellers=200", "orders-per-day=50000", "--json"]) == 0
+    assert msgspec.json.decode(capsys.readouterr().out)["orders_a_seller_a_day"] == 250
+    assert run(["plan", "orders", "--what-if", "sellers=200", "orders-per-day=50000", "--sources", "all"]) == 0
+    assert "48,384" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["--what-if"], ["--what-if", "sellers=x", "orders-per-day=1"], ["--what-if", "sellers=1"], ["sellers=1"]],
+)
+def test_a_plan_of_nothing_is_refused(words: list[str]) -> None:
+    """Usage: 2."""
+    assert run(["plan", "orders", *words]) == 2
