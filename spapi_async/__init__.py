@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         ViolationsFound,
         Waited,
     )
+    from spapi_async._core.health import Health
     from spapi_async._core.operation import Operation
     from spapi_async._core.options import CallOptions, Priority, call_options
     from spapi_async._core.removal import SPAPIDeprecationWarning
@@ -47,6 +48,7 @@ __all__ = [
     "CallOptions",
     "DocumentFinished",
     "Event",
+    "Health",
     "Marketplace",
     "Observer",
     "Operation",
@@ -94,6 +96,7 @@ _HOMES = {
         "ViolationsFound",
         "Waited",
     ),
+    "_core.health": ("Health",),
     "_core.operation": ("Operation",),
     "_core.options": (
         "CallOptions",

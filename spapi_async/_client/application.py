@@ -25,6 +25,7 @@ from spapi_async._client.unclosed import begin_work, name_of, when_forgotten
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async._core.endpoints import Endpoints
 from spapi_async._core.events import Observer, Observers
+from spapi_async._core.health import Health
 from spapi_async._core.journal import RunStore
 from spapi_async._core.limiter import LimitSnapshot, RateLimiter
 from spapi_async._core.plan_rules import PlanRule
@@ -233,6 +234,24 @@ class Application:
     def limits(self) -> tuple[LimitSnapshot, ...]:
         """Every live limit, of usage plans and of rules: rate, burst, tokens at hand, callers waiting."""
         return self.limiter.limits()
+
+    async def health(self, *, probe: bool = False) -> Health:
+        """How the limiter, the token store, Login with Amazon and the Selling Partner API fared the last time.
+
+        Args:
+            probe: ask the hosts now, without a token and outside of every usage plan; otherwise nothing is sent.
+        """
+        from spapi_async._client import health
+
+        if probe and not self.closed:
+            await health.probe_hosts(self._pool, self._resources.endpoints)
+        return Health(
+            limiter=health.limiter_part(self.limiter),
+            token_store=self._auth.store_health(),
+            lwa=health.lwa_part(self._pool),
+            amazon=health.amazon_part(self._pool),
+            closed=self.closed,
+        )
 
     def authorization_url(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl as ssl_module
+import time
 import weakref
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -108,6 +109,7 @@ class SessionPool:
         "_timeout",
         "_trust_env",
         "_watch",
+        "heard",
         "total",
     )
 
@@ -128,9 +130,8 @@ class SessionPool:
         self._timeout = timeout or Timeout()
         self.total = self._timeout.total  # seconds that an exchange may take unless its caller says otherwise
         # The total is bounded by one watch for all exchanges, which costs them no timer each.
-        self._client_timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=self._timeout.connect, sock_read=self._timeout.read
-        )
+        bounds = self._timeout
+        self._client_timeout = aiohttp.ClientTimeout(total=None, sock_connect=bounds.connect, sock_read=bounds.read)
         self._watch = Watch()
         self._connections = connections
         self._proxy = proxy
@@ -138,6 +139,7 @@ class SessionPool:
         self._trust_env = trust_env
         self._proxies: dict[str, str | None] = {}
         self._max_reply_size = max_reply_size
+        self.heard: dict[str, tuple[float, int | str]] = {}  # last status or failure by session key, and when
         self._sessions: dict[str, _Session] = {}
         self._forgotten = forgotten
         self._home = HomeLoop(what, drop=self._drop, close=self._close_forgotten)
@@ -193,6 +195,7 @@ class SessionPool:
                     if reply.status == 101 or len(whole) > self._max_reply_size:
                         reply.close()  # whoever switches protocols speaks none of ours from now on
                     if len(whole) <= self._max_reply_size:
+                        self.heard[session_key] = (time.time(), reply.status)
                         return RawReply(reply.status, reply.headers, whole)
                     failure: SPAPIError = too_large(url, reply, self._max_reply_size)
                 finally:
@@ -210,6 +213,7 @@ class SessionPool:
         except BaseException as error:
             forget_locals(error)
             raise
+        self.heard[session_key] = (time.time(), type(failure).__name__)
         raise failure  # out here it has no context, which would show what _shown hides
 
     async def _read_whole(self, reply: aiohttp.ClientResponse) -> bytes:

@@ -32,6 +32,7 @@ import msgspec
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async._core.endpoints import Endpoints
 from spapi_async._core.events import Observers
+from spapi_async._core.health import Part
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import current_options
 from spapi_async.auth._access import AccessTokens
@@ -240,6 +241,10 @@ class Authenticator:
             return False
         self._reports.mark(_document_id(document), restricted=True)
         return True
+
+    def store_health(self) -> Part:
+        """How the token store fared the last time it was used."""
+        return self._shared.health()
 
     async def warm_up(self, accounts: Iterable[Account]) -> None:
         """Fetch the access tokens of these accounts ahead, a few at a time.

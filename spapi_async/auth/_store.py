@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from spapi_async._core.clock import Clock, SystemClock
+from spapi_async._core.health import Part
 from spapi_async.auth._cache import RENEW_LATEST
 from spapi_async.auth._token import Token
 from spapi_async.credentials import Secret
@@ -125,6 +126,14 @@ class SharedTokens:
         self._patience = patience
         self._uniform = uniform
         self._failing = False  # so that an outage is said once
+        self.used_at: float | None = None
+
+    def health(self) -> Part:
+        """How the store fared the last time it was used."""
+        if self._store is None:
+            return Part(ok=None, detail="not used: tokens are kept in this process")
+        used = self.used_at is not None
+        return Part(ok=not self._failing if used else None, at=self.used_at, detail=repr(self._store))
 
     async def fetch(self, key: str, stale: Secret | None, issue: Callable[[], Awaitable[Token]]) -> Token:
         """A token other than ``stale``: another worker's if there is one, or else one from ``issue``.
@@ -186,6 +195,7 @@ class SharedTokens:
             await self._guarded(step)
 
     async def _guarded(self, step: Awaitable[T]) -> T:
+        self.used_at = self._clock.time()
         try:
             async with asyncio.timeout(self._timeout):
                 outcome = await step

@@ -40,6 +40,7 @@ from spapi_async.cli.exit_codes import (
     failure_facts,
     innermost,
 )
+from spapi_async.cli.logs import LogFormat, begin_logging, end_logging, is_logging
 from spapi_async.cli.output import print_json
 from spapi_async.errors import ConfigurationError
 
@@ -93,11 +94,17 @@ def _version_asked(asked: bool) -> None:  # noqa: FBT001 - typer's callback
 @app.callback()
 def _root(
     *,
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback does it
         bool, typer.Option("--version", callback=_version_asked, is_eager=True, help="Print the version.")
     ] = False,
+    log_format: Annotated[
+        LogFormat | None,
+        typer.Option("--log-format", help="Log to stderr, as JSON lines: every call, and what the library has to say."),
+    ] = None,
 ) -> None:
     """Amazon's Selling Partner API from the command line."""
+    if log_format is not None:
+        begin_logging()
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -119,6 +126,8 @@ def run(arguments: Sequence[str]) -> int:
         return _interrupted(as_json="--json" in arguments)
     except Exception as error:  # noqa: BLE001 - the last place that can turn it into a line
         return _failed(error, as_json="--json" in arguments)
+    finally:
+        end_logging()
     if result == INTERRUPTED:  # typer's own word for a Ctrl-C that no event loop was there to take
         return _interrupted(as_json="--json" in arguments)
     return result if isinstance(result, int) else 0
@@ -153,6 +162,8 @@ class _Line(logging.Handler):
     """A warning as one line on stderr, like everything else that a command says about itself."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if is_logging():
+            return  # as JSON
         _say(record.getMessage(), 0)
 
 

@@ -12,6 +12,7 @@ import typer
 
 from spapi_async import Application, SellingPartner, connect
 from spapi_async._core.events import Observer
+from spapi_async.cli.logs import log_observers
 from spapi_async.cli.sellers import SellerEntry, read_sellers
 from spapi_async.errors import ConfigurationError
 
@@ -98,7 +99,7 @@ async def connected(target: Target, *, observers: Iterable[Observer] = ()) -> As
     if target.emulator and target.endpoint:
         raise ConfigurationError("give --endpoint or --emulator, not both")
     entries = read_sellers(target.sellers) if target.sellers else None
-    options: dict[str, Any] = {"observers": tuple(observers)}
+    options: dict[str, Any] = {"observers": (*observers, *log_observers())}
     if target.redis:
         options["limiter"] = redis_limiter(target.redis, observers=options["observers"])
     if target.journal:

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 
 from spapi_async import Application, ClosedError, Priority, SPAPIError, call_options
+from spapi_async.web._endpoints import Endpoints
 from spapi_async.web._problem import Problem, problem
 
 __all__ = ["SPAPIMiddleware"]
@@ -40,9 +41,22 @@ class SPAPIMiddleware:
         app: an ASGI application.
         application: whose calls they are; once it is closed requests are answered with 503.
         max_wait: seconds that a call may wait for quota.
+        exposition: what ``/metrics`` answers, such as ``metrics.exposition`` of
+            :class:`spapi_async.observe.prometheus.Metrics`; without it the path is the web application's.
+        health, metrics: the paths that are answered here; None leaves one to the web application.
     """
 
-    def __init__(self, app: ASGIApp, *, application: Application, max_wait: float = 2.0) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        application: Application,
+        max_wait: float = 2.0,
+        exposition: Callable[[], bytes] | None = None,
+        health: str | None = "/health",
+        metrics: str | None = "/metrics",
+    ) -> None:
+        self._endpoints = Endpoints(application, health=health, metrics=metrics, exposition=exposition)
         self.app = app
         self.application = application
         self.max_wait = max_wait
@@ -53,6 +67,12 @@ class SPAPIMiddleware:
         """Handle a connection; what is no HTTP request passes."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
+            return
+        answer = await self._endpoints.answer(scope.get("method", ""), _path(scope))
+        if answer is not None:
+            headers = [(b"content-type", answer.content_type.encode())]
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            await send({"type": "http.response.body", "body": answer.body})
             return
         response, request = _Response(send), _Request(receive)
         if self.application.closed:
@@ -67,9 +87,9 @@ class SPAPIMiddleware:
             if cause is None or response.begun:
                 await response.flush()
                 raise
-            answer = problem(cause)
-            logger.info("%s is answered with %s: %s", type(cause).__name__, answer.status, cause)
-            await response.replace(answer)
+            found = problem(cause)
+            logger.info("%s is answered with %s: %s", type(cause).__name__, found.status, cause)
+            await response.replace(found)
         else:
             await response.flush()
         finally:
@@ -154,6 +174,12 @@ class _Response:
         headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
         await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await self._send({"type": "http.response.body", "body": answer.body})
+
+
+def _path(scope: Scope) -> str:
+    """The path inside of the application: a server may have mounted it below another."""
+    path: str = scope.get("path", "")
+    return path.removeprefix(scope.get("root_path", "")) or "/"
 
 
 def _is_failure(message: Message) -> bool:

@@ -1,0 +1,65 @@
+"""What is known of an application's health, and a probe that asks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import anyio
+
+from spapi_async._core.endpoints import Endpoints
+from spapi_async._core.health import Part
+from spapi_async._core.limiter import RateLimiter
+from spapi_async._engine.transport import SessionPool
+from spapi_async.errors import SPAPIError
+from spapi_async.marketplaces import Region
+
+__all__ = ["amazon_part", "limiter_part", "lwa_part", "probe_hosts"]
+
+_LWA = "lwa"
+_SERVER_ERROR = 500
+_PATIENCE = 5.0  # seconds that a probe waits for one host
+
+
+def limiter_part(limiter: RateLimiter) -> Part:
+    """A limiter of this process is always at hand; one that shares quota may have lost its store."""
+    down = getattr(limiter, "store_is_down", None)
+    if down is None:
+        return Part(ok=True, detail="in this process")
+    return Part(ok=not down, detail="the store is away" if down else "the store answers")
+
+
+def lwa_part(pool: SessionPool) -> Part:
+    """Login with Amazon."""
+    return _part(pool, _LWA) or Part(ok=None, detail="not asked yet")
+
+
+def amazon_part(pool: SessionPool) -> dict[str, Part]:
+    """The regions that were asked anything."""
+    return {region.value: part for region in Region if (part := _part(pool, region.endpoint)) is not None}
+
+
+def _part(pool: SessionPool, key: str) -> Part | None:
+    heard = pool.heard.get(key)
+    if heard is None:
+        return None
+    at, outcome = heard
+    if isinstance(outcome, int):
+        return Part(ok=outcome < _SERVER_ERROR, at=at, detail=f"answered {outcome}")
+    return Part(ok=False, at=at, detail=outcome)
+
+
+async def probe_hosts(pool: SessionPool, endpoints: Endpoints) -> None:
+    """Ask the hosts that were asked before, without a token: any answer says that they are there."""
+    used = [region for region in Region if region.endpoint in pool.heard]
+    asked = {region.endpoint: endpoints.api(region) + "/" for region in used or [Region.NA]} | {_LWA: endpoints.lwa}
+
+    async def ask(key: str, url: str) -> None:
+        try:
+            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+            await pool.exchange("GET", url, headers={"x-amz-date": stamp}, timeout=_PATIENCE, session_key=key)
+        except SPAPIError:
+            pass  # which the pool has noted
+
+    async with anyio.create_task_group() as group:
+        for key, url in asked.items():
+            group.start_soon(ask, key, url)

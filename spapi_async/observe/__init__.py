@@ -1,0 +1,14 @@
+"""What everybody watches: metrics, traces and logs, each a plain observer of an application.
+
+::
+
+    from spapi_async.observe.prometheus import Metrics
+
+    metrics = Metrics()
+    app = Application(client_id, client_secret, observers=[metrics])
+    metrics.watch(app)                                     # how full the buckets are, at each scrape
+    await sync_orders(sellers, database, progress=metrics.progress)
+
+``opentelemetry`` (extra ``otel``) has ``Telemetry`` of the same shape, ``logs`` has ``Logs`` for standard logging. No
+label grows with the number of sellers unless it is asked for.
+"""

@@ -1,0 +1,81 @@
+"""What events and limits say, in words and numbers that every backend shows alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, Protocol
+
+import msgspec
+
+from spapi_async._core.limiter import LimitSnapshot
+from spapi_async._core.operation import Operation
+
+__all__ = ["Level", "SyncLag", "Watched", "levels", "operation_of"]
+
+
+class Watched(Protocol):
+    """An application, by what is read of it."""
+
+    def limits(self) -> Iterable[LimitSnapshot]:
+        """Snapshots of its buckets."""
+
+
+class Level(msgspec.Struct, frozen=True, kw_only=True):
+    """One operation's buckets together.
+
+    Attributes:
+        tokens: in the emptiest of them; negative where calls have borrowed.
+        rate: of the slowest, requests a second.
+        waiting: calls in all of them.
+    """
+
+    operation: str
+    tokens: float
+    rate: float
+    waiting: int
+
+
+def levels(applications: Iterable[Watched]) -> list[Level]:
+    """The buckets of some applications, by operation: as many as there are operations, however many sellers."""
+    found: dict[str, list[LimitSnapshot]] = {}
+    for application in applications:
+        for limit in application.limits():
+            found.setdefault(limit.operation, []).append(limit)
+    return [
+        Level(
+            operation=operation,
+            tokens=min(limit.tokens for limit in limits),
+            rate=min(limit.rate for limit in limits),
+            waiting=sum(limit.waiting for limit in limits),
+        )
+        for operation, limits in sorted(found.items())
+    ]
+
+
+class SyncLag:
+    """How far the sellers' orders are behind: seconds from what is complete to now, of the one furthest behind."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._synced_to: dict[str, float] = {}
+
+    def synced(self, seller: str, moment: float) -> None:
+        """Everything of this seller's up to then is stored."""
+        self._synced_to[seller] = moment
+
+    def seconds(self) -> float:
+        """Of the seller that is furthest behind; 0 before the first is complete."""
+        return max((self._now() - moment for moment in self._synced_to.values()), default=0.0)
+
+
+@lru_cache(maxsize=512)
+def operation_of(name: str) -> Operation[Any] | None:
+    """The operation of an event; None for a name that is none."""
+    module, _, method = name.partition(".")
+    try:
+        found = getattr(import_module(f"spapi_async.api.{module}"), method.upper(), None)
+    except ModuleNotFoundError:
+        return None
+    return found if isinstance(found, Operation) else None

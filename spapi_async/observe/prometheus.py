@@ -1,0 +1,162 @@
+"""Metrics for Prometheus, by ``prometheus_client``.
+
+========================================  =========  ==========================  ======================================
+metric                                    type       labels                      what
+========================================  =========  ==========================  ======================================
+spapi_request_duration_seconds            histogram  operation, status           HTTP exchanges; ``none``: no reply
+spapi_call_duration_seconds               histogram  operation, error            each call with its waits and retries
+spapi_quota_wait_seconds                  histogram  operation                   what calls waited for quota
+spapi_throttled_total                     counter    operation                   429s
+spapi_rate_changes_total                  counter    operation, reason           what the limiter learned of a plan
+spapi_violations_total                    counter    operation                   places where replies broke their models
+spapi_tokens_issued_total                 counter    kind                        access (lwa) and restricted (rdt)
+spapi_document_bytes_total                counter    operation                   of documents, on the wire
+spapi_documents_total                     counter    operation, outcome          complete, stopped, or the error's class
+spapi_quota_tokens                        gauge      operation                   tokens in the emptiest bucket
+spapi_quota_rate                          gauge      operation                   requests a second of the slowest bucket
+spapi_quota_waiting                       gauge      operation                   calls that wait
+spapi_sync_orders_total                   counter                                orders read by syncs
+spapi_sync_unreadable_total               counter                                entries that no row could be made of
+spapi_sync_failures_total                 counter                                sellers whose sync failed
+spapi_sync_freshness_seconds              histogram  source                      from a change to its commit
+spapi_sync_lag_seconds                    gauge                                  of the seller furthest behind
+========================================  =========  ==========================  ======================================
+
+With ``accounts=True`` the first seven also have the label ``account``, which grows with the number of sellers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+from weakref import WeakSet
+
+from spapi_async._core.events import (
+    CallFinished,
+    DocumentFinished,
+    Event,
+    RateChanged,
+    RequestFinished,
+    Throttled,
+    TokenIssued,
+    ViolationsFound,
+    Waited,
+)
+from spapi_async.observe._facts import SyncLag, Watched, levels
+
+try:
+    from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+    from prometheus_client.core import GaugeMetricFamily
+except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
+    raise ModuleNotFoundError('Prometheus metrics need an extra: pip install "spapi-async[prometheus]"') from error
+
+__all__ = ["Metrics"]
+
+_SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_WAITS = (0.01, 0.1, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0)
+_FRESHNESS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 180.0, 300.0, 900.0, 3600.0)
+
+
+class Metrics:
+    """An observer that counts; give it to ``Application(observers=[metrics])``, and ``metrics.progress`` to syncs.
+
+    Args:
+        registry: where the metrics go; prometheus_client's own by default. One registry takes one ``Metrics``.
+        accounts: label calls with the account as well.
+    """
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY, *, accounts: bool = False) -> None:
+        self.registry = registry
+        self._accounts = accounts
+        self._applications: WeakSet[Any] = WeakSet()
+        self._lag = SyncLag(time.time)
+        whose = ("account",) if accounts else ()
+
+        def histogram(name: str, what: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(f"spapi_{name}_seconds", what, labels, buckets=buckets, registry=registry)
+
+        def counter(name: str, what: str, labels: tuple[str, ...]) -> Counter:
+            return Counter(f"spapi_{name}_total", what, labels, registry=registry)
+
+        self._requests = histogram("request_duration", "HTTP exchanges", ("operation", "status", *whose), _SECONDS)
+        self._calls = histogram("call_duration", "Calls", ("operation", "error", *whose), _SECONDS)
+        self._waits = histogram("quota_wait", "Waits for quota", ("operation", *whose), _WAITS)
+        self._throttled = counter("throttled", "Replies of 429", ("operation", *whose))
+        self._rates = counter("rate_changes", "Changes of a learned rate", ("operation", "reason", *whose))
+        self._violations = counter("violations", "Places where replies broke their models", ("operation", *whose))
+        self._tokens = counter("tokens_issued", "Tokens fetched", ("kind", *whose))
+        self._bytes = counter("document_bytes", "Bytes of documents on the wire", ("operation",))
+        self._documents = counter("documents", "Documents", ("operation", "outcome"))
+        self._orders = counter("sync_orders", "Orders read by syncs", ())
+        self._unreadable = counter("sync_unreadable", "Entries that no row could be made of", ())
+        self._failures = counter("sync_failures", "Sellers whose sync failed", ())
+        self._freshness = histogram("sync_freshness", "From a change to its commit", ("source",), _FRESHNESS)
+        lag = Gauge("spapi_sync_lag_seconds", "Of the seller furthest behind", registry=registry)
+        lag.set_function(self._lag.seconds)
+        registry.register(self)
+
+    def watch(self, application: Watched) -> None:
+        """Show how full an application's buckets are, at each scrape, for as long as the application lives."""
+        self._applications.add(application)
+
+    def __call__(self, event: Event) -> None:
+        """Count an event."""
+        whose = (event.account,) if self._accounts else ()
+        match event:
+            case RequestFinished():
+                status = "none" if event.status is None else str(event.status)
+                self._requests.labels(event.operation, status, *whose).observe(event.seconds)
+            case CallFinished():
+                self._calls.labels(event.operation, event.error or "", *whose).observe(event.seconds)
+            case Waited():
+                self._waits.labels(event.operation, *whose).observe(event.seconds)
+            case Throttled():
+                self._throttled.labels(event.operation, *whose).inc()
+            case RateChanged():
+                self._rates.labels(event.operation, event.reason, *whose).inc()
+            case ViolationsFound():
+                self._violations.labels(event.operation, *whose).inc(len(event.paths))
+            case TokenIssued():
+                self._tokens.labels(event.kind, *whose).inc()
+            case DocumentFinished():
+                self._bytes.labels(event.operation).inc(event.size)
+                outcome = event.error or ("complete" if event.complete else "stopped")
+                self._documents.labels(event.operation, outcome).inc()
+            case _:
+                pass  # newer than this observer
+
+    def progress(self, event: Any) -> None:
+        """Count an event of an order sync: ``sync_orders(…, progress=metrics.progress)``."""
+        match type(event).__name__:
+            case "PageStored":
+                self._orders.inc(event.orders)
+                self._unreadable.inc(event.unreadable)
+            case "SellerFinished":
+                self._lag.synced(event.seller, event.synced_to.timestamp())
+            case "SellerFailed":
+                self._failures.inc()
+            case "OrdersFresh":
+                for seconds in event.seconds:
+                    self._freshness.labels(event.source).observe(seconds)
+            case _:
+                pass
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """How full the buckets are now; Prometheus' registry asks."""
+        tokens = GaugeMetricFamily("spapi_quota_tokens", "Tokens in the emptiest bucket", labels=["operation"])
+        rate = GaugeMetricFamily("spapi_quota_rate", "Requests a second of the slowest bucket", labels=["operation"])
+        waiting = GaugeMetricFamily("spapi_quota_waiting", "Calls that wait for quota", labels=["operation"])
+        for level in levels(self._applications):
+            tokens.add_metric([level.operation], level.tokens)
+            rate.add_metric([level.operation], level.rate)
+            waiting.add_metric([level.operation], level.waiting)
+        yield from (tokens, rate, waiting)
+
+    def describe(self) -> list[Any]:
+        """Nothing ahead: what :meth:`collect` gives depends on what was called."""
+        return []
+
+    def exposition(self) -> bytes:
+        """All metrics of the registry in Prometheus' text format, for ``GET /metrics``."""
+        return generate_latest(self.registry)

@@ -1,0 +1,60 @@
+"""What ASGI middleware cannot do: aiohttp.web has a protocol of its own, and Litestar answers errors by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from spapi_async import Application, Priority, SPAPIError, call_options
+from spapi_async.web._endpoints import Endpoints
+from spapi_async.web._problem import problem
+
+__all__ = ["aiohttp_middleware", "litestar_handlers"]
+
+
+def aiohttp_middleware(
+    application: Application, *, max_wait: float = 2.0, exposition: Callable[[], bytes] | None = None
+) -> Any:
+    """A middleware for aiohttp.web: ``web.Application(middlewares=[aiohttp_middleware(application)])``.
+
+    As :class:`SPAPIMiddleware`: urgent calls that wait no longer than ``max_wait`` seconds, errors as problem+json,
+    ``/health``, and ``/metrics`` where ``exposition`` is given. A client that goes away cancels its handler where the
+    server was started with ``handler_cancellation=True``.
+    """
+    from aiohttp import web
+
+    endpoints = Endpoints(application, exposition=exposition)
+    with call_options(max_wait=max_wait):
+        pass  # refuse here what no call could heed
+
+    @web.middleware
+    async def middleware(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        answer = await endpoints.answer(request.method, request.path)
+        if answer is not None:
+            return web.Response(status=answer.status, body=answer.body, headers={"Content-Type": answer.content_type})
+        try:
+            with call_options(priority=Priority.INTERACTIVE, max_wait=max_wait):
+                return await handler(request)
+        except SPAPIError as error:
+            found = problem(error)
+            return web.Response(status=found.status, headers=found.headers, body=found.body)
+
+    return middleware
+
+
+def litestar_handlers() -> dict[Any, Any]:
+    """Handlers of the library's errors for Litestar: ``Litestar(…, exception_handlers=litestar_handlers())``.
+
+    Litestar answers errors before a middleware sees them. Use :class:`SPAPIMiddleware` beside them for priority,
+    ``max_wait``, ``/health`` and clients that go away.
+    """
+    from litestar import Response
+
+    def answer(_: Any, error: SPAPIError) -> Response[bytes]:
+        found = problem(error)
+        headers = {name: value for name, value in found.headers.items() if name.lower() != "content-type"}
+        return Response(found.body, status_code=found.status, headers=headers, media_type="application/problem+json")
+
+    return {SPAPIError: answer}

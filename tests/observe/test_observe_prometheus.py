@@ -1,0 +1,91 @@
+"""Metrics for Prometheus: what was counted, as a scrape shows it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from spapi_async import Application, DocumentFinished, RateChanged, Throttled, TokenIssued, ViolationsFound, Waited
+from spapi_async.emulator import Emulator
+from spapi_async.observe import prometheus
+from spapi_async.workflows.orders import OrdersFresh, SellerFailed, sync_orders
+
+ORDERS = "orders_2026_01_01.search_orders"
+
+
+def sample(metrics: prometheus.Metrics, name: str, **labels: str) -> float | None:
+    """One value of a scrape."""
+    return metrics.registry.get_sample_value(name, labels)
+
+
+async def test_a_scrape_shows_calls_quota_and_a_sync(tmp_path: Path) -> None:
+    """Requests with their statuses, tokens issued, how full the buckets are, orders read and how far behind."""
+    metrics = prometheus.Metrics(CollectorRegistry())
+    async with (
+        Emulator(orders=30) as emulator,
+        Application("app", "secret", endpoint=emulator.url, observers=[metrics]) as app,
+    ):
+        metrics.watch(app)
+        seller = app.selling_partner("Atzr|one", region="NA")
+        since = datetime.now(UTC) - timedelta(days=90)
+        await sync_orders([seller], f"sqlite:///{tmp_path / 'o.db'}", since=since, progress=metrics.progress)
+        assert sample(metrics, "spapi_request_duration_seconds_count", operation=ORDERS, status="200") == 1
+        assert sample(metrics, "spapi_call_duration_seconds_count", operation=ORDERS, error="") == 1
+        assert sample(metrics, "spapi_tokens_issued_total", kind="lwa") == 1
+        tokens = sample(metrics, "spapi_quota_tokens", operation=ORDERS)
+        assert tokens is not None
+        assert 18 <= tokens < 20
+        assert sample(metrics, "spapi_quota_rate", operation=ORDERS) == pytest.approx(0.0056)
+        assert sample(metrics, "spapi_sync_orders_total") == 30
+        lag = sample(metrics, "spapi_sync_lag_seconds")
+        assert lag is not None
+        assert 60 < lag < 300  # searches are two minutes behind
+
+
+def test_every_event_is_counted() -> None:
+    """Each kind where the table says it is; what is newer than the observer is passed over."""
+    metrics = prometheus.Metrics(CollectorRegistry())
+    call = {"operation": "orders_v0.get_order", "account": "one@na"}
+    metrics(Waited(seconds=3.0, **call))
+    metrics(Throttled(rate=0.5, waiting=2, **call))
+    metrics(RateChanged(old=0.5, new=0.4, reason="throttled", **call))
+    metrics(ViolationsFound(paths=("$.a", "$.b"), **call))
+    metrics(TokenIssued(kind="rdt", lifetime=60.0, **call))
+    metrics(DocumentFinished(size=700, requests=1, seconds=0.1, complete=False, error="DocumentTruncatedError", **call))
+    metrics.progress(SellerFailed(seller="one@na", total=0, error="x"))
+    metrics.progress(OrdersFresh(seller="one@na", source="search", seconds=(3.0, 4.0)))
+    operation = call["operation"]
+    assert sample(metrics, "spapi_quota_wait_seconds_sum", operation=operation) == 3
+    assert sample(metrics, "spapi_throttled_total", operation=operation) == 1
+    assert sample(metrics, "spapi_rate_changes_total", operation=operation, reason="throttled") == 1
+    assert sample(metrics, "spapi_violations_total", operation=operation) == 2
+    assert sample(metrics, "spapi_tokens_issued_total", kind="rdt") == 1
+    assert sample(metrics, "spapi_document_bytes_total", operation=operation) == 700
+    outcome = {"operation": operation, "outcome": "DocumentTruncatedError"}
+    assert sample(metrics, "spapi_documents_total", **outcome) == 1
+    assert sample(metrics, "spapi_sync_failures_total") == 1
+    assert sample(metrics, "spapi_sync_freshness_seconds_sum", source="search") == 7
+    metrics.progress(object())
+
+
+def test_accounts_are_labels_only_where_that_was_asked_for() -> None:
+    """Ten thousand sellers are ten thousand series."""
+    plain, labelled = prometheus.Metrics(CollectorRegistry()), prometheus.Metrics(CollectorRegistry(), accounts=True)
+    event = Throttled(operation="orders_v0.get_order", account="one@na", rate=0.5, waiting=0)
+    plain(event)
+    labelled(event)
+    assert b"one@na" not in plain.exposition()
+    assert sample(labelled, "spapi_throttled_total", operation="orders_v0.get_order", account="one@na") == 1
+
+
+def test_the_table_names_every_metric_there_is() -> None:
+    """And none that is not."""
+    metrics = prometheus.Metrics(CollectorRegistry())
+    exposed = set(re.findall(r"^# TYPE (spapi_\w+)", metrics.exposition().decode(), re.MULTILINE))
+    documented = set(re.findall(r"^(spapi_\w+) ", prometheus.__doc__ or "", re.MULTILINE))
+    created = {name for name in exposed if name.endswith("_created")}
+    assert exposed - created == documented
