@@ -24,6 +24,7 @@ STEPS = {
     "ratelimit/local/_limiter.py": "a token of every bucket",
     "auth/_authenticator.py": "an access token",
     "_engine/transport.py": "the exchange",
+    "_engine/connections.py": "a connection on which nothing was heard since",
     "_codec/response.py": "bytes to a value",
 }
 
