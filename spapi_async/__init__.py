@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from spapi_async._engine.transport import Timeout
     from spapi_async.errors import *  # noqa: F403 -- the whole tree, once
     from spapi_async.marketplaces import Marketplace, Region
+    from spapi_async.workflows.sellers import SellerDirectory
 
 __all__ = [
     "Application",
@@ -60,6 +61,7 @@ __all__ = [
     "Response",
     "RetryPolicy",
     "SPAPIDeprecationWarning",
+    "SellerDirectory",
     "SellingPartner",
     "Throttled",
     "Timeout",
@@ -149,6 +151,7 @@ _HOMES = {
         "Marketplace",
         "Region",
     ),
+    "workflows.sellers": ("SellerDirectory",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -133,6 +133,9 @@ def orders(
             " refresh_token_env for each.",
         ),
     ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", help="Only the sellers of the file with this tag; repeatable.")
+    ] = None,
     redis: RedisOption = None,
     violations: ViolationsOption = None,
     endpoint: EndpointOption = None,
@@ -158,6 +161,7 @@ def orders(
         latency=latency,
         redis=redis,
         sellers=sellers,
+        tags=tuple(tag or ()),
     )
     if rebuild:
         done = run_async(_rebuild(database, plain=plain), leaves="nothing has changed")

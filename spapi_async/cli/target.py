@@ -13,8 +13,8 @@ import typer
 from spapi_async import Application, SellingPartner, connect
 from spapi_async._core.events import Observer
 from spapi_async.cli.logs import log_observers
-from spapi_async.cli.sellers import SellerEntry, read_sellers
 from spapi_async.errors import ConfigurationError
+from spapi_async.workflows.sellers._entries import SellerEntry, read_sellers
 
 if TYPE_CHECKING:
     from spapi_async.emulator import Emulator
@@ -69,6 +69,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     anchor: float | None = None
     redis: str | None = None
     sellers: str | None = None
+    tags: tuple[str, ...] = ()
     journal: str | None = None
 
 
@@ -98,7 +99,9 @@ async def connected(target: Target, *, observers: Iterable[Observer] = ()) -> As
     """
     if target.emulator and target.endpoint:
         raise ConfigurationError("give --endpoint or --emulator, not both")
-    entries = read_sellers(target.sellers) if target.sellers else None
+    entries = _chosen(read_sellers(target.sellers), target.tags) if target.sellers else None
+    if target.tags and entries is None:
+        raise ConfigurationError("--tag chooses among the sellers of --sellers FILE")
     options: dict[str, Any] = {"observers": (*observers, *log_observers())}
     if target.redis:
         options["limiter"] = redis_limiter(target.redis, observers=options["observers"])
@@ -151,6 +154,14 @@ async def _sellers(
                 name = f" ({entry.seller_id})" if entry.seller_id else ""
                 raise ConfigurationError(f"seller {number}{name}: {error.message}") from None
         yield tuple(sellers)
+
+
+def _chosen(entries: Sequence[SellerEntry], tags: Iterable[str]) -> list[SellerEntry]:
+    """The sellers that have all of these tags."""
+    found = [entry for entry in entries if entry.tags.issuperset(tags)]
+    if not found:
+        raise ConfigurationError(f"no seller has the tags {', '.join(tags)}")
+    return found
 
 
 def redis_limiter(url: str, **options: Any) -> RedisRateLimiter:

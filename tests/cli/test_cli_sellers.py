@@ -15,12 +15,12 @@ from secret_watch import looks_secret
 
 from spapi_async.cli.application import run
 from spapi_async.cli.progress import SyncBar
-from spapi_async.cli.sellers import read_sellers
 from spapi_async.cli.summary import summary_table
 from spapi_async.cli.tally import Tally
 from spapi_async.emulator.server import Emulator
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.orders import SellerResult, SellerStarted, SyncReport
+from spapi_async.workflows.sellers._entries import read_sellers
 
 TOML = """
 [[sellers]]
@@ -118,7 +118,11 @@ def test_an_emulator_in_process_gets_no_real_token(
         ("s.json", '[{"refresh_tokn": "hush"}]', "unknown field `refresh_tokn`"),
         ("s.json", "[]", "lists no sellers"),
         ("s.json", b"\xff\xfe", "is no list of sellers"),
-        ("s.json", '[{"region": "NA"}]', "seller 1: give refresh_token or refresh_token_env"),
+        (
+            "s.json",
+            '[{"region": "NA"}]',
+            "seller 1: give one of refresh_token, refresh_token_env and refresh_token_file",
+        ),
         (
             "s.json",
             '[{"refresh_token": "Atzr|hush", "seller_id": "A1"}]',

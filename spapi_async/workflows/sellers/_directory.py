@@ -1,0 +1,218 @@
+"""A directory of sellers that is read again while the program runs, and skips those whose grant is revoked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import anyio
+import msgspec
+
+from spapi_async._core.caller import Caller
+from spapi_async.errors import ConfigurationError, LWAError
+from spapi_async.workflows.sellers._entries import Opener, SellerEntry, read_sellers
+
+__all__ = ["DirectoryChange", "ListedSeller", "SellerDirectory"]
+
+C = TypeVar("C", bound=Caller)
+Provider = Callable[[], Awaitable[Iterable[SellerEntry]]]
+
+_REVOKED = frozenset({"invalid_grant", "unauthorized_client"})
+_FIELDS = frozenset(SellerEntry.__struct_fields__)
+
+
+class ListedSeller(msgspec.Struct, Generic[C], frozen=True):
+    """A seller of a directory with the application that it belongs to."""
+
+    application: Opener[C]
+    seller: C
+    tags: frozenset[str]
+    marketplaces: tuple[str, ...]
+
+
+class DirectoryChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What reading a directory again has changed, in sellers' names as the directory lists them."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+
+class SellerDirectory:
+    """The sellers of one or more applications.
+
+    Args:
+        source: a file of TOML or JSON (see :class:`SellerEntry` for its keys), or an async function that returns
+            entries.
+        environ: where ``refresh_token_env`` is looked up; the process's own by default.
+    """
+
+    def __init__(self, source: str | os.PathLike[str] | Provider, *, environ: Mapping[str, str] | None = None) -> None:
+        self._source = source if callable(source) else Path(source)
+        self._environ = os.environ if environ is None else environ
+        self._entries: dict[str, SellerEntry] | None = None
+        self._revoked: dict[str, tuple[str, str]] = {}  # the reason, and which token it was about
+
+    @classmethod
+    def from_table(
+        cls, url: str, table: str = "sellers", *, environ: Mapping[str, str] | None = None
+    ) -> SellerDirectory:
+        """The rows of a table whose columns are called as the keys of :class:`SellerEntry`; others are ignored.
+
+        ``tags`` and ``marketplaces`` are words separated by commas. Needs the extra ``sync``, and ``postgres`` for
+        PostgreSQL.
+
+        Raises:
+            ConfigurationError: the table's name is none.
+        """
+        if not all(part.isidentifier() for part in table.split(".")):
+            raise ConfigurationError(f"{table!r} is not the name of a table")
+
+        async def rows() -> list[SellerEntry]:
+            from sqlalchemy import text
+
+            from spapi_async.workflows._sql import async_url, open_engine
+
+            engine = open_engine(async_url(url))
+            try:
+                async with engine.connect() as connection:
+                    found = (await connection.execute(text(f"SELECT * FROM {table}"))).mappings()  # noqa: S608 - checked
+                    return [_entry_of(dict(row)) for row in found]
+            finally:
+                await engine.dispose()
+
+        return cls(rows, environ=environ)
+
+    def __repr__(self) -> str:
+        known = "not read yet" if self._entries is None else f"{len(self._entries)} sellers"
+        return f"<SellerDirectory {known}, {len(self._revoked)} revoked>"
+
+    async def reload(self) -> DirectoryChange:
+        """Read the source again; what was wrong with a seller is forgotten when its token is another.
+
+        Raises:
+            ConfigurationError: the source cannot be read, or lists a seller twice; what was known stays.
+        """
+        before = self._entries or {}
+        if isinstance(self._source, Path):
+            found = await anyio.to_thread.run_sync(read_sellers, str(self._source))
+        else:
+            found = list(await self._source())
+        entries: dict[str, SellerEntry] = {}
+        for number, entry in enumerate(found, start=1):
+            name = _name(entry, number)
+            if name in entries:
+                raise ConfigurationError(f"the directory lists {name} twice")
+            entries[name] = entry
+        self._entries = entries
+        return DirectoryChange(
+            added=tuple(name for name in entries if name not in before),
+            removed=tuple(name for name in before if name not in entries),
+            changed=tuple(name for name, entry in entries.items() if name in before and before[name] != entry),
+        )
+
+    async def listed(
+        self, applications: Opener[C] | Mapping[str, Opener[C]], *, tags: Collection[str] = ()
+    ) -> list[ListedSeller[C]]:
+        """Handles on the sellers that have all of these tags, each with its application; revoked ones are left out.
+
+        Args:
+            applications: the one that all belong to, or several by the names that entries give as ``application``.
+            tags: words; a string is one.
+
+        Raises:
+            ConfigurationError: the source cannot be read, or an entry cannot be used; the error names the seller.
+        """
+        if self._entries is None:
+            await self.reload()
+        wanted = {tags} if isinstance(tags, str) else set(tags)
+        found = []
+        for name, entry in (self._entries or {}).items():
+            if not wanted <= entry.tags:
+                continue
+            try:
+                application = _application_of(entry, applications)
+                token = entry.token(self._environ)
+                if self._is_revoked(name, token):
+                    continue
+                seller = entry.open(application, self._environ, token)
+            except ConfigurationError as error:
+                raise ConfigurationError(f"seller {name}: {error.message}") from None
+            found.append(ListedSeller(application, seller, entry.tags, entry.marketplaces))
+        return found
+
+    async def sellers(
+        self, applications: Opener[C] | Mapping[str, Opener[C]], *, tags: Collection[str] = ()
+    ) -> list[C]:
+        """As :meth:`listed`, the handles alone: what :func:`sync_orders` and :func:`crawl` take."""
+        return [each.seller for each in await self.listed(applications, tags=tags)]
+
+    # ---- what is wrong with whom ------------------------------------------------------------------------------------
+
+    @property
+    def revoked(self) -> dict[str, str]:
+        """The sellers that are left out, and why."""
+        return {name: reason for name, (reason, _) in self._revoked.items()}
+
+    def failed(self, seller: str | Caller, error: BaseException | None) -> bool:
+        """Take note of a failure; whether the seller is left out from now on, because its grant is revoked.
+
+        Args:
+            seller: the handle, or its ``name``, or its seller id.
+            error: what was raised.
+        """
+        if not isinstance(error, LWAError) or error.code not in _REVOKED:
+            return False
+        name = self._listed_name(seller if isinstance(seller, str) else seller.name)
+        entry = (self._entries or {}).get(name)
+        if entry is None:
+            return False
+        self._revoked[name] = (f"{error.code}: {error.message}", _fingerprint(entry.token(self._environ)))
+        return True
+
+    def _listed_name(self, name: str) -> str:
+        entries = self._entries or {}
+        return name if name in entries else name.partition("@")[0]
+
+    def _is_revoked(self, name: str, token: str) -> bool:
+        """Whether it is, with the token that it has now: a new authorisation is a new beginning."""
+        revoked = self._revoked.get(name)
+        if revoked is not None and revoked[1] != _fingerprint(token):
+            del self._revoked[name]
+            return False
+        return revoked is not None
+
+
+def _application_of(entry: SellerEntry, applications: Opener[C] | Mapping[str, Opener[C]]) -> Opener[C]:
+    if not isinstance(applications, Mapping):
+        return applications
+    if entry.application is None or entry.application not in applications:
+        known = ", ".join(sorted(applications))
+        raise ConfigurationError(f"its application is {entry.application!r}, and there are {known}")
+    return applications[entry.application]
+
+
+def _name(entry: SellerEntry, number: int) -> str:
+    """What a seller is called in messages: its id, with the region where that is named, or its place in the list."""
+    return entry.seller_id or f"number {number}"
+
+
+def _fingerprint(token: str) -> str:
+    return hashlib.blake2b(token.encode(), digest_size=8).hexdigest()
+
+
+def _entry_of(row: Mapping[str, Any]) -> SellerEntry:
+    facts = {name: value for name, value in row.items() if name in _FIELDS and value is not None}
+    for name in ("tags", "marketplaces"):
+        if isinstance(words := facts.get(name), str):
+            facts[name] = [word.strip() for word in words.split(",") if word.strip()]
+    try:
+        return msgspec.convert(facts, SellerEntry)
+    except msgspec.ValidationError as error:  # names the place and the kind, never the value
+        raise ConfigurationError(f"a row of the table is no seller: {error}") from None

@@ -1,0 +1,191 @@
+"""A directory of sellers: files, tables and functions; tags, applications, revoked grants; read again."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from spapi_async import Application, ConfigurationError, LWAError, SellerDirectory
+from spapi_async.cli.application import run
+from spapi_async.emulator import Emulator
+from spapi_async.workflows.orders import sync_orders
+from spapi_async.workflows.sellers import SellerEntry
+
+TOML = """
+[[sellers]]
+seller_id = "A1"
+marketplace = "DE"
+marketplaces = ["DE", "FR"]
+refresh_token_env = "TOKEN_ONE"
+tags = ["pilot", "large"]
+
+[[sellers]]
+seller_id = "A2"
+region = "NA"
+refresh_token_file = "{file}"
+tags = ["pilot"]
+"""
+ENVIRON = {"TOKEN_ONE": "Atzr|hush-one"}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Two sellers, whose tokens are in the environment and in a file."""
+    (tmp_path / "token").write_text("Atzr|hush-two\n")
+    found = tmp_path / "sellers.toml"
+    found.write_text(TOML.format(file=tmp_path / "token"))
+    return found
+
+
+def application() -> Application:
+    """One that talks to nobody."""
+    return Application("app", "secret", endpoint="http://127.0.0.1:9")
+
+
+async def test_a_file_lists_handles_tags_and_marketplaces(path: Path) -> None:
+    """Chosen by all of the tags that are asked for; nothing shows a token."""
+    directory = SellerDirectory(path, environ=ENVIRON)
+    async with application() as app:
+        listed = await directory.listed(app)
+        assert [each.seller.name for each in listed] == ["A1@eu", "A2@na"]
+        assert all(each.application is app for each in listed)
+        assert (listed[0].tags, listed[0].marketplaces) == (frozenset({"pilot", "large"}), ("DE", "FR"))
+        assert [seller.name for seller in await directory.sellers(app, tags=["pilot", "large"])] == ["A1@eu"]
+        assert len(await directory.sellers(app, tags="pilot")) == 2
+        assert await directory.sellers(app, tags=["none"]) == []
+    assert "hush" not in repr(directory) + repr(listed)
+
+
+async def test_a_reload_says_what_has_changed(path: Path) -> None:
+    """A file that cannot be read leaves what was known."""
+    directory = SellerDirectory(path, environ=ENVIRON)
+    assert (await directory.reload()).added == ("A1", "A2")
+    assert not await directory.reload()
+    entry = {"seller_id": "A3", "region": "FE", "refresh_token_env": "TOKEN_ONE"}
+    _rewrite(path, entry)
+    change = await directory.reload()
+    assert (change.added, change.removed, change.changed) == (("A3",), ("A2",), ("A1",))
+    _rewrite(path, None)
+    with pytest.raises(ConfigurationError):
+        await directory.reload()
+    async with application() as app:
+        assert [seller.name for seller in await directory.sellers(app)] == ["A1@eu", "A3@fe"]
+
+
+def _rewrite(path: Path, entry: dict[str, str] | None) -> None:
+    """Another seller instead of the second, and the first one changed; None: nothing that can be read."""
+    if entry is None:
+        path.write_text("broken")
+        return
+    kept = path.read_text().partition('[[sellers]]\nseller_id = "A2"')[0].replace('"large"', '"small"')
+    lines = [f"{name} = {json.dumps(value)}" for name, value in entry.items()]
+    path.write_text("\n".join([kept, "[[sellers]]", *lines]))
+
+
+async def test_a_revoked_grant_is_skipped_with_its_reason_until_it_is_renewed(tmp_path: Path) -> None:
+    """As a sync reports it; a new token is a new beginning, other failures are none of its business."""
+    tokens = {"ONE": "Atzr|one", "TWO": "Atzr|revoked"}
+
+    async def provider() -> list[SellerEntry]:
+        return [
+            SellerEntry(seller_id="A1", region="NA", refresh_token_env="ONE"),
+            SellerEntry(seller_id="A2", region="NA", refresh_token_env="TWO"),
+        ]
+
+    directory = SellerDirectory(provider, environ=tokens)
+    async with (
+        Emulator(orders=3, rate_scale=1000) as emulator,
+        Application("app", "secret", endpoint=emulator.url) as app,
+    ):
+        emulator.faults({"revoke_refresh_token": "Atzr|revoked"})
+        report = await sync_orders(await directory.sellers(app), f"sqlite:///{tmp_path / 'o.db'}")
+        (failed,) = report.failed
+        assert directory.failed(failed.seller, failed.error)
+        assert not directory.failed("A1@na", ValueError())
+        assert list(directory.revoked) == ["A2"]
+        assert "invalid_grant" in directory.revoked["A2"]
+        assert [seller.name for seller in await directory.sellers(app)] == ["A1@na"]
+        tokens["TWO"] = "Atzr|renewed"
+        assert len(await directory.sellers(app)) == 2
+        assert directory.revoked == {}
+    assert not directory.failed("stranger", LWAError("no", code="invalid_grant"))
+
+
+async def test_sellers_may_belong_to_several_applications() -> None:
+    """Each by the name that its entry gives."""
+
+    async def provider() -> list[SellerEntry]:
+        return [
+            SellerEntry(seller_id="A1", region="NA", refresh_token="Atzr|1", application="first"),
+            SellerEntry(seller_id="A2", region="NA", refresh_token="Atzr|2", application="second"),
+        ]
+
+    directory = SellerDirectory(provider)
+    async with application() as first, application() as second:
+        listed = await directory.listed({"first": first, "second": second})
+        assert [each.application for each in listed] == [first, second]
+        with pytest.raises(ConfigurationError, match=r"A2.*second"):
+            await directory.listed({"first": first})
+
+
+async def test_a_table_lists_sellers(tmp_path: Path) -> None:
+    """Columns that it does not know are its owner's."""
+    file = tmp_path / "sellers.db"
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("CREATE TABLE clients (seller_id, region, refresh_token, tags, marketplaces, note)")
+        row = ("A1", "EU", "Atzr|hush", "pilot, large", "DE,FR", "call them on Mondays")
+        connection.execute("INSERT INTO clients VALUES (?, ?, ?, ?, ?, ?)", row)
+    directory = SellerDirectory.from_table(f"sqlite:///{file}", "clients")
+    async with application() as app:
+        (listed,) = await directory.listed(app)
+        assert (listed.seller.name, listed.marketplaces) == ("A1@eu", ("DE", "FR"))
+        assert listed.tags == frozenset({"pilot", "large"})
+    with pytest.raises(ConfigurationError):
+        SellerDirectory.from_table(f"sqlite:///{file}", "clients; DROP TABLE clients")
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"refresh_token": "Atzr|hush", "refresh_token_env": "X"}, "one of"),
+        ({"refresh_token_env": "UNSET"}, "UNSET"),
+        ({"refresh_token_file": "/nowhere/hush"}, "cannot read"),
+        ({}, "one of"),
+    ],
+)
+async def test_an_entry_that_cannot_be_used_is_named(entry: dict[str, str], said: str) -> None:
+    """With the seller, and without its token."""
+
+    async def provider() -> list[SellerEntry]:
+        return [SellerEntry(seller_id="A7", region="NA", **entry)]  # type: ignore[arg-type]
+
+    async with application() as app:
+        with pytest.raises(ConfigurationError, match=f"A7.*{said}") as caught:
+            await SellerDirectory(provider, environ={}).listed(app)
+    assert "Atzr" not in str(caught.value)
+
+
+async def test_nobody_is_listed_twice() -> None:
+    """Two entries of one seller would spend one quota."""
+
+    async def provider() -> list[SellerEntry]:
+        return [SellerEntry(seller_id="A1"), SellerEntry(seller_id="A1")]
+
+    with pytest.raises(ConfigurationError, match="twice"):
+        await SellerDirectory(provider).reload()
+
+
+def test_the_command_line_chooses_by_tag(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among the sellers of a file."""
+    monkeypatch.setenv("TOKEN_ONE", "Atzr|hush-one")
+    database = f"sqlite:///{tmp_path / 'o.db'}"
+    words = ["sync", "orders", "--emulator", "--orders", "3", "--database", database]
+    assert run([*words, "--sellers", str(path), "--tag", "large"]) == 0
+    with closing(sqlite3.connect(tmp_path / "o.db")) as connection:
+        assert connection.execute("SELECT DISTINCT seller FROM orders").fetchall() == [("A1@eu",)]
+    assert run([*words, "--sellers", str(path), "--tag", "none"]) == 2
+    assert run([*words, "--tag", "large"]) == 2
