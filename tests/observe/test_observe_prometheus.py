@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -89,3 +90,16 @@ def test_the_table_names_every_metric_there_is() -> None:
     documented = set(re.findall(r"^(spapi_\w+) ", prometheus.__doc__ or "", re.MULTILINE))
     created = {name for name in exposed if name.endswith("_created")}
     assert exposed - created == documented
+
+
+def test_the_dashboard_names_only_metrics_that_exist() -> None:
+    """``examples/grafana/dashboard.json``, with the suffixes that histograms have."""
+    dashboard = Path(__file__).parents[2] / "examples" / "grafana" / "dashboard.json"
+    panels = msgspec.json.decode(dashboard.read_bytes())["panels"]
+    expressions = [target["expr"] for panel in panels for target in panel["targets"]]
+    named = {name for expression in expressions for name in re.findall(r"spapi_\w+", expression)}
+    metrics = prometheus.Metrics(CollectorRegistry())
+    exposed = set(re.findall(r"^# TYPE (spapi_\w+) ", metrics.exposition().decode(), re.MULTILINE))
+    suffixes = ("", "_bucket", "_count", "_sum")
+    assert len(expressions) >= 10
+    assert named <= {f"{name}{suffix}" for name in exposed for suffix in suffixes}

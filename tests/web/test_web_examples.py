@@ -1,0 +1,147 @@
+"""The examples of backends and of synchronous code, as their docstrings say."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import anyio
+import pytest
+from anyio.from_thread import start_blocking_portal
+from order_databases import CREDENTIALS
+
+from spapi_async import Application, Priority, call_options
+from spapi_async._core.options import current_options
+from spapi_async.emulator import Emulator
+from spapi_async.ratelimit import RedisRateLimiter
+
+pytest_plugins = ("sync_fixtures",)
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+GET = "orders_2026_01_01.get_order"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("background_loop", "3 threads, 1 answer, 3 orders"),
+        ("django_view", "200 3 orders"),
+        ("celery_task", "3 orders"),
+    ],
+)
+def test_synchronous_code_uses_a_loop_in_the_background(name: str, said: str) -> None:
+    """Threads, a Django view, a Celery task; each ends by itself and prints nothing else."""
+    words = [sys.executable, str(EXAMPLES / "sync_code" / f"{name}.py")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, said, "")
+
+
+def test_call_options_reach_the_loop_in_the_background() -> None:
+    """What the examples rely on: a context goes along with a call."""
+
+    async def priority() -> Priority:
+        return current_options().priority
+
+    with start_blocking_portal() as portal:
+        with call_options(priority=Priority.BULK):
+            assert portal.call(priority) is Priority.BULK
+        assert portal.call(priority) is Priority.NORMAL
+
+
+@asynccontextmanager
+async def backend(emulator: Emulator, redis_url: str) -> AsyncIterator[str]:
+    """``examples/web`` behind uvicorn with two workers."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    words = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "backend:api",
+        "--workers",
+        "2",
+        "--port",
+        str(port),
+        "--log-level",
+        "error",
+    ]
+    variables = {**os.environ, **CREDENTIALS, "SP_API_ENDPOINT": emulator.url, "SP_API_REDIS": redis_url}
+    process = await asyncio.create_subprocess_exec(*words, env=variables, cwd=EXAMPLES / "web")
+    url = f"http://127.0.0.1:{port}"
+    try:
+        async with aiohttp.ClientSession() as client:
+            with anyio.fail_after(60):
+                while True:
+                    try:
+                        async with client.get(f"{url}/health") as reply:
+                            assert reply.status == 200
+                            break
+                    except aiohttp.ClientConnectionError:
+                        await anyio.sleep(0.1)
+        yield url
+    finally:
+        process.terminate()
+        with anyio.move_on_after(15):
+            await process.wait()
+        if process.returncode is None:
+            process.kill()
+
+
+async def test_two_workers_share_quota_with_a_job(redis_url: str) -> None:
+    """Requests overtake two hundred waiting calls of a job; over quota they are told when to come again."""
+    async with Emulator(orders=40, rate_scale=10) as emulator, backend(emulator, redis_url) as url:
+        limiter = RedisRateLimiter(redis_url)
+        async with (
+            Application(CREDENTIALS["LWA_APP_ID"], "secret", endpoint=emulator.url, limiter=limiter) as app,
+            aiohttp.ClientSession() as client,
+            anyio.create_task_group() as job,
+        ):
+            seller = app.selling_partner(CREDENTIALS["SP_API_REFRESH_TOKEN"], region="NA")
+            page = await seller.orders_2026_01_01.search_orders(created_after="2020-01-01")
+            order_id = page.orders[0].order_id
+
+            async def bulk() -> None:
+                with call_options(priority=Priority.BULK):
+                    await seller.orders_2026_01_01.get_order(order_id)
+
+            for _ in range(200):
+                job.start_soon(bulk)
+            await anyio.sleep(0.5)  # the burst is gone: five a second are left, for two hundred
+            took = []
+            for _ in range(12):
+                started = time.monotonic()
+                async with client.get(f"{url}/orders/{order_id}") as reply:
+                    assert reply.status == 200
+                    assert (await reply.json())["orderId"] == order_id
+                took.append(time.monotonic() - started)
+                await anyio.sleep(0.4)
+            assert any(snapshot.waiting > 20 for snapshot in app.limits())
+            job.cancel_scope.cancel()
+        # One token in 0.2 s: whoever stood behind the job would wait half a minute.
+        assert statistics.quantiles(took, n=20)[-1] < 2
+        async with aiohttp.ClientSession() as client:
+            statuses = []
+            for _ in range(40):
+                async with client.get(f"{url}/marketplaces") as reply:
+                    statuses.append(reply.status)
+                    if reply.status == 503:
+                        seconds = int(reply.headers["retry-after"])
+                        break
+            assert set(statuses) == {200, 503}
+            await anyio.sleep(seconds + 1)  # true within a second
+            async with client.get(f"{url}/marketplaces") as reply:
+                assert reply.status == 200
+        throttled = {name: counts["throttled"] for name, counts in emulator.stats()["operations"].items()}
+        assert sum(throttled.values()) == 0
+        async with aiohttp.ClientSession() as client, client.get(f"{url}/metrics") as reply:
+            assert "spapi_quota_tokens" in await reply.text()
