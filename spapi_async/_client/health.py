@@ -22,9 +22,10 @@ _PATIENCE = 5.0  # seconds that a probe waits for one host
 
 def limiter_part(limiter: RateLimiter) -> Part:
     """A limiter of this process is always at hand; one that shares quota may have lost its store."""
-    down = getattr(limiter, "store_is_down", None)
-    if down is None:
+    is_down = getattr(limiter, "store_is_down", None)
+    if is_down is None:
         return Part(ok=True, detail="in this process")
+    down = is_down()
     return Part(ok=not down, detail="the store is away" if down else "the store answers")
 
 

@@ -22,6 +22,7 @@ from spapi_async.cli import (
     doctor,
     emulator,
     feed,
+    fleet,
     keys,
     kiosk,
     limits,
@@ -82,6 +83,7 @@ app.command("operations", help=_help(operations.operations))(operations.operatio
 app.command("limits", help=_help(limits.limits))(limits.limits)
 app.add_typer(notifications.app, name="notifications")
 app.add_typer(doctor.app, name="doctor")
+app.add_typer(fleet.app, name="fleet")
 app.command("emulator", help=_help(emulator.emulator))(emulator.emulator)
 
 

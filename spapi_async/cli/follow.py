@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import statistics
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from spapi_async.cli.event_loop import until_sigterm
 from spapi_async.cli.output import moving_console
 from spapi_async.cli.target import Target, connected
 from spapi_async.workflows.orders import (
@@ -99,40 +98,6 @@ async def follow(database: str, target: Target, *, queue: str | None, **options:
         options["messages"] = SqsQueue(queue)
     async with connected(target) as connection:
         bar = FollowBar(moving_console(), len(connection.sellers))
-        async with bar.shown():
-            with suppress(_Terminated):
-                async with _ended_by_sigterm():
-                    await follow_orders(connection.sellers, database, progress=bar, **options)
+        async with bar.shown(), until_sigterm():
+            await follow_orders(connection.sellers, database, progress=bar, **options)
         return bar.facts
-
-
-class _Terminated(Exception):  # noqa: N818 - no error
-    pass
-
-
-@asynccontextmanager
-async def _ended_by_sigterm() -> AsyncIterator[None]:
-    """Cancel the block when the process is asked to end, as a service manager does."""
-    task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    assert task is not None
-    asked = False
-
-    def end() -> None:
-        nonlocal asked
-        asked = True
-        task.cancel()
-
-    try:
-        loop.add_signal_handler(signal.SIGTERM, end)
-    except (NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
-        yield
-        return
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not asked:
-            raise
-        task.uncancel()
-        raise _Terminated from None
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)

@@ -23,10 +23,10 @@ from spapi_async.ratelimit.shared._flights import Flights
 from spapi_async.ratelimit.shared._lane import Lane
 from spapi_async.ratelimit.shared._leaving import drop_lanes, forget_idle
 from spapi_async.ratelimit.shared._link import Exchanger, Link
-from spapi_async.ratelimit.shared._permit import SharedPermit
 from spapi_async.ratelimit.shared._promises import Caller
 from spapi_async.ratelimit.shared._rates import rate_change
 from spapi_async.ratelimit.shared._settings import MEANWHILE, LaneSettings, OperationView, check_settings, new_name
+from spapi_async.ratelimit.shared._slot import Slot
 from spapi_async.ratelimit.shared._snapshot import snapshots
 from spapi_async.ratelimit.shared._store import Outage, Store
 from spapi_async.ratelimit.shared._terms import terms_of
@@ -34,6 +34,37 @@ from spapi_async.ratelimit.shared._terms import terms_of
 __all__ = ["SharedPermit", "SharedRateLimiter"]
 
 _SWEEP_EVERY = 1024
+
+
+class SharedPermit:
+    """The right to send one request now."""
+
+    __slots__ = ("_limiter", "admitted_at", "lane", "slot", "waited")
+
+    def __init__(self, limiter: SharedRateLimiter, lane: Lane, slot: Slot, admitted_at: float, waited: float) -> None:
+        self._limiter: SharedRateLimiter | None = limiter
+        self.lane = lane
+        self.slot = slot
+        self.admitted_at = admitted_at
+        self.waited = waited
+        lane.in_flight += 1
+
+    def observe(self, status: int | None, rate: float | None, refusal: bytes = b"") -> None:
+        """The request was sent: what came back."""
+        limiter, self._limiter = self._limiter, None
+        if limiter is not None:
+            self.lane.in_flight -= 1
+            limiter.observed(self, status, rate, refusal)
+
+    def release(self) -> None:
+        """The request was never sent: the token goes to the next waiter or back to the store."""
+        limiter, self._limiter = self._limiter, None
+        if limiter is not None:
+            self.lane.in_flight -= 1
+            limiter.released(self)
+
+    def __repr__(self) -> str:
+        return f"<SharedPermit waited={self.waited:.3f} {'open' if self._limiter else 'closed'}>"
 
 
 class SharedRateLimiter:
@@ -89,14 +120,10 @@ class SharedRateLimiter:
         )
         self._home = HomeLoop("the shared rate limiter", drop=self._drop, close=self._leave_loop)
         self._closed = False
+        self.store_is_down: Callable[[], bool] = lambda: self._link.down
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._link!r} buckets={len(self._lanes)} on_outage={self._on_outage!r}>"
-
-    @property
-    def store_is_down(self) -> bool:
-        """Whether the store is away."""
-        return self._link.down
 
     def bind(self, *, clock: Clock, observers: Observers, rules: Sequence[PlanRule]) -> None:
         """Serve the application that this limiter was given to, before any call.

@@ -75,7 +75,16 @@ def is_gone(holder: str) -> bool:
         return True
     except OSError:
         pass
-    return False
+    return _is_zombie(int(process))
+
+
+def _is_zombie(process: int) -> bool:
+    """Whether it has ended and nobody has asked how: its id is taken, and nothing will ever run under it."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_bytes()
+    except OSError:  # no Linux, or gone this moment
+        return False
+    return status.rpartition(b")")[2].split()[:1] == [b"Z"]
 
 
 def _surroundings() -> str:

@@ -153,6 +153,25 @@ class SellerDirectory:
         """As :meth:`listed`, the handles alone: what :func:`sync_orders` and :func:`crawl` take."""
         return [each.seller for each in await self.listed(applications, tags=tags)]
 
+    async def seller(self, applications: Opener[C] | Mapping[str, Opener[C]], name: str) -> C | None:
+        """The handle of one seller by its ``name`` or id; None where it is not listed, or revoked.
+
+        Raises:
+            ConfigurationError: the source cannot be read, or the entry cannot be used.
+        """
+        if self._entries is None:
+            await self.reload()
+        listed = self._listed_name(name)
+        entry = (self._entries or {}).get(listed)
+        if entry is None:
+            return None
+        token = entry.token(self._environ)
+        return (
+            None
+            if self._is_revoked(listed, token)
+            else entry.open(_application_of(entry, applications), self._environ, token)
+        )
+
     # ---- what is wrong with whom ------------------------------------------------------------------------------------
 
     @property

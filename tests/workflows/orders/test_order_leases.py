@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -120,6 +121,23 @@ async def test_a_holder_of_this_machine_that_has_ended_is_replaced_at_once(datab
         await database.hold("t", "o", elsewhere, now=NOW)
         with pytest.raises(LeaseHeldError):
             await database.hold("t", "o", "me", now=NOW)
+
+
+def test_a_killed_holder_that_nobody_waited_for_has_ended() -> None:
+    """A container's first process reaps nobody, so the id of a killed worker stays taken."""
+    program = (
+        "import time; from spapi_async.workflows.orders._lease import new_holder; "
+        "print(new_holder(), flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            holder = process.stdout.readline().strip()
+            assert not is_gone(holder)
+        finally:
+            process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is not reaped
+        assert is_gone(holder)
 
 
 @pytest.mark.parametrize("holder", ["", "no process", "host:notanumber:abc", "host:1"])

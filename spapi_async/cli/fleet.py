@@ -1,0 +1,147 @@
+"""``spapi-async fleet``: order sync on many machines."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spapi_async.cli.event_loop import run_async, until_sigterm
+from spapi_async.cli.logs import log_observers
+from spapi_async.cli.moments import parse_moment, parse_span
+from spapi_async.cli.output import JsonOption, print_json, table_console
+from spapi_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from spapi_async.fleet import Fleet, FleetStatus
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Order sync on many machines.", no_args_is_help=True)
+
+DatabaseOption = Annotated[
+    str, typer.Option("--database", metavar="URL", help="postgresql://user@host/name; SQLite on one host alone.")
+]
+SellersOption = Annotated[str, typer.Option("--sellers", metavar="FILE", help="The sellers, as for sync orders.")]
+RedisOption = Annotated[
+    str,
+    typer.Option("--redis", metavar="URL", envvar="SP_API_REDIS", show_envvar=True, help="The queue and the quota."),
+]
+EveryOption = Annotated[
+    str, typer.Option("--every", metavar="SPAN", help="How often a seller that is complete is searched again.")
+]
+NameOption = Annotated[str, typer.Option("--name", help="Of the fleet: several may share one Redis.")]
+SliceOption = Annotated[float, typer.Option("--slice", metavar="SECONDS", help="The longest that a slice takes.")]
+SinceOption = Annotated[str | None, typer.Option("--since", metavar="TIME", help="Where a new seller starts.")]
+
+
+@app.callback()
+def _fleet() -> None:
+    """Order sync on many machines."""
+
+
+@app.command("schedule")
+def schedule(
+    *,
+    redis: RedisOption,
+    database: DatabaseOption,
+    sellers: SellersOption,
+    every: EveryOption = "3m",
+    name: NameOption = "orders",
+    slice_seconds: SliceOption = 50.0,
+    since: SinceOption = None,
+) -> None:
+    """Say which seller is due, until SIGTERM. One process does it; a second one stands by."""
+    run_async(
+        _schedule(_made(redis, database, sellers, every=every, since=since, name=name, slice_seconds=slice_seconds))
+    )
+
+
+@app.command("worker")
+def worker(
+    *,
+    redis: RedisOption,
+    database: DatabaseOption,
+    sellers: SellersOption,
+    every: EveryOption = "3m",
+    name: NameOption = "orders",
+    slice_seconds: SliceOption = 50.0,
+    since: SinceOption = None,
+    concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="Slices at once.")] = 20,
+) -> None:
+    """Carry out slices, until SIGTERM. What is cut off goes on in another worker."""
+    made = _made(redis, database, sellers, every=every, since=since, name=name, slice_seconds=slice_seconds)
+    run_async(_work(made, concurrency))
+
+
+@app.command("status")
+def status(
+    *,
+    redis: RedisOption,
+    name: NameOption = "orders",
+    as_json: JsonOption = False,
+) -> None:
+    """Show sellers, how far they are behind, and failures."""
+    found = run_async(_status(redis, name))
+    if as_json:
+        print_json(found)
+    else:
+        _show(found)
+
+
+def _made(redis: str, database: str, sellers: str, *, every: str, since: str | None, **options: Any) -> Fleet:
+    from spapi_async import SellerDirectory
+    from spapi_async.fleet import Fleet
+
+    span = parse_span("--every", every)
+    if span is None:
+        raise ConfigurationError("--every takes a span, such as 3m")
+    return Fleet(
+        redis,
+        database,
+        SellerDirectory(sellers),
+        every=span,
+        since=parse_moment("--since", since),
+        observers=log_observers(),
+        **options,
+    )
+
+
+async def _schedule(fleet: Fleet) -> None:
+    async with until_sigterm():
+        await fleet.schedule()
+
+
+async def _work(fleet: Fleet, concurrency: int) -> None:
+    async with until_sigterm():
+        await fleet.work(concurrency=concurrency)
+
+
+async def _status(redis: str, name: str) -> FleetStatus:
+    from spapi_async.fleet import Fleet
+
+    return await Fleet.status_of(redis, name=name)
+
+
+def _show(found: FleetStatus) -> None:
+    from rich.table import Table
+
+    now = time.time()
+    table = Table("seller", "complete", "due", "failures", "reason")
+    for state in found.sellers:
+        complete = "never" if state.complete_at is None else f"{now - state.complete_at:.0f} s ago"
+        due = "needs a new authorisation" if state.revoked else _moment(state.due_at, now)
+        table.add_row(state.seller, complete, due, str(state.failures or ""), state.reason)
+    console = table_console()
+    console.print(table)
+    lag = "unknown" if found.lag is None else f"{found.lag:.0f} s"
+    console.print(
+        f"{len(found.sellers)} sellers, {found.queued} slices waiting or running, {found.failing} failing, "
+        f"{found.revoked} revoked; furthest behind: {lag}"
+    )
+
+
+def _moment(at: float, now: float) -> str:
+    return "now" if at <= now else datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S UTC")

@@ -1,0 +1,35 @@
+"""Order sync on many machines: slices of work in a queue, shared quota, tokens and leases, one board of who is due.
+
+::
+
+    fleet = Fleet("redis://localhost", "postgresql://localhost/orders", SellerDirectory("sellers.toml"))
+    await fleet.schedule()      # one process: says which seller is due
+    await fleet.work()          # as many as you like, on any host
+
+or ``spapi-async fleet schedule`` and ``spapi-async fleet worker``. Needs the extra ``fleet``.
+
+A *slice* is at most a minute of one seller's sync. It can be cut off anywhere, because the database knows where to go
+on, so a worker may be killed, added or taken away at any time. One seller's stream is in one place at a time by the
+lease of the order database; quota is shared through :class:`RedisRateLimiter`, access tokens through
+:class:`RedisTokenStore` where keys are given.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spapi_async.fleet._board import SellerState
+    from spapi_async.fleet._fleet import Fleet, FleetStatus
+
+__all__ = ["Fleet", "FleetStatus", "SellerState"]
+
+if not TYPE_CHECKING:  # the command line shows its help without them
+
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        home = "_board" if name == "SellerState" else "_fleet"
+        value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+        return value

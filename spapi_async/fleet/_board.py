@@ -1,0 +1,79 @@
+"""Who is due, and who waits in the queue: shared by all processes of a fleet, in Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import msgspec
+
+from spapi_async.fleet._policy import SellerState
+
+try:
+    from redis.asyncio import Redis
+except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
+    raise ModuleNotFoundError('a fleet needs an extra: pip install "spapi-async[fleet]"') from error
+
+__all__ = ["Board", "SellerState"]
+
+_STATE = msgspec.json.Decoder(SellerState)
+
+
+class Board:
+    """Sellers' states in a hash, and a mark for each slice that waits or runs, which expires by itself.
+
+    Args:
+        redis: a client; closed by whoever made it.
+        name: of the fleet: several may use one Redis.
+        slice_seconds: the longest a slice may take.
+    """
+
+    def __init__(self, redis: Redis, name: str, *, slice_seconds: float) -> None:
+        self._redis: Any = redis
+        self._sellers = f"spapi:fleet:{name}:sellers"
+        self._queued = f"spapi:fleet:{name}:queued:"
+        self._expiry = int(slice_seconds * 2) + 2
+
+    async def states(self) -> list[SellerState]:
+        """All of them, the one that is longest due first; what cannot be read is left out."""
+        found = []
+        for raw in (await self._redis.hgetall(self._sellers)).values():
+            try:
+                found.append(_STATE.decode(raw))
+            except msgspec.MsgspecError:
+                continue  # another version's: its next slice writes it anew
+        return sorted(found, key=lambda state: (state.due_at, state.seller))
+
+    async def state(self, seller: str) -> SellerState:
+        """One seller's; that of a new one is due at once."""
+        raw = await self._redis.hget(self._sellers, seller)
+        try:
+            return _STATE.decode(raw) if raw is not None else SellerState(seller=seller)
+        except msgspec.MsgspecError:
+            return SellerState(seller=seller)
+
+    async def put(self, state: SellerState) -> None:
+        """Write a seller's state."""
+        await self._redis.hset(self._sellers, state.seller, msgspec.json.encode(state))
+
+    async def keep(self, sellers: Collection[str]) -> None:
+        """Have these sellers and no others on the board; new ones are due at once."""
+        known = {name.decode() for name in await self._redis.hkeys(self._sellers)}
+        gone = known.difference(sellers)
+        if gone:
+            await self._redis.hdel(self._sellers, *gone)
+        for seller in sorted(set(sellers) - known):
+            await self.put(SellerState(seller=seller))
+
+    async def mark(self, seller: str) -> bool:
+        """Claim the one place in the queue that a seller has; False where a slice of it waits or runs already."""
+        return bool(await self._redis.set(self._queued + seller, b"1", nx=True, ex=self._expiry))
+
+    async def unmark(self, seller: str) -> None:
+        """The slice is over."""
+        await self._redis.delete(self._queued + seller)
+
+    async def queued(self, sellers: Iterable[str]) -> int:
+        """How many of these sellers have a slice that waits or runs."""
+        keys = [self._queued + seller for seller in sellers]
+        return sum(value is not None for value in await self._redis.mget(keys)) if keys else 0

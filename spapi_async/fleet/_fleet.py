@@ -1,0 +1,352 @@
+"""A fleet: its queue, its scheduler and its workers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import msgspec
+
+from spapi_async import Application, SellerDirectory, SellingPartner
+from spapi_async.api.orders_2026_01_01 import SEARCH_ORDERS
+from spapi_async.errors import ConfigurationError, LeaseError, LWAError, SPAPIError
+from spapi_async.fleet._board import Board
+from spapi_async.fleet._policy import Outcome, SellerState, after, is_due
+from spapi_async.ratelimit import RedisRateLimiter
+from spapi_async.workflows.orders import OrderDatabase, Source, sync_orders
+
+try:
+    from redis.asyncio import Redis
+    from redis.exceptions import RedisError
+    from taskiq.kicker import AsyncKicker
+    from taskiq.receiver import Receiver
+    from taskiq_redis import RedisStreamBroker
+except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
+    raise ModuleNotFoundError('a fleet needs an extra: pip install "spapi-async[fleet]"') from error
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["Fleet", "FleetStatus"]
+
+logger = logging.getLogger("spapi_async.fleet")
+
+LONGEST_SLICE = 60.0  # seconds
+_REDELIVERED_AFTER = 1.5  # slices: one that is not acknowledged by then was a killed worker's, and is handed out again
+_STOPPING = 8.0  # seconds that slices have to commit the page they hold
+_LOOK = 1.0  # seconds between two looks at the board
+_READ_AGAIN = 60.0  # seconds between two readings of the directory
+_PAUSE = 1.0  # seconds after a failure of Redis
+_TASK = "order-slice"
+
+
+class FleetStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A fleet at a moment.
+
+    Attributes:
+        sellers: on the board, the one longest due first.
+        queued: slices that wait or run.
+        lag: seconds since the seller furthest behind was complete; None where one never was.
+        failing: sellers whose last slice failed.
+        revoked: sellers that need a new authorisation.
+    """
+
+    sellers: tuple[SellerState, ...]
+    queued: int
+    lag: float | None
+    failing: int
+    revoked: int
+
+
+class Fleet:
+    """One fleet, as each of its processes makes it: with the same arguments.
+
+    Args:
+        redis: ``redis://host``: the queue, the board and the shared quota.
+        database: ``postgresql://…``: where orders go; SQLite for one host alone.
+        directory: the sellers; it is read again every minute.
+        client_id: the application's; ``LWA_APP_ID`` by default, with ``LWA_CLIENT_SECRET`` and ``SP_API_ENDPOINT``.
+        client_secret: see ``client_id``.
+        every: how often a seller that is complete is searched again.
+        name: of the fleet: several may share one Redis.
+        slice_seconds: the longest that a slice takes, at most 60.
+        since: where a seller without a checkpoint starts; two years back by default.
+        sources: what a new seller's history is read by, as for :func:`sync_orders`.
+        options: more for :class:`Application`, such as ``tokens`` (a :class:`RedisTokenStore`) and ``observers``.
+    """
+
+    def __init__(
+        self,
+        redis: str,
+        database: str,
+        directory: SellerDirectory,
+        *,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+        every: timedelta = timedelta(minutes=3),
+        name: str = "orders",
+        slice_seconds: float = 50.0,
+        since: datetime | None = None,
+        sources: Sequence[Source] = ("search",),
+        progress: Any = None,
+        **options: Any,
+    ) -> None:
+        if not 0 < slice_seconds <= LONGEST_SLICE:
+            raise ConfigurationError(f"slice_seconds must be more than 0 and at most {LONGEST_SLICE:g}")
+        if every <= timedelta(0):
+            raise ConfigurationError("every must be longer than nothing")
+        self.name = name
+        self._redis = redis
+        self._database = database
+        self._directory = directory
+        self._client = (client_id, client_secret)
+        self._every = every.total_seconds()
+        self._slice = slice_seconds
+        self._since = since
+        self._sources = sources
+        self._progress = progress
+        self._options = options
+        self._rng = random.Random()  # noqa: S311 - jitter
+
+    def __repr__(self) -> str:
+        return f"<Fleet {self.name}: {self._directory!r}>"
+
+    # ---- scheduling -------------------------------------------------------------------------------------------------
+
+    async def schedule(self) -> None:
+        """Queue a slice of each seller that is due, until cancelled.
+
+        One process does it; a second one takes over when the first is gone. Redis may be away for a while.
+
+        Raises:
+            ConfigurationError: the directory cannot be read the first time.
+        """
+        await self._directory.reload()
+        async with self._opened() as (broker, board, redis):
+            read_at = time.monotonic()
+            listed = False
+            while True:
+                try:
+                    lock = redis.lock(f"spapi:fleet:{self.name}:scheduler", timeout=30, blocking_timeout=5)
+                    async with lock:
+                        while True:
+                            if not listed or time.monotonic() - read_at >= _READ_AGAIN:
+                                listed, read_at = True, time.monotonic()
+                                await self._list(board)
+                            await self._queue_due(broker, board)
+                            await lock.reacquire()
+                            await anyio.sleep(_LOOK)
+                except RedisError as error:  # another scheduler has the lock, or Redis is away
+                    logger.debug("not scheduling for the moment (%s)", type(error).__name__)
+                    await anyio.sleep(_PAUSE)
+
+    async def _list(self, board: Board) -> None:
+        """Bring the board in step with the directory; a directory that cannot be read leaves what was known."""
+        try:
+            await self._directory.reload()
+            names = await self._names()
+        except ConfigurationError as error:
+            logger.warning("the directory of sellers cannot be read, the last one counts: %s", error)
+            return
+        await board.keep(names)
+        for state in await board.states():
+            if state.revoked:  # perhaps there is a new authorisation: a slice finds out
+                await board.put(msgspec.structs.replace(state, revoked=False))
+
+    async def _names(self) -> list[str]:
+        async with self._application(limited=False) as app:
+            listed = await self._directory.sellers(app)
+        if nameless := sum(seller.seller_id is None for seller in listed):
+            raise ConfigurationError(f"{nameless} sellers of the directory have no seller_id: a fleet goes by it")
+        return [seller.name for seller in listed]
+
+    async def _queue_due(self, broker: RedisStreamBroker, board: Board) -> int:
+        """Queue what is due, the longest due first, each seller once; how many."""
+        queued = 0
+        for state in await board.states():
+            if not is_due(state, time.time()):
+                if not state.revoked:
+                    break
+                continue
+            if await board.mark(state.seller):
+                kicker: Any = AsyncKicker(task_name=_TASK, broker=broker, labels={})
+                await kicker.kiq(state.seller)
+                queued += 1
+        return queued
+
+    # ---- working ----------------------------------------------------------------------------------------------------
+
+    async def work(self, *, concurrency: int = 20) -> None:
+        """Carry out slices until cancelled. A slice that is cut off is taken up by another worker where it was.
+
+        Args:
+            concurrency: slices at once.
+        """
+        async with (
+            self._application() as app,
+            OrderDatabase(self._database) as database,
+            self._opened() as (broker, board, _),
+        ):
+            running: set[anyio.CancelScope] = set()
+
+            async def slice_of(seller: str) -> None:
+                with anyio.CancelScope() as scope:
+                    running.add(scope)
+                    try:
+                        await self._slice_of(seller, app, database, board)
+                    finally:
+                        running.discard(scope)
+                        with anyio.CancelScope(shield=True), anyio.move_on_after(_PAUSE):
+                            await board.unmark(seller)
+
+            broker.register_task(slice_of, task_name=_TASK)
+            stop = asyncio.Event()
+            listening = asyncio.create_task(_listen(broker, concurrency, stop))
+            try:
+                await asyncio.shield(listening)
+            finally:
+                # Whatever is cut off here is due still, and goes on elsewhere from its last page.
+                stop.set()
+                for scope in list(running):
+                    scope.cancel()
+                with anyio.CancelScope(shield=True):
+                    await asyncio.wait([listening], timeout=_STOPPING)
+                listening.cancel()
+
+    async def _slice_of(self, name: str, app: Application, database: OrderDatabase, board: Board) -> None:
+        seller = await self._directory.seller(app, name)
+        if seller is None:
+            await self._directory.reload()  # it may be new, or authorised anew
+            seller = await self._directory.seller(app, name)
+        if seller is not None:
+            await self._carry_out(seller, database, board)
+            return
+        reason = self._directory.revoked.get(name.partition("@")[0], "not in the directory")
+        await board.put(msgspec.structs.replace(await board.state(name), revoked=True, reason=reason))
+
+    async def _carry_out(self, seller: SellingPartner, database: OrderDatabase, board: Board) -> None:
+        before = await board.state(seller.name)
+        outcome, reason = Outcome.CUT_OFF, ""
+        with anyio.move_on_after(self._slice):
+            report = await sync_orders(
+                [seller], database, since=self._since, sources=self._sources, progress=self._progress
+            )
+            outcome, reason = self._judge(seller, report.sellers[0].error)
+        state = after(
+            before,
+            outcome,
+            now=time.time(),
+            every=self._every,
+            quota_in=_quota_in(seller),
+            reason=reason,
+            rng=self._rng,
+        )
+        await board.put(state)
+
+    def _judge(self, seller: SellingPartner, error: BaseException | None) -> tuple[Outcome, str]:
+        if error is None:
+            return Outcome.COMPLETE, ""
+        if isinstance(error, LeaseError):
+            return Outcome.HELD, ""
+        logger.warning("%s failed: %s", seller.name, error if isinstance(error, SPAPIError) else type(error).__name__)
+        reason = str(error) if isinstance(error, SPAPIError) else type(error).__name__
+        if isinstance(error, LWAError) and self._directory.failed(seller, error):
+            return Outcome.REVOKED, reason
+        return Outcome.FAILED, reason
+
+    # ---- looking ----------------------------------------------------------------------------------------------------
+
+    async def status(self) -> FleetStatus:
+        """The board as it is."""
+        return await self.status_of(self._redis, name=self.name)
+
+    @staticmethod
+    async def status_of(redis: str, *, name: str = "orders") -> FleetStatus:
+        """The board of a fleet, for whoever knows its Redis.
+
+        Raises:
+            ConfigurationError: Redis cannot be reached.
+        """
+        client = Redis.from_url(redis)
+        try:
+            board = Board(client, name, slice_seconds=LONGEST_SLICE)
+            states = await board.states()
+            queued = await board.queued(state.seller for state in states)
+        except (RedisError, OSError) as error:
+            raise ConfigurationError(f"Redis cannot be reached: {type(error).__name__}") from None
+        finally:
+            await client.aclose()
+        behind = [state.complete_at for state in states if not state.revoked]
+        complete = [at for at in behind if at is not None]
+        return FleetStatus(
+            sellers=tuple(states),
+            queued=queued,
+            lag=time.time() - min(complete) if complete and len(complete) == len(behind) else None,
+            failing=sum(state.failures > 0 for state in states),
+            revoked=sum(state.revoked for state in states),
+        )
+
+    # ---- what they share --------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _application(self, *, limited: bool = True) -> AsyncIterator[Application]:
+        options = dict(self._options)
+        if limited:
+            options.setdefault("limiter", RedisRateLimiter(self._redis))
+        client_id, client_secret = self._client
+        if client_id is None or client_secret is None:
+            app = Application.from_env(**options)
+        else:
+            app = Application(client_id, client_secret, **options)
+        async with app:
+            yield app
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[tuple[RedisStreamBroker, Board, Any]]:
+        """The queue, the board, and the client of both."""
+        redis = Redis.from_url(self._redis)
+        board = Board(redis, self.name, slice_seconds=self._slice)
+        broker = RedisStreamBroker(
+            self._redis,
+            queue_name=f"spapi:fleet:{self.name}:queue",
+            consumer_group_name="workers",
+            consumer_id="0",
+            idle_timeout=int(self._slice * _REDELIVERED_AFTER * 1000),
+            unacknowledged_lock_timeout=30,
+            xread_block=500,
+            xread_count=1,
+            maxlen=100_000,
+        )
+
+        try:
+            await broker.startup()
+            yield broker, board, redis
+        finally:
+            with anyio.CancelScope(shield=True):
+                await broker.shutdown()
+                await redis.aclose()
+
+
+async def _listen(broker: RedisStreamBroker, concurrency: int, stop: asyncio.Event) -> None:
+    """Take slices out of the queue until stopped; an outage of Redis is waited out."""
+    while not stop.is_set():
+        receiver = Receiver(broker, run_startup=False, max_async_tasks=concurrency, max_prefetch=0)
+        try:
+            await receiver.listen(stop)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the queue is worth another attempt
+            logger.warning("the queue cannot be read (%s); trying again", type(error).__name__)
+            await asyncio.sleep(_PAUSE)
+
+
+def _quota_in(seller: SellingPartner) -> float:
+    try:
+        return seller.forecast(SEARCH_ORDERS)
+    except SPAPIError:
+        return 0.0

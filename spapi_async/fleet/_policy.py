@@ -1,0 +1,87 @@
+"""When a seller is due again: pure decisions on what its last slice came to."""
+
+from __future__ import annotations
+
+import enum
+import random
+
+import msgspec
+
+__all__ = ["LONGEST_PAUSE", "Outcome", "SellerState", "after", "is_due"]
+
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0  # seconds after a failure, doubled each time
+HELD_PAUSE = 5.0  # seconds until a seller is tried again that another process works on
+_JITTER = 0.1  # of the time between two slices, so that sellers do not come in waves
+
+
+class Outcome(enum.StrEnum):
+    """What a slice came to."""
+
+    COMPLETE = "complete"
+    """Everything that Amazon shows is stored."""
+    CUT_OFF = "cut_off"
+    """Its time was over: there is more."""
+    HELD = "held"
+    """Another process works on this seller."""
+    FAILED = "failed"
+    REVOKED = "revoked"
+    """The seller's grant is no more: only a new one helps."""
+
+
+class SellerState(msgspec.Struct, frozen=True, kw_only=True):
+    """What the board knows of a seller; times are seconds since the epoch.
+
+    Attributes:
+        due_at: when its next slice should begin.
+        complete_at: when it was last complete; None: never.
+        failures: slices that failed in a row.
+        reason: why the last one did.
+        revoked: whether only a new authorisation helps.
+    """
+
+    seller: str
+    due_at: float = 0.0
+    complete_at: float | None = None
+    failures: int = 0
+    reason: str = ""
+    revoked: bool = False
+
+
+def is_due(state: SellerState, now: float) -> bool:
+    """Whether a slice should be queued."""
+    return not state.revoked and state.due_at <= now
+
+
+def after(
+    state: SellerState,
+    outcome: Outcome,
+    *,
+    now: float,
+    every: float,
+    quota_in: float,
+    reason: str = "",
+    rng: random.Random,
+) -> SellerState:
+    """The state after a slice.
+
+    Args:
+        state: before it.
+        outcome: what it came to.
+        now: seconds since the epoch.
+        every: seconds between two slices of a seller that is complete.
+        quota_in: seconds until its quota allows the next search.
+        reason: of a failure.
+        rng: for the jitter.
+    """
+    if outcome is Outcome.COMPLETE:
+        pause = max(every * rng.uniform(1 - _JITTER, 1 + _JITTER), quota_in)
+        return SellerState(seller=state.seller, due_at=now + pause, complete_at=now)
+    if outcome is Outcome.CUT_OFF:
+        return msgspec.structs.replace(state, due_at=now, failures=0, reason="")
+    if outcome is Outcome.HELD:
+        return msgspec.structs.replace(state, due_at=now + HELD_PAUSE)
+    failures = state.failures + 1
+    pause = min(FIRST_PAUSE * 2 ** min(failures - 1, 20), LONGEST_PAUSE) * rng.uniform(1, 1 + _JITTER)
+    return msgspec.structs.replace(
+        state, due_at=now + pause, failures=failures, reason=reason, revoked=outcome is Outcome.REVOKED
+    )

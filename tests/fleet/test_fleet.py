@@ -1,0 +1,195 @@
+"""A fleet of real processes, over real Redis and PostgreSQL: killed, added, paused, and its servers restarted."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from order_databases import CREDENTIALS
+from sqlalchemy import text
+
+from spapi_async import ConfigurationError, SellerDirectory
+from spapi_async.cli.application import run
+from spapi_async.emulator import Emulator
+from spapi_async.fleet import Fleet
+from spapi_async.workflows.orders import OrderDatabase
+
+pytest_plugins = ("sync_fixtures",)
+
+SELLERS = 12
+
+
+@pytest.fixture
+def sellers(tmp_path: Path) -> str:
+    """A file of sellers."""
+    path = tmp_path / "sellers.json"
+    entries = [{"seller_id": f"A{n}", "region": "NA", "refresh_token": f"Atzr|{n}"} for n in range(SELLERS)]
+    path.write_text(json.dumps(entries))
+    path.chmod(0o600)
+    return str(path)
+
+
+class Processes:
+    """A fleet's processes, as a user starts them."""
+
+    def __init__(self, emulator: Emulator, redis: str, database: str, sellers: str) -> None:
+        self._variables = {**os.environ, **CREDENTIALS, "SP_API_ENDPOINT": emulator.url, "SP_API_REDIS": redis}
+        self._options = ["--database", database, "--sellers", sellers, "--every", "1s", "--slice", "3"]
+        self.running: list[subprocess.Popen[bytes]] = []
+
+    def start(self, what: str) -> subprocess.Popen[bytes]:
+        """A worker, or a scheduler."""
+        words = [sys.executable, "-m", "spapi_async", "fleet", what, *self._options]
+        process = subprocess.Popen(words, env=self._variables, stderr=subprocess.PIPE)
+        self.running.append(process)
+        return process
+
+    def end(self) -> None:
+        """Kill what is left."""
+        for process in self.running:
+            process.kill()
+            process.wait()
+            assert process.stderr is not None
+            process.stderr.close()
+
+
+@contextmanager
+def fleet(*arguments: Any) -> Iterator[Processes]:
+    """Its processes end with the block."""
+    processes = Processes(*arguments)
+    try:
+        yield processes
+    finally:
+        processes.end()
+
+
+async def until(condition: Callable[[], Any], seconds: float = 90) -> None:
+    """Wait until something is true."""
+    with anyio.fail_after(seconds):
+        while not await condition():
+            await anyio.sleep(0.2)
+
+
+async def stored(database: str) -> dict[tuple[str, str], str]:
+    """Every order with its last update."""
+    async with OrderDatabase(database) as opened:
+        rows = await opened._rows(__import__("sqlalchemy").text("SELECT seller, order_id, last_updated_at FROM orders"))
+    return {(row.seller, row.order_id): str(row.last_updated_at.timestamp()) for row in rows}
+
+
+def truth(emulator: Emulator) -> dict[str, str]:
+    """What the emulator holds."""
+    return {
+        order.order_id: str(float(int(order.updated)))
+        for seller in emulator._world.sellers
+        for order in seller.orders.since(0)
+    }
+
+
+async def test_tables_equal_the_truth_whatever_happens_to_processes(
+    redis_url: str, postgres_url: str, sellers: str
+) -> None:
+    """Two workers; one is killed, one is added, one is paused beyond its lease and woken; connections are cut."""
+    anchor = datetime.now(UTC).timestamp() - 3600
+    async with Emulator(orders=40, rate_scale=2000, search_delay=0.0, anchor=anchor) as emulator:
+        with fleet(emulator, redis_url, postgres_url, sellers) as processes:
+            scheduler, first, second = (processes.start(what) for what in ("schedule", "worker", "worker"))
+
+            async def begun() -> bool:
+                return bool(emulator.stats()["tokens"]["lwa"] > 3)
+
+            await until(begun)
+            first.send_signal(signal.SIGKILL)  # and nobody waits for it: its process id stays taken
+            second.send_signal(signal.SIGSTOP)
+            processes.start("worker")
+            emulator.change_orders(add=2, update=3)
+            await anyio.sleep(1)
+            second.send_signal(signal.SIGCONT)
+            await _cut_connections(postgres_url)
+            emulator.change_orders(add=1, update=2)
+
+            async def equal() -> bool:
+                found = {order_id: updated for (_, order_id), updated in (await stored(postgres_url)).items()}
+                return bool(found == truth(emulator))
+
+            await until(equal)
+            status = await Fleet.status_of(redis_url)
+            assert len(status.sellers) == SELLERS
+            assert status.lag is not None
+            scheduler.send_signal(signal.SIGTERM)
+            second.send_signal(signal.SIGTERM)
+            started = time.monotonic()
+            for process in (scheduler, second):
+                await anyio.to_thread.run_sync(process.wait)
+                assert process.returncode == 0
+            assert time.monotonic() - started < 12
+        throttled = {name: counts["throttled"] for name, counts in emulator.stats()["operations"].items()}
+        assert sum(throttled.values()) <= SELLERS  # at most one a bucket
+    async with OrderDatabase(postgres_url) as database:
+        changes = [change async for change in database.changes(limit=None)]
+    versions = [(change.seller, change.order_id, change.updated_at) for change in changes]
+    assert len(versions) == len(set(versions))
+
+
+async def _cut_connections(url: str) -> None:
+    async with OrderDatabase(url) as database:
+        others = "datname = current_database() AND pid <> pg_backend_pid()"
+        cut = text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+        await database._rows(cut)
+
+
+async def test_a_revoked_seller_is_set_aside_and_shown(
+    redis_url: str, sqlite_url: str, sellers: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The others go on; the command line says who and why."""
+    async with Emulator(orders=3, rate_scale=2000) as emulator:
+        emulator.faults({"revoke_refresh_token": "Atzr|5"})
+        made: dict[str, Any] = {
+            "client_id": "app",
+            "client_secret": "secret",
+            "endpoint": emulator.url,
+            "slice_seconds": 3,
+        }
+        with_sellers = Fleet(redis_url, sqlite_url, SellerDirectory(sellers), **made)
+        async with anyio.create_task_group() as group:
+            group.start_soon(with_sellers.schedule)
+            group.start_soon(with_sellers.work)
+
+            async def settled() -> bool:
+                status = await with_sellers.status()
+                complete = [state for state in status.sellers if state.complete_at is not None]
+                return status.revoked == 1 and len(complete) == SELLERS - 1
+
+            await until(settled)
+            group.cancel_scope.cancel()
+    (revoked,) = [state for state in (await with_sellers.status()).sellers if state.revoked]
+    assert revoked.seller == "A5@na"
+    assert "invalid_grant" in revoked.reason
+    assert await anyio.to_thread.run_sync(run, ["fleet", "status", "--redis", redis_url]) == 0
+    assert "needs a new authorisation" in capsys.readouterr().out
+    assert await anyio.to_thread.run_sync(run, ["fleet", "status", "--redis", redis_url, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["revoked"] == 1
+
+
+@pytest.mark.parametrize("wrong", [{"slice_seconds": 61}, {"slice_seconds": 0}])
+def test_a_slice_longer_than_the_queue_waits_is_refused(sellers: str, wrong: dict[str, Any]) -> None:
+    """It would be handed out twice."""
+    with pytest.raises(ConfigurationError, match="slice_seconds"):
+        Fleet("redis://localhost", "sqlite:///o.db", SellerDirectory(sellers), **wrong)
+
+
+def test_a_redis_that_is_away_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """For ``fleet status``."""
+    assert run(["fleet", "status", "--redis", "redis://127.0.0.1:9"]) == 2
+    assert "cannot be reached" in capsys.readouterr().err
