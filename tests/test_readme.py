@@ -16,13 +16,21 @@ from spapi_async.api import NAMESPACES, operations
 from spapi_async.emulator import Emulator
 from spapi_async.emulator.data.products import product
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDES = [
+    ROOT / "examples" / folder / "README.md"
+    for folder in re.findall(
+        r"^\| \[(\w+)\]", (ROOT / "examples" / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+]
+PAGES = "".join([README, *(guide.read_text(encoding="utf-8") for guide in GUIDES)])
 REPORT = {"reportType": "GET_FLAT_FILE_ALL_ORDERS_DATA_BY_LAST_UPDATE_GENERAL", "marketplaceIds": ["ATVPDKIKX0DER"]}
 
 
 def python_blocks() -> list[str]:
-    """What stands between the fences, in the order of the README."""
-    return re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    """What stands between the fences, of the front page and then of the guides, in the order of their map."""
+    return re.findall(r"```python\n(.*?)```", PAGES, re.DOTALL)
 
 
 async def real_names(app: Application) -> dict[str, str]:
@@ -60,9 +68,9 @@ async def test_every_python_block_runs(monkeypatch: pytest.MonkeyPatch, tmp_path
                 assert made_up in text
                 text = text.replace(made_up, real)
             names: dict[str, Any] = {}
-            arguments = "seller, report_document_id, client_id, client_secret"
+            arguments = "app, seller, report_document_id, client_id, client_secret"
             exec(f"async def readme({arguments}):\n{textwrap.indent(text, '    ')}", names)
-            await names["readme"](seller, report.report_document_id, "id", "secret")
+            await names["readme"](app, seller, report.report_document_id, "id", "secret")
 
 
 def test_the_number_of_operations_is_true() -> None:
@@ -91,7 +99,7 @@ def test_every_event_is_named() -> None:
     """So that nobody has to read the source to know what can be watched."""
     events = [name for name in spapi_async.__all__ if _is_event(getattr(spapi_async, name))]
     assert len(events) == 8
-    assert [name for name in events if name not in README] == []
+    assert [name for name in events if name not in PAGES] == []
 
 
 def _is_event(value: Any) -> bool:

@@ -68,7 +68,7 @@ class Application:
         timeout: bounds of one HTTP exchange; a number is the total in seconds.
         decoding: ``"lenient"`` never loses a page to one field; ``"strict"`` raises DecodeError.
         user_agent: your ``name/version``; Amazon asks for one.
-        observers: callables that are told of every event, such as ``Throttled`` and ``CallFinished``.
+        observers: functions that are called with every event, such as ``Throttled`` and ``CallFinished``.
         connections: most open connections for one region; 1 or more.
         max_reply_size: bytes of the largest reply that is read, after inflation; a larger one is a DecodeError.
         proxy: URL of an HTTP proxy for everything.
@@ -117,7 +117,7 @@ class Application:
         self.limiter: RateLimiter
         self._endpoint = endpoint
         self._seller_ids: dict[str, str] = {}  # by credential and region: the first one given is the one
-        told = Observers(observers)
+        called = Observers(observers)
         clock = clock or SystemClock()
         endpoints = Endpoints(endpoint, sandbox=sandbox)
         self._pool = SessionPool(
@@ -131,13 +131,13 @@ class Application:
             what=name_of(client_id),
             max_reply_size=max_reply_size,
         )
-        self._resources = Resources(self._pool, told, clock, endpoints, journal)
+        self._resources = Resources(self._pool, called, clock, endpoints, journal)
         # Imported here: a process that never makes an application (a web worker, a test run) does not pay for them.
         from spapi_async.auth import Authenticator
         from spapi_async.ratelimit import LocalRateLimiter
 
         self.limiter = LocalRateLimiter() if limiter is None else limiter
-        self.limiter.bind(clock=clock, observers=told, rules=tuple(plan_rules))
+        self.limiter.bind(clock=clock, observers=called, rules=tuple(plan_rules))
         self._auth = Authenticator(
             client_id=client_id,
             client_secret=client_secret,
@@ -146,7 +146,7 @@ class Application:
             create_restricted_token=self._create_restricted_token,
             store=tokens,
             clock=clock,
-            observers=told,
+            observers=called,
         )
         self._pipeline = Pipeline(
             limiter=self.limiter,
@@ -155,7 +155,7 @@ class Application:
             endpoints=endpoints,
             retry=checked_retry(retry),
             clock=clock,
-            observers=told,
+            observers=called,
             strict=decoding == "strict",
             what=name_of(client_id),
         )

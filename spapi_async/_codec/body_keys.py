@@ -17,7 +17,7 @@ __all__ = ["warn_of_unknown_keys"]
 _DEEPEST = 20
 
 Unknown = tuple[str, str, tuple[str, ...]]  # where, the key, the known ones
-_told: set[tuple[str, frozenset[tuple[str, str]]]] = set()
+_warned: set[tuple[str, frozenset[tuple[str, str]]]] = set()
 
 
 def warn_of_unknown_keys(operation: str, declared: Any, body: Any) -> None:
@@ -26,9 +26,9 @@ def warn_of_unknown_keys(operation: str, declared: Any, body: Any) -> None:
     _walk(declared, body, "", 0, found)
     if not found:
         return
-    told = (operation, frozenset((where, key) for where, key, _ in found))
-    if told not in _told:
-        _told.add(told)
+    warning_key = (operation, frozenset((where, key) for where, key, _ in found))
+    if warning_key not in _warned:
+        _warned.add(warning_key)
         Origin().warn(
             f"{operation}: the body has keys that Amazon's model does not know, and is sent as it is: "
             + "; ".join(_described(*unknown) for unknown in dict.fromkeys(found))

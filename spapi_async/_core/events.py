@@ -1,4 +1,4 @@
-"""What observers are told: facts to graph and alert on, never a token, a body or personal data."""
+"""What observers are called with: facts to graph and alert on, never a token, a body or personal data."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ class Emulator:
         self._lwa.issued = self._lwa.requests = 0
         self._lwa.notifications.clear()
         self._lwa.token_lifetime = self._token_lifetime
-        self._desk.pardon()
+        self._desk.restore_authorizations()
         world = self._world = World(self.settings, self._clock.time, self._desk, self._lwa, self._restricted)
         self._plans = Plans(self._clock.monotonic, rate_scale=self._rate_scale, figures=self._figures)
         self._faults = Faults(seed)

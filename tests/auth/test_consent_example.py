@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from servers import free_port
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "consent_web_app.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "tokens" / "consent_web_app.py"
 
 
 @pytest.fixture

@@ -93,8 +93,8 @@ def test_the_table_names_every_metric_there_is() -> None:
 
 
 def test_the_dashboard_names_only_metrics_that_exist() -> None:
-    """``examples/grafana/dashboard.json``, with the suffixes that histograms have."""
-    dashboard = Path(__file__).parents[2] / "examples" / "grafana" / "dashboard.json"
+    """``examples/watching/dashboard.json``, with the suffixes that histograms have."""
+    dashboard = Path(__file__).parents[2] / "examples" / "watching" / "dashboard.json"
     panels = msgspec.json.decode(dashboard.read_bytes())["panels"]
     expressions = [target["expr"] for panel in panels for target in panel["targets"]]
     named = {name for expression in expressions for name in re.findall(r"spapi_\w+", expression)}

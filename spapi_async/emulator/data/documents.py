@@ -70,7 +70,7 @@ class DocumentStore:
 
     def __init__(self, seed: int, lifetime: float) -> None:
         self._lifetime = lifetime
-        self._dice = chance(seed, "documents")
+        self._rng = chance(seed, "documents")
         self._documents: dict[str, Document] = {}
 
     def get(self, document_id: str) -> Document | None:
@@ -119,7 +119,7 @@ class DocumentStore:
     def url(self, base_url: str, document: Document, now: float, *, announce_gzip: bool = False) -> str:
         """A presigned URL; the signature is random and checked only for being there."""
         signed_at = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
-        signature = f"{self._dice.getrandbits(256):064x}"
+        signature = f"{self._rng.getrandbits(256):064x}"
         encoding = "&response-content-encoding=gzip" if announce_gzip else ""
         return (
             f"{base_url}{DOCUMENTS_PATH}{document.id}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={signed_at}"
@@ -160,7 +160,7 @@ class DocumentStore:
         return document
 
     def _new_id(self, prefix: str) -> str:
-        form = uuid_of(self._dice.getrandbits(128))
+        form = uuid_of(self._rng.getrandbits(128))
         return f"{prefix}{form}.T{form.replace('-', '')[:12].upper()}"
 
 

@@ -51,11 +51,11 @@ class ListingsStore:
     """All listings of one seller, by SKU."""
 
     def __init__(self, seed: int, seller: str, count: int, marketplaces: Sequence[Marketplace], anchor: float) -> None:
-        self._dice = chance(seed, seller, "listings")
+        self._rng = chance(seed, seller, "listings")
         self._listings: dict[str, Listing] = {}
-        for number in self._dice.sample(range(PRODUCTS), min(count, PRODUCTS)):
+        for number in self._rng.sample(range(PRODUCTS), min(count, PRODUCTS)):
             article = product(seed, number)
-            created = anchor - 86400 - self._dice.randrange(200 * 86400)
+            created = anchor - 86400 - self._rng.randrange(200 * 86400)
             listing = Listing(
                 sku_of(article),
                 article.product_type,
@@ -63,9 +63,9 @@ class ListingsStore:
                 product=article,
                 marketplaces=frozenset(map(str, marketplaces)),
                 created=created,
-                fulfilled_by_amazon=self._dice.random() < 0.5,
+                fulfilled_by_amazon=self._rng.random() < 0.5,
             )
-            listing.updated = created + self._dice.random() * (anchor - created)
+            listing.updated = created + self._rng.random() * (anchor - created)
             self._listings[listing.sku] = listing
 
     def __len__(self) -> int:
@@ -89,7 +89,7 @@ class ListingsStore:
 
     def submission_id(self) -> str:
         """An id such as a submission gets."""
-        return f"{self._dice.getrandbits(128):032x}"
+        return f"{self._rng.getrandbits(128):032x}"
 
 
 def _attributes(article: Product, place: Marketplace) -> dict[str, Any]:

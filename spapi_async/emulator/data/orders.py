@@ -75,19 +75,19 @@ class StoredOrder:
     )
 
     def __init__(self, seed: int, seller: str, number: int, marketplaces: Sequence[Marketplace], anchor: float) -> None:
-        dice = chance(seed, seller, number)
+        rng = chance(seed, seller, number)
         self._seed = seed
         self._seller = seller
         self._lines: tuple[Line, ...] | None = None
         self._address: Address | None = None
         self.number = number
         self.revision = 0
-        self.order_id = f"{111 + number % 3:03d}-{int(dice.random() * 1e7):07d}-{number:07d}"
-        self.marketplace = marketplaces[int(dice.random() * len(marketplaces))]
-        self.fulfilled_by_amazon = dice.random() < 0.45
-        self.updated = anchor - 1 - int(dice.random() * (SPREAD - 1))
-        self.created = self.updated - 60 - int(dice.random() ** 2 * 6 * 86400)
-        self.status = _status(dice.random(), anchor - self.updated)
+        self.order_id = f"{111 + number % 3:03d}-{int(rng.random() * 1e7):07d}-{number:07d}"
+        self.marketplace = marketplaces[int(rng.random() * len(marketplaces))]
+        self.fulfilled_by_amazon = rng.random() < 0.45
+        self.updated = anchor - 1 - int(rng.random() * (SPREAD - 1))
+        self.created = self.updated - 60 - int(rng.random() ** 2 * 6 * 86400)
+        self.status = _status(rng.random(), anchor - self.updated)
         self.rendered: dict[object, bytes] = {}
 
     @property
@@ -99,9 +99,9 @@ class StoredOrder:
     def lines(self) -> tuple[Line, ...]:
         """The items: mostly one to three, for one order in a hundred a dozen."""
         if self._lines is None:
-            dice = chance(self._seed, self._seller, self.number, "items")
-            count = 12 if self.number % 97 == 13 else 1 + int(dice.random() ** 2 * 4)
-            self._lines = tuple(_line(self, dice, place, self._seed) for place in range(count))
+            rng = chance(self._seed, self._seller, self.number, "items")
+            count = 12 if self.number % 97 == 13 else 1 + int(rng.random() ** 2 * 4)
+            self._lines = tuple(_line(self, rng, place, self._seed) for place in range(count))
         return self._lines
 
     @property
@@ -165,7 +165,7 @@ class OrderBook:
     ) -> None:
         self._origin = (seed, seller, marketplaces, anchor)
         self._changed = changed
-        self._dice = chance(seed, seller, "touch")
+        self._rng = chance(seed, seller, "touch")
         self._by_id: dict[str, StoredOrder] = {}
         self._documented: dict[str, StoredOrder] = {}
         self._sorted: list[StoredOrder] = []
@@ -207,7 +207,7 @@ class OrderBook:
 
     def update(self, count: int, at: float) -> list[str]:
         """Touch that many orders, chosen by the seed."""
-        chosen = self._dice.sample(list(self._by_id.values()), min(count, len(self._by_id)))
+        chosen = self._rng.sample(list(self._by_id.values()), min(count, len(self._by_id)))
         for order in chosen:
             self.touch(order, at)
         return [order.order_id for order in chosen]
@@ -249,22 +249,22 @@ def _status(draw: float, age: float) -> str:
     return "PartiallyShipped" if draw < 0.06 else "Unfulfillable" if draw < 0.065 else "Shipped"
 
 
-def _line(order: StoredOrder, dice: random.Random, place: int, seed: int) -> Line:
-    article = product(seed, int(dice.random() * PRODUCTS))
+def _line(order: StoredOrder, rng: random.Random, place: int, seed: int) -> Line:
+    article = product(seed, int(rng.random() * PRODUCTS))
     digits = SHOPS[order.marketplace].digits
     unit = article.cents if digits else article.cents * 3 // 2 // 10 * 10
-    quantity = 1 + int(dice.random() ** 3 * 4)
+    quantity = 1 + int(rng.random() ** 3 * 4)
     price = unit * quantity
-    gift = dice.random() < 0.05
+    gift = rng.random() < 0.05
     return Line(
-        item_id=f"{10_000_000_000_000 + (order.number * 100 + place) * 7919 + int(dice.random() * 7919):014d}",
+        item_id=f"{10_000_000_000_000 + (order.number * 100 + place) * 7919 + int(rng.random() * 7919):014d}",
         product=article,
         sku=sku_of(article),
         quantity=quantity,
         price=price,
         tax=price * 8 // 100,
         shipping=0 if order.fulfilled_by_amazon else 499,
-        discount=price // 10 if dice.random() < 0.1 else 0,
+        discount=price // 10 if rng.random() < 0.1 else 0,
         gift_message="Happy birthday!" if gift else None,
     )
 
@@ -276,16 +276,16 @@ def sku_of(article: Product) -> str:
     return plain + awkward
 
 
-def _address(marketplace: Marketplace, dice: random.Random) -> Address:
-    city = dice.choice(CITIES[marketplace.country])
-    name = f"{dice.choice(FIRST_NAMES)} {dice.choice(LAST_NAMES)}"
+def _address(marketplace: Marketplace, rng: random.Random) -> Address:
+    city = rng.choice(CITIES[marketplace.country])
+    name = f"{rng.choice(FIRST_NAMES)} {rng.choice(LAST_NAMES)}"
     return Address(
         name=name,
-        line1=f"{dice.randrange(1, 900)} {dice.choice(STREETS)}",
-        line2=f"Apt {dice.randrange(1, 40)}" if dice.random() < 0.3 else None,
+        line1=f"{rng.randrange(1, 900)} {rng.choice(STREETS)}",
+        line2=f"Apt {rng.randrange(1, 40)}" if rng.random() < 0.3 else None,
         city=city,
-        postal_code=postal_code(city.postal_code, dice),
+        postal_code=postal_code(city.postal_code, rng),
         country=marketplace.country,
-        phone=phone_number(dice),
-        company=f"{dice.choice(LAST_NAMES)} Trading Ltd" if dice.random() < 0.08 else None,
+        phone=phone_number(rng),
+        company=f"{rng.choice(LAST_NAMES)} Trading Ltd" if rng.random() < 0.08 else None,
     )

@@ -124,23 +124,23 @@ def chance(*parts: object) -> random.Random:
 @lru_cache(maxsize=PRODUCTS)
 def product(seed: int, index: int) -> Product:
     """The product of this number."""
-    dice = chance(seed, "product", index)
-    noun, product_type, department, low, high = dice.choice(_NOUNS)
-    color, size, brand = dice.choice(_COLORS), dice.choice(_SIZES), dice.choice(_BRANDS)
-    price = dice.randrange(low, high) * 100 + dice.choice((99, 95, 49, 0))
+    rng = chance(seed, "product", index)
+    noun, product_type, department, low, high = rng.choice(_NOUNS)
+    color, size, brand = rng.choice(_COLORS), rng.choice(_SIZES), rng.choice(_BRANDS)
+    price = rng.randrange(low, high) * 100 + rng.choice((99, 95, 49, 0))
     return Product(
         index=index,
         asin=_asin(index),
-        ean=_ean(dice.randrange(10**11)),
-        title=f"{brand} {dice.choice(_STYLES)} {noun}, {color}, {size}",
+        ean=_ean(rng.randrange(10**11)),
+        title=f"{brand} {rng.choice(_STYLES)} {noun}, {color}, {size}",
         brand=brand,
         product_type=product_type,
         department=department,
         color=color,
         size=size,
-        model_number=f"{brand[:2].upper()}-{dice.randrange(1000, 9999)}",
+        model_number=f"{brand[:2].upper()}-{rng.randrange(1000, 9999)}",
         cents=price,
-        grams=dice.randrange(40, 4000),
+        grams=rng.randrange(40, 4000),
     )
 
 

@@ -15,20 +15,20 @@ __all__ = ["damage"]
 Quirk = Callable[[dict[str, Any]], None]
 
 
-def damage(operation: str, value: Any, dice: random.Random) -> None:
+def damage(operation: str, value: Any, rng: random.Random) -> None:
     """Change a reply in place, if the operation is known for something."""
     for quirk in _QUIRKS.get(operation, ()):
-        _visit(value, quirk, dice)
+        _visit(value, quirk, rng)
 
 
-def _visit(value: Any, quirk: Quirk, dice: random.Random) -> None:
+def _visit(value: Any, quirk: Quirk, rng: random.Random) -> None:
     if isinstance(value, list):
         for each in value:
-            _visit(each, quirk, dice)
+            _visit(each, quirk, rng)
     elif isinstance(value, dict):
         for each in value.values():
-            _visit(each, quirk, dice)
-        if dice.random() < 0.5:
+            _visit(each, quirk, rng)
+        if rng.random() < 0.5:
             quirk(value)
 
 

@@ -96,8 +96,8 @@ def _echo(call: Call) -> dict[str, str | int]:
 class Maker:
     """Makes plain JSON values of msgspec types."""
 
-    def __init__(self, dice: random.Random, echo: Mapping[str, str | int] | None = None) -> None:
-        self._dice = dice
+    def __init__(self, rng: random.Random, echo: Mapping[str, str | int] | None = None) -> None:
+        self._rng = rng
         self._echo = echo or {}
         self._open: list[type] = []
 
@@ -119,24 +119,24 @@ class Maker:
     def _scalar(self, info: inspect.Type, name: str, *, as_number: bool) -> Any:  # noqa: PLR0911  one case a type
         match info:
             case inspect.EnumType():
-                return self._dice.choice([member.value for member in info.cls])
+                return self._rng.choice([member.value for member in info.cls])
             case inspect.StrType():
                 return self._string(info, name)
             case inspect.IntType():
                 return self._integer(info, name)
             case inspect.BoolType():
-                return self._dice.random() < 0.5
+                return self._rng.random() < 0.5
             case inspect.FloatType() | inspect.DecimalType():
-                amount = plausible.number(name, self._dice)
+                amount = plausible.number(name, self._rng)
                 return amount if as_number or isinstance(info, inspect.FloatType) else f"{amount:.2f}"
             case inspect.DateTimeType():
-                return plausible.moment(self._dice)
+                return plausible.moment(self._rng)
             case inspect.DateType():
-                return plausible.date(self._dice)
+                return plausible.date(self._rng)
             case inspect.LiteralType():
                 return info.values[0]
             case inspect.AnyType() | inspect.RawType():
-                return {"value": plausible.text(name, self._dice)}
+                return {"value": plausible.text(name, self._rng)}
         raise NotImplementedError(f"no value for {info!r} in field {name!r}")
 
     def _struct(self, info: inspect.StructType) -> dict[str, Any]:
@@ -157,11 +157,11 @@ class Maker:
         below = _struct_of(field.type)
         if below is not None and (below.cls in self._open or len(self._open) >= _DEEPEST):
             return False
-        return small or self._dice.random() < 0.8
+        return small or self._rng.random() < 0.8
 
     def _string(self, info: inspect.StrType, name: str) -> str:
         asked = self._asked(name)
-        value = asked if asked and isinstance(asked, str) else plausible.text(name, self._dice)
+        value = asked if asked and isinstance(asked, str) else plausible.text(name, self._rng)
         if info.min_length is not None:
             value = value.ljust(info.min_length, "x")
         return value[: info.max_length] if info.max_length is not None else value
@@ -177,7 +177,7 @@ class Maker:
         high = info.le if info.le is not None else (info.lt - 1 if info.lt is not None else low + 40)
         if "timestamp" in name.lower() and high > 2_000_000_000:
             return 1_770_000_000
-        return self._dice.randrange(int(low), int(max(low, min(high, low + 40))) + 1)
+        return self._rng.randrange(int(low), int(max(low, min(high, low + 40))) + 1)
 
     def _list(self, info: inspect.ListType, name: str) -> list[Any]:
         below = _struct_of(info.item_type)
@@ -186,7 +186,7 @@ class Maker:
         low = info.min_length or 0
         if name in _TROUBLE and not low:
             return []
-        count = max(low, min(1 + self._dice.randrange(2), info.max_length or 3))
+        count = max(low, min(1 + self._rng.randrange(2), info.max_length or 3))
         return [self.make(info.item_type, name.removesuffix("s")) for _ in range(count)]
 
     def _mapping(self, info: inspect.DictType, name: str) -> dict[Any, Any]:
@@ -194,7 +194,7 @@ class Maker:
         if below is not None and below.cls in self._open:
             return {}
         key = self.make(info.key_type, f"{name}Key")
-        value = plausible.text(name, self._dice) if isinstance(info.value_type, inspect.AnyType) else None
+        value = plausible.text(name, self._rng) if isinstance(info.value_type, inspect.AnyType) else None
         return {key: value if value is not None else self.make(info.value_type, name)}
 
 

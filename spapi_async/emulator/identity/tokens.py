@@ -105,7 +105,7 @@ class TokenDesk:
         """The seller withdraws the authorisation: the refresh token and all it produced are dead."""
         self._revoked.add(refresh_token)
 
-    def pardon(self) -> None:
+    def restore_authorizations(self) -> None:
         """No authorisation is withdrawn any more."""
         self._revoked.clear()
 

@@ -97,10 +97,14 @@ class Lane:
         usable = self.stock.usable_by(now + _SOON)
         hurry = waiter.priority == Priority.INTERACTIVE and self.queue.counts[waiter.priority] > usable
         # Where others wait too, the store has said when our turn may come.
-        told = exchange.reply is not None and exchange.reply.crowded and exchange.poll_at > now
+        is_answered = exchange.reply is not None and exchange.reply.crowded and exchange.poll_at > now
         if hurry:
             exchange.ask_again(Need.HURRY | Need.NEWS)
-        elif Need.HURRY in exchange.needs or waiter.max_wait is not None or (first and not self.stock and not told):
+        elif (
+            Need.HURRY in exchange.needs
+            or waiter.max_wait is not None
+            or (first and not self.stock and not is_answered)
+        ):
             exchange.ask_again(Need.NEWS)
 
     def abandon(self, waiter: Caller) -> None:
@@ -252,7 +256,7 @@ class Lane:
         expected = max(0, self._wish(now) - len(self.stock) - sum(waiting))
         return self._request(waiting, expected, leaving=False)
 
-    def farewell(self) -> Request:
+    def final_request(self) -> Request:
         """The last request: everything unused goes back."""
         self._give_all_back()
         return self._request((0, 0, 0), 0, leaving=True)

@@ -256,7 +256,7 @@ class SharedRateLimiter:
             if lane.timer is not None:
                 lane.timer.cancel()
         lanes = self._lanes.values()
-        await self._link.aclose(lambda: [(lane.keys, lane.farewell()) for lane in lanes], self._timeout)
+        await self._link.aclose(lambda: [(lane.keys, lane.final_request()) for lane in lanes], self._timeout)
         await self._home.aclose()
 
     # ---- loops and processes ----------------------------------------------------------------------------------------

@@ -197,7 +197,9 @@ class Link:
             self._on_up()
             return
 
-    async def aclose(self, farewell: Callable[[], Sequence[tuple[tuple[str, ...], Request]]], timeout: float) -> None:
+    async def aclose(
+        self, final_request: Callable[[], Sequence[tuple[tuple[str, ...], Request]]], timeout: float
+    ) -> None:
         """Stop, say what is left to say, and close the connection."""
         task, self._task = self._task, None
         was, self.state = self.state, LinkState.CLOSED
@@ -205,7 +207,7 @@ class Link:
             task.cancel()
             await asyncio.wait((task,), timeout=timeout)
         try:
-            calls = farewell() if was is LinkState.UP else []
+            calls = final_request() if was is LinkState.UP else []
             for start in range(0, len(calls), _BATCH):
                 await self.store.exchange(calls[start : start + _BATCH])
         except Outage:

@@ -187,7 +187,7 @@ class Upload:
         headers = {"content-type": content_type, "accept": "*/*", **headers, "content-length": str(content.size)}
         self.requests += 1
         pool, silence = self._resources.pool, current_options().timeout
-        body = self._told(content)
+        body = self._counted(content)
         async with pool.stream(
             "PUT", destination.url, headers=headers, body=body, silence=silence, session_key=SESSION
         ) as reply:
@@ -197,7 +197,7 @@ class Upload:
                 return None
             return await refusal_of(reply, self._operation)
 
-    async def _told(self, content: Content) -> AsyncIterator[bytes]:
+    async def _counted(self, content: Content) -> AsyncIterator[bytes]:
         sent = 0
         async for piece in content.pieces():
             yield piece

@@ -98,15 +98,15 @@ def job_of(report: Report) -> Job:
 
 
 def _without_options(request: Mapping[str, Any]) -> dict[str, Any]:
-    told = {name: value for name, value in request.items() if name != "reportOptions"}
-    return {**told, "marketplaceIds": set(request["marketplaceIds"])}
+    shown = {name: value for name, value in request.items() if name != "reportOptions"}
+    return {**shown, "marketplaceIds": set(request["marketplaceIds"])}
 
 
-def _same_time(asked: str | None, told: Any) -> bool:
+def _same_time(asked: str | None, shown: Any) -> bool:
     """Whether Amazon tells of the moment that was asked for; one that was not asked for is Amazon's to choose."""
     if asked is None:
         return True
-    moment = _moment(told)
+    moment = _moment(shown)
     return moment is not None and abs(moment - datetime.fromisoformat(asked)) < timedelta(seconds=1)
 
 

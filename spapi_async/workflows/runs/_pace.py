@@ -15,8 +15,8 @@ import msgspec
 __all__ = ["Terms", "Waiting", "asks_for_list", "pause"]
 
 LONGEST_PAUSE = 60.0
-LEAST_PAUSE_WHEN_TOLD = 30.0
-LONGEST_PAUSE_WHEN_TOLD = 300.0
+LEAST_PAUSE_WHEN_NOTIFIED = 30.0
+LONGEST_PAUSE_WHEN_NOTIFIED = 300.0
 """Where notifications say when a run ends, polling is for those that are lost: they are delivered late, or never."""
 SHARE_OF_AGE = 0.25
 
@@ -34,12 +34,12 @@ class Terms(msgspec.Struct, frozen=True):
     Attributes:
         among: how many requests it takes to ask about all of them.
         rate: requests a second that the plan allows.
-        told: whether notifications say when one ends.
+        notified: whether notifications say when one ends.
     """
 
     among: int
     rate: float
-    told: bool = False
+    notified: bool = False
 
 
 def asks_for_list(waiting: int, *, lists: int, get_rate: float, list_rate: float) -> bool:
@@ -50,8 +50,8 @@ def asks_for_list(waiting: int, *, lists: int, get_rate: float, list_rate: float
 def pause(waiting: Waiting, terms: Terms) -> float:
     """Seconds between the last question about a run and the next."""
     age = waiting.asked_at - waiting.since
-    if terms.told:
-        wished = min(max(age, LEAST_PAUSE_WHEN_TOLD), LONGEST_PAUSE_WHEN_TOLD)
+    if terms.notified:
+        wished = min(max(age, LEAST_PAUSE_WHEN_NOTIFIED), LONGEST_PAUSE_WHEN_NOTIFIED)
     else:
         wished = min(age * SHARE_OF_AGE, LONGEST_PAUSE)
     return max(terms.among / terms.rate, wished)

@@ -29,20 +29,20 @@ _AT_ONCE = 4  # requests side by side, so that one that hangs does not hold up t
 class _Watched:
     """A job that somebody waits for."""
 
-    __slots__ = ("failing_since", "futures", "hurried", "job", "job_id", "request", "waiting")
+    __slots__ = ("failing_since", "futures", "job", "job_id", "request", "urgent", "waiting")
 
-    def __init__(self, job_id: str, request: Mapping[str, Any], waiting: Waiting, *, hurried: bool) -> None:
+    def __init__(self, job_id: str, request: Mapping[str, Any], waiting: Waiting, *, urgent: bool) -> None:
         self.job_id = job_id
         self.request = request
         self.waiting = waiting
-        self.hurried = hurried
+        self.urgent = urgent
         self.job: Job | None = None
         self.failing_since: float | None = None
         self.futures: list[asyncio.Future[Job]] = []
 
     def due_at(self, terms: Terms) -> float:
         """When Amazon is asked about it next (monotonic)."""
-        return float("-inf") if self.hurried else self.waiting.asked_at + pause(self.waiting, terms)
+        return float("-inf") if self.urgent else self.waiting.asked_at + pause(self.waiting, terms)
 
 
 class Poller:
@@ -70,7 +70,7 @@ class Poller:
             now = self._clock.monotonic()
             # What was asked for before, by a process that has ended, may be ready: that is found out at once.
             waiting = Waiting(now - age, now)
-            watched = self._watched[job_id] = _Watched(job_id, request, waiting, hurried=age > 1.0)
+            watched = self._watched[job_id] = _Watched(job_id, request, waiting, urgent=age > 1.0)
             self._changed.set()
         future: asyncio.Future[Job] = loop.create_future()
         watched.futures.append(future)
@@ -87,7 +87,7 @@ class Poller:
         """Ask about these at once; a notification says that they have ended."""
         for job_id in job_ids:
             if job_id in self._watched:
-                self._watched[job_id].hurried = True
+                self._watched[job_id].urgent = True
                 self._changed.set()
 
     def status(self, job_id: str) -> str | None:
@@ -147,11 +147,11 @@ class Poller:
 
     def _terms(self) -> Terms:
         """How often Amazon may be asked, with so many who wait."""
-        told = self.sources > 0
+        notified = self.sources > 0
         if not self._listing():
-            return Terms(len(self._watched), self._kind.get_rate, told)
+            return Terms(len(self._watched), self._kind.get_rate, notified)
         lists = self._kind.lists([each.request for each in self._watched.values()])
-        return Terms(lists, self._kind.list_rate, told)
+        return Terms(lists, self._kind.list_rate, notified)
 
     async def _ask(self, due: Sequence[_Watched]) -> None:
         if self._listing():
@@ -209,7 +209,7 @@ class Poller:
             future.set_exception(error)
 
     def _asked(self, watched: _Watched) -> None:
-        watched.hurried = False
+        watched.urgent = False
         watched.waiting = Waiting(watched.waiting.since, self._clock.monotonic())
 
     def _dismissed(self, watched: _Watched) -> list[asyncio.Future[Job]]:

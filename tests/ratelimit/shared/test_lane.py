@@ -141,10 +141,10 @@ def test_leaving_gives_every_lease_back(process: Process) -> None:
     process.exchange(LEASED, LEASED)
     process.wait()
     process.exchange((3.0, False))
-    farewell = process.lane.farewell()
-    assert farewell.bye == 1
-    assert sum(feedback.back for feedback in farewell.feedback) == 1
-    assert sum(feedback.credit for feedback in farewell.feedback) == 1
+    final_request = process.lane.final_request()
+    assert final_request.bye == 1
+    assert sum(feedback.back for feedback in final_request.feedback) == 1
+    assert sum(feedback.credit for feedback in final_request.feedback) == 1
 
 
 @pytest.mark.parametrize("others", [0, 1])

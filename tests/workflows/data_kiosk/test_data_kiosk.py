@@ -253,5 +253,5 @@ def test_kiosk_refuses_a_file_that_is_none(
 
 def test_the_kiosk_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     """Rows of a query, typed."""
-    runpy.run_path(str(Path(__file__).parents[3] / "examples/data_kiosk.py"), run_name="__main__")
+    runpy.run_path(str(Path(__file__).parents[3] / "examples/data_kiosk/data_kiosk.py"), run_name="__main__")
     assert "units of" in capsys.readouterr().out

@@ -17,6 +17,6 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
 )
 def test_an_example_runs(name: str, says: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     """Against an emulator of its own."""
-    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+    runpy.run_path(str(EXAMPLES / "documents" / name), run_name="__main__")
     out = capsys.readouterr().out
     assert all(each in out for each in says), out

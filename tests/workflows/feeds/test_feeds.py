@@ -212,7 +212,7 @@ def test_a_damaged_report_is_read_as_far_as_it_goes() -> None:
 
 def test_the_feeds_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     """One change is refused, and the flat file is carried out."""
-    runpy.run_path(str(Path(__file__).parents[3] / "examples/listings_feed.py"), run_name="__main__")
+    runpy.run_path(str(Path(__file__).parents[3] / "examples/feeds/listings_feed.py"), run_name="__main__")
     out = capsys.readouterr().out
     assert "NOT-THERE ['SKU NOT-THERE does not exist.']" in out
     assert "records successful" in out

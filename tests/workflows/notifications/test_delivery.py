@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqs_server import ENVIRONMENT, counts, send
 
-EXAMPLE = Path(__file__).parents[3] / "examples/notifications.py"
+EXAMPLE = Path(__file__).parents[3] / "examples/notifications/notifications.py"
 COUNT = 10_000
 DELIVERED_TWICE = 500
 

@@ -16,7 +16,7 @@ from spapi_async.workflows.orders import Checkpoint, OrderDatabase, OrderPage, S
 
 pytest_plugins = ("sync_fixtures",)
 
-EXAMPLE = Path(__file__).parents[3] / "examples/order_changes.py"
+EXAMPLE = Path(__file__).parents[3] / "examples/orders/order_changes.py"
 
 
 class Pages:

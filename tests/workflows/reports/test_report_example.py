@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-EXAMPLE = Path(__file__).parents[3] / "examples" / "reports.py"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "reports" / "reports.py"
 
 
 def test_the_example_runs() -> None:

@@ -36,5 +36,5 @@ def test_many_runs_share_the_plan(among: int, age: float) -> None:
 
 def test_notifications_slow_polling_down() -> None:
     """They may be lost, so it does not stop."""
-    assert pause(Waiting(0.0, 0.0), Terms(1, 2.0, told=True)) == 30.0
-    assert pause(Waiting(0.0, 9e9), Terms(1, 2.0, told=True)) == 300.0
+    assert pause(Waiting(0.0, 0.0), Terms(1, 2.0, notified=True)) == 30.0
+    assert pause(Waiting(0.0, 9e9), Terms(1, 2.0, notified=True)) == 300.0

@@ -1,6 +1,6 @@
 """The catalogue crawl of a whole file, in one call; stop it and start it again as you like.
 
-Run it: ``python examples/crawl_catalog.py``. It starts an emulator of its own and talks to nothing else.
+Run it: ``python examples/look_ups/crawl_catalog.py``. It starts an emulator of its own and talks to nothing else.
 """
 
 import asyncio

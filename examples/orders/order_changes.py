@@ -1,6 +1,6 @@
 """Orders into a database and into files of one's own, and a reader that follows what becomes of them.
 
-Run it: ``python examples/order_changes.py``. It starts an emulator of its own and talks to nothing else.
+Run it: ``python examples/orders/order_changes.py``. It starts an emulator of its own and talks to nothing else.
 """
 
 import asyncio

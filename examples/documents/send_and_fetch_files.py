@@ -1,6 +1,7 @@
 """Files that go up and come down: a picture for A+ content with its progress, a file at a presigned URL, a label.
 
-Run it: ``python examples/send_and_fetch_files.py``. It starts an emulator of its own and talks to nothing else.
+Run it: ``python examples/documents/send_and_fetch_files.py``. It starts an emulator of its own and talks to nothing
+else.
 """
 
 import asyncio

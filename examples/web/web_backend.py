@@ -1,6 +1,6 @@
 """A web backend that shares quota with jobs: urgent calls, 503 with the seconds, nothing left behind by a closed tab.
 
-Run it: ``pip install fastapi uvicorn``, ``python examples/web_backend.py``. It starts an emulator of its own, asks
+Run it: ``pip install fastapi uvicorn``, ``python examples/web/web_backend.py``. It starts an emulator of its own, asks
 itself, and talks to nothing else. With several workers, give the application a ``RedisRateLimiter``.
 """
 

@@ -1,6 +1,6 @@
 """Changes of listings in one feed, each answered; and a flat file that is submitted once, whatever happens.
 
-Run it: ``python examples/listings_feed.py``. It starts an emulator of its own and talks to nothing else.
+Run it: ``python examples/feeds/listings_feed.py``. It starts an emulator of its own and talks to nothing else.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """A Data Kiosk query as typed rows, all pages of them.
 
-Run it: ``python examples/data_kiosk.py``. It starts an emulator of its own and talks to nothing else.
+Run it: ``python examples/data_kiosk/data_kiosk.py``. It starts an emulator of its own and talks to nothing else.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """A report as rows, as a Parquet file with typed columns, and the items of a JSON report, one at a time.
 
-Run it: ``python examples/read_documents.py``. It starts an emulator of its own and talks to nothing else. The Parquet
-file needs the extra ``arrow``.
+Run it: ``python examples/documents/read_documents.py``. It starts an emulator of its own and talks to nothing else.
+The Parquet file needs the extra ``arrow``.
 """
 
 import asyncio

@@ -1,7 +1,8 @@
 """Keep a table of notifications from a queue: each one once, however often it is delivered, whenever the reader dies.
 
-Run it: ``python examples/notifications.py QUEUE_URL [DATABASE]``; Ctrl-C ends it, and so does an idle minute. AWS
-credentials come from where botocore looks for them. The queue is filled by ``seller.notifications.subscribe(...)``.
+Run it: ``python examples/notifications/notifications.py QUEUE_URL [DATABASE]``; Ctrl-C ends it, and so does an idle
+minute. AWS credentials come from where botocore looks for them. The queue is filled by
+``seller.notifications.subscribe(...)``.
 """
 
 import asyncio

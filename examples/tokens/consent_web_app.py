@@ -2,7 +2,7 @@
 
 Try it without an account, against an emulator that this program starts itself, and open the address that it prints::
 
-    python examples/consent_web_app.py --emulator
+    python examples/tokens/consent_web_app.py --emulator
 
 With your own: register ``https://<your host>/back`` as redirect URI, set LWA_APP_ID, LWA_CLIENT_SECRET and
 SP_API_APP_ID, and run it behind TLS with ``--public-url https://<your host>``.

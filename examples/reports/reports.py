@@ -1,6 +1,6 @@
 """A report as rows, in one step and in three; a year of orders as one stream; a report that survives a restart.
 
-Run it: ``python examples/reports.py``. It starts an emulator of its own and talks to nothing else.
+Run it: ``python examples/reports/reports.py``. It starts an emulator of its own and talks to nothing else.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """A bulk crawl and a web backend share one seller's quota: the interactive calls go first.
 
-Run it: ``python examples/priorities.py``. It starts an emulator of its own and talks to nothing else.
+Run it: ``python examples/calls/priorities.py``. It starts an emulator of its own and talks to nothing else.
 """
 
 import asyncio

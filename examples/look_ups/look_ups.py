@@ -1,6 +1,6 @@
 """Twenty web requests want an item each, and one request to Amazon brings them all.
 
-Run it: ``python examples/look_ups.py``. It starts an emulator of its own and talks to nothing else.
+Run it: ``python examples/look_ups/look_ups.py``. It starts an emulator of its own and talks to nothing else.
 """
 
 import asyncio
