@@ -25,7 +25,7 @@ class Endpoints:
 
     def __init__(self, endpoint: str | None = None, *, sandbox: bool = False) -> None:
         self.sandbox = sandbox
-        self._override = _checked(endpoint) if endpoint else None
+        self._override = _checked(endpoint) if endpoint is not None else None
 
     def api(self, region: Region) -> str:
         """Scheme and host of a region's API, without a trailing slash."""

@@ -42,19 +42,22 @@ class AccessTokens:
         self._refusals = Refusals(clock)
         self._breakdown = Breakdown(clock)
         self._secret_replaced_at = float("-inf")
+        self._names: dict[str, str] = {}  # what observers call each grant: as the handle is called that first needed it
         self._cache: TokenCache[Grant] = TokenCache(self._fetch, clock=clock, max_entries=max_entries, uniform=uniform)
 
     def cached(self, grant: Grant) -> Secret | None:
         """The token at hand, without waiting."""
         return self._cache.cached(grant)
 
-    async def get(self, grant: Grant) -> Secret:
-        """The token of a grant.
+    async def get(self, grant: Grant, name: str | None = None) -> Secret:
+        """The token of a grant, which events call ``name``.
 
         Raises:
             LWAError: Login with Amazon refused, now or within the last minute.
             SPAPIError: it could not be asked.
         """
+        if name is not None and self._observers:
+            self._names[grant.key] = name
         return await self._cache.get(grant)
 
     def retire(self, value: Secret) -> Retirement:
@@ -108,7 +111,6 @@ class AccessTokens:
         self._breakdown.ended(None, probe=probe)
         if self._observers:
             operation = f"lwa.{grant.grant_type}"
-            self._observers.emit(
-                TokenIssued(operation=operation, account=grant.key, kind="lwa", lifetime=token.lifetime)
-            )
+            account = self._names.get(grant.key, grant.key)
+            self._observers.emit(TokenIssued(operation=operation, account=account, kind="lwa", lifetime=token.lifetime))
         return token

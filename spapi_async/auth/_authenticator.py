@@ -160,7 +160,7 @@ class Authenticator:
         grant = self._grant(operation, account)
         try:
             if resource is None or not await self._is_restricted(operation, account, resource):
-                return self._access.cached(grant) or await self._access.get(grant)
+                return self._access.cached(grant) or await self._access.get(grant, account.name)
             return await self._restricted.token(account, resource, batched=not _lasts(operation))
         except SPAPIError as error:
             error.operation = error.operation or operation.name
@@ -252,13 +252,14 @@ class Authenticator:
         Raises:
             SPAPIError: the first failure, after all the others were tried.
         """
-        grants = iter(dict.fromkeys(a.grant for a in accounts if a.grant.grant_type == "refresh_token"))
+        names = {a.grant: a.name for a in accounts if a.grant.grant_type == "refresh_token"}
+        grants = iter(names.items())
         failures: list[SPAPIError] = []
 
         async def fetch_one_after_another() -> None:
-            for grant in grants:
+            for grant, name in grants:
                 try:
-                    await self._access.get(grant)
+                    await self._access.get(grant, name)
                 except SPAPIError as error:
                     failures.append(error)
 

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from spapi_async._codec import json
+from spapi_async._codec.response import shown_headers
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async._core.endpoints import Endpoints
 from spapi_async._core.peer_text import cut, without_secrets
@@ -244,6 +245,7 @@ def _error(reply: Reply, code: str, what: str, *, hint: str | None = None) -> LW
         code=code,
         status=reply.status,
         request_id=reply.headers.get("x-amzn-RequestId"),
+        headers=shown_headers(reply.headers),
     )
 
 

@@ -26,6 +26,7 @@ from spapi_async.cli.target import (
     Target,
     connected,
 )
+from spapi_async.cli.violations import ViolationFile, ViolationsOption
 from spapi_async.errors import ConfigurationError
 
 __all__ = ["call"]
@@ -55,6 +56,7 @@ def call(
     orders: OrdersOption = 200,
     rate_scale: RateScaleOption = 1.0,
     latency: LatencyOption = 0.0,
+    violations: ViolationsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Call one operation and print Amazon's JSON.
@@ -73,16 +75,27 @@ def call(
         endpoint=endpoint, emulator=emulator, seed=seed, orders=orders, rate_scale=rate_scale, latency=latency
     )
     with call_options(max_wait=max_wait, deadline=deadline):
-        response = run_async(_call(target, operation, arguments))
+        response = run_async(_call(target, operation, arguments, violations))
+    _say_removal(operation)
     if as_json:
         print_json(_envelope(response))
     elif response.raw:
         sys.stdout.write(msgspec.json.format(response.raw, indent=2).decode() + "\n")
 
 
-async def _call(target: Target, operation: Operation[Any], arguments: Mapping[str, Any]) -> Response[Any]:
-    async with connected(target) as connection:
-        return await connection.seller.call(operation, **arguments)
+def _say_removal(operation: Operation[Any]) -> None:
+    """That Amazon takes the operation away, on stderr: whoever scripts it should know in time."""
+    if operation.removal is not None:
+        instead = f"; use {operation.successor}" if operation.successor else ""
+        sys.stderr.write(f"spapi-async: Amazon removes {operation.name} on {operation.removal}{instead}\n")
+
+
+async def _call(
+    target: Target, operation: Operation[Any], arguments: Mapping[str, Any], violations: str | None
+) -> Response[Any]:
+    with ViolationFile(violations) as file:
+        async with connected(target, observers=[file]) as connection:
+            return await connection.seller.call(operation, **arguments)
 
 
 def _read_body(operation: Operation[Any], source: str) -> Any:

@@ -59,10 +59,11 @@ def start() -> Iterator[Start]:
 
 
 def output(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """What a command that succeeds prints; it says nothing on stderr."""
+    """What a command that succeeds prints; on stderr it says nothing but that Amazon ends Orders v0."""
     code = run(words)
     captured = capsys.readouterr()
-    assert (code, captured.err) == (0, "")
+    said = [line for line in captured.err.splitlines() if " on 2027-03-27" not in line]
+    assert (code, said) == (0, [])
     assert looks_secret(captured.out) is None
     return captured.out
 
