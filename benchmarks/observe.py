@@ -1,6 +1,6 @@
 """What observers cost a call: getOrder with and without, in pairs within one run.
 
-``python benchmarks/observe.py [--calls 3000] [--turns 15] [--save]``. Processor time of this process per call, 50 at
+``python benchmarks/observe.py [--calls 400] [--turns 15] [--save]``. Processor time of this process per call, 50 at
 once, against a server of canned replies in a process of its own. A ratio is the median over pairs of turns.
 """
 
@@ -30,7 +30,7 @@ SERVER = """
 import asyncio
 from spapi_async.emulator import Emulator
 async def main():
-    async with Emulator(orders=5, rate_scale=1e9) as emulator:
+    async with Emulator(orders=5, rate_scale=20_000) as emulator:
         print(emulator.url, flush=True)
         await asyncio.Event().wait()
 asyncio.run(main())
@@ -82,7 +82,7 @@ async def _measure(url: str, calls: int, turns: int) -> dict[str, float]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=3000)
+    parser.add_argument("--calls", type=int, default=400)
     parser.add_argument("--turns", type=int, default=15)
     parser.add_argument("--save", action="store_true")
     chosen = parser.parse_args()

@@ -67,6 +67,7 @@ class Telemetry:
     def __init__(
         self, *, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
     ) -> None:
+        self._is_heard = tracer_provider is not None or meter_provider is not None
         self._tracer = trace.get_tracer(_NAME, __version__, tracer_provider)
         meter = metrics.get_meter(_NAME, __version__, meter_provider)
         self._applications: WeakSet[Any] = WeakSet()
@@ -90,6 +91,8 @@ class Telemetry:
 
     def __call__(self, event: Event) -> None:
         """Make an event a span or a measurement."""
+        if not self._is_heard and not self._heard_now():
+            return
         name = {"spapi.operation": event.operation}
         match event:
             case RequestFinished():
@@ -109,6 +112,12 @@ class Telemetry:
                 self._bytes.add(event.size, name)
             case _:
                 pass  # newer than this observer
+
+    def _heard_now(self) -> bool:
+        """Whether a program has set a provider by now; until then the API throws everything away."""
+        providers = (trace.get_tracer_provider(), metrics.get_meter_provider())
+        self._is_heard = any("Proxy" not in type(provider).__name__ for provider in providers)
+        return self._is_heard
 
     def progress(self, event: Any) -> None:
         """Measure an event of an order sync: ``sync_orders(…, progress=telemetry.progress)``."""

@@ -71,6 +71,7 @@ class Metrics:
         self._accounts = accounts
         self._applications: WeakSet[Any] = WeakSet()
         self._lag = SyncLag(time.time)
+        self._children: dict[tuple[str, ...], Any] = {}  # of the two that every call is counted in
         whose = ("account",) if accounts else ()
 
         def histogram(name: str, what: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> Histogram:
@@ -106,9 +107,9 @@ class Metrics:
         match event:
             case RequestFinished():
                 status = "none" if event.status is None else str(event.status)
-                self._requests.labels(event.operation, status, *whose).observe(event.seconds)
+                self._child("request", self._requests, event.operation, status, *whose).observe(event.seconds)
             case CallFinished():
-                self._calls.labels(event.operation, event.error or "", *whose).observe(event.seconds)
+                self._child("call", self._calls, event.operation, event.error or "", *whose).observe(event.seconds)
             case Waited():
                 self._waits.labels(event.operation, *whose).observe(event.seconds)
             case Throttled():
@@ -125,6 +126,14 @@ class Metrics:
                 self._documents.labels(event.operation, outcome).inc()
             case _:
                 pass  # newer than this observer
+
+    def _child(self, kind: str, metric: Histogram, *labels: str) -> Any:
+        """``metric.labels(*labels)``, which takes a lock each time, remembered."""
+        key = (kind, *labels)
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = metric.labels(*labels)
+        return child
 
     def progress(self, event: Any) -> None:
         """Count an event of an order sync: ``sync_orders(…, progress=metrics.progress)``."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+import subprocess
+import sys
 from typing import Any
 
 from opentelemetry.sdk.metrics import MeterProvider
@@ -125,3 +127,27 @@ def test_the_table_names_every_metric_there_is() -> None:
     opentelemetry.Telemetry(meter_provider=Meters())  # type: ignore[arg-type]
     documented = re.findall(r"^((?:http|spapi)\.[\w.]+) ", opentelemetry.__doc__ or "", re.MULTILINE)
     assert sorted(made) == sorted(documented)
+
+
+def test_a_provider_that_is_set_later_hears_what_comes_then() -> None:
+    """Programs set OpenTelemetry up after they have made their application; before that nothing is worked out."""
+    program = """
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from spapi_async import RequestFinished
+from spapi_async.observe.opentelemetry import Telemetry
+
+telemetry = Telemetry()
+event = RequestFinished(operation="orders_v0.get_order", account="a", status=200, seconds=0.1, attempt=1)
+telemetry(event)
+spans = InMemorySpanExporter()
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(spans))
+trace.set_tracer_provider(provider)
+telemetry(event)
+print(len(spans.get_finished_spans()))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "1"

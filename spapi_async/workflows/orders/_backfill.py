@@ -32,7 +32,7 @@ from spapi_async.workflows.orders._database import OrderDatabase
 from spapi_async.workflows.orders._lease import Lease
 from spapi_async.workflows.orders._listing import CoarseList, is_refused
 from spapi_async.workflows.orders._page import NO_QUOTA, CoarseOrder, OrderPage, QuotaStates, Stored, Unreadable
-from spapi_async.workflows.orders._progress import SourceDropped, SyncEvent
+from spapi_async.workflows.orders._progress import PageStored, SourceDropped, SyncEvent
 from spapi_async.workflows.orders._rows import OrderRow
 from spapi_async.workflows.orders._source import OrderSource, check_progress
 
@@ -79,7 +79,7 @@ class Backfill:
         page_size: int,
         clock: Clock,
         quota: Callable[[], QuotaStates] = lambda: NO_QUOTA,
-        count: Callable[[Sequence[OrderRow], Stored, Sequence[Unreadable]], None],
+        count: Callable[[Sequence[OrderRow], Stored, Sequence[Unreadable]], int],
         tell: Callable[[SyncEvent], None],
     ) -> None:
         self._seller = seller
@@ -132,9 +132,9 @@ class Backfill:
                 await self._list_by(source)
             except* SPAPIError as failures:
                 error = _first(failures)
-                if not is_refused(error):
+                if isinstance(error, AuthError | ClosedError):
                     raise error from None
-                self._drop(source.name, error)
+                self._drop(source.name, error)  # a report that failed is no reason to stop: others list, or searches do
                 self._has_help = source is not self._lists[-1]
             else:
                 self._is_listed = True
@@ -290,7 +290,22 @@ class Backfill:
             unreadable=unreadable,
             lease=self._lease,
         )
-        self._count(rows, await self._database.store(page), unreadable)
+        stored = await self._database.store(page)
+        if rows or unreadable:
+            total = self._count(rows, stored, unreadable)
+            latest = max((row.last_updated_at for row in rows if row.last_updated_at), default=None)
+            self._tell(
+                PageStored(
+                    seller=self._seller,
+                    orders=len(rows),
+                    items=stored.items,
+                    total=total,
+                    violations=0,
+                    unreadable=len(unreadable),
+                    latest=latest,
+                    upper_bound=None,
+                )
+            )
 
     def _drop(self, source: str, error: SPAPIError) -> None:
         self._tell(SourceDropped(seller=self._seller, source=source, reason=str(error)))

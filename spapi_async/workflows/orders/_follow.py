@@ -24,13 +24,14 @@ from spapi_async.workflows.orders._arguments import (
 from spapi_async.workflows.orders._checkpoint import moment
 from spapi_async.workflows.orders._database import OrderDatabase
 from spapi_async.workflows.orders._hints import Hint
-from spapi_async.workflows.orders._history import ByIds
+from spapi_async.workflows.orders._history import ByIds, History, Source, other_sources
 from spapi_async.workflows.orders._holding import keep_leases, opened_sink, quotas_of, save_quota
 from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._lease import new_holder
 from spapi_async.workflows.orders._live import Follower, Lister
 from spapi_async.workflows.orders._page import OrderSink
 from spapi_async.workflows.orders._progress import Progress
+from spapi_async.workflows.orders._quota import Quota
 from spapi_async.workflows.orders._seller import Seller
 from spapi_async.workflows.orders._source import DEFAULT_DATASETS, Orders2026Source
 from spapi_async.workflows.orders._sync import HISTORY
@@ -57,7 +58,7 @@ async def follow_orders(
     datasets: Sequence[str] = DEFAULT_DATASETS,
     personal: PersonalKeys | Literal["plain"] | None = None,
     retention: timedelta = RETENTION,
-    orders_v0: bool = True,
+    sources: Sequence[Source] = ("search", "ids", "orders_v0"),
     progress: Progress | None = None,
     clock: Clock | None = None,
 ) -> None:
@@ -82,7 +83,8 @@ async def follow_orders(
         datasets: as for :func:`sync_orders`.
         personal: as for :func:`sync_orders`.
         retention: as for :func:`sync_orders`.
-        orders_v0: whether ``getOrders`` may be asked for ids; it is dropped when Amazon removes it (2027-03-27).
+        sources: as for :func:`sync_orders`, for a new seller's history, which is read beside its live orders. With
+            ``orders_v0`` live orders are listed by ``getOrders``, too, until Amazon removes it (2027-03-27).
         progress: called with every event; :class:`OrdersFresh` measures how late changes are.
         clock: where time comes from.
 
@@ -109,7 +111,7 @@ async def follow_orders(
                 places_of(seller, places),
                 datasets,
                 since=since or moment(clock) - HISTORY,
-                orders_v0=orders_v0,
+                sources=other_sources(sources, possible=True),
                 progress=progress or nobody,
                 every=None if every is None else every.total_seconds(),
                 quota=quotas[seller.application],
@@ -139,8 +141,10 @@ def _follower(
     datasets: Sequence[str],
     *,
     since: datetime,
-    orders_v0: bool,
+    sources: Sequence[Source],
     progress: Progress,
+    sink: OrderSink,
+    quota: Quota,
     clock: Clock,
     **shared: Any,
 ) -> Follower:
@@ -148,14 +152,31 @@ def _follower(
 
     source = Orders2026Source(seller, marketplaces=places, datasets=datasets)
     listers: list[Lister] = []
-    if orders_v0:
+    if "orders_v0" in sources:
         from spapi_async.workflows.orders._v0_lister import OrdersV0Lister
 
         listers.append(OrdersV0Lister(seller, marketplaces=[str(place) for place in places], clock=clock))
     job = Job(seller, source, since=since, window=None, clock=clock, progress=progress)
+    history = None
+    if isinstance(sink, OrderDatabase):
+        history = History(
+            seller,
+            job,
+            database=sink,
+            quota=quota,
+            sources=sources,
+            places=places,
+            datasets=datasets,
+            page_size=100,
+            since=since,
+            clock=clock,
+        )
     return Follower(
         seller,
         job,
+        sink=sink,
+        quota=quota,
+        history=history,
         search=SEARCH_ORDERS,
         by_id=ByIds(seller, datasets).order,
         listers=listers,

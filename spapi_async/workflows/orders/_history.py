@@ -96,8 +96,10 @@ class History:
         places: Sequence[str],
         datasets: Sequence[str],
         page_size: int,
+        since: datetime,
         clock: Clock,
     ) -> None:
+        self._since = since
         self._page_size = page_size
         self._seller = seller
         self._job = job
@@ -109,29 +111,38 @@ class History:
         self._clock = clock
         self._stream = f"{job.stream} history"
 
-    async def run(self, holder: str, *, since: datetime, wait: bool) -> None:
+    async def run(self, holder: str, *, wait: bool) -> None:
         """Work until both are complete; a failure is kept in the job's result."""
         job = self._job
         try:
-            await self._divide(since)
+            await self.divide()
             await job.run(self._database, self._quota, holder=holder, wait=wait)
-            history = await self._history()
-            if job.result.error is None and history is not None:
-                async with job.held(self._database, holder, wait=wait, stream=self._stream) as lease:
-                    await self._backfill(history).run(lease)
+            if job.result.error is None:
+                await self.go_on(holder, wait=wait)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this seller's alone
             job.failed(error)
 
-    async def _divide(self, since: datetime) -> None:
+    async def go_on(self, holder: str, *, wait: bool) -> None:
+        """Read what is left of the history; at once done where there is none.
+
+        Raises:
+            SPAPIError: a search failed for good; what was committed stays.
+        """
+        history = await self._history()
+        if history is not None and (history.upper_bound or history.last_updated_after) > history.last_updated_after:
+            async with self._job.held(self._database, holder, wait=wait, stream=self._stream) as lease:
+                await self._backfill(history).run(lease)
+
+    async def divide(self) -> None:
         """Write down what is history before anything is read; a seller that has a checkpoint keeps it."""
         now = moment(self._clock)
         if await self._database.checkpoint(self._seller.name, self._job.stream) is not None:
             return
         head = (now - HEAD).replace(microsecond=0)
         known = await self._history()
-        if known is None and since < head:
+        if known is None and self._since < head:
             known = Checkpoint(
-                seller=self._seller.name, stream=self._stream, last_updated_after=since, upper_bound=head
+                seller=self._seller.name, stream=self._stream, last_updated_after=self._since, upper_bound=head
             )
             await self._database.store(OrderPage(seller=self._seller.name, rows=(), checkpoint=known, at=now))
         if known is not None and known.upper_bound is not None:

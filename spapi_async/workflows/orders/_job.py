@@ -254,8 +254,8 @@ class Job:
         )
         return stored, checkpoint
 
-    def count(self, rows: Sequence[OrderRow], stored: Stored, unreadable: Sequence[Unreadable]) -> None:
-        """Add a page to what this seller's run did."""
+    def count(self, rows: Sequence[OrderRow], stored: Stored, unreadable: Sequence[Unreadable]) -> int:
+        """Add a page to what this seller's run did; the orders of the run so far."""
         result = self.result
         result.pages += 1
         result.orders += len(rows)
@@ -265,6 +265,7 @@ class Job:
         result.unchanged += stored.unchanged
         result.stale += stored.stale
         result.unreadable += len(unreadable)
+        return result.orders
 
     @staticmethod
     def _stored(rows: Sequence[OrderRow], stored: Stored | None) -> Stored:

@@ -17,11 +17,13 @@ import anyio
 from spapi_async._core.clock import Clock
 from spapi_async._core.frames import forget_locals
 from spapi_async._core.operation import Operation
-from spapi_async.errors import AuthError, ClosedError, ForbiddenError, LeaseLostError, NotFoundError, SPAPIError
+from spapi_async.errors import AuthError, ClosedError, LeaseLostError, NotFoundError, SPAPIError
 from spapi_async.workflows.orders._checkpoint import moment
 from spapi_async.workflows.orders._hints import Hint, Hints
+from spapi_async.workflows.orders._history import History
 from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._lease import Lease
+from spapi_async.workflows.orders._listing import is_refused
 from spapi_async.workflows.orders._page import OrderPage, OrderSink, Stored
 from spapi_async.workflows.orders._progress import OrdersFresh, SellerFailed, SourceDropped, SyncEvent
 from spapi_async.workflows.orders._quota import Quota
@@ -68,6 +70,7 @@ class Follower:
         search: Operation[Any],
         by_id: Callable[[str], Awaitable[OrderRow | None]],
         listers: Sequence[Lister],
+        history: History | None,
         every: float | None,
         quota: Quota,
         sink: OrderSink,
@@ -78,6 +81,7 @@ class Follower:
         self._search = search
         self._by_id = by_id
         self._listers = list(listers)
+        self._history = history
         self._every = every
         self._quota = quota
         self._sink = sink
@@ -96,22 +100,46 @@ class Follower:
         """Follow until cancelled; a failure is this seller's alone: it is reported, and tried again after a pause."""
         while True:
             try:
+                if self._history is not None:
+                    await self._history.divide()
                 async with self._job.held(self._sink, holder, wait=True) as lease:
-                    await self._follow(lease)
+                    await self._follow(lease, holder)
             except Exception as error:  # noqa: BLE001 - the other sellers go on
-                first = _first(error)
-                forget_locals(first)
-                self._job.tell(SellerFailed(seller=self.seller.name, total=self._job.result.orders, error=str(first)))
+                first = self._report(error)
+                if isinstance(first, ClosedError):
+                    raise first from None  # nothing will ever succeed again
                 if not isinstance(first, LeaseLostError):
                     await self._clock.sleep(self._pause)
                     self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 
-    async def _follow(self, lease: Lease | None) -> None:
+    def _report(self, error: BaseException) -> BaseException:
+        first = _first(error)
+        forget_locals(first)
+        self._job.tell(SellerFailed(seller=self.seller.name, total=self._job.result.orders, error=str(first)))
+        return first
+
+    async def _follow(self, lease: Lease | None, holder: str) -> None:
         async with anyio.create_task_group() as group:
+            if self._history is not None:
+                group.start_soon(self._read_history, self._history, holder)
             group.start_soon(self._search_for_ever, lease)
             group.start_soon(self._fetch_for_ever, lease)
             for lister in self._listers:
                 group.start_soon(self._list_for_ever, lister)
+
+    async def _read_history(self, history: History, holder: str) -> None:
+        """What is older than the first search, with the quota that live orders leave."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                await history.go_on(holder, wait=True)
+            except Exception as error:
+                if isinstance(self._report(error), ClosedError):
+                    raise
+                await self._clock.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                return
 
     # ---- searches ---------------------------------------------------------------------------------------------------
 
@@ -144,17 +172,16 @@ class Follower:
             try:
                 for hint in await lister.hints():
                     self.hear(hint)
-            except (ForbiddenError, NotFoundError) as error:
-                self._drop(lister.operation, error)
-                return
             except SPAPIError as error:
-                if error.status == _GONE:
-                    self._drop(lister.operation, error)
+                if is_refused(error):
+                    self._drop(lister, error)
                     return
                 logger.warning("%s of %s failed (%s)", lister.operation.name, self.seller.name, error)
             await self._clock.sleep(max(self._every or 0.0, self._pace(lister.operation)))
 
-    def _drop(self, operation: Operation[Any], error: SPAPIError) -> None:
+    def _drop(self, lister: Lister, error: SPAPIError) -> None:
+        operation = lister.operation
+        self._listers.remove(lister)
         self._job.tell(SourceDropped(seller=self.seller.name, source=operation.name, reason=str(error)))
         logger.warning("%s: %s is not used from now on (%s)", self.seller.name, operation.name, error)
 
@@ -172,9 +199,9 @@ class Follower:
 
     async def _fetch(self, hint: Hint, lease: Lease | None) -> None:
         """Fetch the order that a hint names, unless what is stored shows the change already."""
-        if await self._is_known(hint):
-            return
         try:
+            if await self._is_known(hint):
+                return
             row = await self._by_id(hint.order_id)
         except NotFoundError:
             row = None
@@ -215,9 +242,6 @@ class Follower:
         if seconds:
             event: SyncEvent = OrdersFresh(seller=self.seller.name, source=source, seconds=tuple(seconds))
             self._job.tell(event)
-
-
-_GONE = 410
 
 
 def _phase(name: str) -> float:

@@ -159,9 +159,10 @@ async def sync_orders(
                 places=places_of(seller, places),
                 datasets=datasets,
                 page_size=page_size or 100,
+                since=begun,
                 clock=clock,
             )
-            await history.run(holder, since=begun, wait=wait)
+            await history.run(holder, wait=wait)
 
         await _run(list(zip(jobs, chosen, strict=True)), sink, concurrency, clock, work)
     return SyncReport(sellers=tuple(job.result for job in jobs))

@@ -81,7 +81,7 @@ def emulator(**options: Any) -> Emulator:
 async def test_searches_alone_find_every_change(database_url: str) -> None:
     """New orders and changed ones, without a queue and without v0."""
     async with emulator() as running, OrderDatabase(database_url) as database:
-        async with followed(running, database, orders_v0=False) as watch:
+        async with followed(running, database, sources=["search"]) as watch:
             await watch.until(lambda: sum(each.orders for each in watch.of(PageStored)) >= 60)
             running.change_orders(add=3, update=2)
             await watch.until(lambda: sum(len(each.seconds) for each in watch.of(OrdersFresh)) >= 5)
@@ -95,7 +95,7 @@ async def test_a_notification_brings_an_order_before_the_next_search(sqlite_url:
     """Fetched by its id; a second message about it costs nothing; foreign and broken ones are passed over."""
     async with emulator() as running:
         sender, receiver = anyio.create_memory_object_stream[Any](100)
-        options = {"messages": receiver, "orders_v0": False, "every": EVER}
+        options = {"messages": receiver, "sources": ["search"], "every": EVER}
         async with sender, receiver, followed(running, sqlite_url, **options) as watch:
             await watch.until(lambda: bool(watch.of(PageStored)))
             searches = requests(running, SEARCH)
@@ -157,7 +157,7 @@ async def test_a_failing_order_is_left_to_the_searches(sqlite_url: str) -> None:
     async with emulator() as running:
         running.faults({"operation": BY_ID, "status": 500, "times": None})
         sender, receiver = anyio.create_memory_object_stream[Any](100)
-        async with sender, receiver, followed(running, sqlite_url, messages=receiver, orders_v0=False) as watch:
+        async with sender, receiver, followed(running, sqlite_url, messages=receiver, sources=["search"]) as watch:
             await watch.until(lambda: bool(watch.of(PageStored)))
             for order_id in running.change_orders(add=2)["added"]:
                 await sender.send(message(order_id))
