@@ -10,12 +10,14 @@ import typer
 
 from spapi_async.cli.event_loop import run_async, until_sigterm
 from spapi_async.cli.logs import log_observers
+from spapi_async.cli.metrics import MetricsOption, metrics_at
 from spapi_async.cli.moments import parse_moment, parse_span
 from spapi_async.cli.output import JsonOption, print_json, table_console
 from spapi_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from spapi_async.fleet import Fleet, FleetStatus
+    from spapi_async.observe.prometheus import Metrics
 
 __all__ = ["app"]
 
@@ -70,9 +72,13 @@ def worker(
     slice_seconds: SliceOption = 50.0,
     since: SinceOption = None,
     concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="Slices at once.")] = 20,
+    metrics: MetricsOption = None,
 ) -> None:
     """Carry out slices, until SIGTERM. What is cut off goes on in another worker."""
-    made = _made(redis, database, sellers, every=every, since=since, name=name, slice_seconds=slice_seconds)
+    watched = metrics_at(metrics)
+    made = _made(
+        redis, database, sellers, every=every, since=since, name=name, slice_seconds=slice_seconds, metrics=watched
+    )
     run_async(_work(made, concurrency))
 
 
@@ -91,7 +97,16 @@ def status(
         _show(found)
 
 
-def _made(redis: str, database: str, sellers: str, *, every: str, since: str | None, **options: Any) -> Fleet:
+def _made(
+    redis: str,
+    database: str,
+    sellers: str,
+    *,
+    every: str,
+    since: str | None,
+    metrics: Metrics | None = None,
+    **options: Any,
+) -> Fleet:
     from spapi_async import SellerDirectory
     from spapi_async.fleet import Fleet
 
@@ -104,7 +119,9 @@ def _made(redis: str, database: str, sellers: str, *, every: str, since: str | N
         SellerDirectory(sellers),
         every=span,
         since=parse_moment("--since", since),
-        observers=log_observers(),
+        observers=[*log_observers(), *([] if metrics is None else [metrics])],
+        progress=None if metrics is None else metrics.progress,
+        watch=None if metrics is None else metrics.watch,
         **options,
     )
 

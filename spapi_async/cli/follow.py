@@ -6,7 +6,7 @@ import statistics
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.console import Console
@@ -24,6 +24,9 @@ from spapi_async.workflows.orders import (
     SyncEvent,
     follow_orders,
 )
+
+if TYPE_CHECKING:
+    from spapi_async.observe.prometheus import Metrics
 
 __all__ = ["FollowBar", "FollowFacts", "follow"]
 
@@ -90,14 +93,24 @@ class FollowBar:
         self._progress.console.print(f"spapi-async: {line}", markup=False, highlight=False, soft_wrap=True)
 
 
-async def follow(database: str, target: Target, *, queue: str | None, **options: Any) -> FollowFacts:
+async def follow(
+    database: str, target: Target, *, queue: str | None, metrics: Metrics | None = None, **options: Any
+) -> FollowFacts:
     """Follow until SIGTERM, which is a clean end; Ctrl-C is the caller's to report."""
     if queue is not None:
         from spapi_async.workflows.notifications import SqsQueue
 
         options["messages"] = SqsQueue(queue)
-    async with connected(target) as connection:
+    async with connected(target, observers=[] if metrics is None else [metrics]) as connection:
         bar = FollowBar(moving_console(), len(connection.sellers))
+
+        def heard(event: SyncEvent) -> None:
+            bar(event)
+            if metrics is not None:
+                metrics.progress(event)
+
+        if metrics is not None:
+            metrics.watch(connection.application)
         async with bar.shown(), until_sigterm():
-            await follow_orders(connection.sellers, database, progress=bar, **options)
+            await follow_orders(connection.sellers, database, progress=heard, **options)
         return bar.facts

@@ -13,6 +13,7 @@ import typer
 from spapi_async import Marketplace, call_options
 from spapi_async.cli.event_loop import run_async
 from spapi_async.cli.exit_codes import describe, exit_code
+from spapi_async.cli.metrics import MetricsOption, metrics_at
 from spapi_async.cli.moments import parse_moment, parse_span
 from spapi_async.cli.output import JsonOption, moving_console, print_json, table_console
 from spapi_async.cli.tally import Tally
@@ -120,6 +121,7 @@ def orders(
         str | None,
         typer.Option("--every", metavar="SPAN", help="With --follow: a round in this time, such as 1h, and no more."),
     ] = None,
+    metrics: MetricsOption = None,
     page_size: Annotated[int | None, typer.Option("--page-size", min=1, max=100, help="Orders a page.")] = None,
     max_wait: Annotated[
         float | None, typer.Option("--max-wait", metavar="SECONDS", min=0.0, help="Stop if quota needs a longer wait.")
@@ -178,6 +180,7 @@ def orders(
                 database,
                 target,
                 queue=queue,
+                metrics=metrics_at(metrics),
                 since=started,
                 every=parse_span("--every", every),
                 marketplaces=places,
@@ -189,8 +192,8 @@ def orders(
         if as_json:
             print_json(facts)
         return
-    if queue is not None or every is not None:
-        raise ConfigurationError("--queue and --every need --follow")
+    if queue is not None or every is not None or metrics is not None:
+        raise ConfigurationError("--queue, --every and --metrics need --follow")
     work = _sync_orders(
         database,
         target,

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from spapi_async.errors import ConfigurationError, LeaseError, LWAError, SPAPIEr
 from spapi_async.fleet._board import Board
 from spapi_async.fleet._policy import Outcome, SellerState, after, is_due
 from spapi_async.ratelimit import RedisRateLimiter
-from spapi_async.workflows.orders import OrderDatabase, Source, sync_orders
+from spapi_async.workflows.orders import OrderDatabase, Progress, Source, sync_orders
 
 try:
     from redis.asyncio import Redis
@@ -79,6 +79,8 @@ class Fleet:
         slice_seconds: the longest that a slice takes, at most 60.
         since: where a seller without a checkpoint starts; two years back by default.
         sources: what a new seller's history is read by, as for :func:`sync_orders`.
+        progress: called with every event of the syncs, such as ``metrics.progress``.
+        watch: called with the application of a worker, such as ``metrics.watch``.
         options: more for :class:`Application`, such as ``tokens`` (a :class:`RedisTokenStore`) and ``observers``.
     """
 
@@ -95,7 +97,8 @@ class Fleet:
         slice_seconds: float = 50.0,
         since: datetime | None = None,
         sources: Sequence[Source] = ("search",),
-        progress: Any = None,
+        progress: Progress | None = None,
+        watch: Callable[[Application], None] | None = None,
         **options: Any,
     ) -> None:
         if not 0 < slice_seconds <= LONGEST_SLICE:
@@ -112,6 +115,7 @@ class Fleet:
         self._since = since
         self._sources = sources
         self._progress = progress
+        self._watch = watch
         self._options = options
         self._rng = random.Random()  # noqa: S311 - jitter
 
@@ -194,6 +198,8 @@ class Fleet:
             OrderDatabase(self._database) as database,
             self._opened() as (broker, board, _),
         ):
+            if self._watch is not None:
+                self._watch(app)
             running: set[anyio.CancelScope] = set()
 
             async def slice_of(seller: str) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import aiohttp
 import anyio
 import msgspec
 import pytest
@@ -25,11 +27,14 @@ async def test_it_follows_until_it_is_told_to_end(tmp_path: Path, number: signal
     url = f"sqlite:///{tmp_path / 'orders.db'}"
     anchor = datetime.now(UTC).timestamp() - 3600
     async with Emulator(orders=40, rate_scale=1000, search_delay=0.0, anchor=anchor) as emulator:
-        process = _start(url, emulator.url)
+        port = _free_port()
+        process = _start(url, emulator.url, "--metrics", str(port))
         try:
             await _until(lambda: (tmp_path / "orders.db").exists() and _stored(url) == 40)
             emulator.change_orders(add=2)
             await _until(lambda: stored_orders(url) == emulated_orders(emulator))
+            async with aiohttp.ClientSession() as client, client.get(f"http://127.0.0.1:{port}/metrics") as reply:
+                assert "spapi_sync_orders_total 4" in await reply.text()
             process.send_signal(number)
             out, err = await _communicate(process)
         finally:
@@ -64,9 +69,15 @@ def test_options_that_do_not_go_together_are_refused(tmp_path: Path, words: list
     assert not (tmp_path / "o.db").exists()
 
 
-def _start(url: str, endpoint: str) -> subprocess.Popen[bytes]:
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _start(url: str, endpoint: str, *more: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "spapi_async", "sync", "orders", "--follow", "--database", url, "--json"],
+        [sys.executable, "-m", "spapi_async", "sync", "orders", "--follow", "--database", url, "--json", *more],
         env={**os.environ, **CREDENTIALS, "SP_API_ENDPOINT": endpoint},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ import pytest
 from order_databases import CREDENTIALS
 from sqlalchemy import text
 
-from spapi_async import ConfigurationError, SellerDirectory
+from spapi_async import Application, ConfigurationError, SellerDirectory
 from spapi_async.cli.application import run
 from spapi_async.emulator import Emulator
 from spapi_async.fleet import Fleet
-from spapi_async.workflows.orders import OrderDatabase
+from spapi_async.ratelimit import RedisRateLimiter
+from spapi_async.workflows.orders import OrderDatabase, SellerFailed, SyncEvent, follow_orders
 
 pytest_plugins = ("sync_fixtures",)
 
@@ -149,6 +151,49 @@ async def _cut_connections(url: str) -> None:
         await database._rows(cut)
 
 
+async def test_a_fleet_and_a_follower_share_a_database(redis_url: str, postgres_url: str, sellers: str) -> None:
+    """A seller is in one place at a time, by its lease; neither fails, and nothing is lost or doubled."""
+    anchor = datetime.now(UTC).timestamp() - 3600
+    async with (
+        Emulator(orders=20, rate_scale=2000, search_delay=0.0, anchor=anchor) as emulator,
+        Application("app", "secret", endpoint=emulator.url, limiter=RedisRateLimiter(redis_url)) as app,
+    ):
+        made: dict[str, Any] = {"client_id": "app", "client_secret": "secret", "endpoint": emulator.url}
+        fleet_of_one = Fleet(
+            redis_url, postgres_url, SellerDirectory(sellers), slice_seconds=3, every=timedelta(seconds=1), **made
+        )
+        failures: list[SyncEvent] = []
+
+        def heard(event: SyncEvent) -> None:
+            if isinstance(event, SellerFailed):
+                failures.append(event)
+
+        followed = (await SellerDirectory(sellers).sellers(app))[:4]
+        async with anyio.create_task_group() as group:
+            group.start_soon(fleet_of_one.schedule)
+            group.start_soon(fleet_of_one.work)
+
+            async def follow() -> None:
+                await follow_orders(followed, postgres_url, progress=heard)
+
+            group.start_soon(follow)
+
+            async def equal() -> bool:
+                found = {order_id: updated for (_, order_id), updated in (await stored(postgres_url)).items()}
+                return bool(len(emulator._world.sellers) == SELLERS and found == truth(emulator))
+
+            await until(equal)
+            emulator.change_orders(update=2)
+            await until(equal)
+            group.cancel_scope.cancel()
+        assert failures == []
+        assert all(state.failures == 0 for state in (await fleet_of_one.status()).sellers)
+    async with OrderDatabase(postgres_url) as database:
+        changes = [change async for change in database.changes(limit=None)]
+    versions = [(change.seller, change.order_id, change.updated_at) for change in changes]
+    assert len(versions) == len(set(versions))
+
+
 async def test_a_revoked_seller_is_set_aside_and_shown(
     redis_url: str, sqlite_url: str, sellers: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -193,3 +238,21 @@ def test_a_redis_that_is_away_is_one_line(capsys: pytest.CaptureFixture[str]) ->
     """For ``fleet status``."""
     assert run(["fleet", "status", "--redis", "redis://127.0.0.1:9"]) == 2
     assert "cannot be reached" in capsys.readouterr().err
+
+
+def test_the_compose_file_names_commands_and_options_that_exist() -> None:
+    """Each ``spapi-async`` line is parsed by the command line itself, up to what it would connect to."""
+    text_of = (Path(__file__).parents[2] / "examples" / "fleet" / "compose.yaml").read_text()
+    commands = re.findall(r"exec spapi-async (.*?)\"", text_of, re.DOTALL)
+    assert len(commands) == 2
+    for command in commands:
+        assert run([*command.split(), "--no-such-option"]) == 2
+        words = [word for word in command.split() if word.startswith("--")]
+        help_text = subprocess.run(
+            [sys.executable, "-m", "spapi_async", "fleet", "worker", "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "COLUMNS": "200"},
+        ).stdout
+        assert [word for word in words if word != "--log-format" and word not in help_text] == []
