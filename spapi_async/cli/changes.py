@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from spapi_async.cli.event_loop import run_async
-from spapi_async.cli.output import JsonOption, table_console
+from spapi_async.cli.output import JsonOption, print_table
 
 if TYPE_CHECKING:
     from spapi_async.workflows.orders import Change
@@ -60,4 +60,4 @@ def _print(found: list[Change]) -> None:
         status = after if before in ("", after) else f"{before} → {after}"
         shown: list[Any] = [change.seller, change.order_id, change.kind, status, ", ".join(change.paths)]
         table.add_row(*shown, change.source, change.cursor)
-    table_console().print(table)
+    print_table(table)

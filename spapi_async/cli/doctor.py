@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spapi_async.cli.event_loop import run_async
-from spapi_async.cli.output import JsonOption, print_json, table_console
+from spapi_async.cli.output import JsonOption, print_json, print_table
 from spapi_async.cli.target import EmulatorOption, EndpointOption, OrdersOption, SeedOption, Target, connected
 from spapi_async.errors import ApiError, SPAPIError
 
@@ -110,7 +110,7 @@ def _print(views: dict[str, OrderView | SPAPIError]) -> None:
     for name, row in rows.items():
         shown = [row.get(source, "") for source in views]
         table.add_row(name, *shown, "" if len(set(shown)) == 1 else "differs")
-    table_console().print(table)
+    print_table(table)
 
 
 def _flat(facts: dict[str, Any], lead: str = "") -> list[tuple[str, Any]]:

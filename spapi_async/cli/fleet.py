@@ -12,7 +12,7 @@ from spapi_async.cli.event_loop import run_async, until_sigterm
 from spapi_async.cli.logs import log_observers
 from spapi_async.cli.metrics import MetricsOption, metrics_at
 from spapi_async.cli.moments import parse_moment, parse_span
-from spapi_async.cli.output import JsonOption, print_json, table_console
+from spapi_async.cli.output import JsonOption, print_json, print_table, table_console
 from spapi_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -151,10 +151,9 @@ def _show(found: FleetStatus) -> None:
         complete = "never" if state.complete_at is None else f"{now - state.complete_at:.0f} s ago"
         due = "needs a new authorisation" if state.revoked else _moment(state.due_at, now)
         table.add_row(state.seller, complete, due, str(state.failures or ""), state.reason)
-    console = table_console()
-    console.print(table)
+    print_table(table)
     lag = "unknown" if found.lag is None else f"{found.lag:.0f} s"
-    console.print(
+    table_console().print(
         f"{len(found.sellers)} sellers, {found.queued} slices waiting or running, {found.failing} failing, "
         f"{found.revoked} revoked; furthest behind: {lag}"
     )

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["JsonOption", "fits", "moving_console", "print_json", "table_console"]
+__all__ = ["JsonOption", "fits", "moving_console", "print_json", "print_table", "table_console"]
 
 _PIPED_WIDTH = 200
 _UNBOUNDED = 10_000
@@ -29,6 +29,13 @@ def print_json(value: Any) -> None:
 def table_console() -> Console:
     """Where tables go: as wide as the terminal, or wide enough for everything when the output is piped."""
     return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+
+
+def print_table(table: Table) -> None:
+    """A table whose cells are whole on any terminal: what does not fit in a line goes on in the next."""
+    for column in table.columns:
+        column.overflow = "fold"
+    table_console().print(table)
 
 
 def fits(table: Table, console: Console) -> bool:

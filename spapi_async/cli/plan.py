@@ -10,7 +10,7 @@ import typer
 from spapi_async import Marketplace
 from spapi_async.cli.event_loop import run_async
 from spapi_async.cli.moments import parse_moment
-from spapi_async.cli.output import JsonOption, print_json, table_console
+from spapi_async.cli.output import JsonOption, print_json, print_table
 from spapi_async.cli.target import (
     EmulatorOption,
     EndpointOption,
@@ -126,7 +126,7 @@ def _show(plan: OrderPlan) -> None:
         table.add_row(
             each.seller, f"{each.since:%Y-%m-%d %H:%M}", f"{each.orders:,}", _span(each.seconds), limit, parts
         )
-    table_console().print(table)
+    print_table(table)
 
 
 def _show_outlook(outlook: Outlook, *, as_json: bool) -> None:

@@ -87,4 +87,4 @@ def summary_facts(report: SyncReport, tally: Tally) -> dict[str, Any]:
 def _synced_to(result: SellerResult) -> str:
     if result.error is not None:
         return "[red]incomplete"
-    return result.checkpoint.last_updated_after.strftime("%Y-%m-%d %H:%M:%SZ") if result.checkpoint else ""
+    return result.checkpoint.last_updated_after.strftime("%Y-%m-%dT%H:%M:%SZ") if result.checkpoint else ""

@@ -35,3 +35,13 @@ def test_an_order_that_neither_has_is_an_error(capsys: pytest.CaptureFixture[str
     """Refused by Amazon: 4."""
     assert run(["doctor", "order", "902-0000000-0000000", *EMULATOR]) == 4
     assert "not found" in capsys.readouterr().err
+
+
+def test_ids_are_whole_in_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They go on in the next line rather than end in dots."""
+    order_id = any_order(capsys)
+    monkeypatch.setattr("spapi_async.cli.output._PIPED_WIDTH", 40)
+    assert run(["doctor", "order", order_id, *EMULATOR]) == 0
+    assert "…" not in capsys.readouterr().out

@@ -223,7 +223,7 @@ def table_at(width: int, sellers: int = 2) -> str:
     return console.file.getvalue()
 
 
-@pytest.mark.parametrize("width", [200, 100, 79, 60, 46])
+@pytest.mark.parametrize("width", [200, 100, 80, 79, 60, 46])
 def test_the_summary_is_whole_on_any_terminal(width: int) -> None:
     """A row for each seller where it fits, a list where it does not: no heading, no figure and no name is cut."""
     table = table_at(width)
