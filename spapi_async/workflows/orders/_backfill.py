@@ -32,7 +32,7 @@ from spapi_async.workflows.orders._database import OrderDatabase
 from spapi_async.workflows.orders._lease import Lease
 from spapi_async.workflows.orders._listing import CoarseList, is_refused
 from spapi_async.workflows.orders._page import NO_QUOTA, CoarseOrder, OrderPage, QuotaStates, Stored, Unreadable
-from spapi_async.workflows.orders._progress import PageStored, SourceDropped, SyncEvent
+from spapi_async.workflows.orders._progress import PageStored, SyncEvent
 from spapi_async.workflows.orders._rows import OrderRow
 from spapi_async.workflows.orders._source import OrderSource, check_progress
 
@@ -81,6 +81,7 @@ class Backfill:
         quota: Callable[[], QuotaStates] = lambda: NO_QUOTA,
         count: Callable[[Sequence[OrderRow], Stored, Sequence[Unreadable]], int],
         tell: Callable[[SyncEvent], None],
+        drop: Callable[[str, SPAPIError], None],
     ) -> None:
         self._seller = seller
         self.stream = f"{stream} history"
@@ -94,6 +95,7 @@ class Backfill:
         self._quota = quota
         self._count = count
         self._tell = tell
+        self._drop = drop
         self._lease: Lease | None = None
         self._has_help = bool(lists and refiners)
         self._page_size = page_size
@@ -306,10 +308,6 @@ class Backfill:
                     upper_bound=None,
                 )
             )
-
-    def _drop(self, source: str, error: SPAPIError) -> None:
-        self._tell(SourceDropped(seller=self._seller, source=source, reason=str(error)))
-        logger.warning("%s: %s is not used from now on (%s)", self._seller, source, error)
 
 
 def _place(history: Checkpoint, now: datetime) -> tuple[datetime | None, str | None]:

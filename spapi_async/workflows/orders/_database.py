@@ -44,6 +44,7 @@ from spapi_async.workflows._sql import (
     without_secrets,
 )
 from spapi_async.workflows.orders import _reads
+from spapi_async.workflows.orders._rows import Detail
 from spapi_async.workflows.orders._statements import Statements
 from spapi_async.workflows.orders._tables import (
     change_feed,
@@ -193,9 +194,11 @@ class OrderDatabase:
         return {row.order_id: row.last_updated_at for row in await self._rows(_reads.whole(seller, order_ids))}
 
     @to_the_end
-    async def coarse(self, seller: str, *, limit: int, source: str | None = None) -> list[CoarseOrder]:
-        """Orders of which no details are known, the one updated longest ago first; of one source, if given."""
-        rows = await self._rows(_reads.coarse(seller, limit, source))
+    async def coarse(
+        self, seller: str, *, limit: int, source: str | None = None, detail: Detail = Detail.REPORT
+    ) -> list[CoarseOrder]:
+        """Orders of which no more is known than that, the one updated longest ago first; of one source, if given."""
+        rows = await self._rows(_reads.coarse(seller, limit, source, detail))
         return [CoarseOrder(**row._mapping) for row in rows]  # noqa: SLF001 - a public name of SQLAlchemy's
 
     @to_the_end

@@ -7,16 +7,18 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from spapi_async._core.clock import Clock
-from spapi_async.errors import ConfigurationError
+from spapi_async._core.options import Priority, call_options
+from spapi_async.errors import AuthError, ClosedError, ConfigurationError, NotFoundError, SPAPIError
 from spapi_async.workflows.orders._backfill import Backfill, Refiner
 from spapi_async.workflows.orders._checkpoint import Checkpoint, moment
 from spapi_async.workflows.orders._database import OrderDatabase
 from spapi_async.workflows.orders._job import Job
-from spapi_async.workflows.orders._listing import CoarseList, ReportList
+from spapi_async.workflows.orders._lease import Lease
+from spapi_async.workflows.orders._listing import CoarseList, ReportList, is_refused
 from spapi_async.workflows.orders._page import CoarseOrder, OrderPage
 from spapi_async.workflows.orders._quota import Quota
 from spapi_async.workflows.orders._reading import read_order
-from spapi_async.workflows.orders._rows import V2026, OrderRow
+from spapi_async.workflows.orders._rows import V2026, Detail, OrderRow
 from spapi_async.workflows.orders._seller import Seller
 from spapi_async.workflows.orders._source import Orders2026Source, OrderSource
 
@@ -78,6 +80,8 @@ def other_sources(sources: Sequence[str], *, possible: bool) -> tuple[Source, ..
     return found
 
 
+_REFILLED = 50  # orders looked up at once
+
 HEAD = timedelta(minutes=10)
 """How long before the first run the history ends: what is newer is searched first, so it is there within minutes."""
 
@@ -133,6 +137,36 @@ class History:
             async with self._job.held(self._database, holder, wait=wait, stream=self._stream) as lease:
                 await self._backfill(history).run(lease)
 
+    async def refill(self, lease: Lease | None) -> None:
+        """Fetch whole what only Orders v0 has brought: it has no packages, expenses or breakdowns.
+
+        Raises:
+            SPAPIError: the seller's token cannot be had, or the application was closed.
+        """
+        by_id, beyond = ByIds(self._seller, self._datasets), set[str]()
+        while True:
+            found = await self._database.coarse(self._seller.name, limit=_REFILLED + len(beyond), detail=Detail.V0)
+            orders = [order for order in found if order.order_id not in beyond]
+            if not orders:
+                return
+            for order in orders:
+                beyond.add(order.order_id)  # once a run: what stays as it is would be fetched for ever
+                try:
+                    with call_options(priority=Priority.BULK):
+                        row = await by_id.fetch(order)
+                except SPAPIError as error:
+                    if isinstance(error, AuthError | ClosedError):
+                        raise
+                    if is_refused(error) and not isinstance(error, NotFoundError):
+                        self._job.drop(by_id.name, error)
+                        return
+                    continue
+                if row is not None:
+                    page = OrderPage(
+                        seller=self._seller.name, rows=(row,), checkpoint=None, at=moment(self._clock), lease=lease
+                    )
+                    self._job.count((row,), await self._database.store(page), ())
+
     async def divide(self) -> None:
         """Write down what is history before anything is read; a seller that has a checkpoint keeps it."""
         now = moment(self._clock)
@@ -180,4 +214,5 @@ class History:
             quota=lambda: self._quota.dump(seller.payer),
             count=self._job.count,
             tell=self._job.tell,
+            drop=self._job.drop,
         )

@@ -14,7 +14,7 @@ import msgspec
 from spapi_async._core.clock import Clock
 from spapi_async._core.frames import forget_locals
 from spapi_async._engine.page_history import PageHistory
-from spapi_async.errors import BadRequestError, LeaseHeldError
+from spapi_async.errors import BadRequestError, LeaseHeldError, SPAPIError
 from spapi_async.workflows.orders._checkpoint import Checkpoint, Window, advance, moment, restart, resume
 from spapi_async.workflows.orders._lease import Lease
 from spapi_async.workflows.orders._page import OrderPage, OrderSink, Stored, Unreadable
@@ -25,6 +25,7 @@ from spapi_async.workflows.orders._progress import (
     SellerFinished,
     SellerStarted,
     SellerWaits,
+    SourceDropped,
     SyncEvent,
 )
 from spapi_async.workflows.orders._quota import Quota
@@ -89,7 +90,18 @@ class SellerResult(msgspec.Struct, kw_only=True):
 class Job:
     """One seller's run."""
 
-    __slots__ = ("_account", "_clock", "_holder", "_progress", "_since", "_sink", "_source", "_window", "result")
+    __slots__ = (
+        "_account",
+        "_clock",
+        "_dropped",
+        "_holder",
+        "_progress",
+        "_since",
+        "_sink",
+        "_source",
+        "_window",
+        "result",
+    )
 
     def __init__(
         self,
@@ -108,6 +120,7 @@ class Job:
         self._window = window
         self._clock = clock
         self._progress = progress
+        self._dropped: set[str] = set()
 
     async def run(self, sink: OrderSink, quota: Quota, *, holder: str, wait: bool) -> None:
         """Work until the window is complete; a failure is kept in the result, for the other sellers go on."""
@@ -275,6 +288,13 @@ class Job:
             items=sum(len(row.items) for row in rows),
             changed=frozenset(row.order_id for row in rows),
         )
+
+    def drop(self, source: str, error: SPAPIError) -> None:
+        """Say that a source is not used from now on: once, however many used it."""
+        if source not in self._dropped:
+            self._dropped.add(source)
+            self.tell(SourceDropped(seller=self.result.seller, source=source, reason=str(error)))
+            logger.warning("%s: %s is not used from now on (%s)", self.result.seller, source, error)
 
     def tell(self, event: SyncEvent) -> None:
         """Report an event; whoever shows it and fails does not stop what it shows."""

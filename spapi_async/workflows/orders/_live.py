@@ -25,7 +25,7 @@ from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._lease import Lease
 from spapi_async.workflows.orders._listing import is_refused
 from spapi_async.workflows.orders._page import OrderPage, OrderSink, Stored
-from spapi_async.workflows.orders._progress import OrdersFresh, SellerFailed, SourceDropped, SyncEvent
+from spapi_async.workflows.orders._progress import OrdersFresh, SellerFailed, SyncEvent
 from spapi_async.workflows.orders._quota import Quota
 from spapi_async.workflows.orders._rows import OrderRow
 from spapi_async.workflows.orders._seller import Seller
@@ -121,18 +121,19 @@ class Follower:
     async def _follow(self, lease: Lease | None, holder: str) -> None:
         async with anyio.create_task_group() as group:
             if self._history is not None:
-                group.start_soon(self._read_history, self._history, holder)
+                group.start_soon(self._read_history, self._history, holder, lease)
             group.start_soon(self._search_for_ever, lease)
             group.start_soon(self._fetch_for_ever, lease)
             for lister in self._listers:
                 group.start_soon(self._list_for_ever, lister)
 
-    async def _read_history(self, history: History, holder: str) -> None:
+    async def _read_history(self, history: History, holder: str, lease: Lease | None) -> None:
         """What is older than the first search, with the quota that live orders leave."""
         pause = _FIRST_PAUSE
         while True:
             try:
                 await history.go_on(holder, wait=True)
+                await history.refill(lease)
             except Exception as error:
                 if isinstance(self._report(error), ClosedError):
                     raise
@@ -182,8 +183,7 @@ class Follower:
     def _drop(self, lister: Lister, error: SPAPIError) -> None:
         operation = lister.operation
         self._listers.remove(lister)
-        self._job.tell(SourceDropped(seller=self.seller.name, source=operation.name, reason=str(error)))
-        logger.warning("%s: %s is not used from now on (%s)", self.seller.name, operation.name, error)
+        self._job.drop(operation.name, error)
 
     async def _fetch_for_ever(self, lease: Lease | None) -> None:
         while True:

@@ -26,11 +26,11 @@ def whole(seller: str, order_ids: Sequence[str]) -> Select[Any]:
     )
 
 
-def coarse(seller: str, limit: int, source: str | None) -> Select[Any]:
-    """Orders without details, the one updated longest ago first."""
+def coarse(seller: str, limit: int, source: str | None, detail: Detail) -> Select[Any]:
+    """Orders of which no more is known, the one updated longest ago first."""
     payload = cast(orders.c.payload, Text).label("payload")
     query = select(orders.c.order_id, orders.c.last_updated_at, orders.c.source, payload)
-    query = query.where(orders.c.seller == seller, _IS_COARSE)
+    query = query.where(orders.c.seller == seller, orders.c.detail == detail.value)
     if source is not None:
         query = query.where(orders.c.source == source)
     return query.order_by(orders.c.last_updated_at, orders.c.order_id).limit(limit)

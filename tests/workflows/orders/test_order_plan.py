@@ -14,7 +14,7 @@ from spapi_async._core.operation import Operation
 from spapi_async.cli.application import run
 from spapi_async.emulator.server import Emulator
 from spapi_async.workflows.orders import SOURCES, Source, plan_orders, sync_orders, what_if
-from spapi_async.workflows.orders._plan import _planned
+from spapi_async.workflows.orders._plan import _planned, _shared
 
 pytest_plugins = ("sync_fixtures",)
 
@@ -44,6 +44,13 @@ def test_ten_thousand_orders_take_as_long_as_their_quotas_allow(others: tuple[So
     assert plan.seconds / 3600 == pytest.approx(hours, rel=0.01)
     assert plan.limited_by == "orders_2026_01_01.search_orders"
     assert sum(source.orders for source in plan.sources) == 10_000
+
+
+def test_shares_add_up_to_the_orders_there_are() -> None:
+    """However they are rounded."""
+    brought: Any = {"search": 7, "ids": 7, "items": 7}
+    assert sum(_shared(brought, 10).values()) == 10
+    assert _shared(brought, 30) == brought
 
 
 def test_what_quota_is_at_hand_for_takes_no_time() -> None:

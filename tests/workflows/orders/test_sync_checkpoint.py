@@ -62,3 +62,9 @@ def test_bound_before_the_start_never_moves_a_checkpoint_back() -> None:
 def test_restart_forgets_the_page_and_keeps_the_window() -> None:
     """Reading a window again begins where the window began."""
     assert restart(INSIDE) == START
+
+
+def test_a_window_begins_five_minutes_before_the_end_of_the_last() -> None:
+    """Lists lag behind: what appears late is met again."""
+    ended = advance(INSIDE, cursor=None, upper_bound=BOUND, now=NOW)
+    assert go_on(ended).last_updated_after == ended.last_updated_after - timedelta(minutes=5)
