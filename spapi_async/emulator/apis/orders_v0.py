@@ -8,6 +8,7 @@ from typing import Any
 
 from spapi_async.emulator.data.order_forms import item_buyer_info, items_v0, order_v0, shipping_address
 from spapi_async.emulator.data.orders import StoredOrder
+from spapi_async.emulator.data.products import chance
 from spapi_async.emulator.data.world import Call, Handler
 from spapi_async.emulator.gateway.pages import next_token, page_of, read_token
 from spapi_async.emulator.gateway.replies import Refusal, Reply, bad_input, encode, not_found
@@ -86,16 +87,30 @@ class Search:
             place = (self.moment(order), order.order_id)
             if place[0] > self.end or len(orders) > size:
                 break
-            if place > after and wanted(order):
+            if place > after and wanted(order) and self._is_listed(call, order):
                 orders.append(order)
         if len(orders) <= size:
-            return orders, None
+            return _as_a_page(call, orders), None
         last = orders[size - 1]
-        return orders[:size], next_token(fixed, call.now, [self.end, self.moment(last), last.order_id])
+        token = next_token(fixed, call.now, [self.end, self.moment(last), last.order_id])
+        return _as_a_page(call, orders[:size]), token
+
+    def _is_listed(self, call: Call, order: StoredOrder) -> bool:
+        """Whether the lists know of its last change yet."""
+        lag = call.world.settings.list_lag
+        if not (lag and self.by_update):
+            return True
+        return order.updated + lag * chance(order.order_id, order.revision, "lag").random() <= call.now
 
     def _in_order(self, call: Call, after: tuple[float, str]) -> Sequence[StoredOrder]:
         orders = call.seller.orders.since(after[0])
         return orders if self.by_update else sorted(orders, key=lambda order: (order.created, order.order_id))
+
+
+def _as_a_page(call: Call, orders: Sequence[StoredOrder]) -> Sequence[StoredOrder]:
+    if not call.world.settings.shuffled_pages:
+        return orders
+    return sorted(orders, key=lambda order: chance(order.order_id, "place").random())
 
 
 def check_marketplaces(places: Iterable[str]) -> None:

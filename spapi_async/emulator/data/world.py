@@ -39,6 +39,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             midnight UTC that order searches have caught up with.
         violations: whether a few percent of the orders deviate from Amazon's models, as real ones do.
         search_delay: seconds by which order searches lag behind; Amazon's is two minutes.
+        list_lag: an order that changed appears in searches by update up to so many seconds late, as in Amazon's at
+            times. By its id it is found at once.
+        shuffled_pages: whether the orders of a page come in no order, for Amazon documents none.
         processing: seconds that a report, feed or query takes.
         report_cooldown: seconds within which a second FBA report of one type ends CANCELLED although there is data, as
             Amazon's do; 0: never.
@@ -60,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     anchor: float | None = None
     violations: bool = True
     search_delay: float = 120.0
+    list_lag: float = 0.0
+    shuffled_pages: bool = False
     processing: float = 0.5
     report_cooldown: float = 0.0
     document_lifetime: float = 300.0

@@ -93,6 +93,27 @@ async def test_searches_alone_find_every_change(database_url: str) -> None:
         assert {event.source for event in watch.of(OrdersFresh)} == {"search"}
 
 
+async def test_what_lists_show_late_is_found_all_the_same(sqlite_url: str) -> None:
+    """Changes appear after the end of the window that they belong to; the next window reaches back to them."""
+    options = {"list_lag": 2.0, "shuffled_pages": True}
+    async with emulator(**options) as running, followed(running, sqlite_url, sources=["search"]) as watch:
+        await watch.until(lambda: bool(watch.of(PageStored)) and query(sqlite_url, UNREAD) == [(0,)])
+        for _ in range(5):
+            running.change_orders(add=2, update=2)
+            await anyio.sleep(0.3)
+        stored = "SELECT order_id, last_updated_at FROM orders"
+        await watch.until(lambda: dict(query(sqlite_url, stored)) == moments(running))
+
+
+def moments(running: Emulator) -> dict[str, str]:
+    """Every order's last update, as SQLite has it."""
+    return {
+        order.order_id: datetime.fromtimestamp(int(order.updated), UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+        for seller in running._world.sellers
+        for order in seller.orders.since(0)
+    }
+
+
 async def test_a_notification_brings_an_order_before_the_next_search(sqlite_url: str) -> None:
     """Fetched by its id; a second message about it costs nothing; foreign and broken ones are passed over."""
     async with emulator() as running:
