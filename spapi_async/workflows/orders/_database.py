@@ -189,9 +189,10 @@ class OrderDatabase:
     # ---- what is known of orders ------------------------------------------------------------------------------------
 
     @to_the_end
-    async def last_updates(self, seller: str, order_ids: Sequence[str]) -> dict[str, datetime]:
-        """The last update of each of these orders that is stored whole."""
-        return {row.order_id: row.last_updated_at for row in await self._rows(_reads.whole(seller, order_ids))}
+    async def last_updates(self, seller: str, order_ids: Sequence[str], *, whole: bool = True) -> dict[str, datetime]:
+        """The last update of each of these orders that is stored, by default with every detail."""
+        query = _reads.last_updates(seller, order_ids, whole=whole)
+        return {row.order_id: row.last_updated_at for row in await self._rows(query)}
 
     @to_the_end
     async def coarse(

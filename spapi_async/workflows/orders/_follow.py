@@ -32,6 +32,7 @@ from spapi_async.workflows.orders._live import Follower, Lister
 from spapi_async.workflows.orders._page import OrderSink
 from spapi_async.workflows.orders._progress import Progress
 from spapi_async.workflows.orders._quota import Quota
+from spapi_async.workflows.orders._reconcile import Reconciler
 from spapi_async.workflows.orders._seller import Seller
 from spapi_async.workflows.orders._source import DEFAULT_DATASETS, Orders2026Source
 from spapi_async.workflows.orders._sync import HISTORY
@@ -84,7 +85,9 @@ async def follow_orders(
         personal: as for :func:`sync_orders`.
         retention: as for :func:`sync_orders`.
         sources: as for :func:`sync_orders`, for a new seller's history, which is read beside its live orders. With
-            ``orders_v0`` live orders are listed by ``getOrders``, too, until Amazon removes it (2027-03-27).
+            ``orders_v0`` live orders are listed by ``getOrders``, too, until Amazon removes it (2027-03-27). With
+            ``reports`` what was read is held against an order report two hours later and again after two days, and what
+            searches have missed is fetched.
         progress: called with every event; :class:`OrdersFresh` measures how late changes are.
         clock: where time comes from.
 
@@ -157,7 +160,7 @@ def _follower(
 
         listers.append(OrdersV0Lister(seller, marketplaces=[str(place) for place in places], clock=clock))
     job = Job(seller, source, since=since, window=None, clock=clock, progress=progress)
-    history = None
+    history = reconciler = None
     if isinstance(sink, OrderDatabase):
         history = History(
             seller,
@@ -171,12 +174,15 @@ def _follower(
             since=since,
             clock=clock,
         )
+        if "reports" in sources:
+            reconciler = Reconciler(seller, job, places=places, datasets=datasets, database=sink, clock=clock)
     return Follower(
         seller,
         job,
         sink=sink,
         quota=quota,
         history=history,
+        reconciler=reconciler,
         search=SEARCH_ORDERS,
         by_id=ByIds(seller, datasets).order,
         listers=listers,

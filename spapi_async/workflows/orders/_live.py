@@ -27,6 +27,7 @@ from spapi_async.workflows.orders._listing import is_refused
 from spapi_async.workflows.orders._page import OrderPage, OrderSink, Stored
 from spapi_async.workflows.orders._progress import OrdersFresh, SellerFailed, SyncEvent
 from spapi_async.workflows.orders._quota import Quota
+from spapi_async.workflows.orders._reconcile import Reconciler
 from spapi_async.workflows.orders._rows import OrderRow
 from spapi_async.workflows.orders._seller import Seller
 
@@ -35,6 +36,7 @@ __all__ = ["Follower", "KnowingSink", "Lister"]
 logger = logging.getLogger("spapi_async.workflows.orders")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0  # seconds after a seller's failure, doubled each time
+_RECONCILE = 3600.0  # seconds between two reconciliations: a report each, whatever was found
 _MANY = 1000  # calls: more than any burst, so that the forecast of one more is the sustained pace
 
 
@@ -71,6 +73,7 @@ class Follower:
         by_id: Callable[[str], Awaitable[OrderRow | None]],
         listers: Sequence[Lister],
         history: History | None,
+        reconciler: Reconciler | None,
         every: float | None,
         quota: Quota,
         sink: OrderSink,
@@ -82,6 +85,7 @@ class Follower:
         self._by_id = by_id
         self._listers = list(listers)
         self._history = history
+        self._reconciler = reconciler
         self._every = every
         self._quota = quota
         self._sink = sink
@@ -134,6 +138,9 @@ class Follower:
             try:
                 await history.go_on(holder, wait=True)
                 await history.refill(lease)
+                while self._reconciler is not None:
+                    await self._reconciler.go_on(lease)
+                    await self._clock.sleep(_RECONCILE)
             except Exception as error:
                 if isinstance(self._report(error), ClosedError):
                     raise

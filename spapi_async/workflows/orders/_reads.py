@@ -11,19 +11,17 @@ from sqlalchemy import Select, Text, cast, select
 from spapi_async.workflows.orders._rows import Detail
 from spapi_async.workflows.orders._tables import orders
 
-__all__ = ["coarse", "coarse_dates", "is_coarse", "whole"]
+__all__ = ["coarse", "coarse_dates", "is_coarse", "last_updates"]
 
 _IS_COARSE = orders.c.detail == Detail.REPORT.value
 
 
-def whole(seller: str, order_ids: Sequence[str]) -> Select[Any]:
-    """The last updates of those of the orders that are stored whole."""
-    return select(orders.c.order_id, orders.c.last_updated_at).where(
-        orders.c.seller == seller,
-        orders.c.order_id.in_(order_ids),
-        orders.c.last_updated_at.is_not(None),
-        orders.c.detail == Detail.WHOLE.value,
+def last_updates(seller: str, order_ids: Sequence[str], *, whole: bool) -> Select[Any]:
+    """The last updates of those of the orders that are stored; ``whole``: with every detail."""
+    query = select(orders.c.order_id, orders.c.last_updated_at).where(
+        orders.c.seller == seller, orders.c.order_id.in_(order_ids), orders.c.last_updated_at.is_not(None)
     )
+    return query.where(orders.c.detail == Detail.WHOLE.value) if whole else query
 
 
 def coarse(seller: str, limit: int, source: str | None, detail: Detail) -> Select[Any]:

@@ -1,0 +1,121 @@
+"""What searches have missed, found by order reports: a report lists every order of a window, whatever pages did.
+
+A window that was read completely may still lack an order: while its first page was read, an order of the third was
+updated and left, and its neighbour slid onto a page that had been read already; lists have been seen to be partial
+(github.com/amzn/models issue 5048). So closed windows are held against a report, which costs no quota of the Orders
+API, and what differs is fetched by its id. The change feed shows what was found so late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from spapi_async._core.clock import Clock
+from spapi_async._core.options import Priority, call_options
+from spapi_async.errors import AuthError, ClosedError, NotFoundError, SPAPIError
+from spapi_async.workflows.orders._checkpoint import Checkpoint, Window, moment
+from spapi_async.workflows.orders._database import OrderDatabase
+from spapi_async.workflows.orders._history import ByIds
+from spapi_async.workflows.orders._job import Job
+from spapi_async.workflows.orders._lease import Lease
+from spapi_async.workflows.orders._listing import ReportList, is_refused
+from spapi_async.workflows.orders._page import OrderPage
+from spapi_async.workflows.orders._rows import OrderRow
+from spapi_async.workflows.orders._seller import Seller
+
+__all__ = ["AFTER", "Reconciler"]
+
+AFTER = (timedelta(hours=2), timedelta(hours=48))
+"""How old a window is when it is held against a report, for the first and for the second time."""
+
+
+class Reconciler:
+    """Holds one seller's stored orders against order reports."""
+
+    def __init__(
+        self,
+        seller: Seller,
+        job: Job,
+        *,
+        places: Sequence[str],
+        datasets: Sequence[str],
+        database: OrderDatabase,
+        clock: Clock,
+    ) -> None:
+        self._seller = seller
+        self._job = job
+        self._reports = ReportList(seller, marketplaces=places)
+        self._by_id = ByIds(seller, datasets)
+        self._database = database
+        self._clock = clock
+
+    async def go_on(self, lease: Lease | None) -> int:
+        """Reconcile what has become old enough since the last time; how many orders were found late.
+
+        Raises:
+            SPAPIError: a call failed for good; the next time begins at the same place.
+        """
+        found = 0
+        live = await self._database.checkpoint(self._seller.name, self._job.stream)
+        if live is None:
+            return 0
+        now = moment(self._clock)
+        for age in AFTER:
+            stream = f"{self._job.stream} reconciled after {age.total_seconds() / 3600:.0f} h"
+            until = min(now - age, live.last_updated_after)
+            done = await self._database.checkpoint(self._seller.name, stream)
+            if done is None:  # what was read before anybody reconciled is history, which lists have listed
+                done = Checkpoint(seller=self._seller.name, stream=stream, last_updated_after=until)
+                await self._store((), done, lease)
+            elif until > done.last_updated_after:
+                found += await self._window(Window(done.last_updated_after, until), lease)
+                await self._store((), msgspec.structs.replace(done, last_updated_after=until), lease)
+        return found
+
+    async def window(self, after: datetime, before: datetime, lease: Lease | None = None) -> int:
+        """Hold the orders updated in a window against a report; how many were missing or outdated.
+
+        Raises:
+            SPAPIError: a call failed for good.
+        """
+        return await self._window(Window.of(after, before), lease)
+
+    async def _window(self, window: Window, lease: Lease | None) -> int:
+        found = 0
+        with call_options(priority=Priority.BULK):
+            async for part in self._reports.listed(window):
+                known = await self._database.last_updates(
+                    self._seller.name, [row.order_id for row in part.rows], whole=False
+                )
+                for row in part.rows:
+                    if _differs(row, known.get(row.order_id)) and await self._fetch(row.order_id, lease):
+                        found += 1
+        return found
+
+    async def _fetch(self, order_id: str, lease: Lease | None) -> bool:
+        try:
+            row = await self._by_id.order(order_id)
+        except NotFoundError:
+            return False
+        except SPAPIError as error:
+            if isinstance(error, AuthError | ClosedError) or is_refused(error):
+                raise
+            return False  # the second report names it again
+        return row is not None and await self._store((row,), None, lease)
+
+    async def _store(self, rows: Sequence[OrderRow], checkpoint: Checkpoint | None, lease: Lease | None) -> bool:
+        page = OrderPage(
+            seller=self._seller.name, rows=rows, checkpoint=checkpoint, at=moment(self._clock), lease=lease
+        )
+        stored = await self._database.store(page)
+        if rows:
+            self._job.count(rows, stored, ())
+        return bool(stored.changed)
+
+
+def _differs(row: OrderRow, known: datetime | None) -> bool:
+    """Whether a report knows a later version than what is stored, or an order that is not."""
+    return known is None or (row.last_updated_at is not None and row.last_updated_at > known)

@@ -1,0 +1,129 @@
+"""What searches have missed is found by reports: missing orders and outdated ones, and nothing else is fetched."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from order_databases import emulated_orders
+from sqlalchemy import text
+
+from spapi_async import Application, QuotaExceededError, SPAPIError
+from spapi_async._core.clock import SystemClock
+from spapi_async._engine.retry import RetryPolicy
+from spapi_async.emulator.server import Emulator
+from spapi_async.workflows.orders import OrderDatabase, Orders2026Source, sync_orders
+from spapi_async.workflows.orders._checkpoint import Checkpoint
+from spapi_async.workflows.orders._job import Job
+from spapi_async.workflows.orders._page import OrderPage
+from spapi_async.workflows.orders._reconcile import Reconciler
+
+pytest_plugins = ("sync_fixtures",)
+
+BY_ID = "orders_2026_01_01.get_order"
+NOW = datetime.now(UTC)
+SINCE = NOW - timedelta(days=70)
+
+
+class Later(SystemClock):
+    """Some hours from now."""
+
+    def __init__(self, hours: float) -> None:
+        super().__init__()
+        self._ahead = hours * 3600
+
+    def time(self) -> float:
+        """That time."""
+        return super().time() + self._ahead
+
+
+@asynccontextmanager
+async def synced(url: str, hours: float = 0.0) -> AsyncIterator[tuple[Emulator, OrderDatabase, Reconciler]]:
+    """A seller whose sixty orders have been read; two are lost then, and one is older than it is."""
+    async with (
+        Emulator(orders=60, rate_scale=5000, processing=0.02) as emulator,
+        Application(
+            "app", "secret", endpoint=emulator.url, retry=RetryPolicy(attempts=2, base=0.001, throttled_attempts=3)
+        ) as app,
+        OrderDatabase(url) as database,
+    ):
+        seller: Any = app.selling_partner("Atzr|one", region="NA", seller_id="one")
+        await sync_orders([seller], database, since=SINCE)
+        clock = Later(hours)
+        job = Job(
+            seller,
+            Orders2026Source(seller),
+            since=SINCE,
+            window=None,
+            clock=clock,
+            progress=lambda _: None,
+        )
+        facts: dict[str, Any] = {"places": (), "datasets": (), "database": database, "clock": clock}
+        yield emulator, database, Reconciler(seller, job, **facts)
+
+
+async def damage(database: OrderDatabase) -> None:
+    """As if a page had slid: two orders were never seen, a third only as it was before."""
+    engine = database._engine
+    assert engine is not None
+    async with engine.begin() as connection:
+        ids = (await connection.execute(text("SELECT order_id FROM orders ORDER BY order_id LIMIT 3"))).scalars().all()
+        await connection.execute(text("DELETE FROM orders WHERE order_id IN (:a, :b)"), {"a": ids[0], "b": ids[1]})
+        older = datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None)
+        moment = older if database.url.get_backend_name() == "sqlite" else older.replace(tzinfo=UTC)
+        shown = str(moment) + ".000000" if database.url.get_backend_name() == "sqlite" else moment
+        await connection.execute(
+            text("UPDATE orders SET last_updated_at = :at WHERE order_id = :c"), {"at": shown, "c": ids[2]}
+        )
+
+
+def fetched(emulator: Emulator) -> int:
+    """How many orders were asked for by their id."""
+    counts = emulator.stats()["operations"].get(BY_ID)
+    return int(counts["requests"]) if counts else 0
+
+
+async def test_a_window_is_held_against_a_report(database_url: str) -> None:
+    """Two missing and one outdated are fetched, and published; the others are not asked for."""
+    async with synced(database_url) as (emulator, database, reconciler):
+        assert await reconciler.window(SINCE, NOW) == 0
+        assert fetched(emulator) == 0
+        before = [change async for change in database.changes(limit=None)]
+        await damage(database)
+        assert await reconciler.window(SINCE, NOW) == 3
+        assert fetched(emulator) == 3
+        assert (await database.counts())[0] == len(emulated_orders(emulator)) == 60
+        late = [change async for change in database.changes(after=before[-1].cursor)]
+        assert sorted(change.kind for change in late) == ["new", "new", "updated"]
+
+
+async def test_each_window_is_reconciled_once_it_is_two_hours_old(sqlite_url: str) -> None:
+    """The first time only says where to begin; then the time in between is read, once."""
+    async with synced(sqlite_url, hours=3) as (emulator, database, reconciler):
+        assert await reconciler.go_on(None) == 0
+        stream = "orders_2026_01_01 reconciled after 2 h"
+        place = await database.checkpoint("one@na", stream)
+        assert place is not None
+        earlier = Checkpoint(seller="one@na", stream=stream, last_updated_after=SINCE)
+        await database.store(OrderPage(seller="one@na", rows=(), checkpoint=earlier, at=NOW))
+        await damage(database)
+        assert await reconciler.go_on(None) == 3
+        asked = fetched(emulator)
+        assert await reconciler.go_on(None) == 0
+        assert fetched(emulator) == asked
+        moved = await database.checkpoint("one@na", stream)
+        assert moved is not None
+        assert moved.last_updated_after > SINCE
+
+
+@pytest.mark.parametrize(("status", "error"), [(403, SPAPIError), (429, QuotaExceededError)])
+async def test_a_report_that_is_refused_leaves_the_place(sqlite_url: str, status: int, error: type[Exception]) -> None:
+    """The next time begins there again."""
+    async with synced(sqlite_url) as (emulator, database, reconciler):
+        emulator.faults({"operation": "reports_2021_06_30.create_report", "status": status, "times": None})
+        with pytest.raises((error, ExceptionGroup)):
+            await reconciler.window(SINCE, NOW)
+        assert (await database.counts())[0] == 60
