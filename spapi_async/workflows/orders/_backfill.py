@@ -40,7 +40,7 @@ __all__ = ["Backfill", "Refiner"]
 
 logger = logging.getLogger("spapi_async.workflows.orders")
 
-_FIRST_STEP, _LONGEST_STEP = timedelta(days=1), timedelta(days=30)
+_FIRST_STEP = timedelta(days=1)
 _LARGEST_WINDOW = 2000  # coarse orders
 _SPARE = 33  # one order in so many is left free in a window of whole pages
 _SHARE = 3  # a window has a third of what is left at most, so that searches and refiners meet
@@ -99,6 +99,7 @@ class Backfill:
         self._lease: Lease | None = None
         self._has_help = bool(lists and refiners)
         self._page_size = page_size
+        self._searched = 0  # orders that searches brought
         self._is_listed = False
         self._claimed: set[str] = set()
         self._beyond: set[str] = set()  # what no refiner can do anything with
@@ -220,19 +221,24 @@ class Backfill:
 
     async def _search(self, history: Checkpoint) -> None:
         """Read window after window from the newest end down."""
-        step = _FIRST_STEP
+        step, density = _FIRST_STEP, None
         resumed = history.cursor is not None
         while history.upper_bound is not None and history.upper_bound > history.last_updated_after:
             after, token = _place(history, moment(self._clock))
             if after is None:
-                after = await self._next_window(history, step)
-                step = min(step * 2, _LONGEST_STEP)
+                after = await self._next_window(history, step, density)
+            begun, span = self._searched, history.upper_bound - after
             try:
                 history = await self._read(history, after, token)
             except BadRequestError:
                 if not (resumed and token):
                     raise
                 history = msgspec.structs.replace(history, cursor=None)  # the token was another run's
+            else:
+                # Most sellers have few orders: a window of many days costs one request then.
+                found = self._searched - begun
+                density = found / max(span.total_seconds(), 1.0)
+                step = span * (8 if found < self._page_size else 2)
             resumed = False
         self._done.set()
 
@@ -243,6 +249,7 @@ class Backfill:
         seen = PageHistory(token)
         while True:
             page = await source.page(place)
+            self._searched += len(page.rows)
             check_progress(page, place, source.stream, seen)
             if page.cursor is None:
                 history = msgspec.structs.replace(history, upper_bound=after, cursor=None, cursor_at=None)
@@ -253,8 +260,11 @@ class Backfill:
             await self._store(page.rows, history, page.unreadable)
             place = msgspec.structs.replace(place, cursor=page.cursor)
 
-    async def _next_window(self, history: Checkpoint, step: timedelta) -> datetime:
-        """Where the next window begins: as far back as it is worth, by what is known of the orders in it."""
+    async def _next_window(self, history: Checkpoint, step: timedelta, density: float | None) -> datetime:
+        """Where the next window begins: as far back as it is worth, by what is known of the orders in it.
+
+        ``density``: orders a second in the window before; None at first.
+        """
         assert history.upper_bound is not None
         before, first = history.upper_bound, history.last_updated_after
         if self._is_listed:
@@ -264,7 +274,8 @@ class Backfill:
         else:
             # How many there are is not known; the refiners, if any, come from the other end.
             left = before - max(first, await self._oldest_coarse() or first)
-            share = left / _SHARE if self._has_help and left > _FIRST_STEP * 2 else left
+            few = density is not None and density * left.total_seconds() <= self._page_size * _SHARE
+            share = left / _SHARE if self._has_help and left > _FIRST_STEP * 2 and not few else left
             after = before - min(step, share)
         return max(min(after, before - timedelta(seconds=1)), first)
 

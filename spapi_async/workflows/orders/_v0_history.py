@@ -23,7 +23,7 @@ from spapi_async.workflows.orders._source import OrdersV0Source, participations
 
 __all__ = ["V0Items", "V0List"]
 
-_FIRST_STEP, _LONGEST_STEP = timedelta(days=1), timedelta(days=60)
+_FIRST_STEP, _GROWTH = timedelta(days=1), 4  # few requests for who has few orders; a span of many has many pages
 
 
 class V0List:
@@ -36,7 +36,7 @@ class V0List:
         self._marketplaces = [str(place) for place in marketplaces]
 
     async def listed(self, window: Window) -> AsyncIterator[Listed]:
-        """Spans that double in length, the oldest first."""
+        """Spans that grow, the oldest first."""
         from spapi_async.api.orders_v0 import GET_ORDERS
 
         self._marketplaces = self._marketplaces or await participations(self._seller)
@@ -64,7 +64,7 @@ class V0List:
                 history.follow(following)
                 token = following
             yield Listed((), before)
-            after, step = before, min(step * 2, _LONGEST_STEP)
+            after, step = before, step * _GROWTH
 
 
 def _coarse(piece: Piece) -> OrderRow | None:

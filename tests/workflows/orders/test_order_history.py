@@ -91,6 +91,18 @@ async def test_another_run_has_nothing_left_to_do(sqlite_url: str) -> None:
         assert after == {**before, SEARCH: before[SEARCH] + 1}
 
 
+async def test_a_history_of_few_orders_costs_few_requests(sqlite_url: str) -> None:
+    """Two years of a seller with ten orders: the burst of twenty searches is hardly touched."""
+    async with emulator(orders=10) as running:
+        since = datetime.now(UTC) - timedelta(days=730)
+        async with Application("app", "secret", endpoint=running.url) as app:
+            seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
+            await sync_orders([seller], sqlite_url, sources=["ids", "orders_v0"], since=since)
+        assert stored_orders(sqlite_url) == emulated_orders(running)
+        assert requests(running, SEARCH) <= 8
+        assert requests(running, LIST) <= 8
+
+
 async def test_todays_orders_come_first(sqlite_url: str) -> None:
     """The first page that is stored holds the newest, and the searches go on from there to the past."""
     async with emulator(anchor=datetime.now(UTC).timestamp() - 200) as running:
