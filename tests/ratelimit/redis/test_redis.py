@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -107,6 +108,15 @@ async def test_an_urgent_call_overtakes_those_of_another_process(redis_url: str)
         await asyncio.sleep(0)
         tasks.create_task(call(second, "urgent", Priority.INTERACTIVE))
     assert order.index("urgent") <= 2
+
+
+async def test_urgent_calls_get_every_token_whichever_process_they_come_from(redis_url: str) -> None:
+    """The token kept for urgent calls is not saved for a process that may have such a call later."""
+    async with limiters(redis_url) as pair, asyncio.timeout(60):
+        for turns in itertools.product((0, 1), repeat=5):
+            account = make_account("".join(map(str, turns)))
+            for turn in turns:
+                await permit(pair[turn], SLOW, account, priority=Priority.INTERACTIVE, max_wait=2)
 
 
 async def test_bulk_work_of_one_process_is_not_starved_by_urgent_work_of_another(redis_url: str) -> None:

@@ -73,11 +73,12 @@ local function first_of(wanted, delay)
   return best
 end
 
-local function next_in_line(delay)
+-- Who takes the next token: an urgent call may have it after `hurried` seconds, others after `delay`.
+local function next_in_line(delay, hurried)
   local best, chosen, most = nil, 4, PASSED_OVER - 1
-  local candidates = {}
+  local candidates, due = {}, {hurried, delay, delay}
   for each = 1, 3 do
-    local candidate = first_of(each, delay)
+    local candidate = first_of(each, due[each])
     candidates[each] = candidate
     if candidate and not best then
       best, chosen = candidate, each
@@ -95,7 +96,7 @@ local function next_in_line(delay)
   if not best then return self.c[4] > 0 and self or nil, 4 end
   -- Who has its turn keeps it for a run, expected calls included: the turns of fast operations would be too short.
   if winner and class == chosen and run > 0 and run < longest_run then
-    if waits(winner, chosen, delay) then return winner, chosen end
+    if waits(winner, chosen, due[chosen]) then return winner, chosen end
     if winner == self and self.c[4] > 0 then return self, 4 end
   end
   run = 0
@@ -145,13 +146,13 @@ if guessing or spaced then latest, span = lead, 0 end
 local delays, gave_leased, sold, until_next, urgent_given, lent_out = {}, 0, 0, -1, false, false
 while sold < 400 and self.c[1] + self.c[2] + self.c[3] + self.c[4] > 0 do
   local common, own = delays_after()
+  local hurried_common, hurried_own = delays_after(nil, true)
   local kind
-  winner, kind = next_in_line(common)
+  winner, kind = next_in_line(common, hurried_common)
   if not winner then break end
   if kind < 4 then class = kind end
   local delay = winner.alike and own or common
   if kind == 1 then
-    local hurried_common, hurried_own = delays_after(nil, true)
     delay = winner.alike and hurried_own or hurried_common
     for _, limit in ipairs(limits) do limit.took = true end
   end
