@@ -207,14 +207,15 @@ class Lane:
         meters: every limit that they pay from, the usage plan first.
         value: of the argument that may have a limit of its own.
         replied, replied_at: whether and when the first reply came: until then nothing is known of the network.
+        passed: whether a call was answered otherwise than by a 429.
         stand: the limit in whose line it stands, while somebody waits.
         moves: how often it was its turn at one limit while another had no room, since it was last served.
         kept: limits that keep a place for it while it waits at another.
         turn: its place among the lanes of other sellers: when it was last served or began to wait, as a growing number.
     """
 
-    __slots__ = ("account", "first", "jitter", "kept", "line", "meters", "moves", "operation", "others", "replied",
-                 "replied_at", "stand", "turn", "used_at", "value")  # fmt: skip
+    __slots__ = ("account", "first", "jitter", "kept", "line", "meters", "moves", "operation", "others", "passed",
+                 "replied", "replied_at", "stand", "turn", "used_at", "value")  # fmt: skip
 
     def __init__(
         self,
@@ -237,6 +238,7 @@ class Lane:
         self.jitter = jitter
         self.replied = False
         self.replied_at = NEVER
+        self.passed = False
         self.turn = 0
         self.used_at = now
 

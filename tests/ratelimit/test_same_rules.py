@@ -230,15 +230,34 @@ async def test_a_429_that_one_value_alone_gets_is_that_values(make: Make) -> Non
         assert await passes(limiter, CREATE_REPORT, OTHER) >= 10
 
 
+GERMAN = {"body": {**SETTLEMENT["body"], "marketplaceIds": ["A1PA6795UKMFR9"]}}
+OF_GERMANY = PlanRule(CREATE_REPORT.name, "body.marketplaceIds[]", "A1PA6795UKMFR9", (Window(50, 60.0),))
+
+
+@pytest.mark.parametrize(
+    ("before", "status"), [(None, None), (OTHER, None), (GERMAN, 202)], ids=["nobody", "unanswered", "same value"]
+)
+async def test_a_429_while_no_other_value_passes_is_the_plans(make: Make, before: Any, status: int | None) -> None:
+    """Nothing says that it is the value's: no other value passed, or none has been answered yet."""
+    async with make(rules=[OF_GERMANY]) as limiter:
+        if before:
+            first = await take(limiter, CREATE_REPORT, before)
+            if status:
+                first.observe(status, None)
+        (await take(limiter, CREATE_REPORT, SETTLEMENT)).observe(429, None)
+        found = await shown(limiter)
+        assert "reportType=GET_V2_SETTLEMENT_REPORT_DATA_FLAT_FILE" not in found
+        assert found["plan"].rate < found["plan"].announced_rate
+        assert await passes(limiter, CREATE_REPORT, OTHER) == 0
+
+
 async def test_what_was_learned_of_a_value_holds_for_all_its_calls(make: Make) -> None:
     """Whatever other rules apply to them."""
-    rule = PlanRule(CREATE_REPORT.name, "body.marketplaceIds[]", "A1PA6795UKMFR9", (Window(50, 60.0),))
-    german = {"body": {**SETTLEMENT["body"], "marketplaceIds": ["A1PA6795UKMFR9"]}}
-    async with make(rules=[rule]) as limiter:
+    async with make(rules=[OF_GERMANY]) as limiter:
         (await take(limiter, CREATE_REPORT, OTHER)).observe(202, None)
         (await take(limiter, CREATE_REPORT, SETTLEMENT)).observe(429, None)
         await shown(limiter)
-        assert await passes(limiter, CREATE_REPORT, german) == 0
+        assert await passes(limiter, CREATE_REPORT, GERMAN) == 0
 
 
 async def test_a_second_value_refused_at_once_clears_the_first(make: Make) -> None:

@@ -295,8 +295,7 @@ class LocalRateLimiter:
 
     def observed(self, permit: LocalPermit, status: int | None, rate: float | None, refusal: bytes) -> None:
         """What came back for a permit."""
-        now, lane = self._monotonic(), permit.lane
-        first = lane.first
+        now, lane, first = self._monotonic(), permit.lane, permit.lane.first
         if status == QUOTA_EXCEEDED:
             self._blame(permit, refusal, now)
         else:
@@ -305,12 +304,13 @@ class LocalRateLimiter:
                 for meter, flight in zip(lane.others, permit.flights, strict=False):
                     meter.counter.land(flight, now)
         if status is not None:
+            lane.passed = lane.passed or status != QUOTA_EXCEEDED
             if lane.replied_at <= permit.sent_at:
                 lane.jitter.record(now - permit.sent_at)
             elif not lane.replied:
                 lane.replied, lane.replied_at = True, now
-            taught = lane.others or not first.calm
-            if taught and status < 500 and status != QUOTA_EXCEEDED and status not in NOT_COUNTED:
+            is_success = status < 500 and status != QUOTA_EXCEEDED and status not in NOT_COUNTED
+            if is_success and (lane.others or not first.calm):
                 self._succeeded(lane, now)
         if rate is not None and rate != first.header:
             self._announced(lane, rate, now)

@@ -65,8 +65,8 @@ class Registry:
         return self._keyed.get((account.payer, operation, selection)) or self._open(operation, account, selection, now)
 
     def serves_other_values(self, lane: Lane) -> bool:
-        """Whether calls with another value of the argument were answered: then a 429 may be this value's alone."""
-        return any(other.replied and other.first is lane.first and other.value != lane.value for other in self._all())
+        """Whether calls with another value of the argument passed: then a 429 may be this value's alone."""
+        return any(other.passed and other.first is lane.first and other.value != lane.value for other in self._all())
 
     def learn_value(self, lane: Lane, now: float) -> Meter:
         """A limit of its own for the value of a lane's argument."""

@@ -12,11 +12,12 @@ _WORTHWHILE = 10  # tokens to take along at least, if the calls of the next four
 
 
 class Demand:
-    """Counts calls as they arrive; the count fades."""
+    """Counts calls as they arrive; the count fades. Of some limits no token can be lent."""
 
-    __slots__ = ("_at", "_began", "_count")
+    __slots__ = ("_at", "_began", "_can_be_lent", "_count")
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, *, can_be_lent: bool) -> None:
+        self._can_be_lent = can_be_lent
         self._began = self._at = now
         self._count = 0.0
 
@@ -32,7 +33,7 @@ class Demand:
 
     def wish(self, now: float, pace: float, lease_seconds: float) -> int:
         """Tokens that are likely to be used within a lease, where they flow at this pace; 0 if a visit each will do."""
-        if pace < _PREFETCH_RATE:
+        if pace < _PREFETCH_RATE or not self._can_be_lent:
             return 0
         expected = min(self.rate(now), pace) * lease_seconds
         return max(int(expected), min(_WORTHWHILE, int(4 * expected)))

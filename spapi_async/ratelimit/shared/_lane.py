@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from spapi_async._core.operation import Operation
@@ -62,10 +63,10 @@ class Lane:
         self.promises = Promises(operation, self.queue, self.predict)
         self._settings = settings
         self._me = f"{settings.me}/{terms.kind}" if terms.kind else settings.me
-        self._kind, self._former = terms.kind, len(terms.former)
-        self._lendable = not any(spec.seconds for spec in terms.specs)
-        self._demand = Demand(self.touched_at)
+        self._kind, self._value, self._former = terms.kind, terms.value, len(terms.former)
+        self._demand = Demand(self.touched_at, can_be_lent=not any(spec.seconds for spec in terms.specs))
         self._used_at = self.touched_at
+        self._has_passed = False  # whether a call was answered otherwise than by a 429
 
     def __repr__(self) -> str:
         return f"<Lane {self.operation.name} {self.account.name} waiting={self.queue.total} stock={len(self.stock)}>"
@@ -232,8 +233,6 @@ class Lane:
         return wish - have if have <= wish // 4 else 0
 
     def _wish(self, now: float) -> int:
-        if not self._lendable:
-            return 0
         pace = self.reply.pace if self.reply else self.operation.usage_plan.rate
         return self._demand.wish(now, pace, self._settings.lease_seconds)
 
@@ -318,9 +317,10 @@ class Lane:
 
     # ---- what Amazon answered ---------------------------------------------------------------------------------------
 
-    def heard(self, slot: Slot, *, replied: bool) -> None:
-        """The outcome of a request is known: Amazon answered, or it is given up."""
-        self.view.flights.land(slot, self._settings.now(), replied=replied)
+    def heard(self, slot: Slot, status: int | None) -> None:
+        """The outcome of a request is known: Amazon answered with this status, or it is given up."""
+        self.view.flights.land(slot, self._settings.now(), replied=status is not None)
+        self._has_passed = self._has_passed or status not in (None, 429)
 
     def heard_rate(self, rate: float) -> None:
         """Amazon's header announced another rate."""
@@ -329,10 +329,11 @@ class Lane:
         if self.shares:
             self.shares[0].announce(rate)
 
-    def heard_throttle(self, admitted_at: float, limit: int) -> None:
+    def heard_throttle(self, admitted_at: float, limit: int, lanes: Iterable[Lane]) -> None:
         """Amazon answered 429 to a request admitted then (loop time): what is in stock is worth nothing any more.
 
-        ``limit`` is the place, from 1, of the limit that the message names; 0: none.
+        ``limit`` is the place, from 1, of the limit that the message names; 0: none. If calls with another value of the
+        argument passed in one of the ``lanes`` of this process, the 429 may be this value's alone.
         """
         self.throttled += 1
         self._give_all_back()
@@ -340,8 +341,13 @@ class Lane:
         feedback.hits += 1
         feedback.hit_at = max(feedback.hit_at, self.exchange.store_time(admitted_at))
         feedback.hit_limit = limit
+        feedback.others_pass = int(any(self._is_kin(lane) and lane._has_passed for lane in lanes))  # noqa: SLF001
         if self.shares:
             self.shares[0].throttled(self._settings.now(), admitted_at)
+
+    def _is_kin(self, other: Lane) -> bool:
+        """Whether it pays from the same usage plan for calls with another value of the argument."""
+        return other.keys[0] == self.keys[0] and other._value != self._value
 
     # ---- outages ----------------------------------------------------------------------------------------------------
 
@@ -363,11 +369,8 @@ class Lane:
                 count = reply.processes if reply else processes
                 if spec.shared:
                     count = max(count, self.view.processes)
-                if state is not None:
-                    share = LocalShare.after(state, count, age, now)
-                else:
-                    rate, capacity = spec.rate if place else self.announced, 1.0 if spec.seconds else spec.burst
-                    share = LocalShare(rate, capacity, count, 0.0 if spec.shared else 1.0, now)
+                rate = spec.rate if place else self.announced
+                share = LocalShare.of(spec, state, rate=rate, processes=count, age=age, now=now)
                 self._settings.shares[key] = share
             self.shares.append(share)
         self.promises.judge_now()

@@ -337,7 +337,7 @@ class SharedRateLimiter:
     def observed(self, permit: SharedPermit, status: int | None, rate: float | None, refusal: bytes) -> None:
         """A request was answered; called by its permit."""
         lane = permit.lane
-        lane.heard(permit.slot, replied=status is not None)
+        lane.heard(permit.slot, status)
         announced = None if rate is None else announced_rate(rate, lane.operation.usage_plan.rate)
         if announced is not None and announced != lane.announced:
             lane.heard_rate(announced)
@@ -346,7 +346,7 @@ class SharedRateLimiter:
         self._attend(lane)
 
     def _refused(self, lane: Lane, admitted_at: float, limit: int) -> None:
-        lane.heard_throttle(admitted_at, limit)
+        lane.heard_throttle(admitted_at, limit, self._lanes.values())
         if self._observers:
             rate = lane.reply.limits[0].rate if lane.reply else lane.announced
             self._observers.emit(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from spapi_async.ratelimit.shared._store import LimitState
+from spapi_async.ratelimit.shared._store import LimitSpec, LimitState
 
 __all__ = ["LocalShare"]
 
@@ -30,13 +30,18 @@ class LocalShare:
         self.rate = self._full_rate
 
     @classmethod
-    def after(cls, limit: LimitState, processes: int, age: float, now: float) -> Self:
-        """What goes on from how a limit stood ``age`` seconds ago; beginning with nothing in hand.
+    def of(
+        cls, spec: LimitSpec, state: LimitState | None, *, rate: float, processes: int, age: float, now: float
+    ) -> Self:
+        """What goes on from how a limit stood ``age`` seconds ago, beginning with nothing in hand.
 
-        A window becomes a bucket of one token: what each process does evenly keeps to it together.
+        Of a limit of which nothing was heard one token is taken to be there, none if all sellers share it. A window
+        becomes a bucket of one token: what each process does evenly keeps to it together.
         """
-        level = min(0.0, limit.level + limit.pace * age)
-        return cls(limit.pace, 1.0 if limit.seconds else limit.capacity, processes, level, now)
+        if state is None:
+            return cls(rate, 1.0 if spec.seconds else spec.burst, processes, 0.0 if spec.shared else 1.0, now)
+        level = min(0.0, state.level + state.pace * age)
+        return cls(state.pace, 1.0 if spec.seconds else state.capacity, processes, level, now)
 
     def level(self, now: float) -> float:
         """Tokens at hand; negative while a debt is paid off."""

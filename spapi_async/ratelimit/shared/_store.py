@@ -77,6 +77,7 @@ class Feedback(msgspec.Struct, kw_only=True):
         rate: the rate in Amazon's header when it differs from the one known, or 0.
         hits, hit_at: 429s, and the store's time at which the last of those requests was admitted.
         hit_limit: the place in the request's limits, from 1, of the one that Amazon's message names; 0: none named.
+        others_pass: 1 where calls with another value of the argument passed in this process.
     """
 
     seq: int
@@ -89,6 +90,7 @@ class Feedback(msgspec.Struct, kw_only=True):
     hits: int = 0
     hit_at: float = 0.0
     hit_limit: int = 0
+    others_pass: int = 0
 
 
 class Request(msgspec.Struct, kw_only=True):

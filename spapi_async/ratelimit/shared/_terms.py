@@ -19,6 +19,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """The limits of a kind of calls.
 
     Attributes:
+        value: of the argument that may have a limit of its own; ``""`` where there is none.
         kind: tells calls with limits of their own from the seller's others, ``""``; the same in every process.
         keys: where the store keeps them: the plan, what all sellers share, the other limits.
         former: where the plan was kept before the seller id was known; empty where it is not.
@@ -26,6 +27,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         places: the place, from 1, of each limit that Amazon's 429 has a name for.
     """
 
+    value: str
     kind: str
     keys: tuple[str, ...]
     former: tuple[str, ...]
@@ -51,6 +53,7 @@ def terms_of(
     if account.name != account.key:
         former = store.keys(charges[:1], application, region, account.key)[:1]
     return Terms(
+        value=selection.value,
         kind=kind,
         keys=store.keys(charges, application, region, account.name),
         former=former,

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,38 @@ def test_what_was_spent_in_an_outage_is_charged_to_every_limit(redis_url: str) -
     before = speaker.ask(1, more=more, waiting=(0, 0, 0)).limits
     after = speaker.ask(2, more=more, waiting=(0, 0, 0), feedback=[Feedback(seq=1, spent=3)]).limits
     assert [round(one.level - other.level) for one, other in zip(before, after, strict=True)] == [3, 3, 3]
+    speaker.close()
+
+
+def alter(speaker: Speaker, place: int, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change what is kept under a key: time passes, for one."""
+    state = msgspec.msgpack.decode(speaker.client.get(KEYS[place]))
+    change(state)
+    speaker.client.set(KEYS[place], msgspec.msgpack.encode(state))
+
+
+@pytest.mark.parametrize(
+    ("since", "refused", "learned"),
+    [(30.0, False, True), (0.0, False, False), (30.0, True, False)],
+    ids=["passes", "may be on its way", "was refused too"],
+)
+def test_a_value_that_another_process_sends_may_have_passed(
+    redis_url: str, since: float, refused: bool, learned: bool
+) -> None:
+    """A limit of this value is learned where tokens went to another one a while ago, and no 429 came of it."""
+    value = LimitSpec(kind="rule", rate=0.1, burst=5, optional=True, label="value")
+    speaker = Speaker(redis_url)
+    another = {"another": msgspec.structs.replace(value, label="another")}
+    sold = speaker.ask(1, me="another/b", kind="b", more=another)
+    alter(speaker, 0, lambda state: state["p"]["another/b"].update(ps=sold.now - since))
+    if refused:
+        news = [Feedback(seq=1, hits=1, hit_at=sold.now - 60, hit_limit=1)]
+        speaker.ask(2, me="another/b", kind="b", more=another, waiting=(0, 0, 0), feedback=news)
+        alter(speaker, 0, lambda state: state.update(k=5))
+        alter(speaker, 1, lambda memory: memory.pop("suspect"))
+    news = [Feedback(seq=1, hits=1, hit_at=sold.now)]
+    reply = speaker.ask(1, kind="a", more={"value": value}, waiting=(0, 0, 0), feedback=news)
+    assert reply.limits[1].absent is not learned
     speaker.close()
 
 

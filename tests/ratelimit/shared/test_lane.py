@@ -43,7 +43,7 @@ class Process:
         )
         self.specs = specs or (PLAN,)
         keys = ("plan", "memory", *(f"limit {number}" for number in range(1, len(self.specs))))
-        self.terms = Terms(kind="", keys=keys, former=(), specs=self.specs, places={})
+        self.terms = Terms(kind="", value="", keys=keys, former=(), specs=self.specs, places={})
         self.view = OperationView()
         self.lane = self.another()
 
@@ -129,7 +129,7 @@ def test_after_a_429_nothing_in_stock_is_used(process: Process) -> None:
     assert sent is not None
     waiting = [process.wait() for _ in range(3)]
     process.exchange((5.0, False))
-    process.lane.heard_throttle(process.now, 0)
+    process.lane.heard_throttle(process.now, 0, ())
     assert len(process.lane.stock) == 0
     (news,) = process.lane.request().feedback
     assert (news.hits, news.credit, news.hit_at) == (1, 1, 5000.0 + process.now)

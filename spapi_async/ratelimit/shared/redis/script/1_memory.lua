@@ -17,12 +17,13 @@
 -- A window:  w its seconds, b requests in it, log when each arrived at the latest, ascending; block until when nobody
 --            passes; adm, thr, p, cut as a bucket's.
 -- A process: n its last request, f its last feedback, g and gl what its last request was given (and on lease), c calls that
---            wait and e such as are expected, by priority, q when it will ask again, y which limits it pays from,
+--            wait and e such as are expected, by priority, q when it will ask again, y which limits it pays from, a the
+--            argument's value that may have one of its own,
 --            t tokens it has had (who had fewest is next), l tokens on lease, x their end, s when it was last seen, j its
 --            jitter, w when it was last given tokens of a bucket that may have been full, d by how much those requests
 --            came late at most, p the same of requests that are on their way, bk for when its last token was sold, cl before
---            when all its requests have been answered, la when the last reply came. A process has an entry for each kind of
---            calls, named by process and kind.
+--            when all its requests have been answered, la when the last reply came, ps since when it sends and is not
+--            refused. A process has an entry for each kind of calls, named by process and kind.
 
 local PATIENCE = 1.0        -- seconds that a process may come late for the tokens kept for it
 local LONGEST_POLL = 10.0   -- a waiting process asks again at least this often, so that it hears of quota given back
@@ -150,6 +151,8 @@ end
 local s, me = all[1].b, all[1].e
 me.j = req.jitter
 me.y = req.kind
+local last = req.limits[#req.limits]
+me.a = last.optional and last.label or ''
 local jitter = req.jitter   -- the worst of the processes seen lately
 for _, e in pairs(s.p) do
   if now - e.s < 2 then jitter = max(jitter, e.j or 0) end

@@ -59,8 +59,18 @@ local function fullness(limit)
   return part, breadth
 end
 
+-- Whether calls with another value pass: this process has seen it, or they were sold tokens a while ago and not refused
+-- since.
+local function others_pass(seen)
+  if seen > 0 then return true end
+  for _, e in pairs(s.p) do
+    if (e.a or '') ~= me.a and e.ps and e.ps < now - GOODBYE then return true end
+  end
+  return false
+end
+
 -- Amazon does not say which limit was hit, unless its message names one: blame() in _decision.py, with what is known here.
-local function culprit(named)
+local function culprit(named, seen)
   local suspect = shared.suspect
   shared.suspect = {KEYS[1], now, req.kind}
   if named > 0 and all[named] then return all[named] end
@@ -77,7 +87,7 @@ local function culprit(named)
   for index, spec in ipairs(req.limits) do
     if spec.optional and not all[index] then optional = index end
   end
-  if optional and #limits == 1 and s.k >= 1 then
+  if optional and #limits == 1 and s.k >= 1 and others_pass(seen) then
     local limit = enter(optional, req.limits[optional], create(req.limits[optional]))
     limit.leased = 0
     return limit
@@ -92,9 +102,10 @@ local function culprit(named)
   return emptiest
 end
 
-local function throttled(sent_at, count, named)
+local function throttled(sent_at, count, named, seen)
   s.thr = s.thr + count
-  local limit = culprit(named)
+  me.ps = nil
+  local limit = culprit(named, seen)
   if limit ~= all[1] then limit.b.thr = limit.b.thr + count end
   -- Requests that were already on their way at the last decrease say nothing new.
   if sent_at > limit.b.cut then decrease(limit) end
@@ -110,6 +121,7 @@ for _, f in ipairs(req.feedback) do
         may_be_late(limit, limit.b.k, now)
         limit.e.bk = now
       end
+      me.ps = me.ps or now
     end
     local back = min(f.back, me.l)
     unlease(req.me, f.used)
@@ -129,7 +141,7 @@ for _, f in ipairs(req.feedback) do
       end
     end
     if f.rate > 0 then announce(f.rate) end
-    if f.hits > 0 then throttled(f.hit_at, f.hits, f.hit_limit) end
+    if f.hits > 0 then throttled(f.hit_at, f.hits, f.hit_limit, f.others_pass) end
   end
 end
 

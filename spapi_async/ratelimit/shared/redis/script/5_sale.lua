@@ -218,6 +218,7 @@ local function recover(b, count)
 end
 
 local gave = #delays
+if gave > gave_leased then me.ps = me.ps or now + delays[1][1] end
 if gave > 0 then
   for _, limit in ipairs(limits) do
     local b = limit.b
