@@ -15,9 +15,8 @@ from spapi_async._version import __version__
 TYPE_CHECKING = False  # type checkers know this name; typing is imported when something needs it
 if TYPE_CHECKING:
     from spapi_async import errors
-    from spapi_async._client.application import Application
+    from spapi_async._client.application import Application, SellingPartner
     from spapi_async._client.connect import connect
-    from spapi_async._client.selling_partner import SellingPartner
     from spapi_async._codec.json import to_json
     from spapi_async._codec.response import Response, Violation
     from spapi_async._core.events import (
@@ -78,9 +77,8 @@ __all__ = [
 # line that prints its help, does not pay for aiohttp; and a Ctrl-C that comes half a second before aiohttp is there
 # finds `spapi-async` ready for it.
 _HOMES = {
-    "_client.application": ("Application",),
+    "_client.application": ("Application", "SellingPartner"),
     "_client.connect": ("connect",),
-    "_client.selling_partner": ("SellingPartner",),
     "_codec.json": ("to_json",),
     "_codec.response": (
         "Response",

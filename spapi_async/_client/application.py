@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, Unpack
 
+from spapi_async._client.handle import Handle
 from spapi_async._client.options import ApplicationOptions
-from spapi_async._client.selling_partner import SellingPartner
 from spapi_async._client.settings import (
     Environment,
     check_at_least_one,
@@ -40,10 +40,35 @@ from spapi_async.marketplaces import Marketplace, Region
 if TYPE_CHECKING:
     from spapi_async.auth import Authorization, DelegatedToken, NewClientSecret, RestrictedResource, TokenStore
 
-__all__ = ["Application"]
+__all__ = ["Application", "SellingPartner"]
 
 # Any scope does: it marks an account that has no seller; each grantless operation brings its own scope.
 _NO_SELLER = "sellingpartnerapi::notifications"
+
+
+class SellingPartner(Handle):
+    """A handle on one selling partner in one region, or on none (:meth:`Application.grantless`).
+
+    It holds a key into the application's shared state and nothing else: make as many as you like, and throw them away.
+    Each API version is an attribute, ``seller.orders_2026_01_01``, imported when first used.
+    """
+
+    __slots__ = ("_application",)
+
+    def __init__(
+        self,
+        application: Application,
+        account: Account,
+        seller_id: str | None = None,
+        marketplace: Marketplace | None = None,
+    ) -> None:
+        super().__init__(application._pipeline, application._resources, account, seller_id, marketplace)  # noqa: SLF001
+        self._application = application
+
+    @property
+    def application(self) -> Application:
+        """The application this handle belongs to."""
+        return self._application
 
 
 class Application:
@@ -196,7 +221,7 @@ class Application:
         """
         refresh_token = as_secret(refresh_token, "refresh_token")  # from here on no local variable shows it
         grant = Grant.refresh_token(self.client_id, check_refresh_token(refresh_token))
-        begin_work(self.client_id, self)
+        begin_work(self.client_id, self._pipeline)
         place = None if marketplace is None else Marketplace.parse(marketplace)
         return self._handle(Account(grant, choose_region(region, marketplace), seller_id), seller_id, place)
 
@@ -215,7 +240,7 @@ class Application:
                     f"this credential belongs to seller {known!r}, so it cannot be {seller_id!r}'s too: "
                     "one refresh token is one seller's"
                 )
-        return SellingPartner(self, self._pipeline, account, seller_id or known, marketplace)
+        return SellingPartner(self, account, seller_id or known, marketplace)
 
     def delegated(self, restricted_data_token: str | Secret, *, region: Region | str) -> SellingPartner:
         """A handle whose calls carry a restricted data token that another application delegated to this one.
@@ -224,12 +249,12 @@ class Application:
         """
         restricted_data_token = as_secret(restricted_data_token, "restricted_data_token")
         grant = Grant.restricted_data_token(self.client_id, restricted_data_token)
-        return SellingPartner(self, self._pipeline, Account(grant, Region.parse(region)), None)
+        return SellingPartner(self, Account(grant, Region.parse(region)))
 
     def grantless(self, *, region: Region | str) -> SellingPartner:
         """A handle for operations that need no seller, such as ``notifications_v1.create_destination``."""
         account = Account(Grant.scope(self.client_id, _NO_SELLER), Region.parse(region))
-        return SellingPartner(self, self._pipeline, account, None)
+        return SellingPartner(self, account)
 
     def limits(self) -> tuple[LimitSnapshot, ...]:
         """Every live limit, of usage plans and of rules: rate, burst, tokens at hand, callers waiting."""
@@ -322,11 +347,6 @@ class Application:
     def closed(self) -> bool:
         """Whether :meth:`aclose` has been called: further calls are refused."""
         return self._pipeline.closed
-
-    @property
-    def busy(self) -> bool:
-        """Whether calls are under way."""
-        return self._pipeline.busy
 
     async def warm_up(self, sellers: Iterable[SellingPartner]) -> None:
         """Fetch the tokens of many sellers ahead, ten at a time, so that their first calls need not wait for them.

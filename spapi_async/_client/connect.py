@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Unpack
 
-from spapi_async._client.application import Application
+from spapi_async._client.application import Application, SellingPartner
 from spapi_async._client.options import ApplicationOptions
-from spapi_async._client.selling_partner import SellingPartner
 from spapi_async._client.settings import Environment, read_environment
 from spapi_async.errors import ConfigurationError
 

@@ -31,7 +31,7 @@ def when_forgotten(client_id: str) -> Callable[[], None]:
 
 
 class _AtWork(Protocol):
-    """What is asked of an application here."""
+    """What is asked of an application's pipeline here."""
 
     @property
     def busy(self) -> bool: ...
@@ -41,7 +41,7 @@ _at_work: weakref.WeakValueDictionary[str, _AtWork] = weakref.WeakValueDictionar
 _hinted: set[str] = set()
 
 
-def begin_work(client_id: str, application: _AtWork) -> None:
+def begin_work(client_id: str, pipeline: _AtWork) -> None:
     """Take note that an application begins to work; hint, once, that it has company of the same client id.
 
     Twelve tasks with an application each ask Login with Amazon for twelve tokens at once, which throttles eleven of
@@ -49,8 +49,8 @@ def begin_work(client_id: str, application: _AtWork) -> None:
     """
     first = _at_work.get(client_id)
     if first is None or not first.busy:
-        _at_work[client_id] = application
-    elif first is not application and client_id not in _hinted:
+        _at_work[client_id] = pipeline
+    elif first is not pipeline and client_id not in _hinted:
         _hinted.add(client_id)
         logger.warning(
             "a second Application of client id %s is at work in this process: they share neither tokens nor quota. "

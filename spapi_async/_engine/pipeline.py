@@ -59,6 +59,7 @@ class Pipeline:
     """Everything an application's calls share on their way to Amazon."""
 
     __slots__ = (
+        "__weakref__",
         "_calls",
         "_clock",
         "_drained",

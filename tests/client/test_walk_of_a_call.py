@@ -14,10 +14,10 @@ from spapi_async.emulator import Emulator
 PACKAGE = Path(spapi_async.__file__).parent
 ORDER = "902-0000000-0000000"
 
-LADDER = ("api/orders_v0.py", "_client/selling_partner.py", "_engine/pipeline.py", "_engine/call.py")
+LADDER = ("api/orders_v0.py", "_client/handle.py", "_engine/pipeline.py", "_engine/call.py")
 STEPS = {
     "api/orders_v0.py": "the method",
-    "_client/selling_partner.py": "whose call it is",
+    "_client/handle.py": "whose call it is",
     "_engine/pipeline.py": "quota, token, transport, retries",
     "_engine/call.py": "what is asked, and how long it may take",
     "_codec/request.py": "arguments to bytes",

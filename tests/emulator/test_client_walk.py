@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import pytest
 
 from spapi_async import Application, Region
-from spapi_async._client.selling_partner import SellingPartner
+from spapi_async._client.application import SellingPartner
 from spapi_async._codec.known_limits import ALTERNATIVES
 from spapi_async._core.operation import Operation, Parameter
 from spapi_async.api import operations

@@ -33,7 +33,7 @@ from spapi_async.workflows.bulk._sink import Sink
 from spapi_async.workflows.bulk._sinks import open_sink
 
 if TYPE_CHECKING:
-    from spapi_async._client.selling_partner import SellingPartner
+    from spapi_async._client.application import SellingPartner
 
 __all__ = ["CrawlProgress", "CrawlReport", "crawl"]
 

@@ -9,7 +9,7 @@ from spapi_async._core.operation import Operation
 from spapi_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from spapi_async._client.selling_partner import SellingPartner
+    from spapi_async._client.application import SellingPartner
     from spapi_async.marketplaces import Marketplace
 
 __all__ = ["KINDS", "Kind", "LookUp", "kind_named"]

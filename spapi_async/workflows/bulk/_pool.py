@@ -10,7 +10,7 @@ from spapi_async.api import NAMESPACES
 from spapi_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from spapi_async._client.selling_partner import SellingPartner
+    from spapi_async._client.application import SellingPartner
     from spapi_async.workflows.catalog import Catalog
 
 __all__ = ["Pool", "pool"]

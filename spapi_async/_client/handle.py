@@ -1,4 +1,4 @@
-"""A handle on one selling partner: a key into what its application shares, and every operation as a method."""
+"""A key into what an application shares, for one selling partner, with every operation as a method."""
 
 from __future__ import annotations
 
@@ -10,41 +10,37 @@ from spapi_async._client.registry import WORKFLOWS, Workflows, make_workflow
 from spapi_async._codec.response import Response
 from spapi_async._core.operation import Operation
 from spapi_async._core.removal import makes_coroutine, warn_of_removal
+from spapi_async._core.resources import Resources
 from spapi_async._engine.paging import PageIterator
 from spapi_async._engine.pipeline import Pipeline
 from spapi_async.credentials import Account
 from spapi_async.marketplaces import Marketplace, Region
 
 if TYPE_CHECKING:
-    from spapi_async._client.application import Application
     from spapi_async.api import Namespaces
 else:
     Namespaces = object  # the real class only tells type checkers what __getattr__ finds
 
-__all__ = ["SellingPartner"]
+__all__ = ["Handle"]
 
 T = TypeVar("T")
 
 
-class SellingPartner(Workflows, Namespaces):
-    """A handle on one selling partner in one region, or on none (:meth:`Application.grantless`).
+class Handle(Workflows, Namespaces):
+    """What a :class:`~spapi_async.SellingPartner` does; only whose it is, is said there."""
 
-    It holds a key into the application's shared state and nothing else: make as many as you like, and throw them away.
-    Each API version is an attribute, ``seller.orders_2026_01_01``, imported when first used.
-    """
-
-    __slots__ = ("__dict__", "_account", "_application", "_pipeline", "marketplace", "seller_id")
+    __slots__ = ("__dict__", "_account", "_pipeline", "_resources", "marketplace", "seller_id")
 
     def __init__(
         self,
-        application: Application,
         pipeline: Pipeline,
+        resources: Resources,
         account: Account,
         seller_id: str | None,
-        marketplace: Marketplace | None = None,
+        marketplace: Marketplace | None,
     ) -> None:
-        self._application = application
         self._pipeline = pipeline
+        self._resources = resources
         self._account = account
         self.seller_id = seller_id
         self.marketplace = marketplace
@@ -74,11 +70,6 @@ class SellingPartner(Workflows, Namespaces):
         if not operation.stays:
             warn_of_removal(operation)
         return PageIterator(self.fetch, operation, arguments, cursor=cursor)
-
-    @property
-    def application(self) -> Application:
-        """The application this handle belongs to."""
-        return self._application
 
     @property
     def region(self) -> Region:
@@ -121,7 +112,7 @@ class SellingPartner(Workflows, Namespaces):
             from spapi_async.api import NAMESPACES
 
             if name in WORKFLOWS:
-                namespace = make_workflow(name, self, self._application._resources)  # noqa: SLF001
+                namespace = make_workflow(name, self, self._resources)
             elif name in NAMESPACES:
                 namespace = getattr(import_module(f"spapi_async.api.{name}"), NAMESPACES[name])(self)
             else:
