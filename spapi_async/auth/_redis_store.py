@@ -31,7 +31,7 @@ class RedisTokenStore:
     second place everywhere, then move it to the front, then drop the old one.
     ``spapi_async.auth.RedisTokenStore.new_key()`` makes one. An entry says which key of the store it is for, so that
     nobody who can write to Redis but not read the entries can hand one seller's token to another. ``timeout`` is in
-    seconds, for connecting and for each command.
+    seconds, for connecting; a command that takes longer than two is given up by the authenticator.
 
     Raises:
         ConfigurationError: no key, or one that is not a Fernet key.
@@ -50,8 +50,10 @@ class RedisTokenStore:
         self._prefix = prefix
         self._where = _address(url) if client is None else f"prefix={prefix!r}"
         self._owns_client = client is None
+        # Whoever uses the store bounds each step. With a timeout of its own the library reads by asyncio.wait_for(),
+        # which before Python 3.12 loses a cancellation that meets the end of the read.
         self._connect: Callable[[], Redis] = lambda: Redis.from_url(
-            url, socket_timeout=timeout, socket_connect_timeout=timeout
+            url, socket_timeout=None, socket_connect_timeout=timeout
         )
         self._redis: Redis = client or self._connect()
         self._release: AsyncScript = self._redis.register_script(_RELEASE)

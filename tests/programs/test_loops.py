@@ -355,6 +355,48 @@ async def test_prefork_workers_with_a_limiter_for_one_process(environ: dict[str,
     assert outcome.err.count("this process was forked") == 2
 
 
+async def test_forked_workers_have_no_right_to_their_parents_burst(environ: dict[str, str], tmp_path: Path) -> None:
+    """Four children with a full bucket in their memory send nothing that Amazon would refuse."""
+    source = """
+    import warnings
+    warnings.simplefilter("ignore", SPAPIWarning)
+    app = application()
+    runner = asyncio.Runner()
+    runner.run(order(app))
+    for _ in range(4):
+        if not os.fork():
+            async def work():
+                async with app:
+                    with call_options(max_wait=0):
+                        await asyncio.gather(*(order(app) for _ in range(9)), return_exceptions=True)
+            asyncio.run(work())
+            os._exit(0)
+    print([os.wait()[1] for _ in range(4)])
+    runner.run(app.aclose())
+    runner.close()
+    """
+    async with Emulator() as emulator:
+        outcome = await run_program(source, tmp_path, {**environ, "EMULATOR": emulator.url})
+        found = emulator.stats()["operations"]["catalog_items_2022_04_01.search_catalog_items"]
+    assert quiet(outcome) == "[0, 0, 0, 0]\n"
+    assert (found["requests"], found["throttled"]) == (1, 0)
+
+
+async def test_a_redis_that_is_not_there_is_said_once_for_all_loops(environ: dict[str, str], tmp_path: Path) -> None:
+    """A task queue that runs each task in a loop of its own prints no line for each."""
+    source = """
+    app = application(
+        limiter=RedisRateLimiter("redis://127.0.0.1:9/0", timeout=0.2),
+        tokens=RedisTokenStore("redis://127.0.0.1:9/0", keys=[os.environ["KEY"]], timeout=0.2),
+    )
+    for _ in range(5):
+        asyncio.run(order(app))
+    asyncio.run(app.aclose())
+    """
+    outcome = await run_program(source, tmp_path, environ)
+    assert (outcome.code, outcome.err.count("cannot be used")) == (0, 2), outcome.err
+
+
 async def test_a_redis_that_is_not_there(environ: dict[str, str], tmp_path: Path) -> None:
     """The program works and ends; what is wrong is said once, with the address and what happens instead."""
     source = """

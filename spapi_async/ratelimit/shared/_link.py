@@ -83,6 +83,7 @@ class Link:
         self.reason = ""
         self._meanwhile = meanwhile
         self._attend, self._on_down, self._on_up = attend, on_down, on_up
+        self._is_away = False  # as far as the log says
         self._pending: dict[Exchanger, None] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -91,7 +92,7 @@ class Link:
 
     def renewed(self, me: str) -> Link:
         """Another to the same store, for another loop or process; nothing of this one is touched."""
-        return Link(
+        link = Link(
             self.store.renewed(me),
             clock=self.clock,
             meanwhile=self._meanwhile,
@@ -99,6 +100,8 @@ class Link:
             on_down=self._on_down,
             on_up=self._on_up,
         )
+        link._is_away = self._is_away  # so that an outage is said once, however many loops meet it
+        return link
 
     @property
     def down(self) -> bool:
@@ -169,6 +172,8 @@ class Link:
                 exchanger.lost()
                 self._pending[exchanger] = None  # for whoever goes on with the work
             raise
+        if self._is_away:
+            self._say_back()
         for exchanger, reply in zip(batch, replies, strict=True):
             exchanger.absorb(reply)
             self._attend(exchanger)
@@ -178,8 +183,14 @@ class Link:
             self.state = LinkState.DOWN
         self.reason = str(outage)
         self._pending.clear()
-        logger.warning("%s cannot be used (%s): until it can, %s", self.store.label, self.reason, self._meanwhile)
+        if not self._is_away:
+            self._is_away = True
+            logger.warning("%s cannot be used (%s): until it can, %s", self.store.label, self.reason, self._meanwhile)
         self._on_down()
+
+    def _say_back(self) -> None:
+        self._is_away = False
+        logger.warning("%s is back: rate limits are shared again", self.store.label)
 
     async def _wait_until_back(self, task: asyncio.Task[None]) -> None:
         await self.store.disconnect()
@@ -193,7 +204,7 @@ class Link:
                 self.reason = str(outage)
                 continue
             self.state, self.reason = LinkState.UP, ""
-            logger.warning("%s is back: rate limits are shared again", self.store.label)
+            self._say_back()
             self._on_up()
             return
 
