@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
 
+from spapi_async._codec.first_reader import decode_first
 from spapi_async._codec.known_limits import BATCHES, Batch
 from spapi_async._codec.pages import items_of
 from spapi_async._codec.response import (
@@ -290,16 +291,11 @@ class Pipeline:
         return 429 if batch is not None and reply.status < 300 and throttled(batch, reply.body) else reply.status
 
     def _accept(self, call: Call[T], reply: RawReply) -> Response[T]:
+        facts = (call.operation, reply.status, reply.headers, reply.body)
+        tried, rate = call.attempts, call.rate_limit
+        response = None if self._strict else decode_first(*facts, attempts=tried, rate_limit=rate)
         try:
-            response = decode(
-                call.operation,
-                reply.status,
-                reply.headers,
-                reply.body,
-                strict=self._strict,
-                attempts=call.attempts,
-                rate_limit=call.rate_limit,
-            )
+            response = response or decode(*facts, strict=self._strict, attempts=tried, rate_limit=rate)
         except DecodeError as error:
             known = as_known(error, call)
             raise known from known.__cause__

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import math
 import os
 import sqlite3
 import time
@@ -20,7 +21,7 @@ from spapi_async.errors import ConfigurationError
 
 try:
     from sqlalchemy import URL, MetaData, event, func, make_url, select
-    from sqlalchemy.exc import ArgumentError
+    from sqlalchemy.exc import ArgumentError, DisconnectionError
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
     from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
     from sqlalchemy.schema import CreateIndex, CreateTable
@@ -54,6 +55,7 @@ _ASYNCPG_TAKES = {
     "user",
 }
 _BUSY_SECONDS = 30  # how long SQLite waits for another process that writes
+_RESTED = 1.0  # seconds after which a connection of PostgreSQL's may have been cut unnoticed
 _LOOK_AGAIN = 0.1  # seconds between looks at a file that another process has locked
 _LONGEST_SECONDS = 90.0  # for anything asked of the database
 _CREATING = 0x5370_6170_6941_7379  # an advisory lock of our own
@@ -135,7 +137,10 @@ def without_secrets(url: str) -> str:
 def open_engine(url: URL) -> AsyncEngine:
     """An engine whose SQLite waits for other processes and whose PostgreSQL connections are tried before use."""
     if url.get_backend_name() != "sqlite":
-        return create_async_engine(url, pool_pre_ping=True, hide_parameters=True)
+        engine = create_async_engine(url, hide_parameters=True)
+        event.listen(engine.sync_engine, "checkin", _rest)
+        event.listen(engine.sync_engine, "checkout", _try_after_a_rest)
+        return engine
     # Parameters are rows with buyers in them, and SQLAlchemy's errors would show them.
     options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_SECONDS}, "hide_parameters": True}
     if url.database in (None, "", ":memory:"):
@@ -143,6 +148,23 @@ def open_engine(url: URL) -> AsyncEngine:
     engine = create_async_engine(url, **options)
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     return engine
+
+
+def _rest(_: Any, record: ConnectionPoolEntry) -> None:
+    record.info["rests_since"] = time.monotonic()
+
+
+def _try_after_a_rest(connection: Any, record: ConnectionPoolEntry, _: Any) -> None:
+    """Try a connection that was not used for a while: three round trips, too many for each of many pages in a row.
+
+    Raises:
+        DisconnectionError: it is gone; the pool opens another.
+    """
+    if time.monotonic() - record.info.get("rests_since", math.inf) > _RESTED:
+        try:
+            connection.ping()
+        except Exception as error:
+            raise DisconnectionError from error
 
 
 def probe_sqlite(engine: AsyncEngine) -> None:

@@ -215,6 +215,7 @@ async def _read_all(
                 found.append(identify(each))  # noqa: PERF401
         except SPAPIError as error:
             _note(campaign, error)
+            await asyncio.sleep(error.retry_after or 0)  # while nobody gets a token, calls fail without asking
         else:
             break
     else:
@@ -241,6 +242,7 @@ async def sync(campaign: Campaign, _: HostileServer, seller: SellingPartner, num
             if not isinstance(result.error, SPAPIError):
                 raise result.error
             _note(campaign, result.error)
+            await asyncio.sleep(result.error.retry_after or 0)
         else:
             campaign.complain(f"sync {number} never ended: {result.error!r}")
         orders, _items = await database.counts()

@@ -17,11 +17,12 @@ import msgspec
 from spapi_async._codec import json, lenient
 from spapi_async._codec.mending import mend
 from spapi_async._codec.pages import NO_TOKEN, items_of, next_token_of
+from spapi_async._codec.response import REQUEST_ID, decode
 from spapi_async._core.caller import Reply
 from spapi_async._core.operation import Operation
 from spapi_async.errors import DecodeError
 
-__all__ = ["Piece", "read_order", "read_pieces", "read_token"]
+__all__ = ["Piece", "read_again", "read_order", "read_pieces", "read_token"]
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -37,6 +38,12 @@ class Piece(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"<Piece of {len(self.raw)} bytes>"  # an order holds personal data
+
+
+def read_again(response: Reply[Any], operation: Operation[Any]) -> Reply[Any]:
+    """A reply read by the operation's model, as the plain call reads it."""
+    headers: dict[str, str] = {REQUEST_ID: response.request_id} if response.request_id else {}
+    return decode(operation, response.status, headers, response.raw)
 
 
 def read_pieces(response: Reply[Any], operation: Operation[Any]) -> list[Piece]:

@@ -35,8 +35,10 @@ __all__ = [
     "ItemRow",
     "OrderRow",
     "OrderShape",
+    "channel_of",
     "newest",
     "read_time",
+    "status_of",
 ]
 
 Path = tuple[str, ...]
@@ -57,7 +59,7 @@ class Detail(enum.StrEnum):
     """Orders 2026-01-01."""
 
 
-class ItemRow(msgspec.Struct, frozen=True, kw_only=True):
+class ItemRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One row of ``order_items``."""
 
     order_id: str
@@ -72,7 +74,7 @@ class ItemRow(msgspec.Struct, frozen=True, kw_only=True):
     payload: str
 
 
-class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
+class OrderRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One row of ``orders`` and the rows of its items.
 
     Attributes:
@@ -124,6 +126,16 @@ STATUSES = {
 CHANNELS = {"MFN": "MERCHANT", "AFN": "AMAZON", "Merchant": "MERCHANT", "Amazon": "AMAZON"}
 
 
+def status_of(amazon_status: str | None) -> str | None:
+    """A status in the words of Orders 2026-01-01."""
+    return STATUSES.get(amazon_status, amazon_status) if amazon_status else None
+
+
+def channel_of(fulfilled_by: str | None) -> str | None:
+    """Who fulfils an order, in the same words."""
+    return CHANNELS.get(fulfilled_by, fulfilled_by) if fulfilled_by else None
+
+
 class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
     """Where one version of the Orders API keeps the columns, as paths from the order and from the item."""
 
@@ -171,9 +183,9 @@ class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
             order_id=order_id,
             identified=identifier is not None,
             marketplace_id=_text(_dig(order, self.marketplace_id)),
-            status=STATUSES.get(status, status) if status else None,
+            status=status_of(status),
             amazon_status=status,
-            channel=CHANNELS.get(channel, channel) if channel else None,
+            channel=channel_of(channel),
             fulfilled_by=channel,
             sales_channel=_text(_dig(order, self.sales_channel)),
             created_at=read_time(_dig(order, self.created_at)),

@@ -13,12 +13,14 @@ from typing import Any, Protocol
 import anyio
 import msgspec
 
+from spapi_async._codec.first_reader import read_first
 from spapi_async._core.caller import Caller, Reply
 from spapi_async._engine.page_history import PageHistory
 from spapi_async.errors import DecodeError
 from spapi_async.workflows.orders._checkpoint import Checkpoint
+from spapi_async.workflows.orders._columns import PAGE, ColumnsPage, quick_row
 from spapi_async.workflows.orders._page import Unreadable
-from spapi_async.workflows.orders._reading import Piece, read_pieces, read_token
+from spapi_async.workflows.orders._reading import Piece, read_again, read_pieces, read_token
 from spapi_async.workflows.orders._rows import V0, V2026, Item, OrderRow, OrderShape, read_time
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "OrdersV0Source",
     "Page",
     "check_progress",
+    "page_of",
     "participations",
 ]
 
@@ -90,23 +93,38 @@ class Orders2026Source:
         """One ``searchOrders``; filters are repeated beside the token, as Amazon asks."""
         from spapi_async.api.orders_2026_01_01 import SEARCH_ORDERS
 
-        response = await self._seller.call(
-            SEARCH_ORDERS,
-            last_updated_after=checkpoint.last_updated_after,
-            last_updated_before=self._before,
-            marketplace_ids=self._marketplaces or None,
-            included_data=self._datasets or None,
-            max_results_per_page=self._page_size,
-            pagination_token=checkpoint.cursor,
-        )
+        with read_first(SEARCH_ORDERS, PAGE):
+            response = await self._seller.call(
+                SEARCH_ORDERS,
+                last_updated_after=checkpoint.last_updated_after,
+                last_updated_before=self._before,
+                marketplace_ids=self._marketplaces or None,
+                included_data=self._datasets or None,
+                max_results_per_page=self._page_size,
+                pagination_token=checkpoint.cursor,
+            )
+        return page_of(response)
+
+
+def page_of(response: Reply[Any]) -> Page:
+    """A page of ``searchOrders``: by its columns where every order is as it should be, else by everything."""
+    from spapi_async.api.orders_2026_01_01 import SEARCH_ORDERS
+
+    rows: Sequence[OrderRow | None] = (None,)
+    unreadable: tuple[Unreadable, ...] = ()
+    if isinstance(response.body, ColumnsPage):
+        rows = [quick_row(bytes(raw)) for raw in response.body.orders]
+        if None in rows:
+            response = read_again(response, SEARCH_ORDERS)
+    if None in rows:
         rows, unreadable = _rows(V2026, response, [(piece, None) for piece in read_pieces(response, SEARCH_ORDERS)])
-        return Page(
-            rows=rows,
-            cursor=read_token(response, SEARCH_ORDERS),
-            upper_bound=read_time(getattr(response.body, "last_updated_before", None)),
-            violations=len(response.violations),
-            unreadable=unreadable,
-        )
+    return Page(
+        rows=tuple(row for row in rows if row is not None),
+        cursor=read_token(response, SEARCH_ORDERS),
+        upper_bound=read_time(getattr(response.body, "last_updated_before", None)),
+        violations=len(response.violations),
+        unreadable=unreadable,
+    )
 
 
 class OrdersV0Source:

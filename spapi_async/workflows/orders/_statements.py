@@ -28,6 +28,25 @@ from spapi_async.workflows.orders._tables import unreadable as unreadable_entrie
 __all__ = ["Statements"]
 
 
+_PAYLOADS = "SELECT order_id, payload FROM orders WHERE seller = ?1 AND order_id IN (SELECT value FROM json_each(?2))"
+# PostgreSQL writes jsonb anew, in an order and a spacing of its own, so the bytes of two versions never agree.
+_DIFFERENCES = """
+    SELECT order_id, CAST(coalesce(before.members, '{}') AS text), CAST(coalesce(after.members, '{}') AS text)
+    FROM unnest(CAST($2 AS text[]), CAST($3 AS text[])) AS sent(order_id, content)
+    JOIN orders USING (order_id)
+    CROSS JOIN LATERAL (SELECT CAST(sent.content AS jsonb) AS payload) AS new
+    CROSS JOIN LATERAL (
+        SELECT jsonb_object_agg(key, value) AS members FROM jsonb_each(orders.payload)
+        WHERE new.payload -> key IS DISTINCT FROM value
+    ) AS before
+    CROSS JOIN LATERAL (
+        SELECT jsonb_object_agg(key, value) AS members FROM jsonb_each(new.payload)
+        WHERE orders.payload -> key IS DISTINCT FROM value
+    ) AS after
+    WHERE seller = $1
+"""
+
+
 class Statements:
     """Text for one kind of database, with numbered parameters, and values in its own types."""
 
@@ -45,9 +64,8 @@ class Statements:
             "SELECT order_id, last_updated_at, status, source, detail, digest FROM orders"
             f" WHERE seller = $1 AND order_id {ids}"
         )
-        self.payloads = self._text(
-            f"SELECT order_id, CAST(payload AS text) FROM orders WHERE seller = $1 AND order_id {ids}"
-        )
+        self.payloads = _PAYLOADS if sqlite else _DIFFERENCES
+        """Order id and payload; in PostgreSQL only the members that differ from the new payload's, and the new ones."""
         self.drop_items = self._text(f"DELETE FROM order_items WHERE seller = $1 AND order_id {ids}")
         self.renew = self._text(
             "UPDATE leases SET expires_at = $1 WHERE seller = $2 AND stream = $3 AND holder = $4 AND fencing = $5"
@@ -77,7 +95,7 @@ class Statements:
         """A value as the driver takes it: SQLite has no times and no exact numbers."""
         if self._sqlite:
             if isinstance(value, datetime):
-                return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+                return value.astimezone(UTC).isoformat(" ", "microseconds")[:26]
             if isinstance(value, Decimal):
                 return format(value, "f")
         return value
@@ -86,6 +104,11 @@ class Statements:
         """Order ids as the second parameter of a statement."""
         found = list(order_ids)
         return msgspec.json.encode(found).decode() if self._sqlite else found
+
+    def compared(self, seller: str, payloads: Mapping[str, str]) -> tuple[Any, ...]:
+        """The parameters of ``payloads``: new payloads by order id."""
+        ids = self.ids(payloads)
+        return (seller, ids) if self._sqlite else (seller, ids, list(map(self.jsonb, payloads.values())))
 
     def time(self, value: Any) -> datetime | None:
         """A time as it is read."""

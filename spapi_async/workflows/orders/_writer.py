@@ -16,7 +16,6 @@ from spapi_async.workflows.orders._rows import Detail, ItemRow, OrderRow, newest
 from spapi_async.workflows.orders._statements import Statements
 from spapi_async.workflows.orders._tables import (
     checkpoints,
-    order_changes,
     order_personal,
     quota_states,
 )
@@ -112,18 +111,16 @@ class PageWriter:
 
     async def _paths(self, connection: AsyncConnection, seller: str, stored: Sequence[_Judged]) -> dict[str, list[str]]:
         """Where each order that is replaced differs from what the database holds."""
-        replaced = {each.row.order_id: each for each in stored if each.before is not None}
-        if not replaced:
-            return {}
-        sql = self._sql
-        found: Any = await connection.exec_driver_sql(sql.payloads, (seller, sql.ids(replaced)))
-        return {
-            order_id: changed_paths(
-                payload, sql.jsonb(each.row.payload), comparable=_source(each.before) == each.row.source
-            )
-            for order_id, payload in found
-            if (each := replaced[order_id])
-        }
+        replaced = [each for each in stored if each.before is not None]
+        # Where they came from APIs whose names differ, everything does.
+        paths = {each.row.order_id: ["*"] for each in replaced if _source(each.before) != each.row.source}
+        payloads = {each.row.order_id: each.row.payload for each in replaced if each.row.order_id not in paths}
+        if payloads:
+            sql = self._sql
+            found: Any = await connection.exec_driver_sql(sql.payloads, sql.compared(seller, payloads))
+            for order_id, before, *after in found:
+                paths[order_id] = changed_paths(before, after[0] if after else payloads[order_id])
+        return paths
 
     async def _put(self, connection: AsyncConnection, page: OrderPage, stored: Sequence[_Judged]) -> int:
         if not stored:
@@ -227,22 +224,27 @@ class PageWriter:
             return
         sql = self._sql
         last = (await connection.exec_driver_sql(sql.number, (len(published),))).one()[0]
-        values = [
-            {
-                "number": number,
-                "seller": page.seller,
-                "order_id": each.row.order_id,
-                "kind": each.verdict.value,
-                "paths": msgspec.json.encode(paths.get(each.row.order_id, [])).decode(),
-                "status_before": each.before.status if each.before else None,
-                "status_after": each.row.status,
-                "source": each.row.source,
-                "updated_at": each.row.last_updated_at,
-                "stored_at": page.at,
-            }
-            for number, each in enumerate(published, start=last - len(published) + 1)
-        ]
-        await connection.exec_driver_sql(sql.add_change, sql.rows(order_changes, values))
+        now, first = sql.value(page.at), last - len(published) + 1
+        values = [self._change(number, each, page.seller, paths, now) for number, each in enumerate(published, first)]
+        await connection.exec_driver_sql(sql.add_change, values)
+
+    def _change(
+        self, number: int, each: _Judged, seller: str, paths: dict[str, list[str]], now: Any
+    ) -> tuple[Any, ...]:
+        """A change's values, in the order of the table's columns."""
+        row = each.row
+        return (
+            number,
+            seller,
+            row.order_id,
+            each.verdict.value,
+            msgspec.json.encode(paths.get(row.order_id, [])).decode(),
+            each.before.status if each.before else None,
+            row.status,
+            row.source,
+            self._sql.value(row.last_updated_at),
+            now,
+        )
 
 
 _ANY = Before(None, None, "", "", b"")

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from spapi_async.workflows.orders import Change, CursorError, OrderDatabase, OrderPage, OrderRow, Stored
-from spapi_async.workflows.orders._rows import V2026
+from spapi_async.workflows.orders._rows import V0, V2026
 from spapi_async.workflows.orders._tables import order_items
 
 pytest_plugins = ("sync_fixtures",)
@@ -62,6 +62,40 @@ async def test_each_change_says_what_became_of_the_order(database_url: str) -> N
     assert changes[0].updated_at == datetime(2026, 1, 1, tzinfo=UTC)
     assert [change.stored_at for change in changes] == [NOW] * 3
     assert [item.order_item_id for item in items] == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "paths"),
+    [
+        ({"x": 1}, {"x": 1}, set()),
+        ({"x": {"a": 1, "b": [1, 2]}}, {"x": {"b": [1, 2], "a": 1}}, set()),
+        ({"x": {"a": 1, "b": 2}}, {"x": {"a": 1, "b": 3}}, {"x.b"}),
+        ({"x": None}, {}, {"x"}),
+        ({}, {"x": None}, {"x"}),
+        ({"x": None}, {"x": 0}, {"x"}),
+        ({"x": [1]}, {"x": [1, 1]}, {"x"}),
+        ({"x": "ß€😀"}, {"x": "ß€"}, {"x"}),
+    ],
+)
+async def test_places_are_compared_alike_in_every_database(
+    database_url: str, before: dict[str, Any], after: dict[str, Any], paths: set[str]
+) -> None:
+    """Members in another order, null beside nothing, text outside of the first plane; beside one that stays."""
+    async with OrderDatabase(database_url) as database:
+        await store(database, order("a", **before), order("b", day=3))
+        await store(database, order("a", day=2, **after), order("b", day=3))
+        _, _, change = await read(database)
+    assert set(change.paths) == {"lastUpdatedTime", *paths}
+
+
+async def test_an_order_from_another_version_of_the_api_differs_everywhere(database_url: str) -> None:
+    """Its names are others, so no place of one is a place of the other."""
+    first = V0.row(b'{"AmazonOrderId":"a","LastUpdateDate":"2026-01-01T00:00:00Z"}', items=[])
+    async with OrderDatabase(database_url) as database:
+        await store(database, first, order("b"))
+        await store(database, order("a", day=2), order("b", day=2))
+        changes = [change for change in await read(database) if change.kind == "updated"]
+    assert {change.order_id: set(change.paths) for change in changes} == {"a": {"*"}, "b": {"lastUpdatedTime"}}
 
 
 async def test_sellers_with_one_order_id_have_an_order_each(database_url: str) -> None:

@@ -1,0 +1,64 @@
+"""A decoder of the caller's own for one operation's replies, carried by a context variable as call options are.
+
+A job that needs a few fields of each reply does not pay for the others: its decoder is tried first, and the model's
+reads whatever does not fit it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+import msgspec
+
+from spapi_async._codec.response import REQUEST_ID, Response
+from spapi_async._core.operation import Operation
+
+__all__ = ["decode_first", "read_first"]
+
+_chosen: ContextVar[tuple[Operation[Any], msgspec.json.Decoder[Any]] | None] = ContextVar(
+    "spapi_async_first_reader", default=None
+)
+
+
+@contextlib.contextmanager
+def read_first(operation: Operation[Any], decoder: msgspec.json.Decoder[Any]) -> Iterator[None]:
+    """Try this decoder first on every 2xx reply of the operation to calls made in the block.
+
+    What it reads is the response's body, and was held against nothing else: the response has no violations.
+    """
+    token = _chosen.set((operation, decoder))
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+
+
+def decode_first(
+    operation: Operation[Any],
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    attempts: int,
+    rate_limit: float | None,
+) -> Response[Any] | None:
+    """The response as the chosen decoder reads it; None where none was chosen, or the body does not fit it."""
+    chosen = _chosen.get()
+    if chosen is None or chosen[0] is not operation:
+        return None
+    try:
+        value = chosen[1].decode(body)
+    except (ValueError, RecursionError):
+        return None
+    return Response(
+        body=value,
+        status=status,
+        headers=headers,
+        request_id=headers.get(REQUEST_ID),
+        rate_limit=rate_limit,
+        attempts=attempts,
+        raw=body,
+    )

@@ -1,0 +1,195 @@
+"""A page read for its columns alone makes the rows that reading all of it makes."""
+
+from __future__ import annotations
+
+import random
+from contextlib import suppress
+from typing import Any, Literal
+
+import msgspec
+import pytest
+from damaged_orders import damaged, examples, seed_of_this_run
+
+from spapi_async import Application
+from spapi_async._codec import json
+from spapi_async._codec.first_reader import decode_first, read_first
+from spapi_async._codec.response import Response, decode
+from spapi_async.api.orders_2026_01_01 import SEARCH_ORDERS
+from spapi_async.emulator import Emulator
+from spapi_async.errors import DecodeError
+from spapi_async.workflows.orders._columns import PAGE, ColumnsPage, quick_row
+from spapi_async.workflows.orders._page import Unreadable
+from spapi_async.workflows.orders._rows import V2026, OrderRow
+from spapi_async.workflows.orders._source import Page, page_of
+
+ORDER: dict[str, Any] = {
+    "orderId": "902-0000001-0000000",
+    "createdTime": "2026-01-01T10:00:00+02:00",
+    "lastUpdatedTime": "2026-01-02T10:00:00Z",
+    "salesChannel": {"channelName": "AMAZON", "marketplaceId": "ATVPDKIKX0DER"},
+    "fulfillment": {"fulfillmentStatus": "SHIPPED", "fulfilledBy": "AMAZON"},
+    "proceeds": {"grandTotal": {"amount": "19.990", "currencyCode": "USD"}},
+    "packages": [{"shipTime": "2026-01-03T10:00:00Z"}, {"shipTime": "2026-01-02T09:00:00Z"}, {}],
+    "orderItems": [
+        {
+            "orderItemId": "7",
+            "quantityOrdered": 2,
+            "product": {
+                "asin": "B01",
+                "sellerSku": "S",
+                "title": "Tee é",
+                "price": {"unitPrice": {"amount": 9.95, "currencyCode": "USD"}},
+            },
+            "fulfillment": {"quantityFulfilled": 1, "packing": {"giftOption": {"giftWrapLevel": "x"}}},
+        },
+        {"orderItemId": "8", "quantityOrdered": 1, "product": {}},
+    ],
+}
+PERSONAL = [
+    {"buyer": {"buyerName": "Ann"}},
+    {"recipient": None},
+    {"payment": {}},
+    {"tax": [1]},
+    {"orderItems": [{"orderItemId": "7", "quantityOrdered": 1, "product": {}, "tax": {}}]},
+    {
+        "orderItems": [
+            {"orderItemId": "7", "quantityOrdered": 1, "product": {"asin": "B", "customization": {"text": "for Ann"}}}
+        ]
+    },
+    {
+        "orderItems": [
+            {
+                "orderItemId": "7",
+                "quantityOrdered": 1,
+                "product": {},
+                "fulfillment": {"packing": {"giftOption": {"giftMessage": "Hi"}}},
+            }
+        ]
+    },
+]
+ODD = [
+    {"orderId": ""},
+    {"orderId": "9" * 256},
+    {"orderId": 5},
+    {"createdTime": "2026-01-01"},
+    {"createdTime": "2026-01-01T10:00:00"},
+    {"lastUpdatedTime": ""},
+    {"salesChannel": {"channelName": "", "marketplaceId": 7}},
+    {"salesChannel": {"channelName": "nul \0 inside"}},
+    {"fulfillment": {"fulfillmentStatus": "Unshipped", "fulfilledBy": "MFN"}},
+    {"proceeds": {"grandTotal": {"amount": "1e40", "currencyCode": ""}}},
+    {"proceeds": {"grandTotal": {"amount": "NaN"}}},
+    {"proceeds": {"grandTotal": {"amount": 12.50}}},
+    {"proceeds": None, "packages": None, "fulfillment": None},
+    {"orderItems": None},
+    {"salesChannel": None},
+    {"orderItems": [{"orderItemId": "7"}, {"orderItemId": "7", "quantityOrdered": 3}]},
+    {"orderItems": [{"orderItemId": "7", "quantityOrdered": 2**31}, {"quantityOrdered": "4"}, {"orderItemId": ""}]},
+    {
+        "orderItems": [
+            {"orderItemId": "7", "product": {"sellerSku": "s" * 300, "title": "", "price": {"unitPrice": {}}}}
+        ]
+    },
+    {"orderItems": [{"orderItemId": "7", "quantityOrdered": 2.0}]},
+    {"orderItems": {"orderItemId": "7"}},
+    {"packages": [{"shipTime": "soon"}]},
+]
+
+
+def both(body: bytes) -> tuple[Page, Page] | None:
+    """The page by its columns first, and by its model alone; None where it is none."""
+    pages: list[Page | None] = []
+    with read_first(SEARCH_ORDERS, PAGE):
+        quick = decode_first(SEARCH_ORDERS, 200, {}, body, attempts=1, rate_limit=None)
+    for response in (quick, None):
+        try:
+            pages.append(page_of(response or decode(SEARCH_ORDERS, 200, {}, body)))
+        except DecodeError:
+            pages.append(None)
+    quick_page, page = pages
+    assert (quick_page is None) == (page is None)
+    return (quick_page, page) if quick_page and page else None
+
+
+def content(page: Page) -> tuple[list[OrderRow], list[Unreadable], Any, Any]:
+    """What is compared of a page: payloads by what they say."""
+    rows = [
+        msgspec.structs.replace(row, payload=json.plain(row.payload.encode()), items=_items(row)) for row in page.rows
+    ]
+    return rows, [*page.unreadable], page.cursor, page.upper_bound
+
+
+def required(page: Page) -> Any:
+    """What the model promises of each order."""
+    return [(row.order_id, row.created_at, row.last_updated_at, len(row.items)) for row in page.rows], page.cursor
+
+
+def _items(row: OrderRow) -> Any:
+    return [msgspec.structs.replace(item, payload=json.plain(item.payload.encode())) for item in row.items]
+
+
+def page_with(*orders: Any) -> bytes:
+    return msgspec.json.encode({"orders": orders, "pagination": {"nextToken": "t"}})
+
+
+@pytest.mark.parametrize("change", [{}, *PERSONAL], ids=repr)
+def test_what_amazon_sends_is_read_by_columns(change: dict[str, Any]) -> None:
+    """With and without personal data, which goes apart as it does by the other way."""
+    order = msgspec.json.encode({**ORDER, **change})
+    quick = quick_row(order)
+    assert quick is not None
+    assert quick == V2026.row(order)
+    assert bool(quick.personal) == bool(change)
+
+
+@pytest.mark.parametrize("change", ODD, ids=lambda change: repr(change)[:60])
+def test_what_does_not_fit_is_read_by_the_model(change: dict[str, Any]) -> None:
+    """Beside an order that fits, and the two make the same rows."""
+    pages = both(page_with(ORDER, {**ORDER, "orderId": "902-0000002-0000000", **change}))
+    assert pages is not None
+    assert content(pages[0]) == content(pages[1])
+
+
+def test_damaged_pages_make_the_same_rows() -> None:
+    """Of five thousand, whatever was damaged; most of their orders are read by columns."""
+    page = {
+        "orders": [{**ORDER, "orderId": f"902-{number:07}-0000000"} for number in range(3)],
+        "pagination": {"nextToken": "t"},
+        "lastUpdatedBefore": "2026-01-03T00:00:00Z",
+    }
+    seed = seed_of_this_run()
+    rng, quick = random.Random(seed), 0
+    for number in range(examples(5_000)):
+        body = damaged(page, rng)
+        pages = both(body)
+        if pages is not None:
+            where = f"seed {seed}, body {number}: {body!r}"
+            assert required(pages[0]) == required(pages[1]), where
+            # Where the model's reader met something else that is broken, it finds misspelt members that may be missing.
+            assert pages[1].violations or content(pages[0]) == content(pages[1]), where
+        with suppress(ValueError, RecursionError):
+            quick += sum(quick_row(bytes(raw)) is not None for raw in PAGE.decode(body).orders)
+    assert quick > 0.3 * 3 * examples(5_000)
+
+
+async def test_a_call_tries_the_chosen_decoder_on_its_operation_alone() -> None:
+    """In its block; a strict application reads everything."""
+    modes: tuple[Literal["lenient"], Literal["strict"]] = ("lenient", "strict")
+    for decoding in modes:
+        async with (
+            Emulator(orders=3) as emulator,
+            Application("a", "s", endpoint=emulator.url, decoding=decoding) as app,
+        ):
+            seller = app.selling_partner("Atzr|x", region="NA")
+
+            async def search() -> Response[Any]:
+                return await seller.call(SEARCH_ORDERS, created_after="2020-01-01")  # noqa: B023
+
+            with read_first(SEARCH_ORDERS, PAGE):
+                inside = await search()
+                await seller.sellers_v1.get_marketplace_participations()
+            assert isinstance(inside.body, ColumnsPage) is (decoding == "lenient")
+            assert inside.request_id
+            assert inside.attempts == 1
+            assert inside.raw
+            assert not isinstance((await search()).body, ColumnsPage)
