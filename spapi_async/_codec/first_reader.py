@@ -16,11 +16,12 @@ import msgspec
 from spapi_async._codec.response import REQUEST_ID, Response
 from spapi_async._core.operation import Operation
 
-__all__ = ["decode_first", "read_first"]
+__all__ = ["FIRST_READER", "decode_first", "read_first"]
 
-_chosen: ContextVar[tuple[Operation[Any], msgspec.json.Decoder[Any]] | None] = ContextVar(
+FIRST_READER: ContextVar[tuple[Operation[Any], msgspec.json.Decoder[Any]] | None] = ContextVar(
     "spapi_async_first_reader", default=None
 )
+"""The operation and its decoder; None for nearly every call, which need not enter this module."""
 
 
 @contextlib.contextmanager
@@ -29,11 +30,11 @@ def read_first(operation: Operation[Any], decoder: msgspec.json.Decoder[Any]) ->
 
     What it reads is the response's body, and was held against nothing else: the response has no violations.
     """
-    token = _chosen.set((operation, decoder))
+    token = FIRST_READER.set((operation, decoder))
     try:
         yield
     finally:
-        _chosen.reset(token)
+        FIRST_READER.reset(token)
 
 
 def decode_first(
@@ -46,7 +47,7 @@ def decode_first(
     rate_limit: float | None,
 ) -> Response[Any] | None:
     """The response as the chosen decoder reads it; None where none was chosen, or the body does not fit it."""
-    chosen = _chosen.get()
+    chosen = FIRST_READER.get()
     if chosen is None or chosen[0] is not operation:
         return None
     try:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
 
-from spapi_async._codec.first_reader import decode_first
+from spapi_async._codec.first_reader import FIRST_READER, decode_first
 from spapi_async._codec.known_limits import BATCHES, Batch
 from spapi_async._codec.pages import items_of
 from spapi_async._codec.response import (
@@ -129,6 +129,7 @@ class Pipeline:
             options=current_options(),
             clock=self._clock,
         )
+        del arguments  # an exception shows the local variables of this frame, and these hold the request's body
         self._calls.add(call)
         started = self._clock.monotonic() if self._observed else 0.0
         try:
@@ -150,7 +151,9 @@ class Pipeline:
 
     async def fetch(self, account: Account, operation: Operation[T], arguments: Mapping[str, Any]) -> T:
         """Perform one call for its decoded body alone."""
-        return (await self.send(account, operation, arguments)).body
+        call = self.send(account, operation, arguments)
+        del arguments  # as in send_for_another
+        return (await call).body
 
     def forecast(
         self, account: Account, operation: Operation[Any], arguments: Mapping[str, Any] | None, count: int
@@ -181,9 +184,13 @@ class Pipeline:
             return self.send_for_another(account, operation, again)
 
         attempts = self._retry.throttled_attempts
-        return await send_whole(
-            send, batch, operation, arguments, attempts=attempts, clock=self._clock, strict=self._strict
-        )
+        whole = send_whole(send, batch, operation, arguments, attempts=attempts, clock=self._clock, strict=self._strict)
+        del arguments
+        try:
+            return await whole
+        except BaseException as error:
+            forget_locals(error)
+            raise
 
     async def drain(self, grace: float) -> None:
         """Refuse calls from now on; wait for those under way, but for no longer than ``grace`` seconds."""
@@ -293,7 +300,9 @@ class Pipeline:
     def _accept(self, call: Call[T], reply: RawReply) -> Response[T]:
         facts = (call.operation, reply.status, reply.headers, reply.body)
         tried, rate = call.attempts, call.rate_limit
-        response = None if self._strict else decode_first(*facts, attempts=tried, rate_limit=rate)
+        response = None
+        if FIRST_READER.get() is not None and not self._strict:
+            response = decode_first(*facts, attempts=tried, rate_limit=rate)
         try:
             response = response or decode(*facts, strict=self._strict, attempts=tried, rate_limit=rate)
         except DecodeError as error:

@@ -477,7 +477,9 @@ class AplusContent20201101(Namespace):
             body: the body; ``postContentDocumentRequest`` in Amazon's model.
             marketplace_id: ``marketplaceId``; at least 1 character.
         """
-        return await self._client.fetch(CREATE_CONTENT_DOCUMENT, body=body, marketplace_id=marketplace_id)
+        call = self._client.fetch(CREATE_CONTENT_DOCUMENT, body=body, marketplace_id=marketplace_id)
+        del body
+        return await call
 
     async def create_media(self, *, body: m.CreateMediaRequest | Mapping[str, Any]) -> m.CreateMediaResponse:
         """``createMedia``: POST /aplus/2020-11-01/media.
@@ -488,7 +490,9 @@ class AplusContent20201101(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_MEDIA, body=body)
+        call = self._client.fetch(CREATE_MEDIA, body=body)
+        del body
+        return await call
 
     async def get_content_document(
         self,
@@ -619,12 +623,14 @@ class AplusContent20201101(Namespace):
             body: the body; ``postContentDocumentAsinRelationsRequest`` in Amazon's model.
             marketplace_id: ``marketplaceId``; at least 1 character.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             POST_CONTENT_DOCUMENT_ASIN_RELATIONS,
             content_reference_key=content_reference_key,
             body=body,
             marketplace_id=marketplace_id,
         )
+        del body
+        return await call
 
     async def post_content_document_suspend_submission(
         self,
@@ -740,12 +746,14 @@ class AplusContent20201101(Namespace):
             body: the body; ``postContentDocumentRequest`` in Amazon's model.
             marketplace_id: ``marketplaceId``; at least 1 character.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             UPDATE_CONTENT_DOCUMENT,
             content_reference_key=content_reference_key,
             body=body,
             marketplace_id=marketplace_id,
         )
+        del body
+        return await call
 
     async def update_media(
         self,
@@ -764,12 +772,9 @@ class AplusContent20201101(Namespace):
             body: the body.
             associated_media_id: ``associatedMediaId``.
         """
-        return await self._client.fetch(
-            UPDATE_MEDIA,
-            media_id=media_id,
-            body=body,
-            associated_media_id=associated_media_id,
-        )
+        call = self._client.fetch(UPDATE_MEDIA, media_id=media_id, body=body, associated_media_id=associated_media_id)
+        del body
+        return await call
 
     async def validate_content_document_asin_relations(
         self,
@@ -788,9 +793,11 @@ class AplusContent20201101(Namespace):
             marketplace_id: ``marketplaceId``; at least 1 character.
             asin_set: ``asinSet``; each at least 10 characters.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             VALIDATE_CONTENT_DOCUMENT_ASIN_RELATIONS,
             body=body,
             marketplace_id=marketplace_id,
             asin_set=asin_set,
         )
+        del body
+        return await call

@@ -101,7 +101,9 @@ class AppIntegrations20240401(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_NOTIFICATION, body=body)
+        call = self._client.fetch(CREATE_NOTIFICATION, body=body)
+        del body
+        return await call
 
     async def delete_notifications(self, *, body: m.DeleteNotificationsRequest | Mapping[str, Any]) -> None:
         """``deleteNotifications``: POST /appIntegrations/2024-04-01/notifications/deletion.
@@ -112,7 +114,9 @@ class AppIntegrations20240401(Namespace):
         Args:
             body: the body.
         """
-        await self._client.fetch(DELETE_NOTIFICATIONS, body=body)
+        call = self._client.fetch(DELETE_NOTIFICATIONS, body=body)
+        del body
+        await call
 
     async def record_action_feedback(
         self,
@@ -129,4 +133,6 @@ class AppIntegrations20240401(Namespace):
             notification_id: ``notificationId`` in the path.
             body: the body.
         """
-        await self._client.fetch(RECORD_ACTION_FEEDBACK, notification_id=notification_id, body=body)
+        call = self._client.fetch(RECORD_ACTION_FEEDBACK, notification_id=notification_id, body=body)
+        del body
+        await call

@@ -590,7 +590,9 @@ class Awd20240509(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CHECK_INBOUND_ELIGIBILITY, body=body)
+        call = self._client.fetch(CHECK_INBOUND_ELIGIBILITY, body=body)
+        del body
+        return await call
 
     async def confirm_inbound(self, order_id: str) -> None:
         """``confirmInbound``: POST /awd/2024-05-09/inboundOrders/{orderId}/confirmation.
@@ -634,7 +636,9 @@ class Awd20240509(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_INBOUND, body=body)
+        call = self._client.fetch(CREATE_INBOUND, body=body)
+        del body
+        return await call
 
     async def create_outbound(
         self,
@@ -649,7 +653,9 @@ class Awd20240509(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_OUTBOUND, body=body)
+        call = self._client.fetch(CREATE_OUTBOUND, body=body)
+        del body
+        return await call
 
     async def create_replenishment_order(
         self,
@@ -664,7 +670,9 @@ class Awd20240509(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_REPLENISHMENT_ORDER, body=body)
+        call = self._client.fetch(CREATE_REPLENISHMENT_ORDER, body=body)
+        del body
+        return await call
 
     async def get_inbound(self, order_id: str) -> m.InboundOrder:
         """``getInbound``: GET /awd/2024-05-09/inboundOrders/{orderId}.
@@ -986,7 +994,9 @@ class Awd20240509(Namespace):
             order_id: ``orderId`` in the path.
             body: the body.
         """
-        await self._client.fetch(UPDATE_INBOUND, order_id=order_id, body=body)
+        call = self._client.fetch(UPDATE_INBOUND, order_id=order_id, body=body)
+        del body
+        await call
 
     async def update_inbound_shipment_transport_details(
         self,
@@ -1003,7 +1013,9 @@ class Awd20240509(Namespace):
             shipment_id: ``shipmentId`` in the path; at least 1 character.
             body: the body.
         """
-        await self._client.fetch(UPDATE_INBOUND_SHIPMENT_TRANSPORT_DETAILS, shipment_id=shipment_id, body=body)
+        call = self._client.fetch(UPDATE_INBOUND_SHIPMENT_TRANSPORT_DETAILS, shipment_id=shipment_id, body=body)
+        del body
+        await call
 
     async def update_outbound(
         self,
@@ -1020,4 +1032,6 @@ class Awd20240509(Namespace):
             order_id: ``orderId`` in the path.
             body: the body.
         """
-        return await self._client.fetch(UPDATE_OUTBOUND, order_id=order_id, body=body)
+        call = self._client.fetch(UPDATE_OUTBOUND, order_id=order_id, body=body)
+        del body
+        return await call

@@ -163,7 +163,9 @@ class DataKiosk20231115(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_QUERY, body=body)
+        call = self._client.fetch(CREATE_QUERY, body=body)
+        del body
+        return await call
 
     def iter_create_query(
         self,

@@ -131,4 +131,6 @@ class DeliveryByAmazon20220701(Namespace):
             order_id: ``orderId``.
             shipment_id: ``shipmentId``.
         """
-        return await self._client.fetch(SUBMIT_INVOICE, body=body, order_id=order_id, shipment_id=shipment_id)
+        call = self._client.fetch(SUBMIT_INVOICE, body=body, order_id=order_id, shipment_id=shipment_id)
+        del body
+        return await call

@@ -141,7 +141,9 @@ class EasyShip20220323(Namespace):
         Args:
             body: the body; ``CreateScheduledPackageRequest`` in Amazon's model.
         """
-        return await self._client.fetch(CREATE_SCHEDULED_PACKAGE, body=body)
+        call = self._client.fetch(CREATE_SCHEDULED_PACKAGE, body=body)
+        del body
+        return await call
 
     async def create_scheduled_package_bulk(
         self,
@@ -157,7 +159,9 @@ class EasyShip20220323(Namespace):
         Args:
             body: the body; ``CreateScheduledPackagesRequest`` in Amazon's model.
         """
-        return await self._client.fetch(CREATE_SCHEDULED_PACKAGE_BULK, body=body)
+        call = self._client.fetch(CREATE_SCHEDULED_PACKAGE_BULK, body=body)
+        del body
+        return await call
 
     async def get_scheduled_package(self, *, amazon_order_id: str, marketplace_id: Marketplace | str) -> m.Package:
         """``getScheduledPackage``: GET /easyShip/2022-03-23/package.
@@ -188,7 +192,9 @@ class EasyShip20220323(Namespace):
         Args:
             body: the body; ``ListHandoverSlotsRequest`` in Amazon's model.
         """
-        return await self._client.fetch(LIST_HANDOVER_SLOTS, body=body)
+        call = self._client.fetch(LIST_HANDOVER_SLOTS, body=body)
+        del body
+        return await call
 
     async def update_scheduled_packages(
         self,
@@ -203,4 +209,6 @@ class EasyShip20220323(Namespace):
         Args:
             body: the body; ``UpdateScheduledPackagesRequest`` in Amazon's model.
         """
-        return await self._client.fetch(UPDATE_SCHEDULED_PACKAGES, body=body)
+        call = self._client.fetch(UPDATE_SCHEDULED_PACKAGES, body=body)
+        del body
+        return await call

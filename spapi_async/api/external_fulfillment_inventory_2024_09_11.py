@@ -50,4 +50,6 @@ class ExternalFulfillmentInventory20240911(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(BATCH_INVENTORY, body=body)
+        call = self._client.fetch(BATCH_INVENTORY, body=body)
+        del body
+        return await call

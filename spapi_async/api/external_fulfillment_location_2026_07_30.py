@@ -57,4 +57,6 @@ class ExternalFulfillmentLocation20260730(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_SANDBOX_LOCATION, body=body)
+        call = self._client.fetch(CREATE_SANDBOX_LOCATION, body=body)
+        del body
+        return await call

@@ -448,7 +448,9 @@ class ExternalFulfillmentShipments20240911(Namespace):
             shipment_id: ``shipmentId`` in the path.
             body: the body.
         """
-        await self._client.fetch(CREATE_PACKAGES, shipment_id=shipment_id, body=body)
+        call = self._client.fetch(CREATE_PACKAGES, shipment_id=shipment_id, body=body)
+        del body
+        await call
 
     async def create_sandbox_shipment(
         self,
@@ -464,7 +466,9 @@ class ExternalFulfillmentShipments20240911(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_SANDBOX_SHIPMENT, body=body)
+        call = self._client.fetch(CREATE_SANDBOX_SHIPMENT, body=body)
+        del body
+        return await call
 
     async def generate_invoice(self, shipment_id: str) -> m.InvoiceResponse:
         """``generateInvoice``: POST /externalFulfillment/2024-09-11/shipments/{shipmentId}/invoice.
@@ -496,13 +500,15 @@ class ExternalFulfillmentShipments20240911(Namespace):
             body: the body.
             shipping_option_id: ``shippingOptionId``.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             GENERATE_SHIP_LABELS,
             shipment_id=shipment_id,
             operation=operation,
             body=body,
             shipping_option_id=shipping_option_id,
         )
+        del body
+        return await call
 
     async def get_shipment(self, shipment_id: str) -> m.Shipment:
         """``getShipment``: GET /externalFulfillment/2024-09-11/shipments/{shipmentId}.
@@ -602,7 +608,9 @@ class ExternalFulfillmentShipments20240911(Namespace):
             operation: ``operation``; one of ``CONFIRM``, ``REJECT``.
             body: the body.
         """
-        await self._client.fetch(PROCESS_SHIPMENT, shipment_id=shipment_id, operation=operation, body=body)
+        call = self._client.fetch(PROCESS_SHIPMENT, shipment_id=shipment_id, operation=operation, body=body)
+        del body
+        await call
 
     async def retrieve_invoice(self, shipment_id: str) -> m.InvoiceResponse:
         """``retrieveInvoice``: GET /externalFulfillment/2024-09-11/shipments/{shipmentId}/invoice.
@@ -638,7 +646,9 @@ class ExternalFulfillmentShipments20240911(Namespace):
             package_id: ``packageId`` in the path.
             body: the body.
         """
-        await self._client.fetch(UPDATE_PACKAGE, shipment_id=shipment_id, package_id=package_id, body=body)
+        call = self._client.fetch(UPDATE_PACKAGE, shipment_id=shipment_id, package_id=package_id, body=body)
+        del body
+        await call
 
     async def update_package_status(
         self,
@@ -659,13 +669,15 @@ class ExternalFulfillmentShipments20240911(Namespace):
             body: the body.
             status: ``status``; one of ``SHIPPED``.
         """
-        await self._client.fetch(
+        call = self._client.fetch(
             UPDATE_PACKAGE_STATUS,
             shipment_id=shipment_id,
             package_id=package_id,
             body=body,
             status=status,
         )
+        del body
+        await call
 
     async def update_sandbox_shipment(
         self,
@@ -683,4 +695,6 @@ class ExternalFulfillmentShipments20240911(Namespace):
             shipment_id: ``shipmentId`` in the path.
             body: the body.
         """
-        await self._client.fetch(UPDATE_SANDBOX_SHIPMENT, shipment_id=shipment_id, body=body)
+        call = self._client.fetch(UPDATE_SANDBOX_SHIPMENT, shipment_id=shipment_id, body=body)
+        del body
+        await call

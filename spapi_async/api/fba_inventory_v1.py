@@ -190,7 +190,9 @@ class FbaInventoryV1(Namespace):
             body: the body; ``addInventoryRequestBody`` in Amazon's model.
             x_amzn_idempotency_token: header ``x-amzn-idempotency-token``.
         """
-        return await self._client.fetch(ADD_INVENTORY, body=body, x_amzn_idempotency_token=x_amzn_idempotency_token)
+        call = self._client.fetch(ADD_INVENTORY, body=body, x_amzn_idempotency_token=x_amzn_idempotency_token)
+        del body
+        return await call
 
     async def create_inventory_item(
         self,
@@ -206,7 +208,9 @@ class FbaInventoryV1(Namespace):
         Args:
             body: the body; ``createInventoryItemRequestBody`` in Amazon's model.
         """
-        return await self._client.fetch(CREATE_INVENTORY_ITEM, body=body)
+        call = self._client.fetch(CREATE_INVENTORY_ITEM, body=body)
+        del body
+        return await call
 
     async def delete_inventory_item(
         self,

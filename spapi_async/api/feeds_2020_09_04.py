@@ -217,7 +217,9 @@ class Feeds20200904(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_FEED, body=body)
+        call = self._client.fetch(CREATE_FEED, body=body)
+        del body
+        return await call
 
     @warns_of_removal(CREATE_FEED_DOCUMENT)
     async def create_feed_document(
@@ -234,7 +236,9 @@ class Feeds20200904(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_FEED_DOCUMENT, body=body)
+        call = self._client.fetch(CREATE_FEED_DOCUMENT, body=body)
+        del body
+        return await call
 
     @warns_of_removal(GET_FEED)
     async def get_feed(self, feed_id: str) -> m.Feed:

@@ -208,7 +208,9 @@ class Feeds20210630(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_FEED, body=body)
+        call = self._client.fetch(CREATE_FEED, body=body)
+        del body
+        return await call
 
     async def create_feed_document(
         self,
@@ -223,7 +225,9 @@ class Feeds20210630(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_FEED_DOCUMENT, body=body)
+        call = self._client.fetch(CREATE_FEED_DOCUMENT, body=body)
+        del body
+        return await call
 
     async def get_feed(self, feed_id: str) -> m.Feed:
         """``getFeed``: GET /feeds/2021-06-30/feeds/{feedId}.

@@ -1755,12 +1755,14 @@ class FulfillmentInbound20240320(Namespace):
             shipment_id: ``shipmentId`` in the path; exactly 38 characters; pattern ``^[a-zA-Z0-9-]*$``.
             body: the body.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             CANCEL_SELF_SHIP_APPOINTMENT,
             inbound_plan_id=inbound_plan_id,
             shipment_id=shipment_id,
             body=body,
         )
+        del body
+        return await call
 
     async def confirm_delivery_window_options(
         self,
@@ -1863,7 +1865,9 @@ class FulfillmentInbound20240320(Namespace):
             inbound_plan_id: ``inboundPlanId`` in the path; exactly 38 characters; pattern ``^[a-zA-Z0-9-]*$``.
             body: the body.
         """
-        return await self._client.fetch(CONFIRM_TRANSPORTATION_OPTIONS, inbound_plan_id=inbound_plan_id, body=body)
+        call = self._client.fetch(CONFIRM_TRANSPORTATION_OPTIONS, inbound_plan_id=inbound_plan_id, body=body)
+        del body
+        return await call
 
     async def create_inbound_plan(
         self,
@@ -1878,7 +1882,9 @@ class FulfillmentInbound20240320(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_INBOUND_PLAN, body=body)
+        call = self._client.fetch(CREATE_INBOUND_PLAN, body=body)
+        del body
+        return await call
 
     async def create_marketplace_item_labels(
         self,
@@ -1893,7 +1899,9 @@ class FulfillmentInbound20240320(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_MARKETPLACE_ITEM_LABELS, body=body)
+        call = self._client.fetch(CREATE_MARKETPLACE_ITEM_LABELS, body=body)
+        del body
+        return await call
 
     async def generate_delivery_window_options(
         self,
@@ -1941,7 +1949,9 @@ class FulfillmentInbound20240320(Namespace):
             inbound_plan_id: ``inboundPlanId`` in the path; exactly 38 characters; pattern ``^[a-zA-Z0-9-]*$``.
             body: the body.
         """
-        return await self._client.fetch(GENERATE_PLACEMENT_OPTIONS, inbound_plan_id=inbound_plan_id, body=body)
+        call = self._client.fetch(GENERATE_PLACEMENT_OPTIONS, inbound_plan_id=inbound_plan_id, body=body)
+        del body
+        return await call
 
     async def generate_self_ship_appointment_slots(
         self,
@@ -1960,12 +1970,14 @@ class FulfillmentInbound20240320(Namespace):
             shipment_id: ``shipmentId`` in the path; exactly 38 characters; pattern ``^[a-zA-Z0-9-]*$``.
             body: the body.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             GENERATE_SELF_SHIP_APPOINTMENT_SLOTS,
             inbound_plan_id=inbound_plan_id,
             shipment_id=shipment_id,
             body=body,
         )
+        del body
+        return await call
 
     async def generate_shipment_content_update_previews(
         self,
@@ -1984,12 +1996,14 @@ class FulfillmentInbound20240320(Namespace):
             shipment_id: ``shipmentId`` in the path; exactly 38 characters; pattern ``^[a-zA-Z0-9-]*$``.
             body: the body.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             GENERATE_SHIPMENT_CONTENT_UPDATE_PREVIEWS,
             inbound_plan_id=inbound_plan_id,
             shipment_id=shipment_id,
             body=body,
         )
+        del body
+        return await call
 
     async def generate_transportation_options(
         self,
@@ -2006,7 +2020,9 @@ class FulfillmentInbound20240320(Namespace):
             inbound_plan_id: ``inboundPlanId`` in the path; exactly 38 characters; pattern ``^[a-zA-Z0-9-]*$``.
             body: the body.
         """
-        return await self._client.fetch(GENERATE_TRANSPORTATION_OPTIONS, inbound_plan_id=inbound_plan_id, body=body)
+        call = self._client.fetch(GENERATE_TRANSPORTATION_OPTIONS, inbound_plan_id=inbound_plan_id, body=body)
+        del body
+        return await call
 
     async def get_delivery_challan_document(
         self,
@@ -2821,13 +2837,15 @@ class FulfillmentInbound20240320(Namespace):
             slot_id: ``slotId`` in the path; exactly 38 characters; pattern ``^[a-zA-Z0-9-]*$``.
             body: the body.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             SCHEDULE_SELF_SHIP_APPOINTMENT,
             inbound_plan_id=inbound_plan_id,
             shipment_id=shipment_id,
             slot_id=slot_id,
             body=body,
         )
+        del body
+        return await call
 
     async def set_packing_information(
         self,
@@ -2844,7 +2862,9 @@ class FulfillmentInbound20240320(Namespace):
             inbound_plan_id: ``inboundPlanId`` in the path; exactly 38 characters; pattern ``^[a-zA-Z0-9-]*$``.
             body: the body.
         """
-        return await self._client.fetch(SET_PACKING_INFORMATION, inbound_plan_id=inbound_plan_id, body=body)
+        call = self._client.fetch(SET_PACKING_INFORMATION, inbound_plan_id=inbound_plan_id, body=body)
+        del body
+        return await call
 
     async def set_prep_details(self, *, body: m.SetPrepDetailsRequest | Mapping[str, Any]) -> m.SetPrepDetailsResponse:
         """``setPrepDetails``: POST /inbound/fba/2024-03-20/items/prepDetails.
@@ -2855,7 +2875,9 @@ class FulfillmentInbound20240320(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SET_PREP_DETAILS, body=body)
+        call = self._client.fetch(SET_PREP_DETAILS, body=body)
+        del body
+        return await call
 
     async def update_inbound_plan_name(
         self,
@@ -2872,7 +2894,9 @@ class FulfillmentInbound20240320(Namespace):
             inbound_plan_id: ``inboundPlanId`` in the path; exactly 38 characters; pattern ``^[a-zA-Z0-9-]*$``.
             body: the body.
         """
-        await self._client.fetch(UPDATE_INBOUND_PLAN_NAME, inbound_plan_id=inbound_plan_id, body=body)
+        call = self._client.fetch(UPDATE_INBOUND_PLAN_NAME, inbound_plan_id=inbound_plan_id, body=body)
+        del body
+        await call
 
     async def update_item_compliance_details(
         self,
@@ -2889,7 +2913,9 @@ class FulfillmentInbound20240320(Namespace):
             body: the body.
             marketplace_id: ``marketplaceId``; 1 to 20 characters.
         """
-        return await self._client.fetch(UPDATE_ITEM_COMPLIANCE_DETAILS, body=body, marketplace_id=marketplace_id)
+        call = self._client.fetch(UPDATE_ITEM_COMPLIANCE_DETAILS, body=body, marketplace_id=marketplace_id)
+        del body
+        return await call
 
     async def update_shipment_name(
         self,
@@ -2908,12 +2934,14 @@ class FulfillmentInbound20240320(Namespace):
             shipment_id: ``shipmentId`` in the path; exactly 38 characters; pattern ``^[a-zA-Z0-9-]*$``.
             body: the body.
         """
-        await self._client.fetch(
+        call = self._client.fetch(
             UPDATE_SHIPMENT_NAME,
             inbound_plan_id=inbound_plan_id,
             shipment_id=shipment_id,
             body=body,
         )
+        del body
+        await call
 
     async def update_shipment_source_address(
         self,
@@ -2932,12 +2960,14 @@ class FulfillmentInbound20240320(Namespace):
             shipment_id: ``shipmentId`` in the path; exactly 38 characters; pattern ``^[a-zA-Z0-9-]*$``.
             body: the body.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             UPDATE_SHIPMENT_SOURCE_ADDRESS,
             inbound_plan_id=inbound_plan_id,
             shipment_id=shipment_id,
             body=body,
         )
+        del body
+        return await call
 
     async def update_shipment_tracking_details(
         self,
@@ -2956,9 +2986,11 @@ class FulfillmentInbound20240320(Namespace):
             shipment_id: ``shipmentId`` in the path; exactly 38 characters; pattern ``^[a-zA-Z0-9-]*$``.
             body: the body.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             UPDATE_SHIPMENT_TRACKING_DETAILS,
             inbound_plan_id=inbound_plan_id,
             shipment_id=shipment_id,
             body=body,
         )
+        del body
+        return await call

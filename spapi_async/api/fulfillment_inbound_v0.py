@@ -656,7 +656,9 @@ class FulfillmentInboundV0(Namespace):
             shipment_id: ``shipmentId`` in the path.
             body: the body.
         """
-        return await self._client.fetch(CREATE_INBOUND_SHIPMENT, shipment_id=shipment_id, body=body)
+        call = self._client.fetch(CREATE_INBOUND_SHIPMENT, shipment_id=shipment_id, body=body)
+        del body
+        return await call
 
     @warns_of_removal(CREATE_INBOUND_SHIPMENT_PLAN)
     async def create_inbound_shipment_plan(
@@ -673,7 +675,9 @@ class FulfillmentInboundV0(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_INBOUND_SHIPMENT_PLAN, body=body)
+        call = self._client.fetch(CREATE_INBOUND_SHIPMENT_PLAN, body=body)
+        del body
+        return await call
 
     @warns_of_removal(ESTIMATE_TRANSPORT)
     async def estimate_transport(self, shipment_id: str) -> m.CommonTransportResult:
@@ -971,7 +975,9 @@ class FulfillmentInboundV0(Namespace):
             shipment_id: ``shipmentId`` in the path.
             body: the body.
         """
-        return await self._client.fetch(PUT_TRANSPORT_DETAILS, shipment_id=shipment_id, body=body)
+        call = self._client.fetch(PUT_TRANSPORT_DETAILS, shipment_id=shipment_id, body=body)
+        del body
+        return await call
 
     @warns_of_removal(UPDATE_INBOUND_SHIPMENT)
     async def update_inbound_shipment(
@@ -990,7 +996,9 @@ class FulfillmentInboundV0(Namespace):
             shipment_id: ``shipmentId`` in the path.
             body: the body.
         """
-        return await self._client.fetch(UPDATE_INBOUND_SHIPMENT, shipment_id=shipment_id, body=body)
+        call = self._client.fetch(UPDATE_INBOUND_SHIPMENT, shipment_id=shipment_id, body=body)
+        del body
+        return await call
 
     @warns_of_removal(VOID_TRANSPORT)
     async def void_transport(self, shipment_id: str) -> m.CommonTransportResult:

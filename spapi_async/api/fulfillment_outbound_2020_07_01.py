@@ -427,7 +427,9 @@ class FulfillmentOutbound20200701(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_FULFILLMENT_ORDER, body=body)
+        call = self._client.fetch(CREATE_FULFILLMENT_ORDER, body=body)
+        del body
+        return await call
 
     async def create_fulfillment_return(
         self,
@@ -444,11 +446,13 @@ class FulfillmentOutbound20200701(Namespace):
             seller_fulfillment_order_id: ``sellerFulfillmentOrderId`` in the path.
             body: the body.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             CREATE_FULFILLMENT_RETURN,
             seller_fulfillment_order_id=seller_fulfillment_order_id,
             body=body,
         )
+        del body
+        return await call
 
     async def delivery_offers(
         self,
@@ -463,7 +467,9 @@ class FulfillmentOutbound20200701(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(DELIVERY_OFFERS, body=body)
+        call = self._client.fetch(DELIVERY_OFFERS, body=body)
+        del body
+        return await call
 
     async def get_feature_inventory(
         self,
@@ -570,7 +576,9 @@ class FulfillmentOutbound20200701(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(GET_FULFILLMENT_PREVIEW, body=body)
+        call = self._client.fetch(GET_FULFILLMENT_PREVIEW, body=body)
+        del body
+        return await call
 
     async def get_package_tracking_details(self, *, package_number: int) -> m.PackageTrackingDetails:
         """``getPackageTrackingDetails``: GET /fba/outbound/2020-07-01/tracking.
@@ -664,11 +672,13 @@ class FulfillmentOutbound20200701(Namespace):
             seller_fulfillment_order_id: ``sellerFulfillmentOrderId`` in the path; at most 40 characters.
             body: the body.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             SUBMIT_FULFILLMENT_ORDER_STATUS_UPDATE,
             seller_fulfillment_order_id=seller_fulfillment_order_id,
             body=body,
         )
+        del body
+        return await call
 
     async def update_fulfillment_order(
         self,
@@ -685,8 +695,10 @@ class FulfillmentOutbound20200701(Namespace):
             seller_fulfillment_order_id: ``sellerFulfillmentOrderId`` in the path; at most 40 characters.
             body: the body.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             UPDATE_FULFILLMENT_ORDER,
             seller_fulfillment_order_id=seller_fulfillment_order_id,
             body=body,
         )
+        del body
+        return await call

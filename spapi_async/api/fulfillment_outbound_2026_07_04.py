@@ -373,11 +373,9 @@ class FulfillmentOutbound20260704(Namespace):
             body: the body.
             x_amzn_fulfillment_service_id: header ``x-amzn-fulfillment-service-id``; at most 40 characters.
         """
-        return await self._client.fetch(
-            CREATE_ORDER,
-            body=body,
-            x_amzn_fulfillment_service_id=x_amzn_fulfillment_service_id,
-        )
+        call = self._client.fetch(CREATE_ORDER, body=body, x_amzn_fulfillment_service_id=x_amzn_fulfillment_service_id)
+        del body
+        return await call
 
     async def get_offers(
         self,
@@ -394,11 +392,9 @@ class FulfillmentOutbound20260704(Namespace):
             body: the body.
             x_amzn_fulfillment_service_id: header ``x-amzn-fulfillment-service-id``; at most 40 characters.
         """
-        return await self._client.fetch(
-            GET_OFFERS,
-            body=body,
-            x_amzn_fulfillment_service_id=x_amzn_fulfillment_service_id,
-        )
+        call = self._client.fetch(GET_OFFERS, body=body, x_amzn_fulfillment_service_id=x_amzn_fulfillment_service_id)
+        del body
+        return await call
 
     async def get_order(
         self,
@@ -439,11 +435,13 @@ class FulfillmentOutbound20260704(Namespace):
             body: the body.
             x_amzn_fulfillment_service_id: header ``x-amzn-fulfillment-service-id``; at most 40 characters.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             GET_ORDER_PREVIEW,
             body=body,
             x_amzn_fulfillment_service_id=x_amzn_fulfillment_service_id,
         )
+        del body
+        return await call
 
     async def list_orders(
         self,
@@ -512,12 +510,14 @@ class FulfillmentOutbound20260704(Namespace):
             body: the body.
             x_amzn_fulfillment_service_id: header ``x-amzn-fulfillment-service-id``; at most 40 characters.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             UPDATE_ORDER,
             order_id=order_id,
             body=body,
             x_amzn_fulfillment_service_id=x_amzn_fulfillment_service_id,
         )
+        del body
+        return await call
 
     async def update_order_status(
         self,
@@ -537,12 +537,14 @@ class FulfillmentOutbound20260704(Namespace):
             body: the body.
             x_amzn_fulfillment_service_id: header ``x-amzn-fulfillment-service-id``; at most 40 characters.
         """
-        await self._client.fetch(
+        call = self._client.fetch(
             UPDATE_ORDER_STATUS,
             order_id=order_id,
             body=body,
             x_amzn_fulfillment_service_id=x_amzn_fulfillment_service_id,
         )
+        del body
+        await call
 
     async def update_package(
         self,
@@ -564,10 +566,12 @@ class FulfillmentOutbound20260704(Namespace):
             body: the body.
             x_amzn_fulfillment_service_id: header ``x-amzn-fulfillment-service-id``; at most 40 characters.
         """
-        await self._client.fetch(
+        call = self._client.fetch(
             UPDATE_PACKAGE,
             order_id=order_id,
             package_id=package_id,
             body=body,
             x_amzn_fulfillment_service_id=x_amzn_fulfillment_service_id,
         )
+        del body
+        await call

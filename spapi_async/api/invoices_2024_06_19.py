@@ -404,7 +404,9 @@ class Invoices20240619(Namespace):
         Args:
             body: the body.
         """
-        await self._client.fetch(CREATE_GOVERNMENT_INVOICE, body=body)
+        call = self._client.fetch(CREATE_GOVERNMENT_INVOICE, body=body)
+        del body
+        await call
 
     async def create_invoices_export(
         self,
@@ -419,7 +421,9 @@ class Invoices20240619(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_INVOICES_EXPORT, body=body)
+        call = self._client.fetch(CREATE_INVOICES_EXPORT, body=body)
+        del body
+        return await call
 
     async def get_government_invoice_document(
         self,

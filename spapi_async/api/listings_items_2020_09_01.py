@@ -177,7 +177,7 @@ class ListingsItems20200901(Namespace):
             marketplace_ids: ``marketplaceIds``.
             issue_locale: ``issueLocale``.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             PATCH_LISTINGS_ITEM,
             seller_id=seller_id,
             sku=sku,
@@ -185,6 +185,8 @@ class ListingsItems20200901(Namespace):
             marketplace_ids=marketplace_ids,
             issue_locale=issue_locale,
         )
+        del body
+        return await call
 
     async def put_listings_item(
         self,
@@ -207,7 +209,7 @@ class ListingsItems20200901(Namespace):
             marketplace_ids: ``marketplaceIds``.
             issue_locale: ``issueLocale``.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             PUT_LISTINGS_ITEM,
             seller_id=seller_id,
             sku=sku,
@@ -215,3 +217,5 @@ class ListingsItems20200901(Namespace):
             marketplace_ids=marketplace_ids,
             issue_locale=issue_locale,
         )
+        del body
+        return await call

@@ -474,7 +474,7 @@ class ListingsItems20210801(Namespace):
             mode: ``mode``; one of ``VALIDATION_PREVIEW``.
             issue_locale: ``issueLocale``.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             PATCH_LISTINGS_ITEM,
             seller_id=seller_id,
             sku=sku,
@@ -484,6 +484,8 @@ class ListingsItems20210801(Namespace):
             mode=mode,
             issue_locale=issue_locale,
         )
+        del body
+        return await call
 
     async def put_listings_item(
         self,
@@ -510,7 +512,7 @@ class ListingsItems20210801(Namespace):
             mode: ``mode``; one of ``VALIDATION_PREVIEW``.
             issue_locale: ``issueLocale``.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             PUT_LISTINGS_ITEM,
             seller_id=seller_id,
             sku=sku,
@@ -520,6 +522,8 @@ class ListingsItems20210801(Namespace):
             mode=mode,
             issue_locale=issue_locale,
         )
+        del body
+        return await call
 
     async def search_listings_items(
         self,

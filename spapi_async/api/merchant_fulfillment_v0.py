@@ -163,7 +163,9 @@ class MerchantFulfillmentV0(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_SHIPMENT, body=body)
+        call = self._client.fetch(CREATE_SHIPMENT, body=body)
+        del body
+        return await call
 
     async def get_additional_seller_inputs(
         self,
@@ -178,7 +180,9 @@ class MerchantFulfillmentV0(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(GET_ADDITIONAL_SELLER_INPUTS, body=body)
+        call = self._client.fetch(GET_ADDITIONAL_SELLER_INPUTS, body=body)
+        del body
+        return await call
 
     async def get_eligible_shipment_services(
         self,
@@ -193,7 +197,9 @@ class MerchantFulfillmentV0(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(GET_ELIGIBLE_SHIPMENT_SERVICES, body=body)
+        call = self._client.fetch(GET_ELIGIBLE_SHIPMENT_SERVICES, body=body)
+        del body
+        return await call
 
     async def get_shipment(self, shipment_id: str) -> m.Shipment:
         """``getShipment``: GET /mfn/v0/shipments/{shipmentId}.

@@ -509,12 +509,14 @@ class MessagingV1(Namespace):
             body: the body.
             marketplace_ids: ``marketplaceIds``; at most 1 item.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             CONFIRM_CUSTOMIZATION_DETAILS,
             amazon_order_id=amazon_order_id,
             body=body,
             marketplace_ids=marketplace_ids,
         )
+        del body
+        return await call
 
     @warns_of_removal(CREATE_AMAZON_MOTORS)
     async def create_amazon_motors(
@@ -535,12 +537,14 @@ class MessagingV1(Namespace):
             body: the body.
             marketplace_ids: ``marketplaceIds``; at most 1 item.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             CREATE_AMAZON_MOTORS,
             amazon_order_id=amazon_order_id,
             body=body,
             marketplace_ids=marketplace_ids,
         )
+        del body
+        return await call
 
     async def create_confirm_delivery_details(
         self,
@@ -559,12 +563,14 @@ class MessagingV1(Namespace):
             body: the body.
             marketplace_ids: ``marketplaceIds``; at most 1 item.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             CREATE_CONFIRM_DELIVERY_DETAILS,
             amazon_order_id=amazon_order_id,
             body=body,
             marketplace_ids=marketplace_ids,
         )
+        del body
+        return await call
 
     async def create_confirm_order_details(
         self,
@@ -583,12 +589,14 @@ class MessagingV1(Namespace):
             body: the body.
             marketplace_ids: ``marketplaceIds``; at most 1 item.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             CREATE_CONFIRM_ORDER_DETAILS,
             amazon_order_id=amazon_order_id,
             body=body,
             marketplace_ids=marketplace_ids,
         )
+        del body
+        return await call
 
     async def create_confirm_service_details(
         self,
@@ -607,12 +615,14 @@ class MessagingV1(Namespace):
             body: the body.
             marketplace_ids: ``marketplaceIds``; at most 1 item.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             CREATE_CONFIRM_SERVICE_DETAILS,
             amazon_order_id=amazon_order_id,
             body=body,
             marketplace_ids=marketplace_ids,
         )
+        del body
+        return await call
 
     async def create_digital_access_key(
         self,
@@ -631,12 +641,14 @@ class MessagingV1(Namespace):
             body: the body.
             marketplace_ids: ``marketplaceIds``; at most 1 item.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             CREATE_DIGITAL_ACCESS_KEY,
             amazon_order_id=amazon_order_id,
             body=body,
             marketplace_ids=marketplace_ids,
         )
+        del body
+        return await call
 
     async def create_legal_disclosure(
         self,
@@ -655,12 +667,14 @@ class MessagingV1(Namespace):
             body: the body.
             marketplace_ids: ``marketplaceIds``; at most 1 item.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             CREATE_LEGAL_DISCLOSURE,
             amazon_order_id=amazon_order_id,
             body=body,
             marketplace_ids=marketplace_ids,
         )
+        del body
+        return await call
 
     @warns_of_removal(CREATE_NEGATIVE_FEEDBACK_REMOVAL)
     async def create_negative_feedback_removal(
@@ -702,12 +716,14 @@ class MessagingV1(Namespace):
             body: the body.
             marketplace_ids: ``marketplaceIds``; at most 1 item.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             CREATE_UNEXPECTED_PROBLEM,
             amazon_order_id=amazon_order_id,
             body=body,
             marketplace_ids=marketplace_ids,
         )
+        del body
+        return await call
 
     async def create_warranty(
         self,
@@ -726,12 +742,14 @@ class MessagingV1(Namespace):
             body: the body.
             marketplace_ids: ``marketplaceIds``; at most 1 item.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             CREATE_WARRANTY,
             amazon_order_id=amazon_order_id,
             body=body,
             marketplace_ids=marketplace_ids,
         )
+        del body
+        return await call
 
     async def get_attributes(
         self,
@@ -792,9 +810,11 @@ class MessagingV1(Namespace):
             body: the body.
             marketplace_ids: ``marketplaceIds``; at most 1 item.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             SEND_INVOICE,
             amazon_order_id=amazon_order_id,
             body=body,
             marketplace_ids=marketplace_ids,
         )
+        del body
+        return await call

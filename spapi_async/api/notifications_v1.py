@@ -288,7 +288,9 @@ class NotificationsV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_DESTINATION, body=body)
+        call = self._client.fetch(CREATE_DESTINATION, body=body)
+        del body
+        return await call
 
     async def create_subscription(
         self,
@@ -305,7 +307,9 @@ class NotificationsV1(Namespace):
             notification_type: ``notificationType`` in the path.
             body: the body.
         """
-        return await self._client.fetch(CREATE_SUBSCRIPTION, notification_type=notification_type, body=body)
+        call = self._client.fetch(CREATE_SUBSCRIPTION, notification_type=notification_type, body=body)
+        del body
+        return await call
 
     async def delete_destination(self, destination_id: str) -> m.DeleteDestinationResponse:
         """``deleteDestination``: DELETE /notifications/v1/destinations/{destinationId}.
@@ -457,4 +461,6 @@ class NotificationsV1(Namespace):
             notification_type: ``notificationType`` in the path.
             body: the body.
         """
-        return await self._client.fetch(SEND_TEST_NOTIFICATION, notification_type=notification_type, body=body)
+        call = self._client.fetch(SEND_TEST_NOTIFICATION, notification_type=notification_type, body=body)
+        del body
+        return await call

@@ -365,7 +365,9 @@ class OrdersV0(Namespace):
             order_id: ``orderId`` in the path.
             body: the body; ``payload`` in Amazon's model.
         """
-        await self._client.fetch(CONFIRM_SHIPMENT, order_id=order_id, body=body)
+        call = self._client.fetch(CONFIRM_SHIPMENT, order_id=order_id, body=body)
+        del body
+        await call
 
     @warns_of_removal(GET_ORDER)
     async def get_order(self, order_id: str, *, data_elements: Sequence[str] | None = None) -> m.Order:
@@ -667,7 +669,9 @@ class OrdersV0(Namespace):
             order_id: ``orderId`` in the path.
             body: the body; ``payload`` in Amazon's model.
         """
-        await self._client.fetch(UPDATE_SHIPMENT_STATUS, order_id=order_id, body=body)
+        call = self._client.fetch(UPDATE_SHIPMENT_STATUS, order_id=order_id, body=body)
+        del body
+        await call
 
     async def update_verification_status(
         self,
@@ -684,4 +688,6 @@ class OrdersV0(Namespace):
             order_id: ``orderId`` in the path.
             body: the body; ``payload`` in Amazon's model.
         """
-        await self._client.fetch(UPDATE_VERIFICATION_STATUS, order_id=order_id, body=body)
+        call = self._client.fetch(UPDATE_VERIFICATION_STATUS, order_id=order_id, body=body)
+        del body
+        await call

@@ -112,7 +112,9 @@ class ProductFeesV0(Namespace):
             asin: ``Asin`` in the path.
             body: the body.
         """
-        return await self._client.fetch(GET_MY_FEES_ESTIMATE_FOR_ASIN, asin=asin, body=body)
+        call = self._client.fetch(GET_MY_FEES_ESTIMATE_FOR_ASIN, asin=asin, body=body)
+        del body
+        return await call
 
     async def get_my_fees_estimate_for_sku(
         self,
@@ -129,7 +131,9 @@ class ProductFeesV0(Namespace):
             seller_sku: ``SellerSKU`` in the path.
             body: the body.
         """
-        return await self._client.fetch(GET_MY_FEES_ESTIMATE_FOR_SKU, seller_sku=seller_sku, body=body)
+        call = self._client.fetch(GET_MY_FEES_ESTIMATE_FOR_SKU, seller_sku=seller_sku, body=body)
+        del body
+        return await call
 
     async def get_my_fees_estimates(
         self,
@@ -144,4 +148,6 @@ class ProductFeesV0(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(GET_MY_FEES_ESTIMATES, body=body)
+        call = self._client.fetch(GET_MY_FEES_ESTIMATES, body=body)
+        del body
+        return await call

@@ -77,7 +77,9 @@ class ProductPricing20220501(Namespace):
         Args:
             body: the body; ``requests`` in Amazon's model.
         """
-        return await self._client.fetch(GET_COMPETITIVE_SUMMARY, body=body)
+        call = self._client.fetch(GET_COMPETITIVE_SUMMARY, body=body)
+        del body
+        return await call
 
     async def get_featured_offer_expected_price_batch(
         self,
@@ -92,4 +94,6 @@ class ProductPricing20220501(Namespace):
         Args:
             body: the body; ``getFeaturedOfferExpectedPriceBatchRequestBody`` in Amazon's model.
         """
-        return await self._client.fetch(GET_FEATURED_OFFER_EXPECTED_PRICE_BATCH, body=body)
+        call = self._client.fetch(GET_FEATURED_OFFER_EXPECTED_PRICE_BATCH, body=body)
+        del body
+        return await call

@@ -341,7 +341,9 @@ class ProductPricingV0(Namespace):
         Args:
             body: the body; ``getItemOffersBatchRequestBody`` in Amazon's model.
         """
-        return await self._client.fetch(GET_ITEM_OFFERS_BATCH, body=body)
+        call = self._client.fetch(GET_ITEM_OFFERS_BATCH, body=body)
+        del body
+        return await call
 
     async def get_listing_offers(
         self,
@@ -383,7 +385,9 @@ class ProductPricingV0(Namespace):
         Args:
             body: the body; ``getListingOffersBatchRequestBody`` in Amazon's model.
         """
-        return await self._client.fetch(GET_LISTING_OFFERS_BATCH, body=body)
+        call = self._client.fetch(GET_LISTING_OFFERS_BATCH, body=body)
+        del body
+        return await call
 
     async def get_pricing(
         self,

@@ -96,7 +96,9 @@ class Replenishment20221107(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(GET_SELLING_PARTNER_METRICS, body=body)
+        call = self._client.fetch(GET_SELLING_PARTNER_METRICS, body=body)
+        del body
+        return await call
 
     async def list_offer_metrics(
         self,
@@ -111,7 +113,9 @@ class Replenishment20221107(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(LIST_OFFER_METRICS, body=body)
+        call = self._client.fetch(LIST_OFFER_METRICS, body=body)
+        del body
+        return await call
 
     async def list_offers(self, *, body: m.ListOffersRequest | Mapping[str, Any] | None = None) -> m.ListOffersResponse:
         """``listOffers``: POST /replenishment/2022-11-07/offers/search.
@@ -122,4 +126,6 @@ class Replenishment20221107(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(LIST_OFFERS, body=body)
+        call = self._client.fetch(LIST_OFFERS, body=body)
+        del body
+        return await call

@@ -309,7 +309,9 @@ class Reports20200904(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_REPORT, body=body)
+        call = self._client.fetch(CREATE_REPORT, body=body)
+        del body
+        return await call
 
     @warns_of_removal(CREATE_REPORT_SCHEDULE)
     async def create_report_schedule(
@@ -326,7 +328,9 @@ class Reports20200904(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_REPORT_SCHEDULE, body=body)
+        call = self._client.fetch(CREATE_REPORT_SCHEDULE, body=body)
+        del body
+        return await call
 
     @warns_of_removal(GET_REPORT)
     async def get_report(self, report_id: str) -> m.Report:

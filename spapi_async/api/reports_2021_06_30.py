@@ -293,7 +293,9 @@ class Reports20210630(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_REPORT, body=body)
+        call = self._client.fetch(CREATE_REPORT, body=body)
+        del body
+        return await call
 
     async def create_report_schedule(
         self,
@@ -308,7 +310,9 @@ class Reports20210630(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_REPORT_SCHEDULE, body=body)
+        call = self._client.fetch(CREATE_REPORT_SCHEDULE, body=body)
+        del body
+        return await call
 
     async def get_report(self, report_id: str) -> m.Report:
         """``getReport``: GET /reports/2021-06-30/reports/{reportId}.

@@ -469,13 +469,15 @@ class SellerWallet20240301(Namespace):
             dest_account_digital_signature: header ``destAccountDigitalSignature``.
             amount_digital_signature: header ``amountDigitalSignature``.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             CREATE_TRANSACTION,
             body=body,
             marketplace_id=marketplace_id,
             dest_account_digital_signature=dest_account_digital_signature,
             amount_digital_signature=amount_digital_signature,
         )
+        del body
+        return await call
 
     async def create_transfer_schedule(
         self,
@@ -496,13 +498,15 @@ class SellerWallet20240301(Namespace):
             dest_account_digital_signature: header ``destAccountDigitalSignature``.
             amount_digital_signature: header ``amountDigitalSignature``.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             CREATE_TRANSFER_SCHEDULE,
             body=body,
             marketplace_id=marketplace_id,
             dest_account_digital_signature=dest_account_digital_signature,
             amount_digital_signature=amount_digital_signature,
         )
+        del body
+        return await call
 
     async def delete_schedule_transaction(
         self,
@@ -729,10 +733,12 @@ class SellerWallet20240301(Namespace):
             dest_account_digital_signature: header ``destAccountDigitalSignature``.
             amount_digital_signature: header ``amountDigitalSignature``.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             UPDATE_TRANSFER_SCHEDULE,
             body=body,
             marketplace_id=marketplace_id,
             dest_account_digital_signature=dest_account_digital_signature,
             amount_digital_signature=amount_digital_signature,
         )
+        del body
+        return await call

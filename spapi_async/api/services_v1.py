@@ -733,11 +733,13 @@ class ServicesV1(Namespace):
             service_job_id: ``serviceJobId`` in the path; 1 to 100 characters.
             body: the body.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             ADD_APPOINTMENT_FOR_SERVICE_JOB_BY_SERVICE_JOB_ID,
             service_job_id=service_job_id,
             body=body,
         )
+        del body
+        return await call
 
     async def assign_appointment_resources(
         self,
@@ -756,12 +758,14 @@ class ServicesV1(Namespace):
             appointment_id: ``appointmentId`` in the path; 1 to 100 characters.
             body: the body.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             ASSIGN_APPOINTMENT_RESOURCES,
             service_job_id=service_job_id,
             appointment_id=appointment_id,
             body=body,
         )
+        del body
+        return await call
 
     async def cancel_reservation(self, reservation_id: str, *, marketplace_ids: Sequence[Marketplace | str]) -> None:
         """``cancelReservation``: DELETE /service/v1/reservation/{reservationId}.
@@ -825,7 +829,9 @@ class ServicesV1(Namespace):
             body: the body.
             marketplace_ids: ``marketplaceIds``; at most 1 item.
         """
-        return await self._client.fetch(CREATE_RESERVATION, body=body, marketplace_ids=marketplace_ids)
+        call = self._client.fetch(CREATE_RESERVATION, body=body, marketplace_ids=marketplace_ids)
+        del body
+        return await call
 
     async def create_service_document_upload_destination(
         self,
@@ -840,7 +846,9 @@ class ServicesV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_SERVICE_DOCUMENT_UPLOAD_DESTINATION, body=body)
+        call = self._client.fetch(CREATE_SERVICE_DOCUMENT_UPLOAD_DESTINATION, body=body)
+        del body
+        return await call
 
     async def get_appointment_slots(
         self,
@@ -918,13 +926,15 @@ class ServicesV1(Namespace):
             marketplace_ids: ``marketplaceIds``; at most 1 item.
             next_page_token: ``nextPageToken``.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             GET_FIXED_SLOT_CAPACITY,
             resource_id=resource_id,
             body=body,
             marketplace_ids=marketplace_ids,
             next_page_token=next_page_token,
         )
+        del body
+        return await call
 
     def iter_fixed_slot_capacity(
         self,
@@ -964,13 +974,15 @@ class ServicesV1(Namespace):
             marketplace_ids: ``marketplaceIds``; at most 1 item.
             next_page_token: ``nextPageToken``.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             GET_RANGE_SLOT_CAPACITY,
             resource_id=resource_id,
             body=body,
             marketplace_ids=marketplace_ids,
             next_page_token=next_page_token,
         )
+        del body
+        return await call
 
     def iter_range_slot_capacity(
         self,
@@ -1139,12 +1151,14 @@ class ServicesV1(Namespace):
             appointment_id: ``appointmentId`` in the path; 1 to 100 characters.
             body: the body.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             RESCHEDULE_APPOINTMENT_FOR_SERVICE_JOB_BY_SERVICE_JOB_ID,
             service_job_id=service_job_id,
             appointment_id=appointment_id,
             body=body,
         )
+        del body
+        return await call
 
     async def set_appointment_fulfillment_data(
         self,
@@ -1163,12 +1177,14 @@ class ServicesV1(Namespace):
             appointment_id: ``appointmentId`` in the path; 1 to 100 characters.
             body: the body.
         """
-        await self._client.fetch(
+        call = self._client.fetch(
             SET_APPOINTMENT_FULFILLMENT_DATA,
             service_job_id=service_job_id,
             appointment_id=appointment_id,
             body=body,
         )
+        del body
+        await call
 
     async def update_reservation(
         self,
@@ -1187,12 +1203,14 @@ class ServicesV1(Namespace):
             body: the body.
             marketplace_ids: ``marketplaceIds``; at most 1 item.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             UPDATE_RESERVATION,
             reservation_id=reservation_id,
             body=body,
             marketplace_ids=marketplace_ids,
         )
+        del body
+        return await call
 
     async def update_schedule(
         self,
@@ -1211,9 +1229,6 @@ class ServicesV1(Namespace):
             body: the body.
             marketplace_ids: ``marketplaceIds``; at most 1 item.
         """
-        return await self._client.fetch(
-            UPDATE_SCHEDULE,
-            resource_id=resource_id,
-            body=body,
-            marketplace_ids=marketplace_ids,
-        )
+        call = self._client.fetch(UPDATE_SCHEDULE, resource_id=resource_id, body=body, marketplace_ids=marketplace_ids)
+        del body
+        return await call

@@ -129,4 +129,6 @@ class ShipmentInvoicingV0(Namespace):
             shipment_id: ``shipmentId`` in the path.
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_INVOICE, shipment_id=shipment_id, body=body)
+        call = self._client.fetch(SUBMIT_INVOICE, shipment_id=shipment_id, body=body)
+        del body
+        return await call

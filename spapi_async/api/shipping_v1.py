@@ -249,7 +249,9 @@ class ShippingV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_SHIPMENT, body=body)
+        call = self._client.fetch(CREATE_SHIPMENT, body=body)
+        del body
+        return await call
 
     async def get_account(self) -> m.Account:
         """``getAccount``: GET /shipping/v1/account.
@@ -268,7 +270,9 @@ class ShippingV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(GET_RATES, body=body)
+        call = self._client.fetch(GET_RATES, body=body)
+        del body
+        return await call
 
     async def get_shipment(self, shipment_id: str) -> m.Shipment:
         """``getShipment``: GET /shipping/v1/shipments/{shipmentId}.
@@ -308,7 +312,9 @@ class ShippingV1(Namespace):
             shipment_id: ``shipmentId`` in the path.
             body: the body.
         """
-        return await self._client.fetch(PURCHASE_LABELS, shipment_id=shipment_id, body=body)
+        call = self._client.fetch(PURCHASE_LABELS, shipment_id=shipment_id, body=body)
+        del body
+        return await call
 
     async def purchase_shipment(
         self,
@@ -323,7 +329,9 @@ class ShippingV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(PURCHASE_SHIPMENT, body=body)
+        call = self._client.fetch(PURCHASE_SHIPMENT, body=body)
+        del body
+        return await call
 
     async def retrieve_shipping_label(
         self,
@@ -342,9 +350,6 @@ class ShippingV1(Namespace):
             tracking_id: ``trackingId`` in the path.
             body: the body.
         """
-        return await self._client.fetch(
-            RETRIEVE_SHIPPING_LABEL,
-            shipment_id=shipment_id,
-            tracking_id=tracking_id,
-            body=body,
-        )
+        call = self._client.fetch(RETRIEVE_SHIPPING_LABEL, shipment_id=shipment_id, tracking_id=tracking_id, body=body)
+        del body
+        return await call

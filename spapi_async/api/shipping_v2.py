@@ -981,11 +981,9 @@ class ShippingV2(Namespace):
             body: the body.
             x_amzn_shipping_business_id: header ``x-amzn-shipping-business-id``; one of ``AmazonShipping_US``, ``AmazonShipping_IN``, ``AmazonShipping_UK``, ``AmazonShipping_UAE``, ``AmazonShipping_SA``, ``AmazonShipping_EG``, ``AmazonShipping_IT``, ``AmazonShipping_ES``, ``AmazonShipping_FR``, ``AmazonShipping_JP``.
         """
-        return await self._client.fetch(
-            CREATE_CLAIM,
-            body=body,
-            x_amzn_shipping_business_id=x_amzn_shipping_business_id,
-        )
+        call = self._client.fetch(CREATE_CLAIM, body=body, x_amzn_shipping_business_id=x_amzn_shipping_business_id)
+        del body
+        return await call
 
     async def direct_purchase_shipment(
         self,
@@ -1006,13 +1004,15 @@ class ShippingV2(Namespace):
             locale: header ``locale``.
             x_amzn_shipping_business_id: header ``x-amzn-shipping-business-id``; one of ``AmazonShipping_US``, ``AmazonShipping_IN``, ``AmazonShipping_UK``, ``AmazonShipping_UAE``, ``AmazonShipping_SA``, ``AmazonShipping_EG``, ``AmazonShipping_IT``, ``AmazonShipping_ES``, ``AmazonShipping_FR``, ``AmazonShipping_JP``.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             DIRECT_PURCHASE_SHIPMENT,
             body=body,
             x_amzn_idempotency_key=x_amzn_idempotency_key,
             locale=locale,
             x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
+        del body
+        return await call
 
     async def generate_collection_form(
         self,
@@ -1031,12 +1031,14 @@ class ShippingV2(Namespace):
             x_amzn_idempotency_key: header ``x-amzn-IdempotencyKey``.
             x_amzn_shipping_business_id: header ``x-amzn-shipping-business-id``; one of ``AmazonShipping_US``, ``AmazonShipping_IN``, ``AmazonShipping_UK``, ``AmazonShipping_UAE``, ``AmazonShipping_SA``, ``AmazonShipping_EG``, ``AmazonShipping_IT``, ``AmazonShipping_ES``, ``AmazonShipping_FR``, ``AmazonShipping_JP``.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             GENERATE_COLLECTION_FORM,
             body=body,
             x_amzn_idempotency_key=x_amzn_idempotency_key,
             x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
+        del body
+        return await call
 
     async def get_access_points(
         self,
@@ -1122,11 +1124,13 @@ class ShippingV2(Namespace):
             body: the body.
             x_amzn_shipping_business_id: header ``x-amzn-shipping-business-id``; one of ``AmazonShipping_US``, ``AmazonShipping_IN``, ``AmazonShipping_UK``, ``AmazonShipping_UAE``, ``AmazonShipping_SA``, ``AmazonShipping_EG``, ``AmazonShipping_IT``, ``AmazonShipping_ES``, ``AmazonShipping_FR``, ``AmazonShipping_JP``.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             GET_CARRIER_ACCOUNTS,
             body=body,
             x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
+        del body
+        return await call
 
     async def get_collection_form(
         self,
@@ -1164,11 +1168,13 @@ class ShippingV2(Namespace):
             body: the body.
             x_amzn_shipping_business_id: header ``x-amzn-shipping-business-id``; one of ``AmazonShipping_US``, ``AmazonShipping_IN``, ``AmazonShipping_UK``, ``AmazonShipping_UAE``, ``AmazonShipping_SA``, ``AmazonShipping_EG``, ``AmazonShipping_IT``, ``AmazonShipping_ES``, ``AmazonShipping_FR``, ``AmazonShipping_JP``.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             GET_COLLECTION_FORM_HISTORY,
             body=body,
             x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
+        del body
+        return await call
 
     async def get_rates(
         self,
@@ -1185,7 +1191,9 @@ class ShippingV2(Namespace):
             body: the body.
             x_amzn_shipping_business_id: header ``x-amzn-shipping-business-id``; one of ``AmazonShipping_US``, ``AmazonShipping_IN``, ``AmazonShipping_UK``, ``AmazonShipping_UAE``, ``AmazonShipping_SA``, ``AmazonShipping_EG``, ``AmazonShipping_IT``, ``AmazonShipping_ES``, ``AmazonShipping_FR``, ``AmazonShipping_JP``.
         """
-        return await self._client.fetch(GET_RATES, body=body, x_amzn_shipping_business_id=x_amzn_shipping_business_id)
+        call = self._client.fetch(GET_RATES, body=body, x_amzn_shipping_business_id=x_amzn_shipping_business_id)
+        del body
+        return await call
 
     async def get_shipment_documents(
         self,
@@ -1256,11 +1264,13 @@ class ShippingV2(Namespace):
             body: the body.
             x_amzn_shipping_business_id: header ``x-amzn-shipping-business-id``; one of ``AmazonShipping_US``, ``AmazonShipping_IN``, ``AmazonShipping_UK``, ``AmazonShipping_UAE``, ``AmazonShipping_SA``, ``AmazonShipping_EG``, ``AmazonShipping_IT``, ``AmazonShipping_ES``, ``AmazonShipping_FR``, ``AmazonShipping_JP``.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             GET_UNMANIFESTED_SHIPMENTS,
             body=body,
             x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
+        del body
+        return await call
 
     async def link_carrier_account(
         self,
@@ -1279,12 +1289,14 @@ class ShippingV2(Namespace):
             body: the body.
             x_amzn_shipping_business_id: header ``x-amzn-shipping-business-id``; one of ``AmazonShipping_US``, ``AmazonShipping_IN``, ``AmazonShipping_UK``, ``AmazonShipping_UAE``, ``AmazonShipping_SA``, ``AmazonShipping_EG``, ``AmazonShipping_IT``, ``AmazonShipping_ES``, ``AmazonShipping_FR``, ``AmazonShipping_JP``.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             LINK_CARRIER_ACCOUNT,
             carrier_id=carrier_id,
             body=body,
             x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
+        del body
+        return await call
 
     async def link_carrier_account_put(
         self,
@@ -1303,12 +1315,14 @@ class ShippingV2(Namespace):
             body: the body.
             x_amzn_shipping_business_id: header ``x-amzn-shipping-business-id``; one of ``AmazonShipping_US``, ``AmazonShipping_IN``, ``AmazonShipping_UK``, ``AmazonShipping_UAE``, ``AmazonShipping_SA``, ``AmazonShipping_EG``, ``AmazonShipping_IT``, ``AmazonShipping_ES``, ``AmazonShipping_FR``, ``AmazonShipping_JP``.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             LINK_CARRIER_ACCOUNT_PUT,
             carrier_id=carrier_id,
             body=body,
             x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
+        del body
+        return await call
 
     async def one_click_shipment(
         self,
@@ -1325,11 +1339,13 @@ class ShippingV2(Namespace):
             body: the body.
             x_amzn_shipping_business_id: header ``x-amzn-shipping-business-id``; one of ``AmazonShipping_US``, ``AmazonShipping_IN``, ``AmazonShipping_UK``, ``AmazonShipping_UAE``, ``AmazonShipping_SA``, ``AmazonShipping_EG``, ``AmazonShipping_IT``, ``AmazonShipping_ES``, ``AmazonShipping_FR``, ``AmazonShipping_JP``.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             ONE_CLICK_SHIPMENT,
             body=body,
             x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
+        del body
+        return await call
 
     async def purchase_shipment(
         self,
@@ -1348,12 +1364,14 @@ class ShippingV2(Namespace):
             x_amzn_idempotency_key: header ``x-amzn-IdempotencyKey``.
             x_amzn_shipping_business_id: header ``x-amzn-shipping-business-id``; one of ``AmazonShipping_US``, ``AmazonShipping_IN``, ``AmazonShipping_UK``, ``AmazonShipping_UAE``, ``AmazonShipping_SA``, ``AmazonShipping_EG``, ``AmazonShipping_IT``, ``AmazonShipping_ES``, ``AmazonShipping_FR``, ``AmazonShipping_JP``.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             PURCHASE_SHIPMENT,
             body=body,
             x_amzn_idempotency_key=x_amzn_idempotency_key,
             x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
+        del body
+        return await call
 
     async def submit_ndr_feedback(
         self,
@@ -1370,11 +1388,13 @@ class ShippingV2(Namespace):
             body: the body.
             x_amzn_shipping_business_id: header ``x-amzn-shipping-business-id``; one of ``AmazonShipping_US``, ``AmazonShipping_IN``, ``AmazonShipping_UK``, ``AmazonShipping_UAE``, ``AmazonShipping_SA``, ``AmazonShipping_EG``, ``AmazonShipping_IT``, ``AmazonShipping_ES``, ``AmazonShipping_FR``, ``AmazonShipping_JP``.
         """
-        await self._client.fetch(
+        call = self._client.fetch(
             SUBMIT_NDR_FEEDBACK,
             body=body,
             x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
+        del body
+        await call
 
     async def unlink_carrier_account(
         self,
@@ -1393,9 +1413,11 @@ class ShippingV2(Namespace):
             body: the body.
             x_amzn_shipping_business_id: header ``x-amzn-shipping-business-id``; one of ``AmazonShipping_US``, ``AmazonShipping_IN``, ``AmazonShipping_UK``, ``AmazonShipping_UAE``, ``AmazonShipping_SA``, ``AmazonShipping_EG``, ``AmazonShipping_IT``, ``AmazonShipping_ES``, ``AmazonShipping_FR``, ``AmazonShipping_JP``.
         """
-        return await self._client.fetch(
+        call = self._client.fetch(
             UNLINK_CARRIER_ACCOUNT,
             carrier_id=carrier_id,
             body=body,
             x_amzn_shipping_business_id=x_amzn_shipping_business_id,
         )
+        del body
+        return await call

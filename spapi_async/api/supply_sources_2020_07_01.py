@@ -189,7 +189,9 @@ class SupplySources20200701(Namespace):
         Args:
             body: the body; ``payload`` in Amazon's model.
         """
-        return await self._client.fetch(CREATE_SUPPLY_SOURCE, body=body)
+        call = self._client.fetch(CREATE_SUPPLY_SOURCE, body=body)
+        del body
+        return await call
 
     async def get_supply_source(self, supply_source_id: str) -> m.SupplySource:
         """``getSupplySource``: GET /supplySources/2020-07-01/supplySources/{supplySourceId}.
@@ -246,7 +248,9 @@ class SupplySources20200701(Namespace):
             supply_source_id: ``supplySourceId`` in the path.
             body: the body; ``payload`` in Amazon's model.
         """
-        await self._client.fetch(UPDATE_SUPPLY_SOURCE, supply_source_id=supply_source_id, body=body)
+        call = self._client.fetch(UPDATE_SUPPLY_SOURCE, supply_source_id=supply_source_id, body=body)
+        del body
+        await call
 
     async def update_supply_source_status(
         self,
@@ -263,4 +267,6 @@ class SupplySources20200701(Namespace):
             supply_source_id: ``supplySourceId`` in the path.
             body: the body; ``payload`` in Amazon's model.
         """
-        await self._client.fetch(UPDATE_SUPPLY_SOURCE_STATUS, supply_source_id=supply_source_id, body=body)
+        call = self._client.fetch(UPDATE_SUPPLY_SOURCE_STATUS, supply_source_id=supply_source_id, body=body)
+        del body
+        await call

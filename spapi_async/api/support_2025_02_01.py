@@ -118,7 +118,9 @@ class Support20250201(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(LIST_CASES, body=body)
+        call = self._client.fetch(LIST_CASES, body=body)
+        del body
+        return await call
 
     def iter_cases(
         self,

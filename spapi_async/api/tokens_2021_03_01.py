@@ -54,4 +54,6 @@ class Tokens20210301(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_RESTRICTED_DATA_TOKEN, body=body)
+        call = self._client.fetch(CREATE_RESTRICTED_DATA_TOKEN, body=body)
+        del body
+        return await call

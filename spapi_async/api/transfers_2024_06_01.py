@@ -166,7 +166,9 @@ class Transfers20240601(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(INITIATE_PAYOUT, body=body)
+        call = self._client.fetch(INITIATE_PAYOUT, body=body)
+        del body
+        return await call
 
     async def list_expected_payouts(
         self,

@@ -65,4 +65,6 @@ class VendorDirectFulfillmentInventoryV1(Namespace):
             warehouse_id: ``warehouseId`` in the path.
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_INVENTORY_UPDATE, warehouse_id=warehouse_id, body=body)
+        call = self._client.fetch(SUBMIT_INVENTORY_UPDATE, warehouse_id=warehouse_id, body=body)
+        del body
+        return await call

@@ -238,4 +238,6 @@ class VendorDirectFulfillmentOrders20211228(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_ACKNOWLEDGEMENT, body=body)
+        call = self._client.fetch(SUBMIT_ACKNOWLEDGEMENT, body=body)
+        del body
+        return await call

@@ -51,4 +51,6 @@ class VendorDirectFulfillmentPaymentsV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_INVOICE, body=body)
+        call = self._client.fetch(SUBMIT_INVOICE, body=body)
+        del body
+        return await call

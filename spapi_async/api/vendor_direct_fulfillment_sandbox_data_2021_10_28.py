@@ -77,7 +77,9 @@ class VendorDirectFulfillmentSandboxData20211028(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(GENERATE_ORDER_SCENARIOS, body=body)
+        call = self._client.fetch(GENERATE_ORDER_SCENARIOS, body=body)
+        del body
+        return await call
 
     async def get_order_scenarios(self, transaction_id: str) -> m.TransactionStatus:
         """``getOrderScenarios``: GET /vendor/directFulfillment/sandbox/2021-10-28/transactions/{transactionId}.

@@ -398,7 +398,9 @@ class VendorDirectFulfillmentShipping20211228(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(CREATE_CONTAINER_LABEL, body=body)
+        call = self._client.fetch(CREATE_CONTAINER_LABEL, body=body)
+        del body
+        return await call
 
     async def create_shipping_labels(
         self,
@@ -416,7 +418,9 @@ class VendorDirectFulfillmentShipping20211228(Namespace):
             purchase_order_number: ``purchaseOrderNumber`` in the path; pattern ``^[a-zA-Z0-9]+$``.
             body: the body.
         """
-        return await self._client.fetch(CREATE_SHIPPING_LABELS, purchase_order_number=purchase_order_number, body=body)
+        call = self._client.fetch(CREATE_SHIPPING_LABELS, purchase_order_number=purchase_order_number, body=body)
+        del body
+        return await call
 
     async def get_customer_invoice(self, purchase_order_number: str) -> m.CustomerInvoice:
         """``getCustomerInvoice``: GET /vendor/directFulfillment/shipping/2021-12-28/customerInvoices/{purchaseOrderNumber}.
@@ -650,7 +654,9 @@ class VendorDirectFulfillmentShipping20211228(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_SHIPMENT_CONFIRMATIONS, body=body)
+        call = self._client.fetch(SUBMIT_SHIPMENT_CONFIRMATIONS, body=body)
+        del body
+        return await call
 
     async def submit_shipment_status_updates(
         self,
@@ -665,7 +671,9 @@ class VendorDirectFulfillmentShipping20211228(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_SHIPMENT_STATUS_UPDATES, body=body)
+        call = self._client.fetch(SUBMIT_SHIPMENT_STATUS_UPDATES, body=body)
+        del body
+        return await call
 
     async def submit_shipping_label_request(
         self,
@@ -680,4 +688,6 @@ class VendorDirectFulfillmentShipping20211228(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_SHIPPING_LABEL_REQUEST, body=body)
+        call = self._client.fetch(SUBMIT_SHIPPING_LABEL_REQUEST, body=body)
+        del body
+        return await call

@@ -576,7 +576,9 @@ class VendorDirectFulfillmentShippingV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_SHIPMENT_CONFIRMATIONS, body=body)
+        call = self._client.fetch(SUBMIT_SHIPMENT_CONFIRMATIONS, body=body)
+        del body
+        return await call
 
     async def submit_shipment_status_updates(
         self,
@@ -591,7 +593,9 @@ class VendorDirectFulfillmentShippingV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_SHIPMENT_STATUS_UPDATES, body=body)
+        call = self._client.fetch(SUBMIT_SHIPMENT_STATUS_UPDATES, body=body)
+        del body
+        return await call
 
     async def submit_shipping_label_request(
         self,
@@ -606,4 +610,6 @@ class VendorDirectFulfillmentShippingV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_SHIPPING_LABEL_REQUEST, body=body)
+        call = self._client.fetch(SUBMIT_SHIPPING_LABEL_REQUEST, body=body)
+        del body
+        return await call

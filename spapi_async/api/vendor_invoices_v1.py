@@ -51,4 +51,6 @@ class VendorInvoicesV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_INVOICES, body=body)
+        call = self._client.fetch(SUBMIT_INVOICES, body=body)
+        del body
+        return await call

@@ -489,4 +489,6 @@ class VendorOrdersV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_ACKNOWLEDGEMENT, body=body)
+        call = self._client.fetch(SUBMIT_ACKNOWLEDGEMENT, body=body)
+        del body
+        return await call

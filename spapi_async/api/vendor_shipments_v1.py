@@ -572,7 +572,9 @@ class VendorShipmentsV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_SHIPMENT_CONFIRMATIONS, body=body)
+        call = self._client.fetch(SUBMIT_SHIPMENT_CONFIRMATIONS, body=body)
+        del body
+        return await call
 
     async def submit_shipments(self, *, body: m.SubmitShipments | Mapping[str, Any]) -> m.TransactionReference:
         """``SubmitShipments``: POST /vendor/shipping/v1/shipments.
@@ -583,4 +585,6 @@ class VendorShipmentsV1(Namespace):
         Args:
             body: the body.
         """
-        return await self._client.fetch(SUBMIT_SHIPMENTS, body=body)
+        call = self._client.fetch(SUBMIT_SHIPMENTS, body=body)
+        del body
+        return await call

@@ -250,12 +250,11 @@ def _method(method: Method) -> str:
     takes_elements = method.restriction is not None and method.restriction.mode == "optional"
     arguments = [argument.parameter for argument in method.arguments]
     names = [p.name for p in arguments] + (["data_elements"] if takes_elements else [])
-    awaited = "await self._client.fetch"
     decorator = f"    @warns_of_removal({method.constant})\n" if end_in_words(method) else ""
     text = [
         decorator + _signature("async def", method.name, arguments, _returned(method), elements=takes_elements),
         method_docstring(method, takes_elements=takes_elements),
-        _statement(Call(awaited if not method.returns else f"return {awaited}", (method.constant,), _named(names))),
+        *_call(method, names),
     ]
     if method.iterator is not None and method.paging is not None and method.item is not None:
         token = method.paging.token_parameter
@@ -277,6 +276,16 @@ def _method(method: Method) -> str:
             _statement(pages),
         ]
     return "\n".join(text) + "\n"
+
+
+def _call(method: Method, names: list[str]) -> list[str]:
+    """The statements that make the call and return what it brings."""
+    returned = "return await" if method.returns else "await"
+    has_body = any(argument.parameter.location == "body" for argument in method.arguments)
+    prefix = "call = " if has_body else f"{returned} "
+    made = _statement(Call(f"{prefix}self._client.fetch", (method.constant,), _named(names)))
+    # A traceback shows the local variables of this frame too, and a body holds whatever its user puts there.
+    return [made, "        del body", f"        {returned} call"] if has_body else [made]
 
 
 def _signature(

@@ -68,7 +68,10 @@ def calls(seller: SellingPartner) -> dict[str, Callable[[], Awaitable[Any]]]:
         "get_order": lambda: seller.orders_v0.get_order(order_id(1)),
         "address": lambda: seller.orders_v0.get_order_address(order_id(1)),
         "feed": lambda: seller.feeds_2021_06_30.create_feed(
-            body={"feedType": "F", "marketplaceIds": [], "inputFeedDocumentId": "d"}
+            body={"feedType": "MARK-in-a-body", "marketplaceIds": [], "inputFeedDocumentId": "d"}
+        ),
+        "batch": lambda: seller.product_pricing_v0.get_item_offers_batch(
+            body={"requests": [{"uri": "/products/pricing/v0/items/MARK-in-a-body/offers", "method": "GET"}]}
         ),
         "orders": lambda: anext(seller.orders_2026_01_01.iter_orders(last_updated_after="2026-01-01T00:00:00Z")),
     }
