@@ -1,18 +1,23 @@
-"""``seller.catalog``: items of the catalogue, looked up one by one and fetched twenty at a time."""
+"""``seller.catalog``: items of the catalogue by ASIN or barcode, looked up one by one and fetched twenty at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from spapi_async.api.catalog_items_2022_04_01 import GET_CATALOG_ITEM, SEARCH_CATALOG_ITEMS
+from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.lookups import Answer, LookUps, Rule, check_asin, listed
 
 if TYPE_CHECKING:
     from spapi_async.marketplaces import Marketplace
     from spapi_async.models.catalog_items_2022_04_01 import Item
 
-__all__ = ["Catalog"]
+__all__ = ["Barcode", "Catalog"]
+
+Barcode = Literal["EAN", "GTIN", "ISBN", "JAN", "MINSAN", "UPC"]
+"""What searchCatalogItems takes as identifiersType, but for ASIN (:meth:`Catalog.item`) and SKU, which replies omit."""
 
 
 class _Group(NamedTuple):
@@ -58,6 +63,68 @@ _ITEM: Rule[_Group, str] = Rule(
 )
 
 
+class _Barcodes(NamedTuple):
+    """searchCatalogItems takes one type of identifiers."""
+
+    place: str
+    included_data: tuple[str, ...]
+    kind: Barcode
+
+
+def _barcode_arguments(group: _Barcodes, codes: Sequence[str]) -> dict[str, Any]:
+    return {
+        "identifiers": codes,
+        "identifiers_type": group.kind,
+        "marketplace_ids": [group.place],
+        "included_data": group.included_data,
+        "page_size": _ITEM.maximum,
+    }
+
+
+def _barcode_answers(_group: _Barcodes, codes: Sequence[str], body: Any) -> Iterator[Answer]:
+    """Amazon does not say which code an item was found by: each is compared with those that the item carries."""
+    asked: dict[str, list[str]] = {}
+    for code in codes:
+        for form in _forms(code):
+            asked.setdefault(form, []).append(code)
+    for item in listed(body, "items", SEARCH_CATALOG_ITEMS):
+        owners = dict.fromkeys(code for carried in _carried(item) for code in asked.get(carried, ()))
+        for owner in owners or (None,):
+            yield owner, item, None
+
+
+def _carried(item: Any) -> Iterator[str]:
+    for of_place in getattr(item, "identifiers", None) or ():
+        for each in getattr(of_place, "identifiers", None) or ():
+            code = getattr(each, "identifier", None)
+            if isinstance(code, str):
+                yield from _forms(code)
+
+
+def _forms(code: str) -> set[str]:
+    """A UPC is an EAN and a GTIN with zeros before it; an ISBN of ten digits is an EAN with another check digit."""
+    forms = {code.lstrip("0")}
+    if len(code) == 10 and code[:9].isdigit():
+        digits = f"978{code[:9]}"
+        total = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(digits))
+        forms.add(f"{digits}{-total % 10}")
+    return forms
+
+
+_BY_BARCODE: Rule[_Barcodes, str] = Rule(
+    name="catalog.by_barcode",
+    batch=SEARCH_CATALOG_ITEMS,
+    maximum=20,
+    arguments=_barcode_arguments,
+    answers=_barcode_answers,
+    entries=(("items",), ()),
+    following=_following,
+    combine=tuple,
+    every_page=True,  # several items may carry one code
+)
+_BARCODE = re.compile(r"[0-9]{5,13}[0-9X]").fullmatch
+
+
 class Catalog(LookUps):
     """The catalogue as one seller may read it."""
 
@@ -80,3 +147,27 @@ class Catalog(LookUps):
         """
         check_asin(asin)
         return await self._ask(_ITEM, _Group(self._place(marketplace), tuple(included_data)), asin)  # type: ignore[no-any-return]
+
+    async def by_barcode(
+        self,
+        code: str,
+        kind: Barcode,
+        *,
+        marketplace: Marketplace | str | None = None,
+        included_data: Sequence[str] = ("summaries",),
+    ) -> tuple[Item, ...]:
+        """Every item that carries a barcode, identifiers included; calls at about the same time share a request.
+
+        ``kind`` is ``"EAN"``, ``"UPC"``, ``"GTIN"``, ``"ISBN"``, ``"JAN"`` or ``"MINSAN"``. One code may belong to
+        several items; twenty codes with more than twenty items cost a request for each further page.
+
+        Raises:
+            ConfigurationError: no marketplace is known, the kind is unknown, or ``code`` is no barcode.
+            NotFoundError: the marketplace has no such item.
+        """
+        if kind not in get_args(Barcode):
+            raise ConfigurationError(f"unknown kind of barcode {kind!r}; there are {', '.join(get_args(Barcode))}")
+        if not (isinstance(code, str) and _BARCODE(code) and code.strip("0")):
+            raise ConfigurationError(f"{code!r} is not a barcode: 6 to 14 digits, such as 4006381333931")
+        included = tuple(dict.fromkeys((*included_data, "identifiers")))  # by which answers find their callers
+        return await self._ask(_BY_BARCODE, _Barcodes(self._place(marketplace), included, kind), code)  # type: ignore[no-any-return]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from spapi_async import (
@@ -20,6 +22,31 @@ from spapi_async import (
 )
 from spapi_async.emulator import Emulator
 from spapi_async.emulator.data.products import product
+from spapi_async.workflows.catalog._catalog import _BY_BARCODE, _barcode_answers, _Barcodes
+from spapi_async.workflows.lookups._fetch import fetch_batch
+
+
+class Code(msgspec.Struct):
+    identifier: str | None
+
+
+class Codes(msgspec.Struct):
+    identifiers: list[Code]
+
+
+class Item(msgspec.Struct):
+    asin: str
+    identifiers: list[Codes] | None
+
+
+class Following(msgspec.Struct):
+    next_token: str
+
+
+class Answered(msgspec.Struct):
+    items: list[Item]
+    pagination: Following | None = None
+
 
 ASINS = [product(0, number).asin for number in range(45)]
 SEARCH = "catalog_items_2022_04_01.search_catalog_items"
@@ -71,6 +98,70 @@ async def test_look_ups_by_asin_share_requests(name: str, emulator: Emulator, se
     assert isinstance(missing, NotFoundError)
     assert sum(each["requests"] for each in emulator.stats()["operations"].values()) <= 8
     assert not any(each["throttled"] for each in emulator.stats()["operations"].values())
+
+
+async def test_look_ups_by_barcode_share_requests(emulator: Emulator, seller: SellingPartner) -> None:
+    """Whatever else is asked of the items, their identifiers come along."""
+    eans = [product(0, number).ean for number in range(40)]
+    asked = [*eans, "9999999999994"]
+    answers: list[Any] = await asyncio.gather(
+        *(seller.catalog.by_barcode(ean, "EAN", included_data=["images"]) for ean in asked), return_exceptions=True
+    )
+    *found, missing = answers
+    assert [[item.asin for item in items] for items in found] == [[asin] for asin in ASINS[:40]]
+    assert all(item.images and item.summaries is None for items in found for item in items)
+    assert isinstance(missing, NotFoundError)
+    assert emulator.stats()["operations"][SEARCH]["requests"] == 3
+
+
+def test_items_find_those_who_asked_by_any_form_of_their_code() -> None:
+    """Several items of one code, one item of several codes, an ISBN of ten digits, an item that nobody asked for."""
+    body = Answered(
+        items=[
+            Item(asin="B1", identifiers=[Codes(identifiers=[Code(identifier="0012345678905"), Code(identifier=None)])]),
+            Item(asin="B2", identifiers=[Codes(identifiers=[Code(identifier="12345678905")])]),
+            Item(asin="B3", identifiers=[Codes(identifiers=[Code(identifier="9783161484100")])]),
+            Item(asin="B4", identifiers=None),
+        ]
+    )
+    asked = ["012345678905", "00012345678905", "316148410X"]
+    owners: dict[Any, list[str]] = {}
+    for code, item, _ in _barcode_answers(_Barcodes("ATVPDKIKX0DER", (), "GTIN"), asked, body):
+        owners.setdefault(code, []).append(item.asin)
+    assert owners == {"012345678905": ["B1", "B2"], "00012345678905": ["B1", "B2"], "316148410X": ["B3"], None: ["B4"]}
+
+
+async def test_a_code_of_several_items_is_read_to_the_last_page() -> None:
+    """Though the first page has an item for each code."""
+    carried = [Codes(identifiers=[Code(identifier="4006381333931")])]
+    first = Answered(items=[Item(asin="B1", identifiers=carried)], pagination=Following(next_token="t"))
+    pages = {None: first, "t": Answered(items=[Item(asin="B2", identifiers=carried)])}
+
+    class Amazon:
+        async def call(self, _: Any, *, page_token: str | None = None, **__: Any) -> Any:
+            return SimpleNamespace(body=pages[page_token], raw=b"", request_id=None)
+
+    group: Any = _Barcodes("ATVPDKIKX0DER", (), "EAN")
+    amazon: Any = Amazon()
+    fetched = await fetch_batch(_BY_BARCODE, group, ["4006381333931"], amazon, raw=False)
+    assert [item.asin for item in fetched.found["4006381333931"]] == ["B1", "B2"]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "said"),
+    [
+        ("4006381333931", "ASIN", "unknown kind of barcode 'ASIN'"),
+        ("4006381333931", "SKU", "EAN, GTIN"),
+        ("40063,1", "EAN", "'40063,1' is not a barcode"),
+        ("", "EAN", "is not a barcode"),
+        ("00000000", "EAN", "is not a barcode"),
+        ("123456789012345", "GTIN", "6 to 14 digits"),
+    ],
+)
+async def test_what_is_no_barcode_is_refused_here(code: str, kind: Any, said: str, seller: SellingPartner) -> None:
+    """Before it can spoil the batch that others are in."""
+    with pytest.raises(ConfigurationError, match=said):
+        await seller.catalog.by_barcode(code, kind)
 
 
 @pytest.mark.parametrize("name", BY_SKU)
