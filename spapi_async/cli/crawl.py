@@ -77,6 +77,9 @@ def crawl(
             "--sellers", metavar="FILE", help="Several sellers (TOML or JSON); a crawl of the catalog uses all."
         ),
     ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", help="Only the sellers of the file with this tag; repeatable.")
+    ] = None,
     redis: RedisOption = None,
     endpoint: EndpointOption = None,
     emulator: EmulatorOption = False,
@@ -98,6 +101,7 @@ def crawl(
         latency=latency,
         redis=redis,
         sellers=sellers,
+        tags=tuple(tag or ()),
     )
     options: dict[str, Any] = {"included_data": tuple(include)} if include else {}
     if include and kind not in (KindName.catalog, KindName.listings):

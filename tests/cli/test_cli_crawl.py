@@ -69,6 +69,16 @@ def test_several_sellers_crawl_the_catalogue_together(capsys: pytest.CaptureFixt
     assert "belongs to one seller" in capsys.readouterr().err
 
 
+def test_tags_choose_among_the_sellers(capsys: pytest.CaptureFixture[str]) -> None:
+    """The one that is left may be asked what belongs to it; a tag that nobody has is said."""
+    entry = '[[sellers]]\nmarketplace = "US"\nrefresh_token = "Atzr|x"\n'
+    Path("sellers.toml").write_text(f'{entry}tags = ["eu"]\n{entry}')
+    words = ("--input", "asins.txt.gz", "--output", "items.jsonl", "--sellers", "sellers.toml", *EMULATOR)
+    assert run(["crawl", "pricing", *words, "--tag", "eu"]) == 0
+    assert run(["crawl", "pricing", *words, "--tag", "us"]) == 2
+    assert "no seller has the tags us" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "words",
     [
