@@ -3,8 +3,9 @@
 ``python benchmarks/sync.py [--postgres URL] [--orders 4000] [--turns 5]``. Processor time of this process per order,
 fetched and committed in pages of 100, new orders and updated ones, SQLite and PostgreSQL. The floor is a loop of bare
 aiohttp, msgspec and the driver's ``executemany`` over the same rows: orders, items, changes and a checkpoint. It judges
-nothing: no mending, no older versions, no personal data, no fencing, no comparison with what is stored. Both are
-measured in turns within one run; the figures are medians.
+nothing: no mending, no older versions, no personal data, no fencing, no comparison with what is stored. Nobody observes
+the sync: with observers it looks for violations of the model too. Both are measured in turns within one run; the
+figures are medians.
 """
 
 from __future__ import annotations

@@ -301,7 +301,7 @@ class Pipeline:
         facts = (call.operation, reply.status, reply.headers, reply.body)
         tried, rate = call.attempts, call.rate_limit
         response = None
-        if FIRST_READER.get() is not None and not self._strict:
+        if FIRST_READER.get() is not None and not (self._strict or self._observed):
             response = decode_first(*facts, attempts=tried, rate_limit=rate)
         try:
             response = response or decode(*facts, strict=self._strict, attempts=tried, rate_limit=rate)

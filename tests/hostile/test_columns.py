@@ -173,12 +173,16 @@ def test_damaged_pages_make_the_same_rows() -> None:
 
 
 async def test_a_call_tries_the_chosen_decoder_on_its_operation_alone() -> None:
-    """In its block; a strict application reads everything."""
-    modes: tuple[Literal["lenient"], Literal["strict"]] = ("lenient", "strict")
-    for decoding in modes:
+    """In its block; an application that is strict or observed reads everything, for the sake of violations."""
+    modes: tuple[tuple[Literal["lenient", "strict"], list[Any]], ...] = (
+        ("lenient", []),
+        ("strict", []),
+        ("lenient", [[].append]),
+    )
+    for decoding, observers in modes:
         async with (
             Emulator(orders=3) as emulator,
-            Application("a", "s", endpoint=emulator.url, decoding=decoding) as app,
+            Application("a", "s", endpoint=emulator.url, decoding=decoding, observers=observers) as app,
         ):
             seller = app.selling_partner("Atzr|x", region="NA")
 
@@ -188,7 +192,7 @@ async def test_a_call_tries_the_chosen_decoder_on_its_operation_alone() -> None:
             with read_first(SEARCH_ORDERS, PAGE):
                 inside = await search()
                 await seller.sellers_v1.get_marketplace_participations()
-            assert isinstance(inside.body, ColumnsPage) is (decoding == "lenient")
+            assert isinstance(inside.body, ColumnsPage) is (decoding == "lenient" and not observers)
             assert inside.request_id
             assert inside.attempts == 1
             assert inside.raw
