@@ -58,6 +58,7 @@ def bars(results: Result) -> list[Bar]:
         "scaling": _scaling,
         "streaming": _streaming,
         "documents": _documents,
+        "bulk": _bulk,
     }
     return [bar for name, judge in judges.items() if name in results for bar in judge(results[name])]
 
@@ -174,6 +175,19 @@ def _documents(result: Result) -> list[Bar]:
             Bar(f"nesting, {row['name']}: cost of a byte in four times the size", 1.5, row["growth"], source=_FLAT)
             for row in result["nesting"]
         ),
+    ]
+
+
+def _bulk(result: Result) -> list[Bar]:
+    one, batched, pooled = (row["rate"] for row in result["rates"])
+    crawled = result["crawl"]
+    return [
+        Bar("catalogue items a second: times one by one", 20, batched / one, at_most=False, source=_QUOTA),
+        Bar("items a search", 19.9, result["rates"][1]["per_search"], at_most=False, source=_QUOTA),
+        Bar("a pool of five sellers: times one", 4.95, pooled / batched, at_most=False, source=_QUOTA),
+        Bar("processor time a look-up: times an item of a page of 20", 1.5, result["cost"]["ratio"]),
+        Bar("crawl: MB", 150, crawled["peak_mb"]),
+        Bar("crawl: 429s", 0, crawled["throttled"]),
     ]
 
 

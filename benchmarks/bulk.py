@@ -25,12 +25,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from saved import save
+
 from spapi_async import Application, Marketplace, SellingPartner
 from spapi_async.emulator import Emulator
 from spapi_async.emulator.data.products import product
 from spapi_async.workflows.bulk import crawl, pool
 
 SCALE = 5.0
+CRAWL_SCALE = 25.0  # 20 ms between two searches: a pause of the collector or the disk does not bunch them
 PAIRS = 15
 ITEMS = 5000
 SEARCH, GET = "catalog_items_2022_04_01.search_catalog_items", "catalog_items_2022_04_01.get_catalog_item"
@@ -245,6 +248,11 @@ def table(result: Result) -> str:
     return "\n".join(lines)
 
 
+def measure(*, seconds: float = 20.0, identifiers: int = 200_000) -> Result:
+    """All of it, with a crawl that takes some minutes."""
+    return asyncio.run(main(seconds, identifiers, CRAWL_SCALE))
+
+
 async def main(seconds: float, million: int, scale: float) -> Result:
     """Everything, one after the other."""
     return {
@@ -258,7 +266,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--million", type=int, default=1_000_000)
-    parser.add_argument("--scale", type=float, default=100.0, help="of the crawl's quota")
+    parser.add_argument("--scale", type=float, default=CRAWL_SCALE, help="of the crawl's quota")
     parser.add_argument("--results", type=Path)
     parser.add_argument("--serve", nargs=2)
     chosen = parser.parse_args()
@@ -270,5 +278,5 @@ if __name__ == "__main__":
         if chosen.results:
             from pictures import bulk_pictures
 
-            (chosen.results / "bulk.json").write_text(json.dumps(measured, indent=1), encoding="utf-8")
+            save(measured, chosen.results / "bulk.json")
             bulk_pictures(measured, chosen.results)

@@ -1,6 +1,6 @@
 """All measurements in one run: ``python benchmarks/run_all.py``, on a machine that does nothing else.
 
-Writes ``benchmarks/results/``: ``results.json`` with every figure and the versions of everything measured,
+Writes ``benchmarks/results/``: ``results.json`` with the figures and the versions of everything measured,
 ``results.md`` with the tables and the bars, the pictures. What stands there is always of one complete run: a shortened
 one (``--quick``) or a part (``--only overhead,limiter``) goes to a directory of its own, whose name is printed, or to
 ``--into DIRECTORY``. ``--readme`` measures nothing and prints the table that the README shows, from the results that
@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import bulk
 import documents
 import imports
 import limiter
@@ -33,6 +34,7 @@ import scaling
 import streaming
 from bars import SOURCES, bars, bars_table
 from processes import HERE
+from saved import save
 
 RESULTS = HERE / "results"
 
@@ -52,6 +54,7 @@ MEASUREMENTS: dict[str, Callable[[bool], Any]] = {
     "scaling": lambda quick: scaling.measure(turns=2 if quick else scaling.TURNS),
     "streaming": lambda quick: streaming.measure(rounds=2 if quick else streaming.ROUNDS),
     "documents": lambda quick: documents.measure(*((100, 2) if quick else (documents.MEGABYTES, documents.PAIRS))),
+    "bulk": lambda quick: bulk.measure(seconds=4.0, identifiers=20_000) if quick else bulk.measure(),
 }
 _TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "overhead": ("Processor time per call, and multiples of the floor", overhead.table),
@@ -62,6 +65,7 @@ _TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "scaling": ("Scaling", scaling.table),
     "streaming": ("Reading a report", streaming.table),
     "documents": ("Documents of gigabytes", documents.table),
+    "bulk": ("Items of the catalogue in bulk", bulk.table),
 }
 _PICTURES: dict[str, Callable[[Any, Path], None]] = {
     "overhead": pictures.overhead_picture,
@@ -106,11 +110,13 @@ def _target(chosen: argparse.Namespace) -> Path:
 
 
 def _write(results: Result, target: Path) -> None:
-    (target / "results.json").write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
+    save(results, target / "results.json")
     (target / "results.md").write_text(_markdown(results))
     for name, draw in _PICTURES.items():
         if name in results:
             draw(results[name], target / f"{name}.png")
+    if "bulk" in results:
+        pictures.bulk_pictures(results["bulk"], target)
 
 
 def _markdown(results: Result) -> str:
