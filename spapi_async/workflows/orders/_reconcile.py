@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 
@@ -26,10 +27,22 @@ from spapi_async.workflows.orders._page import OrderPage
 from spapi_async.workflows.orders._rows import OrderRow
 from spapi_async.workflows.orders._seller import Seller
 
-__all__ = ["AFTER", "Reconciler"]
+__all__ = ["STAGES", "Reconciler", "Stage"]
 
-AFTER = (timedelta(hours=2), timedelta(hours=48))
-"""How old a window is when it is held against a report, for the first and for the second time."""
+
+class Stage(NamedTuple):
+    """When a window is held against a report: how old its end is, and how long it is at least."""
+
+    age: timedelta
+    span: timedelta = timedelta(minutes=10)  # a report each: not for the moments between two looks
+
+    def stream(self, of: str) -> str:
+        """What the place is kept under up to which this was done."""
+        return f"{of} reconciled after {self.age.total_seconds() / 3600:.0f} h"
+
+
+STAGES = (Stage(timedelta(hours=2)), Stage(timedelta(hours=48)), Stage(timedelta(days=30), timedelta(days=1)))
+"""Three times: what lists showed late, what changed without a new date, and what nobody can explain."""
 
 
 class Reconciler:
@@ -63,14 +76,14 @@ class Reconciler:
         if live is None:
             return 0
         now = moment(self._clock)
-        for age in AFTER:
-            stream = f"{self._job.stream} reconciled after {age.total_seconds() / 3600:.0f} h"
-            until = min(now - age, live.last_updated_after)
+        for stage in STAGES:
+            stream = stage.stream(self._job.stream)
+            until = min(now - stage.age, live.last_updated_after)
             done = await self._database.checkpoint(self._seller.name, stream)
             if done is None:  # what was read before anybody reconciled is history, which lists have listed
                 done = Checkpoint(seller=self._seller.name, stream=stream, last_updated_after=until)
                 await self._store((), done, lease)
-            elif until > done.last_updated_after:
+            elif until > done.last_updated_after and until - done.last_updated_after >= stage.span:
                 found += await self._window(Window(done.last_updated_after, until), lease)
                 await self._store((), msgspec.structs.replace(done, last_updated_after=until), lease)
         return found

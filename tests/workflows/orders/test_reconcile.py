@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from order_databases import emulated_orders
 from sqlalchemy import text
@@ -19,11 +20,12 @@ from spapi_async.workflows.orders import OrderDatabase, Orders2026Source, sync_o
 from spapi_async.workflows.orders._checkpoint import Checkpoint
 from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._page import OrderPage
-from spapi_async.workflows.orders._reconcile import Reconciler
+from spapi_async.workflows.orders._reconcile import STAGES, Reconciler
 
 pytest_plugins = ("sync_fixtures",)
 
 BY_ID = "orders_2026_01_01.get_order"
+REQUEST = "reports_2021_06_30.create_report"
 NOW = datetime.now(UTC)
 SINCE = NOW - timedelta(days=70)
 
@@ -117,6 +119,22 @@ async def test_each_window_is_reconciled_once_it_is_two_hours_old(sqlite_url: st
         moved = await database.checkpoint("one@na", stream)
         assert moved is not None
         assert moved.last_updated_after > SINCE
+
+
+@pytest.mark.parametrize(("stage", "hours", "requested"), [(1, 1, 1), (2, 23, 0), (2, 25, 1)])
+async def test_older_windows_are_reconciled_again(sqlite_url: str, stage: int, hours: int, requested: int) -> None:
+    """After two days as they come, after thirty a day at a time: one report for what has grown old enough."""
+    async with synced(sqlite_url, hours=3) as (emulator, database, reconciler):
+        await reconciler.go_on(None)
+        stream = STAGES[stage].stream("orders_2026_01_01")
+        place = await database.checkpoint("one@na", stream)
+        assert place is not None
+        earlier = msgspec.structs.replace(place, last_updated_after=place.last_updated_after - timedelta(hours=hours))
+        await database.store(OrderPage(seller="one@na", rows=(), checkpoint=earlier, at=NOW))
+        before = emulator.stats()["operations"].get(REQUEST, {"requests": 0})["requests"]
+        await reconciler.go_on(None)
+        assert emulator.stats()["operations"].get(REQUEST, {"requests": 0})["requests"] - before == requested
+        assert (await database.checkpoint("one@na", stream) != earlier) is bool(requested)
 
 
 async def test_a_report_that_is_refused_leaves_the_place(sqlite_url: str) -> None:
