@@ -1,4 +1,4 @@
-"""``spapi-async doctor``: look closely at one thing."""
+"""``spapi-async doctor``: find out why something does not work, or look closely at one thing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ import typer
 
 from spapi_async.cli.event_loop import run_async
 from spapi_async.cli.output import JsonOption, print_json, print_table
-from spapi_async.cli.target import EmulatorOption, EndpointOption, OrdersOption, SeedOption, Target, connected
+from spapi_async.cli.target import (
+    EmulatorOption,
+    EndpointOption,
+    OrdersOption,
+    RedisOption,
+    SeedOption,
+    Target,
+    connected,
+)
 from spapi_async.errors import ApiError, SPAPIError
 
 if TYPE_CHECKING:
@@ -18,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Look closely at one thing.", no_args_is_help=True)
+app = typer.Typer(invoke_without_command=True)
 
 _FACTS = (
     "status",
@@ -35,8 +43,27 @@ _ITEM_FACTS = ("asin", "seller_sku", "quantity_ordered", "quantity_shipped", "un
 
 
 @app.callback()
-def _doctor() -> None:
-    """Look closely at one thing."""
+def doctor(
+    context: typer.Context,
+    *,
+    sellers: Annotated[
+        str | None, typer.Option("--sellers", metavar="FILE", help="Try every seller of this file (TOML or JSON).")
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", help="Only the sellers of the file with this tag; repeatable.")
+    ] = None,
+    redis: RedisOption = None,
+    endpoint: EndpointOption = None,
+    emulator: EmulatorOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Try the credentials: say where each seller sells, or what is wrong. With a command: look closely at one thing."""
+    if context.invoked_subcommand is not None:
+        return
+    from spapi_async.cli.check import check
+
+    target = Target(endpoint=endpoint, emulator=emulator, redis=redis, sellers=sellers, tags=tuple(tag or ()))
+    check(target, as_json=as_json)
 
 
 @app.command("order")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -49,8 +50,11 @@ def limits(
     """Show every limit: what it applies to, rate, tokens at hand, calls waiting, 429s. Ends with Ctrl-C."""
     source_of_redis = context.get_parameter_source("redis")
     named = source_of_redis is not None and source_of_redis.name == "COMMANDLINE"  # rather than by the environment
+    endpoint = endpoint or (None if redis else os.environ.get("SP_API_ENDPOINT"))
     if (redis is None and endpoint is None) or (named and endpoint is not None):
-        raise ConfigurationError("give --redis URL (or SP_API_REDIS) or --endpoint URL of an emulator")
+        raise ConfigurationError(
+            "give --redis URL (or SP_API_REDIS), or --endpoint URL of an emulator (or SP_API_ENDPOINT)"
+        )
     source = _redis(redis, prefix) if endpoint is None and redis is not None else _emulator(endpoint or "")
     wanted = partial(_chosen, seller=seller or "", operation=operation or "")
     try:

@@ -144,6 +144,8 @@ def get(
     )
     if as_json:
         print_json(facts)
+    elif out != "-":
+        moving_console().print(f"{out}: {facts['bytes']:,} bytes of {report_type}", highlight=False, soft_wrap=True)
 
 
 @app.command("types")

@@ -171,7 +171,7 @@ def test_quota_that_needs_more_patience_than_allowed(
         (("sync", "orders"), "--database"),
         (("operations", "--api", "nothing"), "there is no API"),
         (("operations", "--removed-by", "soon"), "--removed-by takes a date, such as 2027-06-01, not 'soon'"),
-        (("limits",), "--redis URL (or SP_API_REDIS) or --endpoint URL"),
+        (("limits",), "--redis URL (or SP_API_REDIS), or --endpoint URL"),
         (("call", ORDER, "x", "--emulator", "--endpoint", "http://h"), "not both"),
         (("nothing",), "nothing"),
     ],

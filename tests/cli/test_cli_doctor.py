@@ -1,6 +1,8 @@
-"""``spapi-async doctor order``: one order by both versions."""
+"""``spapi-async doctor``: credentials tried, and one order by both versions."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -45,3 +47,40 @@ def test_ids_are_whole_in_a_narrow_terminal(
     monkeypatch.setattr("spapi_async.cli.output._PIPED_WIDTH", 40)
     assert run(["doctor", "order", order_id, *EMULATOR]) == 0
     assert "…" not in capsys.readouterr().out
+
+
+def test_credentials_are_tried(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the seller sells, for people and for machines."""
+    assert run(["doctor", "--emulator"]) == 0
+    shown = capsys.readouterr().out
+    assert "A1MADEUP@na" in shown
+    assert "US CA MX" in shown
+    assert run(["doctor", "--emulator", "--json"]) == 0
+    found = msgspec.json.decode(capsys.readouterr().out)
+    assert found["sellers"] == [
+        {"seller": "A1MADEUP@na", "region": "na", "marketplaces": ["US", "CA", "MX"], "error": None}
+    ]
+    assert found["quota"] == "in this process"
+
+
+def test_every_seller_of_a_file_is_tried(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has a line; the exit code is that of the first failure."""
+    monkeypatch.setenv("LWA_APP_ID", "amzn1.application-oa2-client.x")
+    monkeypatch.setenv("LWA_CLIENT_SECRET", "a-secret")
+    entry = '[[sellers]]\nseller_id = "A{0}EXAMPLE"\nmarketplace = "{1}"\nrefresh_token = "Atzr|{0}"\ntags = ["{1}"]\n'
+    file = tmp_path / "sellers.toml"
+    file.write_text(entry.format(1, "US") + entry.format(2, "DE"))
+    file.chmod(0o600)
+    assert run(["doctor", "--emulator", "--sellers", str(file)]) == 0
+    shown = capsys.readouterr().out
+    assert "A1EXAMPLE@na" in shown
+    assert "A2EXAMPLE@eu" in shown
+    words = ("--sellers", str(file), "--endpoint", "http://127.0.0.1:9", "--tag", "DE", "--json")
+    assert run(["doctor", *words]) == 5
+    output = capsys.readouterr()
+    (found,) = msgspec.json.decode(output.out)["sellers"]
+    assert found["seller"] == "A2EXAMPLE@eu"
+    assert "cannot connect to 127.0.0.1:9" in found["error"]
+    assert "a-secret" not in output.out + output.err

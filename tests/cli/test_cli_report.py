@@ -37,11 +37,14 @@ def report(emulator: Emulator, *words: str) -> int:
 
 
 @pytest.mark.spapi_emulator(throttle=False)
-def test_a_report_becomes_a_file(spapi_emulator: Emulator, tmp_path: Path) -> None:
-    """As Amazon made it, decompressed."""
+def test_a_report_becomes_a_file(spapi_emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As Amazon made it, decompressed; what was written is said."""
     out = tmp_path / "listings.txt"
     assert report(spapi_emulator, LISTINGS, "--marketplace", "US", "--out", str(out)) == 0
     assert len(out.read_text("cp1252").splitlines()) == 61
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert f"{out}: {out.stat().st_size:,} bytes of {LISTINGS}" in output.err
 
 
 @pytest.mark.parametrize("out", ["-", "rows.jsonl"])

@@ -1,0 +1,78 @@
+"""What ``spapi-async doctor`` asks by itself: whether each seller's calls would succeed, and where not, why."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import anyio
+import msgspec
+import typer
+from rich.table import Table
+
+from spapi_async import SellingPartner
+from spapi_async.cli.event_loop import run_async
+from spapi_async.cli.exit_codes import describe, exit_code
+from spapi_async.cli.output import print_json, print_table
+from spapi_async.cli.target import Target, connected
+from spapi_async.errors import SPAPIError
+
+__all__ = ["check"]
+
+_AT_ONCE = 20
+
+
+class _Finding(msgspec.Struct):
+    """One seller: where it sells, or what stopped the question."""
+
+    seller: str
+    region: str
+    marketplaces: list[str] = []
+    error: SPAPIError | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """For machines."""
+        wrong = None if self.error is None else describe(self.error)
+        return {"seller": self.seller, "region": self.region, "marketplaces": self.marketplaces, "error": wrong}
+
+
+def check(target: Target, *, as_json: bool) -> None:
+    """Ask where each seller sells: that takes a token, the network, a role-free operation and nothing of value."""
+    findings, parts = run_async(_ask(target))
+    if as_json:
+        print_json({"sellers": [each.facts() for each in findings], **parts})
+    else:
+        _print(findings, parts)
+    failed = [each.error for each in findings if each.error is not None]
+    if failed:
+        raise typer.Exit(exit_code(failed[0]))
+
+
+async def _ask(target: Target) -> tuple[list[_Finding], dict[str, str]]:
+    async with connected(target) as connection:
+        found = [_Finding(seller.name, seller.region.value) for seller in connection.sellers]
+        limiter = anyio.CapacityLimiter(_AT_ONCE)
+
+        async def ask(seller: SellingPartner, finding: _Finding) -> None:
+            async with limiter:
+                try:
+                    places = await seller.sellers_v1.get_marketplace_participations()
+                except SPAPIError as error:
+                    finding.error = error
+                else:
+                    finding.marketplaces = [place.marketplace.country_code for place in places]
+
+        async with anyio.create_task_group() as group:
+            for pair in zip(connection.sellers, found, strict=True):
+                group.start_soon(ask, *pair)
+        health = await connection.application.health()
+        return found, {"quota": health.limiter.detail, "login": health.lwa.detail}
+
+
+def _print(findings: list[_Finding], parts: dict[str, str]) -> None:
+    table = Table("seller", "region", "sells in", "what is wrong")
+    for each in findings:
+        wrong = "" if each.error is None else describe(each.error)
+        table.add_row(each.seller, each.region.upper(), " ".join(each.marketplaces), wrong)
+    print_table(table)
+    sys.stdout.write(f"quota: {parts['quota']}; Login with Amazon: {parts['login']}\n")
