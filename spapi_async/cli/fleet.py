@@ -21,10 +21,20 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Order sync on many machines.", no_args_is_help=True)
+app = typer.Typer(help="Order sync, or a job of your own, on many machines.", no_args_is_help=True)
 
 DatabaseOption = Annotated[
-    str, typer.Option("--database", metavar="URL", help="postgresql://user@host/name; SQLite on one host alone.")
+    str | None,
+    typer.Option("--database", metavar="URL", help="Sync orders into it: postgresql://user@host/name; or --job."),
+]
+JobOption = Annotated[
+    str | None,
+    typer.Option(
+        "--job", metavar="MODULE:FUNCTION", help="An async function of one seller to call instead; give --name too."
+    ),
+]
+JournalOption = Annotated[
+    str | None, typer.Option("--journal", metavar="URL", help="Where a job's reports, feeds and queries are kept.")
 ]
 SellersOption = Annotated[str, typer.Option("--sellers", metavar="FILE", help="The sellers, as for sync orders.")]
 RedisOption = Annotated[
@@ -32,7 +42,7 @@ RedisOption = Annotated[
     typer.Option("--redis", metavar="URL", envvar="SP_API_REDIS", show_envvar=True, help="The queue and the quota."),
 ]
 EveryOption = Annotated[
-    str, typer.Option("--every", metavar="SPAN", help="How often a seller that is complete is searched again.")
+    str, typer.Option("--every", metavar="SPAN", help="How often a seller that is complete has its turn again.")
 ]
 NameOption = Annotated[str, typer.Option("--name", help="Of the fleet: several may share one Redis.")]
 SliceOption = Annotated[float, typer.Option("--slice", metavar="SECONDS", help="The longest that a slice takes.")]
@@ -41,32 +51,34 @@ SinceOption = Annotated[str | None, typer.Option("--since", metavar="TIME", help
 
 @app.callback()
 def _fleet() -> None:
-    """Order sync on many machines."""
+    """Order sync, or a job of your own, on many machines."""
 
 
 @app.command("schedule")
 def schedule(
     *,
     redis: RedisOption,
-    database: DatabaseOption,
     sellers: SellersOption,
+    database: DatabaseOption = None,
+    job: JobOption = None,
     every: EveryOption = "3m",
     name: NameOption = "orders",
     slice_seconds: SliceOption = 50.0,
     since: SinceOption = None,
 ) -> None:
     """Say which seller is due, until SIGTERM. One process does it; a second one stands by."""
-    run_async(
-        _schedule(_made(redis, database, sellers, every=every, since=since, name=name, slice_seconds=slice_seconds))
-    )
+    made = _made(redis, database, sellers, job=job, every=every, since=since, name=name, slice_seconds=slice_seconds)
+    run_async(_schedule(made))
 
 
 @app.command("worker")
 def worker(
     *,
     redis: RedisOption,
-    database: DatabaseOption,
     sellers: SellersOption,
+    database: DatabaseOption = None,
+    job: JobOption = None,
+    journal: JournalOption = None,
     every: EveryOption = "3m",
     name: NameOption = "orders",
     slice_seconds: SliceOption = 50.0,
@@ -76,9 +88,12 @@ def worker(
 ) -> None:
     """Carry out slices, until SIGTERM. What is cut off goes on in another worker."""
     watched = metrics_at(metrics)
-    made = _made(
-        redis, database, sellers, every=every, since=since, name=name, slice_seconds=slice_seconds, metrics=watched
-    )
+    facts: dict[str, Any] = {"name": name, "slice_seconds": slice_seconds}
+    if journal is not None:
+        from spapi_async.workflows.journal import Journal
+
+        facts["journal"] = Journal(journal)
+    made = _made(redis, database, sellers, job=job, every=every, since=since, metrics=watched, **facts)
     run_async(_work(made, concurrency))
 
 
@@ -99,9 +114,10 @@ def status(
 
 def _made(
     redis: str,
-    database: str,
+    database: str | None,
     sellers: str,
     *,
+    job: str | None,
     every: str,
     since: str | None,
     metrics: Metrics | None = None,
@@ -109,7 +125,10 @@ def _made(
 ) -> Fleet:
     from spapi_async import SellerDirectory
     from spapi_async.fleet import Fleet
+    from spapi_async.fleet._jobs import job_named
 
+    if (database is None) == (job is None):
+        raise ConfigurationError("give --database URL for order sync, or --job MODULE:FUNCTION")
     span = parse_span("--every", every)
     if span is None:
         raise ConfigurationError("--every takes a span, such as 3m")
@@ -117,6 +136,7 @@ def _made(
         redis,
         database,
         SellerDirectory(sellers),
+        job=None if job is None else job_named(job),
         every=span,
         since=parse_moment("--since", since),
         observers=[*log_observers(), *([] if metrics is None else [metrics])],

@@ -1,4 +1,4 @@
-"""Order sync on many machines: slices of work in a queue, shared quota, tokens and leases, one board of who is due.
+"""Jobs on many machines: slices of work in a queue, shared quota, tokens and leases, one board of who is due.
 
 ::
 
@@ -8,7 +8,9 @@
 
 or ``spapi-async fleet schedule`` and ``spapi-async fleet worker``. Needs the extra ``fleet``.
 
-A *slice* is at most a minute of one seller's sync. It can be cut off anywhere, because the database knows where to go
+The job is the order sync, or ``Fleet(…, None, …, job=function)`` any other: reports, feeds, crawls.
+
+A *slice* is at most a minute of one seller's job. It can be cut off anywhere, because the database knows where to go
 on, so a worker may be killed, added or taken away at any time. One seller's stream is in one place at a time by the
 lease of the order database; quota is shared through :class:`RedisRateLimiter`, access tokens through
 :class:`RedisTokenStore` where keys are given.

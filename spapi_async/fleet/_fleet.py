@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import msgspec
@@ -18,9 +18,10 @@ from spapi_async import Application, SellerDirectory, SellingPartner
 from spapi_async.api.orders_2026_01_01 import SEARCH_ORDERS
 from spapi_async.errors import ConfigurationError, LeaseError, LWAError, SPAPIError
 from spapi_async.fleet._board import Board
+from spapi_async.fleet._jobs import Job, order_sync
 from spapi_async.fleet._policy import Outcome, SellerState, after, is_due
 from spapi_async.ratelimit import RedisRateLimiter
-from spapi_async.workflows.orders import OrderDatabase, Progress, Source, sync_orders
+from spapi_async.workflows.orders import Progress, Source
 
 try:
     from redis.asyncio import Redis
@@ -30,9 +31,6 @@ try:
     from taskiq_redis import RedisStreamBroker
 except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
     raise ModuleNotFoundError('a fleet needs an extra: pip install "spapi-async[fleet]"') from error
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Fleet", "FleetStatus"]
 
@@ -44,7 +42,7 @@ _STOPPING = 8.0  # seconds that slices have to commit the page they hold
 _LOOK = 1.0  # seconds between two looks at the board
 _READ_AGAIN = 60.0  # seconds between two readings of the directory
 _PAUSE = 1.0  # seconds after a failure of Redis
-_TASK = "order-slice"
+_TASK = "slice"
 
 
 class FleetStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,26 +68,31 @@ class Fleet:
 
     Args:
         redis: ``redis://host``: the queue, the board and the shared quota.
-        database: ``postgresql://…``: where orders go; SQLite for one host alone.
+        database: ``postgresql://…``: where orders go; SQLite for one host alone. None with a ``job``.
         directory: the sellers; it is read again every minute.
+        job: what to do for each seller instead of the order sync: an async function of a :class:`SellingPartner` that
+            returns when everything is done. It is cut off after ``slice_seconds`` and called again, perhaps on another
+            host, so it has to know where to go on: reports do through ``journal=``, crawls by their own.
         client_id: the application's; ``LWA_APP_ID`` by default, with ``LWA_CLIENT_SECRET`` and ``SP_API_ENDPOINT``.
         client_secret: see ``client_id``.
-        every: how often a seller that is complete is searched again.
+        every: how often a seller that is complete has its turn again.
         name: of the fleet: several may share one Redis.
         slice_seconds: the longest that a slice takes, at most 60.
         since: where a seller without a checkpoint starts; two years back by default.
         sources: what a new seller's history is read by, as for :func:`sync_orders`.
         progress: called with every event of the syncs, such as ``metrics.progress``.
         watch: called with the application of a worker, such as ``metrics.watch``.
-        options: more for :class:`Application`, such as ``tokens`` (a :class:`RedisTokenStore`) and ``observers``.
+        options: more for :class:`Application`, such as ``tokens`` (a :class:`RedisTokenStore`), ``journal`` and
+            ``observers``.
     """
 
     def __init__(
         self,
         redis: str,
-        database: str,
+        database: str | None,
         directory: SellerDirectory,
         *,
+        job: Job | None = None,
         client_id: str | None = None,
         client_secret: str | None = None,
         every: timedelta = timedelta(minutes=3),
@@ -105,9 +108,12 @@ class Fleet:
             raise ConfigurationError(f"slice_seconds must be more than 0 and at most {LONGEST_SLICE:g}")
         if every <= timedelta(0):
             raise ConfigurationError("every must be longer than nothing")
+        if (database is None) == (job is None):
+            raise ConfigurationError("a fleet has a database for orders, or a job of its own")
         self.name = name
         self._redis = redis
         self._database = database
+        self._own_job = job
         self._directory = directory
         self._client = (client_id, client_secret)
         self._every = every.total_seconds()
@@ -165,7 +171,7 @@ class Fleet:
                 await board.put(msgspec.structs.replace(state, revoked=False))
 
     async def _names(self) -> list[str]:
-        async with self._application(limited=False) as app:
+        async with self._application(for_names=True) as app:
             listed = await self._directory.sellers(app)
         if nameless := sum(seller.seller_id is None for seller in listed):
             raise ConfigurationError(f"{nameless} sellers of the directory have no seller_id: a fleet goes by it")
@@ -195,7 +201,7 @@ class Fleet:
         """
         async with (
             self._application() as app,
-            OrderDatabase(self._database) as database,
+            self._job() as job,
             self._opened() as (broker, board, _),
         ):
             if self._watch is not None:
@@ -206,7 +212,7 @@ class Fleet:
                 with anyio.CancelScope() as scope:
                     running.add(scope)
                     try:
-                        await self._slice_of(seller, app, database, board)
+                        await self._slice_of(seller, app, job, board)
                     finally:
                         running.discard(scope)
                         with anyio.CancelScope(shield=True), anyio.move_on_after(_PAUSE):
@@ -226,39 +232,39 @@ class Fleet:
                     await asyncio.wait([listening], timeout=_STOPPING)
                 listening.cancel()
 
-    async def _slice_of(self, name: str, app: Application, database: OrderDatabase, board: Board) -> None:
+    async def _slice_of(self, name: str, app: Application, job: Job, board: Board) -> None:
         seller = await self._directory.seller(app, name)
         if seller is None:
             await self._directory.reload()  # it may be new, or authorised anew
             seller = await self._directory.seller(app, name)
         if seller is not None:
-            await self._carry_out(seller, database, board)
+            await self._carry_out(seller, job, board)
             return
         reason = self._directory.revoked.get(name.partition("@")[0], "not in the directory")
         await board.put(msgspec.structs.replace(await board.state(name), revoked=True, reason=reason))
 
-    async def _carry_out(self, seller: SellingPartner, database: OrderDatabase, board: Board) -> None:
+    async def _carry_out(self, seller: SellingPartner, job: Job, board: Board) -> None:
         before = await board.state(seller.name)
         outcome, reason = Outcome.CUT_OFF, ""
         with anyio.move_on_after(self._slice):
-            report = await sync_orders(
-                [seller], database, since=self._since, sources=self._sources, progress=self._progress
-            )
-            outcome, reason = self._judge(seller, report.sellers[0].error)
+            try:
+                await job(seller)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is this seller's alone
+                outcome, reason = self._judge(seller, error)
+            else:
+                outcome = Outcome.COMPLETE
         state = after(
             before,
             outcome,
             now=time.time(),
             every=self._every,
-            quota_in=_quota_in(seller),
+            quota_in=0.0 if self._own_job else _quota_in(seller),
             reason=reason,
             rng=self._rng,
         )
         await board.put(state)
 
-    def _judge(self, seller: SellingPartner, error: BaseException | None) -> tuple[Outcome, str]:
-        if error is None:
-            return Outcome.COMPLETE, ""
+    def _judge(self, seller: SellingPartner, error: Exception) -> tuple[Outcome, str]:
         if isinstance(error, LeaseError):
             return Outcome.HELD, ""
         logger.warning("%s failed: %s", seller.name, error if isinstance(error, SPAPIError) else type(error).__name__)
@@ -302,10 +308,22 @@ class Fleet:
     # ---- what they share --------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def _application(self, *, limited: bool = True) -> AsyncIterator[Application]:
-        options = dict(self._options)
-        if limited:
-            options.setdefault("limiter", RedisRateLimiter(self._redis))
+    async def _job(self) -> AsyncIterator[Job]:
+        if self._own_job is not None or self._database is None:
+            assert self._own_job is not None
+            yield self._own_job
+            return
+        async with order_sync(
+            self._database, since=self._since, sources=self._sources, progress=self._progress
+        ) as sync:
+            yield sync
+
+    @asynccontextmanager
+    async def _application(self, *, for_names: bool = False) -> AsyncIterator[Application]:
+        if for_names:  # whatever it is given is closed with it, and others work with that
+            options = {name: value for name, value in self._options.items() if name in ("endpoint", "sandbox")}
+        else:
+            options = {"limiter": RedisRateLimiter(self._redis), **self._options}
         client_id, client_secret = self._client
         if client_id is None or client_secret is None:
             app = Application.from_env(**options)

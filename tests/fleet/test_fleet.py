@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -20,16 +21,19 @@ import pytest
 from order_databases import CREDENTIALS
 from sqlalchemy import text
 
-from spapi_async import Application, ConfigurationError, SellerDirectory
+from spapi_async import Application, ConfigurationError, SellerDirectory, SellingPartner
 from spapi_async.cli.application import run
 from spapi_async.emulator import Emulator
 from spapi_async.fleet import Fleet
+from spapi_async.fleet._jobs import job_named
 from spapi_async.ratelimit import RedisRateLimiter
+from spapi_async.workflows.journal import Journal
 from spapi_async.workflows.orders import OrderDatabase, SellerFailed, SyncEvent, follow_orders
 
 pytest_plugins = ("sync_fixtures",)
 
 SELLERS = 12
+LISTINGS = "GET_MERCHANT_LISTINGS_ALL_DATA"
 
 
 @pytest.fixture
@@ -225,6 +229,88 @@ async def test_a_revoked_seller_is_set_aside_and_shown(
     assert "needs a new authorisation" in capsys.readouterr().out
     assert await anyio.to_thread.run_sync(run, ["fleet", "status", "--redis", redis_url, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["revoked"] == 1
+
+
+async def test_a_job_of_the_users_own_goes_on_where_it_was_cut_off(
+    redis_url: str, sqlite_url: str, tmp_path: Path, sellers: str
+) -> None:
+    """A report that takes longer than a slice is asked for once; a job that fails is its seller's alone."""
+    begun: Counter[str] = Counter()
+    saved: set[str] = set()
+
+    async def save_listings(seller: SellingPartner) -> None:
+        begun[seller.name] += 1
+        if seller.seller_id == "A7":
+            raise ConfigurationError("no such folder")
+        run = await seller.reports.request(LISTINGS, marketplaces=["US"], reuse=timedelta(hours=20))
+        await run.wait()
+        async with run.document() as document:
+            await document.save(tmp_path / f"{seller.seller_id}.tsv")
+        saved.add(seller.name)
+
+    async with Emulator(rate_scale=200, processing=2.0) as emulator:
+        fleet = Fleet(
+            redis_url, None, SellerDirectory(sellers), job=save_listings, journal=Journal(sqlite_url), name="own",
+            every=timedelta(hours=24), slice_seconds=1.0, client_id="a", client_secret="b", endpoint=emulator.url,
+        )  # fmt: skip
+        async with anyio.create_task_group() as group:
+            group.start_soon(fleet.schedule)
+            group.start_soon(fleet.work)
+
+            async def settled() -> bool:
+                states = (await fleet.status()).sellers
+                return sum(state.complete_at is not None for state in states) == SELLERS - 1
+
+            await until(settled)
+            group.cancel_scope.cancel()
+        requests = emulator.stats()["operations"]["reports_2021_06_30.create_report"]["requests"]
+    assert requests == SELLERS - 1
+    assert max(begun.values()) > 1
+    (failed,) = [state for state in (await fleet.status()).sellers if state.complete_at is None]
+    assert (failed.seller, failed.reason) == ("A7@na", "no such folder")
+    assert len(saved) == SELLERS - 1
+
+
+async def test_the_example_of_a_job_runs(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by its name as ``--job`` finds it; a second call takes what the first has asked for."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "examples" / "fleet"))
+    job = job_named("nightly:listings")
+    async with (
+        Emulator(processing=0.1) as emulator,
+        Application("a", "b", endpoint=emulator.url, journal=Journal(sqlite_url)) as app,
+    ):
+        seller = app.selling_partner("Atzr|1", marketplace="US", seller_id="A1")
+        await job(seller)
+        await job(seller)
+        assert emulator.stats()["operations"]["reports_2021_06_30.create_report"]["requests"] == 1
+    assert await anyio.Path("A1.parquet").exists()
+
+
+@pytest.mark.parametrize(("database", "job"), [(None, None), ("sqlite:///o.db", print)])
+def test_a_fleet_has_a_database_or_a_job(sellers: str, database: str | None, job: Any) -> None:
+    """Neither would do nothing, both would leave one out."""
+    with pytest.raises(ConfigurationError, match="a job of its own"):
+        Fleet("redis://localhost", database, SellerDirectory(sellers), job=job)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "--database URL for order sync, or --job"),
+        (("--database", "sqlite:///o.db", "--job", "a:b"), "--database URL for order sync, or --job"),
+        (("--job", "no_module_of_this_name:work"), "No module named 'no_module_of_this_name'"),
+        (("--job", "json:nothing"), "nothing"),
+        (("--job", "json"), "MODULE:FUNCTION"),
+        (("--job", "sys:path"), "that is no function"),
+    ],
+)
+def test_a_job_that_is_none_is_a_usage_error(
+    words: tuple[str, ...], said: str, sellers: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Said before anything is connected."""
+    assert run(["fleet", "worker", "--redis", "redis://127.0.0.1:9", "--sellers", sellers, *words]) == 2
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("wrong", [{"slice_seconds": 61}, {"slice_seconds": 0}])

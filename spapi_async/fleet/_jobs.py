@@ -1,0 +1,56 @@
+"""What a slice does for one seller: the order sync, or a function of the user's."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+from spapi_async import SellingPartner
+from spapi_async.errors import ConfigurationError
+from spapi_async.workflows.orders import OrderDatabase, Progress, Source, sync_orders
+
+__all__ = ["Job", "job_named", "order_sync"]
+
+Job = Callable[[SellingPartner], Awaitable[object]]
+"""Works for one seller until everything is done. It may be cut off at any await and is called again then, perhaps on
+another host: a report that is asked for through a journal, or a crawl with its own, goes on where it was."""
+
+
+@asynccontextmanager
+async def order_sync(
+    database: str, *, since: datetime | None, sources: Sequence[Source], progress: Progress | None
+) -> AsyncIterator[Job]:
+    """The job that keeps orders in this database in step."""
+    async with OrderDatabase(database) as opened:
+
+        async def sync(seller: SellingPartner) -> None:
+            report = await sync_orders([seller], opened, since=since, sources=sources, progress=progress)
+            error = report.sellers[0].error
+            if error is not None:
+                raise error
+
+        yield sync
+
+
+def job_named(name: str) -> Job:
+    """The function that ``package.module:function`` names, looked for in the current folder too.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    module, colon, function = name.partition(":")
+    if not module or not colon or not function:
+        raise ConfigurationError(f"--job takes MODULE:FUNCTION, not {name!r}")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(f"--job {name}: {error}") from None
+    if not callable(found):
+        raise ConfigurationError(f"--job {name}: that is no function")
+    return found  # type: ignore[no-any-return]
