@@ -56,6 +56,9 @@ class QueryRun:
     async def wait(self) -> Self:
         """Wait until Amazon is done with the first page.
 
+        Polls at a pace that all waiting queries of the seller share, or wakes on a notification
+        (:meth:`DataKiosk.wake_on`).
+
         Raises:
             QueryCancelledError: CANCELLED.
             QueryFatalError: FATAL; with the text of the error document.

@@ -48,7 +48,9 @@ class FeedRun:
         return self._run.next_poll_in
 
     async def wait(self) -> Self:
-        """Wait until Amazon is done with it, at a pace that all waiting feeds of the seller share.
+        """Wait until Amazon is done with it.
+
+        Polls at a pace that all waiting feeds of the seller share, or wakes on a notification (:meth:`Feeds.wake_on`).
 
         Raises:
             FeedCancelledError: CANCELLED.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +14,6 @@ from spapi_async.errors import ConfigurationError, DecodeError, NotFoundError, O
 from spapi_async.marketplaces import Marketplace
 from spapi_async.workflows.documents import Document, Documents
 from spapi_async.workflows.reports._kind import ReportKind, job_of
-from spapi_async.workflows.reports._notices import report_ids
 from spapi_async.workflows.reports._request import NoData, check_no_data, marketplace_ids, requests_for, wire_time
 from spapi_async.workflows.reports._run import Access, ReportRun
 from spapi_async.workflows.reports.report_types import ReportType, report_type_of
@@ -26,8 +23,6 @@ if TYPE_CHECKING:
     from spapi_async.models.reports_2021_06_30 import Report
 
 __all__ = ["Reports"]
-
-logger = logging.getLogger("spapi_async")
 
 Places = Sequence[Marketplace | str]
 
@@ -224,32 +219,14 @@ class Reports:
         # A schedule of the same type and marketplaces replaces the one before: repeating it cannot make two.
         return await self._create_schedule(wanted)
 
-    @asynccontextmanager
-    async def wake_on(self, messages: AsyncIterable[Any]) -> AsyncIterator[None]:
+    def wake_on(self, messages: AsyncIterable[Any]) -> AbstractAsyncContextManager[None]:
         """While the block lasts, REPORT_PROCESSING_FINISHED notifications wake the runs they speak of.
 
         ``messages`` is any async iterable of notifications, parsed or as they came from a queue. A notification is a
-        hint, upon which Amazon is asked; polling goes on at a slower pace for those that are lost.
+        hint, upon which Amazon is asked; polling goes on at a slower pace for those that are lost. Notifications of
+        other sellers' reports, of feeds and of queries wake who waits for those, so one queue needs one reader.
         """
-        poller = self._runs.desk.poller
-
-        async def listen() -> None:
-            poller.sources += 1
-            try:
-                async for message in messages:
-                    poller.wake(report_ids(message))
-            except Exception:
-                logger.exception("the source of notifications failed; reports are polled for as without one")
-            finally:
-                poller.sources -= 1
-
-        listening = asyncio.create_task(listen())
-        try:
-            yield
-        finally:
-            listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await listening
+        return self._runs.wake_on(messages)
 
     def __repr__(self) -> str:
         return f"<Reports of {self._caller!r}>"

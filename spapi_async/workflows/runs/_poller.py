@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import Context
 from datetime import UTC, datetime
 from typing import Any
@@ -16,10 +16,13 @@ from spapi_async.errors import NotFoundError, QuotaExceededError, RateLimitWaitE
 from spapi_async.workflows.runs._job import Job, RunKind
 from spapi_async.workflows.runs._pace import Terms, Waiting, asks_for_list, pause
 
-__all__ = ["PASSING", "Poller"]
+__all__ = ["PASSING", "Announced", "Poller"]
 
 PASSING = (TransportError, ServerError, QuotaExceededError, RateLimitWaitError)
 """What may be over at the next question: a wait of an hour is not ended by a network that was gone for a minute."""
+
+Announced = dict[tuple[str, str], None]
+"""Kinds and ids of jobs of which a notification has said that they have ended, oldest first."""
 
 _PATIENCE_SECONDS = 900.0
 _UNKNOWN_AT_FIRST_SECONDS = 60.0  # a job that was just made may be unknown for a moment
@@ -46,16 +49,20 @@ class _Watched:
 
 
 class Poller:
-    """Asks Amazon about every job that is waited for, at a pace that all of them share."""
+    """Asks Amazon about every job that is waited for, at a pace that all of them share.
 
-    def __init__(self, kind: RunKind, clock: Clock) -> None:
+    Args:
+        announced: a notification may be sooner than whoever will wait for its job: that is asked about at once.
+    """
+
+    def __init__(self, kind: RunKind, clock: Clock, announced: Announced | None = None) -> None:
         self._kind = kind
         self._clock = clock
+        self._announced = {} if announced is None else announced
         self._watched: dict[str, _Watched] = {}
         self._task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
-        self.sources = 0
-        """How many sources of notifications say when a job ends."""
+        self._sources = 0
 
     async def final(self, job_id: str, request: Mapping[str, Any], *, age: float) -> Job:
         """The job once it has ended; ``age`` is how many seconds ago it was asked for.
@@ -70,7 +77,8 @@ class Poller:
             now = self._clock.monotonic()
             # What was asked for before, by a process that has ended, may be ready: that is found out at once.
             waiting = Waiting(now - age, now)
-            watched = self._watched[job_id] = _Watched(job_id, request, waiting, urgent=age > 1.0)
+            urgent = age > 1.0 or (self._kind.name, job_id) in self._announced
+            watched = self._watched[job_id] = _Watched(job_id, request, waiting, urgent=urgent)
             self._changed.set()
         future: asyncio.Future[Job] = loop.create_future()
         watched.futures.append(future)
@@ -83,12 +91,21 @@ class Poller:
                 del self._watched[job_id]
                 self._changed.set()
 
-    def wake(self, job_ids: Collection[str]) -> None:
-        """Ask about these at once; a notification says that they have ended."""
-        for job_id in job_ids:
-            if job_id in self._watched:
-                self._watched[job_id].urgent = True
-                self._changed.set()
+    @contextmanager
+    def notified(self) -> Iterator[None]:
+        """While the block lasts, notifications say when a job ends: Amazon is asked less often."""
+        self._sources += 1
+        try:
+            yield
+        finally:
+            self._sources -= 1
+            self._changed.set()  # what was put off until a notification comes may be due now
+
+    def wake(self, job_id: str) -> None:
+        """Ask about it at once, where somebody waits for it; a notification says that it has ended."""
+        if job_id in self._watched:
+            self._watched[job_id].urgent = True
+            self._changed.set()
 
     def status(self, job_id: str) -> str | None:
         """Amazon's last word about a job that is waited for."""
@@ -147,7 +164,7 @@ class Poller:
 
     def _terms(self) -> Terms:
         """How often Amazon may be asked, with so many who wait."""
-        notified = self.sources > 0
+        notified = self._sources > 0
         if not self._listing():
             return Terms(len(self._watched), self._kind.get_rate, notified)
         lists = self._kind.lists([each.request for each in self._watched.values()])
