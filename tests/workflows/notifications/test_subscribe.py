@@ -121,3 +121,50 @@ async def test_what_is_no_destination_is_refused_here(seller: SellingPartner, de
     """With what it could be."""
     with pytest.raises(ConfigurationError, match=r"queue"):
         await seller.notifications.subscribe("ORDER_CHANGE", destination)
+
+
+async def test_unsubscribing_ends_what_was_subscribed(emulator: Emulator, seller: SellingPartner) -> None:
+    """Of that type and seller; the destination stays for the others. Repeating it does nothing."""
+    notifications = seller.notifications
+    made = [await notifications.subscribe("ORDER_CHANGE", URL, marketplaces=places) for places in ((), ("US",))]
+    kept = await notifications.subscribe("FEE_PROMOTION", URL)
+    theirs = seller.application.selling_partner("Atzr|two", region="na").notifications
+    other = await theirs.subscribe("ORDER_CHANGE", URL)
+    assert await notifications.unsubscribe("ORDER_CHANGE") == made
+    assert await notifications.unsubscribe("ORDER_CHANGE") == []
+    assert await notifications.subscriptions("ORDER_CHANGE") == []
+    assert await notifications.subscriptions("FEE_PROMOTION") == [kept]
+    assert await theirs.subscriptions("ORDER_CHANGE") == [other]
+    assert [each.destination_id for each in await notifications.destinations()] == [kept.destination_id]
+
+
+async def test_one_of_several_subscriptions_is_ended(seller: SellingPartner) -> None:
+    """By where it goes, however that is named, or by its id; a destination that is unknown ends none."""
+    notifications = seller.notifications
+    one, two = [await notifications.subscribe("ORDER_CHANGE", URL, marketplaces=places) for places in ((), ("US",))]
+    three = await notifications.subscribe("ORDER_CHANGE", f"{URL}-two")
+    for elsewhere in (f"{URL}-three", "an-unknown-id"):
+        assert await notifications.unsubscribe("ORDER_CHANGE", elsewhere) == []
+    assert await notifications.unsubscribe("ORDER_CHANGE", subscription_id="an-unknown-id") == []
+    assert await notifications.unsubscribe("ORDER_CHANGE", subscription_id=one.subscription_id) == [one]
+    assert await notifications.unsubscribe("ORDER_CHANGE", three.destination_id) == [three]
+    assert await notifications.unsubscribe("ORDER_CHANGE", SqsQueue(URL)) == [two]
+
+
+async def test_a_destination_is_deleted_when_asked_for(seller: SellingPartner) -> None:
+    """That of what was ended, once; and no other."""
+    notifications = seller.notifications
+    for places in ((), ("US",)):
+        await notifications.subscribe("ORDER_CHANGE", URL, marketplaces=places)
+    kept = await notifications.subscribe("FEE_PROMOTION", f"{URL}-two")
+    assert len(await notifications.unsubscribe("ORDER_CHANGE", delete_destination=True)) == 2
+    assert [each.destination_id for each in await notifications.destinations()] == [kept.destination_id]
+
+
+async def test_what_another_process_has_ended_is_ended(emulator: Emulator, seller: SellingPartner) -> None:
+    """A lost reply is the same: the repetition finds nothing to delete."""
+    await seller.notifications.subscribe("ORDER_CHANGE", URL)
+    emulator.faults({"operation": "notifications_v1.delete_subscription_by_id", "disconnect": "after"})
+    assert len(await seller.notifications.unsubscribe("ORDER_CHANGE", delete_destination=True)) == 1
+    assert await seller.notifications.subscriptions("ORDER_CHANGE") == []
+    assert await seller.notifications.destinations() == []
