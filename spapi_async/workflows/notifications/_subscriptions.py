@@ -223,8 +223,10 @@ _FILTERS = {
     "ANY_OFFER_CHANGED": ("marketplaces", "aggregation"),
     "ORDER_CHANGE": ("marketplaces", "order_change_types"),
 }
-# Notifications about listings and the catalogue.
+# Notifications about listings and the catalogue, and those that no list of Amazon's names.
 _WITHOUT_EXPRESSION = {
+    "DATA_KIOSK_QUERY_PROCESSING_FINISHED", "SHIPMENT_TRACKING_MILESTONE_CHANGED", "TAX_INVOICE_EXPORT_STATUS_CHANGE",
+    "TAX_INVOICE_ISSUANCE_ELIGIBILITY_STATUS_CHANGE", "TAX_INVOICE_ISSUANCE_STATUS",
     "BRANDED_ITEM_CONTENT_CHANGE", "ITEM_PRODUCT_TYPE_CHANGE", "LISTINGS_ITEM_ISSUES_CHANGE",
     "LISTINGS_ITEM_MFN_QUANTITY_CHANGE", "LISTINGS_ITEM_STATUS_CHANGE", "PRODUCT_TYPE_DEFINITIONS_CHANGE",
 }  # fmt: skip
