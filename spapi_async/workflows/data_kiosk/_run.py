@@ -6,18 +6,15 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any, Generic, Self, TypeVar
 
-from spapi_async._codec import json
-from spapi_async.errors import DecodeError, QueryCancelledError, QueryFatalError, SPAPIError
+from spapi_async.errors import DecodeError, QueryCancelledError, QueryFatalError
 from spapi_async.workflows.data_kiosk._kind import AFTER, QueryKind
 from spapi_async.workflows.documents import Documents
-from spapi_async.workflows.runs import Job, Run, Runs
+from spapi_async.workflows.runs import Job, Run, Runs, explanation_in
 
 __all__ = ["QueryRun", "Rows"]
 
 T = TypeVar("T")
 
-_LARGEST_EXPLANATION = 16 * 1024
-_LONGEST_EXPLANATION = 500
 _OPERATION = "data_kiosk_2023_11_15.get_query"
 
 
@@ -138,19 +135,8 @@ class QueryRun:
         )
 
     async def _explanation(self, document_id: str | None) -> str:
-        """What the error document says; its absence hides no error."""
-        if document_id is None:
-            return ""
-        content = b""
-        try:
-            async with self._documents.query_result(document_id) as document:
-                async for piece in document.iter_bytes():
-                    content += piece
-                    if len(content) > _LARGEST_EXPLANATION:
-                        break
-        except SPAPIError:
-            return ""
-        return explanation_of(content)
+        """What the error document says."""
+        return "" if document_id is None else await explanation_in(self._documents.query_result(document_id))
 
 
 class Rows(Generic[T]):
@@ -162,20 +148,6 @@ class Rows(Generic[T]):
 
     def __aiter__(self) -> AsyncIterator[T]:
         return self.run.rows(self._type)
-
-
-def explanation_of(content: bytes) -> str:
-    """The messages of a GraphQL error document, or else the beginning of what it says."""
-    text = content.decode("utf-8", "replace")
-    value = json.plain(content)
-    errors = value.get("errors") if isinstance(value, dict) else None
-    if isinstance(errors, list):
-        messages = [
-            each["message"] for each in errors if isinstance(each, dict) and isinstance(each.get("message"), str)
-        ]
-        text = "; ".join(messages) or text
-    text = " ".join(text.split())
-    return text if len(text) <= _LONGEST_EXPLANATION else text[:_LONGEST_EXPLANATION] + "…"
 
 
 def _next_token(job: Job) -> str | None:

@@ -27,9 +27,8 @@ from spapi_async import (
 from spapi_async._core.journal import RunStore
 from spapi_async.cli.application import run as run_command
 from spapi_async.emulator import Emulator
-from spapi_async.workflows.data_kiosk._run import explanation_of
 from spapi_async.workflows.journal import Journal
-from spapi_async.workflows.runs import _steps
+from spapi_async.workflows.runs import _steps, explanation_of
 
 pytest_plugins = ("sync_fixtures",)
 

@@ -266,7 +266,9 @@ def test_any_member_may_be_anything(name: str, value: Any) -> None:
         assert isinstance(found.content, order_change.OrderChangeNotification)
 
 
-@pytest.mark.parametrize("payload", [None, 5, "x", True, [], [{}], {}, {"OrderChangeNotification": None}, {"Other": {}}])
+@pytest.mark.parametrize(
+    "payload", [None, 5, "x", True, [], [{}], {}, {"OrderChangeNotification": None}, {"Other": {}}]
+)
 def test_a_known_type_without_its_content_is_none(payload: Any) -> None:
     """Whoever asks for ``content.amazon_order_id`` would stumble; a queue sets it aside instead."""
     for casing in ("Payload", "payload"):
