@@ -7,6 +7,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from spapi_async._core.caller import Caller
 from spapi_async._core.resources import Resources
 from spapi_async.api.reports_2021_06_30 import Reports20210630
@@ -17,7 +19,7 @@ from spapi_async.workflows.reports._kind import ReportKind, job_of
 from spapi_async.workflows.reports._request import NoData, check_no_data, marketplace_ids, requests_for, wire_time
 from spapi_async.workflows.reports._run import Access, ReportRun
 from spapi_async.workflows.reports.report_types import ReportType, report_type_of
-from spapi_async.workflows.runs import Job, Run, Runs, runs_of
+from spapi_async.workflows.runs import Job, Run, Runs, places_of, runs_of
 
 if TYPE_CHECKING:
     from spapi_async.models.reports_2021_06_30 import Report
@@ -143,7 +145,7 @@ class Reports:
         newest: Report | None = None
         wanted = None if marketplaces is None else set(marketplace_ids(marketplaces, self._caller.region))
         async for report in self._listed(report_type, marketplaces, statuses=("DONE",)):
-            if wanted is not None and set(report.marketplace_ids or ()) != wanted:
+            if wanted is not None and places_of(report.marketplace_ids) != wanted:
                 continue
             if newest is None or _made_at(report) > _made_at(newest):
                 newest = report
@@ -266,7 +268,7 @@ class Reports:
         job = job_of(report)
         request: dict[str, Any] = {
             "reportType": report.report_type,
-            "marketplaceIds": list(report.marketplace_ids or ()),
+            "marketplaceIds": sorted(places_of(report.marketplace_ids)),
         }
         for name, moment in (("dataStartTime", report.data_start_time), ("dataEndTime", report.data_end_time)):
             if isinstance(moment, datetime):
@@ -284,14 +286,15 @@ class Reports:
             filters["processing_statuses"] = list(statuses)
         filters |= {name: moment for name, moment in window.items() if moment is not None}
         async for report in self._api.iter_reports(**filters):
-            yield report
+            if isinstance(report, msgspec.Struct):  # and not what lenient decoding could make nothing of
+                yield report
 
     async def _scheduled(self, body: Mapping[str, Any]) -> str | None:
         """The id of a schedule that says the same."""
         reply = await self._api.get_report_schedules(report_types=[body["reportType"]])
         for schedule in reply.report_schedules or ():
             if (
-                set(schedule.marketplace_ids or ()) == set(body["marketplaceIds"])
+                places_of(schedule.marketplace_ids) == set(body["marketplaceIds"])
                 and schedule.period == body["period"]
                 and (schedule.report_options or {}) == body.get("reportOptions", {})
             ):

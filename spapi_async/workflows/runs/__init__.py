@@ -19,7 +19,7 @@ failed. A workflow brings a :class:`RunKind`, gets its
 """
 
 from spapi_async.workflows.runs._explanation import explanation_in, explanation_of
-from spapi_async.workflows.runs._job import FINAL_STATUSES, Job, RunKind
+from spapi_async.workflows.runs._job import FINAL_STATUSES, Job, RunKind, job_from, jobs_in, places_of
 from spapi_async.workflows.runs._memory import MemoryStore
 from spapi_async.workflows.runs._run import Run
 from spapi_async.workflows.runs._runs import Runs, runs_of
@@ -33,5 +33,8 @@ __all__ = [
     "Runs",
     "explanation_in",
     "explanation_of",
+    "job_from",
+    "jobs_in",
+    "places_of",
     "runs_of",
 ]

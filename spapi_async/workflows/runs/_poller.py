@@ -12,19 +12,27 @@ from typing import Any
 import anyio
 
 from spapi_async._core.clock import Clock
-from spapi_async.errors import NotFoundError, QuotaExceededError, RateLimitWaitError, ServerError, TransportError
+from spapi_async.errors import (
+    DecodeError,
+    NotFoundError,
+    QuotaExceededError,
+    RateLimitWaitError,
+    ServerError,
+    TransportError,
+)
 from spapi_async.workflows.runs._job import Job, RunKind
 from spapi_async.workflows.runs._pace import Terms, Waiting, asks_for_list, pause
 
 __all__ = ["PASSING", "Announced", "Poller"]
 
-PASSING = (TransportError, ServerError, QuotaExceededError, RateLimitWaitError)
+PASSING = (TransportError, ServerError, QuotaExceededError, RateLimitWaitError, DecodeError)
 """What may be over at the next question: a wait of an hour is not ended by a network that was gone for a minute."""
 
 Announced = dict[tuple[str, str], None]
 """Kinds and ids of jobs of which a notification has said that they have ended, oldest first."""
 
 _PATIENCE_SECONDS = 900.0
+_MOST_UNREADABLE = 3  # replies in a row that cannot be read: what a server means by them will not change
 _UNKNOWN_AT_FIRST_SECONDS = 60.0  # a job that was just made may be unknown for a moment
 _AT_ONCE = 4  # requests side by side, so that one that hangs does not hold up the rest
 
@@ -32,7 +40,7 @@ _AT_ONCE = 4  # requests side by side, so that one that hangs does not hold up t
 class _Watched:
     """A job that somebody waits for."""
 
-    __slots__ = ("failing_since", "futures", "job", "job_id", "request", "urgent", "waiting")
+    __slots__ = ("failing_since", "futures", "job", "job_id", "request", "unreadable", "urgent", "waiting")
 
     def __init__(self, job_id: str, request: Mapping[str, Any], waiting: Waiting, *, urgent: bool) -> None:
         self.job_id = job_id
@@ -41,7 +49,13 @@ class _Watched:
         self.urgent = urgent
         self.job: Job | None = None
         self.failing_since: float | None = None
+        self.unreadable = 0
         self.futures: list[asyncio.Future[Job]] = []
+
+    def succeeded(self) -> None:
+        """Amazon has answered."""
+        self.failing_since = None
+        self.unreadable = 0
 
     def due_at(self, terms: Terms) -> float:
         """When Amazon is asked about it next (monotonic)."""
@@ -194,7 +208,7 @@ class Poller:
             if watched.job_id in ended:
                 self._heard(watched, ended[watched.job_id])
             else:
-                watched.failing_since = None
+                watched.succeeded()
                 self._asked(watched)
 
     async def _ask_for_one(self, watched: _Watched, slots: anyio.CapacityLimiter) -> None:
@@ -208,7 +222,7 @@ class Poller:
 
     def _heard(self, watched: _Watched, job: Job) -> None:
         watched.job = job
-        watched.failing_since = None
+        watched.succeeded()
         self._asked(watched)
         if job.final:
             for future in self._dismissed(watched):
@@ -219,8 +233,10 @@ class Poller:
         self._asked(watched)
         if watched.failing_since is None:
             watched.failing_since = now
+        watched.unreadable = watched.unreadable + 1 if isinstance(error, DecodeError) else 0
+        patience = _PATIENCE_SECONDS if watched.unreadable < _MOST_UNREADABLE else 0.0
         new = isinstance(error, NotFoundError) and now - watched.waiting.since < _UNKNOWN_AT_FIRST_SECONDS
-        if new or (isinstance(error, PASSING) and now - watched.failing_since < _PATIENCE_SECONDS):
+        if new or (isinstance(error, PASSING) and now - watched.failing_since < patience):
             return
         for future in self._dismissed(watched):
             future.set_exception(error)
