@@ -8,13 +8,14 @@ from typing import Any, Generic, Self, TypeVar
 
 from spapi_async.errors import DecodeError, QueryCancelledError, QueryFatalError
 from spapi_async.workflows.data_kiosk._kind import AFTER, QueryKind
-from spapi_async.workflows.documents import Documents
-from spapi_async.workflows.runs import Job, Run, Runs, explanation_in
+from spapi_async.workflows.documents import Document, Documents
+from spapi_async.workflows.runs import Job, Run, Runs, error_said_in, explanation_in
 
 __all__ = ["QueryRun", "Rows"]
 
 T = TypeVar("T")
 
+_MOST_STALE = 50
 _OPERATION = "data_kiosk_2023_11_15.get_query"
 
 
@@ -71,29 +72,54 @@ class QueryRun:
         before it has been read. They may be read again until the run is closed.
 
         Raises:
-            DecodeError: a row is not JSON, or not of the type; the rows before it were handed out.
+            DecodeError: a row is not JSON, or not of the type; the rows before it were handed out. Amazon's tokens lead
+                round in a circle, or through fifty pages in a row that bring nothing.
+            QueryFatalError: an error document stands in the place of the rows.
             SPAPIError: as :meth:`wait`, and what reading a document raises.
         """
         seen: set[str] = set()
-        place = 0
+        place = stale = 0
+        last = b"", 0
         while True:
             job = await self._finished(self._pages[place])
+            content = b"", 0
             if job.document_id is not None:
-                async with (
-                    self._documents.query_result(job.document_id) as document,
-                    aclosing(document.iter_json_lines(type)) as values,
-                ):
-                    async for value in values:
-                        yield value
+                async with self._documents.query_result(job.document_id) as document:
+                    async with aclosing(self._rows_of(document, job, type)) as values:
+                        async for value in values:
+                            yield value
+                    content = document.beginning, document.bytes_read
+            # Rows may be alike, and so may pages be; but not for ever.
+            stale = stale + 1 if content in (last, (b"", 0)) else 0
+            last = content
             token = _next_token(job)
             if token is None:
                 break
             if token in seen:
                 raise DecodeError("Amazon returned the token of a page it had sent before", operation=_OPERATION)
+            if stale == _MOST_STALE:
+                raise DecodeError(f"{stale} pages in a row bring nothing, and there is another", operation=_OPERATION)
             seen.add(token)
             place += 1
             if place == len(self._pages):
                 self._pages.append(await self._following(job.id, token))
+
+    async def _rows_of(self, document: Document, job: Job, type: Any) -> AsyncGenerator[Any, None]:  # noqa: A002
+        """The rows of one page."""
+        told = False
+        try:
+            async with aclosing(document.iter_json_lines(type)) as values:
+                async for value in values:
+                    if not told and (said := error_said_in(document.beginning)):
+                        await self.close()
+                        raise self._fatal(job, said)
+                    told = True
+                    yield value
+        except DecodeError as error:
+            if not told and (said := error_said_in(document.beginning)):  # which is not of the type either
+                await self.close()
+                raise self._fatal(job, said) from error
+            raise
 
     async def _following(self, after: str, token: str) -> Run:
         """The run of the page after a query's, asked for with the token that Amazon gave last."""
@@ -125,9 +151,11 @@ class QueryRun:
         await self.close()
         if job.status == "CANCELLED":
             raise QueryCancelledError(f"query {job.id} was cancelled", operation=_OPERATION, query_id=job.id)
-        explanation = await self._explanation(explained or job.document_id)
+        raise self._fatal(job, await self._explanation(explained or job.document_id))
+
+    def _fatal(self, job: Job, explanation: str) -> QueryFatalError:
         said = f": {explanation}" if explanation else " and says nothing more"
-        raise QueryFatalError(
+        return QueryFatalError(
             f"Amazon could not answer query {job.id}{said}",
             operation=_OPERATION,
             query_id=job.id,

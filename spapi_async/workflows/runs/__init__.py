@@ -18,7 +18,7 @@ failed. A workflow brings a :class:`RunKind`, gets its
 :class:`Runs` from :func:`runs_of` and hands out :class:`Run` objects.
 """
 
-from spapi_async.workflows.runs._explanation import explanation_in, explanation_of
+from spapi_async.workflows.runs._explanation import error_said_in, explanation_in, explanation_of
 from spapi_async.workflows.runs._job import FINAL_STATUSES, Job, RunKind, job_from, jobs_in, places_of
 from spapi_async.workflows.runs._memory import MemoryStore
 from spapi_async.workflows.runs._run import Run
@@ -31,6 +31,7 @@ __all__ = [
     "Run",
     "RunKind",
     "Runs",
+    "error_said_in",
     "explanation_in",
     "explanation_of",
     "job_from",

@@ -11,10 +11,11 @@ from spapi_async.errors import SPAPIError
 if TYPE_CHECKING:
     from spapi_async.workflows.documents import Document
 
-__all__ = ["explanation_in", "explanation_of"]
+__all__ = ["error_said_in", "explanation_in", "explanation_of"]
 
 _MOST_BYTES = 16 * 1024
 _LONGEST = 500
+_ERROR_MEMBERS = frozenset({"errors", "data", "extensions", "errorDetails", "message", "code", "details"})
 
 
 async def explanation_in(opening: AbstractAsyncContextManager[Document]) -> str:
@@ -39,6 +40,14 @@ def explanation_of(content: bytes, charset: str = "utf-8") -> str:
         text = content.decode("utf-8", "replace")
     text = " ".join((_said(json.plain(content)) or text).split())
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+
+
+def error_said_in(content: bytes) -> str:
+    """What a document says that is an error document and nothing else; empty for any other."""
+    value = json.plain(content) if content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") else None
+    if not isinstance(value, dict) or not _ERROR_MEMBERS.issuperset(value):
+        return ""
+    return " ".join(_said(value).split())[:_LONGEST]
 
 
 def _said(value: Any) -> str:
