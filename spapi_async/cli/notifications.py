@@ -155,8 +155,9 @@ def _table(subscriptions: dict[str, list[Subscription]], destinations: Sequence[
 
 
 def _place(destination: Destination) -> str:
-    queue, bus = destination.resource.sqs, destination.resource.event_bridge
-    return queue.arn if queue else bus.name if bus else destination.name
+    resource = destination.resource
+    queue, bus = getattr(resource, "sqs", None), getattr(resource, "event_bridge", None)
+    return str(getattr(queue, "arn", None) or getattr(bus, "name", None) or destination.name)
 
 
 @app.command("listen")

@@ -18,9 +18,10 @@ from spapi_async.api.notifications_v1 import (
     DELETE_DESTINATION,
     DELETE_SUBSCRIPTION_BY_ID,
     GET_DESTINATIONS,
+    GET_SUBSCRIPTIONS,
     NotificationsV1,
 )
-from spapi_async.errors import ConfigurationError, ConflictError, NotFoundError
+from spapi_async.errors import ConfigurationError, ConflictError, DecodeError, NotFoundError, OutcomeUnknownError
 from spapi_async.marketplaces import Marketplace
 from spapi_async.models import notifications_v1 as m
 from spapi_async.workflows.notifications._notification import payload_versions
@@ -126,6 +127,8 @@ class Notifications:
             if (destination is None or each.destination_id == wanted)
             and subscription_id in (None, each.subscription_id)
         ]
+        if not all(_is_id(each.subscription_id) for each in ended):
+            raise DecodeError("a subscription has no id by which it can be ended", operation=GET_SUBSCRIPTIONS.name)
         for each in ended:
             await self._delete(
                 DELETE_SUBSCRIPTION_BY_ID, notification_type=notification_type, subscription_id=each.subscription_id
@@ -140,11 +143,21 @@ class Notifications:
 
     async def destinations(self) -> list[m.Destination]:
         """The application's destinations, whichever seller they serve."""
-        return (await self._caller.call(GET_DESTINATIONS)).body or []
+        found = (await self._caller.call(GET_DESTINATIONS)).body
+        if found is not None and not isinstance(found, list):
+            raise DecodeError("the reply holds no list of destinations", operation=GET_DESTINATIONS.name)
+        return [each for each in found or () if isinstance(each, m.Destination) and _is_id(each.destination_id)]
 
     async def _delete(self, operation: Operation[Any], **arguments: str) -> None:
         with contextlib.suppress(NotFoundError):  # another process was first, or a repetition of this request was
-            await self._caller.call(operation, **arguments)
+            reply = await self._caller.call(operation, **arguments)
+            if getattr(reply.body, "errors", None):
+                raise OutcomeUnknownError(
+                    "Amazon answered a deletion with success and errors",
+                    operation=operation.name,
+                    request_id=reply.request_id,
+                    status=reply.status,
+                )
 
     async def _existing(self, destination: Destination) -> str | None:
         """The id of a destination, None where the application has no such one."""
@@ -250,13 +263,22 @@ def _resource(destination: Destination) -> m.DestinationResourceSpecification | 
 def _at(wanted: m.DestinationResourceSpecification, destinations: Sequence[m.Destination]) -> str | None:
     """The destination that is there already."""
     for each in destinations:
-        queue, bus = each.resource.sqs, each.resource.event_bridge
-        if queue and wanted.sqs and queue.arn == wanted.sqs.arn:
+        # What lenient decoding could make nothing of is not the one.
+        queue, bus = getattr(each.resource, "sqs", None), getattr(each.resource, "event_bridge", None)
+        if isinstance(queue, m.SqsResource) and wanted.sqs and queue.arn == wanted.sqs.arn:
             return each.destination_id
         target = wanted.event_bridge
-        if bus and target and (bus.account_id, bus.region) == (target.account_id, target.region):
+        if (
+            isinstance(bus, m.EventBridgeResource)
+            and target
+            and (bus.account_id, bus.region) == (target.account_id, target.region)
+        ):
             return each.destination_id
     return None
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 def _default_name(wanted: m.DestinationResourceSpecification) -> str:
