@@ -106,17 +106,17 @@ class QueryRun:
 
     async def _rows_of(self, document: Document, job: Job, type: Any) -> AsyncGenerator[Any, None]:  # noqa: A002
         """The rows of one page."""
-        told = False
+        begun = False
         try:
             async with aclosing(document.iter_json_lines(type)) as values:
                 async for value in values:
-                    if not told and (said := error_said_in(document.beginning)):
+                    if not begun and (said := error_said_in(document.beginning)):
                         await self.close()
                         raise self._fatal(job, said)
-                    told = True
+                    begun = True
                     yield value
         except DecodeError as error:
-            if not told and (said := error_said_in(document.beginning)):  # which is not of the type either
+            if not begun and (said := error_said_in(document.beginning)):  # which is not of the type either
                 await self.close()
                 raise self._fatal(job, said) from error
             raise
