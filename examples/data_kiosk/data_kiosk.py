@@ -4,6 +4,7 @@ Run it: ``python examples/data_kiosk/data_kiosk.py``. It starts an emulator of i
 """
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -12,28 +13,33 @@ from spapi_async.emulator import Emulator
 
 QUERY = """
 query { analytics_salesAndTraffic_2024_04_24 {
-    salesAndTrafficByAsin(startDate: "2026-01-01", endDate: "2026-01-31", aggregateBy: SKU) {
+    salesAndTrafficByAsin(startDate: "%s", endDate: "%s", aggregateBy: SKU, marketplaceIds: ["ATVPDKIKX0DER"]) {
         sku
-        unitsOrdered
+        sales { unitsOrdered orderedProductSales { amount currencyCode } }
     }
 } }
 """
+
+
+class Units(msgspec.Struct, rename="camel"):
+    """Sales of one product."""
+
+    units_ordered: int
 
 
 class Sales(msgspec.Struct, rename="camel"):
     """As much of a row as is wanted here; fields that a row has more are ignored."""
 
     sku: str
-    units_ordered: int
+    sales: Units
 
 
-async def count_units(seller: SellingPartner) -> dict[str, int]:
+async def count_units(seller: SellingPartner, days: int = 30) -> dict[str, int]:
     """Ask, wait, read."""
-    units: dict[str, int] = {}
-    async with seller.data_kiosk.download(QUERY, Sales) as rows:
-        async for row in rows:
-            units[row.sku] = units.get(row.sku, 0) + row.units_ordered
-    return units
+    today = datetime.now(UTC).date()
+    query = QUERY % (today - timedelta(days=days), today)
+    async with seller.data_kiosk.download(query, Sales) as rows:
+        return {row.sku: row.sales.units_ordered async for row in rows}
 
 
 async def main() -> None:

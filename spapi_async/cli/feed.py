@@ -87,7 +87,7 @@ def feed(
         print_json(_facts(result, out))
     else:
         _say(result, out)
-    if any(issue.severity == "ERROR" for issue in result.issues):
+    if any(issue.refuses for issue in result.issues):
         raise typer.Exit(API)
 
 

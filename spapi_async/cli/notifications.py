@@ -1,4 +1,4 @@
-"""``spapi-async notifications``: subscribe, see what is subscribed to, and print what a queue delivers."""
+"""``spapi-async notifications``: subscribe, unsubscribe, see what is subscribed to, and print what a queue delivers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Subscribe to notifications, and print what a queue delivers.", no_args_is_help=True)
+app = typer.Typer(help="Subscribe to notifications and print what a queue delivers.", no_args_is_help=True)
 
 
 @app.command("subscribe")
@@ -72,6 +72,44 @@ async def _subscribe(target: Target, kind: str, destination: str, options: dict[
         return await connection.seller.notifications.subscribe(kind, destination, **options)
 
 
+@app.command("unsubscribe")
+def unsubscribe(
+    notification_type: Annotated[str, typer.Argument(metavar="TYPE", help="Such as ORDER_CHANGE.")],
+    destination: Annotated[
+        str | None, typer.Argument(help="Only what goes there: a queue's URL or ARN, or the id of a destination.")
+    ] = None,
+    *,
+    subscription: Annotated[str | None, typer.Option("--subscription", metavar="ID", help="Only this one.")] = None,
+    delete_destination: Annotated[
+        bool,
+        typer.Option(
+            "--delete-destination", help="Delete where they went, too: other sellers' subscriptions to it end as well."
+        ),
+    ] = False,
+    endpoint: EndpointOption = None,
+    emulator: EmulatorOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """End the seller's subscriptions to a type of notification. Destinations stay unless asked for."""
+    target = Target(endpoint=endpoint, emulator=emulator)
+    options = {"subscription_id": subscription, "delete_destination": delete_destination}
+    ended = run_async(_unsubscribe(target, notification_type, destination, options))
+    if as_json:
+        print_json({"ended": ended})
+        return
+    for each in ended:
+        sys.stdout.write(f"{notification_type} {each.payload_version}: subscription {each.subscription_id} was ended\n")
+    if not ended:
+        sys.stdout.write(f"{notification_type}: there was no such subscription\n")
+
+
+async def _unsubscribe(
+    target: Target, kind: str, destination: str | None, options: dict[str, Any]
+) -> list[Subscription]:
+    async with connected(target) as connection:
+        return await connection.seller.notifications.unsubscribe(kind, destination, **options)
+
+
 @app.command("list")
 def list_(
     notification_types: Annotated[
@@ -117,8 +155,9 @@ def _table(subscriptions: dict[str, list[Subscription]], destinations: Sequence[
 
 
 def _place(destination: Destination) -> str:
-    queue, bus = destination.resource.sqs, destination.resource.event_bridge
-    return queue.arn if queue else bus.name if bus else destination.name
+    resource = destination.resource
+    queue, bus = getattr(resource, "sqs", None), getattr(resource, "event_bridge", None)
+    return str(getattr(queue, "arn", None) or getattr(bus, "name", None) or destination.name)
 
 
 @app.command("listen")

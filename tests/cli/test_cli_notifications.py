@@ -54,6 +54,25 @@ async def test_a_subscription_is_made_and_listed(spapi_emulator: Emulator, capsy
     assert all(word in table for word in ("ORDER_CHANGE", ARN, made["subscriptionId"]))
 
 
+@pytest.mark.spapi_emulator(orders=0, rate_scale=1000)
+async def test_a_subscription_is_ended(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """The destination only when asked for; where there is none, that is said, and no error."""
+
+    async def said(*words: str) -> str:
+        assert await command("notifications", *words, "--endpoint", spapi_emulator.url) == 0
+        return capsys.readouterr().out
+
+    made = json.loads(await said("subscribe", "ORDER_CHANGE", ARN, "--json"))["subscriptionId"]
+    assert "no such subscription" in await said("unsubscribe", "ORDER_CHANGE", "--subscription", "another")
+    assert "no such subscription" in await said("unsubscribe", "ORDER_CHANGE", f"{ARN}-two")
+    assert f"subscription {made} was ended" in await said("unsubscribe", "ORDER_CHANGE", ARN)
+    assert len(json.loads(await said("list", "ORDER_CHANGE", "--json"))["destinations"]) == 1
+    await said("subscribe", "ORDER_CHANGE", ARN)
+    ended = json.loads(await said("unsubscribe", "ORDER_CHANGE", "--delete-destination", "--json"))["ended"]
+    assert [each["payloadVersion"] for each in ended] == ["1.0"]
+    assert json.loads(await said("list", "ORDER_CHANGE", "--json")) == {"subscriptions": {}, "destinations": []}
+
+
 @pytest.mark.spapi_emulator(orders=0)
 async def test_a_filter_that_a_type_does_not_take_is_a_usage_error(
     spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 from direct import US, Answer, Direct, HandClock, running
+from kiosk_queries import QUERY as PRODUCTS_QUERY
+from kiosk_queries import products_sold
 
 from spapi_async.models import data_kiosk_2023_11_15, feeds_2021_06_30, reports_2021_06_30
 
@@ -251,7 +253,7 @@ async def test_a_large_upload_is_taken() -> None:
 
 async def test_queries_page_by_new_queries() -> None:
     """A finished query's token goes, with the same text, into a new query; rows come as JSON lines with nulls."""
-    query = "query emulatorOutcome_PAGED { analytics }"
+    query = f"{PRODUCTS_QUERY} # emulatorOutcome_PAGED"
     async with running(processing=0, orders=60) as api:
         token, rows = None, 0
         for _ in range(3):
@@ -263,10 +265,10 @@ async def test_queries_page_by_new_queries() -> None:
             raw = await _fetch(api, form["documentUrl"])
             assert raw.headers["Content-Type"] == "application/jsonlines; charset=UTF-8"
             lines = [json.loads(line) for line in raw.body.splitlines()]
-            assert all(line["fnsku"] is None for line in lines)
+            assert all(line["sku"] and line["sales"]["unitsOrdered"] for line in lines)
             rows += len(lines)
             token = state.json.get("pagination", {}).get("nextToken")
-        assert (token, rows) == (None, 60)
+        assert (token, rows) == (None, len(products_sold(api.emulator)))
 
 
 async def test_queries_that_end_otherwise() -> None:
@@ -274,7 +276,8 @@ async def test_queries_that_end_otherwise() -> None:
     async with running(processing=0) as api:
 
         async def state(text: str) -> dict[str, Any]:
-            made = (await api.send("POST", f"{QUERIES}/queries", body={"query": text})).json["queryId"]
+            body = {"query": f"{PRODUCTS_QUERY} # {text}"}
+            made = (await api.send("POST", f"{QUERIES}/queries", body=body)).json["queryId"]
             answer: dict[str, Any] = (await api.get(f"{QUERIES}/queries/{made}")).json
             return answer
 

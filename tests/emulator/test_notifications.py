@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from kiosk_queries import QUERY
 from sqs_server import client
 
 from spapi_async import Application, SellingPartner
@@ -52,7 +53,7 @@ async def test_finished_jobs_are_told_with_their_documents(emulator: Emulator, s
         await seller.notifications.subscribe(f"{kind}_PROCESSING_FINISHED", ARN)
     body = {"reportType": "GET_MERCHANT_LISTINGS_ALL_DATA", "marketplaceIds": ["ATVPDKIKX0DER"]}
     report = await seller.reports_2021_06_30.create_report(body=body)
-    await seller.data_kiosk_2023_11_15.create_query(body={"query": "query { a }"})
+    await seller.data_kiosk_2023_11_15.create_query(body={"query": QUERY})
     feed_document = await seller.documents.upload(b'{"messages": []}', "application/json; charset=UTF-8")
     feed = {"feedType": "JSON_LISTINGS_FEED", "marketplaceIds": ["ATVPDKIKX0DER"], "inputFeedDocumentId": feed_document}
     await seller.feeds_2021_06_30.create_feed(body=feed)

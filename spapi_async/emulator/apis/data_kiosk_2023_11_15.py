@@ -1,7 +1,8 @@
 """Data Kiosk 2023-11-15: queries whose results come as JSON lines, a page of the result per query.
 
-The word ``emulatorOutcome_FATAL`` (or ``_CANCELLED``, ``_EMPTY``, ``_PAGED``) anywhere in the query text decides how
-it ends.
+A query is held against its data set's schema and answered with the fields that it asks for. The word
+``emulatorOutcome_FATAL`` (or ``_CANCELLED``, ``_EMPTY``, ``_PAGED``) anywhere in its text, a comment for instance,
+decides how it ends.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import re
 from typing import Any
 
 from spapi_async.emulator.data.documents import Document
+from spapi_async.emulator.data.graphql import GraphQLError
 from spapi_async.emulator.data.jobs import Job
-from spapi_async.emulator.data.world import Call, Handler, Seller
+from spapi_async.emulator.data.kiosk_rows import Question, read_question
+from spapi_async.emulator.data.world import Call, Handler
 from spapi_async.emulator.gateway.pages import next_token, page_of, read_token
 from spapi_async.emulator.gateway.replies import Reply, bad_input, not_found
 from spapi_async.emulator.gateway.times import parse_date
@@ -21,37 +24,45 @@ __all__ = ["HANDLERS"]
 
 _KIND = "query"
 _LONGEST_QUERY = 8000  # characters, white space not counted
-_ROWS = 25
+_PAGES = 3  # of a result that comes in pages
 
 
 def _create(call: Call) -> Reply:
-    body, seller = call.body, call.seller
+    body = call.body
     if len(re.sub(r"\s", "", body["query"])) > _LONGEST_QUERY:
         raise bad_input("The query is too long.", f"at most {_LONGEST_QUERY} characters without white space")
+    try:
+        question = read_question(body["query"])
+    except GraphQLError as error:
+        raise bad_input("The query is not valid.", str(error)) from None
     page = 1
     if body.get("paginationToken"):
         page = read_token(body["paginationToken"], {"query": body["query"]}, call.now)
     wish = re.search(r"emulatorOutcome_(FATAL|CANCELLED)", body["query"])
     outcome = call.outcome or (wish.group(1) if wish else "DONE")
     facts = {"query": body["query"], "page": page}
-    job = seller.jobs.create(_KIND, facts, call.now, outcome, lambda job: _write(seller, job))
+    job = call.seller.jobs.create(_KIND, facts, call.now, outcome, lambda job: _write(call, job, question))
     return Reply.json({"queryId": job.id}, 202)
 
 
-def _write(seller: Seller, job: Job) -> Document | None:
-    publish, prefix = seller.jobs.documents.publish, "amzn1.tortuga.4.na."
+def _write(call: Call, job: Job, question: Question) -> Document | None:
+    seller, prefix = call.seller, "amzn1.tortuga.4.na."
+    publish = seller.jobs.documents.publish
     if job.outcome == "FATAL":
         text = json.dumps({"errors": [{"message": "The emulator was asked to fail this query."}]}).encode()
         return publish(seller.id, prefix, text, "application/json", compress=False)
     if "emulatorOutcome_EMPTY" in job.facts["query"]:
         return None  # DONE without a document: no rows
-    orders = seller.orders.since(0)[(job.facts["page"] - 1) * _ROWS : job.facts["page"] * _ROWS]
-    rows = [
-        {"sku": order.lines[0].sku, "fnsku": None, "unitsOrdered": sum(line.quantity for line in order.lines)}
-        for order in orders
-    ]
+    rows = question.rows(call.world.settings.seed, seller.id, seller.orders.since(0))
+    if _paged(job):
+        size = -(-len(rows) // _PAGES)
+        rows = rows[(job.facts["page"] - 1) * size : job.facts["page"] * size]
     text = "".join(json.dumps(row) + "\n" for row in rows).encode()
     return publish(seller.id, prefix, text, "application/jsonlines; charset=UTF-8", compress=False)
+
+
+def _paged(job: Job) -> bool:
+    return "emulatorOutcome_PAGED" in job.facts["query"]
 
 
 def _find(call: Call) -> Job:
@@ -73,7 +84,7 @@ def _form(call: Call, job: Job) -> dict[str, Any]:
     document = job.document(call.now)
     if document is not None:
         form["dataDocumentId" if status == "DONE" else "errorDocumentId"] = document.id
-    if status == "DONE" and "emulatorOutcome_PAGED" in job.facts["query"] and job.facts["page"] < 3:
+    if status == "DONE" and _paged(job) and job.facts["page"] < _PAGES:
         token = next_token({"query": job.facts["query"]}, call.now, job.facts["page"] + 1)
         form["pagination"] = {"nextToken": token}
     return form

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from spapi_async.emulator.data.cel import CelError, parse_expression
 from spapi_async.emulator.data.world import Call, Handler
 from spapi_async.emulator.gateway.pages import next_token, read_token
 from spapi_async.emulator.gateway.replies import Refusal, Reply, bad_input, not_found
@@ -12,6 +13,14 @@ from spapi_async.models.notifications import MODULES
 __all__ = ["HANDLERS"]
 
 _FILTERED = ("ANY_OFFER_CHANGED", "ORDER_CHANGE", "SHIPMENT_TRACKING_MILESTONE_CHANGED")
+# The types that take a filterExpression (Amazon's guide to filtered subscriptions).
+_WITH_EXPRESSION = {
+    "ACCOUNT_STATUS_CHANGED", "ANY_OFFER_CHANGED", "B2B_ANY_OFFER_CHANGED", "DETAIL_PAGE_TRAFFIC_EVENT",
+    "EXTERNAL_FULFILLMENT_SHIPMENT_STATUS_CHANGE", "FBA_INVENTORY_AVAILABILITY_CHANGES",
+    "FBA_OUTBOUND_SHIPMENT_STATUS", "FEED_PROCESSING_FINISHED", "FEE_PROMOTION", "FULFILLMENT_ORDER_STATUS",
+    "ITEM_INVENTORY_EVENT_CHANGE", "ITEM_SALES_EVENT_CHANGE", "ORDER_CHANGE", "PRICING_HEALTH",
+    "REPORT_PROCESSING_FINISHED", "TRANSACTION_UPDATE",
+}  # fmt: skip
 
 
 def _create_destination(call: Call) -> Reply:
@@ -85,6 +94,13 @@ def _check_directive(kind: str, directive: dict[str, Any]) -> None:
         raise bad_input("eventFilter and filterExpression are mutually exclusive.")
     if wished and (kind not in _FILTERED or wished["eventFilterType"] != kind):
         raise bad_input("The eventFilter is not supported.", f"{kind} does not take {wished['eventFilterType']}")
+    if "filterExpression" in directive:
+        if kind not in _WITH_EXPRESSION:
+            raise bad_input("The filterExpression is not supported.", f"{kind} does not take one")
+        try:
+            parse_expression(directive["filterExpression"])
+        except CelError as error:
+            raise bad_input("The filterExpression is not valid.", str(error)) from None
     if kind == "ORDER_CHANGE" and not directive:
         raise bad_input("The processingDirective is missing.", "ORDER_CHANGE needs an eventFilter of its type")
 

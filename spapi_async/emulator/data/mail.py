@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from spapi_async.emulator.data.cel import CelError, parse_expression
 from spapi_async.emulator.data.notices import Notice
 from spapi_async.emulator.data.products import chance
 
@@ -97,6 +98,19 @@ def _wanted(subscription: dict[str, Any], seller: str, notice: Notice) -> bool:
     facts = (subscription["seller"], subscription["type"], subscription["payloadVersion"])
     if facts != (seller, notice.type, notice.version):
         return False
-    wished = (subscription.get("processingDirective") or {}).get("eventFilter") or {}
+    directive = subscription.get("processingDirective") or {}
+    if not _fulfils(directive.get("filterExpression"), notice):
+        return False
+    wished = directive.get("eventFilter") or {}
     places, changes = wished.get("marketplaceIds"), wished.get("orderChangeTypes")
     return (not places or notice.marketplace in places) and (not changes or notice.change in changes)
+
+
+def _fulfils(expression: str | None, notice: Notice) -> bool:
+    """Whether a payload is what a filter expression wants; one that has no value for it lets nothing through."""
+    if expression is None:
+        return True
+    try:
+        return parse_expression(expression)(notice.payload) is True
+    except CelError:
+        return False

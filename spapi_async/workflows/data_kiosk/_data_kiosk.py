@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar, overload
 
@@ -82,6 +82,13 @@ class DataKiosk:
         await run.wait()
         yield Rows(run, type)
         await run.close()
+
+    def wake_on(self, messages: AsyncIterable[Any]) -> AbstractAsyncContextManager[None]:
+        """While the block lasts, DATA_KIOSK_QUERY_PROCESSING_FINISHED notifications wake the queries they speak of.
+
+        As ``seller.reports.wake_on``: one reader of a queue wakes reports, feeds and queries of all sellers.
+        """
+        return self._runs.wake_on(messages)
 
     def __repr__(self) -> str:
         return f"<DataKiosk of {self._caller!r}>"

@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from spapi_async.api.data_kiosk_2023_11_15 import GET_QUERIES, GET_QUERY, DataKiosk20231115
 from spapi_async.errors import OutcomeUnknownError
-from spapi_async.workflows.runs import FINAL_STATUSES, Job
+from spapi_async.workflows.runs import FINAL_STATUSES, Job, job_from, jobs_in
 
 if TYPE_CHECKING:
     from spapi_async.models.data_kiosk_2023_11_15 import Query
@@ -52,7 +50,7 @@ class QueryKind:
 
     async def get(self, job_id: str) -> Job:
         """GetQuery."""
-        return job_of(await self._api.get_query(job_id))
+        return job_of(await self._api.get_query(job_id), job_id)
 
     async def jobs(
         self, requests: Sequence[Mapping[str, Any]], since: datetime, *, ended: bool = False
@@ -61,7 +59,7 @@ class QueryKind:
         del requests
         statuses = sorted(FINAL_STATUSES) if ended else None
         queries = self._api.iter_queries(created_since=since, page_size=_PAGE, processing_statuses=statuses)
-        return [job_of(query) async for query in queries]
+        return await jobs_in(queries, job_of, ended=ended)
 
     def lists(self, requests: Sequence[Mapping[str, Any]]) -> int:
         """One, however many wait."""
@@ -88,25 +86,12 @@ def without_space(text: str) -> str:
     return "".join(text.split())
 
 
-def job_of(query: Query) -> Job:
-    """A query as a job; of one that failed the document is the one that says why."""
-    status = str(getattr(query.processing_status, "value", query.processing_status))
-    return Job(
-        id=query.query_id,
-        status=status,
-        created_at=_moment(query.created_time),
-        started_at=_moment(query.processing_start_time),
-        ended_at=_moment(query.processing_end_time),
-        document_id=query.data_document_id if status == "DONE" else query.error_document_id,
-        reply=query,
-    )
+def job_of(query: Query, asked: str | None = None) -> Job:
+    """A query as a job; of one that failed the document is the one that says why.
 
-
-def _moment(value: Any) -> datetime | None:
-    """A date of a reply, which lenient decoding may have left as text."""
-    if isinstance(value, datetime):
-        return value
-    try:
-        return msgspec.convert(value, datetime)
-    except msgspec.ValidationError:
-        return None
+    Raises:
+        DecodeError: as :func:`job_from`.
+    """
+    status = getattr(query, "processing_status", None)
+    document = "data_document_id" if getattr(status, "value", status) == "DONE" else "error_document_id"
+    return job_from(query, "query", operation=GET_QUERY.name, document=document, asked=asked)

@@ -6,18 +6,16 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any, Generic, Self, TypeVar
 
-from spapi_async._codec import json
-from spapi_async.errors import DecodeError, QueryCancelledError, QueryFatalError, SPAPIError
+from spapi_async.errors import DecodeError, QueryCancelledError, QueryFatalError
 from spapi_async.workflows.data_kiosk._kind import AFTER, QueryKind
-from spapi_async.workflows.documents import Documents
-from spapi_async.workflows.runs import Job, Run, Runs
+from spapi_async.workflows.documents import Document, Documents
+from spapi_async.workflows.runs import Job, Run, Runs, error_said_in, explanation_in
 
 __all__ = ["QueryRun", "Rows"]
 
 T = TypeVar("T")
 
-_LARGEST_EXPLANATION = 16 * 1024
-_LONGEST_EXPLANATION = 500
+_MOST_STALE = 50
 _OPERATION = "data_kiosk_2023_11_15.get_query"
 
 
@@ -56,6 +54,9 @@ class QueryRun:
     async def wait(self) -> Self:
         """Wait until Amazon is done with the first page.
 
+        Polls at a pace that all waiting queries of the seller share, or wakes on a notification
+        (:meth:`DataKiosk.wake_on`).
+
         Raises:
             QueryCancelledError: CANCELLED.
             QueryFatalError: FATAL; with the text of the error document.
@@ -71,29 +72,54 @@ class QueryRun:
         before it has been read. They may be read again until the run is closed.
 
         Raises:
-            DecodeError: a row is not JSON, or not of the type; the rows before it were handed out.
+            DecodeError: a row is not JSON, or not of the type; the rows before it were handed out. Amazon's tokens lead
+                round in a circle, or through fifty pages in a row that bring nothing.
+            QueryFatalError: an error document stands in the place of the rows.
             SPAPIError: as :meth:`wait`, and what reading a document raises.
         """
         seen: set[str] = set()
-        place = 0
+        place = stale = 0
+        last = b"", 0
         while True:
             job = await self._finished(self._pages[place])
+            content = b"", 0
             if job.document_id is not None:
-                async with (
-                    self._documents.query_result(job.document_id) as document,
-                    aclosing(document.iter_json_lines(type)) as values,
-                ):
-                    async for value in values:
-                        yield value
+                async with self._documents.query_result(job.document_id) as document:
+                    async with aclosing(self._rows_of(document, job, type)) as values:
+                        async for value in values:
+                            yield value
+                    content = document.beginning, document.bytes_read
+            # Rows may be alike, and so may pages be; but not for ever.
+            stale = stale + 1 if content in (last, (b"", 0)) else 0
+            last = content
             token = _next_token(job)
             if token is None:
                 break
             if token in seen:
                 raise DecodeError("Amazon returned the token of a page it had sent before", operation=_OPERATION)
+            if stale == _MOST_STALE:
+                raise DecodeError(f"{stale} pages in a row bring nothing, and there is another", operation=_OPERATION)
             seen.add(token)
             place += 1
             if place == len(self._pages):
                 self._pages.append(await self._following(job.id, token))
+
+    async def _rows_of(self, document: Document, job: Job, type: Any) -> AsyncGenerator[Any, None]:  # noqa: A002
+        """The rows of one page."""
+        begun = False
+        try:
+            async with aclosing(document.iter_json_lines(type)) as values:
+                async for value in values:
+                    if not begun and (said := error_said_in(document.beginning)):
+                        await self.close()
+                        raise self._fatal(job, said)
+                    begun = True
+                    yield value
+        except DecodeError as error:
+            if not begun and (said := error_said_in(document.beginning)):  # which is not of the type either
+                await self.close()
+                raise self._fatal(job, said) from error
+            raise
 
     async def _following(self, after: str, token: str) -> Run:
         """The run of the page after a query's, asked for with the token that Amazon gave last."""
@@ -125,9 +151,11 @@ class QueryRun:
         await self.close()
         if job.status == "CANCELLED":
             raise QueryCancelledError(f"query {job.id} was cancelled", operation=_OPERATION, query_id=job.id)
-        explanation = await self._explanation(explained or job.document_id)
+        raise self._fatal(job, await self._explanation(explained or job.document_id))
+
+    def _fatal(self, job: Job, explanation: str) -> QueryFatalError:
         said = f": {explanation}" if explanation else " and says nothing more"
-        raise QueryFatalError(
+        return QueryFatalError(
             f"Amazon could not answer query {job.id}{said}",
             operation=_OPERATION,
             query_id=job.id,
@@ -135,19 +163,8 @@ class QueryRun:
         )
 
     async def _explanation(self, document_id: str | None) -> str:
-        """What the error document says; its absence hides no error."""
-        if document_id is None:
-            return ""
-        content = b""
-        try:
-            async with self._documents.query_result(document_id) as document:
-                async for piece in document.iter_bytes():
-                    content += piece
-                    if len(content) > _LARGEST_EXPLANATION:
-                        break
-        except SPAPIError:
-            return ""
-        return explanation_of(content)
+        """What the error document says."""
+        return "" if document_id is None else await explanation_in(self._documents.query_result(document_id))
 
 
 class Rows(Generic[T]):
@@ -159,20 +176,6 @@ class Rows(Generic[T]):
 
     def __aiter__(self) -> AsyncIterator[T]:
         return self.run.rows(self._type)
-
-
-def explanation_of(content: bytes) -> str:
-    """The messages of a GraphQL error document, or else the beginning of what it says."""
-    text = content.decode("utf-8", "replace")
-    value = json.plain(content)
-    errors = value.get("errors") if isinstance(value, dict) else None
-    if isinstance(errors, list):
-        messages = [
-            each["message"] for each in errors if isinstance(each, dict) and isinstance(each.get("message"), str)
-        ]
-        text = "; ".join(messages) or text
-    text = " ".join(text.split())
-    return text if len(text) <= _LONGEST_EXPLANATION else text[:_LONGEST_EXPLANATION] + "…"
 
 
 def _next_token(job: Job) -> str | None:

@@ -13,17 +13,18 @@ from spapi_async.workflows.documents._download import Download
 from spapi_async.workflows.documents._gzip import Gunzip, Plain, looks_gzipped
 from spapi_async.workflows.documents._not_rows import LONGEST_MAGIC, refuse_binary
 
-__all__ = ["Body"]
+__all__ = ["BEGINNING", "Body"]
 
 # Inflating or parsing a piece of 64 KB takes a millisecond or less, and a thread would cost more than it saves. What
 # must not happen is many pieces in a row without the event loop in between: a small download may inflate to a lot.
 _LONGEST_TURN = 0.002
+BEGINNING = 16 * 1024  # bytes that are kept, to tell what a document is
 
 
 class Body:
     """What a download brings, read once: as bytes, as text, or as text in UTF-8."""
 
-    __slots__ = ("_begun", "_charset", "_download", "_errors", "bytes_read", "decoder")
+    __slots__ = ("_begun", "_charset", "_download", "_errors", "beginning", "bytes_read", "decoder")
 
     def __init__(self, download: Download, charset: str | None, errors: str) -> None:
         self._download = download
@@ -32,6 +33,7 @@ class Body:
         self._begun = False
         self.decoder = TextDecoder(errors=errors)
         self.bytes_read = 0
+        self.beginning = b""
 
     @property
     def content_type(self) -> str:
@@ -55,6 +57,8 @@ class Body:
         async with aclosing(self._inflated()) as pieces:
             async for piece in pieces:
                 self.bytes_read += len(piece)
+                if len(self.beginning) < BEGINNING:
+                    self.beginning += piece[: BEGINNING - len(self.beginning)]
                 yield piece
                 if perf_counter() - turn > _LONGEST_TURN:
                     await asyncio.sleep(0)

@@ -69,6 +69,11 @@ class Document:
         return self._body.bytes_read
 
     @property
+    def beginning(self) -> bytes:
+        """The first 16 KB of what was read so far, after decompression."""
+        return self._body.beginning
+
+    @property
     def charset(self) -> str:
         """Python's name of the encoding: the one asked for, or announced, or (once text was read) found out."""
         return self._body.decoder.codec

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import tempfile
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +140,13 @@ class Feeds:
         kind = FEED_TYPES.JSON_LISTINGS_FEED
         submitted = [(piece, await self.request(kind, piece.content, marketplaces=marketplaces)) for piece in pieces]
         yield Outcomes(submitted)
+
+    def wake_on(self, messages: AsyncIterable[Any]) -> AbstractAsyncContextManager[None]:
+        """While the block lasts, FEED_PROCESSING_FINISHED notifications wake the feeds they speak of.
+
+        As ``seller.reports.wake_on``: one reader of a queue wakes reports, feeds and queries of all sellers.
+        """
+        return self._runs.wake_on(messages)
 
     def __repr__(self) -> str:
         return f"<Feeds of {self._caller!r}>"

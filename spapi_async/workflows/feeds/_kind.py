@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from spapi_async.api.feeds_2021_06_30 import GET_FEED, GET_FEEDS, Feeds20210630
 from spapi_async.errors import ConfigurationError, OutcomeUnknownError
-from spapi_async.workflows.runs import FINAL_STATUSES, Job
+from spapi_async.workflows.runs import FINAL_STATUSES, Job, job_from, jobs_in, places_of
 
 if TYPE_CHECKING:
     from spapi_async.models.feeds_2021_06_30 import Feed
@@ -52,7 +50,7 @@ class FeedKind:
 
     async def get(self, job_id: str) -> Job:
         """GetFeed."""
-        return job_of(await self._api.get_feed(job_id))
+        return job_of(await self._api.get_feed(job_id), job_id)
 
     async def jobs(
         self, requests: Sequence[Mapping[str, Any]], since: datetime, *, ended: bool = False
@@ -60,13 +58,13 @@ class FeedKind:
         """getFeeds, as often as it takes for all types."""
         statuses = sorted(FINAL_STATUSES) if ended else None
         types = sorted({request["feedType"] for request in requests})
-        found = []
+        found: list[Job] = []
         for first in range(0, len(types), _TYPES_A_CALL):
             some = types[first : first + _TYPES_A_CALL]
-            async for feed in self._api.iter_feeds(
+            listed = self._api.iter_feeds(
                 feed_types=some, created_since=since, page_size=_PAGE, processing_statuses=statuses
-            ):
-                found.append(job_of(feed))  # noqa: PERF401 - iterators of pages are not comprehended over errors
+            )
+            found += await jobs_in(listed, job_of, ended=ended)
         return found
 
     def lists(self, requests: Sequence[Mapping[str, Any]]) -> int:
@@ -76,7 +74,7 @@ class FeedKind:
     def matches(self, request: Mapping[str, Any], job: Job) -> bool:
         """Equal type and marketplaces; Amazon tells nothing of a feed's content."""
         feed: Feed = job.reply
-        return feed.feed_type == request["feedType"] and set(feed.marketplace_ids or ()) == set(
+        return feed.feed_type == request["feedType"] and places_of(feed.marketplace_ids) == set(
             request["marketplaceIds"]
         )
 
@@ -92,24 +90,10 @@ class FeedKind:
         return False
 
 
-def job_of(feed: Feed) -> Job:
-    """A feed as a job."""
-    return Job(
-        id=feed.feed_id,
-        status=str(getattr(feed.processing_status, "value", feed.processing_status)),
-        created_at=_moment(feed.created_time),
-        started_at=_moment(feed.processing_start_time),
-        ended_at=_moment(feed.processing_end_time),
-        document_id=feed.result_feed_document_id,
-        reply=feed,
-    )
+def job_of(feed: Feed, asked: str | None = None) -> Job:
+    """A feed as a job.
 
-
-def _moment(value: Any) -> datetime | None:
-    """A date of a reply, which lenient decoding may have left as text."""
-    if isinstance(value, datetime):
-        return value
-    try:
-        return msgspec.convert(value, datetime)
-    except msgspec.ValidationError:
-        return None
+    Raises:
+        DecodeError: as :func:`job_from`.
+    """
+    return job_from(feed, "feed", operation=GET_FEED.name, document="result_feed_document_id", asked=asked)

@@ -9,17 +9,20 @@ import msgspec
 
 from spapi_async._codec import json
 from spapi_async.errors import DocumentError
+from spapi_async.workflows.runs import explanation_of
 
 __all__ = ["FeedIssue", "FeedResult", "FeedSummary", "result_of"]
 
-_LONGEST_EXPLANATION = 500
+_EXPLAINED = 16 * 1024  # bytes of a report that is none, to say what it is
+_MOST_VALUES = 8_000_000
+"""Brackets and commas of a report: a million issues. What a few bytes each make of memory is bounded with them."""
 
 
 class FeedIssue(msgspec.Struct, frozen=True, kw_only=True):
-    """What Amazon says of one message, or (``message_id`` 0) of the whole feed.
+    """What Amazon says of one message, or (``message_id`` 0, ``sku`` empty) of the whole feed.
 
     Attributes:
-        severity: ``ERROR``, ``WARNING`` or ``INFO``; only an error refuses the message.
+        severity: ``ERROR``, ``WARNING`` or ``INFO``; see :attr:`refuses`.
     """
 
     message_id: int = 0
@@ -28,6 +31,11 @@ class FeedIssue(msgspec.Struct, frozen=True, kw_only=True):
     severity: str = ""
     message: str = ""
     attribute: str = ""
+
+    @property
+    def refuses(self) -> bool:
+        """Whether Amazon did not take the message for it: anything but a warning or a note."""
+        return self.severity not in ("WARNING", "INFO")
 
 
 class FeedSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,13 +79,12 @@ def result_of(feed_id: str, feed_type: str, document_id: str | None, report: byt
     """Read a processing report.
 
     Raises:
-        DocumentError: a JSON feed's report that is no JSON object: nobody could tell what was accepted.
+        DocumentError: a JSON feed's report that does not say what became of the feed: it is no JSON object, has neither
+            issues nor a summary, or is another feed's.
     """
-    content: Any = {}
-    if feed_type.startswith("JSON_") and document_id is not None:
-        content = json.plain(report)
-        if not isinstance(content, dict):
-            raise DocumentError(f"the processing report of feed {feed_id} is not a JSON object")
+    content: Mapping[str, Any] = {}
+    if feed_type.startswith("JSON_"):
+        content = _report(feed_id, document_id, report)
     summary = content.get("summary")
     issues = content.get("issues")
     return FeedResult(
@@ -90,10 +97,24 @@ def result_of(feed_id: str, feed_type: str, document_id: str | None, report: byt
     )
 
 
-def explanation_of(report: bytes) -> str:
-    """The beginning of what a FATAL feed's document says."""
-    text = " ".join(report.decode("utf-8", "replace").split())
-    return text if len(text) <= _LONGEST_EXPLANATION else text[:_LONGEST_EXPLANATION] + "…"
+def _report(feed_id: str, document_id: str | None, report: bytes) -> Mapping[str, Any]:
+    """The processing report of a JSON feed, which without one may have come to anything."""
+    if document_id is None:
+        raise DocumentError(f"feed {feed_id} is DONE and names no processing report")
+    if sum(map(report.count, (b"{", b"[", b","))) > _MOST_VALUES:
+        raise DocumentError(f"the processing report of feed {feed_id} has more than a million issues")
+    content = json.plain(report)
+    if not isinstance(content, Mapping):
+        raise DocumentError(f"the processing report of feed {feed_id} is not a JSON object")
+    header, summary = content.get("header"), content.get("summary")
+    counted = isinstance(summary, Mapping) and _count(summary.get("messagesAccepted")) is not None
+    if not counted and not isinstance(content.get("issues"), list):
+        said = explanation_of(report[:_EXPLAINED])
+        raise DocumentError(f"what feed {feed_id} has for a processing report has neither issues nor a summary: {said}")
+    other = header.get("feedId") if isinstance(header, Mapping) else None
+    if isinstance(other, str | int) and str(other) != feed_id:
+        raise DocumentError(f"the processing report of feed {feed_id} is that of feed {other}")
+    return content
 
 
 def _summary(counts: Mapping[str, Any]) -> FeedSummary:
@@ -111,7 +132,7 @@ def _issue(said: Mapping[str, Any]) -> FeedIssue:
         message_id=_count(said.get("messageId")) or 0,
         sku=_text(said.get("sku")),
         code=_text(said.get("code")),
-        severity=_text(said.get("severity")).upper(),
+        severity=_text(said.get("severity")).strip().upper(),
         message=_text(said.get("message")),
         attribute=_text(said.get("attributeName")),
     )
@@ -119,6 +140,8 @@ def _issue(said: Mapping[str, Any]) -> FeedIssue:
 
 def _count(value: Any) -> int | None:
     if isinstance(value, str) and value.isdecimal() and len(value) < 20:
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Self
 
-from spapi_async.errors import DocumentError, FeedCancelledError, FeedFatalError, SPAPIError
+from spapi_async.errors import DocumentError, FeedCancelledError, FeedFatalError
 from spapi_async.workflows.documents import Documents
-from spapi_async.workflows.feeds._result import FeedResult, explanation_of, result_of
-from spapi_async.workflows.runs import Job, Run
+from spapi_async.workflows.feeds._result import FeedResult, result_of
+from spapi_async.workflows.runs import Job, Run, explanation_in
 
 __all__ = ["FeedRun"]
 
+_LARGE = 256 * 1024
 _LARGEST_REPORT = 256 * 1024 * 1024
 _OPERATION = "feeds_2021_06_30.get_feed"
 
@@ -48,7 +50,9 @@ class FeedRun:
         return self._run.next_poll_in
 
     async def wait(self) -> Self:
-        """Wait until Amazon is done with it, at a pace that all waiting feeds of the seller share.
+        """Wait until Amazon is done with it.
+
+        Polls at a pace that all waiting feeds of the seller share, or wakes on a notification (:meth:`Feeds.wake_on`).
 
         Raises:
             FeedCancelledError: CANCELLED.
@@ -62,13 +66,16 @@ class FeedRun:
         """What became of it; waits where that has not been done. After it the same feed is a new one.
 
         Raises:
-            DocumentError: as :meth:`wait`, and where the processing report cannot be read.
+            DocumentError: as :meth:`wait`, and where the processing report cannot be read, does not say what became of
+                the messages, or is another feed's. The feed was carried out; asking again reads it again.
             SPAPIError: as :meth:`wait`.
         """
         if self._result is None:
             job = await self._finished()
             report = b"" if job.document_id is None else await self._read(job.document_id)
-            self._result = result_of(job.id, self.feed_type, job.document_id, report)
+            facts = job.id, self.feed_type, job.document_id, report
+            # Large ones beside the event loop: tens of thousands of issues take a second.
+            self._result = result_of(*facts) if len(report) < _LARGE else await asyncio.to_thread(result_of, *facts)
             await self._run.close()
         return self._result
 
@@ -99,12 +106,7 @@ class FeedRun:
 
     async def _explanation(self, job: Job) -> str:
         """What the document of a FATAL feed says; its absence hides no error."""
-        if job.document_id is None:
-            return ""
-        try:
-            return explanation_of(await self._read(job.document_id))
-        except SPAPIError:
-            return ""
+        return "" if job.document_id is None else await explanation_in(self._documents.feed_result(job.document_id))
 
     async def _read(self, document_id: str) -> bytes:
         pieces, size = [], 0

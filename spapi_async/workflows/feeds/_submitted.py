@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
+from spapi_async.errors import DocumentError
 from spapi_async.workflows.feeds._listings import Message, Piece
 from spapi_async.workflows.feeds._result import FeedIssue, FeedResult
 from spapi_async.workflows.feeds._run import FeedRun
@@ -17,7 +18,7 @@ class ListingOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one message.
 
     Attributes:
-        accepted: Amazon took it: no issue of it, or of the whole feed, is an error. Issues that processing finds later
+        accepted: Amazon took it: no issue of it, or of the whole feed, refuses it. Issues that processing finds later
             are the listing's own (``getListingsItem``).
     """
 
@@ -54,6 +55,7 @@ class Outcomes:
         Raises:
             FeedFatalError: Amazon could not carry out a feed.
             FeedCancelledError: somebody cancelled one.
+            DocumentError: a processing report does not say what became of the messages.
             SPAPIError: Amazon cannot be asked.
         """
         for piece, run in self._submitted:
@@ -62,15 +64,30 @@ class Outcomes:
 
 
 def outcomes_of(messages: Sequence[Message], result: FeedResult) -> list[ListingOutcome]:
-    """Each message with its issues; those without a message's id are every message's."""
-    ids = {message.message_id for message in messages}
-    of_all = [issue for issue in result.issues if issue.message_id not in ids]
-    own: dict[int, list[FeedIssue]] = {}
+    """Each message with its issues: those of its id, else those of its SKU; what names neither is every message's.
+
+    Raises:
+        DocumentError: Amazon says that messages are invalid, and of none which.
+    """
+    if result.summary.messages_invalid and not any(issue.refuses for issue in result.issues):
+        raise DocumentError(
+            f"feed {result.feed_id}: Amazon calls {result.summary.messages_invalid} messages invalid and names none"
+        )
+    ids, skus = {message.message_id for message in messages}, {message.sku for message in messages}
+    by_id: dict[int, list[FeedIssue]] = {}
+    by_sku: dict[str, list[FeedIssue]] = {}
+    of_all: list[FeedIssue] = []
     for issue in result.issues:
-        own.setdefault(issue.message_id, []).append(issue)
+        if issue.message_id in ids:
+            by_id.setdefault(issue.message_id, []).append(issue)
+        elif issue.sku in skus:
+            by_sku.setdefault(issue.sku, []).append(issue)
+        else:
+            of_all.append(issue)
+    none_accepted = result.summary.messages_accepted == 0
     outcomes = []
     for message in messages:
-        issues = (*own.get(message.message_id, ()), *of_all)
-        accepted = not any(issue.severity == "ERROR" for issue in issues)
+        issues = (*by_id.get(message.message_id, ()), *by_sku.get(message.sku, ()), *of_all)
+        accepted = not none_accepted and not any(issue.refuses for issue in issues)
         outcomes.append(ListingOutcome(message=message, feed_id=result.feed_id, accepted=accepted, issues=issues))
     return outcomes

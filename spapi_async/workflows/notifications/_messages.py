@@ -16,6 +16,7 @@ from typing import Any, Self
 import anyio
 import msgspec
 
+from spapi_async._core.clock import Clock
 from spapi_async.errors import ConfigurationError, DecodeError, TransportError
 from spapi_async.workflows.notifications._notification import Notification, parse
 from spapi_async.workflows.notifications._sqs_errors import translated
@@ -26,8 +27,10 @@ logger = logging.getLogger("spapi_async.workflows.notifications")
 
 LONGEST_VISIBILITY = 12 * 3600  # of SQS
 _BATCH = 10  # SQS hands out, extends and deletes at most so many at once
+_IDLE = 1.0  # seconds until a queue is asked again that said at once that it is empty
 _LONGEST_PAUSE = 30.0  # between two attempts while the queue cannot be reached
 _OUT_OF_THE_WAY = 3600  # seconds that a message without another queue to go to is hidden
+_ASIDE_LATER = 60  # seconds until a message is set aside again whose own queue cannot be reached
 _CLOSING = 5.0  # seconds for putting messages back when the block ends
 
 
@@ -48,8 +51,9 @@ class _Hold:
 
     def __init__(self, entry: dict[str, Any]) -> None:
         self.receipt: str = entry["ReceiptHandle"]
-        self.body: str = entry.get("Body") or ""
-        self.tries = int(entry.get("Attributes", {}).get("ApproximateReceiveCount", 1))
+        self.body = str(entry.get("Body") or "")
+        attributes = entry.get("Attributes")
+        self.tries = _count(attributes.get("ApproximateReceiveCount") if isinstance(attributes, dict) else None)
         self.done = False
         self.retry_after: int | None = None
 
@@ -76,8 +80,9 @@ class QueuedNotification(Notification, frozen=True, kw_only=True):
 class Messages:
     """What an open queue hands out: an async iterable of :class:`QueuedNotification`."""
 
-    def __init__(self, client: Any, handling: Handling) -> None:
+    def __init__(self, client: Any, handling: Handling, clock: Clock) -> None:
         self._client = client
+        self._clock = clock
         self._url = handling.url
         self._how = handling
         self._held: dict[str, _Hold] = {}  # everything that must stay invisible, by receipt
@@ -116,6 +121,7 @@ class Messages:
     async def _receive(self) -> None:
         pause = 1.0
         while True:
+            asked_at = self._clock.monotonic()
             try:
                 with translated():
                     reply = await self._client.receive_message(
@@ -128,10 +134,13 @@ class Messages:
                 break
             except TransportError as error:  # whoever listens for weeks outlives an outage
                 logger.warning("%s; trying again in %.0f s", error, pause)
-                await asyncio.sleep(pause)
+                await self._clock.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
-        for entry in reply.get("Messages", ()):
+        found = [entry for entry in _list(reply, "Messages") if isinstance(entry.get("ReceiptHandle"), str)]
+        for entry in found:
             self._take(_Hold(entry))
+        if not found and self._clock.monotonic() - asked_at < _IDLE:  # what stands in for SQS may not wait
+            await self._clock.sleep(_IDLE)
         while self._poison:
             await self._put_aside(*self._poison.popleft())
 
@@ -162,7 +171,8 @@ class Messages:
                 hold.done = True
             except TransportError as error:  # it reappears, and is set aside then
                 logger.warning("a message could not be set aside yet: %s", error)
-        self.set_aside += 1
+                hold.retry_after = _ASIDE_LATER
+        self.set_aside += self._how.set_aside is None or hold.done
         self._finished(hold, handled=False)
 
     async def _settle(self) -> None:
@@ -170,25 +180,31 @@ class Messages:
         returned, self._returned = self._returned, []
         for hold in returned:
             self._held.pop(hold.receipt, None)
+            if hold.done and hold.retry_after is None:  # said after its loop was left
+                self._handled.append(hold.receipt)
+        returned = [hold for hold in returned if hold.receipt not in self._handled]
         with contextlib.suppress(TransportError):  # the message reappears by itself
             await self._change_visibility([(hold.receipt, hold.retry_after or 0) for hold in returned])
+        left: list[str] = []
         while self._handled:
             batch, self._handled = self._handled[:_BATCH], self._handled[_BATCH:]
             try:
                 with translated():
-                    await self._client.delete_message_batch(QueueUrl=self._url, Entries=_entries(batch))
+                    reply = await self._client.delete_message_batch(QueueUrl=self._url, Entries=_entries(batch))
+                left += _failed(reply, batch)
             except TransportError as error:
-                self._handled += batch
+                self._handled += batch + left
                 logger.warning("handled messages could not be deleted yet: %s", error)
                 return
             except BaseException:
-                self._handled += batch
+                self._handled += batch + left
                 raise
+        self._handled += left
 
     async def _extend_for_ever(self) -> None:
         """Keep what is in hand invisible to other readers; what was handled is deleted before it reappears."""
         while True:
-            await asyncio.sleep(self._how.visibility / 3)
+            await self._clock.sleep(self._how.visibility / 3)
             try:
                 await self._settle()
                 await self._change_visibility([(receipt, self._how.visibility) for receipt in self._held])
@@ -244,3 +260,23 @@ class _Loop:
 
 def _entries(receipts: Iterable[str]) -> list[dict[str, str]]:
     return [{"Id": str(place), "ReceiptHandle": receipt} for place, receipt in enumerate(receipts)]
+
+
+def _failed(reply: Any, batch: Sequence[str]) -> list[str]:
+    """Those of a batch that SQS did not delete and may delete another time."""
+    failed = [each for each in _list(reply, "Failed") if not each.get("SenderFault")]
+    if failed:
+        logger.warning("%d handled messages could not be deleted yet: SQS %s", len(failed), failed[0].get("Code"))
+    places = {str(each.get("Id")) for each in failed}
+    return [receipt for place, receipt in enumerate(batch) if str(place) in places]
+
+
+def _list(reply: Any, name: str) -> list[dict[str, Any]]:
+    """A list of a reply, which an endpoint that is not quite SQS may have left out or filled with anything."""
+    found = reply.get(name) if isinstance(reply, dict) else None
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def _count(text: Any) -> int:
+    """How often a message was handed out; once, where the queue does not say."""
+    return int(text) if isinstance(text, str) and text.isdecimal() and len(text) < 10 else 1

@@ -9,7 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from importlib import import_module
-from typing import Any, get_args, get_origin
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 import msgspec
 
@@ -85,7 +86,8 @@ def parse(message: Message) -> Notification:
     may be written in lower camel or in Pascal case, whatever the schema of the type has.
 
     Raises:
-        DecodeError: there is no notification in it. The error does not show the message.
+        DecodeError: there is no notification in it, or one of a known type without its content. The error does not
+            show the message.
     """
     if isinstance(message, Notification):
         return message
@@ -149,18 +151,39 @@ def _payload(kind: str, version: str | None, raw: bytes, spelt: str) -> tuple[An
     """The typed payload and where it breaks its schema; ``spelt`` tells in which case the message writes its keys."""
     schema = _schema(kind, version or "")
     if schema is None:
+        if raw == b"null":
+            raise DecodeError("not a notification: its payload is null")
         return kept(_plain(raw), text=True), ()
     declared, member, decoder = schema
     if spelt == member:
         try:
-            return decoder.decode(raw), ()
+            return _filled(decoder.decode(raw), kind), ()
         except (ValueError, RecursionError):
             pass
     try:
         value, found = lenient.build(declared, _EXACT.encode(_respelt(_EXACTLY.decode(raw), declared)))
     except (ValueError, RecursionError):
         raise DecodeError("not a notification: its payload cannot be read as JSON") from None
-    return value, tuple([Violation(f"notifications.{kind}", *facts) for facts in found])
+    return _filled(value, kind), tuple([Violation(f"notifications.{kind}", *facts) for facts in found])
+
+
+def _filled(payload: Any, kind: str) -> Any:
+    """The payload of a known type, which tells of something.
+
+    Raises:
+        DecodeError: it is not an object, or lacks the one object that its type wraps: there is nothing to handle.
+    """
+    if not isinstance(payload, Model):
+        raise DecodeError(f"not a notification: the payload of {kind} is not an object")
+    (only, *others) = msgspec.structs.fields(payload)
+    wraps = not others and any(isinstance(each, type) and issubclass(each, Model) for each in _alternatives(only.type))
+    if wraps and not isinstance(getattr(payload, only.name), Model):
+        raise DecodeError(f"not a notification: the payload of {kind} has no {only.encode_name}")
+    return payload
+
+
+def _alternatives(declared: Any) -> tuple[Any, ...]:
+    return get_args(declared) if get_origin(declared) in (UnionType, Union) else (declared,)
 
 
 _EXACTLY = msgspec.json.Decoder(float_hook=Decimal)

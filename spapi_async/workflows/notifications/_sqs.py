@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
+from spapi_async._core.clock import Clock, SystemClock
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.notifications._messages import LONGEST_VISIBILITY, Handling, Messages
 from spapi_async.workflows.notifications._sqs_errors import translated
@@ -34,6 +35,7 @@ class SqsQueue:
         visibility: seconds after which a message reappears that nobody has extended; extended while work goes on.
         tries: how often a message is handed out before it is set aside. What is no notification is set aside at once.
         set_aside: URL of the queue for such messages. Without it they stay, out of sight for an hour at a time.
+        clock: where time comes from.
         options: further arguments of botocore's ``create_client``.
     """
 
@@ -46,6 +48,7 @@ class SqsQueue:
         visibility: int = 60,
         tries: int = 5,
         set_aside: str | None = None,
+        clock: Clock | None = None,
         **options: Any,
     ) -> None:
         if not 0 <= wait <= _LONGEST_WAIT:
@@ -58,6 +61,7 @@ class SqsQueue:
         self.region, endpoint = _location(url, region)
         self._handling = Handling(url=url, wait=wait, visibility=visibility, tries=tries, set_aside=set_aside)
         self._options = {"endpoint_url": endpoint, "region_name": self.region} | options
+        self._clock = clock or SystemClock()
         self._client: AbstractAsyncContextManager[Any] | None = None
         self._messages: Messages | None = None
 
@@ -77,7 +81,9 @@ class SqsQueue:
             from aiobotocore.session import get_session
         except ModuleNotFoundError:
             raise ConfigurationError('queues need an extra: pip install "spapi-async[sqs]"') from None
-        patient = AioConfig(read_timeout=self._handling.wait + 20, connect_timeout=10)
+        # Repeated by the reader alone, on its clock: botocore's own repetitions would multiply its pauses.
+        once = {"total_max_attempts": 1}
+        patient = AioConfig(read_timeout=self._handling.wait + 20, connect_timeout=10, retries=once)
         self._client = get_session().create_client("sqs", **{"config": patient} | self._options)
         try:
             with translated():
@@ -85,7 +91,7 @@ class SqsQueue:
         except BaseException:
             self._client = None
             raise
-        self._messages = Messages(client, self._handling)
+        self._messages = Messages(client, self._handling, self._clock)
         return self._messages
 
     async def __aexit__(

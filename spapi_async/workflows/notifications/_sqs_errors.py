@@ -6,7 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 
-from spapi_async.errors import ConfigurationError, TransportError
+from spapi_async.errors import ConfigurationError, SPAPIError, TransportError
 
 __all__ = ["translated"]
 
@@ -23,6 +23,8 @@ def translated() -> Iterator[None]:
 
     try:
         yield
+    except SPAPIError:
+        raise
     except exceptions.ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", ""))
         kind = ConfigurationError if _HOPELESS.search(code) else TransportError
@@ -31,3 +33,5 @@ def translated() -> Iterator[None]:
         raise TransportError(f"SQS cannot be reached: {type(error).__name__}") from error
     except exceptions.BotoCoreError as error:  # no credentials, no region, an argument of the wrong kind
         raise ConfigurationError(f"SQS: {error}") from error
+    except Exception as error:  # what botocore makes of a reply that is not SQS's: ResponseParserError, AttributeError
+        raise TransportError(f"the reply of SQS cannot be read: {type(error).__name__}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -9,22 +10,24 @@ from typing import Any
 import msgspec
 
 from spapi_async._core.caller import Caller
+from spapi_async._core.operation import Operation
 from spapi_async._core.resources import Resources
 from spapi_async.api.notifications_v1 import (
     CREATE_DESTINATION,
     CREATE_SUBSCRIPTION,
+    DELETE_DESTINATION,
+    DELETE_SUBSCRIPTION_BY_ID,
     GET_DESTINATIONS,
     GET_SUBSCRIPTIONS,
+    NotificationsV1,
 )
-from spapi_async.errors import ConfigurationError, ConflictError, NotFoundError
+from spapi_async.errors import ConfigurationError, ConflictError, DecodeError, NotFoundError, OutcomeUnknownError
 from spapi_async.marketplaces import Marketplace
 from spapi_async.models import notifications_v1 as m
 from spapi_async.workflows.notifications._notification import payload_versions
 from spapi_async.workflows.notifications._sqs import SqsQueue, queue_arn
 
 __all__ = ["Destination", "EventBridge", "Notifications", "processing_directive"]
-
-_MOST_PAGES = 100
 
 
 class EventBridge(msgspec.Struct, frozen=True):
@@ -94,13 +97,72 @@ class Notifications:
             raise
         return made.body
 
+    async def unsubscribe(
+        self,
+        notification_type: str,
+        destination: Destination | None = None,
+        *,
+        subscription_id: str | None = None,
+        delete_destination: bool = False,
+    ) -> list[m.Subscription]:
+        """End the seller's subscriptions to a type; those that were ended. Where there are none, nothing is done.
+
+        Destinations stay: they are the application's, and other sellers' subscriptions may need them.
+
+        Args:
+            notification_type: ``"ORDER_CHANGE"`` and the like.
+            destination: only what goes there, whatever its filter and version.
+            subscription_id: only this one.
+            delete_destination: delete the destinations of what was ended, too. Amazon tells an application nothing of
+                the other subscriptions to them: whoever else is subscribed gets no more notifications either.
+
+        Raises:
+            ConfigurationError: the destination is none.
+            SPAPIError: see :mod:`spapi_async.errors`.
+        """
+        wanted = None if destination is None else await self._existing(destination)
+        ended = [
+            each
+            for each in await self.subscriptions(notification_type)
+            if (destination is None or each.destination_id == wanted)
+            and subscription_id in (None, each.subscription_id)
+        ]
+        if not all(_is_id(each.subscription_id) for each in ended):
+            raise DecodeError("a subscription has no id by which it can be ended", operation=GET_SUBSCRIPTIONS.name)
+        for each in ended:
+            await self._delete(
+                DELETE_SUBSCRIPTION_BY_ID, notification_type=notification_type, subscription_id=each.subscription_id
+            )
+        for destination_id in dict.fromkeys(each.destination_id for each in ended) if delete_destination else ():
+            await self._delete(DELETE_DESTINATION, destination_id=destination_id)
+        return ended
+
     async def subscriptions(self, notification_type: str) -> list[m.Subscription]:
         """The seller's subscriptions to a type of notification, through this application."""
         return [each async for each in self._subscriptions(notification_type)]
 
     async def destinations(self) -> list[m.Destination]:
         """The application's destinations, whichever seller they serve."""
-        return (await self._caller.call(GET_DESTINATIONS)).body or []
+        found = (await self._caller.call(GET_DESTINATIONS)).body
+        if found is not None and not isinstance(found, list):
+            raise DecodeError("the reply holds no list of destinations", operation=GET_DESTINATIONS.name)
+        return [each for each in found or () if isinstance(each, m.Destination) and _is_id(each.destination_id)]
+
+    async def _delete(self, operation: Operation[Any], **arguments: str) -> None:
+        with contextlib.suppress(NotFoundError):  # another process was first, or a repetition of this request was
+            reply = await self._caller.call(operation, **arguments)
+            if getattr(reply.body, "errors", None):
+                raise OutcomeUnknownError(
+                    "Amazon answered a deletion with success and errors",
+                    operation=operation.name,
+                    request_id=reply.request_id,
+                    status=reply.status,
+                )
+
+    async def _existing(self, destination: Destination) -> str | None:
+        """The id of a destination, None where the application has no such one."""
+        wanted = _resource(destination)
+        return wanted if isinstance(wanted, str) else _at(wanted, await self.destinations())
 
     async def _destination_id(self, destination: Destination, name: str | None) -> str:
         wanted = _resource(destination)
@@ -125,20 +187,10 @@ class Notifications:
         return None
 
     async def _subscriptions(self, notification_type: str) -> AsyncIterator[m.Subscription]:
-        token = None
-        for _ in range(_MOST_PAGES):
-            try:
-                reply = await self._caller.call(
-                    GET_SUBSCRIPTIONS, notification_types=[notification_type], next_token=token
-                )
-            except NotFoundError:  # there is none
-                return
-            page = reply.body
-            for each in page.subscriptions or ():
-                yield each
-            token = page.next_token
-            if not token:
-                return
+        with contextlib.suppress(NotFoundError):  # there is none
+            async for each in NotificationsV1(self._caller).iter_subscriptions(notification_types=[notification_type]):
+                if isinstance(each, m.Subscription):  # and not what lenient decoding could make nothing of
+                    yield each
 
 
 def processing_directive(
@@ -184,8 +236,10 @@ _FILTERS = {
     "ANY_OFFER_CHANGED": ("marketplaces", "aggregation"),
     "ORDER_CHANGE": ("marketplaces", "order_change_types"),
 }
-# Notifications about listings and the catalogue.
+# Notifications about listings and the catalogue, and those that no list of Amazon's names.
 _WITHOUT_EXPRESSION = {
+    "DATA_KIOSK_QUERY_PROCESSING_FINISHED", "SHIPMENT_TRACKING_MILESTONE_CHANGED", "TAX_INVOICE_EXPORT_STATUS_CHANGE",
+    "TAX_INVOICE_ISSUANCE_ELIGIBILITY_STATUS_CHANGE", "TAX_INVOICE_ISSUANCE_STATUS",
     "BRANDED_ITEM_CONTENT_CHANGE", "ITEM_PRODUCT_TYPE_CHANGE", "LISTINGS_ITEM_ISSUES_CHANGE",
     "LISTINGS_ITEM_MFN_QUANTITY_CHANGE", "LISTINGS_ITEM_STATUS_CHANGE", "PRODUCT_TYPE_DEFINITIONS_CHANGE",
 }  # fmt: skip
@@ -209,13 +263,22 @@ def _resource(destination: Destination) -> m.DestinationResourceSpecification | 
 def _at(wanted: m.DestinationResourceSpecification, destinations: Sequence[m.Destination]) -> str | None:
     """The destination that is there already."""
     for each in destinations:
-        queue, bus = each.resource.sqs, each.resource.event_bridge
-        if queue and wanted.sqs and queue.arn == wanted.sqs.arn:
+        # What lenient decoding could make nothing of is not the one.
+        queue, bus = getattr(each.resource, "sqs", None), getattr(each.resource, "event_bridge", None)
+        if isinstance(queue, m.SqsResource) and wanted.sqs and queue.arn == wanted.sqs.arn:
             return each.destination_id
         target = wanted.event_bridge
-        if bus and target and (bus.account_id, bus.region) == (target.account_id, target.region):
+        if (
+            isinstance(bus, m.EventBridgeResource)
+            and target
+            and (bus.account_id, bus.region) == (target.account_id, target.region)
+        ):
             return each.destination_id
     return None
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 def _default_name(wanted: m.DestinationResourceSpecification) -> str:

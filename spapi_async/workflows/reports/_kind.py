@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from spapi_async.api.reports_2021_06_30 import GET_REPORT, GET_REPORTS, Reports20210630
 from spapi_async.errors import OutcomeUnknownError
-from spapi_async.workflows.runs import FINAL_STATUSES, Job
+from spapi_async.workflows.runs import FINAL_STATUSES, Job, job_from, jobs_in, places_of
 
 if TYPE_CHECKING:
     from spapi_async.models.reports_2021_06_30 import Report
@@ -43,7 +41,7 @@ class ReportKind:
 
     async def get(self, job_id: str) -> Job:
         """GetReport."""
-        return job_of(await self._api.get_report(job_id))
+        return job_of(await self._api.get_report(job_id), job_id)
 
     async def jobs(
         self, requests: Sequence[Mapping[str, Any]], since: datetime, *, ended: bool = False
@@ -51,13 +49,13 @@ class ReportKind:
         """getReports, as often as it takes for all types."""
         statuses = sorted(FINAL_STATUSES) if ended else None
         types = sorted({request["reportType"] for request in requests})
-        found = []
+        found: list[Job] = []
         for first in range(0, len(types), _TYPES_A_CALL):
             some = types[first : first + _TYPES_A_CALL]
-            async for report in self._api.iter_reports(
+            listed = self._api.iter_reports(
                 report_types=some, created_since=since, page_size=_PAGE, processing_statuses=statuses
-            ):
-                found.append(job_of(report))  # noqa: PERF401 - iterators of pages are not comprehended over errors
+            )
+            found += await jobs_in(listed, job_of, ended=ended)
         return found
 
     def lists(self, requests: Sequence[Mapping[str, Any]]) -> int:
@@ -69,7 +67,7 @@ class ReportKind:
         report: Report = job.reply
         if report.report_type != request["reportType"]:
             return False
-        if set(report.marketplace_ids or ()) != set(request["marketplaceIds"]):
+        if places_of(report.marketplace_ids) != set(request["marketplaceIds"]):
             return False
         return _same_time(request.get("dataStartTime"), report.data_start_time) and _same_time(
             request.get("dataEndTime"), report.data_end_time
@@ -84,17 +82,13 @@ class ReportKind:
         return not request.get("reportOptions")
 
 
-def job_of(report: Report) -> Job:
-    """A report as a job."""
-    return Job(
-        id=report.report_id,
-        status=str(getattr(report.processing_status, "value", report.processing_status)),
-        created_at=_moment(report.created_time),
-        started_at=_moment(report.processing_start_time),
-        ended_at=_moment(report.processing_end_time),
-        document_id=report.report_document_id,
-        reply=report,
-    )
+def job_of(report: Report, asked: str | None = None) -> Job:
+    """A report as a job.
+
+    Raises:
+        DecodeError: as :func:`job_from`.
+    """
+    return job_from(report, "report", operation=GET_REPORT.name, document="report_document_id", asked=asked)
 
 
 def _without_options(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,15 +100,5 @@ def _same_time(asked: str | None, shown: Any) -> bool:
     """Whether Amazon tells of the moment that was asked for; one that was not asked for is Amazon's to choose."""
     if asked is None:
         return True
-    moment = _moment(shown)
+    moment = shown if isinstance(shown, datetime) else None
     return moment is not None and abs(moment - datetime.fromisoformat(asked)) < timedelta(seconds=1)
-
-
-def _moment(value: Any) -> datetime | None:
-    """A date of a reply, which lenient decoding may have left as text."""
-    if isinstance(value, datetime):
-        return value
-    try:
-        return msgspec.convert(value, datetime)
-    except msgspec.ValidationError:
-        return None

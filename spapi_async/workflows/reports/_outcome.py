@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import enum
 
-import msgspec
-
 from spapi_async.errors import DocumentError, ReportCancelledError, ReportFatalError
 from spapi_async.workflows.reports._request import NoData
 from spapi_async.workflows.reports.report_types import ReportType
 from spapi_async.workflows.runs import Job
 
-__all__ = ["Outcome", "asked_for", "cancelled", "explanation_of", "fatal", "outcome_of", "without_document"]
-
-_LONGEST_EXPLANATION = 500
+__all__ = ["Outcome", "asked_for", "cancelled", "fatal", "outcome_of", "without_document"]
 
 
 class Outcome(enum.Enum):
@@ -91,16 +87,3 @@ def without_document(kind: ReportType, job: Job) -> DocumentError:
         f"report {job.id} ({kind.name}) is {job.status} and names no document",
         operation="reports_2021_06_30.get_report",
     )
-
-
-def explanation_of(text: str) -> str:
-    """What the document of a FATAL report says: its ``errorDetails`` where it is JSON, else its beginning."""
-    text = text.strip()
-    try:
-        value = msgspec.json.decode(text.encode())
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        value = None
-    if isinstance(value, dict) and isinstance(value.get("errorDetails"), str):
-        text = value["errorDetails"]
-    text = " ".join(text.split())
-    return text if len(text) <= _LONGEST_EXPLANATION else text[:_LONGEST_EXPLANATION] + "…"

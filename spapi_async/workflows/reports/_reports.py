@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from spapi_async._core.caller import Caller
 from spapi_async._core.resources import Resources
@@ -16,18 +16,15 @@ from spapi_async.errors import ConfigurationError, DecodeError, NotFoundError, O
 from spapi_async.marketplaces import Marketplace
 from spapi_async.workflows.documents import Document, Documents
 from spapi_async.workflows.reports._kind import ReportKind, job_of
-from spapi_async.workflows.reports._notices import report_ids
 from spapi_async.workflows.reports._request import NoData, check_no_data, marketplace_ids, requests_for, wire_time
 from spapi_async.workflows.reports._run import Access, ReportRun
 from spapi_async.workflows.reports.report_types import ReportType, report_type_of
-from spapi_async.workflows.runs import Job, Run, Runs, runs_of
+from spapi_async.workflows.runs import Job, Run, Runs, places_of, runs_of
 
 if TYPE_CHECKING:
     from spapi_async.models.reports_2021_06_30 import Report
 
 __all__ = ["Reports"]
-
-logger = logging.getLogger("spapi_async")
 
 Places = Sequence[Marketplace | str]
 
@@ -148,7 +145,7 @@ class Reports:
         newest: Report | None = None
         wanted = None if marketplaces is None else set(marketplace_ids(marketplaces, self._caller.region))
         async for report in self._listed(report_type, marketplaces, statuses=("DONE",)):
-            if wanted is not None and set(report.marketplace_ids or ()) != wanted:
+            if wanted is not None and places_of(report.marketplace_ids) != wanted:
                 continue
             if newest is None or _made_at(report) > _made_at(newest):
                 newest = report
@@ -224,32 +221,14 @@ class Reports:
         # A schedule of the same type and marketplaces replaces the one before: repeating it cannot make two.
         return await self._create_schedule(wanted)
 
-    @asynccontextmanager
-    async def wake_on(self, messages: AsyncIterable[Any]) -> AsyncIterator[None]:
+    def wake_on(self, messages: AsyncIterable[Any]) -> AbstractAsyncContextManager[None]:
         """While the block lasts, REPORT_PROCESSING_FINISHED notifications wake the runs they speak of.
 
         ``messages`` is any async iterable of notifications, parsed or as they came from a queue. A notification is a
-        hint, upon which Amazon is asked; polling goes on at a slower pace for those that are lost.
+        hint, upon which Amazon is asked; polling goes on at a slower pace for those that are lost. Notifications of
+        other sellers' reports, of feeds and of queries wake who waits for those, so one queue needs one reader.
         """
-        poller = self._runs.desk.poller
-
-        async def listen() -> None:
-            poller.sources += 1
-            try:
-                async for message in messages:
-                    poller.wake(report_ids(message))
-            except Exception:
-                logger.exception("the source of notifications failed; reports are polled for as without one")
-            finally:
-                poller.sources -= 1
-
-        listening = asyncio.create_task(listen())
-        try:
-            yield
-        finally:
-            listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await listening
+        return self._runs.wake_on(messages)
 
     def __repr__(self) -> str:
         return f"<Reports of {self._caller!r}>"
@@ -289,7 +268,7 @@ class Reports:
         job = job_of(report)
         request: dict[str, Any] = {
             "reportType": report.report_type,
-            "marketplaceIds": list(report.marketplace_ids or ()),
+            "marketplaceIds": sorted(places_of(report.marketplace_ids)),
         }
         for name, moment in (("dataStartTime", report.data_start_time), ("dataEndTime", report.data_end_time)):
             if isinstance(moment, datetime):
@@ -307,14 +286,15 @@ class Reports:
             filters["processing_statuses"] = list(statuses)
         filters |= {name: moment for name, moment in window.items() if moment is not None}
         async for report in self._api.iter_reports(**filters):
-            yield report
+            if isinstance(report, msgspec.Struct):  # and not what lenient decoding could make nothing of
+                yield report
 
     async def _scheduled(self, body: Mapping[str, Any]) -> str | None:
         """The id of a schedule that says the same."""
         reply = await self._api.get_report_schedules(report_types=[body["reportType"]])
         for schedule in reply.report_schedules or ():
             if (
-                set(schedule.marketplace_ids or ()) == set(body["marketplaceIds"])
+                places_of(schedule.marketplace_ids) == set(body["marketplaceIds"])
                 and schedule.period == body["period"]
                 and (schedule.report_options or {}) == body.get("reportOptions", {})
             ):

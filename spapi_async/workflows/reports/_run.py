@@ -14,12 +14,9 @@ from spapi_async.workflows.reports._joined import JoinedFile
 from spapi_async.workflows.reports._outcome import Outcome
 from spapi_async.workflows.reports._request import NoData
 from spapi_async.workflows.reports.report_types import ReportType, report_type_of
-from spapi_async.workflows.runs import Job, Run, Runs
+from spapi_async.workflows.runs import Job, Run, Runs, explanation_in
 
 __all__ = ["Access", "ReportRun"]
-
-_EXPLANATION_BYTES = 16 * 1024
-
 
 Latest = Callable[[ReportType, Sequence[str]], Awaitable[Job]]
 """The newest report of a type and marketplaces that is done."""
@@ -170,18 +167,7 @@ class ReportRun:
 
     async def _explanation(self, job: Job) -> str:
         """What Amazon's document about a FATAL report says; its absence hides no error."""
-        if job.document_id is None:
-            return ""
-        try:
-            async with self._access.documents.report(job.document_id) as document:
-                text = ""
-                async for line in document.iter_lines():
-                    text += line + "\n"
-                    if len(text) > _EXPLANATION_BYTES:
-                        break
-        except SPAPIError:
-            return ""
-        return _outcome.explanation_of(text)
+        return "" if job.document_id is None else await explanation_in(self._access.documents.report(job.document_id))
 
     async def _sooner(self, part: Run, job: Job) -> Job | None:
         """A report of the same type from within its cool-down, for which Amazon may have cancelled this one."""

@@ -13,13 +13,29 @@ has come to its end is it sent again. A process may send for as long as its *cla
 a process that was suspended and another one that took over do not both send.
 
 ``_steps`` decides (pure), ``_pace`` says when to ask (pure), ``_poller`` asks for all waiting runs of a seller
-together, ``_run`` acts for one, ``_runs`` plans and finds them. A workflow brings a :class:`RunKind`, gets its
+together, ``_notices`` wakes it, ``_run`` acts for one, ``_runs`` plans and finds them, ``_explanation`` reads why one
+failed. A workflow brings a :class:`RunKind`, gets its
 :class:`Runs` from :func:`runs_of` and hands out :class:`Run` objects.
 """
 
-from spapi_async.workflows.runs._job import FINAL_STATUSES, Job, RunKind
+from spapi_async.workflows.runs._explanation import error_said_in, explanation_in, explanation_of
+from spapi_async.workflows.runs._job import FINAL_STATUSES, Job, RunKind, job_from, jobs_in, places_of
 from spapi_async.workflows.runs._memory import MemoryStore
 from spapi_async.workflows.runs._run import Run
 from spapi_async.workflows.runs._runs import Runs, runs_of
 
-__all__ = ["FINAL_STATUSES", "Job", "MemoryStore", "Run", "RunKind", "Runs", "runs_of"]
+__all__ = [
+    "FINAL_STATUSES",
+    "Job",
+    "MemoryStore",
+    "Run",
+    "RunKind",
+    "Runs",
+    "error_said_in",
+    "explanation_in",
+    "explanation_of",
+    "job_from",
+    "jobs_in",
+    "places_of",
+    "runs_of",
+]

@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 from spapi_async._core.clock import Clock
 from spapi_async._core.journal import RunStore
 from spapi_async.workflows.runs._job import RunKind
+from spapi_async.workflows.runs._notices import Notices
 from spapi_async.workflows.runs._poller import Poller
 
 __all__ = ["Desk"]
@@ -19,11 +20,12 @@ __all__ = ["Desk"]
 class Desk:
     """Shared by every run of a seller and kind."""
 
-    def __init__(self, kind: RunKind, store: RunStore, clock: Clock) -> None:
+    def __init__(self, kind: RunKind, store: RunStore, clock: Clock, notices: Notices) -> None:
         self.kind = kind
         self.store = store
         self.clock = clock
-        self.poller = Poller(kind, clock)
+        self.poller = Poller(kind, clock, notices.announced)
+        notices.join(kind.name, self.poller)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
 
-__all__ = ["FINAL_STATUSES", "Job", "RunKind"]
+from spapi_async.errors import DecodeError
+
+__all__ = ["FINAL_STATUSES", "Job", "RunKind", "job_from", "jobs_in", "places_of"]
 
 FINAL_STATUSES = frozenset({"DONE", "CANCELLED", "FATAL"})
 """The processing statuses after which nothing changes; reports, feeds and queries share them."""
@@ -36,6 +38,82 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     def final(self) -> bool:
         """Whether nothing will change any more."""
         return self.status in FINAL_STATUSES
+
+
+def job_from(reply: Any, name: str, *, operation: str, document: str, asked: str | None = None) -> Job:
+    """A job out of a reply, or out of an item of a list, which lenient decoding lets hold anything.
+
+    Args:
+        reply: the report, feed or query.
+        name: which of the three; its id is called so.
+        operation: what was asked.
+        document: the attribute that names the document.
+        asked: the id that was asked for.
+
+    Raises:
+        DecodeError: it is no object, has no status, is about another job, or names its document by what is no id.
+    """
+    # What a read says can be asked again; what it does not say is neither the end of a job nor "no data".
+    status = _text(getattr(reply, "processing_status", None))
+    job_id = _text(getattr(reply, f"{name}_id", None)) or asked
+    if not isinstance(reply, msgspec.Struct) or not status or not job_id:
+        raise DecodeError(
+            f"the reply does not say how {name} {asked or job_id or 'of the list'} is", operation=operation
+        )
+    if asked is not None and job_id != asked:
+        raise DecodeError(f"the reply to a question about {name} {asked} is about {job_id}", operation=operation)
+    found = getattr(reply, document, None)
+    if found is not None and not _text(found):
+        raise DecodeError(f"{name} {job_id} names its document by what is no id", operation=operation)
+    return Job(
+        id=job_id,
+        status=status,
+        created_at=_moment(getattr(reply, "created_time", None)),
+        started_at=_moment(getattr(reply, "processing_start_time", None)),
+        ended_at=_moment(getattr(reply, "processing_end_time", None)),
+        document_id=_text(found),
+        reply=reply,
+    )
+
+
+async def jobs_in(items: AsyncIterable[Any], job_of: Callable[[Any], Job], *, ended: bool) -> list[Job]:
+    """The jobs of a list.
+
+    Raises:
+        DecodeError: an item is none, and may be the job that is looked for. One of those that have ``ended`` is left
+            out: whoever waits for it is told by the next question.
+    """
+    found = []
+    async for item in items:
+        try:
+            found.append(job_of(item))
+        except DecodeError:
+            if not ended:
+                raise
+    return found
+
+
+def places_of(marketplace_ids: Any) -> set[str]:
+    """Marketplaces of a reply, to be compared."""
+    return {each for each in marketplace_ids if isinstance(each, str)} if isinstance(marketplace_ids, list) else set()
+
+
+def _text(value: Any) -> str | None:
+    """An id or a word of a reply; numbers are written out."""
+    value = getattr(value, "value", value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return str(value) if isinstance(value, str) and value else None
+
+
+def _moment(value: Any) -> datetime | None:
+    """A date of a reply, which lenient decoding may have left as text."""
+    if isinstance(value, datetime):
+        return value
+    try:
+        return msgspec.convert(value, datetime)
+    except msgspec.ValidationError:
+        return None
 
 
 class RunKind(Protocol):

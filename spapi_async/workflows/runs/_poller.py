@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import Context
 from datetime import UTC, datetime
 from typing import Any
@@ -12,16 +12,27 @@ from typing import Any
 import anyio
 
 from spapi_async._core.clock import Clock
-from spapi_async.errors import NotFoundError, QuotaExceededError, RateLimitWaitError, ServerError, TransportError
+from spapi_async.errors import (
+    DecodeError,
+    NotFoundError,
+    QuotaExceededError,
+    RateLimitWaitError,
+    ServerError,
+    TransportError,
+)
 from spapi_async.workflows.runs._job import Job, RunKind
 from spapi_async.workflows.runs._pace import Terms, Waiting, asks_for_list, pause
 
-__all__ = ["PASSING", "Poller"]
+__all__ = ["PASSING", "Announced", "Poller"]
 
-PASSING = (TransportError, ServerError, QuotaExceededError, RateLimitWaitError)
+PASSING = (TransportError, ServerError, QuotaExceededError, RateLimitWaitError, DecodeError)
 """What may be over at the next question: a wait of an hour is not ended by a network that was gone for a minute."""
 
+Announced = dict[tuple[str, str], None]
+"""Kinds and ids of jobs of which a notification has said that they have ended, oldest first."""
+
 _PATIENCE_SECONDS = 900.0
+_MOST_UNREADABLE = 3  # replies in a row that cannot be read: what a server means by them will not change
 _UNKNOWN_AT_FIRST_SECONDS = 60.0  # a job that was just made may be unknown for a moment
 _AT_ONCE = 4  # requests side by side, so that one that hangs does not hold up the rest
 
@@ -29,7 +40,7 @@ _AT_ONCE = 4  # requests side by side, so that one that hangs does not hold up t
 class _Watched:
     """A job that somebody waits for."""
 
-    __slots__ = ("failing_since", "futures", "job", "job_id", "request", "urgent", "waiting")
+    __slots__ = ("failing_since", "futures", "job", "job_id", "request", "unreadable", "urgent", "waiting")
 
     def __init__(self, job_id: str, request: Mapping[str, Any], waiting: Waiting, *, urgent: bool) -> None:
         self.job_id = job_id
@@ -38,7 +49,13 @@ class _Watched:
         self.urgent = urgent
         self.job: Job | None = None
         self.failing_since: float | None = None
+        self.unreadable = 0
         self.futures: list[asyncio.Future[Job]] = []
+
+    def succeeded(self) -> None:
+        """Amazon has answered."""
+        self.failing_since = None
+        self.unreadable = 0
 
     def due_at(self, terms: Terms) -> float:
         """When Amazon is asked about it next (monotonic)."""
@@ -46,16 +63,20 @@ class _Watched:
 
 
 class Poller:
-    """Asks Amazon about every job that is waited for, at a pace that all of them share."""
+    """Asks Amazon about every job that is waited for, at a pace that all of them share.
 
-    def __init__(self, kind: RunKind, clock: Clock) -> None:
+    Args:
+        announced: a notification may be sooner than whoever will wait for its job: that is asked about at once.
+    """
+
+    def __init__(self, kind: RunKind, clock: Clock, announced: Announced | None = None) -> None:
         self._kind = kind
         self._clock = clock
+        self._announced = {} if announced is None else announced
         self._watched: dict[str, _Watched] = {}
         self._task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
-        self.sources = 0
-        """How many sources of notifications say when a job ends."""
+        self._sources = 0
 
     async def final(self, job_id: str, request: Mapping[str, Any], *, age: float) -> Job:
         """The job once it has ended; ``age`` is how many seconds ago it was asked for.
@@ -70,7 +91,8 @@ class Poller:
             now = self._clock.monotonic()
             # What was asked for before, by a process that has ended, may be ready: that is found out at once.
             waiting = Waiting(now - age, now)
-            watched = self._watched[job_id] = _Watched(job_id, request, waiting, urgent=age > 1.0)
+            urgent = age > 1.0 or (self._kind.name, job_id) in self._announced
+            watched = self._watched[job_id] = _Watched(job_id, request, waiting, urgent=urgent)
             self._changed.set()
         future: asyncio.Future[Job] = loop.create_future()
         watched.futures.append(future)
@@ -83,12 +105,21 @@ class Poller:
                 del self._watched[job_id]
                 self._changed.set()
 
-    def wake(self, job_ids: Collection[str]) -> None:
-        """Ask about these at once; a notification says that they have ended."""
-        for job_id in job_ids:
-            if job_id in self._watched:
-                self._watched[job_id].urgent = True
-                self._changed.set()
+    @contextmanager
+    def notified(self) -> Iterator[None]:
+        """While the block lasts, notifications say when a job ends: Amazon is asked less often."""
+        self._sources += 1
+        try:
+            yield
+        finally:
+            self._sources -= 1
+            self._changed.set()  # what was put off until a notification comes may be due now
+
+    def wake(self, job_id: str) -> None:
+        """Ask about it at once, where somebody waits for it; a notification says that it has ended."""
+        if job_id in self._watched:
+            self._watched[job_id].urgent = True
+            self._changed.set()
 
     def status(self, job_id: str) -> str | None:
         """Amazon's last word about a job that is waited for."""
@@ -147,7 +178,7 @@ class Poller:
 
     def _terms(self) -> Terms:
         """How often Amazon may be asked, with so many who wait."""
-        notified = self.sources > 0
+        notified = self._sources > 0
         if not self._listing():
             return Terms(len(self._watched), self._kind.get_rate, notified)
         lists = self._kind.lists([each.request for each in self._watched.values()])
@@ -177,7 +208,7 @@ class Poller:
             if watched.job_id in ended:
                 self._heard(watched, ended[watched.job_id])
             else:
-                watched.failing_since = None
+                watched.succeeded()
                 self._asked(watched)
 
     async def _ask_for_one(self, watched: _Watched, slots: anyio.CapacityLimiter) -> None:
@@ -191,7 +222,7 @@ class Poller:
 
     def _heard(self, watched: _Watched, job: Job) -> None:
         watched.job = job
-        watched.failing_since = None
+        watched.succeeded()
         self._asked(watched)
         if job.final:
             for future in self._dismissed(watched):
@@ -202,8 +233,10 @@ class Poller:
         self._asked(watched)
         if watched.failing_since is None:
             watched.failing_since = now
+        watched.unreadable = watched.unreadable + 1 if isinstance(error, DecodeError) else 0
+        patience = _PATIENCE_SECONDS if watched.unreadable < _MOST_UNREADABLE else 0.0
         new = isinstance(error, NotFoundError) and now - watched.waiting.since < _UNKNOWN_AT_FIRST_SECONDS
-        if new or (isinstance(error, PASSING) and now - watched.failing_since < _PATIENCE_SECONDS):
+        if new or (isinstance(error, PASSING) and now - watched.failing_since < patience):
             return
         for future in self._dismissed(watched):
             future.set_exception(error)

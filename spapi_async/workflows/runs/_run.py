@@ -93,9 +93,9 @@ class Run:
         entry = self.entry
         if self._job is None:
             assert entry.job_id is not None
-            if entry.status == "DONE":
+            if entry.status == "DONE" and entry.document_id is not None:
                 self._job = Job(id=entry.job_id, status="DONE", document_id=entry.document_id)
-            else:  # another process waited; how the job went is Amazon's to say
+            else:  # another process waited; how it went, and whether there is a document by now, is Amazon's to say
                 self._job = await self._desk.kind.get(entry.job_id)
         return self._job
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from spapi_async._core.resources import Resources
 from spapi_async.workflows.runs._desk import Desk
 from spapi_async.workflows.runs._job import Job, RunKind
 from spapi_async.workflows.runs._memory import MemoryStore
+from spapi_async.workflows.runs._notices import Notices
 from spapi_async.workflows.runs._run import Run
 from spapi_async.workflows.runs._steps import fingerprint_of, finished, known
 
@@ -30,15 +32,19 @@ class Runs:
         seller: whose they are, without secrets.
         place: where requests go (an endpoint, the sandbox, or Amazon): equal requests elsewhere are others.
         clock: where time comes from.
+        notices: what all runs of the application are woken by.
     """
 
-    def __init__(self, kind: RunKind, store: RunStore, *, seller: str, place: str, clock: Clock) -> None:
+    def __init__(
+        self, kind: RunKind, store: RunStore, *, seller: str, place: str, clock: Clock, notices: Notices | None = None
+    ) -> None:
         self.kind = kind
         self.store = store
         self.seller = seller
         self.place = place
         self.clock = clock
-        self.desk = Desk(kind, store, clock)
+        self._notices = notices or Notices()
+        self.desk = Desk(kind, store, clock, self._notices)
 
     async def plan(self, request: Mapping[str, Any]) -> Run:
         """A run of this request: written to the journal, or found there if it is open."""
@@ -69,6 +75,14 @@ class Runs:
         entries = await self.store.unfinished(seller=self.seller, kind=self.kind.name)
         return [Run(self.desk, entry) for entry in entries]
 
+    def wake_on(self, messages: AsyncIterable[Any]) -> AbstractAsyncContextManager[None]:
+        """While the block lasts, the notifications of a source wake whoever waits for what they speak of.
+
+        They wake the runs of every kind and seller of the application, whose one queue brings them all; those of this
+        kind and seller are asked about less often otherwise.
+        """
+        return self._notices.heard_from(messages, self.desk.poller)
+
     def _entry_of(self, request: Mapping[str, Any], job: Job, now: float) -> Entry:
         # As old as the job, wherever it comes from: that is what ``recent`` and the first question go by.
         asked_at = now if job.created_at is None else min(job.created_at.timestamp(), now)
@@ -93,6 +107,8 @@ def runs_of(caller: Caller, resources: Resources, kind: RunKind) -> Runs:
     if found is None:
         store = resources.journal or shared.setdefault(("", "journal"), MemoryStore(clock))
         place = resources.endpoints.api(caller.region)
-        found = shared[caller.key, kind.name] = Runs(kind, store, seller=caller.key, place=place, clock=clock)
+        notices = shared.setdefault(("", "notices"), Notices())
+        found = Runs(kind, store, seller=caller.key, place=place, clock=clock, notices=notices)
+        shared[caller.key, kind.name] = found
     runs: Runs = found
     return runs

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from document_fixtures import emulated, report_at, report_document
+from kiosk_queries import QUERY, products_sold
 
 from spapi_async import ConfigurationError, DocumentUrlExpiredError, NotFoundError
 
@@ -43,16 +44,16 @@ async def test_gzip_is_undone_once_however_it_is_announced() -> None:
 
 async def test_data_kiosk_lines_come_typed() -> None:
     """JSON lines with nulls, under a content type with a charset."""
-    async with emulated() as (_, seller):
+    async with emulated() as (emulator, seller):
         kiosk = seller.data_kiosk_2023_11_15
-        made = await kiosk.create_query(body={"query": "query { any }"})
+        made = await kiosk.create_query(body={"query": QUERY})
         query = await kiosk.get_query(made.query_id)
         assert query.data_document_id
         async with seller.documents.query_result(query.data_document_id) as document:
-            lines = [line async for line in document.iter_json_lines(dict[str, str | int | None])]
+            lines = [line async for line in document.iter_json_lines(dict[str, str | dict[str, int | None] | None])]
     assert document.content_type == "application/jsonlines; charset=UTF-8"
-    assert len(lines) == 25
-    assert lines[0]["fnsku"] is None
+    assert len(lines) == len(products_sold(emulator))
+    assert {type(line["sku"]) for line in lines} == {str}
 
 
 async def _pieces() -> AsyncIterator[bytes]:

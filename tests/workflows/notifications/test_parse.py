@@ -254,10 +254,35 @@ JSON = st.recursive(
 
 @given(st.sampled_from(["Payload", "NotificationMetadata", "EventTime", "PayloadVersion", "NotificationType"]), JSON)
 def test_any_member_may_be_anything(name: str, value: Any) -> None:
-    """A notification comes out, with a key, or the library's own error."""
-    found = parse(json.dumps(WHOLE | {name: value}))
+    """A notification comes out, with a key, or the library's own error; a known type has its content."""
+    try:
+        found = parse(json.dumps(WHOLE | {name: value}))
+    except DecodeError:
+        assert name == "Payload"
+        return
     assert isinstance(found, Notification)
     assert found.key
+    if found.type == "ORDER_CHANGE":
+        assert isinstance(found.content, order_change.OrderChangeNotification)
+
+
+@pytest.mark.parametrize(
+    "payload", [None, 5, "x", True, [], [{}], {}, {"OrderChangeNotification": None}, {"Other": {}}]
+)
+def test_a_known_type_without_its_content_is_none(payload: Any) -> None:
+    """Whoever asks for ``content.amazon_order_id`` would stumble; a queue sets it aside instead."""
+    for casing in ("Payload", "payload"):
+        message = {name: value for name, value in WHOLE.items() if name != "Payload"} | {casing: payload}
+        for wrapped in (message, {"Body": json.dumps({"Type": "Notification", "Message": json.dumps(message)})}):
+            with pytest.raises(DecodeError, match="payload of ORDER_CHANGE"):
+                parse(wrapped)
+
+
+def test_an_unknown_type_has_any_payload_but_null() -> None:
+    """What it means is its reader's to say."""
+    assert [parse({"notificationType": "NEW", "payload": each}).payload for each in (5, "x", [1])] == [5, "x", [1]]
+    with pytest.raises(DecodeError, match="its payload is null"):
+        parse({"notificationType": "NEW", "payload": None})
 
 
 @given(st.binary() | st.text())

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqs_server import counts, send
 
-from spapi_async.errors import ConfigurationError, TransportError
+from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.notifications import SqsQueue
 
 LONG = 600
@@ -88,28 +88,6 @@ async def test_a_message_is_put_back_on_request(sqs_queue: str) -> None:
     assert await counts(sqs_queue) == (0, 0)
 
 
-async def test_work_that_takes_longer_than_the_visibility_has_the_message_to_itself(sqs_queue: str) -> None:
-    """It is extended as long as the work goes on."""
-    await send(sqs_queue, [body(1)])
-    async with SqsQueue(sqs_queue, wait=1, visibility=1) as messages:
-        async for message in messages:
-            await asyncio.sleep(2.5)
-            assert await counts(sqs_queue) == (0, 1)
-            message.done()
-            break
-
-
-async def test_what_was_handled_is_deleted_while_later_work_goes_on(sqs_queue: str) -> None:
-    """Not only when the batch that came with it has been worked off."""
-    await send(sqs_queue, [body(1), body(2)])
-    async with SqsQueue(sqs_queue, wait=1, visibility=1) as messages:
-        loop = aiter(messages)
-        await anext(loop)
-        await anext(loop)
-        await asyncio.sleep(2)
-        assert await counts(sqs_queue) == (0, 1)
-
-
 async def test_poison_goes_to_the_queue_for_it(sqs_queue: str, sqs_endpoint: str) -> None:
     """A message that was handed out often enough, and at once what is no notification."""
     from sqs_server import client
@@ -186,21 +164,6 @@ async def test_a_queue_that_does_not_exist_is_the_callers_mistake(sqs_queue: str
     async with SqsQueue(f"{sqs_queue}-missing", wait=1) as messages:
         with pytest.raises(ConfigurationError, match=r"SQS ReceiveMessage: .*Queue"):
             await anext(aiter(messages))
-
-
-async def test_an_outage_is_outlived(sqs_queue: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Receiving is tried again, with pauses."""
-    await send(sqs_queue, [body(1)])
-    async with SqsQueue(sqs_queue, wait=1) as messages:
-        receive, failures = messages._client.receive_message, iter([TransportError("gone")])
-
-        async def failing(**arguments: Any) -> Any:
-            for error in failures:
-                raise error
-            return await receive(**arguments)
-
-        monkeypatch.setattr(messages._client, "receive_message", failing)
-        assert [message.key for message in await read(messages, 1)] == ["id-1"]
 
 
 @pytest.mark.parametrize(

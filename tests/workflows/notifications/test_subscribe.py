@@ -10,7 +10,7 @@ import pytest
 
 from spapi_async import Application, SellingPartner
 from spapi_async.emulator import Emulator
-from spapi_async.errors import ConfigurationError, ConflictError
+from spapi_async.errors import ConfigurationError, ConflictError, DecodeError, OutcomeUnknownError, SPAPIError
 from spapi_async.workflows.notifications import EventBridge, SqsQueue
 
 URL = "https://sqs.us-east-1.amazonaws.com/123456789012/orders"
@@ -121,3 +121,117 @@ async def test_what_is_no_destination_is_refused_here(seller: SellingPartner, de
     """With what it could be."""
     with pytest.raises(ConfigurationError, match=r"queue"):
         await seller.notifications.subscribe("ORDER_CHANGE", destination)
+
+
+async def test_unsubscribing_ends_what_was_subscribed(emulator: Emulator, seller: SellingPartner) -> None:
+    """Of that type and seller; the destination stays for the others. Repeating it does nothing."""
+    notifications = seller.notifications
+    made = [await notifications.subscribe("ORDER_CHANGE", URL, marketplaces=places) for places in ((), ("US",))]
+    kept = await notifications.subscribe("FEE_PROMOTION", URL)
+    theirs = seller.application.selling_partner("Atzr|two", region="na").notifications
+    other = await theirs.subscribe("ORDER_CHANGE", URL)
+    assert await notifications.unsubscribe("ORDER_CHANGE") == made
+    assert await notifications.unsubscribe("ORDER_CHANGE") == []
+    assert await notifications.subscriptions("ORDER_CHANGE") == []
+    assert await notifications.subscriptions("FEE_PROMOTION") == [kept]
+    assert await theirs.subscriptions("ORDER_CHANGE") == [other]
+    assert [each.destination_id for each in await notifications.destinations()] == [kept.destination_id]
+
+
+async def test_one_of_several_subscriptions_is_ended(seller: SellingPartner) -> None:
+    """By where it goes, however that is named, or by its id; a destination that is unknown ends none."""
+    notifications = seller.notifications
+    one, two = [await notifications.subscribe("ORDER_CHANGE", URL, marketplaces=places) for places in ((), ("US",))]
+    three = await notifications.subscribe("ORDER_CHANGE", f"{URL}-two")
+    for elsewhere in (f"{URL}-three", "an-unknown-id"):
+        assert await notifications.unsubscribe("ORDER_CHANGE", elsewhere) == []
+    assert await notifications.unsubscribe("ORDER_CHANGE", subscription_id="an-unknown-id") == []
+    assert await notifications.unsubscribe("ORDER_CHANGE", subscription_id=one.subscription_id) == [one]
+    assert await notifications.unsubscribe("ORDER_CHANGE", three.destination_id) == [three]
+    assert await notifications.unsubscribe("ORDER_CHANGE", SqsQueue(URL)) == [two]
+
+
+async def test_a_destination_is_deleted_when_asked_for(seller: SellingPartner) -> None:
+    """That of what was ended, once; and no other."""
+    notifications = seller.notifications
+    for places in ((), ("US",)):
+        await notifications.subscribe("ORDER_CHANGE", URL, marketplaces=places)
+    kept = await notifications.subscribe("FEE_PROMOTION", f"{URL}-two")
+    assert len(await notifications.unsubscribe("ORDER_CHANGE", delete_destination=True)) == 2
+    assert [each.destination_id for each in await notifications.destinations()] == [kept.destination_id]
+
+
+async def test_what_another_process_has_ended_is_ended(emulator: Emulator, seller: SellingPartner) -> None:
+    """A lost reply is the same: the repetition finds nothing to delete."""
+    await seller.notifications.subscribe("ORDER_CHANGE", URL)
+    emulator.faults({"operation": "notifications_v1.delete_subscription_by_id", "disconnect": "after"})
+    assert len(await seller.notifications.unsubscribe("ORDER_CHANGE", delete_destination=True)) == 1
+    assert await seller.notifications.subscriptions("ORDER_CHANGE") == []
+    assert await seller.notifications.destinations() == []
+
+
+DESTINATION = {"destinationId": "d", "name": "n", "resource": {"sqs": {"arn": ARN}}}
+ODD_DESTINATIONS: list[Any] = [
+    None,
+    "x",
+    {},
+    {**DESTINATION, "resource": None},
+    {**DESTINATION, "resource": 5},
+    {**DESTINATION, "resource": {"sqs": "x", "eventBridge": 5}},
+    {**DESTINATION, "destinationId": None},
+]
+
+
+@pytest.mark.parametrize("odd", ODD_DESTINATIONS)
+async def test_an_odd_destination_is_not_the_one_that_is_looked_for(
+    emulator: Emulator, seller: SellingPartner, odd: Any
+) -> None:
+    """The next is; ours is made where there is none."""
+    for items in ([odd], [odd, DESTINATION]):
+        emulator.faults({"operation": "notifications_v1.get_destinations", "body": {"payload": items}})
+        assert await seller.notifications.unsubscribe("ORDER_CHANGE", URL) == []
+    emulator.faults({"operation": "notifications_v1.get_destinations", "body": {"payload": [odd]}})
+    assert (await seller.notifications.subscribe("ORDER_CHANGE", URL)).subscription_id
+
+
+async def test_what_is_no_list_of_destinations_is_an_error(emulator: Emulator, seller: SellingPartner) -> None:
+    """And not taken for none."""
+    emulator.faults({"operation": "notifications_v1.get_destinations", "body": {"payload": 5}})
+    with pytest.raises(DecodeError, match="no list of destinations"):
+        await seller.notifications.unsubscribe("ORDER_CHANGE", URL)
+
+
+async def test_a_subscription_without_an_id_cannot_be_ended(emulator: Emulator, seller: SellingPartner) -> None:
+    """Nothing is ended then; what is no subscription is left out."""
+    made = await seller.notifications.subscribe("ORDER_CHANGE", URL)
+    for items, error in (([{"destinationId": "d", "payloadVersion": "1.0"}], True), ([None, "x", 5], False)):
+        body = {"payload": {"subscriptions": items}}
+        emulator.faults({"operation": "notifications_v1.get_subscriptions", "body": body})
+        if error:
+            with pytest.raises(DecodeError, match="no id"):
+                await seller.notifications.unsubscribe("ORDER_CHANGE")
+        else:
+            assert await seller.notifications.unsubscribe("ORDER_CHANGE") == []
+    assert await seller.notifications.subscriptions("ORDER_CHANGE") == [made]
+
+
+async def test_page_tokens_without_end_are_an_error(emulator: Emulator, seller: SellingPartner) -> None:
+    """The same token again, whether or not something comes with it."""
+    for items in ([], [{"subscriptionId": "s", "payloadVersion": "1.0", "destinationId": "d"}]):
+        page = {"payload": {"subscriptions": items, "nextToken": "again"}}
+        emulator.faults({"operation": "notifications_v1.get_subscriptions", "status": 200, "body": page, "times": 9})
+        with pytest.raises(SPAPIError, match="page 2"):
+            await seller.notifications.subscriptions("ORDER_CHANGE")
+        emulator.faults({"clear": True})
+
+
+async def test_a_deletion_that_succeeds_with_errors_is_not_taken_for_done(
+    emulator: Emulator, seller: SellingPartner
+) -> None:
+    """What has happened, the list tells."""
+    await seller.notifications.subscribe("ORDER_CHANGE", URL)
+    body = {"errors": [{"code": "InternalFailure", "message": "no"}]}
+    emulator.faults({"operation": "notifications_v1.delete_subscription_by_id", "status": 200, "body": body})
+    with pytest.raises(OutcomeUnknownError):
+        await seller.notifications.unsubscribe("ORDER_CHANGE")
+    assert len(await seller.notifications.subscriptions("ORDER_CHANGE")) == 1

@@ -13,12 +13,11 @@ from spapi_async.workflows.reports._outcome import (
     Outcome,
     asked_for,
     cancelled,
-    explanation_of,
     fatal,
     outcome_of,
 )
 from spapi_async.workflows.reports.report_types import report_type_of
-from spapi_async.workflows.runs import Job
+from spapi_async.workflows.runs import Job, explanation_of
 
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -82,4 +81,4 @@ def test_the_errors_say_which_report_and_why() -> None:
 )
 def test_the_explanation_of_a_fatal_report(text: str, explanation: str) -> None:
     """Amazon's errorDetails where the document is JSON, else its beginning."""
-    assert explanation_of(text) == explanation
+    assert explanation_of(text.encode()) == explanation

@@ -69,14 +69,36 @@ async def test_a_notification_wakes_the_run_it_speaks_of() -> None:
     """Amazon is asked at once, and about that run alone."""
     amazon = FakeAmazon(takes=100.0)
     poller, one, other = poller_of(amazon), amazon.make(), amazon.make()
-    poller.sources = 1
-    waiting = [asyncio.create_task(watch(poller, job_id)) for job_id in (one, other)]
-    await asyncio.sleep(100.0)
-    amazon.asked.clear()
-    poller.wake([one, "of nobody"])
-    assert await waiting[0] == pytest.approx(100.0, abs=0.1)
-    assert [job_id for _, job_id in amazon.asked] == [one]
-    await waiting[1]
+    with poller.notified():
+        waiting = [asyncio.create_task(watch(poller, job_id)) for job_id in (one, other)]
+        await asyncio.sleep(100.0)
+        amazon.asked.clear()
+        poller.wake(one)
+        poller.wake("of nobody")
+        assert await waiting[0] == pytest.approx(100.0, abs=0.1)
+        assert [job_id for _, job_id in amazon.asked] == [one]
+        await waiting[1]
+
+
+@virtual_time
+async def test_without_notifications_the_pace_is_the_usual_one_at_once() -> None:
+    """The source ended in the middle of a long pause, which was chosen because it would tell."""
+    amazon = FakeAmazon(takes=390.0)
+    poller = poller_of(amazon)
+    with poller.notified():
+        waiting = asyncio.create_task(watch(poller, amazon.make()))
+        await asyncio.sleep(395.0)
+        assert poller.next_in("1") == pytest.approx(480.0 - 395.0, abs=1)
+    assert await waiting == pytest.approx(395.0, abs=0.1)
+
+
+@virtual_time
+async def test_a_job_that_was_announced_before_anybody_waits_is_asked_about_at_once() -> None:
+    """A notification may be quicker than the reply to the request."""
+    amazon = FakeAmazon(takes=0.0)
+    with (poller := Poller(amazon, amazon.clock, {("report", "1"): None})).notified():
+        assert await watch(poller, amazon.make()) < 0.1
+        assert await watch(poller, amazon.make()) >= 0.5  # nobody has said anything of this one
 
 
 @virtual_time

@@ -1,0 +1,62 @@
+"""What the document of a job that failed says: Amazon puts it where the result would be."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
+
+from spapi_async._codec import json
+from spapi_async.errors import SPAPIError
+
+if TYPE_CHECKING:
+    from spapi_async.workflows.documents import Document
+
+__all__ = ["error_said_in", "explanation_in", "explanation_of"]
+
+_MOST_BYTES = 16 * 1024
+_LONGEST = 500
+_ERROR_MEMBERS = frozenset({"errors", "data", "extensions", "errorDetails", "message", "code", "details"})
+
+
+async def explanation_in(opening: AbstractAsyncContextManager[Document]) -> str:
+    """What a document explains, from its beginning; empty where it cannot be read: its absence hides no error."""
+    content = b""
+    try:
+        async with opening as document:
+            async for piece in document.iter_bytes():
+                content += piece
+                if len(content) > _MOST_BYTES:
+                    break
+            return explanation_of(content[:_MOST_BYTES], document.charset)
+    except SPAPIError:
+        return ""
+
+
+def explanation_of(content: bytes, charset: str = "utf-8") -> str:
+    """The messages of an error document, or else the beginning of what it says."""
+    try:
+        text = content.decode(charset, "replace")
+    except (LookupError, UnicodeError):
+        text = content.decode("utf-8", "replace")
+    text = " ".join((_said(json.plain(content)) or text).split())
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+
+
+def error_said_in(content: bytes) -> str:
+    """What a document says that is an error document and nothing else; empty for any other."""
+    value = json.plain(content) if content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") else None
+    if not isinstance(value, dict) or not _ERROR_MEMBERS.issuperset(value):
+        return ""
+    return " ".join(_said(value).split())[:_LONGEST]
+
+
+def _said(value: Any) -> str:
+    """``errorDetails`` of a report, or the messages of ``errors``, as GraphQL and Amazon's APIs have them."""
+    if not isinstance(value, dict):
+        return ""
+    for name in ("errorDetails", "message"):
+        if isinstance(value.get(name), str):
+            return str(value[name])
+    errors = value.get("errors")
+    messages = [each.get("message") for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
+    return "; ".join(message for message in messages if isinstance(message, str))

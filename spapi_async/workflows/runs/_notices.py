@@ -1,0 +1,86 @@
+"""Which jobs a notification says have ended, and who is woken by it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import msgspec
+
+from spapi_async.workflows.runs._poller import Announced, Poller
+
+__all__ = ["Notices", "job_ids"]
+
+logger = logging.getLogger("spapi_async")
+
+# The id in either casing, however often the notification was packed into a string on its way (SQS, SNS).
+# It begins with letters and every repetition is bounded: no text takes more than linear time.
+_JOB_ID = re.compile(r'([rR]eport|[fF]eed|[qQ]uery)Id\\{0,16}"\s{0,8}:\s{0,8}\\{0,16}"([^"\\]{1,64})')
+_LONGEST = 1024 * 1024
+_REMEMBERED = 1000  # jobs that are told of before anybody waits for them
+
+
+class Notices:
+    """What notifications say of jobs, for all who wait in one application.
+
+    A queue is the application's: it brings what concerns every seller, reports, feeds and queries alike, and hands each
+    message to one reader alone. So whoever reads wakes everybody.
+    """
+
+    def __init__(self) -> None:
+        self.announced: Announced = {}
+        self._pollers: dict[str, list[Poller]] = {}
+
+    def join(self, kind: str, poller: Poller) -> None:
+        """From now on this poller is woken, too."""
+        self._pollers.setdefault(kind, []).append(poller)
+
+    def hear(self, message: Any) -> None:
+        """Wake those who wait for the jobs that a notification speaks of, and remember them for who will."""
+        for kind, job_id in job_ids(message):
+            self.announced.pop((kind, job_id), None)
+            self.announced[kind, job_id] = None
+            if len(self.announced) > _REMEMBERED:
+                del self.announced[next(iter(self.announced))]
+            for poller in self._pollers.get(kind, ()):
+                poller.wake(job_id)
+
+    @asynccontextmanager
+    async def heard_from(self, messages: AsyncIterable[Any], poller: Poller) -> AsyncIterator[None]:
+        """While the block lasts, read a source of notifications; this poller then asks less often by itself."""
+
+        async def listen() -> None:
+            with poller.notified():
+                try:
+                    async for message in messages:
+                        self.hear(message)
+                except Exception:
+                    logger.exception("the source of notifications failed; Amazon is asked as often as without one")
+
+        listening = asyncio.create_task(listen())
+        try:
+            yield
+        finally:
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
+
+
+def job_ids(message: Any) -> list[tuple[str, str]]:
+    """Kind and id of what a …_PROCESSING_FINISHED notification speaks of, however it is packed; others have none.
+
+    It is a hint that a job may have ended: what is true is asked of Amazon.
+    """
+    message = getattr(message, "payload", message)
+    if isinstance(message, bytes | bytearray | memoryview):
+        message = bytes(message[:_LONGEST]).decode(errors="replace")
+    if not isinstance(message, str):
+        try:
+            message = msgspec.json.encode(message).decode()
+        except (TypeError, ValueError, RecursionError, msgspec.MsgspecError):
+            return []
+    return [(kind.lower(), job_id) for kind, job_id in _JOB_ID.findall(message[:_LONGEST])]

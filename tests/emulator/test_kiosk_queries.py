@@ -1,0 +1,150 @@
+"""Data Kiosk in the emulator: a query's own fields, and what its data set's schema does not have."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from kiosk_queries import QUERY, products_sold, sales_query
+
+from spapi_async import Application, BadRequestError, SellingPartner
+from spapi_async.emulator import Emulator
+from spapi_async.emulator.data.graphql import GraphQLError
+from spapi_async.emulator.data.kiosk_rows import read_question
+from spapi_async.emulator.data.kiosk_schemas import DATA_SETS, schema_of
+
+
+async def rows_of(seller: SellingPartner, query: str) -> list[dict[str, Any]]:
+    """All rows of a query."""
+    async with seller.data_kiosk.download(query) as rows:
+        return [row async for row in rows]
+
+
+@pytest.fixture
+async def emulator() -> Any:
+    async with Emulator(processing=0.0, orders=40, throttle=False) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+async def seller(emulator: Emulator) -> Any:
+    async with Application("app", "secret", endpoint=emulator.url) as app:
+        yield app.selling_partner("Atzr|seller", region="NA")
+
+
+async def test_a_row_holds_the_fields_that_were_asked_for(seller: SellingPartner) -> None:
+    """And no others; an alias names its field, at any depth, also the same field twice."""
+    found = await rows_of(seller, sales_query("sku it: sales { units: unitsOrdered one: refundRate two: refundRate }"))
+    assert {json.dumps([*row, *row["it"]]) for row in found} == {'["sku", "it", "units", "one", "two"]'}
+
+
+async def test_rows_agree_with_the_orders(emulator: Emulator, seller: SellingPartner) -> None:
+    """Units and sales by product are those by date, and those of the orders."""
+    totals = []
+    for view, by in (("salesAndTrafficByAsin", "CHILD"), ("salesAndTrafficByDate", "DAY")):
+        fields = "startDate endDate sales { unitsOrdered orderedProductSales { amount currencyCode } }"
+        found = [row["sales"] for row in await rows_of(seller, sales_query(fields, view=view, by=by))]
+        sales = dict.fromkeys(("USD", "CAD", "MXN"), 0.0)
+        for each in found:
+            sales[each["orderedProductSales"]["currencyCode"]] += each["orderedProductSales"]["amount"]
+        totals.append((sum(each["unitsOrdered"] for each in found), {place: round(sales[place]) for place in sales}))
+    assert totals[0] == totals[1]
+    assert totals[0][0] == sum(products_sold(emulator).values())
+
+
+@pytest.mark.parametrize(("by", "longest"), [("DAY", 1), ("WEEK", 7), ("MONTH", 31)])
+async def test_periods_are_as_long_as_asked_for(seller: SellingPartner, by: str, longest: int) -> None:
+    """Each row has the first and the last day of its period, and no two of one marketplace overlap."""
+    query = sales_query("startDate endDate marketplaceId", view="salesAndTrafficByDate", by=by)
+    found = await rows_of(seller, query)
+    spans = sorted((row["marketplaceId"], row["startDate"], row["endDate"]) for row in found)
+    assert len(spans) > 2
+    assert all(one[0] != other[0] or one[2] < other[1] for one, other in pairwise(spans))
+    days = {(date.fromisoformat(end) - date.fromisoformat(start)).days + 1 for _, start, end in spans}
+    assert max(days) <= longest <= min(days) + 3
+
+
+async def test_a_window_and_a_marketplace_leave_out_the_rest(seller: SellingPartner) -> None:
+    """Nothing was sold before the window of the orders."""
+    everywhere = await rows_of(seller, QUERY)
+    americans = await rows_of(seller, QUERY.replace('"A2EUQ1WTGCTBG2" "A1AM78C64UM0Y8"', ""))
+    assert {row["marketplaceId"] for row in americans} == {"ATVPDKIKX0DER"}
+    assert americans == [row for row in everywhere if row["marketplaceId"] == "ATVPDKIKX0DER"]
+    assert await rows_of(seller, QUERY.replace("2100-01-01", "2000-12-31")) == []
+
+
+ECONOMICS = """query Economics { analytics_economics_2024_03_15 {
+    economics(startDate: "2000-01-01", endDate: "2100-01-01", marketplaceIds: "ATVPDKIKX0DER",
+              aggregateBy: {date: MONTH, productId: MSKU}, includeComponentsForFeeTypes: [FBA_STORAGE_FEE]) {
+        msku fnsku fees { feeTypeName charges { aggregatedDetail { amount { amount currencyCode } } } }
+} } }"""
+VENDOR = """{ analytics_vendorAnalytics_2024_09_30 {
+    sourcingView(startDate: "2000-01-01" endDate: "2100-01-01" aggregateBy: MONTH) {
+        marketplaceId totals { costs { netPPM } }
+        metrics { groupByKey { asin brand } metrics { shippedOrders { shippedUnitsWithRevenue { units } } } }
+} } }"""
+
+
+async def test_every_data_set_answers(seller: SellingPartner) -> None:
+    """With nested lists, and nulls where the schema allows them."""
+    economics = (await rows_of(seller, ECONOMICS))[0]
+    assert economics["msku"]
+    assert economics["fnsku"] is None
+    assert economics["fees"][0]["charges"][0]["aggregatedDetail"]["amount"]["currencyCode"] == "USD"
+    vendor = (await rows_of(seller, VENDOR))[0]
+    assert set(vendor["metrics"][0]["groupByKey"]) == {"asin", "brand"}
+
+
+REFUSED = {
+    QUERY.replace("childAsin", "asin"): "'asin' in type 'SalesAndTrafficByAsin' is undefined",
+    QUERY.replace("unitsOrderedB2B", "units"): "'units' in type 'ByAsinSales' is undefined",
+    QUERY.replace("2024_04_24", "2023_11_15"): "'analytics_salesAndTraffic_2023_11_15' in type 'Query' is undefined",
+    QUERY.replace("aggregateBy: SKU", ""): "'aggregateBy' of .* is missing",
+    QUERY.replace("aggregateBy: SKU", 'aggregateBy: "SKU"'): "'aggregateBy' of .* is not of type 'AsinGranularity!'",
+    QUERY.replace("aggregateBy: SKU", "aggregateBy: DAY"): "'aggregateBy' of .* is not of type",
+    QUERY.replace("aggregateBy", "groupBy: 1 aggregateBy"): "'groupBy' of .* is undefined",
+    QUERY.replace("2000-01-01", "2000-1-1"): "'startDate' of .* is not of type 'Date!'",
+    QUERY.replace("2000-01-01", "2100-01-02"): "startDate is after endDate",
+    QUERY.replace("sales { unitsOrdered unitsOrderedB2B }", "sales"): "'sales' of type 'ByAsinSales' needs fields",
+    QUERY.replace("childAsin", "childAsin { x }"): "'childAsin' of type 'String' has no fields",
+    QUERY.replace("sku", "sku ...more"): "no fragments",
+    QUERY.replace('"2000-01-01"', "$start"): "no variables",
+    QUERY.replace("sku", "sku @skip(if: true)"): "no directives",
+    QUERY[:-1]: "the query ends where a name is due",
+    QUERY + "}": "where the end is due",
+    "mutation { a }": "Invalid syntax",
+    "query { a(b: %) }": "unexpected '%'",
+    "{" + " a { " * 5000: "fields deep",
+    "{ a(b: " + "[" * 5000: "deep",
+    ECONOMICS.replace("productId: MSKU", "productId: SKU"): "'productId' of .* is not of type",
+}
+
+
+@pytest.mark.parametrize(("query", "why"), REFUSED.items())
+def test_what_the_schema_does_not_have_is_refused(query: str, why: str) -> None:
+    """By name."""
+    with pytest.raises(GraphQLError, match=why):
+        read_question(query)
+
+
+async def test_a_refused_query_is_a_400(seller: SellingPartner) -> None:
+    """That says why; nothing was made."""
+    with pytest.raises(BadRequestError, match="'asin' in type 'SalesAndTrafficByAsin' is undefined"):
+        await rows_of(seller, QUERY.replace("childAsin", "asin"))
+    assert not (await seller.data_kiosk_2023_11_15.get_queries(processing_statuses=["DONE"])).queries
+
+
+def test_all_views_of_all_data_sets_are_known() -> None:
+    """Eight, each with a start and an end."""
+    views = [
+        (data_set, name, declared)
+        for data_set in DATA_SETS
+        for schema in [schema_of(data_set)]
+        for kind in [schema.objects["Query"][data_set].type]
+        for name, declared in schema.objects[kind].items()
+    ]
+    assert len(views) == 8
+    assert all({"startDate", "endDate"} <= set(declared.arguments) for _, _, declared in views)

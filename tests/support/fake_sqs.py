@@ -1,0 +1,98 @@
+"""An SQS made of a list, on virtual time: messages are hidden, reappear and are deleted as SQS does it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from virtual_time import VirtualClock
+
+from spapi_async.workflows.notifications._messages import Handling, Messages
+
+__all__ = ["FakeSqs"]
+
+
+class FakeSqs:
+    """What a client of one queue sees.
+
+    ``troubles`` are raised by the next requests for messages, ``refusals`` are the codes with which the next deletions
+    fail one by one; ``received_at`` is when messages were asked for.
+    """
+
+    def __init__(self, bodies: Sequence[str] = ()) -> None:
+        self.clock = VirtualClock()
+        self.stored: list[dict[str, Any]] = [{"body": body, "visible_at": 0.0, "tries": 0} for body in bodies]
+        self.deleted: list[str] = []
+        self.aside: list[str] = []
+        self.troubles: list[Exception] = []
+        self.aside_troubles: list[Exception] = []
+        self.refusals: list[dict[str, Any]] = []
+        self.received_at: list[float] = []
+        self.waits = True
+
+    @asynccontextmanager
+    async def messages(self, **handling: Any) -> AsyncIterator[Messages]:
+        """The queue, open."""
+        how = {"url": "queue", "wait": 20, "visibility": 60, "tries": 5, "set_aside": None, **handling}
+        messages = Messages(self, Handling(**how), self.clock)
+        try:
+            yield messages
+        finally:
+            await messages._close()
+
+    def hidden(self) -> int:
+        """How many messages are in somebody's hands."""
+        return sum(each["visible_at"] > self.clock.monotonic() for each in self.stored)
+
+    async def receive_message(self, **arguments: Any) -> dict[str, Any]:
+        self.received_at.append(self.clock.monotonic())
+        if self.troubles:
+            raise self.troubles.pop(0)
+        await asyncio.sleep(0.01)
+        deadline = self.clock.monotonic() + (arguments["WaitTimeSeconds"] if self.waits else 0)
+        while not (found := self._visible()):
+            if self.clock.monotonic() >= deadline:
+                return {}
+            await asyncio.sleep(1)
+        for each in found:
+            each["visible_at"] = self.clock.monotonic() + arguments["VisibilityTimeout"]
+            each["tries"] += 1
+            each["receipt"] = f"{each['tries']}|{each['body']}"
+        return {
+            "Messages": [
+                {
+                    "Body": each["body"],
+                    "ReceiptHandle": each["receipt"],
+                    "Attributes": {"ApproximateReceiveCount": str(each["tries"])},
+                }
+                for each in found
+            ]
+        }
+
+    async def delete_message_batch(self, **arguments: Any) -> dict[str, Any]:
+        failed = []
+        for entry in arguments["Entries"]:
+            if self.refusals:
+                failed.append({"Id": entry["Id"], **self.refusals.pop(0)})
+                continue
+            for each in [each for each in self.stored if each.get("receipt") == entry["ReceiptHandle"]]:
+                self.stored.remove(each)
+                self.deleted.append(each["body"])
+        return {"Failed": failed} if failed else {}
+
+    async def change_message_visibility_batch(self, **arguments: Any) -> dict[str, Any]:
+        for entry in arguments["Entries"]:
+            for each in self.stored:
+                if each.get("receipt") == entry["ReceiptHandle"]:
+                    each["visible_at"] = self.clock.monotonic() + entry["VisibilityTimeout"]
+        return {}
+
+    async def send_message(self, **arguments: Any) -> None:
+        if self.aside_troubles:
+            raise self.aside_troubles.pop(0)
+        self.aside.append(arguments["MessageBody"])
+
+    def _visible(self) -> list[dict[str, Any]]:
+        return [each for each in self.stored if each["visible_at"] <= self.clock.monotonic()][:10]

@@ -1,0 +1,35 @@
+"""Result documents as a hostile server would have them, at the emulator."""
+
+from __future__ import annotations
+
+import gzip
+from typing import Any
+
+from spapi_async.emulator import Emulator
+
+__all__ = ["spoil"]
+
+
+def spoil(
+    emulator: Emulator, kind: str, content: bytes | None, *, content_type: str = "application/json", **facts: Any
+) -> None:
+    """Every job of that kind gets this for its document, or with None no document; ``compressed`` gzips it.
+
+    A document that was named already keeps its id. Call it between the request and the wait.
+    """
+    for seller in emulator._world.sellers:
+        for job in seller.jobs.newest_first(kind):
+
+            def finish(_: Any, owner: str = seller.id) -> Any:
+                if content is None:
+                    return None
+                publish = emulator._world.documents.publish
+                made = publish(owner, "amzn1.tortuga.4.na.", content, content_type, compress=False)
+                if facts.get("compressed"):
+                    made.content = gzip.compress(content)[: facts.get("cut")]
+                    made.compressed = True
+                return made
+
+            job._finish = finish
+            if job._document is not None and content is not None:
+                job._document.content, job._document.compressed = content, False

@@ -1,0 +1,194 @@
+"""What a queue does over hours, on virtual time: outages, long work, an endpoint that does not wait."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from fake_sqs import FakeSqs
+from virtual_time import virtual_time
+
+from spapi_async.errors import TransportError
+from spapi_async.workflows.notifications import SqsQueue
+
+
+def body(number: int) -> str:
+    """A notification with this number for its id."""
+    metadata = {"notificationId": f"id-{number}"}
+    return json.dumps({"notificationType": "NEW", "payload": {"n": number}, "notificationMetadata": metadata})
+
+
+async def first(messages: Any) -> Any:
+    """The next message, done; the loop that handed it out is gone by then."""
+    message = await anext(aiter(messages))
+    message.done()
+    return message
+
+
+@virtual_time
+async def test_an_outage_is_outlived() -> None:
+    """Pauses double to half a minute, and no longer; then the message comes."""
+    sqs = FakeSqs([body(1)])
+    sqs.troubles = [TransportError("gone")] * 8
+    async with sqs.messages() as messages:
+        assert (await first(messages)).key == "id-1"
+    assert sqs.received_at == [0, 1, 3, 7, 15, 31, 61, 91, 121]
+    assert sqs.deleted == [body(1)]
+
+
+@virtual_time
+async def test_work_that_takes_an_hour_has_the_message_to_itself() -> None:
+    """It is hidden again and again, as long as the work goes on; what was handled before is deleted meanwhile."""
+    sqs = FakeSqs([body(1), body(2)])
+    async with sqs.messages(visibility=60) as messages:
+        loop = aiter(messages)
+        await anext(loop)
+        second = await anext(loop)
+        for _ in range(360):
+            await asyncio.sleep(10)
+            assert sqs.hidden() == len(sqs.stored)
+        assert sqs.deleted == [body(1)]
+        second.done()
+    assert [each["tries"] for each in sqs.stored] == []
+
+
+@virtual_time
+async def test_work_of_a_reader_that_hangs_itself_reappears() -> None:
+    """Nobody extends it any more; the next reader is told that it is the second try."""
+    sqs = FakeSqs([body(1)])
+    async with sqs.messages(visibility=60) as messages:
+        message = await anext(loop := aiter(messages))
+        messages._extending.cancel()
+        await asyncio.sleep(61)
+        assert sqs.hidden() == 0
+        async with sqs.messages() as others:
+            assert (await first(others)).tries == 2
+    del message, loop
+
+
+@virtual_time
+async def test_a_retry_comes_back_when_it_was_asked_to() -> None:
+    """Not sooner, and the wait is the queue's, not the loop's."""
+    sqs = FakeSqs([body(1)])
+    async with sqs.messages() as messages:
+        async for message in messages:
+            if message.tries == 2:
+                message.done()
+                break
+            message.retry(after=600)
+        assert 600 <= sqs.clock.monotonic() <= 621
+
+
+@virtual_time
+async def test_a_queue_that_does_not_wait_is_asked_once_a_second() -> None:
+    """A stand-in, a proxy or ``wait=0`` answers at once that there is nothing."""
+    sqs = FakeSqs()
+    sqs.waits = False
+    async with sqs.messages() as messages:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(60.5):
+                await first(messages)
+    assert len(sqs.received_at) == 60
+
+
+@virtual_time
+async def test_a_deletion_that_fails_alone_is_repeated() -> None:
+    """SQS answers 200 and names it; a receipt that it calls ours to blame is not tried for ever."""
+    sqs = FakeSqs([body(1), body(2), body(3)])
+    sqs.refusals = [{"Code": "InternalError", "SenderFault": False}, {"Code": "Invalid", "SenderFault": True}]
+    async with sqs.messages() as messages:
+        for _ in range(3):
+            await first(messages)
+        await asyncio.sleep(21)
+        assert sqs.deleted == [body(3)]
+        await asyncio.sleep(20)
+        assert sqs.deleted == [body(3), body(1)]
+
+
+@virtual_time
+async def test_poison_waits_for_its_own_queue(caplog: pytest.LogCaptureFixture) -> None:
+    """While that one cannot be reached, it is tried once a minute, and counted when it is there."""
+    sqs = FakeSqs(["no notification"])
+    sqs.aside_troubles = [TransportError("gone")] * 3
+    async with sqs.messages(set_aside="aside") as messages:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(170):
+                await first(messages)
+        assert (messages.set_aside, sqs.aside) == (0, [])
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(100):
+                await first(messages)
+        assert (messages.set_aside, sqs.aside, sqs.deleted) == (1, ["no notification"], ["no notification"])
+    assert caplog.text.count("could not be set aside yet") == 3
+
+
+@virtual_time
+async def test_entries_that_are_broken_cost_no_other() -> None:
+    """No receipt, no body, no attributes, a count that is none."""
+    sqs = FakeSqs()
+    good = {"ReceiptHandle": "r", "Body": body(1), "Attributes": {"ApproximateReceiveCount": "many"}}
+    replies = [{"Messages": None}, {"Messages": [{"Body": body(2)}, {"ReceiptHandle": "x"}, good]}]
+
+    async def receive_message(**_: Any) -> Any:
+        return replies.pop(0)
+
+    sqs.receive_message = receive_message  # type: ignore[method-assign]
+    async with sqs.messages() as messages:
+        message = await first(messages)
+        assert (message.key, message.tries) == ("id-1", 1)
+        assert messages.set_aside == 1
+
+
+def test_a_queue_takes_a_clock() -> None:
+    """And none of botocore's arguments is called so."""
+    from virtual_time import VirtualClock
+
+    assert "clock" not in SqsQueue("https://sqs.us-east-1.amazonaws.com/1/q", clock=VirtualClock())._options
+
+
+@pytest.mark.parametrize("reply", [b"<html>502</html>", b"", b'{"Messages": 5', b"null", b'{"Messages": "x"}'])
+async def test_an_endpoint_that_is_no_sqs_breaks_nothing(reply: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it answers with, and with whatever status: it is asked again, never a foreign error."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "made-up")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
+    asked = 0
+
+    async def answer(request: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        return web.Response(status=(200, 502, 200)[asked % 3], body=reply, content_type="application/x-amz-json-1.0")
+
+    app = web.Application()
+    app.router.add_post("/{tail:.*}", answer)
+    async with TestServer(app) as server:
+        clock = Hasty()
+        async with SqsQueue(f"http://127.0.0.1:{server.port}/1/q", clock=clock) as messages:
+            reading = asyncio.create_task(first(messages))
+            while asked < 6 and not reading.done():
+                await asyncio.sleep(0.01)
+            assert not reading.done(), reading.exception()
+            reading.cancel()
+            await asyncio.wait([reading])
+    assert clock.slept >= 5
+
+
+class Hasty:
+    """Time that passes when it is slept, while real sockets work."""
+
+    slept = 0.0
+
+    def monotonic(self) -> float:
+        return self.slept
+
+    def time(self) -> float:
+        return self.slept
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds >= 20:  # extending visibility: not here
+            await asyncio.Event().wait()
+        self.slept += seconds
+        await asyncio.sleep(0)

@@ -1,0 +1,142 @@
+"""Reports, feeds and queries at a server whose replies are no reports, feeds and queries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from kiosk_queries import QUERY
+
+from spapi_async import Application, DecodeError, OutcomeUnknownError, SellingPartner
+from spapi_async.emulator import Emulator
+from spapi_async.models.feeds_2021_06_30 import Feed, FeedProcessingStatus
+from spapi_async.workflows.runs import _steps, job_from, places_of
+
+KINDS = {
+    "report": ("reports_2021_06_30", "reports", "reportDocumentId"),
+    "feed": ("feeds_2021_06_30", "feeds", "resultFeedDocumentId"),
+    "query": ("data_kiosk_2023_11_15", "queries", "dataDocumentId"),
+}
+NOTHING: list[Any] = [None, [], {}, {"message": "Internal failure"}]
+
+
+def operation(kind: str, verb: str) -> str:
+    """Such as ``feeds_2021_06_30.create_feed``."""
+    module, plural, _ = KINDS[kind]
+    return f"{module}.{verb}_{plural if verb == 'get_all' else kind}".replace("get_all", "get")
+
+
+def told(kind: str, **changes: Any) -> dict[str, Any]:
+    """What the server says of a job that is done."""
+    return {f"{kind}Id": "1", "processingStatus": "DONE", "createdTime": "2026-01-01T00:00:00Z", **changes}
+
+
+async def done(seller: SellingPartner, kind: str) -> bool:
+    """Ask for one, wait for it, read it."""
+    if kind == "report":
+        async with seller.reports.download("GET_MERCHANT_LISTINGS_ALL_DATA", marketplaces=["US"]) as document:
+            return len([row async for row in document.iter_rows()]) > 0
+    if kind == "feed":
+        return bool((await seller.feeds.submit("POST_FLAT_FILE_INVLOADER_DATA", b"x", marketplaces=["US"])).report)
+    async with seller.data_kiosk.download(QUERY) as rows:
+        return len([row async for row in rows]) > 0
+
+
+@pytest.fixture
+async def emulator(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Emulator]:
+    for name, seconds in (("POLITE_SECONDS", 0.05), ("LOOK_AGAIN_SECONDS", 0.1), ("SETTLED_SECONDS", 0.3)):
+        monkeypatch.setattr(_steps, name, seconds)
+    async with Emulator(processing=0.0, orders=10, throttle=False) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+async def seller(emulator: Emulator) -> AsyncIterator[SellingPartner]:
+    async with Application("app", "secret", endpoint=emulator.url) as app:
+        yield app.selling_partner("Atzr|seller", region="NA", seller_id="A1")
+
+
+def made(emulator: Emulator, kind: str) -> int:
+    """How many jobs there are."""
+    return sum(len(list(seller.jobs.newest_first(kind))) for seller in emulator._world.sellers)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_reply_that_says_nothing_is_asked_for_again(
+    emulator: Emulator, seller: SellingPartner, kind: str
+) -> None:
+    """No object, no status, another job's: none of it ends a wait, nor is it the end of the job."""
+    document = KINDS[kind][2]
+    odd = [told(kind, processingStatus=None), told(kind), told(kind, **{f"{kind}Id": None, document: [1]})]
+    for body in (*NOTHING, *odd):
+        emulator.faults({"operation": operation(kind, "get"), "body": json.dumps(body)})
+        assert await done(seller, kind), body
+    assert made(emulator, kind) == len(NOTHING) + len(odd)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("body", [None, [], {}, "another's"])
+async def test_a_server_that_goes_on_so_is_an_error(
+    emulator: Emulator, seller: SellingPartner, kind: str, body: Any
+) -> None:
+    """After the third reply, not after a quarter of an hour, and never without end."""
+    body = told(kind) if body == "another's" else body
+    emulator.faults({"operation": operation(kind, "get"), "body": json.dumps(body), "times": None})
+    with pytest.raises(DecodeError):
+        await done(seller, kind)
+    assert emulator.stats()["operations"][operation(kind, "get")]["requests"] == 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("body", [None, [], "x", 5, {}, "id", {"errors": [{"code": "X"}]}])
+async def test_a_request_whose_reply_names_no_job_is_looked_up(
+    emulator: Emulator, seller: SellingPartner, kind: str, body: Any
+) -> None:
+    """It was made; it is not made twice."""
+    body = {f"{kind}Id": ""} if body == "id" else body
+    emulator.faults({"operation": operation(kind, "create"), "body": json.dumps(body)})
+    assert await done(seller, kind)
+    assert made(emulator, kind) == 1
+
+
+TYPED = {"reportType": "GET_MERCHANT_LISTINGS_ALL_DATA", "feedType": "POST_FLAT_FILE_INVLOADER_DATA"}
+ODD_ITEMS: list[Any] = [None, "x", {}, {**TYPED, "marketplaceIds": 5}, {**TYPED, "marketplaceIds": [[1]], "query": 5}]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("item", [*ODD_ITEMS, "null", "[]", '"x"', "{}", "no list"])
+async def test_a_list_that_cannot_be_read_is_asked_for_again(
+    emulator: Emulator, seller: SellingPartner, kind: str, item: Any
+) -> None:
+    """A lost request may be in it; what is odd in it is no foreign error."""
+    plural = KINDS[kind][1]
+    item = told(kind, **item) if isinstance(item, dict) and item else item
+    body = json.dumps({plural: None} if item == "no list" else {plural: [item]})
+    emulator.faults({"operation": operation(kind, "create"), "disconnect": "after"})
+    emulator.faults({"operation": operation(kind, "get_all"), "body": item if item in ("null", "[]") else body})
+    assert await done(seller, kind)
+    assert made(emulator, kind) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_list_that_stays_unreadable_sends_nothing_twice(
+    emulator: Emulator, seller: SellingPartner, kind: str
+) -> None:
+    """Whether the request was made cannot be told."""
+    emulator.faults({"operation": operation(kind, "create"), "disconnect": "after"})
+    emulator.faults({"operation": operation(kind, "get_all"), "body": "null", "times": None})
+    with pytest.raises(OutcomeUnknownError, match="cannot be looked up"):
+        await done(seller, kind)
+    assert made(emulator, kind) == 1
+
+
+def test_a_job_is_read_as_far_as_it_can_be() -> None:
+    """Numbers are ids, dates that are none are left out; a list of marketplaces may hold anything."""
+    odd: dict[str, Any] = {"feed_id": 7, "created_time": "", "result_feed_document_id": 8}
+    feed = Feed(feed_type="F", processing_status=FeedProcessingStatus("DONE"), **odd)
+    job = job_from(feed, "feed", operation="o", document="result_feed_document_id", asked="7")
+    assert (job.id, job.status, job.created_at, job.document_id) == ("7", "DONE", None, "8")
+    assert places_of(["A", 5, None, ["B"]]) == {"A"}
+    assert places_of(None) == places_of("A") == places_of(5) == set()

@@ -1,0 +1,140 @@
+"""Which jobs a notification speaks of, however it was packed on its way, and whom it wakes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import pytest
+from kiosk_queries import QUERY
+
+from spapi_async import Application
+from spapi_async.emulator import Emulator
+from spapi_async.workflows.runs._notices import Notices, job_ids
+
+NOTICE = {
+    "notificationType": "REPORT_PROCESSING_FINISHED",
+    "payload": {"reportProcessingFinishedNotification": {"reportId": "54517018502", "processingStatus": "DONE"}},
+}
+
+
+class Parsed:
+    payload = NOTICE["payload"]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        NOTICE,
+        json.dumps(NOTICE),
+        json.dumps(NOTICE, indent=2).encode(),
+        {"MessageId": "m", "Body": json.dumps(NOTICE)},
+        {"Type": "Notification", "Message": json.dumps({"Body": json.dumps(NOTICE)})},
+        {"Payload": {"ReportProcessingFinishedNotification": {"ReportId": "54517018502"}}},
+        Parsed(),
+    ],
+)
+def test_the_job_is_found(message: Any) -> None:
+    """In SQS and SNS envelopes, in either casing, parsed or not."""
+    assert job_ids(message) == [("report", "54517018502")]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        b"\xff\xfe",
+        None,
+        5,
+        object(),
+        {"a": object()},
+        {"feedIds": "1"},
+        {"feedId": 1},
+        {"feedId": None},
+        "[" * 9999,
+    ],
+)
+def test_other_messages_speak_of_none(message: Any) -> None:
+    """They wake nobody and break nothing."""
+    assert job_ids(message) == []
+
+
+def test_a_hostile_message_takes_no_time() -> None:
+    """Backslashes and quotes without end are passed over once."""
+    started = time.process_time()
+    job_ids('\\"reportId\\":' * 200_000)
+    job_ids("\\" * 3_000_000)
+    assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("payload", "job"),
+    [
+        ({"feedProcessingFinishedNotification": {"feedId": "7", "feedType": "X"}}, ("feed", "7")),
+        ({"FeedProcessingFinishedNotification": {"FeedId": "7"}}, ("feed", "7")),
+        ({"queryId": "9", "query": 'query { a(text: "{\\"x\\": 1}") { b } }', "dataDocumentId": "d"}, ("query", "9")),
+    ],
+)
+def test_feeds_and_queries_are_found_too(payload: Any, job: tuple[str, str]) -> None:
+    """Each by its own kind, so that a feed's number wakes no report of the same number."""
+    assert job_ids({"payload": payload}) == [job]
+    assert job_ids({"Body": json.dumps({"Message": json.dumps({"payload": payload})})}) == [job]
+
+
+def test_of_what_is_announced_the_newest_thousand_is_remembered() -> None:
+    """A queue that is read for weeks fills no memory."""
+    notices = Notices()
+    for number in (*range(5000), 4001):
+        notices.hear({"feedId": f"{number}"})
+    assert list(notices.announced) == [*[("feed", f"{n}") for n in range(4000, 5000) if n != 4001], ("feed", "4001")]
+
+
+async def ended(what: Any) -> float:
+    """How long that took."""
+    started = asyncio.get_running_loop().time()
+    await what
+    return asyncio.get_running_loop().time() - started
+
+
+async def test_one_reader_wakes_reports_feeds_and_queries_of_all_sellers() -> None:
+    """A queue hands each message to one reader, whoever it is about: nothing is lost because another one read it."""
+    async with (
+        Emulator(processing=1.0, orders=20, throttle=False) as emulator,
+        Application("app", "secret", endpoint=emulator.url) as app,
+    ):
+        one, other = (app.selling_partner(f"Atzr|{name}", region="na") for name in ("one", "other"))
+        for seller in (one, other):
+            for kind in ("REPORT", "FEED", "DATA_KIOSK_QUERY"):
+                await seller.notifications.subscribe(f"{kind}_PROCESSING_FINISHED", "arn:aws:sqs:us-east-1:1:q")
+        stopped = asyncio.Event()
+
+        async def source() -> Any:
+            seen = 0
+            while not stopped.is_set():
+                for message in emulator.notifications[seen:]:
+                    seen += 1
+                    yield json.dumps(message)
+                await asyncio.sleep(0.01)
+
+        async with (
+            one.reports.wake_on(source()),
+            one.feeds.wake_on(never()),
+            one.data_kiosk.wake_on(never()),
+            other.data_kiosk.wake_on(never()),
+        ):
+            report = await one.reports.request("GET_MERCHANT_LISTINGS_ALL_DATA", marketplaces=["US"])
+            feed = await one.feeds.request("JSON_LISTINGS_FEED", b'{"messages": []}', marketplaces=["US"])
+            query = await one.data_kiosk.request(QUERY)
+            theirs = await other.data_kiosk.request(QUERY)
+            waits = [ended(run.wait()) for run in (report, feed, query, theirs)]
+            # Polled for, a run with a source of notifications would be asked about after 30 seconds.
+            assert max(await asyncio.gather(*waits)) < 15
+            stopped.set()
+
+
+async def never() -> Any:
+    """A source that brings nothing."""
+    await asyncio.Event().wait()
+    yield
