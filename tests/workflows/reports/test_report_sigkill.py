@@ -17,7 +17,17 @@ class Job(KilledCommand):
 
     def __init__(self, emulator: Emulator, folder: Path, report_type: str = LISTINGS, *more: str) -> None:
         self.out = folder / "report.tsv"
-        words = ["report", report_type, "--endpoint", emulator.url, "--marketplace", "US", "--out", str(self.out)]
+        words = [
+            "report",
+            report_type,
+            "--endpoint",
+            emulator.url,
+            "--marketplace",
+            "US",
+            "--out",
+            str(self.out),
+            "--json",
+        ]
         # The last journal counts.
         super().__init__(emulator, [*words, "--journal", f"sqlite:///{folder / 'runs.db'}", *more])
 
