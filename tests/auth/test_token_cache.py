@@ -303,3 +303,17 @@ def test_a_flight_that_an_ended_loop_left_behind_is_started_anew() -> None:
 
     asyncio.run(leave_at_once())
     assert asyncio.run(source.get("a")) == "a#1"
+
+
+@pytest.mark.parametrize(("lifetime", "margin"), [(60.0, 0.6), (900.0, 9.0), (7200.0, 30.0)])
+@virtual_time
+async def test_a_token_is_used_until_shortly_before_its_end(lifetime: float, margin: float) -> None:
+    """A hundredth of its life, half a minute at most: it still has to travel, and renewals keep failing meanwhile."""
+    source = Source(lifetime=lifetime, latency=0.0)
+    assert await source.get("a") == "a#1"
+    source.error = LWAError("down", code="server_error")
+    await asyncio.sleep(lifetime - margin - 0.05)
+    assert await source.get("a") == "a#1"
+    await asyncio.sleep(0.1)
+    with pytest.raises(LWAError):
+        await source.get("a")

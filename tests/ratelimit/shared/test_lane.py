@@ -321,6 +321,31 @@ def test_each_process_has_its_part_of_a_burst() -> None:
     assert sum(share.level(0.0) for share in shares) == pytest.approx(10.0)
 
 
+WINDOW = LimitSpec(kind="rule", rate=0.1, burst=6.0, seconds=60.0)
+SHARED = LimitSpec(kind="application", rate=10.0, burst=20.0, shared=True)
+
+
+@pytest.mark.parametrize(
+    ("spec", "state", "level", "most"),
+    [
+        (PLAN, None, 1.0, 5.0),
+        (SHARED, None, 0.0, 10.0),
+        (WINDOW, None, 1.0, 1.0),
+        (PLAN, LimitState(level=7.0, pace=2.0, capacity=8.0), 0.0, 4.0),
+        (PLAN, LimitState(level=-9.0, pace=2.0, capacity=8.0), -2.5, 4.0),
+        (WINDOW, LimitState(level=-2.0, pace=0.1, capacity=6.0, seconds=60.0), -0.9, 1.0),
+    ],
+    ids=["unheard", "unheard, all sellers'", "unheard window", "full", "in debt", "window in debt"],
+)
+def test_a_part_begins_with_nothing_that_may_be_gone(
+    spec: LimitSpec, state: LimitState | None, level: float, most: float
+) -> None:
+    """Half each for two processes, two seconds after the last word: debts stay, and no window is spent at once."""
+    share = LocalShare.of(spec, state, rate=spec.rate, processes=2, age=2.0, now=100.0)
+    assert share.level(100.0) == pytest.approx(level)
+    assert share.level(100_000.0) == most
+
+
 def test_a_hand_back_cannot_overfill_a_part() -> None:
     """What was not spent comes back, up to what the part holds."""
     share = LocalShare(8.0, 10.0, 1, 10.0, now=0.0)

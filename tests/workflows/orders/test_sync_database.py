@@ -231,6 +231,9 @@ async def test_what_is_unreadable_is_listed_once_and_withheld(database_url: str)
         for _ in range(2):
             await database.store(page(order("1"), unreadable=[entry, entry]))
         (row,) = await rows(database, unreadable)
+        # A page that moves no checkpoint is of no stream, and comes to the same entry.
+        await database.store(OrderPage(seller="s", rows=(), checkpoint=None, at=NOW, unreadable=[entry]))
+        assert len(await rows(database, unreadable)) == 1
     assert (row.seller, row.stream, row.reason, row.request_id, row.size) == ("s", "o", "no JSON object", "r-1", 25)
     assert "Jane" not in repr(row)
 

@@ -1,0 +1,38 @@
+"""Whether a 2xx reply to a write holds what the write was for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from spapi_async._codec.response import confirms, decode
+from spapi_async._core.operation import Operation
+from spapi_async.api.feeds_2021_06_30 import CANCEL_FEED, CREATE_FEED
+from spapi_async.api.notifications_v1 import CREATE_SUBSCRIPTION
+from spapi_async.api.orders_v0 import CONFIRM_SHIPMENT
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "body", "confirmed"),
+    [
+        (CREATE_FEED, 202, b'{"feedId":"1"}', True),
+        (CREATE_FEED, 202, b'{"feedId":1}', True),
+        (CREATE_FEED, 202, b"{}", False),
+        (CREATE_FEED, 202, b'{"feedId":null}', False),
+        (CREATE_FEED, 202, b"null", False),
+        (CREATE_FEED, 202, b"[]", False),
+        (CREATE_FEED, 202, b"", False),
+        (CREATE_SUBSCRIPTION, 200, b'{"payload":{"subscriptionId":"1"}}', True),
+        (CREATE_SUBSCRIPTION, 200, b"{}", False),
+        (CANCEL_FEED, 200, b"{}", True),
+        (CANCEL_FEED, 200, b"", True),
+        (CONFIRM_SHIPMENT, 204, b"", True),
+    ],
+    ids=str,
+)
+def test_a_write_is_confirmed_by_what_its_model_promises(
+    operation: Operation[Any], status: int, body: bytes, confirmed: bool
+) -> None:
+    """By any of it; where the model promises nothing, any 2xx does."""
+    assert confirms(operation, decode(operation, status, {}, body)) is confirmed

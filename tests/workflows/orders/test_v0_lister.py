@@ -1,0 +1,84 @@
+"""The ids that Orders v0 names: which window is asked for, and how far its pages are followed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+from spapi_async._core.clock import SystemClock
+from spapi_async.api.orders_v0 import GET_ORDERS
+from spapi_async.workflows.orders._v0_lister import OrdersV0Lister
+
+
+class Noon(SystemClock):
+    """It is always noon."""
+
+    def time(self) -> float:
+        return NOON.timestamp()
+
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def page(*ids: Any, token: str | None = None, bound: datetime | None = NOON) -> Any:
+    """A reply of getOrders."""
+    orders = [SimpleNamespace(amazon_order_id=each, last_update_date="2026-03-01T11:50:00Z") for each in ids]
+    return SimpleNamespace(orders=orders, next_token=token, last_updated_before=bound)
+
+
+class Amazon:
+    """Answers with these pages, one after the other, and keeps what was asked."""
+
+    def __init__(self, *pages: Any) -> None:
+        self.pages = list(pages)
+        self.asked: list[dict[str, Any]] = []
+
+    async def fetch(self, operation: Any, /, **arguments: Any) -> Any:
+        assert operation is GET_ORDERS
+        self.asked.append(arguments)
+        return self.pages.pop(0)
+
+
+def lister(*pages: Any) -> tuple[OrdersV0Lister, Amazon]:
+    """One that begins at noon."""
+    amazon: Any = Amazon(*pages)
+    return OrdersV0Lister(amazon, marketplaces=["A"], clock=Noon()), amazon
+
+
+async def test_a_window_begins_five_minutes_before_the_end_of_the_one_before_it() -> None:
+    """By Amazon's own bound; the first one a quarter of an hour ago."""
+    listing, amazon = lister(page("1", bound=NOON + timedelta(minutes=10)), page(bound=None), page())
+    for _ in range(3):
+        await listing.hints()
+    moments = [each["last_updated_after"] for each in amazon.asked]
+    after = NOON + timedelta(minutes=5)
+    assert moments == [NOON - timedelta(minutes=15), after, after]  # a reply without a bound moves nothing
+
+
+async def test_a_window_never_moves_back() -> None:
+    """Whatever Amazon states."""
+    listing, amazon = lister(page(bound=NOON - timedelta(days=1)), page())
+    await listing.hints()
+    await listing.hints()
+    assert amazon.asked[1]["last_updated_after"] == NOON - timedelta(minutes=15)
+
+
+async def test_pages_are_followed_and_ids_are_text() -> None:
+    """The earliest page's bound counts, for what changed between two pages is on neither."""
+    later = NOON + timedelta(minutes=30)
+    listing, amazon = lister(page("1", None, token="t"), page("2", 3, bound=later), page())
+    hints = await listing.hints()
+    assert [(hint.order_id, hint.source) for hint in hints] == [("1", "orders_v0"), ("2", "orders_v0")]
+    assert hints[0].event_time == datetime(2026, 3, 1, 11, 50, tzinfo=UTC)
+    assert [each["next_token"] for each in amazon.asked] == [None, "t"]
+    await listing.hints()
+    assert amazon.asked[2]["last_updated_after"] == NOON - timedelta(minutes=5)
+
+
+async def test_a_token_that_comes_again_and_a_list_without_end_are_left() -> None:
+    """What is left out is found by searches."""
+    listing, amazon = lister(page("1", token="t"), page("2", token="t"))
+    assert len(await listing.hints()) == 2
+    listing, amazon = lister(*(page(str(n), token=f"t{n}") for n in range(9)))
+    assert len(await listing.hints()) == len(amazon.asked) == 5
