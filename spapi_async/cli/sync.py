@@ -103,13 +103,14 @@ def orders(
         bool, typer.Option("--wait", help="Wait for sellers that another process works on, rather than fail.")
     ] = False,
     sources: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--sources",
             metavar="LIST",
-            help="What reads a new seller's history: search, ids, orders_v0, reports, separated by commas; or all.",
+            help="What reads a new seller's history: search, ids, orders_v0, reports, separated by commas; or all."
+            " search by default, and with --follow all but reports, which also reconcile.",
         ),
-    ] = "search",
+    ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", help="Go on until stopped, as fast as quota sustains; SIGTERM ends it cleanly.")
     ] = False,
@@ -172,7 +173,7 @@ def orders(
     started = parse_moment("--since", since)
     places = [Marketplace.parse(place) for place in marketplace or ()]
     if follow:
-        _refuse_with_follow(api, from_, to, wait, page_size, max_wait, violations, sources != "search")
+        _refuse_with_follow(api, from_, to, wait, page_size, max_wait, violations)
         from spapi_async.cli.follow import follow as follow_until_stopped
 
         facts = run_async(
@@ -186,6 +187,7 @@ def orders(
                 marketplaces=places,
                 datasets=_datasets(include or ()),
                 personal="plain" if plain else None,
+                **({} if sources is None else {"sources": source_names(sources)}),
             ),
             leaves=f"the checkpoint in the database is good: {AGAIN}",
         )
@@ -207,7 +209,7 @@ def orders(
         window=_window(from_, to),
         personal="plain" if plain else None,
         wait=wait,
-        sources=source_names(sources),
+        sources=source_names(sources or "search"),
     )
     with call_options(max_wait=max_wait):
         report = run_async(work, leaves=f"the checkpoint in the database is good: {AGAIN}")

@@ -58,7 +58,7 @@ async def test_it_follows_until_it_is_told_to_end(tmp_path: Path, number: signal
         ["--follow", "--every", "soon"],
         ["--follow", "--api", "orders_v0"],
         ["--follow", "--wait"],
-        ["--follow", "--sources", "all"],
+        ["--follow", "--sources", "mail"],
         ["--sources", "mail"],
         ["--sources", "ids", "--api", "orders_v0"],
     ],

@@ -1,0 +1,84 @@
+"""A follower that is killed while Amazon holds one of its requests, and started again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from order_databases import CREDENTIALS, emulated_orders, query, stored_orders
+
+from spapi_async.emulator.server import Emulator
+
+pytest_plugins = ("sync_fixtures",)
+
+HELD = (
+    "orders_2026_01_01.search_orders",
+    "orders_v0.get_orders",
+    "orders_2026_01_01.get_order",
+    "reports_2021_06_30.create_report",
+)
+"""Operations whose request is held when the follower is killed."""
+SECONDS = 60.0
+
+
+def follow(emulator: Emulator, url: str) -> subprocess.Popen[bytes]:
+    """The command, with every source."""
+    words = ["-m", "spapi_async", "sync", "orders", "--follow", "--sources", "all", "--every", "1s"]
+    return subprocess.Popen(
+        [sys.executable, *words, "--endpoint", emulator.url, "--database", url],
+        env={**os.environ, **CREDENTIALS},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def asked(emulator: Emulator, operation: str) -> int:
+    """How often."""
+    counts = emulator.stats()["operations"].get(operation)
+    return int(counts["requests"]) if counts else 0
+
+
+def held(emulator: Emulator) -> int:
+    """How many requests have been held."""
+    return int(emulator.stats()["faults"])
+
+
+def is_equal(emulator: Emulator, url: str) -> bool:
+    """Whether the tables are what the emulator has, each order in its last version."""
+    return Path(url.removeprefix("sqlite:///")).exists() and stored_orders(url) == emulated_orders(emulator)
+
+
+@pytest.mark.spapi_emulator(orders=40, rate_scale=3000, processing=0.2, search_delay=0.0)
+def test_killed_while_amazon_holds_each_request(spapi_emulator: Emulator, sqlite_url: str) -> None:
+    """Nothing is missing in the end, and no version of an order was published twice."""
+    for operation in HELD:
+        process = follow(spapi_emulator, sqlite_url)
+        try:
+            spapi_emulator.faults({"operation": operation, "delay": 3, "times": 1})
+            before, give_up_at = held(spapi_emulator), time.monotonic() + SECONDS
+            while held(spapi_emulator) == before:
+                assert time.monotonic() < give_up_at, f"{operation} is not asked"
+                assert process.poll() is None, process.communicate()
+                spapi_emulator.change_orders(update=1)  # getOrders names it, getOrder fetches it
+                time.sleep(0.05)
+        finally:
+            process.kill()
+            process.communicate()
+            spapi_emulator.faults({"clear": True})
+    before = asked(spapi_emulator, HELD[0])
+    process = follow(spapi_emulator, sqlite_url)
+    try:
+        give_up_at = time.monotonic() + SECONDS
+        while asked(spapi_emulator, HELD[0]) == before or not is_equal(spapi_emulator, sqlite_url):
+            assert time.monotonic() < give_up_at, "orders are missing"
+            time.sleep(0.1)
+    finally:
+        process.terminate()
+        _, complaint = process.communicate(timeout=30)
+    assert (process.returncode, complaint) == (0, b"")
+    changes = query(sqlite_url, "SELECT order_id, updated_at, kind, source FROM order_changes WHERE kind != 'detail'")
+    assert len({(order, moment) for order, moment, _, _ in changes}) == len(changes)
