@@ -23,6 +23,16 @@ def emulated_orders(emulator: Emulator) -> dict[str, int]:
     return {order.order_id: len(order.lines) for book in _books(emulator) for order in book.since(0)}
 
 
+def emulated_versions(emulator: Emulator) -> dict[str, int]:
+    """When each of them was updated last, in whole seconds since the epoch."""
+    return {order.order_id: int(order.updated) for book in _books(emulator) for order in book.since(0)}
+
+
+def stored_versions(url: str) -> dict[str, int]:
+    """The same of a SQLite file."""
+    return dict(query(url, "SELECT order_id, CAST(strftime('%s', last_updated_at) AS INTEGER) FROM orders"))
+
+
 def stored_orders(url: str) -> dict[str, int]:
     """Every order in a SQLite file, with its number of items, read without the code under test."""
     query = (

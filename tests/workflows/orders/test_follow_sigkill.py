@@ -9,7 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
-from order_databases import CREDENTIALS, emulated_orders, query, stored_orders
+from order_databases import (
+    CREDENTIALS,
+    emulated_orders,
+    emulated_versions,
+    query,
+    stored_orders,
+    stored_versions,
+)
 
 from spapi_async.emulator.server import Emulator
 
@@ -49,7 +56,11 @@ def held(emulator: Emulator) -> int:
 
 def is_equal(emulator: Emulator, url: str) -> bool:
     """Whether the tables are what the emulator has, each order in its last version."""
-    return Path(url.removeprefix("sqlite:///")).exists() and stored_orders(url) == emulated_orders(emulator)
+    return (
+        Path(url.removeprefix("sqlite:///")).exists()
+        and stored_orders(url) == emulated_orders(emulator)
+        and stored_versions(url) == emulated_versions(emulator)
+    )
 
 
 @pytest.mark.spapi_emulator(orders=40, rate_scale=3000, processing=0.2, search_delay=0.0)
