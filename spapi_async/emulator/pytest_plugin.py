@@ -51,8 +51,19 @@ def _running(emulator: Emulator) -> Iterator[None]:
         try:
             yield
         finally:
-            asyncio.run_coroutine_threadsafe(emulator.close(), loop).result()
+            asyncio.run_coroutine_threadsafe(_end(emulator), loop).result()
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+async def _end(emulator: Emulator) -> None:
+    """Close it, and end what still serves a client that is gone: asyncio would complain of that when the loop ends."""
+    import asyncio
+
+    await emulator.close()
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
