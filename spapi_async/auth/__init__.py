@@ -52,5 +52,6 @@ def __getattr__(name: str) -> Any:
     if name == "RedisTokenStore":
         from spapi_async.auth._redis_store import RedisTokenStore
 
+        globals()[name] = RedisTokenStore
         return RedisTokenStore
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -41,5 +41,6 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         from spapi_async.emulator import server
 
-        return getattr(server, name)
+        value = globals()[name] = getattr(server, name)
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

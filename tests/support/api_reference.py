@@ -1,0 +1,55 @@
+"""The API reference, made from the docstrings without a network: ``python tests/support/api_reference.py docs-html``.
+
+Every module that a user may import, the generated ones included; ``--written`` leaves those out.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pdoc
+import pdoc.render
+
+import spapi_async
+
+__all__ = ["public_modules", "write_reference"]
+
+INSIDE = ("spapi_async.cli", "spapi_async.codegen", "spapi_async.emulator.", "spapi_async.workflows.orders.migrations")
+"""Programs and their parts."""
+GENERATED = ("spapi_async.api", "spapi_async.models")
+
+
+def public_modules() -> Iterator[str]:
+    """Those that have no underscore in front anywhere and something to show; submodules of ``GENERATED`` go with it."""
+    yield spapi_async.__name__
+    for found in pkgutil.walk_packages(spapi_async.__path__, "spapi_async."):
+        name = found.name
+        is_private = any(part.startswith("_") for part in name.split("."))
+        if is_private or name.startswith(INSIDE) or name.startswith(tuple(f"{each}." for each in GENERATED)):
+            continue
+        if name in GENERATED or getattr(importlib.import_module(name), "__all__", None):
+            yield name
+
+
+def write_reference(folder: Path, *, generated: bool) -> None:
+    """Write the pages; a docstring or a name that cannot be shown is an error."""
+    names = [name for name in public_modules() if generated or name not in GENERATED]
+    for name in names:
+        module = importlib.import_module(name)
+        for each in getattr(module, "__all__", ()):
+            getattr(module, each)  # what is imported at first use is not there to be seen before
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        # Annotations of what a package shows are looked up in the package, where private modules' names are not.
+        warnings.filterwarnings("ignore", "Error parsing type annotation")
+        pdoc.render.configure(docformat="google")
+        pdoc.pdoc(*names, output_directory=folder)
+
+
+if __name__ == "__main__":
+    write_reference(Path(sys.argv[1]), generated="--written" not in sys.argv)
