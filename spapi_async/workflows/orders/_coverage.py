@@ -1,0 +1,80 @@
+"""How far a seller's orders are known, told by the places that are kept of its streams. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import msgspec
+
+from spapi_async.workflows.orders._checkpoint import Checkpoint, Window
+
+__all__ = ["Coverage", "coverage_of"]
+
+
+class Coverage(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one stream of a seller: the API, and the marketplaces if not all.
+
+    Read once is not the same as complete: lists lag behind, and pages shift while they are read. Where ``sources`` hold
+    an order report, what was read is held against it again and again.
+
+    Attributes:
+        seller, stream: whose, and which.
+        read_from: everything updated at or after this was read once; None: since the ``since`` of the first run.
+        read_to: and before this.
+        missing: history that is not read yet; None: none is.
+        listed_to: up to where the missing history is there in coarse rows; None: nothing was listed.
+        reconciled_to: up to where it was held against order reports, by how old it was then.
+    """
+
+    seller: str
+    stream: str
+    read_from: datetime | None
+    read_to: datetime
+    missing: Window | None = None
+    listed_to: datetime | None = None
+    reconciled_to: dict[timedelta, datetime] = {}
+
+
+def coverage_of(places: Iterable[Checkpoint]) -> tuple[Coverage, ...]:
+    """The coverage of each stream that is followed; windows that were read again by hand are none."""
+    streams: dict[tuple[str, str], dict[str, Checkpoint]] = {}
+    for place in places:
+        named = _STREAM(place.stream)
+        if named is not None:
+            streams.setdefault((place.seller, named["base"]), {})[named["part"] or ""] = place
+    found = (_coverage(seller, base, parts) for (seller, base), parts in sorted(streams.items()))
+    return tuple(each for each in found if each is not None)
+
+
+def _coverage(seller: str, base: str, parts: dict[str, Checkpoint]) -> Coverage | None:
+    live, history, listed = parts.get(""), parts.get("history"), parts.get("listed")
+    read_from = missing = None
+    if history is not None:
+        # The searches read it from its newest end, which comes down until it meets the beginning.
+        read_from = max(history.upper_bound or history.last_updated_after, history.last_updated_after)
+        if read_from > history.last_updated_after:
+            missing = Window(history.last_updated_after, read_from)
+    read_to = live.last_updated_after if live is not None else read_from
+    if read_to is None:
+        return None
+    return Coverage(
+        seller=seller,
+        stream=base,
+        read_from=read_from,
+        read_to=read_to,
+        missing=missing,
+        listed_to=listed.last_updated_after if listed is not None and missing is not None else None,
+        reconciled_to={
+            timedelta(hours=int(found[1])): place.last_updated_after
+            for part, place in sorted(parts.items())
+            if (found := _RECONCILED(part)) is not None
+        },
+    )
+
+
+_STREAM = re.compile(
+    r"(?P<base>[a-z0-9_]+(?::[A-Z0-9,]+)?)(?: (?P<part>history|listed|reconciled after \d+ h))?"
+).fullmatch
+_RECONCILED = re.compile(r"reconciled after (\d+) h").fullmatch

@@ -1,0 +1,75 @@
+"""What a database says of how far a seller's orders are known."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from spapi_async.workflows.orders._checkpoint import Checkpoint, Window
+from spapi_async.workflows.orders._coverage import Coverage, coverage_of
+
+STREAM = "orders_2026_01_01"
+
+
+def day(number: int) -> datetime:
+    """A day of January."""
+    return datetime(2026, 1, number, tzinfo=UTC)
+
+
+def place(stream: str, at: datetime, *, bound: datetime | None = None, seller: str = "s") -> Checkpoint:
+    return Checkpoint(seller=seller, stream=stream, last_updated_after=at, upper_bound=bound)
+
+
+def test_a_plain_sync_is_read_once_up_to_its_place() -> None:
+    """From wherever its first run began."""
+    (found,) = coverage_of([place(STREAM, day(9))])
+    assert found == Coverage(seller="s", stream=STREAM, read_from=None, read_to=day(9))
+
+
+def test_history_is_read_from_its_newest_end() -> None:
+    """What lies between its beginning and that end is missing, and may be listed up to somewhere."""
+    places = [
+        place(STREAM, day(9)),
+        place(f"{STREAM} history", day(1), bound=day(5)),
+        place(f"{STREAM} listed", day(3)),
+    ]
+    (found,) = coverage_of(places)
+    assert (found.read_from, found.read_to) == (day(5), day(9))
+    assert found.missing == Window(day(1), day(5))
+    assert found.listed_to == day(3)
+
+
+def test_a_history_that_is_complete_lacks_nothing() -> None:
+    """Its end has come down to its beginning."""
+    places = [
+        place(STREAM, day(9)),
+        place(f"{STREAM} history", day(1), bound=day(1)),
+        place(f"{STREAM} listed", day(5)),
+    ]
+    (found,) = coverage_of(places)
+    assert (found.read_from, found.missing, found.listed_to) == (day(1), None, None)
+
+
+def test_a_seller_whose_first_search_is_still_to_come() -> None:
+    """Nothing is read yet, all of its history is missing; without that nothing is known of it."""
+    (found,) = coverage_of([place(f"{STREAM} history", day(1), bound=day(5))])
+    assert (found.read_from, found.read_to, found.missing) == (day(5), day(5), Window(day(1), day(5)))
+    assert coverage_of([place(f"{STREAM} listed", day(1))]) == ()
+
+
+def test_reconciliations_and_streams_stand_apart() -> None:
+    """By age; by marketplaces and by seller; windows that were read by hand are no stream."""
+    german = f"{STREAM}:A1PA6795UKMFR9"
+    places = [
+        place(STREAM, day(9)),
+        place(f"{STREAM} reconciled after 2 h", day(8)),
+        place(f"{STREAM} reconciled after 48 h", day(6)),
+        place(f"{STREAM} {Window(day(1), day(2))}", day(2)),
+        place(german, day(7)),
+        place(STREAM, day(4), seller="a"),
+    ]
+    assert [(each.seller, each.stream, each.read_to) for each in coverage_of(places)] == [
+        ("a", STREAM, day(4)),
+        ("s", STREAM, day(9)),
+        ("s", german, day(7)),
+    ]
+    assert coverage_of(places)[1].reconciled_to == {timedelta(hours=2): day(8), timedelta(hours=48): day(6)}
