@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from spapi_async.workflows._cursor import Cursor
 from spapi_async.workflows.orders._lease import LEASE, Lease, lost
 from spapi_async.workflows.orders._page import OrderPage, QuotaStates, Stored, Unreadable
 from spapi_async.workflows.orders._rows import Detail, ItemRow, OrderRow, newest
@@ -39,29 +39,29 @@ class PageWriter:
     def __init__(self, statements: Statements) -> None:
         self._sql = statements
 
-    async def write(self, connection: AsyncConnection, page: OrderPage, personal: PersonalData | None) -> Stored:
+    def write(self, cursor: Cursor, page: OrderPage, personal: PersonalData | None) -> Stored:
         """Write a page.
 
         Raises:
             LeaseLostError: another process has the stream now.
         """
-        await self._begin(connection, page)
-        judged = await self._judge(connection, page.seller, newest(page.rows))
+        self._begin(cursor, page)
+        judged = self._judge(cursor, page.seller, newest(page.rows))
         stored = [each for each in judged if each.verdict.is_stored]
-        paths = await self._paths(connection, page.seller, stored)
+        paths = self._paths(cursor, page.seller, stored)
         # The same content, written otherwise or with its personal data moved, is no change.
         published = [each for each in stored if each.before is None or paths.get(each.row.order_id)]
-        items = await self._put(connection, page, stored)
+        items = self._put(cursor, page, stored)
         if personal is not None:
-            await self._put_personal(connection, page, [each.row for each in stored], personal)
-        await self._put_unreadable(connection, page, personal)
-        await self.put_quota(connection, page.quota, page.at)
-        await self._publish(connection, page, published, paths)
+            self._put_personal(cursor, page, [each.row for each in stored], personal)
+        self._put_unreadable(cursor, page, personal)
+        self.put_quota(cursor, page.quota, page.at)
+        self._publish(cursor, page, published, paths)
         return _counted(judged, published, unchanged=len(stored) - len(published), items=items)
 
-    async def rewrite(
+    def rewrite(
         self,
-        connection: AsyncConnection,
+        cursor: Cursor,
         seller: str,
         rows: Sequence[OrderRow],
         personal: PersonalData | None,
@@ -71,37 +71,38 @@ class PageWriter:
         """Replace orders that are stored by what their payloads say now; the change feed hears nothing."""
         page = OrderPage(seller=seller, rows=rows, checkpoint=None, at=at)
         replaced = [_Judged(row, _digest(row), _ANY, Verdict.DETAIL) for row in rows]
-        await self._put(connection, page, replaced)
+        self._put(cursor, page, replaced)
         if personal is not None:
-            await self._put_personal(connection, page, rows, personal)
+            self._put_personal(cursor, page, rows, personal)
 
-    async def _begin(self, connection: AsyncConnection, page: OrderPage) -> None:
+    def _begin(self, cursor: Cursor, page: OrderPage) -> None:
         """Take the write lock before anything is read, by a write that has to be made anyway."""
         sql, lease = self._sql, page.lease
         if sql.one_writer:
-            await connection.exec_driver_sql(sql.one_writer, (sql.lock_of(page.seller),))
+            cursor.execute(sql.one_writer, (sql.lock_of(page.seller),))
         if lease is not None:
-            await self._renew(connection, lease, page.at)
+            self._renew(cursor, lease, page.at)
         if page.checkpoint is not None:
             facts = {**msgspec.structs.asdict(page.checkpoint), "updated_at": page.at}
-            await connection.exec_driver_sql(sql.put_checkpoint, sql.row(checkpoints, facts))
+            cursor.execute(sql.put_checkpoint, sql.row(checkpoints, facts))
         elif lease is None:
-            await connection.exec_driver_sql(sql.number, (0,))
+            cursor.execute(sql.number, (0,))
 
-    async def _renew(self, connection: AsyncConnection, lease: Lease, now: datetime) -> None:
+    def _renew(self, cursor: Cursor, lease: Lease, now: datetime) -> None:
         sql = self._sql
         values = (sql.value(now + LEASE), lease.seller, lease.stream, lease.holder, lease.fencing)
-        if (await connection.exec_driver_sql(sql.renew, values)).rowcount != 1:
+        cursor.execute(sql.renew, values)
+        if cursor.rowcount != 1:
             raise lost(lease)
 
-    async def _judge(self, connection: AsyncConnection, seller: str, rows: Sequence[OrderRow]) -> list[_Judged]:
+    def _judge(self, cursor: Cursor, seller: str, rows: Sequence[OrderRow]) -> list[_Judged]:
         if not rows:
             return []
         sql = self._sql
-        found: Any = await connection.exec_driver_sql(sql.known, (seller, sql.ids(row.order_id for row in rows)))
+        cursor.execute(sql.known, (seller, sql.ids(row.order_id for row in rows)))
         known = {
             order_id: Before(sql.time(updated), status, source, detail, bytes(digest))
-            for order_id, updated, status, source, detail, digest in found
+            for order_id, updated, status, source, detail, digest in cursor.fetchall()
         }
         judged = []
         for row in rows:
@@ -109,7 +110,7 @@ class PageWriter:
             judged.append(_Judged(row, digest, before, judge(before, row, digest)))
         return judged
 
-    async def _paths(self, connection: AsyncConnection, seller: str, stored: Sequence[_Judged]) -> dict[str, list[str]]:
+    def _paths(self, cursor: Cursor, seller: str, stored: Sequence[_Judged]) -> dict[str, list[str]]:
         """Where each order that is replaced differs from what the database holds."""
         replaced = [each for each in stored if each.before is not None]
         # Where they came from APIs whose names differ, everything does.
@@ -117,24 +118,24 @@ class PageWriter:
         payloads = {each.row.order_id: each.row.payload for each in replaced if each.row.order_id not in paths}
         if payloads:
             sql = self._sql
-            found: Any = await connection.exec_driver_sql(sql.payloads, sql.compared(seller, payloads))
-            for order_id, before, *after in found:
+            cursor.execute(sql.payloads, sql.compared(seller, payloads))
+            for order_id, before, *after in cursor.fetchall():
                 paths[order_id] = changed_paths(before, after[0] if after else payloads[order_id])
         return paths
 
-    async def _put(self, connection: AsyncConnection, page: OrderPage, stored: Sequence[_Judged]) -> int:
+    def _put(self, cursor: Cursor, page: OrderPage, stored: Sequence[_Judged]) -> int:
         if not stored:
             return 0
         sql, seller, now = self._sql, page.seller, self._sql.value(page.at)
         values = [self._order(each, seller, now) for each in stored]
-        await connection.exec_driver_sql(sql.put_order, values)
+        cursor.executemany(sql.put_order, values)
         detailed = [each for each in stored if each.row.detail is not Detail.REPORT]
         replaced = [each.row.order_id for each in detailed if each.before is not None]
         if replaced:
-            await connection.exec_driver_sql(sql.drop_items, (seller, sql.ids(replaced)))
+            cursor.execute(sql.drop_items, (seller, sql.ids(replaced)))
         items = [self._item(item, seller) for each in detailed for item in each.row.items]
         if items:
-            await connection.exec_driver_sql(sql.put_item, items)
+            cursor.executemany(sql.put_item, items)
         return len(items)
 
     def _order(self, each: _Judged, seller: str, now: Any) -> tuple[Any, ...]:
@@ -177,9 +178,7 @@ class PageWriter:
             sql.jsonb(item.payload),
         )
 
-    async def _put_personal(
-        self, connection: AsyncConnection, page: OrderPage, rows: Sequence[OrderRow], personal: PersonalData
-    ) -> None:
+    def _put_personal(self, cursor: Cursor, page: OrderPage, rows: Sequence[OrderRow], personal: PersonalData) -> None:
         sql = self._sql
         values = [
             {
@@ -195,18 +194,16 @@ class PageWriter:
             if row.personal and ((delete_at := personal.delete_at(row)) is None or delete_at > page.at)
         ]
         if values:
-            await connection.exec_driver_sql(sql.put_personal, sql.rows(order_personal, values))
+            cursor.executemany(sql.put_personal, sql.rows(order_personal, values))
 
-    async def _put_unreadable(
-        self, connection: AsyncConnection, page: OrderPage, personal: PersonalData | None
-    ) -> None:
+    def _put_unreadable(self, cursor: Cursor, page: OrderPage, personal: PersonalData | None) -> None:
         if page.unreadable:
             sql, stream = self._sql, page.checkpoint.stream if page.checkpoint else ""
             facts = {digest: (each, digest) for each in page.unreadable if (digest := _text_digest(each))}
             values = [_set_aside(each, digest, page, stream, personal) for each, digest in facts.values()]
-            await connection.exec_driver_sql(sql.put_unreadable, sql.rows(unreadable_entries, values))
+            cursor.executemany(sql.put_unreadable, sql.rows(unreadable_entries, values))
 
-    async def put_quota(self, connection: AsyncConnection, quota: QuotaStates, now: datetime) -> None:
+    def put_quota(self, cursor: Cursor, quota: QuotaStates, now: datetime) -> None:
         """Write what quota is spent."""
         # In one order everywhere, so that two processes that write the same rows never wait for each other.
         states = [
@@ -214,19 +211,20 @@ class PageWriter:
             for (application, account), state in sorted(quota.items())
         ]
         if states:
-            await connection.exec_driver_sql(self._sql.put_quota, self._sql.rows(quota_states, states))
+            cursor.executemany(self._sql.put_quota, self._sql.rows(quota_states, states))
 
-    async def _publish(
-        self, connection: AsyncConnection, page: OrderPage, published: Sequence[_Judged], paths: dict[str, list[str]]
+    def _publish(
+        self, cursor: Cursor, page: OrderPage, published: Sequence[_Judged], paths: dict[str, list[str]]
     ) -> None:
         """Number the changes, last of all: the feed's row stays locked until the commit, so commits come in order."""
         if not published:
             return
         sql = self._sql
-        last = (await connection.exec_driver_sql(sql.number, (len(published),))).one()[0]
+        cursor.execute(sql.number, (len(published),))
+        ((last, _),) = cursor.fetchall()
         now, first = sql.value(page.at), last - len(published) + 1
         values = [self._change(number, each, page.seller, paths, now) for number, each in enumerate(published, first)]
-        await connection.exec_driver_sql(sql.add_change, values)
+        cursor.executemany(sql.add_change, values)
 
     def _change(
         self, number: int, each: _Judged, seller: str, paths: dict[str, list[str]], now: Any
