@@ -35,6 +35,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 __all__ = [
+    "JsonText",
+    "Money",
     "change_feed",
     "checkpoints",
     "leases",

@@ -37,7 +37,7 @@ class Before(msgspec.Struct, frozen=True):
     digest: bytes
 
 
-class Verdict(enum.Enum):
+class Verdict(enum.StrEnum):
     """What becomes of a fetched order."""
 
     NEW = "new"

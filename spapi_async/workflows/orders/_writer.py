@@ -13,7 +13,7 @@ from spapi_async.workflows._cursor import Cursor
 from spapi_async.workflows.orders._lease import LEASE, Lease, lost
 from spapi_async.workflows.orders._page import OrderPage, QuotaStates, Stored, Unreadable
 from spapi_async.workflows.orders._rows import Detail, ItemRow, OrderRow, newest
-from spapi_async.workflows.orders._statements import Statements
+from spapi_async.workflows.orders._statements import Statements, amount
 from spapi_async.workflows.orders._tables import (
     checkpoints,
     order_personal,
@@ -150,13 +150,13 @@ class PageWriter:
             row.channel,
             row.fulfilled_by,
             row.sales_channel,
-            sql.value(row.created_at),
-            sql.value(row.last_updated_at),
-            sql.value(row.total_amount),
+            sql.moment(row.created_at),
+            sql.moment(row.last_updated_at),
+            amount(row.total_amount),
             row.total_currency,
             len(row.items),
             row.source,
-            row.detail.value,
+            str(row.detail),  # ``value`` of a member is a slow property
             now,
             each.digest,
             sql.jsonb(row.payload),
@@ -173,7 +173,7 @@ class PageWriter:
             item.title,
             item.quantity_ordered,
             item.quantity_shipped,
-            sql.value(item.price_amount),
+            amount(item.price_amount),
             item.price_currency,
             sql.jsonb(item.payload),
         )
@@ -235,12 +235,12 @@ class PageWriter:
             number,
             seller,
             row.order_id,
-            each.verdict.value,
+            str(each.verdict),
             msgspec.json.encode(paths.get(row.order_id, [])).decode(),
             each.before.status if each.before else None,
             row.status,
             row.source,
-            self._sql.value(row.last_updated_at),
+            self._sql.moment(row.last_updated_at),
             now,
         )
 
