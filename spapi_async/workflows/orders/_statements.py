@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Column, Table
+from sqlalchemy.dialects import postgresql
 
 from spapi_async.workflows.orders._tables import (
     JsonText,
@@ -30,23 +31,25 @@ from spapi_async.workflows.orders._tables import unreadable as unreadable_entrie
 __all__ = ["Statements", "amount"]
 
 
+_POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
 _FROM_TEXT = {Money: "numeric", JsonText: "jsonb"}
+_SAME_FOR_ALL = {"seller", "synced_at"}
+"""Columns that have one value for all orders of a page."""
 _PAYLOADS = "SELECT order_id, payload FROM orders WHERE seller = ?1 AND order_id IN (SELECT value FROM json_each(?2))"
-# PostgreSQL writes jsonb anew, in an order and a spacing of its own, so the bytes of two versions never agree.
-_DIFFERENCES = """
-    SELECT order_id, CAST(coalesce(before.members, '{}') AS text), CAST(coalesce(after.members, '{}') AS text)
-    FROM unnest(CAST($2 AS text[]), CAST($3 AS text[])) AS sent(order_id, content)
-    JOIN orders USING (order_id)
-    CROSS JOIN LATERAL (SELECT CAST(sent.content AS jsonb) AS payload) AS new
+# PostgreSQL writes jsonb anew, in an order and a spacing of its own, so the bytes of two versions never agree. What
+# reads a table beside the statement that writes it reads what was there before.
+_PUT_AND_COMPARE = """
+    WITH put AS ({put} RETURNING order_id, payload)
+    SELECT order_id, CAST(coalesce(before.members, '{{}}') AS text), CAST(coalesce(after.members, '{{}}') AS text)
+    FROM put JOIN (SELECT order_id, payload FROM orders WHERE seller = $1) AS replaced USING (order_id)
     CROSS JOIN LATERAL (
-        SELECT jsonb_object_agg(key, value) AS members FROM jsonb_each(orders.payload)
-        WHERE new.payload -> key IS DISTINCT FROM value
+        SELECT jsonb_object_agg(key, value) AS members FROM jsonb_each(replaced.payload)
+        WHERE put.payload -> key IS DISTINCT FROM value
     ) AS before
     CROSS JOIN LATERAL (
-        SELECT jsonb_object_agg(key, value) AS members FROM jsonb_each(new.payload)
-        WHERE orders.payload -> key IS DISTINCT FROM value
+        SELECT jsonb_object_agg(key, value) AS members FROM jsonb_each(put.payload)
+        WHERE replaced.payload -> key IS DISTINCT FROM value
     ) AS after
-    WHERE seller = $1
 """
 
 
@@ -58,6 +61,11 @@ class Statements:
         self.moment: Callable[[datetime | None], Any] = _time_as_text if sqlite else _as_it_is
         """A time as the driver takes it: as ``value`` does, without asking what it is."""
         self.put_order = self._upsert(orders)
+        self.put_and_compare = "" if sqlite else self._put_and_compare()
+        """All orders of a page at once; of each that it replaces the id, and the members that differ before and after.
+
+        Lists cost more than rows to send, so it is for pages that replace something.
+        """
         self.put_item = self._upsert(order_items)
         self.put_personal = self._upsert(order_personal)
         self.put_checkpoint = self._upsert(checkpoints)
@@ -69,8 +77,8 @@ class Statements:
             "SELECT order_id, last_updated_at, status, source, detail, digest FROM orders"
             f" WHERE seller = $1 AND order_id {ids}"
         )
-        self.payloads = _PAYLOADS if sqlite else _DIFFERENCES
-        """Order id and payload; in PostgreSQL only the members that differ from the new payload's, and the new ones."""
+        self.payloads = _PAYLOADS if sqlite else ""
+        """Order id and payload, where no statement compares."""
         self.drop_items = self._text(f"DELETE FROM order_items WHERE seller = $1 AND order_id {ids}")
         self.renew = self._text(
             "UPDATE leases SET expires_at = $1 WHERE seller = $2 AND stream = $3 AND holder = $4 AND fencing = $5"
@@ -92,10 +100,30 @@ class Statements:
         kind = None if self._sqlite else _FROM_TEXT.get(type(column.type))
         return f"${place}" if kind is None else f"CAST(CAST(${place} AS text) AS {kind})"
 
+    def _put_and_compare(self) -> str:
+        columns = list(enumerate(orders.columns, 1))
+        lists = [(place, column) for place, column in columns if column.name not in _SAME_FOR_ALL]
+        sent = ", ".join(f"CAST(${place} AS {_sent_as(column)}[])" for place, column in lists)
+        values = [
+            f"CAST(${place} AS {_sent_as(column)})"
+            if column.name in _SAME_FOR_ALL
+            else f"CAST(sent.{column.name} AS {_type_of(column)})"
+            for place, column in columns
+        ]
+        put = (
+            f"INSERT INTO orders ({', '.join(column.name for _, column in columns)}) SELECT {', '.join(values)}"
+            f" FROM unnest({sent}) AS sent({', '.join(column.name for _, column in lists)}) {self._replace(orders)}"
+        )
+        return _PUT_AND_COMPARE.format(put=put)
+
     def _upsert(self, table: Table) -> str:
+        return f"{self._insert(table)} {self._replace(table)}"
+
+    @staticmethod
+    def _replace(table: Table) -> str:
         keys = ", ".join(column.name for column in table.primary_key)
         changes = ", ".join(f"{c.name} = excluded.{c.name}" for c in table.columns if not c.primary_key)
-        return f"{self._insert(table)} ON CONFLICT ({keys}) DO UPDATE SET {changes}"
+        return f"ON CONFLICT ({keys}) DO UPDATE SET {changes}"
 
     def row(self, table: Table, facts: Mapping[str, Any]) -> tuple[Any, ...]:
         """A row's values in the order of the table's columns."""
@@ -112,10 +140,10 @@ class Statements:
         found = list(order_ids)
         return msgspec.json.encode(found).decode() if self._sqlite else found
 
-    def compared(self, seller: str, payloads: Mapping[str, str]) -> tuple[Any, ...]:
-        """The parameters of ``payloads``: new payloads by order id."""
-        ids = self.ids(payloads)
-        return (seller, ids) if self._sqlite else (seller, ids, list(map(self.jsonb, payloads.values())))
+    def lists(self, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Rows of ``orders`` as ``put_and_compare`` takes them: a list for each column, or what all have."""
+        columns = zip(orders.columns, zip(*rows, strict=True), strict=True)
+        return [values[0] if column.name in _SAME_FOR_ALL else values for column, values in columns]
 
     def time(self, value: Any) -> datetime | None:
         """A time as it is read."""
@@ -139,6 +167,14 @@ class Statements:
     def rows(self, table: Table, facts: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
         """Several rows."""
         return [self.row(table, each) for each in facts]
+
+
+def _type_of(column: Column[Any]) -> str:
+    return column.type.compile(_POSTGRESQL)
+
+
+def _sent_as(column: Column[Any]) -> str:
+    return "text" if type(column.type) in _FROM_TEXT else _type_of(column)
 
 
 def _time_as_text(moment: datetime | None) -> str | None:

@@ -48,10 +48,9 @@ class PageWriter:
         self._begin(cursor, page)
         judged = self._judge(cursor, page.seller, newest(page.rows))
         stored = [each for each in judged if each.verdict.is_stored]
-        paths = self._paths(cursor, page.seller, stored)
+        paths, items = self._put(cursor, page, stored)
         # The same content, written otherwise or with its personal data moved, is no change.
         published = [each for each in stored if each.before is None or paths.get(each.row.order_id)]
-        items = self._put(cursor, page, stored)
         if personal is not None:
             self._put_personal(cursor, page, [each.row for each in stored], personal)
         self._put_unreadable(cursor, page, personal)
@@ -110,25 +109,12 @@ class PageWriter:
             judged.append(_Judged(row, digest, before, judge(before, row, digest)))
         return judged
 
-    def _paths(self, cursor: Cursor, seller: str, stored: Sequence[_Judged]) -> dict[str, list[str]]:
-        """Where each order that is replaced differs from what the database holds."""
-        replaced = [each for each in stored if each.before is not None]
-        # Where they came from APIs whose names differ, everything does.
-        paths = {each.row.order_id: ["*"] for each in replaced if _source(each.before) != each.row.source}
-        payloads = {each.row.order_id: each.row.payload for each in replaced if each.row.order_id not in paths}
-        if payloads:
-            sql = self._sql
-            cursor.execute(sql.payloads, sql.compared(seller, payloads))
-            for order_id, before, *after in cursor.fetchall():
-                paths[order_id] = changed_paths(before, after[0] if after else payloads[order_id])
-        return paths
-
-    def _put(self, cursor: Cursor, page: OrderPage, stored: Sequence[_Judged]) -> int:
+    def _put(self, cursor: Cursor, page: OrderPage, stored: Sequence[_Judged]) -> tuple[dict[str, list[str]], int]:
+        """Write orders and their items: where each order that was replaced differs now, and how many items."""
         if not stored:
-            return 0
-        sql, seller, now = self._sql, page.seller, self._sql.value(page.at)
-        values = [self._order(each, seller, now) for each in stored]
-        cursor.executemany(sql.put_order, values)
+            return {}, 0
+        sql, seller = self._sql, page.seller
+        paths = self._put_orders(cursor, page, stored)
         detailed = [each for each in stored if each.row.detail is not Detail.REPORT]
         replaced = [each.row.order_id for each in detailed if each.before is not None]
         if replaced:
@@ -136,7 +122,26 @@ class PageWriter:
         items = [self._item(item, seller) for each in detailed for item in each.row.items]
         if items:
             cursor.executemany(sql.put_item, items)
-        return len(items)
+        return paths, len(items)
+
+    def _put_orders(self, cursor: Cursor, page: OrderPage, stored: Sequence[_Judged]) -> dict[str, list[str]]:
+        sql, seller, now = self._sql, page.seller, self._sql.value(page.at)
+        replaced = [each for each in stored if each.before is not None]
+        # Where they came from APIs whose names differ, everything does.
+        paths = {each.row.order_id: ["*"] for each in replaced if _source(each.before) != each.row.source}
+        payloads = {each.row.order_id: each.row.payload for each in replaced if each.row.order_id not in paths}
+        values = [self._order(each, seller, now) for each in stored]
+        if not payloads:
+            cursor.executemany(sql.put_order, values)
+        elif sql.put_and_compare:
+            cursor.execute(sql.put_and_compare, sql.lists(values))
+            versions = cursor.fetchall()
+            paths |= {order_id: changed_paths(*two) for order_id, *two in versions if order_id in payloads}
+        else:
+            cursor.execute(sql.payloads, (seller, sql.ids(payloads)))
+            paths |= {order_id: changed_paths(before, payloads[order_id]) for order_id, before in cursor.fetchall()}
+            cursor.executemany(sql.put_order, values)
+        return paths
 
     def _order(self, each: _Judged, seller: str, now: Any) -> tuple[Any, ...]:
         """An order's values, in the order of the table's columns."""
