@@ -40,7 +40,8 @@ _PAYLOADS = "SELECT order_id, payload FROM orders WHERE seller = ?1 AND order_id
 # reads a table beside the statement that writes it reads what was there before.
 _PUT_AND_COMPARE = """
     WITH put AS ({put} RETURNING order_id, payload)
-    SELECT order_id, CAST(coalesce(before.members, '{{}}') AS text), CAST(coalesce(after.members, '{{}}') AS text)
+    SELECT order_id, CAST(coalesce(before.members, '{{}}') AS text), CAST(coalesce(after.members, '{{}}') AS text),
+        CAST(replaced.payload -> 'orderItems' AS text) = CAST(put.payload -> 'orderItems' AS text)
     FROM put JOIN (SELECT order_id, payload FROM orders WHERE seller = $1) AS replaced USING (order_id)
     CROSS JOIN LATERAL (
         SELECT jsonb_object_agg(key, value) AS members FROM jsonb_each(replaced.payload)
@@ -62,7 +63,8 @@ class Statements:
         """A time as the driver takes it: as ``value`` does, without asking what it is."""
         self.put_order = self._upsert(orders)
         self.put_and_compare = "" if sqlite else self._put_and_compare()
-        """All orders of a page at once; of each that it replaces the id, and the members that differ before and after.
+        """All orders of a page at once; of each that it replaces the id, the members that differ as they were and as they
+        are, and whether its items are the same to the letter: equal numbers may be written in two ways.
 
         Lists cost more than rows to send, so it is for pages that replace something.
         """

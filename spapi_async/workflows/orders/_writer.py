@@ -21,7 +21,7 @@ from spapi_async.workflows.orders._tables import (
 )
 from spapi_async.workflows.orders._tables import unreadable as unreadable_entries
 from spapi_async.workflows.orders._vault import PersonalData
-from spapi_async.workflows.orders._verdict import Before, Verdict, changed_paths, judge
+from spapi_async.workflows.orders._verdict import Before, Verdict, changed_paths, compared, judge
 
 __all__ = ["PageWriter"]
 
@@ -31,6 +31,16 @@ class _Judged(NamedTuple):
     digest: bytes
     before: Before | None
     verdict: Verdict
+
+
+class _Difference(NamedTuple):
+    """Between what is stored of an order and what comes in its place; None where it has no items in it."""
+
+    paths: list[str]
+    same_items: bool | None
+
+
+_EVERYWHERE = _Difference(["*"], same_items=False)
 
 
 class PageWriter:
@@ -114,34 +124,40 @@ class PageWriter:
         if not stored:
             return {}, 0
         sql, seller = self._sql, page.seller
-        paths = self._put_orders(cursor, page, stored)
+        differences = self._put_orders(cursor, page, stored)
         detailed = [each for each in stored if each.row.detail is not Detail.REPORT]
-        replaced = [each.row.order_id for each in detailed if each.before is not None]
+        # Most updates leave the items alone.
+        moved = [each for each in detailed if not differences.get(each.row.order_id, _EVERYWHERE).same_items]
+        replaced = [each.row.order_id for each in moved if each.before is not None]
         if replaced:
             cursor.execute(sql.drop_items, (seller, sql.ids(replaced)))
-        items = [self._item(item, seller) for each in detailed for item in each.row.items]
+        items = [self._item(item, seller) for each in moved for item in each.row.items]
         if items:
             cursor.executemany(sql.put_item, items)
-        return paths, len(items)
+        paths = {order_id: difference.paths for order_id, difference in differences.items()}
+        return paths, sum(len(each.row.items) for each in detailed)
 
-    def _put_orders(self, cursor: Cursor, page: OrderPage, stored: Sequence[_Judged]) -> dict[str, list[str]]:
+    def _put_orders(self, cursor: Cursor, page: OrderPage, stored: Sequence[_Judged]) -> dict[str, _Difference]:
+        """Write orders, and say of those that were there what is different."""
         sql, seller, now = self._sql, page.seller, self._sql.value(page.at)
         replaced = [each for each in stored if each.before is not None]
         # Where they came from APIs whose names differ, everything does.
-        paths = {each.row.order_id: ["*"] for each in replaced if _source(each.before) != each.row.source}
-        payloads = {each.row.order_id: each.row.payload for each in replaced if each.row.order_id not in paths}
+        found = {each.row.order_id: _EVERYWHERE for each in replaced if _source(each.before) != each.row.source}
+        payloads = {each.row.order_id: each.row.payload for each in replaced if each.row.order_id not in found}
         values = [self._order(each, seller, now) for each in stored]
         if not payloads:
             cursor.executemany(sql.put_order, values)
         elif sql.put_and_compare:
             cursor.execute(sql.put_and_compare, sql.lists(values))
-            versions = cursor.fetchall()
-            paths |= {order_id: changed_paths(*two) for order_id, *two in versions if order_id in payloads}
+            for order_id, before, after, same_items in cursor.fetchall():
+                if order_id in payloads:
+                    found[order_id] = _Difference(changed_paths(before, after), same_items)
         else:
             cursor.execute(sql.payloads, (seller, sql.ids(payloads)))
-            paths |= {order_id: changed_paths(before, payloads[order_id]) for order_id, before in cursor.fetchall()}
+            for order_id, before in cursor.fetchall():
+                found[order_id] = _Difference(*compared(before, payloads[order_id]))
             cursor.executemany(sql.put_order, values)
-        return paths
+        return found
 
     def _order(self, each: _Judged, seller: str, now: Any) -> tuple[Any, ...]:
         """An order's values, in the order of the table's columns."""
