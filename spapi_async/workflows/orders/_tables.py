@@ -36,7 +36,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 __all__ = [
     "JsonText",
-    "Money",
     "change_feed",
     "checkpoints",
     "leases",

@@ -16,7 +16,10 @@ from spapi_async.workflows.orders._rows import Detail, ItemRow, OrderRow, newest
 from spapi_async.workflows.orders._statements import Statements, amount
 from spapi_async.workflows.orders._tables import (
     checkpoints,
+    order_changes,
+    order_items,
     order_personal,
+    orders,
     quota_states,
 )
 from spapi_async.workflows.orders._tables import unreadable as unreadable_entries
@@ -133,7 +136,7 @@ class PageWriter:
             cursor.execute(sql.drop_items, (seller, sql.ids(replaced)))
         items = [self._item(item, seller) for each in moved for item in each.row.items]
         if items:
-            cursor.executemany(sql.put_item, items)
+            sql.many(cursor, sql.put_item, order_items, items)
         paths = {order_id: difference.paths for order_id, difference in differences.items()}
         return paths, sum(len(each.row.items) for each in detailed)
 
@@ -146,9 +149,9 @@ class PageWriter:
         payloads = {each.row.order_id: each.row.payload for each in replaced if each.row.order_id not in found}
         values = [self._order(each, seller, now) for each in stored]
         if not payloads:
-            cursor.executemany(sql.put_order, values)
+            sql.many(cursor, sql.put_order, orders, values)
         elif sql.put_and_compare:
-            cursor.execute(sql.put_and_compare, sql.lists(values))
+            sql.many(cursor, sql.put_and_compare, orders, values)
             for order_id, before, after, same_items in cursor.fetchall():
                 if order_id in payloads:
                     found[order_id] = _Difference(changed_paths(before, after), same_items)
@@ -156,7 +159,7 @@ class PageWriter:
             cursor.execute(sql.payloads, (seller, sql.ids(payloads)))
             for order_id, before in cursor.fetchall():
                 found[order_id] = _Difference(*compared(before, payloads[order_id]))
-            cursor.executemany(sql.put_order, values)
+            sql.many(cursor, sql.put_order, orders, values)
         return found
 
     def _order(self, each: _Judged, seller: str, now: Any) -> tuple[Any, ...]:
@@ -215,14 +218,14 @@ class PageWriter:
             if row.personal and ((delete_at := personal.delete_at(row)) is None or delete_at > page.at)
         ]
         if values:
-            cursor.executemany(sql.put_personal, sql.rows(order_personal, values))
+            sql.many(cursor, sql.put_personal, order_personal, sql.rows(order_personal, values))
 
     def _put_unreadable(self, cursor: Cursor, page: OrderPage, personal: PersonalData | None) -> None:
         if page.unreadable:
             sql, stream = self._sql, page.checkpoint.stream if page.checkpoint else ""
             facts = {digest: (each, digest) for each in page.unreadable if (digest := _text_digest(each))}
             values = [_set_aside(each, digest, page, stream, personal) for each, digest in facts.values()]
-            cursor.executemany(sql.put_unreadable, sql.rows(unreadable_entries, values))
+            sql.many(cursor, sql.put_unreadable, unreadable_entries, sql.rows(unreadable_entries, values))
 
     def put_quota(self, cursor: Cursor, quota: QuotaStates, now: datetime) -> None:
         """Write what quota is spent."""
@@ -232,7 +235,7 @@ class PageWriter:
             for (application, account), state in sorted(quota.items())
         ]
         if states:
-            cursor.executemany(self._sql.put_quota, self._sql.rows(quota_states, states))
+            self._sql.many(cursor, self._sql.put_quota, quota_states, self._sql.rows(quota_states, states))
 
     def _publish(
         self, cursor: Cursor, page: OrderPage, published: Sequence[_Judged], paths: dict[str, list[str]]
@@ -245,7 +248,7 @@ class PageWriter:
         ((last, _),) = cursor.fetchall()
         now, first = sql.value(page.at), last - len(published) + 1
         values = [self._change(number, each, page.seller, paths, now) for number, each in enumerate(published, first)]
-        cursor.executemany(sql.add_change, values)
+        sql.many(cursor, sql.add_change, order_changes, values)
 
     def _change(
         self, number: int, each: _Judged, seller: str, paths: dict[str, list[str]], now: Any
