@@ -87,12 +87,11 @@ def changed_paths(before: str, after: str) -> list[str]:
 
 
 def compared(before: str, after: str) -> tuple[list[str], bool]:
-    """The same, and whether the order's items are the same to the byte; not where they came apart from it."""
+    """The same, and whether the order's items are the same to the byte: false where they are not in the order."""
     old, new = _MEMBERS.decode(before), _MEMBERS.decode(after)
+    paths = list(islice(_members_that_differ(old, new), MOST_PATHS))
     items = old.get("orderItems")
-    return list(islice(_members_that_differ(old, new), MOST_PATHS)), items is not None and items == new.get(
-        "orderItems"
-    )
+    return paths, items is not None and items == new.get("orderItems")
 
 
 def _members_that_differ(before: dict[str, msgspec.Raw], after: dict[str, msgspec.Raw]) -> Iterator[str]:

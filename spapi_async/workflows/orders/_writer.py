@@ -37,7 +37,7 @@ class _Judged(NamedTuple):
 
 
 class _Difference(NamedTuple):
-    """Between what is stored of an order and what comes in its place; None where it has no items in it."""
+    """Between what is stored of an order and what comes in its place; ``same_items`` is None where neither has any."""
 
     paths: list[str]
     same_items: bool | None
