@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from damaged_orders import damaged, examples, seed_of_this_run
 
 from spapi_async._codec.response import Response, decode
 from spapi_async._core.operation import Operation
+from spapi_async._engine.page_history import PageHistory
 from spapi_async.api.orders_2026_01_01 import SEARCH_ORDERS
 from spapi_async.api.orders_v0 import GET_ORDERS
 from spapi_async.errors import DecodeError, SPAPIError
@@ -18,8 +20,9 @@ from spapi_async.marketplaces import Region
 from spapi_async.workflows.orders._checkpoint import resume
 from spapi_async.workflows.orders._reading import read_pieces, read_token
 from spapi_async.workflows.orders._rows import V0, V2026, OrderRow, OrderShape, read_time
-from spapi_async.workflows.orders._source import Orders2026Source, OrdersV0Source, Page, _rows
+from spapi_async.workflows.orders._source import Orders2026Source, OrdersV0Source, Page, _rows, check_progress
 
+NOW = datetime(2026, 2, 1, tzinfo=UTC)
 PAGE_2026: dict[str, Any] = {
     "orders": [
         {
@@ -192,6 +195,17 @@ async def test_an_entry_that_is_no_order_is_set_aside(entry: bytes) -> None:
     (aside,) = page.unreadable
     assert aside.reason
     assert b"9" * 20 not in repr(page).encode() + repr(aside).encode()
+
+
+@pytest.mark.parametrize("orders", [b"5,null", b'{"orderId":"1"}'], ids=["unreadable", "readable"])
+async def test_the_same_page_under_another_token_leads_nowhere(orders: bytes) -> None:
+    """Whether or not rows can be made of what it holds."""
+    start = resume(None, seller="s", stream="o", since=NOW, now=NOW)
+    history = PageHistory(None)
+    check_progress(await page_of(b'{"orders":[%b],"pagination":{"nextToken":"t"}}' % orders), start, "o", history)
+    again = await page_of(b'{"orders":[%b],"pagination":{"nextToken":"u"}}' % orders)
+    with pytest.raises(DecodeError, match="leads nowhere"):
+        check_progress(again, start, "o", history)
 
 
 async def test_an_order_nested_without_end_costs_no_page() -> None:

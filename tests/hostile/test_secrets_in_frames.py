@@ -226,7 +226,7 @@ async def test_a_failed_sync_shows_no_buyer() -> None:
     assert_silent(result.error, "sync", [locals_shown])
 
 
-async def broken(*rows: Any) -> Any:
+def broken(*rows: Any) -> Any:
     del rows
     raise LookupError
 

@@ -112,8 +112,13 @@ class ColumnsPage(_Columns):
     last_updated_before: datetime | None = None
 
 
+class _Items(_Columns):
+    order_items: list[msgspec.Raw]
+
+
 PAGE = msgspec.json.Decoder(ColumnsPage)
 _ORDER, _ITEM = msgspec.json.Decoder(_Order), msgspec.json.Decoder(_Item)
+_ITEMS = msgspec.json.Decoder(_Items)
 
 
 def quick_row(payload: bytes) -> OrderRow | None:
@@ -124,13 +129,17 @@ def quick_row(payload: bytes) -> OrderRow | None:
         return None
 
 
-def _row(payload: bytes, personal: dict[str, Any] | None = None) -> OrderRow:
-    if b"\\u0000" in payload:
+def _row(payload: bytes) -> OrderRow:
+    if b"\\" in payload and b"\\u0000" in payload:  # one byte is found at once, and most orders do not have it
         raise ValueError("text in a database cannot have NUL")
     order = _ORDER.decode(payload)
-    items = [_ITEM.decode(raw) for raw in order.order_items]
-    if personal is None and _is_personal(order, items):
-        return _row(*cut(json.exact(payload), PERSONAL_2026, ids="orderItemId"))
+    raws = order.order_items
+    items = [_ITEM.decode(raw) for raw in raws]
+    personal: dict[str, Any] = {}
+    if _is_personal(order, items):
+        # What stands in columns stays as it is; the JSON to keep is another.
+        payload, personal = cut(json.exact(payload), PERSONAL_2026, ids="orderItemId")
+        raws = _ITEMS.decode(payload).order_items
     channel = order.sales_channel
     status = order.fulfillment.fulfillment_status if order.fulfillment else None
     fulfilled_by = order.fulfillment.fulfilled_by if order.fulfillment else None
@@ -152,8 +161,8 @@ def _row(payload: bytes, personal: dict[str, Any] | None = None) -> OrderRow:
         detail=V2026.detail,
         payload=payload.decode(),
         shipped_at=_first_shipping(order.packages) if order.packages else None,
-        personal=personal or {},
-        items=_items(order.order_id, items, order.order_items),
+        personal=personal,
+        items=_items(order.order_id, items, raws),
     )
 
 
@@ -169,13 +178,13 @@ def _is_item_personal(item: _Item) -> bool:
 
 
 def _items(order_id: str, items: Sequence[_Item], raws: Sequence[msgspec.Raw]) -> tuple[ItemRow, ...]:
-    rows = tuple([_item(order_id, item, bytes(raw)) for item, raw in zip(items, raws, strict=True)])
+    rows = tuple([_item(order_id, item, raw) for item, raw in zip(items, raws, strict=True)])
     if len(rows) > 1 and len({row.order_item_id for row in rows}) < len(rows):
         raise ValueError("two items of one id")
     return rows
 
 
-def _item(order_id: str, item: _Item, payload: bytes) -> ItemRow:
+def _item(order_id: str, item: _Item, payload: msgspec.Raw) -> ItemRow:
     product = item.product
     amount, currency = _money(product.price.unit_price if product.price else None)
     return ItemRow(
@@ -188,7 +197,7 @@ def _item(order_id: str, item: _Item, payload: bytes) -> ItemRow:
         quantity_shipped=item.fulfillment.quantity_fulfilled if item.fulfillment else None,
         price_amount=amount,
         price_currency=currency,
-        payload=payload.decode(),
+        payload=str(payload, "utf-8"),
     )
 
 

@@ -34,6 +34,7 @@ try:
 except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
     raise ModuleNotFoundError('order sync needs an extra: pip install "spapi-async[sync]"') from error
 
+from spapi_async.workflows._cursor import run_on_cursor
 from spapi_async.workflows._sql import (
     async_url,
     lock_creation,
@@ -44,6 +45,7 @@ from spapi_async.workflows._sql import (
     without_secrets,
 )
 from spapi_async.workflows.orders import _reads
+from spapi_async.workflows.orders._rebuild import rebuild
 from spapi_async.workflows.orders._rows import Detail
 from spapi_async.workflows.orders._statements import Statements
 from spapi_async.workflows.orders._tables import (
@@ -126,7 +128,7 @@ class OrderDatabase:
             before, after = await connection.run_sync(upgrade, self._shown)
             self._id = (await connection.execute(select(change_feed.c.database_id))).scalar_one()
             if before not in (None, after):
-                await self._rebuild(connection)
+                await rebuild(connection, self._writer, self.personal)
 
     @to_the_end
     async def close(self) -> None:
@@ -166,7 +168,7 @@ class OrderDatabase:
             LeaseLostError: another process has taken the stream over; nothing was written.
         """
         async with self._write() as connection:
-            return await self._writer.write(connection, page, self.personal)
+            return await run_on_cursor(connection, lambda cursor: self._writer.write(cursor, page, self.personal))
 
     @asynccontextmanager
     async def _write(self) -> AsyncIterator[AsyncConnection]:
@@ -184,7 +186,7 @@ class OrderDatabase:
     async def store_quota(self, quota: QuotaStates, *, now: datetime) -> None:
         """Commit what quota is spent, by itself."""
         async with self._write() as connection:
-            await self._writer.put_quota(connection, quota, now)
+            await run_on_cursor(connection, lambda cursor: self._writer.put_quota(cursor, quota, now))
 
     # ---- what is known of orders ------------------------------------------------------------------------------------
 
@@ -384,12 +386,7 @@ class OrderDatabase:
         was not it goes.
         """
         async with self._write() as connection:
-            return await self._rebuild(connection)
-
-    async def _rebuild(self, connection: AsyncConnection) -> int:
-        from spapi_async.workflows.orders._rebuild import rebuild
-
-        return await rebuild(connection, self._writer, self.personal)
+            return await rebuild(connection, self._writer, self.personal)
 
     def _connected(self) -> AsyncEngine:
         if self._engine is None:

@@ -64,7 +64,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
         updated: orders of which Amazon has a later version, or of which more is known now.
         unchanged: orders that were there already, as they are.
         stale: orders older than what the store held.
-        items: items written.
+        items: items of the orders that were written.
         changed: ids of the orders that were inserted or updated.
     """
 

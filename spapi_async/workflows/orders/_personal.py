@@ -7,7 +7,6 @@ bring, and what customers wrote themselves (gift messages, customisation), where
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -72,22 +71,27 @@ def cut(content: Any, paths: tuple[Path, ...], *, ids: str = "") -> tuple[bytes,
     """
     taken: dict[str, Any] = {}
     for path in paths:
-        for holder, place in list(_found(content, path, ids=ids)):
+        for holder, place in _found(content, path, 0, "", ids):
             taken[place] = holder.pop(path[-1])
     return _ENCODER.encode(content), taken
 
 
-def _found(content: Any, path: Path, place: str = "", *, ids: str = "") -> Iterator[tuple[dict[str, Any], str]]:
+def _found(content: Any, path: Path, depth: int, place: str, ids: str) -> list[tuple[dict[str, Any], str]]:
     """Every object that has the last member of a path, with the place of that member in words."""
-    head, *rest = path
-    if head == EACH:
-        entries = content if isinstance(content, list) else [content]  # one alone may have lost its list
-        for position, entry in enumerate(entries):
-            name = entry.get(ids) if isinstance(entry, Mapping) else None
-            yield from _found(entry, tuple(rest), f"{place}.{name if isinstance(name, str) else position}", ids=ids)
-    elif isinstance(content, dict) and head in content:
-        here = f"{place}.{head}" if place else head
-        if not rest:
-            yield content, here
-        else:
-            yield from _found(content[head], tuple(rest), here, ids=ids)
+    last = len(path) - 1
+    while path[depth] != EACH:
+        head = path[depth]
+        if not isinstance(content, dict) or head not in content:
+            return []
+        place = f"{place}.{head}" if place else head
+        if depth == last:
+            return [(content, place)]
+        content, depth = content[head], depth + 1
+    found: list[tuple[dict[str, Any], str]] = []
+    entries = content if isinstance(content, list) else [content]  # one alone may have lost its list
+    for position, entry in enumerate(entries):
+        if isinstance(entry, dict) and path[depth + 1] in entry:
+            name = entry.get(ids)
+            here = f"{place}.{name if isinstance(name, str) else position}"
+            found += _found(entry, path, depth + 1, here, ids)
+    return found

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Text, cast, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from spapi_async.workflows._cursor import run_on_cursor
 from spapi_async.workflows.orders._rows import V0, V2026, Detail, OrderRow, OrderShape
 from spapi_async.workflows.orders._tables import order_items, orders
 from spapi_async.workflows.orders._vault import PersonalData
@@ -37,7 +39,8 @@ async def rebuild(connection: AsyncConnection, writer: PageWriter, personal: Per
             # What only a list or a report brought has no items in its payload, and stays as it is.
             chosen = [row for row in group if row.source in _SHAPES and row.detail != Detail.REPORT.value]
             rows = [row for row in await _rows(connection, seller, chosen) if row is not None]
-            await writer.rewrite(connection, seller, rows, personal, at=datetime.now(UTC))
+            rewrite = partial(writer.rewrite, seller=seller, rows=rows, personal=personal, at=datetime.now(UTC))
+            await run_on_cursor(connection, rewrite)
             done += len(rows)
         if len(found) < _BATCH:
             return done

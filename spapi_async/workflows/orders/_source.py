@@ -259,11 +259,12 @@ def check_progress(page: Page, checkpoint: Checkpoint, stream: str, history: Pag
     Raises:
         DecodeError: its token is one that was followed before; it holds what an earlier page held; one empty page more.
     """
-    held = [row.payload.encode() for row in page.rows] + [entry.raw for entry in page.unreadable]
+    held: list[str | bytes] = [row.payload for row in page.rows]
+    held += [entry.raw for entry in page.unreadable]
     _check(history, held, checkpoint.cursor, page.cursor, stream)
 
 
-def _check(history: PageHistory, held: Sequence[bytes], token: str | None, following: str | None, what: str) -> None:
+def _check(history: PageHistory, held: Sequence[Any], token: str | None, following: str | None, what: str) -> None:
     if following is not None and history.was_followed(following):
         raise _repeated(what)
     problem = history.problem(held, empty=not held, by_token=token is not None, last=following is None)

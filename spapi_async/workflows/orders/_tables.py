@@ -35,6 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 __all__ = [
+    "JsonText",
     "change_feed",
     "checkpoints",
     "leases",

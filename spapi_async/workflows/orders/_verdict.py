@@ -17,7 +17,7 @@ import msgspec
 from spapi_async._codec import json
 from spapi_async.workflows.orders._rows import Detail, OrderRow
 
-__all__ = ["Before", "Verdict", "changed_paths", "judge"]
+__all__ = ["Before", "Verdict", "changed_paths", "compared", "judge"]
 
 MOST_PATHS = 100
 """Changed places that a change lists; one that rewrote the order lists the first of them."""
@@ -37,7 +37,7 @@ class Before(msgspec.Struct, frozen=True):
     digest: bytes
 
 
-class Verdict(enum.Enum):
+class Verdict(enum.StrEnum):
     """What becomes of a fetched order."""
 
     NEW = "new"
@@ -83,7 +83,15 @@ def changed_paths(before: str, after: str) -> list[str]:
 
     Entries of a list are named by their id where they have one.
     """
-    return list(islice(_members_that_differ(_MEMBERS.decode(before), _MEMBERS.decode(after)), MOST_PATHS))
+    return compared(before, after)[0]
+
+
+def compared(before: str, after: str) -> tuple[list[str], bool]:
+    """The same, and whether the order's items are the same to the byte: false where they are not in the order."""
+    old, new = _MEMBERS.decode(before), _MEMBERS.decode(after)
+    paths = list(islice(_members_that_differ(old, new), MOST_PATHS))
+    items = old.get("orderItems")
+    return paths, items is not None and items == new.get("orderItems")
 
 
 def _members_that_differ(before: dict[str, msgspec.Raw], after: dict[str, msgspec.Raw]) -> Iterator[str]:

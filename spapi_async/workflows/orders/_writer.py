@@ -8,20 +8,23 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from spapi_async.workflows._cursor import Cursor
 from spapi_async.workflows.orders._lease import LEASE, Lease, lost
 from spapi_async.workflows.orders._page import OrderPage, QuotaStates, Stored, Unreadable
 from spapi_async.workflows.orders._rows import Detail, ItemRow, OrderRow, newest
-from spapi_async.workflows.orders._statements import Statements
+from spapi_async.workflows.orders._statements import Statements, amount
 from spapi_async.workflows.orders._tables import (
     checkpoints,
+    order_changes,
+    order_items,
     order_personal,
+    orders,
     quota_states,
 )
 from spapi_async.workflows.orders._tables import unreadable as unreadable_entries
 from spapi_async.workflows.orders._vault import PersonalData
-from spapi_async.workflows.orders._verdict import Before, Verdict, changed_paths, judge
+from spapi_async.workflows.orders._verdict import Before, Verdict, changed_paths, compared, judge
 
 __all__ = ["PageWriter"]
 
@@ -33,35 +36,44 @@ class _Judged(NamedTuple):
     verdict: Verdict
 
 
+class _Difference(NamedTuple):
+    """Between what is stored of an order and what comes in its place; ``same_items`` is None where neither has any."""
+
+    paths: list[str]
+    same_items: bool | None
+
+
+_EVERYWHERE = _Difference(["*"], same_items=False)
+
+
 class PageWriter:
     """Writes pages of orders with statements that are prepared once."""
 
     def __init__(self, statements: Statements) -> None:
         self._sql = statements
 
-    async def write(self, connection: AsyncConnection, page: OrderPage, personal: PersonalData | None) -> Stored:
+    def write(self, cursor: Cursor, page: OrderPage, personal: PersonalData | None) -> Stored:
         """Write a page.
 
         Raises:
             LeaseLostError: another process has the stream now.
         """
-        await self._begin(connection, page)
-        judged = await self._judge(connection, page.seller, newest(page.rows))
+        self._begin(cursor, page)
+        judged = self._judge(cursor, page.seller, newest(page.rows))
         stored = [each for each in judged if each.verdict.is_stored]
-        paths = await self._paths(connection, page.seller, stored)
+        paths, items = self._put(cursor, page, stored)
         # The same content, written otherwise or with its personal data moved, is no change.
         published = [each for each in stored if each.before is None or paths.get(each.row.order_id)]
-        items = await self._put(connection, page, stored)
         if personal is not None:
-            await self._put_personal(connection, page, [each.row for each in stored], personal)
-        await self._put_unreadable(connection, page, personal)
-        await self.put_quota(connection, page.quota, page.at)
-        await self._publish(connection, page, published, paths)
+            self._put_personal(cursor, page, [each.row for each in stored], personal)
+        self._put_unreadable(cursor, page, personal)
+        self.put_quota(cursor, page.quota, page.at)
+        self._publish(cursor, page, published, paths)
         return _counted(judged, published, unchanged=len(stored) - len(published), items=items)
 
-    async def rewrite(
+    def rewrite(
         self,
-        connection: AsyncConnection,
+        cursor: Cursor,
         seller: str,
         rows: Sequence[OrderRow],
         personal: PersonalData | None,
@@ -71,37 +83,38 @@ class PageWriter:
         """Replace orders that are stored by what their payloads say now; the change feed hears nothing."""
         page = OrderPage(seller=seller, rows=rows, checkpoint=None, at=at)
         replaced = [_Judged(row, _digest(row), _ANY, Verdict.DETAIL) for row in rows]
-        await self._put(connection, page, replaced)
+        self._put(cursor, page, replaced)
         if personal is not None:
-            await self._put_personal(connection, page, rows, personal)
+            self._put_personal(cursor, page, rows, personal)
 
-    async def _begin(self, connection: AsyncConnection, page: OrderPage) -> None:
+    def _begin(self, cursor: Cursor, page: OrderPage) -> None:
         """Take the write lock before anything is read, by a write that has to be made anyway."""
         sql, lease = self._sql, page.lease
         if sql.one_writer:
-            await connection.exec_driver_sql(sql.one_writer, (sql.lock_of(page.seller),))
+            cursor.execute(sql.one_writer, (sql.lock_of(page.seller),))
         if lease is not None:
-            await self._renew(connection, lease, page.at)
+            self._renew(cursor, lease, page.at)
         if page.checkpoint is not None:
             facts = {**msgspec.structs.asdict(page.checkpoint), "updated_at": page.at}
-            await connection.exec_driver_sql(sql.put_checkpoint, sql.row(checkpoints, facts))
+            cursor.execute(sql.put_checkpoint, sql.row(checkpoints, facts))
         elif lease is None:
-            await connection.exec_driver_sql(sql.number, (0,))
+            cursor.execute(sql.number, (0,))
 
-    async def _renew(self, connection: AsyncConnection, lease: Lease, now: datetime) -> None:
+    def _renew(self, cursor: Cursor, lease: Lease, now: datetime) -> None:
         sql = self._sql
         values = (sql.value(now + LEASE), lease.seller, lease.stream, lease.holder, lease.fencing)
-        if (await connection.exec_driver_sql(sql.renew, values)).rowcount != 1:
+        cursor.execute(sql.renew, values)
+        if cursor.rowcount != 1:
             raise lost(lease)
 
-    async def _judge(self, connection: AsyncConnection, seller: str, rows: Sequence[OrderRow]) -> list[_Judged]:
+    def _judge(self, cursor: Cursor, seller: str, rows: Sequence[OrderRow]) -> list[_Judged]:
         if not rows:
             return []
         sql = self._sql
-        found: Any = await connection.exec_driver_sql(sql.known, (seller, sql.ids(row.order_id for row in rows)))
+        cursor.execute(sql.known, (seller, sql.ids(row.order_id for row in rows)))
         known = {
             order_id: Before(sql.time(updated), status, source, detail, bytes(digest))
-            for order_id, updated, status, source, detail, digest in found
+            for order_id, updated, status, source, detail, digest in cursor.fetchall()
         }
         judged = []
         for row in rows:
@@ -109,33 +122,45 @@ class PageWriter:
             judged.append(_Judged(row, digest, before, judge(before, row, digest)))
         return judged
 
-    async def _paths(self, connection: AsyncConnection, seller: str, stored: Sequence[_Judged]) -> dict[str, list[str]]:
-        """Where each order that is replaced differs from what the database holds."""
+    def _put(self, cursor: Cursor, page: OrderPage, stored: Sequence[_Judged]) -> tuple[dict[str, list[str]], int]:
+        """Write orders and their items: where each order that was replaced differs now, and how many items."""
+        if not stored:
+            return {}, 0
+        sql, seller = self._sql, page.seller
+        differences = self._put_orders(cursor, page, stored)
+        detailed = [each for each in stored if each.row.detail is not Detail.REPORT]
+        # Most updates leave the items alone.
+        moved = [each for each in detailed if not differences.get(each.row.order_id, _EVERYWHERE).same_items]
+        replaced = [each.row.order_id for each in moved if each.before is not None]
+        if replaced:
+            cursor.execute(sql.drop_items, (seller, sql.ids(replaced)))
+        items = [self._item(item, seller) for each in moved for item in each.row.items]
+        if items:
+            sql.many(cursor, sql.put_item, order_items, items)
+        paths = {order_id: difference.paths for order_id, difference in differences.items()}
+        return paths, sum(len(each.row.items) for each in detailed)
+
+    def _put_orders(self, cursor: Cursor, page: OrderPage, stored: Sequence[_Judged]) -> dict[str, _Difference]:
+        """Write orders, and say of those that were there what is different."""
+        sql, seller, now = self._sql, page.seller, self._sql.value(page.at)
         replaced = [each for each in stored if each.before is not None]
         # Where they came from APIs whose names differ, everything does.
-        paths = {each.row.order_id: ["*"] for each in replaced if _source(each.before) != each.row.source}
-        payloads = {each.row.order_id: each.row.payload for each in replaced if each.row.order_id not in paths}
-        if payloads:
-            sql = self._sql
-            found: Any = await connection.exec_driver_sql(sql.payloads, sql.compared(seller, payloads))
-            for order_id, before, *after in found:
-                paths[order_id] = changed_paths(before, after[0] if after else payloads[order_id])
-        return paths
-
-    async def _put(self, connection: AsyncConnection, page: OrderPage, stored: Sequence[_Judged]) -> int:
-        if not stored:
-            return 0
-        sql, seller, now = self._sql, page.seller, self._sql.value(page.at)
+        found = {each.row.order_id: _EVERYWHERE for each in replaced if _source(each.before) != each.row.source}
+        payloads = {each.row.order_id: each.row.payload for each in replaced if each.row.order_id not in found}
         values = [self._order(each, seller, now) for each in stored]
-        await connection.exec_driver_sql(sql.put_order, values)
-        detailed = [each for each in stored if each.row.detail is not Detail.REPORT]
-        replaced = [each.row.order_id for each in detailed if each.before is not None]
-        if replaced:
-            await connection.exec_driver_sql(sql.drop_items, (seller, sql.ids(replaced)))
-        items = [self._item(item, seller) for each in detailed for item in each.row.items]
-        if items:
-            await connection.exec_driver_sql(sql.put_item, items)
-        return len(items)
+        if not payloads:
+            sql.many(cursor, sql.put_order, orders, values)
+        elif sql.put_and_compare:
+            sql.many(cursor, sql.put_and_compare, orders, values)
+            for order_id, before, after, same_items in cursor.fetchall():
+                if order_id in payloads:
+                    found[order_id] = _Difference(changed_paths(before, after), same_items)
+        else:
+            cursor.execute(sql.payloads, (seller, sql.ids(payloads)))
+            for order_id, before in cursor.fetchall():
+                found[order_id] = _Difference(*compared(before, payloads[order_id]))
+            sql.many(cursor, sql.put_order, orders, values)
+        return found
 
     def _order(self, each: _Judged, seller: str, now: Any) -> tuple[Any, ...]:
         """An order's values, in the order of the table's columns."""
@@ -149,13 +174,13 @@ class PageWriter:
             row.channel,
             row.fulfilled_by,
             row.sales_channel,
-            sql.value(row.created_at),
-            sql.value(row.last_updated_at),
-            sql.value(row.total_amount),
+            sql.moment(row.created_at),
+            sql.moment(row.last_updated_at),
+            amount(row.total_amount),
             row.total_currency,
             len(row.items),
             row.source,
-            row.detail.value,
+            str(row.detail),  # ``value`` of a member is a slow property
             now,
             each.digest,
             sql.jsonb(row.payload),
@@ -172,14 +197,12 @@ class PageWriter:
             item.title,
             item.quantity_ordered,
             item.quantity_shipped,
-            sql.value(item.price_amount),
+            amount(item.price_amount),
             item.price_currency,
             sql.jsonb(item.payload),
         )
 
-    async def _put_personal(
-        self, connection: AsyncConnection, page: OrderPage, rows: Sequence[OrderRow], personal: PersonalData
-    ) -> None:
+    def _put_personal(self, cursor: Cursor, page: OrderPage, rows: Sequence[OrderRow], personal: PersonalData) -> None:
         sql = self._sql
         values = [
             {
@@ -195,18 +218,16 @@ class PageWriter:
             if row.personal and ((delete_at := personal.delete_at(row)) is None or delete_at > page.at)
         ]
         if values:
-            await connection.exec_driver_sql(sql.put_personal, sql.rows(order_personal, values))
+            sql.many(cursor, sql.put_personal, order_personal, sql.rows(order_personal, values))
 
-    async def _put_unreadable(
-        self, connection: AsyncConnection, page: OrderPage, personal: PersonalData | None
-    ) -> None:
+    def _put_unreadable(self, cursor: Cursor, page: OrderPage, personal: PersonalData | None) -> None:
         if page.unreadable:
             sql, stream = self._sql, page.checkpoint.stream if page.checkpoint else ""
             facts = {digest: (each, digest) for each in page.unreadable if (digest := _text_digest(each))}
             values = [_set_aside(each, digest, page, stream, personal) for each, digest in facts.values()]
-            await connection.exec_driver_sql(sql.put_unreadable, sql.rows(unreadable_entries, values))
+            sql.many(cursor, sql.put_unreadable, unreadable_entries, sql.rows(unreadable_entries, values))
 
-    async def put_quota(self, connection: AsyncConnection, quota: QuotaStates, now: datetime) -> None:
+    def put_quota(self, cursor: Cursor, quota: QuotaStates, now: datetime) -> None:
         """Write what quota is spent."""
         # In one order everywhere, so that two processes that write the same rows never wait for each other.
         states = [
@@ -214,19 +235,20 @@ class PageWriter:
             for (application, account), state in sorted(quota.items())
         ]
         if states:
-            await connection.exec_driver_sql(self._sql.put_quota, self._sql.rows(quota_states, states))
+            self._sql.many(cursor, self._sql.put_quota, quota_states, self._sql.rows(quota_states, states))
 
-    async def _publish(
-        self, connection: AsyncConnection, page: OrderPage, published: Sequence[_Judged], paths: dict[str, list[str]]
+    def _publish(
+        self, cursor: Cursor, page: OrderPage, published: Sequence[_Judged], paths: dict[str, list[str]]
     ) -> None:
         """Number the changes, last of all: the feed's row stays locked until the commit, so commits come in order."""
         if not published:
             return
         sql = self._sql
-        last = (await connection.exec_driver_sql(sql.number, (len(published),))).one()[0]
+        cursor.execute(sql.number, (len(published),))
+        ((last, _),) = cursor.fetchall()
         now, first = sql.value(page.at), last - len(published) + 1
         values = [self._change(number, each, page.seller, paths, now) for number, each in enumerate(published, first)]
-        await connection.exec_driver_sql(sql.add_change, values)
+        sql.many(cursor, sql.add_change, order_changes, values)
 
     def _change(
         self, number: int, each: _Judged, seller: str, paths: dict[str, list[str]], now: Any
@@ -237,12 +259,12 @@ class PageWriter:
             number,
             seller,
             row.order_id,
-            each.verdict.value,
+            str(each.verdict),
             msgspec.json.encode(paths.get(row.order_id, [])).decode(),
             each.before.status if each.before else None,
             row.status,
             row.source,
-            self._sql.value(row.last_updated_at),
+            self._sql.moment(row.last_updated_at),
             now,
         )
 

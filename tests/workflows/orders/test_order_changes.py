@@ -107,6 +107,17 @@ async def test_sellers_with_one_order_id_have_an_order_each(database_url: str) -
         assert {change.seller for change in await read(database)} == {"s", "t"}
 
 
+async def test_an_order_is_compared_with_its_own_sellers(database_url: str) -> None:
+    """Another seller's order of the same id differs elsewhere, and has other items."""
+    async with OrderDatabase(database_url) as database:
+        for day in (1, 2):
+            for seller in ("s", "t"):
+                await store(database, order("a", day=day, items=(seller,), note=seller), seller=seller)
+        assert [change.paths for change in await read(database) if change.kind == "updated"] == [
+            ("lastUpdatedTime",)
+        ] * 2
+
+
 async def test_a_reader_goes_on_after_its_cursor(database_url: str) -> None:
     """In pieces of any size it sees what one who reads all at once sees."""
     async with OrderDatabase(database_url) as database:

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.orders import Checkpoint, OrderDatabase, OrderPage, Stored, Unreadable
 from spapi_async.workflows.orders._database import async_url
-from spapi_async.workflows.orders._rows import V2026, OrderRow
+from spapi_async.workflows.orders._rows import V2026, ItemRow, OrderRow
 from spapi_async.workflows.orders._tables import order_items, orders, unreadable
 
 pytest_plugins = ("sync_fixtures",)
@@ -82,6 +82,63 @@ async def test_later_version_replaces_an_order_and_its_items(database_url: str) 
             updated=1, items=1, changed=frozenset("a")
         )
         assert [row.order_item_id for row in await rows(database, order_items)] == ["3"]
+
+
+async def test_values_arrive_as_they_are(database_url: str) -> None:
+    """In a new order and in one that replaces it: any text, digits, fractions of a second, bytes, nothing at all."""
+    odd = 'a "b" \\ \\n \\u0041 {1,2} NULL null \t\n é ß 😀 \u2028'
+    price = {"unitPrice": {"amount": "-0.00000000010", "currencyCode": odd}}
+    product = {"title": odd, "sellerSku": "", "price": price}
+    item = {"orderItemId": "1", "quantityOrdered": 2**31 - 1, "product": product}
+    channel = {"channelName": odd, "marketplaceId": "NULL"}
+    fields: dict[str, Any] = {"salesChannel": channel, "orderItems": [item, {"orderItemId": odd}], odd: odd}
+    fields["createdTime"] = "2026-01-01T00:00:00.123456+05:30"
+    async with OrderDatabase(database_url) as database:
+        for day in (1, 2):
+            sent = order("a", day=day, amount="1E+3", note=day, **fields)
+            await store(database, sent)
+            (found,) = await rows(database, orders)
+            for name in set(found._fields) & set(sent.__struct_fields__) - {"payload", "items", "detail"}:
+                assert getattr(found, name) == getattr(sent, name), name
+            assert (found.detail, found.items, len(found.digest)) == ("whole", 2, 16)
+            assert content(found.payload) == content(sent.payload)
+            for row, part in zip(await rows(database, order_items), sorted(sent.items, key=by_id), strict=True):
+                assert {name: getattr(row, name) for name in part.__struct_fields__ if name != "payload"} == {
+                    name: getattr(part, name) for name in part.__struct_fields__ if name != "payload"
+                }
+                assert str(row.price_amount) == str(part.price_amount)
+
+
+def content(payload: Any) -> Any:
+    """Of a payload as either database returns it."""
+    return msgspec.json.decode(payload) if isinstance(payload, str) else payload
+
+
+def by_id(item: ItemRow) -> str:
+    """As a table is read."""
+    return item.order_item_id
+
+
+def with_item(amount: str, *, day: int, **fields: Any) -> OrderRow:
+    """An order of one item, whose price is a number in JSON."""
+    item = f'{{"orderItemId":"1","product":{{"price":{{"unitPrice":{{"amount":{amount}}}}}}}}}'
+    return order("a", day=day, orderItems=[msgspec.Raw(item.encode())], **fields)
+
+
+async def test_items_that_an_update_leaves_alone_are_not_written(database_url: str) -> None:
+    """They are counted all the same; the same number in other digits is another price to whoever reads the text."""
+    async with OrderDatabase(database_url) as database:
+        await store(database, with_item("1.0", day=1))
+        async with database._connected().begin() as connection:
+            await connection.exec_driver_sql("UPDATE order_items SET title = 'untouched'")
+        assert await store(database, with_item("1.0", day=2, programs=["PRIME"])) == Stored(
+            updated=1, items=1, changed=frozenset("a")
+        )
+        (item,) = await rows(database, order_items)
+        assert (item.title, str(item.price_amount)) == ("untouched", "1.0")
+        await store(database, with_item("1.00", day=3))
+        (item,) = await rows(database, order_items)
+        assert (item.title, str(item.price_amount)) == (None, "1.00")
 
 
 async def test_older_version_never_overwrites_a_newer_one(database_url: str) -> None:

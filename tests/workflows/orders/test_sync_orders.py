@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -164,11 +166,13 @@ async def test_cancelled_run_keeps_the_page_it_was_committing(sqlite_url: str, m
     """Ctrl-C during a commit: the commit ends first, and the next run asks for the page after it."""
     async with emulator() as running, application(running) as app, OrderDatabase(sqlite_url) as database:
         with anyio.CancelScope() as scope:
-            committing = database._writer._put
+            committing, loop, cancelled = database._writer._put, asyncio.get_running_loop(), threading.Event()
 
-            async def cancelled_meanwhile(*words: Any) -> Any:
-                scope.cancel()
-                return await committing(*words)
+            def cancelled_meanwhile(*words: Any) -> Any:
+                loop.call_soon_threadsafe(scope.cancel)  # this is the database's thread
+                loop.call_soon_threadsafe(cancelled.set)
+                assert cancelled.wait(30)
+                return committing(*words)
 
             monkeypatch.setattr(database._writer, "_put", cancelled_meanwhile)
             await sync_orders([seller(app)], database, page_size=20)

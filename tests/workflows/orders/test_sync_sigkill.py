@@ -72,7 +72,7 @@ def test_killed_at_random_points_it_ends_with_every_order_once(spapi_emulator: E
 
 POINTS = {
     "before the transaction": "database.OrderDatabase.store = at(database.OrderDatabase.store, 'before')",
-    "inside the transaction": "writer.PageWriter._put = at(writer.PageWriter._put, 'after')",
+    "inside the transaction": "writer.PageWriter._put = killed_after(writer.PageWriter._put)",
     "after the commit": "database.OrderDatabase.store = at(database.OrderDatabase.store, 'after')",
 }
 KILLER = """
@@ -88,6 +88,15 @@ def at(method, when):
             os.kill(os.getpid(), signal.SIGKILL)
         result = await method(*words, **options)
         if last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+    return killing
+
+def killed_after(method):
+    pages = iter(range(1, 1000))
+    def killing(*words, **options):
+        result = method(*words, **options)
+        if next(pages) == 4:
             os.kill(os.getpid(), signal.SIGKILL)
         return result
     return killing

@@ -1,0 +1,118 @@
+"""A job on the driver's own cursor: in the transaction of its connection, with SQLAlchemy's errors."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from spapi_async.workflows._cursor import Cursor, run_on_cursor
+from spapi_async.workflows._sql import async_url, open_engine
+
+pytest_plugins = ("sync_fixtures",)
+
+
+@asynccontextmanager
+async def engine_of(url: str) -> AsyncIterator[AsyncEngine]:
+    """With a table of numbers that is empty."""
+    engine = open_engine(async_url(url))
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("CREATE TABLE numbers (number integer PRIMARY KEY)")
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+def insert_one(cursor: Cursor) -> int:
+    """One number, and how many rows that changed."""
+    cursor.execute("INSERT INTO numbers VALUES (1)")
+    return cursor.rowcount
+
+
+async def stored(engine: AsyncEngine) -> int:
+    """How many numbers were committed."""
+    async with engine.connect() as connection:
+        return int((await connection.exec_driver_sql("SELECT count(*) FROM numbers")).scalar_one())
+
+
+async def test_a_job_is_part_of_the_transaction(database_url: str) -> None:
+    """What it did is committed or rolled back with it."""
+    async with engine_of(database_url) as engine:
+        async with engine.connect() as connection:
+            assert await run_on_cursor(connection, insert_one) == 1
+            await connection.rollback()
+        assert await stored(engine) == 0
+        async with engine.begin() as connection:
+            await run_on_cursor(connection, insert_one)
+            assert (await connection.exec_driver_sql("SELECT number FROM numbers")).all() == [(1,)]
+        assert await stored(engine) == 1
+
+
+async def test_a_refused_statement_is_sqlalchemys_error(database_url: str) -> None:
+    """Without its parameters, which may be personal data; nothing of the transaction stays."""
+    async with engine_of(database_url) as engine:
+
+        def insert_twice(cursor: Cursor) -> None:
+            insert_one(cursor)
+            insert_one(cursor)
+
+        with pytest.raises(DBAPIError) as caught:
+            async with engine.begin() as connection:
+                await run_on_cursor(connection, insert_twice)
+        assert type(caught.value).__name__ == "IntegrityError"
+        assert caught.value.params is None
+        assert await stored(engine) == 0
+
+
+async def test_an_error_of_the_job_itself_comes_out_as_it_is(database_url: str) -> None:
+    """And rolls back what the job did before."""
+    async with engine_of(database_url) as engine:
+
+        def fail(cursor: Cursor) -> None:
+            insert_one(cursor)
+            raise LookupError
+
+        with pytest.raises(LookupError):
+            async with engine.begin() as connection:
+                await run_on_cursor(connection, fail)
+        assert await stored(engine) == 0
+
+
+async def test_a_connection_that_is_cut_is_not_used_again(postgres_url: str) -> None:
+    """The pool opens another at once, also in place of others that it made before: the server may have restarted."""
+    async with engine_of(postgres_url) as engine:
+        async with engine.connect() as one, engine.connect() as other:
+            pids = {(await each.exec_driver_sql("SELECT pg_backend_pid()")).scalar_one() for each in (one, other)}
+        with pytest.raises(DBAPIError):
+            async with engine.begin() as connection:
+                await run_on_cursor(
+                    connection, lambda cursor: cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+                )
+        async with engine.connect() as one, engine.connect() as other:
+            now = {(await each.exec_driver_sql("SELECT pg_backend_pid()")).scalar_one() for each in (one, other)}
+        assert not pids & now
+
+
+async def test_a_connection_that_a_cancellation_cut_off_is_not_used_again(database_url: str) -> None:
+    """Its statement may still be running."""
+    async with engine_of(database_url) as engine:
+
+        def linger(cursor: Cursor) -> None:
+            insert_one(cursor)
+            if engine.dialect.name == "sqlite":
+                time.sleep(0.2)
+            else:
+                cursor.execute("SELECT pg_sleep(30)")
+
+        async with engine.connect() as connection:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await run_on_cursor(connection, linger)
+            assert connection.invalidated
+        assert await stored(engine) == 0
