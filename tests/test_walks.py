@@ -12,7 +12,7 @@ from walks import walked
 
 from spapi_async import Application, SellingPartner
 from spapi_async.emulator import Emulator
-from spapi_async.workflows.orders import OrderDatabase, sync_orders
+from spapi_async.workflows.orders import sync_orders
 
 PAGE = (Path(__file__).parent.parent / ".github" / "ARCHITECTURE.md").read_text(encoding="utf-8")
 WALKS: dict[str, list[str]] = {
@@ -71,11 +71,11 @@ async def document(_: Emulator, seller: SellingPartner) -> list[str]:
 
 async def row(emulator: Emulator, seller: SellingPartner, folder: Path) -> list[str]:
     """A sync's second run."""
-    async with OrderDatabase(f"sqlite:///{folder / 'orders.db'}") as database:
-        await sync_orders([seller], database)
-        emulator.change_orders(add=1, at=datetime.now(UTC).timestamp() - 200)
-        with walked() as steps:
-            await sync_orders([seller], database)
+    url = f"sqlite:///{folder / 'orders.db'}"
+    await sync_orders([seller], url)
+    emulator.change_orders(add=1, at=datetime.now(UTC).timestamp() - 200)
+    with walked() as steps:
+        await sync_orders([seller], url)
     return steps
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +36,9 @@ def walked() -> Iterator[list[str]]:
             entered.append(step)
 
     sys.setprofile(hook)
+    threading.setprofile(hook)  # for threads that start in the block, as SQLite's connections do
     try:
         yield entered
     finally:
         sys.setprofile(None)
+        threading.setprofile(None)
