@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from spapi_async.workflows.orders._checkpoint import Checkpoint
+    from spapi_async.workflows.orders._coverage import Coverage
     from spapi_async.workflows.orders._database import OrderDatabase
     from spapi_async.workflows.orders._feed import Change, CursorError
     from spapi_async.workflows.orders._follow import MessageSource, follow_orders
@@ -59,6 +60,7 @@ __all__ = [
     "SOURCES",
     "Change",
     "Checkpoint",
+    "Coverage",
     "CursorError",
     "Detail",
     "ItemRow",
@@ -104,6 +106,7 @@ __all__ = [
 # Names are imported when they are first asked for: ``seller.orders`` needs no database.
 _HOMES = {
     "_checkpoint": ("Checkpoint",),
+    "_coverage": ("Coverage",),
     "_database": ("OrderDatabase",),
     "_feed": ("Change", "CursorError"),
     "_follow": ("MessageSource", "follow_orders"),

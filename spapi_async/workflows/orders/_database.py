@@ -19,6 +19,7 @@ import msgspec
 
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.orders._checkpoint import Checkpoint
+from spapi_async.workflows.orders._coverage import Coverage, coverage_of
 from spapi_async.workflows.orders._feed import Change, CursorError, cursor_of, number_of
 from spapi_async.workflows.orders._lease import LEASE, Lease, held, is_gone
 from spapi_async.workflows.orders._page import CoarseOrder, OrderPage, QuotaStates, Stored
@@ -50,7 +51,6 @@ from spapi_async.workflows.orders._rows import Detail
 from spapi_async.workflows.orders._statements import Statements
 from spapi_async.workflows.orders._tables import (
     change_feed,
-    checkpoints,
     leases,
     order_changes,
     order_items,
@@ -153,10 +153,13 @@ class OrderDatabase:
     @to_the_end
     async def checkpoint(self, seller: str, stream: str) -> Checkpoint | None:
         """Where this seller's stream stands, or None the first time."""
-        query = select(checkpoints).where(checkpoints.c.seller == seller, checkpoints.c.stream == stream)
-        async with self._connected().connect() as connection:
-            row = (await connection.execute(query)).mappings().one_or_none()
-        return None if row is None else Checkpoint(**{name: row[name] for name in Checkpoint.__struct_fields__})
+        found = [_reads.place_of(row) for row in await self._rows(_reads.places(seller, stream))]
+        return found[0] if found else None
+
+    @to_the_end
+    async def coverage(self, seller: str) -> tuple[Coverage, ...]:
+        """How far this seller's orders are known: what was read once, what is missing, what was reconciled."""
+        return coverage_of([_reads.place_of(row) for row in await self._rows(_reads.places(seller))])
 
     @to_the_end
     async def store(self, page: OrderPage) -> Stored:

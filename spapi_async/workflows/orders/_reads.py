@@ -8,12 +8,24 @@ from typing import Any
 
 from sqlalchemy import Select, Text, cast, select
 
+from spapi_async.workflows.orders._checkpoint import Checkpoint
 from spapi_async.workflows.orders._rows import Detail
-from spapi_async.workflows.orders._tables import orders
+from spapi_async.workflows.orders._tables import checkpoints, orders
 
-__all__ = ["coarse", "coarse_dates", "is_coarse", "last_updates"]
+__all__ = ["coarse", "coarse_dates", "is_coarse", "last_updates", "place_of", "places"]
 
 _IS_COARSE = orders.c.detail == Detail.REPORT.value
+
+
+def places(seller: str, stream: str | None = None) -> Select[Any]:
+    """Where a seller's streams stand, or one of them."""
+    query = select(checkpoints).where(checkpoints.c.seller == seller)
+    return query if stream is None else query.where(checkpoints.c.stream == stream)
+
+
+def place_of(row: Any) -> Checkpoint:
+    """A row of these."""
+    return Checkpoint(**{name: getattr(row, name) for name in Checkpoint.__struct_fields__})
 
 
 def last_updates(seller: str, order_ids: Sequence[str], *, whole: bool) -> Select[Any]:

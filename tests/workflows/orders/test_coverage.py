@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from spapi_async import Application
+from spapi_async.emulator import Emulator
+from spapi_async.workflows.orders import OrderDatabase, sync_orders
 from spapi_async.workflows.orders._checkpoint import Checkpoint, Window
 from spapi_async.workflows.orders._coverage import Coverage, coverage_of
+
+pytest_plugins = ("sync_fixtures",)
 
 STREAM = "orders_2026_01_01"
 
@@ -73,3 +78,19 @@ def test_reconciliations_and_streams_stand_apart() -> None:
         ("s", german, day(7)),
     ]
     assert coverage_of(places)[1].reconciled_to == {timedelta(hours=2): day(8), timedelta(hours=48): day(6)}
+
+
+async def test_a_database_says_what_a_sync_has_read(database_url: str) -> None:
+    """After a run with a history, in both kinds of database; of a seller that nobody synced nothing."""
+    async with (
+        Emulator(orders=20, rate_scale=2000, search_delay=0.0) as emulator,
+        Application("a", "b", endpoint=emulator.url) as app,
+        OrderDatabase(database_url) as database,
+    ):
+        seller = app.selling_partner("Atzr|1", region="NA", seller_id="one")
+        since = datetime.now(UTC) - timedelta(days=90)
+        await sync_orders([seller], database, since=since, sources=["search", "ids"])
+        (found,) = await database.coverage(seller.name)
+        assert await database.coverage("nobody") == ()
+    assert (found.read_from, found.missing) == (since, None)
+    assert found.read_to > datetime.now(UTC) - timedelta(minutes=5)
