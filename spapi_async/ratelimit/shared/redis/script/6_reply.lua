@@ -38,7 +38,10 @@ end
 
 local others = {}
 if req.predict > 0 then
-  for index, e in ipairs(rivals) do others[index] = {e.c[1], e.c[2], e.c[3], e.alike and 1 or 0} end
+  -- Those that wait; calls that are merely expected may never come.
+  for _, e in ipairs(rivals) do
+    if not e.absent then others[#others + 1] = {e.c[1], e.c[2], e.c[3], e.alike and 1 or 0} end
+  end
 end
 
 -- What the process may count on: nothing of what is held back, once the level is too low to hold it.
