@@ -146,7 +146,7 @@ class Catalog(LookUps):
             NotFoundError: the marketplace has no such item.
         """
         check_asin(asin)
-        return await self._ask(_ITEM, _Group(self._place(marketplace), tuple(included_data)), asin)  # type: ignore[no-any-return]
+        return await self._look_up(_ITEM, asin, _Group, marketplace, tuple(included_data))  # type: ignore[no-any-return]
 
     async def by_barcode(
         self,
@@ -170,4 +170,4 @@ class Catalog(LookUps):
         if not (isinstance(code, str) and _BARCODE(code) and code.strip("0")):
             raise ConfigurationError(f"{code!r} is not a barcode: 6 to 14 digits, such as 4006381333931")
         included = tuple(dict.fromkeys((*included_data, "identifiers")))  # by which answers find their callers
-        return await self._ask(_BY_BARCODE, _Barcodes(self._place(marketplace), included, kind), code)  # type: ignore[no-any-return]
+        return await self._look_up(_BY_BARCODE, code, _Barcodes, marketplace, included, kind)  # type: ignore[no-any-return]

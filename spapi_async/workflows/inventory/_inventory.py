@@ -118,4 +118,4 @@ class Inventory(LookUps):
             NotFoundError: Amazon has never held this SKU.
         """
         check_sku(sku)
-        return await self._ask(_SUMMARY, _Group(self._place(marketplace), details), sku)  # type: ignore[no-any-return]
+        return await self._look_up(_SUMMARY, sku, _Group, marketplace, details)  # type: ignore[no-any-return]

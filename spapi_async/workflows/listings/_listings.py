@@ -16,8 +16,8 @@ __all__ = ["Listings"]
 
 
 class _Group(NamedTuple):
-    seller_id: str
     place: str
+    seller_id: str
     included_data: tuple[str, ...]
     issue_locale: str | None
 
@@ -90,5 +90,5 @@ class Listings(LookUps):
             NotFoundError: the seller has no such listing in that marketplace.
         """
         check_sku(sku)
-        group = _Group(self._seller_id(), self._place(marketplace), tuple(included_data), issue_locale)
-        return await self._ask(_ITEM, group, sku)  # type: ignore[no-any-return]
+        facts = (self._seller_id(), tuple(included_data), issue_locale)
+        return await self._look_up(_ITEM, sku, _Group, marketplace, *facts)  # type: ignore[no-any-return]

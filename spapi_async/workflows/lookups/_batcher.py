@@ -53,7 +53,7 @@ class Batcher(Generic[G, K]):
 
     __slots__ = (
         "_callers", "_closed", "_due", "_failure", "_flights", "_group", "_habit", "_loop", "_queue", "_raw", "_rule",
-        "_seen", "_soon", "_timeout", "_timer",
+        "_seen", "_soon", "_timeout", "_timer", "forgotten",
     )  # fmt: skip
 
     def __init__(
@@ -76,6 +76,7 @@ class Batcher(Generic[G, K]):
         self._flights: set[Flight] = set()
         self._failure: SPAPIError | None = None
         self._closed = False
+        self.forgotten = False  # by those who keep batchers: another has taken its place
         self._due = math.inf  # by when the next batch leaves at the latest, however others crowd the limiter's queue
         self._seen = 0
         self._soon = False
@@ -124,7 +125,7 @@ class Batcher(Generic[G, K]):
         if max_wait is not None:
             ask.latest = {**(ask.latest or {}), future: now + max_wait}
             timer = self._loop.call_at(now + max_wait, self._give_up, ask, future)
-        if not self._soon and (self._timer is None or self._timer.when() > now + WINDOW or self._is_complete()):
+        if not self._soon and (not self._looks_again_soon(now) or self._is_complete()):
             self._turn_soon()
         try:
             return await future
@@ -134,6 +135,9 @@ class Batcher(Generic[G, K]):
         finally:
             if timer is not None:
                 timer.cancel()
+
+    def _looks_again_soon(self, now: float) -> bool:
+        return self._timer is not None and self._timer.when() <= now + WINDOW
 
     def _is_complete(self) -> bool:
         waiting, expected = self._queue.waiting, self._habit.expected
@@ -219,14 +223,13 @@ class Batcher(Generic[G, K]):
             lane = self._soonest_single(next(iter(queue.unfit)))
             assert lane is not None, "only a rule with an operation for one has keys that do not fit"
             choices.append(Departure(now + lane.seconds, lane.caller, True, lambda: Part(queue.take_unfit(), [])))
-        part = queue.next_part()
-        if part is not None:
+        if queue.parts and (part := queue.next_part()) is not None:
             choices.append(self._part_departure(part, now, batch))
-        if queue.waiting:
+        if waiting := queue.waiting:
             at = departs_at(
                 now,
                 opened_at=queue.opened_at,
-                waiting=queue.waiting,
+                waiting=waiting,
                 maximum=rule.maximum,
                 expected=self._habit.expected,
                 quiet=quiet,
@@ -287,12 +290,12 @@ class Batcher(Generic[G, K]):
 
     async def _fly(self, flight: Flight) -> None:
         asks = flight.part.asks
-        latest = min((moment for ask in asks if ask.latest for moment in ask.latest.values()), default=None)
-        max_wait = None if latest is None else max(latest - self._loop.time(), 0.0)
+        latest = [moment for ask in asks if ask.latest for moment in ask.latest.values()]
+        max_wait = max(min(latest) - self._loop.time(), 0.0) if latest else None
         keys = [ask.key for ask in asks]
         try:
             with call_options(
-                priority=Priority(min(ask.priority for ask in asks)), max_wait=max_wait, timeout=self._timeout
+                priority=Priority(min([ask.priority for ask in asks])), max_wait=max_wait, timeout=self._timeout
             ):
                 if flight.single:
                     fetched = await fetch_single(self._rule, self._group, keys[0], flight.caller, raw=self._raw)
@@ -310,21 +313,18 @@ class Batcher(Generic[G, K]):
             self._arrived(flight, fetched.found, fetched.request_id)
         finally:
             self._flights.discard(flight)
-            if not self._closed:
-                self._turn_soon()
+            if self._queue and (self._queue.parts or not self._looks_again_soon(self._loop.time())):
+                self._turn_soon()  # also when closed: what was put back must hear of it
 
     def _arrived(self, flight: Flight, found: dict[Any, Any], request_id: str | None) -> None:
         for ask in flight.part.asks:
             answer = found.get(ask.key)
             if answer is None:
-                self._settle(ask, not_found(self._rule, ask.key, request_id))
+                ask.fail(not_found(self._rule, ask.key, request_id))
             elif isinstance(answer, SPAPIError):
                 self._refused(ask, answer)
             else:
-                ask.flight = None
-                for waiter in ask.waiters:
-                    if not waiter.done():
-                        waiter.set_result(answer)
+                ask.answer(answer)
         if flight.part.rest:
             self._queue.halve(flight.part.rest, parted=True)
 
@@ -335,7 +335,7 @@ class Batcher(Generic[G, K]):
             return
         if isinstance(error, ApiError) and not isinstance(error, NotFoundError) and self._rule.is_missing(error):
             error = as_missing(error)
-        self._settle(ask, error)
+        ask.fail(error)
 
     def _failed(self, flight: Flight, error: Exception) -> None:
         part = flight.part
@@ -375,17 +375,7 @@ class Batcher(Generic[G, K]):
 
     def _fail(self, asks: Iterable[Ask[K]], error: Exception) -> None:
         for ask in asks:
-            self._settle(ask, error)
-
-    def _settle(self, ask: Ask[K], error: Exception) -> None:
-        """An error for each caller: a shared one would gather the tracebacks and notes of all of them."""
-        ask.flight = None
-        for waiter in ask.waiters:
-            if waiter.done():
-                continue
-            own = copy.copy(error) if isinstance(error, SPAPIError) else error
-            own.__cause__ = error.__cause__
-            waiter.set_exception(own)
+            ask.fail(error)
 
     def close(self) -> None:
         """The application is closed: whoever waits gets a ClosedError, requests under way end by themselves."""

@@ -55,8 +55,7 @@ class Pricing(LookUps):
             NotFoundError: the marketplace does not know it. One without offers is an answer with no offers in it.
         """
         check_asin(asin)
-        group = OffersGroup(self._place(marketplace), item_condition, customer_type)
-        return await self._ask(OFFERS, group, asin)  # type: ignore[no-any-return]
+        return await self._look_up(OFFERS, asin, OffersGroup, marketplace, item_condition, customer_type)  # type: ignore[no-any-return]
 
     async def listing_offers(
         self,
@@ -73,8 +72,7 @@ class Pricing(LookUps):
             NotFoundError: the seller has no such listing.
         """
         check_sku(sku)
-        group = OffersGroup(self._place(marketplace), item_condition, customer_type)
-        return await self._ask(LISTING_OFFERS, group, sku)  # type: ignore[no-any-return]
+        return await self._look_up(LISTING_OFFERS, sku, OffersGroup, marketplace, item_condition, customer_type)  # type: ignore[no-any-return]
 
     async def price(
         self,
@@ -128,7 +126,7 @@ class Pricing(LookUps):
         included, pairs = tuple(included_data), tuple((str(one), str(other)) for one, other in lowest_priced_offers)
         if pairs and _LOWEST not in included:
             included += (_LOWEST,)
-        return await self._ask(COMPETITIVE_SUMMARY, SummaryGroup(self._place(marketplace), included, pairs), asin)  # type: ignore[no-any-return]
+        return await self._look_up(COMPETITIVE_SUMMARY, asin, SummaryGroup, marketplace, included, pairs)  # type: ignore[no-any-return]
 
     async def expected_price(
         self, sku: str, *, marketplace: Marketplace | str | None = None
@@ -142,4 +140,4 @@ class Pricing(LookUps):
             NotFoundError: the seller has no such SKU.
         """
         check_sku(sku)
-        return await self._ask(EXPECTED_PRICE, PriceGroup(self._place(marketplace)), sku)  # type: ignore[no-any-return]
+        return await self._look_up(EXPECTED_PRICE, sku, PriceGroup, marketplace)  # type: ignore[no-any-return]
