@@ -48,9 +48,9 @@ async def test_handles_share_requests_after_a_batcher_was_forgotten(
     """An old handle does not go on with one that new handles do not know."""
     monkeypatch.setattr(_shared, "_KEPT_IDLE", 2)
     old, new = (app.selling_partner("Atzr|1", marketplace="US").catalog for _ in range(2))
-    for included in ("summaries", "images", "dimensions"):
+    await old.item(ASINS[0])
+    for included in ("images", "dimensions"):
         await new.item(ASINS[0], included_data=[included])
-        await old.item(ASINS[0], included_data=[included])
     before = emulator.stats()["operations"][SEARCH]["requests"]
     await asyncio.gather(*(catalog.item(asin) for catalog, asin in zip((new, old), ASINS, strict=False)))
     assert emulator.stats()["operations"][SEARCH]["requests"] == before + 1
