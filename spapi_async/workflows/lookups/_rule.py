@@ -79,7 +79,7 @@ class Rule(msgspec.Struct, Generic[G, K], frozen=True, kw_only=True):
 _ASIN = re.compile(r"[0-9]{9}[0-9X]|[A-Z][A-Z0-9]{9}").fullmatch
 
 
-def check_asin(asin: str) -> None:
+def check_asin(asin: object) -> None:
     """Refuse what cannot be an ASIN: one such spoils the whole batch, and Amazon does not say which.
 
     Source of the pattern: Amazon's staff in github.com/amzn/selling-partner-api-docs/issues/2543.

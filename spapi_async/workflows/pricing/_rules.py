@@ -24,11 +24,13 @@ from spapi_async.workflows.lookups import Answer, Rule, item_error, listed
 
 __all__ = [
     "COMPETITIVE_PRICE",
+    "COMPETITIVE_PRICE_OF_SKU",
     "COMPETITIVE_SUMMARY",
     "EXPECTED_PRICE",
     "LISTING_OFFERS",
     "OFFERS",
     "PRICE",
+    "PRICE_OF_SKU",
     "OffersGroup",
     "PriceGroup",
     "SummaryGroup",
@@ -145,30 +147,33 @@ LISTING_OFFERS: Rule[OffersGroup, str] = Rule(
 )
 
 
-def _prices(operation: Operation[Any]) -> Callable[[PriceGroup, Sequence[str], Any], list[Answer]]:
-    def answers(_group: PriceGroup, _asins: Sequence[str], body: Any) -> list[Answer]:
-        return [_price(operation, entry) for entry in listed(body, "", operation)]
+def _prices(operation: Operation[Any], key: str) -> Callable[[PriceGroup, Sequence[str], Any], list[Answer]]:
+    def answers(_group: PriceGroup, _keys: Sequence[str], body: Any) -> list[Answer]:
+        return [_price(operation, getattr(entry, key, None), entry) for entry in listed(body, "", operation)]
 
     return answers
 
 
-def _price(operation: Operation[Any], entry: Any) -> Answer:
-    asin, status = getattr(entry, "asin", None), getattr(entry, "status", None)
+def _price(operation: Operation[Any], key: Any, entry: Any) -> Answer:
+    status = getattr(entry, "status", None)
     if status == "Success" and entry.product is not None:
-        return asin, entry, None
-    return asin, None, item_error(operation, 500 if status == "ServerError" else 404, ())
+        return key, entry, None
+    return key, None, item_error(operation, 500 if status == "ServerError" else 404, ())
 
 
-def _price_arguments(group: PriceGroup, asins: Sequence[str]) -> dict[str, Any]:
-    given = {
-        "marketplace_id": group.place,
-        "item_type": "Asin",
-        "asins": asins,
-        "item_condition": group.item_condition,
-        "offer_type": group.offer_type,
-        "customer_type": group.customer_type,
-    }
-    return {name: value for name, value in given.items() if value is not None}
+def _price_arguments(item_type: str) -> Callable[[PriceGroup, Sequence[str]], dict[str, Any]]:
+    def arguments(group: PriceGroup, keys: Sequence[str]) -> dict[str, Any]:
+        given = {
+            "marketplace_id": group.place,
+            "item_type": item_type,
+            f"{item_type.lower()}s": keys,
+            "item_condition": group.item_condition,
+            "offer_type": group.offer_type,
+            "customer_type": group.customer_type,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+    return arguments
 
 
 def _prices_rule(name: str, operation: Operation[Any]) -> Rule[PriceGroup, str]:
@@ -176,14 +181,32 @@ def _prices_rule(name: str, operation: Operation[Any]) -> Rule[PriceGroup, str]:
         name=name,
         batch=operation,
         maximum=20,
-        arguments=_price_arguments,
-        answers=_prices(operation),
+        arguments=_price_arguments("Asin"),
+        answers=_prices(operation, "asin"),
         entries=(("payload",), ()),
+    )
+
+
+def _sku_prices_rule(name: str, operation: Operation[Any]) -> Rule[PriceGroup, str]:
+    arguments = _price_arguments("Sku")
+    return Rule(
+        name=name,
+        batch=operation,
+        maximum=20,
+        arguments=arguments,
+        answers=_prices(operation, "seller_sku"),
+        entries=(("payload",), ()),
+        single=lambda _: operation,
+        single_arguments=lambda group, sku: arguments(group, [sku]),
+        spare=False,  # there is no second bucket
+        fits=lambda sku: "," not in sku,  # which splits the list: it would ask for two others
     )
 
 
 PRICE = _prices_rule("pricing.price", GET_PRICING)
 COMPETITIVE_PRICE = _prices_rule("pricing.competitive_price", GET_COMPETITIVE_PRICING)
+PRICE_OF_SKU = _sku_prices_rule("pricing.price of SKU", GET_PRICING)
+COMPETITIVE_PRICE_OF_SKU = _sku_prices_rule("pricing.competitive_price of SKU", GET_COMPETITIVE_PRICING)
 
 
 def _summary_arguments(group: SummaryGroup, asins: Sequence[str]) -> dict[str, Any]:
