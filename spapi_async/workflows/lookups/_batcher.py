@@ -26,9 +26,9 @@ from spapi_async.errors import (
     SPAPIError,
 )
 from spapi_async.workflows.lookups._departure import WORTH_A_SINGLE, Departure, Flight, Lane, current, nothing
-from spapi_async.workflows.lookups._fetch import fetch_batch, fetch_single
+from spapi_async.workflows.lookups._fetch import Fetched, fetch_batch, fetch_single
 from spapi_async.workflows.lookups._queue import Ask, Part, Queue
-from spapi_async.workflows.lookups._rule import Rule, as_missing, not_found
+from spapi_async.workflows.lookups._rule import Rule, absent, as_missing, not_found
 from spapi_async.workflows.lookups._window import WINDOW, Habit, departs_at
 
 __all__ = ["Batcher"]
@@ -310,23 +310,33 @@ class Batcher(Generic[G, K]):
         except Exception as error:  # noqa: BLE001  whoever waits gets it
             self._failed(flight, error)
         else:
-            self._arrived(flight, fetched.found, fetched.request_id)
+            self._arrived(flight, fetched)
         finally:
             self._flights.discard(flight)
             if self._queue and (self._queue.parts or not self._looks_again_soon(self._loop.time())):
                 self._turn_soon()  # also when closed: what was put back must hear of it
 
-    def _arrived(self, flight: Flight, found: dict[Any, Any], request_id: str | None) -> None:
+    def _arrived(self, flight: Flight, fetched: Fetched) -> None:
+        found = fetched.found
         for ask in flight.part.asks:
             answer = found.get(ask.key)
             if answer is None:
-                ask.fail(not_found(self._rule, ask.key, request_id))
+                self._unmentioned(ask, flight, fetched)
             elif isinstance(answer, SPAPIError):
                 self._refused(ask, answer)
             else:
                 ask.answer(answer)
         if flight.part.rest:
             self._queue.halve(flight.part.rest, parted=True)
+
+    def _unmentioned(self, ask: Ask[K], flight: Flight, fetched: Fetched) -> None:
+        rule = self._rule
+        if fetched.is_clear and not rule.answers_all:
+            ask.fail(not_found(rule, ask.key, fetched.request_id))
+        elif len(flight.part.asks) > 1:
+            self._queue.alone(ask)
+        else:
+            ask.fail(absent(rule, ask.key, fetched.request_id))
 
     def _refused(self, ask: Ask[K], error: SPAPIError) -> None:
         """An item's own error: 429 and 5xx are tried again, alone."""

@@ -100,7 +100,7 @@ def _response(operation: Operation[Any], entry: Any, key: Any, value_of: Callabl
     body = getattr(entry, "body", None)
     errors = getattr(body, "errors", None) or ()
     value = value_of(body)
-    if status is None:
+    if not isinstance(status, int):
         status = 200 if value is not None and not errors else 500
     if 200 <= status < 300 and value is not None:
         return key, value, None
@@ -109,6 +109,17 @@ def _response(operation: Operation[Any], entry: Any, key: Any, value_of: Callabl
 
 def _of_request(name: str) -> Callable[[Any], Any]:
     return lambda entry: getattr(getattr(entry, "request", None), name, None)
+
+
+def _of_offers(of_request: str, of_payload: str) -> Callable[[Any], Any]:
+    """The echo of the request may be left out by the model; what was found says whose it is too."""
+
+    def key_of(entry: Any) -> Any:
+        return getattr(getattr(entry, "request", None), of_request, None) or getattr(
+            _payload(getattr(entry, "body", None)), of_payload, None
+        )
+
+    return key_of
 
 
 def _payload(body: Any) -> Any:
@@ -123,7 +134,8 @@ OFFERS: Rule[OffersGroup, str] = Rule(
     batch=GET_ITEM_OFFERS_BATCH,
     maximum=BATCHES[GET_ITEM_OFFERS_BATCH.name].most,
     arguments=_offers_arguments("/products/pricing/v0/items/{}/offers"),
-    answers=_responses(GET_ITEM_OFFERS_BATCH, _of_request("asin"), _payload),
+    answers=_responses(GET_ITEM_OFFERS_BATCH, _of_offers("asin", "asin"), _payload),
+    answers_all=True,
     entries=(("responses",), ("body", "payload")),
     single=lambda _: GET_ITEM_OFFERS,
     single_arguments=_single_offers("asin"),
@@ -136,7 +148,8 @@ LISTING_OFFERS: Rule[OffersGroup, str] = Rule(
     batch=GET_LISTING_OFFERS_BATCH,
     maximum=BATCHES[GET_LISTING_OFFERS_BATCH.name].most,
     arguments=_offers_arguments("/products/pricing/v0/listings/{}/offers"),
-    answers=_responses(GET_LISTING_OFFERS_BATCH, _of_request("seller_sku"), _payload),
+    answers=_responses(GET_LISTING_OFFERS_BATCH, _of_offers("seller_sku", "sku"), _payload),
+    answers_all=True,
     entries=(("responses",), ("body", "payload")),
     single=lambda _: GET_LISTING_OFFERS,
     single_arguments=_single_offers("seller_sku"),
@@ -183,6 +196,7 @@ def _prices_rule(name: str, operation: Operation[Any]) -> Rule[PriceGroup, str]:
         maximum=20,
         arguments=_price_arguments("Asin"),
         answers=_prices(operation, "asin"),
+        answers_all=True,
         entries=(("payload",), ()),
     )
 
@@ -195,6 +209,7 @@ def _sku_prices_rule(name: str, operation: Operation[Any]) -> Rule[PriceGroup, s
         maximum=20,
         arguments=arguments,
         answers=_prices(operation, "seller_sku"),
+        answers_all=True,
         entries=(("payload",), ()),
         single=lambda _: operation,
         single_arguments=lambda group, sku: arguments(group, [sku]),
@@ -231,6 +246,7 @@ COMPETITIVE_SUMMARY: Rule[SummaryGroup, str] = Rule(
     answers=_responses(
         GET_COMPETITIVE_SUMMARY, lambda entry: getattr(getattr(entry, "body", None), "asin", None), lambda body: body
     ),
+    answers_all=True,
     entries=(("responses",), ("body",)),
     missing_codes=frozenset({"INVALID_ASIN"}),
 )
@@ -251,6 +267,7 @@ EXPECTED_PRICE: Rule[PriceGroup, str] = Rule(
     maximum=BATCHES[GET_FEATURED_OFFER_EXPECTED_PRICE_BATCH.name].most,
     arguments=_expected_arguments,
     answers=_responses(GET_FEATURED_OFFER_EXPECTED_PRICE_BATCH, _of_request("sku"), lambda body: body),
+    answers_all=True,
     entries=(("responses",), ("body",)),
     missing_codes=frozenset({"INVALID_SKU"}),
 )
