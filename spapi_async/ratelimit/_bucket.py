@@ -218,7 +218,9 @@ class TokenBucket:
     def tokens(self, now: float) -> float:
         """Tokens that a request leaving now can count on, as a fraction; below zero when in debt."""
         self.settle(now)
-        self.has_token(now)
+        presumed = self._presumed
+        if presumed and (self._late or presumed[0].answered_by <= now):
+            self.has_token(now)  # which doubts them where it matters
         return self.burst - self._used - self._flying - self.kept
 
     def is_full(self, now: float) -> bool:

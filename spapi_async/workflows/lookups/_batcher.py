@@ -6,12 +6,11 @@ import asyncio
 import copy
 import math
 from collections.abc import Awaitable, Iterable, Sequence
-from contextvars import Context
 from typing import Any, Generic, TypeVar
 
 from spapi_async._core.caller import Caller
 from spapi_async._core.operation import Operation
-from spapi_async._core.options import CallOptions, Priority, call_options
+from spapi_async._core.options import CallOptions, context_of
 from spapi_async.errors import (
     ApiError,
     AuthError,
@@ -25,7 +24,15 @@ from spapi_async.errors import (
     ServerError,
     SPAPIError,
 )
-from spapi_async.workflows.lookups._departure import WORTH_A_SINGLE, Departure, Flight, Lane, current, nothing
+from spapi_async.workflows.lookups._departure import (
+    WORTH_A_SINGLE,
+    Departure,
+    Flight,
+    Lane,
+    current,
+    nothing,
+    shared_options,
+)
 from spapi_async.workflows.lookups._fetch import Fetched, fetch_batch, fetch_single
 from spapi_async.workflows.lookups._queue import Ask, Part, Queue
 from spapi_async.workflows.lookups._rule import Rule, absent, as_missing, not_found
@@ -240,6 +247,8 @@ class Batcher(Generic[G, K]):
             choices.append(Departure(min(at, self._due), batch.caller, False, lambda: self._take(now)))
             if batch.seconds > WORTH_A_SINGLE and rule.spare and (spare := self._spare_lane()) is not None:
                 choices.append(Departure(now, spare.caller, True, lambda: Part(queue.take(1), [])))
+        if len(choices) == 1:
+            return choices[0]
         # Nothing at all is left where next_part dissolved what nobody wants any more.
         return min(choices, key=lambda each: each.at) if choices else Departure(math.inf, batch.caller, False, nothing)
 
@@ -270,7 +279,8 @@ class Batcher(Generic[G, K]):
             assert self._failure is not None
             raise copy.copy(self._failure)
         if len(self._callers) == 1:
-            return Lane(self._callers[0], self._callers[0].forecast(operation, count=count))
+            (caller,) = self._callers
+            return Lane(caller, caller.forecast(operation, count=count))
         share = -(-count // len(self._callers))  # each of them lets through as many
         lanes = [Lane(caller, caller.forecast(operation, count=share)) for caller in self._callers]
         return min(lanes, key=lambda lane: lane.seconds)
@@ -286,21 +296,17 @@ class Batcher(Generic[G, K]):
         self._seen = self._queue.waiting
         self._flights.add(flight)
         # A context of its own: one caller's options, or its trace, are nothing to the others.
-        flight.task = self._loop.create_task(self._fly(flight), context=Context())
+        options = shared_options(part.asks, self._loop.time(), self._timeout)
+        flight.task = self._loop.create_task(self._fly(flight), context=context_of(options))
 
     async def _fly(self, flight: Flight) -> None:
         asks = flight.part.asks
-        latest = [moment for ask in asks if ask.latest for moment in ask.latest.values()]
-        max_wait = max(min(latest) - self._loop.time(), 0.0) if latest else None
         keys = [ask.key for ask in asks]
         try:
-            with call_options(
-                priority=Priority(min([ask.priority for ask in asks])), max_wait=max_wait, timeout=self._timeout
-            ):
-                if flight.single:
-                    fetched = await fetch_single(self._rule, self._group, keys[0], flight.caller, raw=self._raw)
-                else:
-                    fetched = await fetch_batch(self._rule, self._group, keys, flight.caller, raw=self._raw)
+            if flight.single:
+                fetched = await fetch_single(self._rule, self._group, keys[0], flight.caller, raw=self._raw)
+            else:
+                fetched = await fetch_batch(self._rule, self._group, keys, flight.caller, raw=self._raw)
         except asyncio.CancelledError:
             for ask in asks:
                 for waiter in ask.waiters:
@@ -369,18 +375,9 @@ class Batcher(Generic[G, K]):
 
     def _too_slow(self, part: Part, error: RateLimitWaitError) -> None:
         """The limiter's queue is longer than its forecast: those who cannot wait are told, the others wait on."""
-        wait = error.retry_after or 0.0
-        now = self._loop.time()
+        moment = self._loop.time() + (error.retry_after or 0.0)
         for ask in part.asks:
-            for waiter in ask.waiters:
-                latest = (ask.latest or {}).pop(waiter, None)
-                if latest is None or waiter.done():
-                    continue
-                if now + wait > latest:
-                    waiter.set_exception(copy.copy(error))
-                else:
-                    ask.latest = {**(ask.latest or {}), waiter: latest}
-            ask.waiters = [waiter for waiter in ask.waiters if not waiter.done()]
+            ask.dismiss_impatient(moment, error)
         self._queue.put_back(part.asks)
 
     def _fail(self, asks: Iterable[Ask[K]], error: Exception) -> None:

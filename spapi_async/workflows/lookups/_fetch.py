@@ -64,7 +64,11 @@ def _gather(
     """
     is_clear = True
     for key, value, error in answers:
-        if not _is_one_of(wanted, key):
+        try:
+            is_mine = key in wanted
+        except TypeError:  # an object or a list in the place of a text
+            is_mine = False
+        if not is_mine:
             is_clear = False
         elif error is not None:
             error.request_id = request_id
@@ -74,13 +78,6 @@ def _gather(
         elif isinstance(others := found.setdefault(key, []), list):
             others.append(value)
     return is_clear
-
-
-def _is_one_of(wanted: frozenset[Any], key: object) -> bool:
-    try:
-        return key in wanted
-    except TypeError:  # an object or a list in the place of a text
-        return False
 
 
 def _as_received(

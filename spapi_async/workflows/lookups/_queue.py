@@ -62,6 +62,13 @@ class Ask(msgspec.Struct, Generic[K], eq=False):
             own.__cause__ = error.__cause__
             waiter.set_exception(own)
 
+    def dismiss_impatient(self, moment: float, error: SPAPIError) -> None:
+        """Those who do not wait for quota until that moment get the error; the others wait on."""
+        for waiter, latest in list((self.latest or {}).items()):
+            if latest < moment and not waiter.done():
+                waiter.set_exception(copy.copy(error))
+        self.waiters = [waiter for waiter in self.waiters if not waiter.done()]
+
 
 class Part(NamedTuple):
     """Asks that make a request of their own; if they go through, one of ``rest`` is bad."""
@@ -91,7 +98,8 @@ class Queue(Generic[K]):
     @property
     def waiting(self) -> int:
         """How many asks can go into the next batches."""
-        return sum(map(len, self._lines))
+        urgent, normal, bulk = self._lines
+        return len(urgent) + len(normal) + len(bulk)
 
     @property
     def opened_at(self) -> float:
