@@ -58,7 +58,9 @@ def current(ask: Ask[K]) -> Ask[K]:
 
 def shared_options(asks: Sequence[Ask[K]], now: float, timeout: float | None) -> CallOptions:
     """What a request for all of them is sent with: the most urgent one's priority, the shortest wait of a caller."""
-    latest = [moment for ask in asks if ask.latest for moment in ask.latest.values()]
+    latest = [
+        moment for ask in asks if ask.latest for waiter, moment in ask.latest.items() if not waiter.done()
+    ]  # who has left is in no hurry
     return CallOptions(
         priority=_PRIORITIES[min([ask.priority for ask in asks])],
         max_wait=max(min(latest) - now, 0.0) if latest else None,

@@ -9,10 +9,12 @@ import pytest
 from batching import Numbers, NumbersSeller, numbers_rule, resources
 from virtual_time import virtual_time
 
-from spapi_async import Application, ClosedError, ConfigurationError, Marketplace
+from spapi_async import Application, ClosedError, ConfigurationError, Marketplace, Priority
 from spapi_async.emulator import Emulator
 from spapi_async.emulator.data.products import product
 from spapi_async.workflows.lookups import _shared
+from spapi_async.workflows.lookups._departure import shared_options
+from spapi_async.workflows.lookups._queue import Ask
 
 ASINS = [product(0, number).asin for number in range(9)]
 SEARCH = "catalog_items_2022_04_01.search_catalog_items"
@@ -54,6 +56,22 @@ async def test_handles_share_requests_after_a_batcher_was_forgotten(
     before = emulator.stats()["operations"][SEARCH]["requests"]
     await asyncio.gather(*(catalog.item(asin) for catalog, asin in zip((new, old), ASINS, strict=False)))
     assert emulator.stats()["operations"][SEARCH]["requests"] == before + 1
+
+
+@virtual_time
+async def test_a_caller_who_left_hurries_nobody() -> None:
+    """A request waits for quota as long as the least patient of those who are still there."""
+    loop = asyncio.get_running_loop()
+    asks: list[Ask[int]] = []
+    for number, patience in enumerate((1.0, 5.0, None)):
+        asks.append(Ask(number, Priority.NORMAL, 0.0, [loop.create_future()]))
+        if patience is not None:
+            asks[-1].latest = {asks[-1].waiters[0]: patience}
+    assert shared_options(asks, 0.0, None).max_wait == 1.0
+    asks[0].waiters[0].cancel()
+    assert shared_options(asks, 0.0, None).max_wait == 5.0
+    asks[1].waiters[0].cancel()
+    assert shared_options(asks, 0.0, None).max_wait is None
 
 
 @virtual_time
