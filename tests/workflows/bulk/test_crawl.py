@@ -139,7 +139,7 @@ async def test_sellers_look_up_what_is_in_their_region() -> None:
 @pytest.mark.parametrize("target", TARGETS)
 async def test_an_item_with_bytes_that_are_no_text_is_written(target: str) -> None:
     """One reply with a broken byte stops no crawl."""
-    item = b'{"asin":"%b","summaries":[{"marketplaceId":"ATVPDKIKX0DER","itemName":"T\xff\n"}]}' % ASINS[0].encode()
+    item = b'{"asin":"%b","summaries":[{"marketplaceId":"ATVPDKIKX0DER","itemName":"T\xff"}]}' % ASINS[0].encode()
 
     async def answer(request: bytes, writer: asyncio.StreamWriter) -> None:
         is_token = request.startswith(b"POST /auth")
