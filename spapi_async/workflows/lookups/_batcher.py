@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from spapi_async._core.caller import Caller
+from spapi_async._core.limiter import wait_error
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import CallOptions, context_of
 from spapi_async.errors import (
@@ -154,14 +155,7 @@ class Batcher(Generic[G, K]):
         ahead = self._queue.ahead(priority)
         wait = self._soonest(self._rule.batch, count=ahead // self._rule.maximum + 1).seconds
         if wait > max_wait:
-            raise self._wait_error(wait, max_wait)
-
-    def _wait_error(self, wait: float, max_wait: float) -> RateLimitWaitError:
-        return RateLimitWaitError(
-            f"would wait {wait:.1f} s for quota, longer than max_wait={max_wait:g} s",
-            operation=self._rule.batch.name,
-            retry_after=wait,
-        )
+            raise wait_error(self._rule.batch, wait, max_wait)
 
     def _give_up(self, ask: Ask[K], future: asyncio.Future[Any]) -> None:
         """The time a caller waits for quota has passed; where its request has left, the limiter has let it through."""
@@ -190,6 +184,8 @@ class Batcher(Generic[G, K]):
             flight.wanted -= 1
             if not flight.wanted and flight.task is not None:
                 flight.task.cancel()
+                if not flight.begun:  # the task ends without a step, so nothing in it can tidy up
+                    self._given_up(flight)
 
     # Deciding what leaves and when --------------------------------------------------------------------------------
 
@@ -300,7 +296,7 @@ class Batcher(Generic[G, K]):
         flight.task = self._loop.create_task(self._fly(flight), context=context_of(options))
 
     async def _fly(self, flight: Flight) -> None:
-        asks = flight.part.asks
+        flight.begun, asks = True, flight.part.asks
         keys = [ask.key for ask in asks]
         try:
             if flight.single:
@@ -311,16 +307,23 @@ class Batcher(Generic[G, K]):
             for ask in asks:
                 for waiter in ask.waiters:
                     waiter.cancel()
-            self._queue.put_back(flight.part.rest, parted=True)
+            self._given_up(flight)
             raise
         except Exception as error:  # noqa: BLE001  whoever waits gets it
             self._failed(flight, error)
         else:
             self._arrived(flight, fetched)
         finally:
-            self._flights.discard(flight)
-            if self._queue and (self._queue.parts or not self._looks_again_soon(self._loop.time())):
-                self._turn_soon()  # also when closed: what was put back must hear of it
+            self._ended(flight)
+
+    def _given_up(self, flight: Flight) -> None:
+        self._queue.put_back(flight.part.rest, parted=True)
+        self._ended(flight)
+
+    def _ended(self, flight: Flight) -> None:
+        self._flights.discard(flight)
+        if self._queue and (self._queue.parts or not self._looks_again_soon(self._loop.time())):
+            self._turn_soon()  # also when closed: what was put back must hear of it
 
     def _arrived(self, flight: Flight, fetched: Fetched) -> None:
         found = fetched.found

@@ -39,13 +39,14 @@ class Departure(NamedTuple):
 class Flight:
     """A request under way."""
 
-    __slots__ = ("caller", "part", "single", "task", "wanted")
+    __slots__ = ("begun", "caller", "part", "single", "task", "wanted")
 
     def __init__(self, caller: Caller, part: Part, *, single: bool) -> None:
         self.caller = caller
         self.part = part
         self.single = single
         self.wanted = len(part.asks)
+        self.begun = False
         self.task: asyncio.Task[None] | None = None
 
 
