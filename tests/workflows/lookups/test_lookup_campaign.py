@@ -83,7 +83,7 @@ def test_a_caller_may_leave_at_any_step(single: bool) -> None:
             with pytest.raises(BadRequestError):
                 await bad
         await asyncio.sleep(1)
-        assert all(each.idle for desk in shared.shared.values() for each in desk.here().values())  # type: ignore[attr-defined]
+        assert all(each.idle for desk in shared.shared.values() for each in desk.here().values())
         assert len(asyncio.all_tasks()) == 1
 
     for steps in range(-3, 30):
@@ -132,7 +132,7 @@ def test_every_caller_gets_its_own_answer_or_an_error_of_ours(
                 assert number in bad
         await asyncio.sleep(60)
         assert len(asyncio.all_tasks()) == 1
-        batchers = [each for desk in shared.shared.values() for each in desk.here().values()]  # type: ignore[attr-defined]
+        batchers = [each for desk in shared.shared.values() for each in desk.here().values()]
         assert all(isinstance(each, Batcher) and each.idle for each in batchers)
 
     run(job())
