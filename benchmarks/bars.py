@@ -184,7 +184,7 @@ def _bulk(result: Result) -> list[Bar]:
     return [
         Bar("catalogue items a second: times one by one", 20, batched / one, at_most=False, source=_QUOTA),
         Bar("items a search", 19.9, result["rates"][1]["per_search"], at_most=False, source=_QUOTA),
-        Bar("a pool of five sellers: times one", 4.95, pooled / batched, at_most=False, source=_QUOTA),
+        Bar("a pool of five sellers: times one", 4.97, pooled / batched, at_most=False, source=_QUOTA),
         Bar("processor time a look-up: times an item of a page of 20", 1.5, result["cost"]["ratio"]),
         Bar("crawl: MB", 150, crawled["peak_mb"]),
         Bar("crawl: 429s", 0, crawled["throttled"]),

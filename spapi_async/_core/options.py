@@ -5,14 +5,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from typing import TypedDict, Unpack
 
 import msgspec
 
 from spapi_async.errors import ConfigurationError
 
-__all__ = ["CallOptions", "Priority", "call_options", "current_options"]
+__all__ = ["CallOptions", "Priority", "call_options", "context_of", "current_options"]
 
 
 class Priority(enum.IntEnum):
@@ -50,6 +50,13 @@ _options: ContextVar[CallOptions] = ContextVar("spapi_async_call_options", defau
 def current_options() -> CallOptions:
     """The options in force here."""
     return _options.get()
+
+
+def context_of(options: CallOptions) -> Context:
+    """An empty context in which these options are in force: for a task that is nobody's in particular."""
+    context = Context()
+    context.run(_options.set, options)
+    return context
 
 
 class _Changes(TypedDict, total=False):

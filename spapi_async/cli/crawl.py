@@ -137,7 +137,7 @@ _MINUTE = timedelta(minutes=1)
 
 
 async def _crawl(kind: str, target: Target, source: str, output: str, *, as_json: bool, **options: Any) -> None:
-    total = None if source == "-" else sum(1 for _ in read_identifiers(source))
+    total = _count(source)
     tally = Tally()
     async with connected(target, observers=[tally]) as connection:
         bar = _Bar(total)
@@ -155,6 +155,11 @@ async def _crawl(kind: str, target: Target, source: str, output: str, *, as_json
     for name, figure in {**facts, **tally.facts()}.items():
         table.add_row(name, f"{figure:,}")
     table_console().print(table)
+
+
+def _count(source: str) -> int | None:
+    """How many identifiers a file has; None for what can be read only once: a pipe, standard input."""
+    return sum(1 for _ in read_identifiers(source)) if Path(source).is_file() else None
 
 
 def _facts(report: CrawlReport) -> dict[str, float]:

@@ -11,7 +11,9 @@ bucket. The copy must never show more than the original. What makes it wrong is 
 full nothing flows in, so a request that arrives late starts the refill late. Therefore a request is booked when it
 must have arrived (its reply came, or the longest delay that round trips suggest has passed), and until then one token
 is held for it. As long as the burst covers what is on its way, this costs nothing: a saturated operation runs at its
-full rate without a 429. With a burst of one it costs that delay once per request.
+full rate without a 429. With a burst of one it costs that delay once per request. When a program or the network stands
+still, requests arrive later than any round trip suggested, and together; so while replies are overdue and nothing else
+is answered, tokens are held for all that may not have arrived.
 
 **Waiting.** When the copy is empty, calls wait in line: INTERACTIVE before NORMAL before BULK, in order of arrival
 within each, and a class that was passed over often enough goes next, so each keeps at least one token in ten. One

@@ -147,6 +147,13 @@ def predict(lane: Lane, now: float, priority: int, count: int = 1) -> float:
     ahead = lane.line.ahead(priority) if lane.line.total else 0
     own = ahead + count
     wait = 0.0
+    for meter in lane.meters:
+        if len(meter.lanes) > (lane in meter.lanes):
+            break  # others wait there
+        wait = max(wait, meter.counter.delay(now, own))
+    else:
+        return wait
+    wait = 0.0
     for _ in range(ROUNDS):
         longest = max(_delay(meter, lane, now, (priority, own, wait)) for meter in lane.meters)
         if longest <= wait:

@@ -24,15 +24,22 @@ class Jitter:
 
     A reply's round trip, less the shortest one seen, bounds how much later than the quickest request this one can have
     arrived. The longest and the shortest of the last 64 to 128 replies count.
+
+    Attributes:
+        bound: seconds between departure and the latest arrival that has to be reckoned with.
+        patience: seconds between departure and the latest reply that has to be reckoned with.
     """
 
-    __slots__ = ("_longest", "_longest_before", "_replies", "_shortest", "_shortest_before", "_turn", "bound")
+    __slots__ = (
+        "_longest", "_longest_before", "_replies", "_shortest", "_shortest_before", "_turn", "bound", "patience",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._replies = self._turn = 0
         self._shortest = self._shortest_before = float("inf")
         self._longest = self._longest_before = 0.0
-        self.bound = LONGEST  # seconds between departure and the latest arrival that has to be reckoned with
+        self.bound = LONGEST
+        self.patience = float("inf")
 
     def record(self, round_trip: float) -> None:
         """Learn from one reply."""
@@ -52,3 +59,4 @@ class Jitter:
             shortest = min(self._shortest, self._shortest_before)
             longest = max(self._longest, self._longest_before)
             self.bound = min(MARGIN * (longest - shortest), LONGEST)
+            self.patience = MARGIN * longest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -56,6 +57,16 @@ def test_identifiers_come_from_standard_input(
     said = crawl(capsys, "pricing", "--input", "-", "--output", "sqlite:///offers.db")
     assert said["found"] == 60
     assert Path("offers.db").exists()
+
+
+def test_a_pipe_is_read_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """As a shell makes one of ``--input <(zcat asins.gz)``: counting it first would leave nothing."""
+    reading, writing = os.pipe()
+    os.write(writing, "\n".join(ASINS).encode())
+    os.close(writing)
+    said = crawl(capsys, "catalog", "--input", f"/dev/fd/{reading}", "--output", "items.jsonl")
+    os.close(reading)
+    assert said["found"] == 60
 
 
 def test_several_sellers_crawl_the_catalogue_together(capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,6 +77,46 @@ def test_a_reply_lands_a_request_early() -> None:
     assert bucket.tokens(0.55) == pytest.approx(0.5)
 
 
+def in_flight(sent_at: float) -> Flight:
+    """A request that arrives within 10 ms and is answered within 50, if all is well."""
+    return Flight(sent_at + 0.01, sent_at=sent_at, answered_by=sent_at + 0.05)
+
+
+def test_silence_keeps_the_tokens_of_what_may_not_have_arrived() -> None:
+    """None of three requests is answered in time: they may arrive together, and a fourth would find nothing."""
+    bucket = TokenBucket(10.0, 3.0, 0.0)
+    for moment in (0.0, 0.1, 0.2):
+        assert bucket.has_token(moment)
+        bucket.launch(in_flight(moment))
+    assert not bucket.has_token(0.9)
+    assert bucket.delay(0.9) == pytest.approx(0.1)
+    assert bucket.has_token(1.1)  # the first of them has arrived by now: no silence lasts so long
+
+
+def test_the_reply_that_ends_a_silence_charges_what_arrived_with_it() -> None:
+    """Nothing has flowed into the full bucket meanwhile."""
+    bucket = TokenBucket(10.0, 2.0, 0.0)
+    early, late = in_flight(0.0), in_flight(0.1)
+    bucket.launch(early)
+    bucket.launch(late)
+    bucket.land(early, 0.5)
+    bucket.land(late, 0.5)
+    assert bucket.tokens(0.5) == 0.0
+    assert bucket.delay(0.5) == pytest.approx(0.1)
+
+
+def test_a_slow_reply_among_quick_ones_changes_nothing() -> None:
+    """What left later was answered, so this one has arrived too: Amazon takes its time over it."""
+    bucket = TokenBucket(10.0, 2.0, 0.0)
+    bucket.launch(slow := in_flight(0.0))
+    bucket.launch(quick := in_flight(0.02))
+    bucket.land(quick, 0.04)
+    assert bucket.has_token(0.2)
+    assert bucket.tokens(0.22) == pytest.approx(2.0)
+    bucket.land(slow, 0.9)
+    assert bucket.tokens(0.9) == 2.0
+
+
 def test_a_request_that_never_left_gives_its_token_back() -> None:
     """Before and after the moment at which it would have landed."""
     bucket = TokenBucket(1.0, 2.0, 0.0)

@@ -143,7 +143,7 @@ def numbers_rule(
         batch=batch,
         maximum=maximum,
         arguments=lambda _, keys: {"numbers": keys},
-        answers=lambda _, __, body: [(key, key * 10, error) for key, error in body],
+        answers=lambda _, __, body: [(key, key * 10 if isinstance(key, int) else key, error) for key, error in body],
         entries=((), ()),
         single=(lambda _: SINGLE) if single else None,
         single_arguments=lambda _, key: {"numbers": [key]},

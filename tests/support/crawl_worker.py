@@ -1,14 +1,19 @@
-"""A crawl in a process of its own, to be killed: ``crawl_worker.py ENDPOINT TARGET COUNT [STEP]``.
+"""A crawl in a process of its own, to be killed: ``crawl_worker.py ENDPOINT TARGET COUNT [STEP] [again]``.
 
-With STEP the process kills itself there: ``written`` is after the output was written and before the journal knows.
+With STEP the process kills itself there: ``written 2`` is after the output was written and before the journal knows,
+``replaced`` right after a file took the place of the output, ``moved`` right after the journal was told of new places.
+``again`` looks up once more what is done. ``full 8000``: no file can be longer than that, as on a full disk.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import sys
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from spapi_async import Application
@@ -21,30 +26,49 @@ from spapi_async.workflows.bulk._table import Table
 
 
 def kill_at(step: str) -> None:
-    """Let the second write be the last thing this process does."""
-    writes = 0
+    """Let this be the last thing that the process does."""
+    writes, (what, _, figure) = 0, step.partition(" ")
+    if what == "full":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(figure), int(figure)))
     original = Journal.record
 
     def record(self: Journal, *arguments: Any) -> None:
         nonlocal writes
         writes += 1
-        if step == "written" and writes == 2:
+        if what == "written" and writes == int(figure):
             os.kill(os.getpid(), signal.SIGKILL)
         original(self, *arguments)
 
     Journal.record = record  # type: ignore[method-assign, assignment]
+    for owner, name, after in ((Path, "replace", "replaced"), (Journal, "moved", "moved")):
+        if step == after:
+            kill_after(owner, name)
 
 
-async def main(endpoint: str, target: str, count: int) -> None:
+def kill_after(owner: type, name: str) -> None:
+    """Let the first call of this method be the last thing this process does."""
+    original = getattr(owner, name)
+
+    def last(self: Any, *arguments: Any) -> None:
+        original(self, *arguments)
+        if owner is Journal or str(arguments[0]) == sys.argv[2]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(owner, name, last)
+
+
+async def main(endpoint: str, target: str, count: int, *, again: bool) -> None:
     """Crawl so many ASINs."""
     for sink in (JsonLines, Table, Parquet):
         sink.rows = 40
     async with Application("id", "secret", endpoint=endpoint) as app:
         seller = app.selling_partner("Atzr|1", marketplace="US")
-        await crawl("catalog", [seller], [product(0, n).asin for n in range(count)], target)
+        asins = [product(0, n).asin for n in range(count)]
+        await crawl("catalog", [seller], asins, target, older_than=timedelta(0) if again else None)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 4:
-        kill_at(sys.argv[4])
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    steps = sys.argv[4:]
+    for each in steps:
+        kill_at(each)
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), again="again" in steps))

@@ -32,14 +32,14 @@ NOT_COUNTED = frozenset({401, 403})
 class LocalPermit(Flight):
     """The right to send one request now. It is the flight to its first limit itself, as most calls have only that."""
 
-    __slots__ = ("_limiter", "flights", "lane", "sent_at", "waited")
+    __slots__ = ("_limiter", "flights", "lane", "waited")
 
     def __init__(self, limiter: LocalRateLimiter, lane: Lane, sent_at: float, lands_by: float) -> None:
         self._limiter: LocalRateLimiter | None = limiter
         self.lane = lane
         self.sent_at = sent_at
         self.lands_by = lands_by
-        self.landed = False
+        self.answered_by, self.answered, self.landed = sent_at + lane.jitter.patience, False, False
         self.flights: tuple[Flight, ...] = ()  # to the other limits
         self.waited = 0.0
 
@@ -258,15 +258,15 @@ class LocalRateLimiter:
 
     def _launch(self, lane: Lane, now: float) -> LocalPermit:
         """Charge every limit of the lane for a request that leaves now."""
-        lands_by = now + (lane.jitter.bound if lane.replied else UNKNOWN)
-        permit = LocalPermit(self, lane, now, lands_by)
+        permit = LocalPermit(self, lane, now, now + (lane.jitter.bound if lane.replied else UNKNOWN))
         first = lane.first
         first.counter.launch(permit)
         first.admitted += 1
         if lane.others:
             self._turns += 1
             lane.turn = self._turns
-            permit.flights = tuple(Flight(lands_by) for _ in lane.others)
+            lands_by, answered_by = permit.lands_by, permit.answered_by
+            permit.flights = tuple(Flight(lands_by, sent_at=now, answered_by=answered_by) for _ in lane.others)
             for meter, flight in zip(lane.others, permit.flights, strict=True):
                 meter.counter.launch(flight)
                 meter.admitted += 1

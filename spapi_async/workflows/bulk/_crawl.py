@@ -102,7 +102,8 @@ async def crawl(
     Args:
         kind: ``catalog`` (ASINs, through any of the sellers), ``pricing`` (offers for ASINs), ``fees``
             (``ASIN,price``), ``listings`` or ``inventory`` (SKUs).
-        sellers: one; for ``catalog`` as many as there are, see :func:`pool` for whom that is right.
+        sellers: one; for ``catalog`` as many as there are, see :func:`pool` for whom that is right. Those of one region
+            look up what is in its marketplaces.
         identifiers: any iterable; one that occurs twice is asked once.
         sink: ``items.jsonl``, ``items.parquet`` (extra ``arrow``) or ``sqlite:///items.db``. Files have a journal
             beside them, and list what was not found or failed in ``items.not-found.jsonl`` and ``items.failed.jsonl``.
@@ -123,6 +124,7 @@ async def crawl(
     """
     chosen = kind_named(kind, sellers)
     places = _places(sellers, marketplaces)
+    sellers = _who_sell_there(sellers, places)
     width = concurrency or _REQUESTS_AT_ONCE * chosen.maximum * len(sellers)
     look_up = chosen.open(sellers, options)
     target = open_sink(sink)
@@ -166,6 +168,22 @@ def _places(sellers: Sequence[SellingPartner], marketplaces: Sequence[Marketplac
             )
         places = [place]
     return list(dict.fromkeys(places))
+
+
+def _who_sell_there(sellers: Sequence[SellingPartner], places: Sequence[Marketplace]) -> list[SellingPartner]:
+    """Those in whose region one of the marketplaces is.
+
+    Raises:
+        ConfigurationError: a marketplace is in a region in which there is nobody to ask.
+    """
+    regions = {seller.region for seller in sellers}
+    for place in places:
+        if place.region not in regions:
+            raise ConfigurationError(
+                f"{place.name} is in the region {place.region.value.upper()}, and none of the sellers is"
+            )
+    wanted = {place.region for place in places}
+    return [seller for seller in sellers if seller.region in wanted]
 
 
 def _what(kind: str, options: dict[str, Any]) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import re
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,19 +17,26 @@ from spapi_async.errors import ConfigurationError
 __all__ = ["read_identifiers"]
 
 _GZIP = b"\x1f\x8b"
+_CHUNK = 2**16
+_LONGEST = 2**16
+"""Bytes of a line; no identifier has a thousandth of it."""
+
+_END = re.compile(rb"\r?\n|\r(?!\Z)")  # a carriage return at the end of a chunk may be half of an end
 
 
 def read_identifiers(source: str | Path) -> Iterator[str]:
     """The identifiers in a file, line by line; ``-`` is standard input. Empty lines are left out.
 
-    Gzip is known by its first bytes, whatever the file is called.
+    Gzip is known by its first bytes, whatever the file is called; lines end as on any system.
 
     Raises:
         ConfigurationError: the file cannot be read, is no text, or its compressed data is damaged.
     """
     with ExitStack() as stack:
         try:
-            for number, line in enumerate(_opened(source, stack), start=1):
+            for number, line in enumerate(_lines(_opened(source, stack)), start=1):
+                if len(line) > _LONGEST or b"\0" in line:
+                    raise ConfigurationError(f"{source}, line {number}: not a text with an identifier a line")
                 try:
                     text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
                 except UnicodeDecodeError:
@@ -39,8 +48,19 @@ def read_identifiers(source: str | Path) -> Iterator[str]:
             raise ConfigurationError(f"cannot read identifiers from {source}: {reason}") from None
 
 
-def _opened(source: str | Path, stack: ExitStack) -> Iterable[bytes]:
+def _opened(source: str | Path, stack: ExitStack) -> BufferedReader | gzip.GzipFile:
     stream: Any = sys.stdin.buffer if str(source) == "-" else stack.enter_context(Path(source).open("rb"))  # noqa: SIM115  the stack closes it
     if stream.peek(2)[:2] != _GZIP:
-        return cast("Iterable[bytes]", stream)
+        return cast("BufferedReader", stream)
     return stack.enter_context(gzip.GzipFile(fileobj=stream))
+
+
+def _lines(stream: BufferedReader | gzip.GzipFile) -> Iterator[bytes]:
+    """Lines without their ends; what is no text is read up to the first line that is too long."""
+    rest = b""
+    while chunk := stream.read1(_CHUNK):
+        *lines, rest = _END.split(rest + chunk)
+        yield from lines
+        if len(rest) > _LONGEST:
+            break
+    yield from _END.split(rest.removesuffix(b"\r"))

@@ -122,6 +122,13 @@ class Journal:
                 connection.execute("ROLLBACK")
             raise
 
+    def place(self, key: Key) -> int | None:
+        """Where the row of a key is, if it was found."""
+        row = self.connection.execute(
+            "SELECT place FROM crawled WHERE identifier = ? AND marketplace = ?", key
+        ).fetchone()
+        return None if row is None else row[0]
+
     def places(self) -> Iterator[int]:
         """The places of all rows that hold, in order."""
         rows = self.connection.execute("SELECT place FROM crawled WHERE place IS NOT NULL ORDER BY place")

@@ -40,12 +40,15 @@ class JsonLines:
         elif draft.exists():
             draft.unlink()  # it had not taken the file's place
             journal.moved((), {"moving": 0})
-        self._end, self._lines = int(journal.state("end") or 0), int(journal.state("lines") or 0)
+        recorded = journal.state("end")
+        self._end, self._lines = int(recorded or 0), int(journal.state("lines") or 0)
         size = self.path.stat().st_size if self.path.exists() else 0
-        if size < self._end or (size and not self._end and not journal.counts()):
+        if size < self._end or (size and recorded is None):
             raise ConfigurationError(
                 f"{self.path} and {journal.path} do not belong together: choose another output, or delete both"
             )
+        if recorded is None:  # from here on the file is this crawl's, though nothing of it be recorded yet
+            journal.moved((), {"end": 0})
         self._file = self.path.open("ab")
         self._file.truncate(self._end)
 

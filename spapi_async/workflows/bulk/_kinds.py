@@ -10,7 +10,7 @@ from spapi_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from spapi_async._client.application import SellingPartner
-    from spapi_async.marketplaces import Marketplace
+    from spapi_async.marketplaces import Marketplace, Region
 
 __all__ = ["KINDS", "Kind", "LookUp", "kind_named"]
 
@@ -39,9 +39,11 @@ class Kind(NamedTuple):
 
 
 def _catalog(sellers: Sequence[SellingPartner], options: Mapping[str, Any]) -> LookUp:
-    first, *others = (seller.catalog for seller in sellers)
-    catalog: Any = first.variant(*others, raw=True)
-    return lambda asin, place: catalog.item(asin, marketplace=place, **options)
+    catalogs: dict[Region, Any] = {}
+    for region in dict.fromkeys(seller.region for seller in sellers):
+        first, *others = (seller.catalog for seller in sellers if seller.region is region)
+        catalogs[region] = first.variant(*others, raw=True)
+    return lambda asin, place: catalogs[place.region].item(asin, marketplace=place, **options)
 
 
 def _pricing(sellers: Sequence[SellingPartner], options: Mapping[str, Any]) -> LookUp:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from spapi_async.errors import ConfigurationError
-from spapi_async.workflows.bulk._journal import FOUND, Entry, Journal
+from spapi_async.workflows.bulk._journal import Entry, Journal, Key
 from spapi_async.workflows.bulk._sink import write_lists
 
 __all__ = ["Parquet"]
@@ -45,14 +45,17 @@ class Parquet:
     def open(self, journal: Journal) -> None:
         """Drop parts that the journal does not know, written just before a kill."""
         self._journal = journal
-        self._next = int(journal.state("parts") or 0)
+        recorded = journal.state("parts")
+        self._next = int(recorded or 0)
         self._merged = bool(journal.state("merged"))
-        if self.path.exists() and not self._next and not journal.counts():
+        if self.path.exists() and recorded is None:
             raise ConfigurationError(
                 f"{journal.path} knows nothing of {self.path}, which exists: choose another output"
             )
         if self._merged and not self.path.exists():
             raise ConfigurationError(f"{self.path} is gone: delete {journal.path} to start anew")
+        if recorded is None:  # from here on the file is this crawl's, though nothing of it be recorded yet
+            journal.moved((), {"parts": 0})
         self._parts.mkdir(exist_ok=True)
         known = {f"{number}.parquet" for number in range(int(self._merged), self._next)}
         for part in self._parts.iterdir():
@@ -111,12 +114,9 @@ class Parquet:
 
     def _current(self, table: Any, number: int, journal: Journal) -> Any:
         """The rows that were not fetched again later, which the journal knows by another part."""
-        query = "SELECT identifier, marketplace FROM crawled WHERE place = ? AND status = ?"
-        here = set(journal.connection.execute(query, (number, FOUND)))
-        if len(here) == table.num_rows:
-            return table
         names = zip(table["identifier"].to_pylist(), table["marketplace"].to_pylist(), strict=True)
-        return table.filter(self._pa.array([each in here for each in names]))
+        holds = [journal.place(Key(*name)) == number for name in names]
+        return table if all(holds) else table.filter(self._pa.array(holds, self._pa.bool_()))
 
     def _part(self, number: int) -> Path:
         return self.path if self._merged and number == 0 else self._parts / f"{number}.parquet"

@@ -16,7 +16,7 @@ def open_sink(target: str | Path) -> Sink:
     """The sink that a target names: ``items.jsonl``, ``items.parquet`` or ``sqlite:///items.db``.
 
     Raises:
-        ConfigurationError: it names none, or its folder does not exist.
+        ConfigurationError: it names none, its folder does not exist, or something else than a file has its name.
     """
     text = str(target)
     if text.startswith("sqlite:///"):
@@ -34,4 +34,6 @@ def open_sink(target: str | Path) -> Sink:
 def _in_a_folder(path: Path) -> Path:
     if not path.absolute().parent.is_dir():
         raise ConfigurationError(f"there is no folder {path.absolute().parent}")
+    if path.exists() and not path.is_file():  # a crawl cuts off what its journal does not know
+        raise ConfigurationError(f"{path} is a folder or a device, not a file")
     return path

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from spapi_async.api.catalog_items_2022_04_01 import GET_CATALOG_ITEM, SEARCH_CATALOG_ITEMS
 from spapi_async.errors import ConfigurationError
-from spapi_async.workflows.lookups import Answer, LookUps, Rule, check_asin, listed
+from spapi_async.workflows.lookups import Answer, LookUps, Rule, check_asin, following_token, listed
 
 if TYPE_CHECKING:
     from spapi_async.marketplaces import Marketplace
@@ -41,11 +41,6 @@ def _answers(_group: _Group, _asins: Sequence[str], body: Any) -> list[Answer]:
     return [(getattr(item, "asin", None), item, None) for item in listed(body, "items", SEARCH_CATALOG_ITEMS)]
 
 
-def _following(body: Any) -> Mapping[str, Any] | None:
-    token = getattr(getattr(body, "pagination", None), "next_token", None)
-    return {"page_token": token} if token else None
-
-
 def _single_arguments(group: _Group, asin: str) -> dict[str, Any]:
     return {"asin": asin, "marketplace_ids": [group.place], "included_data": group.included_data}
 
@@ -57,7 +52,7 @@ _ITEM: Rule[_Group, str] = Rule(
     arguments=_arguments,
     answers=_answers,
     entries=(("items",), ()),
-    following=_following,
+    following=lambda body: following_token(body, "page_token"),
     single=lambda _: GET_CATALOG_ITEM,
     single_arguments=_single_arguments,
 )
@@ -89,6 +84,8 @@ def _barcode_answers(_group: _Barcodes, codes: Sequence[str], body: Any) -> Iter
             asked.setdefault(form, []).append(code)
     for item in listed(body, "items", SEARCH_CATALOG_ITEMS):
         owners = dict.fromkeys(code for carried in _carried(item) for code in asked.get(carried, ()))
+        if not owners and len(codes) == 1:
+            owners = dict.fromkeys(codes)  # whatever form its identifiers have, it was found by this one
         for owner in owners or (None,):
             yield owner, item, None
 
@@ -118,7 +115,7 @@ _BY_BARCODE: Rule[_Barcodes, str] = Rule(
     arguments=_barcode_arguments,
     answers=_barcode_answers,
     entries=(("items",), ()),
-    following=_following,
+    following=lambda body: following_token(body, "page_token"),
     combine=tuple,
     every_page=True,  # several items may carry one code
 )
@@ -146,7 +143,7 @@ class Catalog(LookUps):
             NotFoundError: the marketplace has no such item.
         """
         check_asin(asin)
-        return await self._ask(_ITEM, _Group(self._place(marketplace), tuple(included_data)), asin)  # type: ignore[no-any-return]
+        return await self._look_up(_ITEM, asin, _Group, marketplace, tuple(included_data))  # type: ignore[no-any-return]
 
     async def by_barcode(
         self,
@@ -170,4 +167,4 @@ class Catalog(LookUps):
         if not (isinstance(code, str) and _BARCODE(code) and code.strip("0")):
             raise ConfigurationError(f"{code!r} is not a barcode: 6 to 14 digits, such as 4006381333931")
         included = tuple(dict.fromkeys((*included_data, "identifiers")))  # by which answers find their callers
-        return await self._ask(_BY_BARCODE, _Barcodes(self._place(marketplace), included, kind), code)  # type: ignore[no-any-return]
+        return await self._look_up(_BY_BARCODE, code, _Barcodes, marketplace, included, kind)  # type: ignore[no-any-return]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -63,13 +63,13 @@ def _request(key: _Key, identifier: str) -> dict[str, Any]:
 
 
 def _answers(_group: None, keys: Sequence[_Key], body: Any) -> list[Answer]:
-    return [_answer(keys, entry) for entry in listed(body, "", GET_MY_FEES_ESTIMATES)]
+    by_identifier = {str(place): key for place, key in enumerate(keys)}
+    return [_answer(by_identifier, entry) for entry in listed(body, "", GET_MY_FEES_ESTIMATES)]
 
 
-def _answer(keys: Sequence[_Key], entry: Any) -> Answer:
+def _answer(keys: Mapping[str, _Key], entry: Any) -> Answer:
     identifier = getattr(getattr(entry, "fees_estimate_identifier", None), "seller_input_identifier", None)
-    place = int(identifier) if isinstance(identifier, str) and identifier.isdecimal() else len(keys)
-    key = keys[place] if place < len(keys) else None
+    key = keys.get(identifier) if isinstance(identifier, str) else None
     error = _error(entry)
     return (key, entry, None) if error is None else (key, None, error)
 
@@ -99,6 +99,7 @@ _ESTIMATE: Rule[None, _Key] = Rule(
     maximum=BATCHES[GET_MY_FEES_ESTIMATES.name].most,
     arguments=_arguments,
     answers=_answers,
+    answers_all=True,
     entries=((), ()),
     single=lambda key: GET_MY_FEES_ESTIMATE_FOR_ASIN if key.kind == "ASIN" else GET_MY_FEES_ESTIMATE_FOR_SKU,
     single_arguments=_single_arguments,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from spapi_async.api.fba_inventory_v1 import GET_INVENTORY_SUMMARIES
 from spapi_async.models.fba_inventory_v1 import InventorySummary
-from spapi_async.workflows.lookups import Answer, LookUps, Rule, check_sku, listed
+from spapi_async.workflows.lookups import Answer, LookUps, Rule, check_sku, following_token, listed
 
 if TYPE_CHECKING:
     from spapi_async.marketplaces import Marketplace
@@ -46,7 +46,8 @@ class SkuSummary(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def total_quantity(self) -> int:
         """Units in all conditions together."""
-        return sum(each.total_quantity or 0 for each in self.summaries)
+        quantities = (each.total_quantity for each in self.summaries)
+        return sum(quantity for quantity in quantities if isinstance(quantity, int))
 
 
 class _Group(NamedTuple):
@@ -77,11 +78,6 @@ def _answers(_group: _Group, _skus: Sequence[str], body: Any) -> list[Answer]:
     return [(getattr(each, "seller_sku", None), each, None) for each in found]
 
 
-def _following(body: Any) -> Mapping[str, Any] | None:
-    token = getattr(getattr(body, "pagination", None), "next_token", None)
-    return {"next_token": token} if token else None
-
-
 _SUMMARY: Rule[_Group, str] = Rule(
     name="inventory.summary",
     batch=GET_INVENTORY_SUMMARIES,
@@ -90,7 +86,7 @@ _SUMMARY: Rule[_Group, str] = Rule(
     answers=_answers,
     entries=(("payload", "inventorySummaries"), ()),
     combine=lambda each: SkuSummary(summaries=tuple(each)),
-    following=_following,
+    following=lambda body: following_token(body, "next_token"),
     every_page=True,
     single=lambda _: GET_INVENTORY_SUMMARIES,
     single_arguments=_single_arguments,
@@ -118,4 +114,4 @@ class Inventory(LookUps):
             NotFoundError: Amazon has never held this SKU.
         """
         check_sku(sku)
-        return await self._ask(_SUMMARY, _Group(self._place(marketplace), details), sku)  # type: ignore[no-any-return]
+        return await self._look_up(_SUMMARY, sku, _Group, marketplace, details)  # type: ignore[no-any-return]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spapi_async.api.listings_items_2021_08_01 import GET_LISTINGS_ITEM, SEARCH_LISTINGS_ITEMS
-from spapi_async.workflows.lookups import Answer, LookUps, Rule, check_sku, listed
+from spapi_async.workflows.lookups import Answer, LookUps, Rule, check_sku, following_token, listed
 
 if TYPE_CHECKING:
     from spapi_async.marketplaces import Marketplace
@@ -16,8 +16,8 @@ __all__ = ["Listings"]
 
 
 class _Group(NamedTuple):
-    seller_id: str
     place: str
+    seller_id: str
     included_data: tuple[str, ...]
     issue_locale: str | None
 
@@ -39,11 +39,6 @@ def _answers(_group: _Group, _skus: Sequence[str], body: Any) -> list[Answer]:
     return [(getattr(item, "sku", None), item, None) for item in listed(body, "items", SEARCH_LISTINGS_ITEMS)]
 
 
-def _following(body: Any) -> Mapping[str, Any] | None:
-    token = getattr(getattr(body, "pagination", None), "next_token", None)
-    return {"page_token": token} if token else None
-
-
 def _single_arguments(group: _Group, sku: str) -> dict[str, Any]:
     return {
         "seller_id": group.seller_id,
@@ -61,7 +56,7 @@ _ITEM: Rule[_Group, str] = Rule(
     arguments=_arguments,
     answers=_answers,
     entries=(("items",), ()),
-    following=_following,
+    following=lambda body: following_token(body, "page_token"),
     single=lambda _: GET_LISTINGS_ITEM,
     single_arguments=_single_arguments,
     fits=lambda sku: "," not in sku,  # Amazon splits the list at every comma, however it is encoded
@@ -90,5 +85,5 @@ class Listings(LookUps):
             NotFoundError: the seller has no such listing in that marketplace.
         """
         check_sku(sku)
-        group = _Group(self._seller_id(), self._place(marketplace), tuple(included_data), issue_locale)
-        return await self._ask(_ITEM, group, sku)  # type: ignore[no-any-return]
+        facts = (self._seller_id(), tuple(included_data), issue_locale)
+        return await self._look_up(_ITEM, sku, _Group, marketplace, *facts)  # type: ignore[no-any-return]

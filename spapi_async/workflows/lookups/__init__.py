@@ -18,10 +18,32 @@ call, and a call made after a write must not read what was there before it.
 
 Amazon refuses a whole batch for one bad identifier, without naming it. A refused batch is halved until the bad one
 stands alone, which then fails alone; a half that must hold it, because the other went through, is not asked as a whole.
+
+A search leaves out what it does not find. Where a reply leaves out what must be answered, or has an entry that says of
+none of the keys that it is about them, those that it does not mention are asked for again, each alone: nobody is told
+"not found", and nobody gets another's answer, because Amazon's reply was odd.
 """
 
 from spapi_async.workflows.lookups._batcher import Batcher
-from spapi_async.workflows.lookups._rule import Answer, Rule, check_asin, check_sku, item_error, listed
+from spapi_async.workflows.lookups._rule import (
+    Answer,
+    Rule,
+    check_asin,
+    check_sku,
+    following_token,
+    item_error,
+    listed,
+)
 from spapi_async.workflows.lookups._shared import LookUps
 
-__all__ = ["Answer", "Batcher", "LookUps", "Rule", "check_asin", "check_sku", "item_error", "listed"]
+__all__ = [
+    "Answer",
+    "Batcher",
+    "LookUps",
+    "Rule",
+    "check_asin",
+    "check_sku",
+    "following_token",
+    "item_error",
+    "listed",
+]

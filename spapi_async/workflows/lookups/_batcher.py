@@ -6,12 +6,12 @@ import asyncio
 import copy
 import math
 from collections.abc import Awaitable, Iterable, Sequence
-from contextvars import Context
 from typing import Any, Generic, TypeVar
 
 from spapi_async._core.caller import Caller
+from spapi_async._core.limiter import wait_error
 from spapi_async._core.operation import Operation
-from spapi_async._core.options import CallOptions, Priority, call_options
+from spapi_async._core.options import CallOptions, context_of
 from spapi_async.errors import (
     ApiError,
     AuthError,
@@ -25,10 +25,18 @@ from spapi_async.errors import (
     ServerError,
     SPAPIError,
 )
-from spapi_async.workflows.lookups._departure import WORTH_A_SINGLE, Departure, Flight, Lane, current, nothing
-from spapi_async.workflows.lookups._fetch import fetch_batch, fetch_single
+from spapi_async.workflows.lookups._departure import (
+    WORTH_A_SINGLE,
+    Departure,
+    Flight,
+    Lane,
+    current,
+    nothing,
+    shared_options,
+)
+from spapi_async.workflows.lookups._fetch import Fetched, fetch_batch, fetch_single
 from spapi_async.workflows.lookups._queue import Ask, Part, Queue
-from spapi_async.workflows.lookups._rule import Rule, as_missing, not_found
+from spapi_async.workflows.lookups._rule import Rule, absent, as_missing, not_found
 from spapi_async.workflows.lookups._window import WINDOW, Habit, departs_at
 
 __all__ = ["Batcher"]
@@ -53,7 +61,7 @@ class Batcher(Generic[G, K]):
 
     __slots__ = (
         "_callers", "_closed", "_due", "_failure", "_flights", "_group", "_habit", "_loop", "_queue", "_raw", "_rule",
-        "_seen", "_soon", "_timeout", "_timer",
+        "_seen", "_soon", "_timeout", "_timer", "forgotten",
     )  # fmt: skip
 
     def __init__(
@@ -76,6 +84,7 @@ class Batcher(Generic[G, K]):
         self._flights: set[Flight] = set()
         self._failure: SPAPIError | None = None
         self._closed = False
+        self.forgotten = False  # by those who keep batchers: another has taken its place
         self._due = math.inf  # by when the next batch leaves at the latest, however others crowd the limiter's queue
         self._seen = 0
         self._soon = False
@@ -124,7 +133,7 @@ class Batcher(Generic[G, K]):
         if max_wait is not None:
             ask.latest = {**(ask.latest or {}), future: now + max_wait}
             timer = self._loop.call_at(now + max_wait, self._give_up, ask, future)
-        if not self._soon and (self._timer is None or self._timer.when() > now + WINDOW or self._is_complete()):
+        if not self._soon and (not self._looks_again_soon(now) or self._is_complete()):
             self._turn_soon()
         try:
             return await future
@@ -135,6 +144,9 @@ class Batcher(Generic[G, K]):
             if timer is not None:
                 timer.cancel()
 
+    def _looks_again_soon(self, now: float) -> bool:
+        return self._timer is not None and self._timer.when() <= now + WINDOW
+
     def _is_complete(self) -> bool:
         waiting, expected = self._queue.waiting, self._habit.expected
         return waiting >= self._rule.maximum or (expected is not None and waiting >= expected)
@@ -143,14 +155,7 @@ class Batcher(Generic[G, K]):
         ahead = self._queue.ahead(priority)
         wait = self._soonest(self._rule.batch, count=ahead // self._rule.maximum + 1).seconds
         if wait > max_wait:
-            raise self._wait_error(wait, max_wait)
-
-    def _wait_error(self, wait: float, max_wait: float) -> RateLimitWaitError:
-        return RateLimitWaitError(
-            f"would wait {wait:.1f} s for quota, longer than max_wait={max_wait:g} s",
-            operation=self._rule.batch.name,
-            retry_after=wait,
-        )
+            raise wait_error(self._rule.batch, wait, max_wait)
 
     def _give_up(self, ask: Ask[K], future: asyncio.Future[Any]) -> None:
         """The time a caller waits for quota has passed; where its request has left, the limiter has let it through."""
@@ -179,6 +184,8 @@ class Batcher(Generic[G, K]):
             flight.wanted -= 1
             if not flight.wanted and flight.task is not None:
                 flight.task.cancel()
+                if not flight.begun:  # the task ends without a step, so nothing in it can tidy up
+                    self._given_up(flight)
 
     # Deciding what leaves and when --------------------------------------------------------------------------------
 
@@ -219,14 +226,13 @@ class Batcher(Generic[G, K]):
             lane = self._soonest_single(next(iter(queue.unfit)))
             assert lane is not None, "only a rule with an operation for one has keys that do not fit"
             choices.append(Departure(now + lane.seconds, lane.caller, True, lambda: Part(queue.take_unfit(), [])))
-        part = queue.next_part()
-        if part is not None:
+        if queue.parts and (part := queue.next_part()) is not None:
             choices.append(self._part_departure(part, now, batch))
-        if queue.waiting:
+        if waiting := queue.waiting:
             at = departs_at(
                 now,
                 opened_at=queue.opened_at,
-                waiting=queue.waiting,
+                waiting=waiting,
                 maximum=rule.maximum,
                 expected=self._habit.expected,
                 quiet=quiet,
@@ -237,6 +243,8 @@ class Batcher(Generic[G, K]):
             choices.append(Departure(min(at, self._due), batch.caller, False, lambda: self._take(now)))
             if batch.seconds > WORTH_A_SINGLE and rule.spare and (spare := self._spare_lane()) is not None:
                 choices.append(Departure(now, spare.caller, True, lambda: Part(queue.take(1), [])))
+        if len(choices) == 1:
+            return choices[0]
         # Nothing at all is left where next_part dissolved what nobody wants any more.
         return min(choices, key=lambda each: each.at) if choices else Departure(math.inf, batch.caller, False, nothing)
 
@@ -267,7 +275,8 @@ class Batcher(Generic[G, K]):
             assert self._failure is not None
             raise copy.copy(self._failure)
         if len(self._callers) == 1:
-            return Lane(self._callers[0], self._callers[0].forecast(operation, count=count))
+            (caller,) = self._callers
+            return Lane(caller, caller.forecast(operation, count=count))
         share = -(-count // len(self._callers))  # each of them lets through as many
         lanes = [Lane(caller, caller.forecast(operation, count=share)) for caller in self._callers]
         return min(lanes, key=lambda lane: lane.seconds)
@@ -283,50 +292,60 @@ class Batcher(Generic[G, K]):
         self._seen = self._queue.waiting
         self._flights.add(flight)
         # A context of its own: one caller's options, or its trace, are nothing to the others.
-        flight.task = self._loop.create_task(self._fly(flight), context=Context())
+        options = shared_options(part.asks, self._loop.time(), self._timeout)
+        flight.task = self._loop.create_task(self._fly(flight), context=context_of(options))
 
     async def _fly(self, flight: Flight) -> None:
-        asks = flight.part.asks
-        latest = min((moment for ask in asks if ask.latest for moment in ask.latest.values()), default=None)
-        max_wait = None if latest is None else max(latest - self._loop.time(), 0.0)
+        flight.begun, asks = True, flight.part.asks
         keys = [ask.key for ask in asks]
         try:
-            with call_options(
-                priority=Priority(min(ask.priority for ask in asks)), max_wait=max_wait, timeout=self._timeout
-            ):
-                if flight.single:
-                    fetched = await fetch_single(self._rule, self._group, keys[0], flight.caller, raw=self._raw)
-                else:
-                    fetched = await fetch_batch(self._rule, self._group, keys, flight.caller, raw=self._raw)
+            if flight.single:
+                fetched = await fetch_single(self._rule, self._group, keys[0], flight.caller, raw=self._raw)
+            else:
+                fetched = await fetch_batch(self._rule, self._group, keys, flight.caller, raw=self._raw)
         except asyncio.CancelledError:
             for ask in asks:
                 for waiter in ask.waiters:
                     waiter.cancel()
-            self._queue.put_back(flight.part.rest, parted=True)
+            self._given_up(flight)
             raise
         except Exception as error:  # noqa: BLE001  whoever waits gets it
             self._failed(flight, error)
         else:
-            self._arrived(flight, fetched.found, fetched.request_id)
+            self._arrived(flight, fetched)
         finally:
-            self._flights.discard(flight)
-            if not self._closed:
-                self._turn_soon()
+            self._ended(flight)
 
-    def _arrived(self, flight: Flight, found: dict[Any, Any], request_id: str | None) -> None:
+    def _given_up(self, flight: Flight) -> None:
+        self._queue.put_back(flight.part.rest, parted=True)
+        self._ended(flight)
+
+    def _ended(self, flight: Flight) -> None:
+        self._flights.discard(flight)
+        if self._queue and (self._queue.parts or not self._looks_again_soon(self._loop.time())):
+            self._turn_soon()  # also when closed: what was put back must hear of it
+
+    def _arrived(self, flight: Flight, fetched: Fetched) -> None:
+        found = fetched.found
         for ask in flight.part.asks:
             answer = found.get(ask.key)
             if answer is None:
-                self._settle(ask, not_found(self._rule, ask.key, request_id))
+                self._unmentioned(ask, flight, fetched)
             elif isinstance(answer, SPAPIError):
                 self._refused(ask, answer)
             else:
-                ask.flight = None
-                for waiter in ask.waiters:
-                    if not waiter.done():
-                        waiter.set_result(answer)
+                ask.answer(answer)
         if flight.part.rest:
             self._queue.halve(flight.part.rest, parted=True)
+
+    def _unmentioned(self, ask: Ask[K], flight: Flight, fetched: Fetched) -> None:
+        rule = self._rule
+        if fetched.is_clear and not rule.answers_all:
+            ask.fail(not_found(rule, ask.key, fetched.request_id))
+        elif len(flight.part.asks) > 1:
+            self._queue.alone(ask)
+        else:
+            ask.fail(absent(rule, ask.key, fetched.request_id))
 
     def _refused(self, ask: Ask[K], error: SPAPIError) -> None:
         """An item's own error: 429 and 5xx are tried again, alone."""
@@ -335,7 +354,7 @@ class Batcher(Generic[G, K]):
             return
         if isinstance(error, ApiError) and not isinstance(error, NotFoundError) and self._rule.is_missing(error):
             error = as_missing(error)
-        self._settle(ask, error)
+        ask.fail(error)
 
     def _failed(self, flight: Flight, error: Exception) -> None:
         part = flight.part
@@ -359,33 +378,14 @@ class Batcher(Generic[G, K]):
 
     def _too_slow(self, part: Part, error: RateLimitWaitError) -> None:
         """The limiter's queue is longer than its forecast: those who cannot wait are told, the others wait on."""
-        wait = error.retry_after or 0.0
-        now = self._loop.time()
+        moment = self._loop.time() + (error.retry_after or 0.0)
         for ask in part.asks:
-            for waiter in ask.waiters:
-                latest = (ask.latest or {}).pop(waiter, None)
-                if latest is None or waiter.done():
-                    continue
-                if now + wait > latest:
-                    waiter.set_exception(copy.copy(error))
-                else:
-                    ask.latest = {**(ask.latest or {}), waiter: latest}
-            ask.waiters = [waiter for waiter in ask.waiters if not waiter.done()]
+            ask.dismiss_impatient(moment, error)
         self._queue.put_back(part.asks)
 
     def _fail(self, asks: Iterable[Ask[K]], error: Exception) -> None:
         for ask in asks:
-            self._settle(ask, error)
-
-    def _settle(self, ask: Ask[K], error: Exception) -> None:
-        """An error for each caller: a shared one would gather the tracebacks and notes of all of them."""
-        ask.flight = None
-        for waiter in ask.waiters:
-            if waiter.done():
-                continue
-            own = copy.copy(error) if isinstance(error, SPAPIError) else error
-            own.__cause__ = error.__cause__
-            waiter.set_exception(own)
+            ask.fail(error)
 
     def close(self) -> None:
         """The application is closed: whoever waits gets a ClosedError, requests under way end by themselves."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from spapi_async._core.caller import Caller
+from spapi_async._core.options import CallOptions, Priority
 from spapi_async.workflows.lookups._queue import Ask, Part
 
 K = TypeVar("K")
 
-__all__ = ["WORTH_A_SINGLE", "Departure", "Flight", "Lane", "current", "nothing"]
+__all__ = ["WORTH_A_SINGLE", "Departure", "Flight", "Lane", "current", "nothing", "shared_options"]
+
+_PRIORITIES = tuple(Priority)  # the value of each is its place
 
 WORTH_A_SINGLE = 0.05
 """Seconds to the batch's next token below which a request for one item is not worth its cost in processor time."""
@@ -36,13 +39,14 @@ class Departure(NamedTuple):
 class Flight:
     """A request under way."""
 
-    __slots__ = ("caller", "part", "single", "task", "wanted")
+    __slots__ = ("begun", "caller", "part", "single", "task", "wanted")
 
     def __init__(self, caller: Caller, part: Part, *, single: bool) -> None:
         self.caller = caller
         self.part = part
         self.single = single
         self.wanted = len(part.asks)
+        self.begun = False
         self.task: asyncio.Task[None] | None = None
 
 
@@ -51,6 +55,18 @@ def current(ask: Ask[K]) -> Ask[K]:
     while ask.merged is not None:
         ask = ask.merged
     return ask
+
+
+def shared_options(asks: Sequence[Ask[K]], now: float, timeout: float | None) -> CallOptions:
+    """What a request for all of them is sent with: the most urgent one's priority, the shortest wait of a caller."""
+    latest = [
+        moment for ask in asks if ask.latest for waiter, moment in ask.latest.items() if not waiter.done()
+    ]  # who has left is in no hurry
+    return CallOptions(
+        priority=_PRIORITIES[min([ask.priority for ask in asks])],
+        max_wait=max(min(latest) - now, 0.0) if latest else None,
+        timeout=timeout,
+    )
 
 
 def nothing() -> Part:

@@ -18,10 +18,14 @@ _MOST_PAGES = 50
 
 
 class Fetched(NamedTuple):
-    """Values and errors by key; a key that the reply does not mention is absent."""
+    """Values and errors by key; a key that the reply does not mention is absent.
+
+    ``is_clear``: each entry says which of the keys it is about. What is absent from such a reply is not there.
+    """
 
     found: dict[Any, Any]
     request_id: str | None
+    is_clear: bool = True
 
 
 async def fetch_batch(rule: Rule[Any, Any], group: Any, keys: Sequence[Any], caller: Caller, *, raw: bool) -> Fetched:
@@ -29,33 +33,51 @@ async def fetch_batch(rule: Rule[Any, Any], group: Any, keys: Sequence[Any], cal
     arguments = rule.arguments(group, keys)
     reply = await caller.call(rule.batch, **arguments)
     found: dict[Any, Any] = {}
+    wanted, is_clear, pages = frozenset(keys), True, set[str]()
     for _ in range(_MOST_PAGES):
         answers = rule.answers(group, keys, reply.body)
         if raw:
             answers = _as_received(answers, reply.raw, rule.entries)
-        _gather(answers, found, reply.request_id, several=rule.combine is not None)
+        is_clear &= _gather(answers, found, wanted, reply.request_id, several=rule.combine is not None)
         following = rule.following(reply.body)
         if following is None or (not rule.every_page and all(key in found for key in keys)):
             break
+        page = str(following)
+        if page in pages:
+            raise DecodeError("a page of the reply names itself as the next one", operation=rule.batch.name)
+        pages.add(page)
         reply = await caller.call(rule.batch, **{**arguments, **following})
     else:
         raise DecodeError(f"the reply to {len(keys)} keys has more than {_MOST_PAGES} pages", operation=rule.batch.name)
     if rule.combine is not None:
         combine = _joined if raw else rule.combine
         found = {key: combine(each) if isinstance(each, list) else each for key, each in found.items()}
-    return Fetched(found, reply.request_id)
+    return Fetched(found, reply.request_id, is_clear)
 
 
-def _gather(answers: Iterable[Answer], found: dict[Any, Any], request_id: str | None, *, several: bool) -> None:
-    """Add what a page says; the first word on a key counts, unless several belong to it."""
+def _gather(
+    answers: Iterable[Answer], found: dict[Any, Any], wanted: frozenset[Any], request_id: str | None, *, several: bool
+) -> bool:
+    """Add what a page says; the first word on a key counts, unless several belong to it.
+
+    False where an entry is about none of the keys: it may be the answer to one of those that are not mentioned.
+    """
+    is_clear = True
     for key, value, error in answers:
-        if error is not None:
+        try:
+            is_mine = key in wanted
+        except TypeError:  # an object or a list in the place of a text
+            is_mine = False
+        if not is_mine:
+            is_clear = False
+        elif error is not None:
             error.request_id = request_id
             found.setdefault(key, error)
         elif not several:
             found.setdefault(key, value)
         elif isinstance(others := found.setdefault(key, []), list):
             others.append(value)
+    return is_clear
 
 
 def _as_received(
@@ -63,7 +85,7 @@ def _as_received(
 ) -> list[Answer]:
     """The same answers with Amazon's own bytes for values."""
     answers = list(answers)
-    slices = _slices(raw, *entries)
+    slices = _slices(_as_utf8(raw), *entries)
     if slices is None or len(slices) != len(answers):
         return [(key, None if error else to_json(value), error) for key, value, error in answers]
     return [(key, part, error) for (key, _, error), part in zip(answers, slices, strict=True)]
@@ -81,7 +103,7 @@ async def fetch_single(rule: Rule[Any, Any], group: Any, key: Any, caller: Calle
     if value is None:
         raise DecodeError("the reply holds no item", operation=operation.name, request_id=reply.request_id)
     if raw and not isinstance(value, Exception):
-        value = _slice(reply.raw, rule.single_entry) or to_json(value)
+        value = _slice(_as_utf8(reply.raw), rule.single_entry) or to_json(value)
     return Fetched({key: value}, reply.request_id)
 
 
@@ -90,6 +112,15 @@ async def _fetch_alone(rule: Rule[Any, Any], group: Any, key: Any, caller: Calle
     assert rule.single_arguments is not None
     alone = msgspec.structs.replace(rule, arguments=lambda _, keys: rule.single_arguments(group, keys[0]))
     return await fetch_batch(alone, group, [key], caller, raw=raw)
+
+
+def _as_utf8(raw: bytes) -> bytes:
+    """The same bytes, or with the reader's mark in the place of each that is no UTF-8: they become a line or a row."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode(errors="replace").encode()
+    return raw
 
 
 def _joined(slices: list[bytes]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from asyncio import Future
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +12,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from spapi_async._core.options import Priority
+from spapi_async.errors import SPAPIError
 
 __all__ = ["Ask", "Part", "Queue"]
 
@@ -43,6 +45,30 @@ class Ask(msgspec.Struct, Generic[K], eq=False):
     flight: Any = None
     merged: Ask[K] | None = None
 
+    def answer(self, value: Any) -> None:
+        """Give it to every caller."""
+        self.flight = None
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_result(value)
+
+    def fail(self, error: Exception) -> None:
+        """An error for each caller: a shared one would gather the tracebacks and notes of all of them."""
+        self.flight = None
+        for waiter in self.waiters:
+            if waiter.done():
+                continue
+            own = copy.copy(error) if isinstance(error, SPAPIError) else error
+            own.__cause__ = error.__cause__
+            waiter.set_exception(own)
+
+    def dismiss_impatient(self, moment: float, error: SPAPIError) -> None:
+        """Those who do not wait for quota until that moment get the error; the others wait on."""
+        for waiter, latest in list((self.latest or {}).items()):
+            if latest < moment and not waiter.done():
+                waiter.set_exception(copy.copy(error))
+        self.waiters = [waiter for waiter in self.waiters if not waiter.done()]
+
 
 class Part(NamedTuple):
     """Asks that make a request of their own; if they go through, one of ``rest`` is bad."""
@@ -72,7 +98,8 @@ class Queue(Generic[K]):
     @property
     def waiting(self) -> int:
         """How many asks can go into the next batches."""
-        return sum(map(len, self._lines))
+        urgent, normal, bulk = self._lines
+        return len(urgent) + len(normal) + len(bulk)
 
     @property
     def opened_at(self) -> float:
@@ -112,9 +139,11 @@ class Queue(Generic[K]):
         for place, line in enumerate(self._lines):
             below = sum(map(len, self._lines[place + 1 :]))
             taken += islice(line.values(), room - len(taken) - min(kept, below))
+        asks, lines = self._asks, self._lines
         for ask in taken:
-            del self._asks[ask.key]
-            del self._lines[ask.priority][ask.key]
+            key = ask.key
+            del asks[key]
+            del lines[ask.priority][key]
         return taken
 
     def take_unfit(self) -> list[Ask[K]]:

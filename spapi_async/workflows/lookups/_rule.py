@@ -18,7 +18,18 @@ from spapi_async.errors import (
     error_for_status,
 )
 
-__all__ = ["Answer", "Rule", "as_missing", "check_asin", "check_sku", "item_error", "listed", "not_found"]
+__all__ = [
+    "Answer",
+    "Rule",
+    "absent",
+    "as_missing",
+    "check_asin",
+    "check_sku",
+    "following_token",
+    "item_error",
+    "listed",
+    "not_found",
+]
 
 G = TypeVar("G")
 K = TypeVar("K", bound=Hashable)
@@ -42,6 +53,7 @@ class Rule(msgspec.Struct, Generic[G, K], frozen=True, kw_only=True):
         answers: the entries of a reply's body in its order, given the keys that were asked; raises DecodeError for a
             body without its list.
         entries: where that list stands on the wire, and where in each entry the value does.
+        answers_all: Amazon answers each key, the unknown ones too: one that a reply does not mention is asked again.
         combine: what the values of a key become that may come back several times; None where the first one counts.
         following: the arguments of the next page, beside those of the first; None on the last.
         every_page: read on when every key is answered: more of one may follow.
@@ -59,6 +71,7 @@ class Rule(msgspec.Struct, Generic[G, K], frozen=True, kw_only=True):
     arguments: Callable[[G, Sequence[K]], dict[str, Any]]
     answers: Callable[[G, Sequence[K], Any], Iterable[Answer]]
     entries: tuple[tuple[str, ...], tuple[str, ...]]
+    answers_all: bool = False
     combine: Callable[[list[Any]], Any] | None = None
     following: Callable[[Any], Mapping[str, Any] | None] = lambda _: None
     every_page: bool = False
@@ -79,7 +92,7 @@ class Rule(msgspec.Struct, Generic[G, K], frozen=True, kw_only=True):
 _ASIN = re.compile(r"[0-9]{9}[0-9X]|[A-Z][A-Z0-9]{9}").fullmatch
 
 
-def check_asin(asin: str) -> None:
+def check_asin(asin: object) -> None:
     """Refuse what cannot be an ASIN: one such spoils the whole batch, and Amazon does not say which.
 
     Source of the pattern: Amazon's staff in github.com/amzn/selling-partner-api-docs/issues/2543.
@@ -117,8 +130,21 @@ def listed(body: Any, name: str, operation: Operation[Any]) -> list[Any]:
     return entries
 
 
-def item_error(operation: Operation[Any], status: int, errors: Iterable[Any]) -> ApiError:
+def following_token(body: Any, name: str) -> Mapping[str, Any] | None:
+    """The argument of this name that asks for the next page; None on the last.
+
+    Raises:
+        DecodeError: something else stands in the token's place, so what this page lacks may be on another.
+    """
+    token = getattr(getattr(body, "pagination", None), "next_token", None)
+    if token and not isinstance(token, str):
+        raise DecodeError("the token of the next page is no text", path="$.pagination.nextToken")
+    return {name: token} if token else None
+
+
+def item_error(operation: Operation[Any], status: int, errors: object) -> ApiError:
     """The error of one entry in a batch's reply, in the class that its status would have had by itself."""
+    errors = errors if isinstance(errors, list | tuple) else ()
     details = tuple(
         ErrorDetail(*(str(getattr(error, name, None) or "") for name in ("code", "message", "details")))
         for error in errors
@@ -137,6 +163,16 @@ def not_found(rule: Rule[Any, Any], key: object, request_id: str | None) -> NotF
         operation=rule.batch.name,
         request_id=request_id,
         status=404,
+    )
+
+
+def absent(rule: Rule[Any, Any], key: object, request_id: str | None) -> DecodeError:
+    """What a key becomes that was asked alone, and the reply is about something else, or about nothing."""
+    return DecodeError(
+        f"the reply to a request for {key!r} alone does not mention it",
+        path="$",
+        operation=rule.batch.name,
+        request_id=request_id,
     )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Any, Self
 from weakref import WeakKeyDictionary
 
 from spapi_async._core.caller import Caller
-from spapi_async._core.options import current_options
+from spapi_async._core.options import CallOptions, current_options
 from spapi_async._core.resources import Resources
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace
@@ -49,7 +49,7 @@ class _Desk:
 class LookUps:
     """The look-ups of one seller, or of several that stand in for each other; base of the workflows."""
 
-    __slots__ = ("_callers", "_desk", "_kept", "_loop", "_name", "_raw", "_resources")
+    __slots__ = ("_callers", "_desk", "_kept", "_loop", "_name", "_near", "_raw", "_resources")
 
     def __init__(self, caller: Caller, resources: Resources, *others: Caller, raw: bool = False) -> None:
         self._callers: Sequence[Caller] = (caller, *others)
@@ -58,6 +58,7 @@ class LookUps:
         self._raw = raw
         self._loop: asyncio.AbstractEventLoop | None = None
         self._kept: _Kept = {}
+        self._near: _Kept = {}  # those that this handle has used, by what its callers wrote
         desk = resources.shared.setdefault(("", "lookups"), _Desk())
         assert isinstance(desk, _Desk)
         self._desk = desk
@@ -76,21 +77,53 @@ class LookUps:
         callers = [caller for other in others for caller in other._callers]  # noqa: SLF001
         return type(self)(self._callers[0], self._resources, *self._callers[1:], *callers, raw=raw)
 
+    def _look_up(
+        self,
+        rule: Rule[Any, Any],
+        key: Any,
+        make_group: Callable[..., Hashable],
+        marketplace: Marketplace | str | None,
+        *facts: Hashable,
+    ) -> Awaitable[Any]:
+        """The answer for a key among those of one marketplace and the same further facts.
+
+        A plain function that goes straight to the batcher that the same words led to before: each look-up pays for
+        each frame.
+        """
+        loop = asyncio.get_running_loop()
+        options = current_options()
+        name = (rule.name, options.timeout, marketplace, facts)
+        if loop is self._loop:
+            try:
+                batcher = self._near.get(name)
+            except TypeError:  # what is no marketplace may not hash either
+                batcher = None
+            if batcher is not None and not batcher.forgotten:
+                return batcher.ask(key, options)
+        batcher = self._batcher(rule, make_group(self._place(marketplace), *facts), options)
+        if len(self._near) >= _KEPT_IDLE:
+            self._near.clear()
+        self._near[name] = batcher
+        return batcher.ask(key, options)
+
     def _ask(self, rule: Rule[Any, Any], group: Hashable, key: Any) -> Awaitable[Any]:
-        """The answer for a key, from the batcher of its group. A plain function: each look-up pays for each frame."""
+        """The answer for a key among those of its group."""
+        options = current_options()
+        return self._batcher(rule, group, options).ask(key, options)
+
+    def _batcher(self, rule: Rule[Any, Any], group: Hashable, options: CallOptions) -> Batcher[Any, Any]:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            self._loop, self._kept = loop, self._desk.here()
-        options = current_options()
+            self._loop, self._kept, self._near = loop, self._desk.here(), {}
         name = (rule.name, self._name, group, options.timeout, self._raw)
         batcher = self._kept.get(name)
         if batcher is None:
             if len(self._kept) >= _KEPT_IDLE:
                 for old in [old for old, each in self._kept.items() if each.idle]:
-                    del self._kept[old]
+                    self._kept.pop(old).forgotten = True
             batcher = Batcher(rule, group, self._callers, timeout=options.timeout, raw=self._raw)
             self._kept[name] = batcher
-        return batcher.ask(key, options)
+        return batcher
 
     def _place(self, marketplace: Marketplace | str | None) -> Marketplace:
         """The marketplace that is named, or the seller's.

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from spapi_async.workflows.lookups import LookUps, check_asin, check_sku
+from spapi_async.errors import ConfigurationError
+from spapi_async.workflows.lookups import LookUps, Rule, check_asin, check_sku
 from spapi_async.workflows.pricing._rules import (
     COMPETITIVE_PRICE,
+    COMPETITIVE_PRICE_OF_SKU,
     COMPETITIVE_SUMMARY,
     EXPECTED_PRICE,
     LISTING_OFFERS,
     OFFERS,
     PRICE,
+    PRICE_OF_SKU,
     OffersGroup,
     PriceGroup,
     SummaryGroup,
@@ -55,8 +58,7 @@ class Pricing(LookUps):
             NotFoundError: the marketplace does not know it. One without offers is an answer with no offers in it.
         """
         check_asin(asin)
-        group = OffersGroup(self._place(marketplace), item_condition, customer_type)
-        return await self._ask(OFFERS, group, asin)  # type: ignore[no-any-return]
+        return await self._look_up(OFFERS, asin, OffersGroup, marketplace, item_condition, customer_type)  # type: ignore[no-any-return]
 
     async def listing_offers(
         self,
@@ -73,39 +75,42 @@ class Pricing(LookUps):
             NotFoundError: the seller has no such listing.
         """
         check_sku(sku)
-        group = OffersGroup(self._place(marketplace), item_condition, customer_type)
-        return await self._ask(LISTING_OFFERS, group, sku)  # type: ignore[no-any-return]
+        return await self._look_up(LISTING_OFFERS, sku, OffersGroup, marketplace, item_condition, customer_type)  # type: ignore[no-any-return]
 
     async def price(
         self,
-        asin: str,
+        asin: str | None = None,
         *,
+        sku: str | None = None,
         marketplace: Marketplace | str | None = None,
         item_condition: str | None = None,
         offer_type: str | None = None,
     ) -> Price:
-        """The seller's own price for an ASIN: getPricing, 20 in 2 seconds.
+        """The seller's own price for an ASIN, or for a SKU: getPricing, 20 in 2 seconds.
 
         Raises:
-            ConfigurationError: no marketplace is known, or ``asin`` is not one.
+            ConfigurationError: no marketplace is known, not exactly one of ``asin`` and ``sku``, or it is none.
             NotFoundError: the marketplace does not know it.
         """
-        check_asin(asin)
-        group = PriceGroup(self._place(marketplace), item_condition, offer_type)
-        return await self._ask(PRICE, group, asin)  # type: ignore[no-any-return]
+        rule, key = _by_either(asin, sku, PRICE, PRICE_OF_SKU)
+        return await self._look_up(rule, key, PriceGroup, marketplace, item_condition, offer_type)  # type: ignore[no-any-return]
 
     async def competitive_price(
-        self, asin: str, *, marketplace: Marketplace | str | None = None, customer_type: str | None = None
+        self,
+        asin: str | None = None,
+        *,
+        sku: str | None = None,
+        marketplace: Marketplace | str | None = None,
+        customer_type: str | None = None,
     ) -> Price:
-        """The competitive prices for an ASIN: getCompetitivePricing, 20 in 2 seconds.
+        """The competitive prices for an ASIN, or for a SKU: getCompetitivePricing, 20 in 2 seconds.
 
         Raises:
-            ConfigurationError: no marketplace is known, or ``asin`` is not one.
+            ConfigurationError: no marketplace is known, not exactly one of ``asin`` and ``sku``, or it is none.
             NotFoundError: the marketplace does not know it.
         """
-        check_asin(asin)
-        group = PriceGroup(self._place(marketplace), customer_type=customer_type)
-        return await self._ask(COMPETITIVE_PRICE, group, asin)  # type: ignore[no-any-return]
+        rule, key = _by_either(asin, sku, COMPETITIVE_PRICE, COMPETITIVE_PRICE_OF_SKU)
+        return await self._look_up(rule, key, PriceGroup, marketplace, None, None, customer_type)  # type: ignore[no-any-return]
 
     async def competitive_summary(
         self,
@@ -128,7 +133,7 @@ class Pricing(LookUps):
         included, pairs = tuple(included_data), tuple((str(one), str(other)) for one, other in lowest_priced_offers)
         if pairs and _LOWEST not in included:
             included += (_LOWEST,)
-        return await self._ask(COMPETITIVE_SUMMARY, SummaryGroup(self._place(marketplace), included, pairs), asin)  # type: ignore[no-any-return]
+        return await self._look_up(COMPETITIVE_SUMMARY, asin, SummaryGroup, marketplace, included, pairs)  # type: ignore[no-any-return]
 
     async def expected_price(
         self, sku: str, *, marketplace: Marketplace | str | None = None
@@ -142,4 +147,18 @@ class Pricing(LookUps):
             NotFoundError: the seller has no such SKU.
         """
         check_sku(sku)
-        return await self._ask(EXPECTED_PRICE, PriceGroup(self._place(marketplace)), sku)  # type: ignore[no-any-return]
+        return await self._look_up(EXPECTED_PRICE, sku, PriceGroup, marketplace)  # type: ignore[no-any-return]
+
+
+def _by_either(
+    asin: str | None, sku: str | None, by_asin: Rule[PriceGroup, str], by_sku: Rule[PriceGroup, str]
+) -> tuple[Rule[PriceGroup, str], str]:
+    """The rule for the one that is given, and its key; a request holds one kind."""
+    if sku is None:
+        check_asin(asin)
+        assert asin is not None
+        return by_asin, asin
+    if asin is not None:
+        raise ConfigurationError("give asin or sku")
+    check_sku(sku)
+    return by_sku, sku

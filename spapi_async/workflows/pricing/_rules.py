@@ -24,11 +24,13 @@ from spapi_async.workflows.lookups import Answer, Rule, item_error, listed
 
 __all__ = [
     "COMPETITIVE_PRICE",
+    "COMPETITIVE_PRICE_OF_SKU",
     "COMPETITIVE_SUMMARY",
     "EXPECTED_PRICE",
     "LISTING_OFFERS",
     "OFFERS",
     "PRICE",
+    "PRICE_OF_SKU",
     "OffersGroup",
     "PriceGroup",
     "SummaryGroup",
@@ -98,7 +100,7 @@ def _response(operation: Operation[Any], entry: Any, key: Any, value_of: Callabl
     body = getattr(entry, "body", None)
     errors = getattr(body, "errors", None) or ()
     value = value_of(body)
-    if status is None:
+    if not isinstance(status, int):
         status = 200 if value is not None and not errors else 500
     if 200 <= status < 300 and value is not None:
         return key, value, None
@@ -107,6 +109,17 @@ def _response(operation: Operation[Any], entry: Any, key: Any, value_of: Callabl
 
 def _of_request(name: str) -> Callable[[Any], Any]:
     return lambda entry: getattr(getattr(entry, "request", None), name, None)
+
+
+def _of_offers(of_request: str, of_payload: str) -> Callable[[Any], Any]:
+    """The echo of the request may be left out by the model; what was found says whose it is too."""
+
+    def key_of(entry: Any) -> Any:
+        return getattr(getattr(entry, "request", None), of_request, None) or getattr(
+            _payload(getattr(entry, "body", None)), of_payload, None
+        )
+
+    return key_of
 
 
 def _payload(body: Any) -> Any:
@@ -121,7 +134,8 @@ OFFERS: Rule[OffersGroup, str] = Rule(
     batch=GET_ITEM_OFFERS_BATCH,
     maximum=BATCHES[GET_ITEM_OFFERS_BATCH.name].most,
     arguments=_offers_arguments("/products/pricing/v0/items/{}/offers"),
-    answers=_responses(GET_ITEM_OFFERS_BATCH, _of_request("asin"), _payload),
+    answers=_responses(GET_ITEM_OFFERS_BATCH, _of_offers("asin", "asin"), _payload),
+    answers_all=True,
     entries=(("responses",), ("body", "payload")),
     single=lambda _: GET_ITEM_OFFERS,
     single_arguments=_single_offers("asin"),
@@ -134,7 +148,8 @@ LISTING_OFFERS: Rule[OffersGroup, str] = Rule(
     batch=GET_LISTING_OFFERS_BATCH,
     maximum=BATCHES[GET_LISTING_OFFERS_BATCH.name].most,
     arguments=_offers_arguments("/products/pricing/v0/listings/{}/offers"),
-    answers=_responses(GET_LISTING_OFFERS_BATCH, _of_request("seller_sku"), _payload),
+    answers=_responses(GET_LISTING_OFFERS_BATCH, _of_offers("seller_sku", "sku"), _payload),
+    answers_all=True,
     entries=(("responses",), ("body", "payload")),
     single=lambda _: GET_LISTING_OFFERS,
     single_arguments=_single_offers("seller_sku"),
@@ -145,30 +160,33 @@ LISTING_OFFERS: Rule[OffersGroup, str] = Rule(
 )
 
 
-def _prices(operation: Operation[Any]) -> Callable[[PriceGroup, Sequence[str], Any], list[Answer]]:
-    def answers(_group: PriceGroup, _asins: Sequence[str], body: Any) -> list[Answer]:
-        return [_price(operation, entry) for entry in listed(body, "", operation)]
+def _prices(operation: Operation[Any], key: str) -> Callable[[PriceGroup, Sequence[str], Any], list[Answer]]:
+    def answers(_group: PriceGroup, _keys: Sequence[str], body: Any) -> list[Answer]:
+        return [_price(operation, getattr(entry, key, None), entry) for entry in listed(body, "", operation)]
 
     return answers
 
 
-def _price(operation: Operation[Any], entry: Any) -> Answer:
-    asin, status = getattr(entry, "asin", None), getattr(entry, "status", None)
+def _price(operation: Operation[Any], key: Any, entry: Any) -> Answer:
+    status = getattr(entry, "status", None)
     if status == "Success" and entry.product is not None:
-        return asin, entry, None
-    return asin, None, item_error(operation, 500 if status == "ServerError" else 404, ())
+        return key, entry, None
+    return key, None, item_error(operation, 500 if status == "ServerError" else 404, ())
 
 
-def _price_arguments(group: PriceGroup, asins: Sequence[str]) -> dict[str, Any]:
-    given = {
-        "marketplace_id": group.place,
-        "item_type": "Asin",
-        "asins": asins,
-        "item_condition": group.item_condition,
-        "offer_type": group.offer_type,
-        "customer_type": group.customer_type,
-    }
-    return {name: value for name, value in given.items() if value is not None}
+def _price_arguments(item_type: str) -> Callable[[PriceGroup, Sequence[str]], dict[str, Any]]:
+    def arguments(group: PriceGroup, keys: Sequence[str]) -> dict[str, Any]:
+        given = {
+            "marketplace_id": group.place,
+            "item_type": item_type,
+            f"{item_type.lower()}s": keys,
+            "item_condition": group.item_condition,
+            "offer_type": group.offer_type,
+            "customer_type": group.customer_type,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+    return arguments
 
 
 def _prices_rule(name: str, operation: Operation[Any]) -> Rule[PriceGroup, str]:
@@ -176,14 +194,34 @@ def _prices_rule(name: str, operation: Operation[Any]) -> Rule[PriceGroup, str]:
         name=name,
         batch=operation,
         maximum=20,
-        arguments=_price_arguments,
-        answers=_prices(operation),
+        arguments=_price_arguments("Asin"),
+        answers=_prices(operation, "asin"),
+        answers_all=True,
         entries=(("payload",), ()),
+    )
+
+
+def _sku_prices_rule(name: str, operation: Operation[Any]) -> Rule[PriceGroup, str]:
+    arguments = _price_arguments("Sku")
+    return Rule(
+        name=name,
+        batch=operation,
+        maximum=20,
+        arguments=arguments,
+        answers=_prices(operation, "seller_sku"),
+        answers_all=True,
+        entries=(("payload",), ()),
+        single=lambda _: operation,
+        single_arguments=lambda group, sku: arguments(group, [sku]),
+        spare=False,  # there is no second bucket
+        fits=lambda sku: "," not in sku,  # which splits the list: it would ask for two others
     )
 
 
 PRICE = _prices_rule("pricing.price", GET_PRICING)
 COMPETITIVE_PRICE = _prices_rule("pricing.competitive_price", GET_COMPETITIVE_PRICING)
+PRICE_OF_SKU = _sku_prices_rule("pricing.price of SKU", GET_PRICING)
+COMPETITIVE_PRICE_OF_SKU = _sku_prices_rule("pricing.competitive_price of SKU", GET_COMPETITIVE_PRICING)
 
 
 def _summary_arguments(group: SummaryGroup, asins: Sequence[str]) -> dict[str, Any]:
@@ -208,6 +246,7 @@ COMPETITIVE_SUMMARY: Rule[SummaryGroup, str] = Rule(
     answers=_responses(
         GET_COMPETITIVE_SUMMARY, lambda entry: getattr(getattr(entry, "body", None), "asin", None), lambda body: body
     ),
+    answers_all=True,
     entries=(("responses",), ("body",)),
     missing_codes=frozenset({"INVALID_ASIN"}),
 )
@@ -228,6 +267,7 @@ EXPECTED_PRICE: Rule[PriceGroup, str] = Rule(
     maximum=BATCHES[GET_FEATURED_OFFER_EXPECTED_PRICE_BATCH.name].most,
     arguments=_expected_arguments,
     answers=_responses(GET_FEATURED_OFFER_EXPECTED_PRICE_BATCH, _of_request("sku"), lambda body: body),
+    answers_all=True,
     entries=(("responses",), ("body",)),
     missing_codes=frozenset({"INVALID_SKU"}),
 )

@@ -9,7 +9,7 @@ import pytest
 from simulated import SimulatedAmazon, account, operation, saturate
 from virtual_time import run
 
-from spapi_async.ratelimit import LocalRateLimiter
+from spapi_async.ratelimit import LocalRateLimiter, Permit
 
 CALLS = 2000
 
@@ -52,6 +52,40 @@ def test_a_steady_network_costs_a_burst_of_one_little() -> None:
     part, refused = run(used(5.0, 1, (0.049, 0.051), 1))
     assert refused == 0
     assert part >= 0.97
+
+
+@pytest.mark.parametrize("standstill", [0.05, 0.15, 0.4])
+@pytest.mark.parametrize(("rate", "burst"), [(50.0, 2), (10.0, 2), (50.0, 5), (50.0, 1)])
+def test_a_standstill_costs_no_refusal(rate: float, burst: int, standstill: float) -> None:
+    """Now and then nothing gets through for a while, and what left meanwhile arrives together: none is refused."""
+
+    async def scenario() -> tuple[float, int]:
+        amazon, limiter, op = SimulatedAmazon(rate, burst), LocalRateLimiter(), operation(rate, burst)
+        rng = random.Random(7)
+        gate = asyncio.Event()
+        gate.set()
+
+        async def stand_still() -> None:
+            while True:
+                await asyncio.sleep(rng.uniform(200, 400) / rate)  # longer than the longest round trip is remembered
+                gate.clear()
+                await asyncio.sleep(standstill)
+                gate.set()
+
+        async def send(permit: Permit) -> None:
+            await asyncio.sleep(rng.uniform(0.002, 0.004))
+            await gate.wait()
+            await amazon.request(permit)
+
+        standing = asyncio.create_task(stand_still())
+        await saturate(limiter, op, account(), send, seconds=CALLS / rate)
+        standing.cancel()
+        return len(amazon.served) / (CALLS + burst), len(amazon.refused)
+
+    part, refused = run(scenario())
+    assert refused == 0
+    if burst > 1:
+        assert part >= 0.97 - standstill * rate / 200  # what overflows while nothing gets through
 
 
 @pytest.mark.parametrize("programs", [2, 3])

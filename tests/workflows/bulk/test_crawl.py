@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import gzip
 import sqlite3
 from datetime import timedelta
 from pathlib import Path
@@ -12,11 +11,12 @@ from typing import Any
 
 import pytest
 from crawl_outputs import TARGETS, rows
+from raw_server import raw_server, reply
 
 from spapi_async import Application, ConfigurationError, LWAError, Marketplace
 from spapi_async.emulator import Emulator
 from spapi_async.emulator.data.products import product
-from spapi_async.workflows.bulk import CrawlProgress, crawl, read_identifiers
+from spapi_async.workflows.bulk import CrawlProgress, crawl
 from spapi_async.workflows.bulk._json_lines import JsonLines
 
 ASINS = [product(0, number).asin for number in range(300)]
@@ -30,6 +30,12 @@ def text(name: str) -> str:
 def write(name: str, content: str) -> None:
     """A file that somebody else wrote."""
     Path(name).write_text(content, encoding="utf-8")
+
+
+def make_others(folder: str, device: str) -> None:
+    """A folder and a full device."""
+    Path(folder).mkdir()
+    Path(device).symlink_to("/dev/full")
 
 
 @pytest.fixture(autouse=True)
@@ -117,6 +123,35 @@ async def test_several_marketplaces_are_crawled_apart() -> None:
             await crawl("catalog", [seller], ASINS[:30], "other.jsonl")
     assert report.found == 60
     assert len({row[:2] for row in rows("items.jsonl")}) == 60
+
+
+async def test_sellers_look_up_what_is_in_their_region() -> None:
+    """Each marketplace through those in its region; one in whose region nobody is, is refused before any request."""
+    async with Emulator(rate_scale=50) as emulator, Application("id", "secret", endpoint=emulator.url) as app:
+        sellers = [app.selling_partner("Atzr|1", marketplace="US"), app.selling_partner("Atzr|2", marketplace="DE")]
+        report = await crawl("catalog", sellers, ASINS[:30], "items.jsonl", marketplaces=["US", "DE"])
+        with pytest.raises(ConfigurationError, match="JP is in the region FE"):
+            await crawl("catalog", sellers, ASINS[:30], "other.jsonl", marketplaces=["US", "JP"])
+        alone = await crawl("catalog", sellers, ASINS[:30], "german.jsonl", marketplaces=["DE"])
+    assert (report.found, report.failed, alone.found) == (60, 0, 30)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+async def test_an_item_with_bytes_that_are_no_text_is_written(target: str) -> None:
+    """One reply with a broken byte stops no crawl."""
+    item = b'{"asin":"%b","summaries":[{"marketplaceId":"ATVPDKIKX0DER","itemName":"T\xff"}]}' % ASINS[0].encode()
+
+    async def answer(request: bytes, writer: asyncio.StreamWriter) -> None:
+        is_token = request.startswith(b"POST /auth")
+        token = b'{"access_token":"Atza|1","expires_in":3600,"token_type":"bearer"}'
+        writer.write(reply(token if is_token else b'{"items":[' + item + b"]}"))
+        await writer.drain()
+
+    async with raw_server(answer) as server, Application("id", "secret", endpoint=server.url) as app:
+        seller = app.selling_partner("Atzr|1", marketplace="US")
+        report = await crawl("catalog", [seller], [ASINS[0]], target)
+    assert report.found == 1
+    assert [row[0] for row in rows(target)] == [ASINS[0]]
 
 
 @pytest.mark.parametrize("kind", ["pricing", "fees", "listings", "inventory"])
@@ -209,6 +244,10 @@ async def test_an_output_that_is_not_the_crawls_own_is_refused() -> None:
         with pytest.raises(ConfigurationError, match="belongs to a crawl of catalog"):
             await crawl("pricing", [seller], ASINS[:5], "items.jsonl")
         write("mine.jsonl", "{}\n")
+        make_others("folder.jsonl", "device.jsonl")
+        for target in ("folder.jsonl", "device.jsonl"):
+            with pytest.raises(ConfigurationError, match="not a file"):
+                await crawl("catalog", [seller], ASINS[:5], target)
         with pytest.raises(ConfigurationError, match="do not belong together"):
             await crawl("catalog", [seller], ASINS[:5], "mine.jsonl")
         for target in ("items.csv", "nowhere/items.jsonl", "postgresql://x"):
@@ -216,16 +255,3 @@ async def test_an_output_that_is_not_the_crawls_own_is_refused() -> None:
                 await crawl("catalog", [seller], ASINS[:5], target)
         with pytest.raises(ConfigurationError, match="no crawl of 'orders'"):
             await crawl("orders", [seller], ASINS[:5], "items.jsonl")
-
-
-def test_identifiers_come_plain_or_gzipped(tmp_path: Path) -> None:
-    """Without empty lines, byte order mark or line ends; damage and other encodings are errors."""
-    plain, packed, damaged, odd = (tmp_path / name for name in ("a.txt", "b", "c.gz", "d.txt"))
-    plain.write_bytes(b"\xef\xbb\xbfB01\r\n\r\nB02\n  B03  ")
-    packed.write_bytes(gzip.compress(b"B01\nB02\nB03\n"))
-    damaged.write_bytes(gzip.compress(b"B01\n" * 1000)[:30])
-    odd.write_bytes("Größe\n".encode("cp1252"))
-    assert list(read_identifiers(plain)) == list(read_identifiers(packed)) == ["B01", "B02", "B03"]
-    for path in (damaged, odd, tmp_path / "none"):
-        with pytest.raises(ConfigurationError):
-            list(read_identifiers(path))

@@ -83,6 +83,8 @@ BY_SKU: dict[str, Callable[[SellingPartner, str], Awaitable[Any]]] = {
     "listings.item": lambda seller, sku: seller.listings.item(sku),
     "pricing.listing_offers": lambda seller, sku: seller.pricing.listing_offers(sku),
     "pricing.expected_price": lambda seller, sku: seller.pricing.expected_price(sku),
+    "pricing.price": lambda seller, sku: seller.pricing.price(sku=sku),
+    "pricing.competitive_price": lambda seller, sku: seller.pricing.competitive_price(sku=sku),
 }
 
 
@@ -177,10 +179,29 @@ async def test_look_ups_by_sku_share_requests(name: str, emulator: Emulator, sel
     )
     *found, missing = answers
     assert isinstance(missing, NotFoundError)
-    names = [getattr(each, "sku", None) or each.offer_identifier.sku for each in found]
-    assert names == skus
+    assert [_sku_of(each) for each in found] == skus
+    batches = sum(each["requests"] for each in emulator.stats()["operations"].values())
+    assert batches < len(skus) / 2
     if name == "listings.item":
         assert (await seller.listings.item(odd)).sku == odd
+
+
+def _sku_of(answer: Any) -> str | None:
+    found = getattr(answer, "sku", None) or getattr(answer, "seller_sku", None)
+    return found or answer.offer_identifier.sku  # type: ignore[no-any-return]
+
+
+async def test_a_sku_with_a_comma_is_priced_alone(emulator: Emulator, seller: SellingPartner) -> None:
+    """In a list Amazon would take it for two."""
+    skus = (await skus_of(seller))[:4]
+    answers = await asyncio.gather(
+        *(seller.pricing.price(sku=sku) for sku in [*skus, "TEA,POT"]), return_exceptions=True
+    )
+    assert [isinstance(answer, NotFoundError) for answer in answers] == [False] * 4 + [True]
+    assert emulator.stats()["operations"]["product_pricing_v0.get_pricing"]["requests"] == 2
+    for given in ({}, {"asin": ASINS[0], "sku": skus[0]}, {"sku": " "}, {"asin": skus[0]}):
+        with pytest.raises(ConfigurationError):
+            await seller.pricing.competitive_price(**given)
 
 
 async def test_fees_are_estimated_for_both_kinds_in_one_request(emulator: Emulator, seller: SellingPartner) -> None:
