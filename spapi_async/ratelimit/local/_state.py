@@ -105,9 +105,11 @@ def restore(meter: Meter, state: BucketState, now: float) -> None:
         counter.block(now + state.blocked)
         return
     lowered = state.age is not None and state.age < MEMORY
+    # No header tells the rate of any other limit: it is what the rule says today, whatever it said when this was saved.
+    announced = state.announced if meter.charge.kind == "plan" else adaptation.published
     adaptation.restore(
-        announced=state.announced,
-        rate=state.rate if lowered else state.announced,
+        announced=announced,
+        rate=state.rate * (announced / state.announced) if lowered else announced,
         burst=state.burst if lowered else adaptation.burst,
         event_at=now - (state.age or 0.0),
     )

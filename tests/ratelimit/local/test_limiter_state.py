@@ -124,6 +124,17 @@ async def test_a_window_that_a_429_closed_stays_closed_over_a_restart() -> None:
 
 
 @virtual_time
+async def test_a_rule_that_was_changed_holds_after_a_restart() -> None:
+    """No header tells a rule's rate, so the saved one must not outlive it; what was spent, and a slowing, do."""
+    saved = await saved_after_reports(Bucket(0.01, 5), 202, 202, 429)
+    limiter = restored(saved, seconds_later=0, rules=sales_rule(Bucket(1.0, 8)))
+    limiter.forecast(CREATE_REPORT, account(), SALES)
+    _, rule = limiter.limits()
+    assert (rule.announced_rate, rule.rate) == (1.0, pytest.approx(0.85))
+    assert rule.tokens < 0
+
+
+@virtual_time
 async def test_a_saved_state_holds_no_secret() -> None:
     """Digests, not tokens."""
     assert b"Atzr" not in await saved_after(3)
