@@ -85,6 +85,10 @@ async def test_a_sellers_forecast_asks_nobody() -> None:
         assert emulator.stats()["operations"] == requests
         with pytest.raises(ConfigurationError, match="count must be 1 or more, not 0"):
             seller.forecast(CREATE_REPORT, count=0)
+        with pytest.raises(ConfigurationError, match="count must be"):
+            seller.forecast(CREATE_REPORT, report(SALES), count=1.5)  # type: ignore[arg-type]
+        with pytest.raises(ConfigurationError, match="did you mean body"):
+            seller.forecast(CREATE_REPORT, {"bdoy": {}})
 
 
 async def test_limits_show_rules() -> None:
