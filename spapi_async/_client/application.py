@@ -28,7 +28,7 @@ from spapi_async._core.events import Observer, Observers
 from spapi_async._core.health import Health
 from spapi_async._core.journal import RunStore
 from spapi_async._core.limiter import LimitSnapshot, RateLimiter
-from spapi_async._core.plan_rules import PlanRule
+from spapi_async._core.plan_rules import PlanRule, checked_rules
 from spapi_async._core.resources import Closing, Resources
 from spapi_async._engine.pipeline import Pipeline
 from spapi_async._engine.retry import RetryPolicy
@@ -162,7 +162,7 @@ class Application:
         from spapi_async.ratelimit import LocalRateLimiter
 
         self.limiter = LocalRateLimiter() if limiter is None else limiter
-        self.limiter.bind(clock=clock, observers=called, rules=tuple(plan_rules))
+        self.limiter.bind(clock=clock, observers=called, rules=checked_rules(plan_rules, of_amazon=True))
         self._auth = Authenticator(
             client_id=client_id,
             client_secret=client_secret,
