@@ -15,11 +15,11 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 from spapi_async._codec.first_reader import FIRST_READER, decode_first
+from spapi_async._codec.headers import request_id_of
 from spapi_async._codec.known_limits import BATCHES, Batch
 from spapi_async._codec.pages import items_of
 from spapi_async._codec.request import check_names
 from spapi_async._codec.response import (
-    REQUEST_ID,
     Response,
     confirms,
     decode,
@@ -341,7 +341,7 @@ class Pipeline:
                 status=reply.status if reply else None,
                 seconds=self._clock.monotonic() - started,
                 attempt=call.attempts,
-                request_id=reply.headers.get(REQUEST_ID) if reply else None,
+                request_id=request_id_of(reply.headers) if reply else None,
             )
         )
 
