@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -66,9 +67,12 @@ def _answers(_group: None, keys: Sequence[_Key], body: Any) -> list[Answer]:
     return [_answer(keys, entry) for entry in listed(body, "", GET_MY_FEES_ESTIMATES)]
 
 
+_PLACE = re.compile(r"[0-9]{1,4}").fullmatch
+
+
 def _answer(keys: Sequence[_Key], entry: Any) -> Answer:
     identifier = getattr(getattr(entry, "fees_estimate_identifier", None), "seller_input_identifier", None)
-    place = int(identifier) if isinstance(identifier, str) and identifier.isdecimal() else len(keys)
+    place = int(identifier) if isinstance(identifier, str) and _PLACE(identifier) else len(keys)
     key = keys[place] if place < len(keys) else None
     error = _error(entry)
     return (key, entry, None) if error is None else (key, None, error)

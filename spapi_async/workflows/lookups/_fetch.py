@@ -48,7 +48,8 @@ async def fetch_batch(rule: Rule[Any, Any], group: Any, keys: Sequence[Any], cal
 
 def _gather(answers: Iterable[Answer], found: dict[Any, Any], request_id: str | None, *, several: bool) -> None:
     """Add what a page says; the first word on a key counts, unless several belong to it."""
-    for key, value, error in answers:
+    for said, value, error in answers:
+        key = said if _is_hashable(said) else None
         if error is not None:
             error.request_id = request_id
             found.setdefault(key, error)
@@ -56,6 +57,15 @@ def _gather(answers: Iterable[Answer], found: dict[Any, Any], request_id: str | 
             found.setdefault(key, value)
         elif isinstance(others := found.setdefault(key, []), list):
             others.append(value)
+
+
+def _is_hashable(key: Any) -> bool:
+    """A key is what the reply says, in the lenient reading a list or an object too: such an entry is nobody's."""
+    try:
+        hash(key)
+    except TypeError:
+        return False
+    return True
 
 
 def _as_received(
@@ -98,10 +108,10 @@ def _joined(slices: list[bytes]) -> bytes:
 
 def _slices(raw: bytes, to_list: Sequence[str], to_value: Sequence[str]) -> list[bytes] | None:
     """Amazon's own bytes of each entry; None where the body is so odd that only the tolerant reader read it."""
-    whole = _slice(raw, to_list)
     try:
-        entries = msgspec.json.decode(whole or b"", type=list[msgspec.Raw])
-    except msgspec.MsgspecError:
+        raw.decode()  # what is skipped is not looked at below, and goes into files that others read
+        entries = msgspec.json.decode(_slice(raw, to_list) or b"", type=list[msgspec.Raw])
+    except _ODD:
         return None
     if not to_value:
         return [bytes(entry) for entry in entries]
@@ -112,9 +122,12 @@ def _slice(raw: bytes, path: Sequence[str]) -> bytes | None:
     for name in path:
         try:
             raw = bytes(_OBJECT.decode(raw)[name])
-        except (msgspec.MsgspecError, KeyError):
+        except (KeyError, *_ODD):
             return None
     return raw
+
+
+_ODD = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 _OBJECT: msgspec.json.Decoder[Mapping[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
