@@ -15,6 +15,7 @@ from spapi_async._client.settings import (
     check_client,
     check_proxy,
     check_refresh_token,
+    check_seller_id,
     checked_grace,
     checked_retry,
     checked_timeout,
@@ -231,8 +232,7 @@ class Application:
         if seller_id is None and known is not None:
             account = Account(account.grant, account.region, known)
         elif seller_id is not None:
-            if not isinstance(seller_id, str) or not seller_id.strip() or set(seller_id) & set("@|{}"):
-                raise ConfigurationError(f'seller_id must be like "A1EXAMPLE", not {seller_id!r}')
+            check_seller_id(seller_id)
             if known is None:
                 self._seller_ids[account.key] = seller_id
             elif known != seller_id:

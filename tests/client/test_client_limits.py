@@ -152,9 +152,9 @@ async def test_one_credential_has_one_name() -> None:
         assert app.selling_partner("Atzr|one", region=Region.EU, seller_id="A2").name == "A2@eu"
 
 
-@pytest.mark.parametrize("seller_id", ["", " ", "A1@na", "A|1", "{A1}", 5])
+@pytest.mark.parametrize("seller_id", ["", " ", "A1@na", "A|1", "{A1}", 5, "A\n1", "A1\x1b"])
 async def test_a_seller_id_that_is_none_is_refused(seller_id: Any) -> None:
-    """It would become part of keys and tables."""
+    """It would become part of keys, tables and lines of logs."""
     async with Application("app", "secret") as app:
         with pytest.raises(ConfigurationError, match="seller_id must be like"):
             app.selling_partner("Atzr|one", region=Region.NA, seller_id=seller_id)
