@@ -15,6 +15,7 @@ from spapi_async._client.settings import (
     check_client,
     check_proxy,
     check_refresh_token,
+    check_seller_id,
     checked_grace,
     checked_retry,
     checked_timeout,
@@ -28,7 +29,7 @@ from spapi_async._core.events import Observer, Observers
 from spapi_async._core.health import Health
 from spapi_async._core.journal import RunStore
 from spapi_async._core.limiter import LimitSnapshot, RateLimiter
-from spapi_async._core.plan_rules import PlanRule
+from spapi_async._core.plan_rules import PlanRule, checked_rules
 from spapi_async._core.resources import Closing, Resources
 from spapi_async._engine.pipeline import Pipeline
 from spapi_async._engine.retry import RetryPolicy
@@ -162,7 +163,7 @@ class Application:
         from spapi_async.ratelimit import LocalRateLimiter
 
         self.limiter = LocalRateLimiter() if limiter is None else limiter
-        self.limiter.bind(clock=clock, observers=called, rules=tuple(plan_rules))
+        self.limiter.bind(clock=clock, observers=called, rules=checked_rules(plan_rules, of_amazon=True))
         self._auth = Authenticator(
             client_id=client_id,
             client_secret=client_secret,
@@ -231,8 +232,7 @@ class Application:
         if seller_id is None and known is not None:
             account = Account(account.grant, account.region, known)
         elif seller_id is not None:
-            if not isinstance(seller_id, str) or not seller_id.strip() or set(seller_id) & set("@|{}"):
-                raise ConfigurationError(f'seller_id must be like "A1EXAMPLE", not {seller_id!r}')
+            check_seller_id(seller_id)
             if known is None:
                 self._seller_ids[account.key] = seller_id
             elif known != seller_id:

@@ -21,6 +21,7 @@ __all__ = [
     "check_client",
     "check_proxy",
     "check_refresh_token",
+    "check_seller_id",
     "checked_grace",
     "checked_retry",
     "checked_timeout",
@@ -40,6 +41,18 @@ class Environment:
     def get(self, name: str) -> str:
         """The variable's text without white space around it; empty where it is not set."""
         return self._variables.get(name, "").strip()
+
+
+def check_seller_id(seller_id: object) -> None:
+    """Refuse what would break keys, tables or lines of a log.
+
+    Raises:
+        ConfigurationError: it is no id.
+    """
+    if not isinstance(seller_id, str) or not seller_id.strip() or set(seller_id) & set("@|{}"):
+        raise ConfigurationError(f'seller_id must be like "A1EXAMPLE", not {seller_id!r}')
+    if not seller_id.isprintable():
+        raise ConfigurationError(f'seller_id must be like "A1EXAMPLE", not {seller_id!r}: it holds a control character')
 
 
 def read_environment(environ: Environment, names: Sequence[str]) -> list[Secret]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -12,7 +12,7 @@ import msgspec
 
 from spapi_async._core.origin import Origin
 
-__all__ = ["warn_of_unknown_keys"]
+__all__ = ["unknown_step", "warn_of_unknown_keys"]
 
 _DEEPEST = 20
 
@@ -33,6 +33,24 @@ def warn_of_unknown_keys(operation: str, declared: Any, body: Any) -> None:
             f"{operation}: the body has keys that Amazon's model does not know, and is sent as it is: "
             + "; ".join(_described(*unknown) for unknown in dict.fromkeys(found))
         )
+
+
+def unknown_step(declared: Any, steps: Sequence[str]) -> tuple[str, tuple[str, ...]] | None:
+    """The first step of a path into a body that its model does not have, and those it has; ``[]`` is a list's item."""
+    for step in steps:
+        kind, item = _shape(declared)
+        if step == "[]" and item is not None:
+            declared = item
+        elif step != "[]" and kind is not None:
+            known = _fields(kind)
+            if step not in known:
+                return step, tuple(known)
+            declared = known[step]
+        elif kind is None and item is None:
+            return None  # free-form, or several things
+        else:
+            return step, tuple(_fields(kind)) if kind is not None else ("[]",)
+    return None
 
 
 def _walk(declared: Any, value: Any, where: str, depth: int, found: list[Unknown]) -> None:

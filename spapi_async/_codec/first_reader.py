@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from spapi_async._codec.response import REQUEST_ID, Response
+from spapi_async._codec.headers import request_id_of
+from spapi_async._codec.response import Response
 from spapi_async._core.operation import Operation
 
 __all__ = ["FIRST_READER", "decode_first", "read_first"]
@@ -59,7 +60,7 @@ def decode_first(
         body=value,
         status=status,
         headers=headers,
-        request_id=headers.get(REQUEST_ID),
+        request_id=request_id_of(headers),
         rate_limit=rate_limit,
         attempts=attempts,
         raw=body,

@@ -47,7 +47,7 @@ from spapi_async._core.request import Request
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Region
 
-__all__ = ["prepare"]
+__all__ = ["check_names", "prepare"]
 
 
 def prepare(operation: Operation[Any], arguments: Mapping[str, Any], region: Region | None = None) -> Request:
@@ -59,6 +59,15 @@ def prepare(operation: Operation[Any], arguments: Mapping[str, Any], region: Reg
         ConfigurationError: an argument is unknown, missing, or cannot be sent; its name leads the message.
     """
     return _compile(operation, region).build(arguments)
+
+
+def check_names(operation: Operation[Any], arguments: Mapping[str, Any]) -> None:
+    """Whether these are arguments of the operation, some of which may be missing.
+
+    Raises:
+        ConfigurationError: one is not.
+    """
+    _compile(operation, None).check_names(arguments)
 
 
 Encode = Callable[[Any], str]
@@ -94,6 +103,10 @@ class _Builder:
         restriction = operation.restriction
         self._allowed = restriction.data_elements if restriction and restriction.mode == "optional" else ()
         self._known = frozenset(names_known | {"data_elements"})
+
+    def check_names(self, arguments: Mapping[str, Any]) -> None:
+        if not arguments.keys() <= self._known:
+            raise self._unknown(arguments)
 
     def build(self, arguments: Mapping[str, Any]) -> Request:
         if not arguments.keys() <= self._known:

@@ -17,6 +17,7 @@ import msgspec
 from multidict import CIMultiDict, istr
 
 from spapi_async._codec import json, lenient
+from spapi_async._codec.headers import REQUEST_ID, header, request_id_of
 from spapi_async._codec.mending import mend
 from spapi_async._codec.pages import items_of, why_no_page
 from spapi_async._codec.reading import Facts
@@ -38,7 +39,6 @@ __all__ = [
 T = TypeVar("T")
 
 # Looked up in every reply: an istr need not be folded each time.
-REQUEST_ID = istr("x-amzn-RequestId")
 RATE_LIMIT = istr("x-amzn-RateLimit-Limit")
 
 
@@ -106,7 +106,7 @@ def parse_rate_limit(headers: Mapping[str, str]) -> float | None:
 
     Amazon leaves it out of many replies, and has sent words and nothing at all in its place: then the answer is None.
     """
-    text = _header(headers, RATE_LIMIT)
+    text = header(headers, RATE_LIMIT)
     if not text:
         return None
     try:
@@ -147,7 +147,7 @@ def decode(
         envelope, value = value, getattr(value, operation.unwrap, None)
         if value is None and not errors and envelope is not None:
             value, found = lenient.read_bare(reader.declared, operation.unwrap, body, found)
-    request_id = _header(headers, REQUEST_ID)
+    request_id = request_id_of(headers)
     if operation.paging is not None and not errors and items_of(value, operation.paging) is None:
         if what := why_no_page(body, reader.keys):
             raise DecodeError(
@@ -261,24 +261,15 @@ def _reader_of(operation: Operation[Any], declared: Any) -> _Reader:
 def _not_json(
     operation: Operation[Any], status: int, headers: Mapping[str, str], body: bytes, attempts: int
 ) -> DecodeError:
-    kind = _clean(_header(headers, "content-type") or "no content type")
+    kind = _clean(header(headers, "content-type") or "no content type")
     return DecodeError(
         f"the body of this {status} is not JSON ({kind[:80]}, {len(body)} bytes)",
         raw=body,
         operation=operation.name,
-        request_id=_header(headers, REQUEST_ID),
+        request_id=request_id_of(headers),
         status=status,
         attempts=attempts,
     )
-
-
-def _header(headers: Mapping[str, str], name: str) -> str | None:
-    """A header in any case. Real replies come in a case-insensitive mapping; a plain dict is searched."""
-    value = headers.get(name)
-    if value is None and isinstance(headers, dict):
-        folded = name.lower()
-        return next((text for key, text in headers.items() if key.lower() == folded), None)
-    return value
 
 
 # --- errors ----------------------------------------------------------------------------------------------------------
@@ -289,14 +280,14 @@ def error_from_reply(
 ) -> ApiError:
     """The error that a reply outside 2xx stands for; never raises, whatever the body holds."""
     details = tuple(_details_of(body))
-    kind = (_header(headers, "x-amzn-ErrorType") or "").partition(":")[0]
+    kind = (header(headers, "x-amzn-ErrorType") or "").partition(":")[0]
     if details and kind and not details[0].code:
         details = (msgspec.structs.replace(details[0], code=_clean(kind)), *details[1:])
     return error_for_status(status)(
         _message(status, details, _clean(kind), headers, body),
         errors=details,
         operation=operation.name,
-        request_id=_header(headers, REQUEST_ID),
+        request_id=request_id_of(headers),
         status=status,
         retry_after=_retry_after(headers),
         attempts=attempts,
@@ -369,7 +360,7 @@ def _clean(value: Any) -> str:
 def _message(status: int, details: Iterable[ErrorDetail], kind: str, headers: Mapping[str, str], body: bytes) -> str:
     entries = [_sentence(detail) for detail in details]
     if not entries:
-        content = _clean(_header(headers, "content-type") or "no content type")[:80]
+        content = _clean(header(headers, "content-type") or "no content type")[:80]
         what = f"{content}, {len(body)} bytes" if body else "empty body"
         entries = [f"{kind}: no errors in the reply ({what})" if kind else f"no errors in the reply ({what})"]
     text = f"HTTP {status}, {'; '.join(entries[:5])}"
@@ -386,7 +377,7 @@ def _sentence(detail: ErrorDetail) -> str:
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """``Retry-After`` in seconds; Amazon hardly ever sends it, and dates in it are ignored."""
     try:
-        seconds = float(_header(headers, "retry-after") or "nan")
+        seconds = float(header(headers, "retry-after") or "nan")
     except ValueError:
         return None
     return seconds if 0 <= seconds < math.inf else None

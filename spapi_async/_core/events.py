@@ -120,7 +120,8 @@ class Observers:
             raise ConfigurationError("observers must be a list of functions, even where there is only one")
         self._observers = tuple(observers)
         for observer in self._observers:
-            if not callable(observer) or inspect.iscoroutinefunction(observer):
+            called = (observer, getattr(observer, "__call__", None))  # noqa: B004 - an object's may be a coroutine function
+            if not callable(observer) or any(map(inspect.iscoroutinefunction, called)):
                 raise ConfigurationError(f"an observer must be a plain function, not {observer!r}")
 
     def joined(self, others: Observers) -> Observers:

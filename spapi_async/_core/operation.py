@@ -13,7 +13,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
-__all__ = ["Constraints", "Encoding", "Operation", "OtherPlan", "Paging", "Parameter", "Restriction", "UsagePlan"]
+__all__ = ["Constraints", "Encoding", "Operation", "OtherPlan", "Paging", "Parameter", "Restriction", "UsagePlan",
+           "operation_exists"]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -215,3 +216,11 @@ def _by_name(name: str) -> Operation[Any]:
     operation = getattr(import_module(f"spapi_async.api.{module}"), method.upper())
     assert isinstance(operation, Operation)
     return operation
+
+
+def operation_exists(name: str) -> bool:
+    """Whether there is an operation of this name."""
+    try:
+        return _by_name(name).name == name
+    except (AttributeError, ImportError, ValueError, AssertionError):
+        return False

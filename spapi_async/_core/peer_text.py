@@ -15,9 +15,13 @@ LONGEST = 4096
 
 
 def cut(text: str | bytes) -> str:
-    """The beginning of a peer's text; bytes are read as UTF-8 as far as they are."""
+    """The beginning of a peer's text; what is not UTF-8 in it is replaced: no log could be written."""
     head = text[:LONGEST]
-    return head.decode("utf-8", "replace") if isinstance(head, bytes) else head
+    if isinstance(head, str):
+        if head.isascii():
+            return head
+        head = head.encode("utf-8", "replace")  # aiohttp keeps a header's stray bytes as halves of surrogate pairs
+    return head.decode("utf-8", "replace")
 
 
 def without_secrets(text: str) -> str:
@@ -26,8 +30,11 @@ def without_secrets(text: str) -> str:
 
 
 def on_one_line(text: str, longest: int) -> str:
-    """The same without line breaks, of bounded length: fit for a message."""
-    return without_secrets(" ".join(cut(text).split()))[:longest]
+    """The same without line breaks or what moves a terminal's cursor, of bounded length: fit for a message."""
+    return without_secrets(" ".join(re.sub(_CONTROLS, " ", cut(text)).split()))[:longest]
+
+
+_CONTROLS = r"[\x00-\x1f\x7f-\x9f]"
 
 
 # Login with Amazon's prefixes (Atza, Atzr, Atz.sprdt for restricted tokens, Atc), also percent-encoded; client ids and

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
 
-from spapi_async._core.operation import Operation
+from spapi_async._core.operation import Operation, operation_exists
 from spapi_async.errors import ConfigurationError
 
-__all__ = ["ANY", "Bucket", "Limit", "PlanRule", "Window"]
+__all__ = ["ANY", "Bucket", "Limit", "PlanRule", "Window", "checked_rules"]
 
 ANY = "*"
 """As a rule's value: whatever the argument is."""
@@ -22,8 +23,10 @@ class Window(msgspec.Struct, frozen=True):
     seconds: float
 
     def __post_init__(self) -> None:
-        if not self.requests >= 1 or not 0 < self.seconds < float("inf"):
-            raise ConfigurationError(f"Window needs 1 request or more in a time above zero, not {self!r}")
+        if type(self.requests) is not int or self.requests < 1 or not _is_number(self.seconds) or self.seconds <= 0:
+            raise ConfigurationError(
+                f"Window needs a whole number of requests, 1 or more, in a number of seconds above zero, not {self!r}"
+            )
 
     def __str__(self) -> str:
         return f"{self.requests} in {self.seconds:g} s"
@@ -36,7 +39,7 @@ class Bucket(msgspec.Struct, frozen=True):
     burst: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.rate < float("inf") or not 1 <= self.burst < float("inf"):
+        if not (_is_number(self.rate) and _is_number(self.burst)) or self.rate <= 0 or self.burst < 1:
             raise ConfigurationError(f"Bucket needs a rate above zero and a burst of 1 or more, not {self!r}")
 
     def __str__(self) -> str:
@@ -44,6 +47,10 @@ class Bucket(msgspec.Struct, frozen=True):
 
 
 Limit = Bucket | Window
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
 
 
 class PlanRule(msgspec.Struct, frozen=True):
@@ -77,20 +84,25 @@ class PlanRule(msgspec.Struct, frozen=True):
         if not isinstance(self.operation, str) or "." not in self.operation:
             raise ConfigurationError(f'operation must be like "orders_v0.get_order", not {operation!r}')
         limits: Any = self.limits
-        if isinstance(limits, Bucket | Window):
-            msgspec.structs.force_setattr(self, "limits", (limits,))
-        msgspec.structs.force_setattr(self, "limits", tuple(self.limits))
-        if not self.limits or not all(isinstance(limit, Bucket | Window) for limit in self.limits):
+        several = (limits,) if isinstance(limits, Bucket | Window) else _tuple_of(limits, Bucket | Window)
+        if not several:
             raise ConfigurationError(f"limits must be one or more of Window and Bucket, not {limits!r}")
+        msgspec.structs.force_setattr(self, "limits", several)
         if self.scope not in ("seller", "application"):
             raise ConfigurationError(f'scope must be "seller" or "application", not {self.scope!r}')
-        if not self.argument or not self.values:
+        if not self.argument or not self.value:
             raise ConfigurationError(f"a rule for {self.operation} needs an argument and a value")
+        for name in ("value", "unless"):
+            given: Any = getattr(self, name)
+            texts = given if name == "value" and isinstance(given, str) else _texts_of(given)
+            if texts is None:
+                raise ConfigurationError(f"{name} must be text as Amazon writes it, or several, not {given!r}")
+            msgspec.structs.force_setattr(self, name, texts)
 
     @property
     def values(self) -> tuple[str, ...]:
         """``value`` as a tuple."""
-        return (self.value,) if isinstance(self.value, str) else tuple(self.value)
+        return (self.value,) if isinstance(self.value, str) else self.value
 
     def applies_to(self, found: tuple[str, ...]) -> bool:
         """Whether a call with these values in the argument is meant."""
@@ -102,3 +114,30 @@ class PlanRule(msgspec.Struct, frozen=True):
         """For people: ``reportType=GET_SALES_AND_TRAFFIC_REPORT``; the level where Amazon has a name for it."""
         name = self.argument.rpartition(".")[2]
         return self.level or f"{name}={'|'.join(self.values)}"
+
+
+def _tuple_of(values: Any, kind: Any) -> tuple[Any, ...] | None:
+    """Several values of a kind; None where they are something else."""
+    if not isinstance(values, list | tuple | set | frozenset):
+        return None
+    several = tuple(values) if isinstance(values, list | tuple) else tuple(sorted(values, key=str))
+    return several if all(isinstance(value, kind) for value in several) else None
+
+
+def _texts_of(given: Any) -> tuple[str, ...] | None:
+    return (given,) if isinstance(given, str) else _tuple_of(given, str)
+
+
+def checked_rules(rules: Iterable[PlanRule], *, of_amazon: bool = False) -> tuple[PlanRule, ...]:
+    """Rules as a user gave them; ``of_amazon`` where no other operations than Amazon's will be called.
+
+    Raises:
+        ConfigurationError: not a list of PlanRule, or one is about an operation that does not exist.
+    """
+    several = None if isinstance(rules, PlanRule) or not isinstance(rules, Iterable) else tuple(rules)
+    if several is None or not all(isinstance(rule, PlanRule) for rule in several):
+        raise ConfigurationError(f"rules must be a list of PlanRule, not {rules!r}")
+    for rule in several if of_amazon else ():
+        if not operation_exists(rule.operation):
+            raise ConfigurationError(f"a rule is about {rule.operation!r}, and there is no such operation")
+    return several

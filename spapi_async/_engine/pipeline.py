@@ -15,10 +15,11 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 from spapi_async._codec.first_reader import FIRST_READER, decode_first
+from spapi_async._codec.headers import request_id_of
 from spapi_async._codec.known_limits import BATCHES, Batch
 from spapi_async._codec.pages import items_of
+from spapi_async._codec.request import check_names
 from spapi_async._codec.response import (
-    REQUEST_ID,
     Response,
     confirms,
     decode,
@@ -161,8 +162,10 @@ class Pipeline:
         """Seconds until so many calls could have left, with the priority in force here."""
         if self.closed:
             raise ClosedError("the application is closed", operation=operation.name)
-        if count < 1:
+        if type(count) is not int or count < 1:
             raise ConfigurationError(f"count must be 1 or more, not {count!r}", operation=operation.name)
+        if arguments:
+            check_names(operation, arguments)
         priority = current_options().priority
         return self._limiter.forecast(
             operation, payer_of(operation, account), arguments, count=count, priority=priority
@@ -338,7 +341,7 @@ class Pipeline:
                 status=reply.status if reply else None,
                 seconds=self._clock.monotonic() - started,
                 attempt=call.attempts,
-                request_id=reply.headers.get(REQUEST_ID) if reply else None,
+                request_id=request_id_of(reply.headers) if reply else None,
             )
         )
 

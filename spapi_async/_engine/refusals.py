@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from spapi_async._codec.headers import request_id_of
 from spapi_async._codec.response import (
-    REQUEST_ID,
     error_from_reply,
 )
 from spapi_async._engine.call import Call
@@ -47,7 +47,7 @@ def unknown(what: str, call: Call[Any], reply: RawReply | None = None) -> Outcom
     return OutcomeUnknownError(
         f"{what}; the operation may have taken effect: check before repeating it",
         operation=call.operation.name,
-        request_id=reply.headers.get(REQUEST_ID) if reply else None,
+        request_id=request_id_of(reply.headers) if reply else None,
         status=reply.status if reply else None,
         attempts=call.attempts,
     )

@@ -6,6 +6,7 @@ import os
 
 import aiohttp
 
+from spapi_async._codec.headers import request_id_of
 from spapi_async._core.endpoints import split_url
 from spapi_async._core.frames import forget_locals
 from spapi_async.errors import (
@@ -54,7 +55,7 @@ def too_large(url: str, reply: aiohttp.ClientResponse, limit: int) -> DecodeErro
         f"the reply of {host_of(url)} is larger than {limit:,} bytes (after inflation); "
         "Application(max_reply_size=...) sets the limit",
         status=reply.status,
-        request_id=reply.headers.get("x-amzn-RequestId"),
+        request_id=request_id_of(reply.headers),
     )
 
 

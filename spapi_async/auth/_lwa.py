@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from spapi_async._codec import json
+from spapi_async._codec.headers import request_id_of
 from spapi_async._codec.response import shown_headers
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async._core.endpoints import Endpoints
@@ -244,7 +245,7 @@ def _error(reply: Reply, code: str, what: str, *, hint: str | None = None) -> LW
         f"Login with Amazon gave no token: {code} ({what})" + (f"; {hint}" if hint else ""),
         code=code,
         status=reply.status,
-        request_id=reply.headers.get("x-amzn-RequestId"),
+        request_id=request_id_of(reply.headers),
         headers=shown_headers(reply.headers),
     )
 

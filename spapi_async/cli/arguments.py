@@ -107,7 +107,7 @@ def _list(value: str) -> list[Any]:
     if value.startswith("["):
         try:
             return msgspec.json.decode(value, type=list[Any])
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
             pass  # an item that happens to begin with a bracket
     return [value]
 

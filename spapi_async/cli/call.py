@@ -101,13 +101,15 @@ async def _call(
 def _read_body(operation: Operation[Any], source: str) -> Any:
     if not any(parameter.location == "body" for parameter in operation.parameters):
         raise ConfigurationError("this operation takes no body", operation=operation.name)
+    if source.lstrip()[:1] in ("{", "["):
+        raise ConfigurationError("--body takes the name of a file, or - for standard input, not the JSON itself")
     try:
         content = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
     except OSError as error:
         raise ConfigurationError(f"cannot read the body from {source}: {error.strerror}") from None
     try:
         return msgspec.json.decode(content)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"the body is not JSON: {error}") from None
 
 

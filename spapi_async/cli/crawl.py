@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from spapi_async import SellingPartner
 from spapi_async.cli.event_loop import run_async
 from spapi_async.cli.output import JsonOption, moving_console, print_json, table_console
 from spapi_async.cli.tally import Tally
@@ -140,6 +141,8 @@ async def _crawl(kind: str, target: Target, source: str, output: str, *, as_json
     total = _count(source)
     tally = Tally()
     async with connected(target, observers=[tally]) as connection:
+        if not options["marketplaces"]:
+            _check_marketplace(connection.sellers)
         bar = _Bar(total)
         async with bar.shown():
             report = await crawl_all(
@@ -160,6 +163,15 @@ async def _crawl(kind: str, target: Target, source: str, output: str, *, as_json
 def _count(source: str) -> int | None:
     """How many identifiers a file has; None for what can be read only once: a pipe, standard input."""
     return sum(1 for _ in read_identifiers(source)) if Path(source).is_file() else None
+
+
+def _check_marketplace(sellers: Sequence[SellingPartner]) -> None:
+    """The library would say the same in words of Python."""
+    places = {seller.marketplace for seller in sellers}
+    if len(places) > 1 or None in places:
+        raise ConfigurationError(
+            "name a marketplace: --marketplace US, SP_API_MARKETPLACE, or the same for all sellers"
+        )
 
 
 def _facts(report: CrawlReport) -> dict[str, float]:

@@ -85,7 +85,9 @@ def describe(error: BaseException) -> str:
         line = f"{type(error).__name__}: {line} (set SPAPI_ASYNC_TRACEBACK=1 to see where)"
     if isinstance(error, SPAPIError):
         line += _parenthesis(_facts(error, line))
-    return "; ".join([line, *getattr(error, "__notes__", ())])
+    line = "; ".join([line, *getattr(error, "__notes__", ())])
+    # A path or an argument that is not UTF-8 has halves of surrogate pairs in it, which JSON and many terminals refuse.
+    return line.encode("utf-8", "backslashreplace").decode()
 
 
 def failure_facts(error: BaseException) -> dict[str, object]:

@@ -1,17 +1,22 @@
 """Reads one argument of a call by Amazon's name for it, from whatever form the caller gave it in. Pure.
 
 ``"mode"`` is a parameter, ``"body.reportType"`` a member of the body, ``"body.patches[].path"`` a member of each item
-of a list in it. A body may be the generated struct, a mapping, or a mixture of both.
+of a list in it. A body may be the generated struct, a mapping, or a mixture of both. A marketplace may be given by its
+country where it is a parameter; in a body, which is sent as it is, it may not.
 """
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
+from spapi_async._codec.body_keys import unknown_step
+from spapi_async._codec.marketplace_ids import writer_of
+from spapi_async._codec.wire_text import UnsendableError, text_of
 from spapi_async._core.operation import Operation
 from spapi_async.errors import ConfigurationError
 
@@ -22,28 +27,48 @@ class ArgumentReader:
     """Where one argument of one operation is to be found.
 
     Raises:
-        ConfigurationError: the operation has no such parameter.
+        ConfigurationError: the operation has no such parameter, or its body no such member.
     """
 
-    __slots__ = ("_name", "_steps")
+    __slots__ = ("_name", "_steps", "_takes_marketplaces")
 
     def __init__(self, operation: Operation[Any], path: str) -> None:
         first, *rest = path.replace("[]", ".[]").split(".")
         for parameter in operation.parameters:
             if first in (parameter.wire_name, parameter.name) or (first == "body" and parameter.location == "body"):
                 self._name = parameter.name
+                self._takes_marketplaces = "Marketplace | str" in parameter.type
                 break
         else:
             known = ", ".join(parameter.wire_name for parameter in operation.parameters)
             raise ConfigurationError(f"a rule for {operation.name} names its parameter {first!r}; it has {known}")
         self._steps = tuple(rest)
+        if first == "body" and (unknown := unknown_step(operation.body_type, self._steps)):
+            step, members = unknown
+            raise ConfigurationError(
+                f"a rule for {operation.name} names {path!r}; instead of {step!r} there is {', '.join(members)}"
+            )
 
     def values(self, arguments: Mapping[str, Any]) -> tuple[str, ...]:
         """Every value found, as it goes over the wire; none where the call lacks it."""
         found: list[Any] = [arguments.get(self._name)]
         for step in self._steps:
             found = [each for value in found for each in _members(value, step)]
-        return tuple(text for value in found for text in _texts(value))
+        return self.on_the_wire(text for value in found for text in _texts(value))
+
+    def on_the_wire(self, texts: Iterable[str]) -> tuple[str, ...]:
+        """Values as they are sent: the ids of marketplaces that were given by country."""
+        return tuple(map(_marketplace_id, texts)) if self._takes_marketplaces else tuple(texts)
+
+
+_write_id = writer_of(None)
+
+
+def _marketplace_id(text: str) -> str:
+    try:
+        return _write_id(text)
+    except ValueError:
+        return text  # whether it can be sent is not the limiter's business
 
 
 def _members(value: Any, step: str) -> Iterable[Any]:
@@ -61,8 +86,6 @@ def _members(value: Any, step: str) -> Iterable[Any]:
 def _texts(value: Any) -> Iterable[str]:
     if isinstance(value, enum.Enum):
         value = value.value
-    if isinstance(value, str | int | float):
-        return (str(value).lower() if isinstance(value, bool) else str(value),)
     if isinstance(value, Mapping):
         return tuple(str(key) for key in value)
     if isinstance(value, msgspec.Struct):
@@ -70,4 +93,6 @@ def _texts(value: Any) -> Iterable[str]:
         return tuple(wire for name, wire in present if getattr(value, name) is not None)
     if isinstance(value, list | tuple | set | frozenset):
         return tuple(text for each in value for text in _texts(each))
+    with contextlib.suppress(UnsendableError):
+        return (text_of(value),)
     return ()

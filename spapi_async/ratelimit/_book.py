@@ -55,8 +55,8 @@ class _Keyed:
     __slots__ = ("_readers", "_valued", "rules")
 
     def __init__(self, operation: Operation[Any], rules: tuple[PlanRule, ...]) -> None:
-        self.rules = rules
         self._readers = [ArgumentReader(operation, rule.argument) for rule in rules]
+        self.rules = tuple(map(_as_sent, rules, self._readers))
         valued = VALUED_ARGUMENTS.get(operation.name)
         self._valued = ArgumentReader(operation, valued) if valued else None
 
@@ -70,6 +70,21 @@ class _Keyed:
         return Selection(applying, *value)
 
 
+def _name(rule: PlanRule) -> str:
+    """What tells a rule's limits from those of the operation's other rules of the same scope."""
+    unless = f" unless {'|'.join(rule.unless)}" if rule.unless else ""
+    return f"{rule.argument}={'|'.join(rule.values)}{unless}"
+
+
+def _are_one(rule: PlanRule, other: PlanRule) -> bool:
+    return (rule.operation, rule.scope, _name(rule)) == (other.operation, other.scope, _name(other))
+
+
+def _as_sent(rule: PlanRule, reader: ArgumentReader) -> PlanRule:
+    values, unless = reader.on_the_wire(rule.values), reader.on_the_wire(rule.unless)
+    return msgspec.structs.replace(rule, value=values, unless=unless)
+
+
 class PlanBook:
     """Every rule there is.
 
@@ -78,17 +93,20 @@ class PlanBook:
             one replaces it.
 
     Raises:
-        ConfigurationError: not a list of PlanRule.
+        ConfigurationError: two rules are about the same calls and differ.
     """
 
     __slots__ = ("_by_name", "_keyed")
 
     def __init__(self, rules: Iterable[PlanRule] = ()) -> None:
-        own = tuple(rules)
-        for rule in own:
-            if not isinstance(rule, PlanRule):
-                raise ConfigurationError(f"plan_rules must be a list of PlanRule, not of {type(rule).__name__}")
+        own = tuple(dict.fromkeys(rules))
         replaced = {(rule.operation, rule.argument, rule.values) for rule in own}
+        for number, rule in enumerate(own):
+            if any(_are_one(rule, other) for other in own[:number]):
+                # They would be one bucket with the figures of the first, and each call would pay from it twice.
+                raise ConfigurationError(
+                    f"two rules are about the same calls, {rule.operation} with {_name(rule)}: make them one"
+                )
         kept = [rule for rule in BUILT_IN_RULES if (rule.operation, rule.argument, rule.values) not in replaced]
         self._by_name: dict[str, tuple[PlanRule, ...]] = {}
         for rule in (*kept, *own):
@@ -125,8 +143,7 @@ class PlanBook:
         for rule in (rules[number] for number in selection.rules):
             everybody = rule.scope == "application"
             for number, limit in enumerate(rule.limits):
-                name = f"{rule.argument}={'|'.join(rule.values)}"
-                key = (*(shared if everybody else own), name, str(number))
+                key = (*(shared if everybody else own), _name(rule), str(number))
                 charges.append(
                     Charge(key=key, limit=limit, kind="rule", shared=everybody, label=rule.label, level=rule.level)
                 )

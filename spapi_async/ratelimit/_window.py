@@ -88,6 +88,10 @@ class SlidingLog:
         """Somebody else spends from this limit too: let nobody pass before then."""
         self._blocked_until = max(self._blocked_until, until)
 
+    def blocked(self, now: float) -> float:
+        """Seconds for which it lets nobody pass, whatever it holds."""
+        return max(self._blocked_until - now, 0.0)
+
     def settle(self, now: float) -> None:
         """Enter those that must have arrived by now, and forget what is a window old."""
         flights = self._flights

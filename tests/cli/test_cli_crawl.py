@@ -106,6 +106,16 @@ def test_what_cannot_work_is_a_usage_error(words: tuple[str, ...], capsys: pytes
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+def test_a_crawl_without_a_marketplace_says_how_to_name_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In words of the command line."""
+    monkeypatch.delenv("SP_API_MARKETPLACE", raising=False)
+    words = ("--input", "asins.txt.gz", "--output", "items.jsonl", "--emulator")
+    assert run(["crawl", "catalog", *words]) == 2
+    assert "name a marketplace: --marketplace US" in capsys.readouterr().err
+
+
 def test_ages_are_short() -> None:
     """Minutes, hours, days, weeks."""
     assert [parse_age(text) for text in ("30m", "12h", "7d", "2w", "1.5d")] == [

@@ -36,6 +36,42 @@ def test_failures_are_json_too(words: list[str], error: dict[str, object], capsy
     assert said["message"][:20] in err
 
 
+FEED = "feeds_2021_06_30.create_feed"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b'"\xff"', "not JSON"), (5_000 * b"[", "not JSON"), (b"{", "not JSON")],
+    ids=["stray byte", "deep", "cut"],
+)
+def test_a_body_that_is_not_json_is_the_users_mistake(
+    content: bytes, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not a bug of this program."""
+    path = tmp_path / "body.json"
+    path.write_bytes(content)
+    assert run(["call", FEED, "--body", str(path), "--emulator"]) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("body", ['{"feedType": "X"}', " [1]"])
+def test_json_in_the_place_of_a_files_name_is_said(body: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """And not repeated: it may hold personal data."""
+    assert run(["call", FEED, "--body", body, "--emulator"]) == 2
+    err = capsys.readouterr().err
+    assert "--body takes the name of a file" in err
+    assert "feedType" not in err
+
+
+@pytest.mark.parametrize("words", [["--body", "no-\udcff"], ["--x-\udcff", "1"], ["[\udcff"], [5_000 * "["]])
+def test_arguments_that_are_not_utf8_fail_as_others_do(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Linux hands them on as halves of surrogate pairs, which JSON cannot hold."""
+    assert run(["call", FEED, *words, "--emulator", "--json"]) == 2
+    out, err = capsys.readouterr()
+    assert json.loads(out)["error"]["exit_code"] == 2
+    assert err.encode()
+
+
 def test_what_was_done_and_what_failed_are_one_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A sync that stops half-way reports both."""
     words = ["sync", "orders", "--emulator", "--orders", "3000", "--max-wait", "1", "--page-size", "20", "--json"]

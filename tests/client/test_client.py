@@ -6,6 +6,7 @@ import pickle
 import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -367,3 +368,21 @@ async def test_a_token_endpoint_that_hangs_is_given_up() -> None:
         emulator.faults({"operation": "lwa", "delay": 30, "times": None})
         with call_options(deadline=0.1), pytest.raises(RequestTimeoutError, match="deadline"):
             await app.selling_partner("Atzr|a", region="na").sellers_v1.get_marketplace_participations()
+
+
+class LaterObserver:
+    """An observer that would have to be awaited."""
+
+    async def __call__(self, event: object) -> None:
+        raise AssertionError
+
+
+async def later(event: object) -> None:
+    raise AssertionError
+
+
+@pytest.mark.parametrize("observer", [later, partial(later), LaterObserver(), None])
+def test_an_observer_that_nobody_would_await_is_refused(observer: Any) -> None:
+    """It would be called and never run."""
+    with pytest.raises(ConfigurationError, match="must be a plain function"):
+        Application("app", "secret", observers=[observer])

@@ -85,6 +85,10 @@ async def test_a_sellers_forecast_asks_nobody() -> None:
         assert emulator.stats()["operations"] == requests
         with pytest.raises(ConfigurationError, match="count must be 1 or more, not 0"):
             seller.forecast(CREATE_REPORT, count=0)
+        with pytest.raises(ConfigurationError, match="count must be"):
+            seller.forecast(CREATE_REPORT, report(SALES), count=1.5)  # type: ignore[arg-type]
+        with pytest.raises(ConfigurationError, match="did you mean body"):
+            seller.forecast(CREATE_REPORT, {"bdoy": {}})
 
 
 async def test_limits_show_rules() -> None:
@@ -148,9 +152,9 @@ async def test_one_credential_has_one_name() -> None:
         assert app.selling_partner("Atzr|one", region=Region.EU, seller_id="A2").name == "A2@eu"
 
 
-@pytest.mark.parametrize("seller_id", ["", " ", "A1@na", "A|1", "{A1}", 5])
+@pytest.mark.parametrize("seller_id", ["", " ", "A1@na", "A|1", "{A1}", 5, "A\n1", "A1\x1b"])
 async def test_a_seller_id_that_is_none_is_refused(seller_id: Any) -> None:
-    """It would become part of keys and tables."""
+    """It would become part of keys, tables and lines of logs."""
     async with Application("app", "secret") as app:
         with pytest.raises(ConfigurationError, match="seller_id must be like"):
             app.selling_partner("Atzr|one", region=Region.NA, seller_id=seller_id)

@@ -1,6 +1,7 @@
 """The path of a request: order of steps, what is given back, what is repeated and what is not."""
 
 import asyncio
+import pickle
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -28,6 +29,7 @@ from spapi_async import (
     RequestTimeoutError,
     RetryPolicy,
     ServerError,
+    SPAPIError,
     Timeout,
     ViolationsFound,
     call_options,
@@ -494,6 +496,23 @@ async def test_observers_are_told_of_a_failed_call() -> None:
     finished = here.events[-1]
     assert isinstance(finished, CallFinished)
     assert finished.error == "NotFoundError"
+
+
+@pytest.mark.parametrize("code", ["200 OK", "400 Bad Request", "500 Internal Server Error"])
+@pytest.mark.parametrize("body", [b'{"size":3}', b"<html>"], ids=["json", "html"])
+async def test_a_request_id_that_quotes_the_token_is_not_shown(code: str, body: bytes) -> None:
+    """A proxy may write into that header what it likes: neither errors nor events nor replies repeat a token."""
+    raw = reply(body, code, "x-amzn-RequestId: Atza|very-secret")
+    async with world(answering(raw)) as here:
+        watched = here.make(here.server.url, observers=Observers([here.events.append]))
+        try:
+            response = await here.send(an_operation("POST"), pipeline=watched)
+        except SPAPIError as error:
+            shown = f"{error} {error.__cause__} {error.support_case()} {pickle.dumps(error)!r}"
+        else:
+            shown = repr(response)
+    assert "Atza|…" in shown
+    assert "very-secret" not in f"{shown} {here.events}"
 
 
 @pytest.mark.parametrize("make_error", [ValueError, RuntimeError])

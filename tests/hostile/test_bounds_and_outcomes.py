@@ -49,6 +49,13 @@ def test_a_peers_text_is_cut_before_any_pattern_sees_it() -> None:
     assert "…" not in on_one_line("x" * LONGEST + "Atza|token", 9999)
 
 
+def test_a_peers_text_can_be_printed() -> None:
+    """It moves no cursor, and what is not UTF-8, as aiohttp keeps it of a header, can be written to a log."""
+    assert on_one_line("a\x1b[2Jb\x00\x9bc\r\nd", 99) == "a [2Jb c d"
+    assert cut("stray \udcff byte") == cut("stray ? byte")
+    assert on_one_line("Käse 🙂", 99) == "Käse 🙂"
+
+
 @pytest.mark.parametrize(
     "words", ["client secret ", "LWA secret ", "access token ", "invalid ", "<Code>", "Atza|", "X-Amz-"]
 )

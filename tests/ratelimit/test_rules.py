@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from simulated import account
 
+from spapi_async import Application, Marketplace
 from spapi_async.api import operations
 from spapi_async.api.feeds_2021_06_30 import CREATE_FEED
 from spapi_async.api.listings_items_2021_08_01 import PATCH_LISTINGS_ITEM, PUT_LISTINGS_ITEM
@@ -14,12 +17,14 @@ from spapi_async.api.orders_v0 import GET_ORDERS
 from spapi_async.api.reports_2021_06_30 import CREATE_REPORT, CREATE_REPORT_SCHEDULE
 from spapi_async.errors import ConfigurationError
 from spapi_async.models.reports_2021_06_30 import CreateReportSpecification
-from spapi_async.ratelimit import Bucket, PlanRule, Window
+from spapi_async.ratelimit import Bucket, LocalRateLimiter, PlanRule, Window
 from spapi_async.ratelimit._arguments import ArgumentReader
 from spapi_async.ratelimit._book import PLAIN, PlanBook
 from spapi_async.ratelimit._rules import BUILT_IN_RULES, VALUED_ARGUMENTS, named_level
 
 SALES = "GET_SALES_AND_TRAFFIC_REPORT"
+US, CA = Marketplace.US.value, Marketplace.CA.value
+NEW_YEAR = "2026-01-01T00:00:00Z"
 
 
 def labels(operation: Any, arguments: dict[str, Any], *rules: PlanRule) -> list[str]:
@@ -54,6 +59,12 @@ def test_a_body_may_be_a_struct_or_a_mapping(body: Any) -> None:
         ("order_statuses", {"order_statuses": "Shipped"}, ("Shipped",)),
         ("MaxResultsPerPage", {"max_results_per_page": 50}, ("50",)),
         ("EasyShipShipmentStatuses", {}, ()),
+        ("CreatedAfter", {"created_after": datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))}, (NEW_YEAR,)),
+        (
+            "MarketplaceIds",
+            {"marketplace_ids": ["US", Marketplace.CA, "A2EUQ1WTGCTBG2", "newer"]},
+            (US, CA, CA, "newer"),
+        ),
     ],
 )
 def test_parameters_are_read_by_their_wire_name(path: str, arguments: dict[str, Any], found: tuple[str, ...]) -> None:
@@ -65,6 +76,72 @@ def test_parameters_are_read_by_their_wire_name(path: str, arguments: dict[str, 
 def test_a_body_of_another_form_has_no_values(body: Any) -> None:
     """Whether it is acceptable is not the limiter's business."""
     assert ArgumentReader(PATCH_LISTINGS_ITEM, "body.patches[].path").values({"body": body}) == ()
+
+
+def test_a_rule_may_name_a_marketplace_by_its_country() -> None:
+    """It is about the calls that ask for that marketplace, whichever way they do."""
+    rule = PlanRule(GET_ORDERS, "MarketplaceIds", ("US", "MX"), Window(1, 1))  # type: ignore[arg-type]
+    book = PlanBook([rule])
+    for place, applies in ((US, True), ("US", True), (Marketplace.MX, True), (CA, False)):
+        assert bool(book.select(GET_ORDERS, {"marketplace_ids": [place]}).rules) is applies
+
+
+@pytest.mark.parametrize("path", ["body.report_type", "body[].reportType", "body.nonsense"])
+def test_a_rule_about_a_member_that_the_body_does_not_have_says_what_it_has(path: str) -> None:
+    """It would never apply, and nobody would know."""
+    with pytest.raises(ConfigurationError, match=re.escape(path)):
+        ArgumentReader(CREATE_REPORT, path)
+
+
+def test_two_rules_about_the_same_calls_are_refused() -> None:
+    """They would be one bucket. The same rule twice, another scope and other exceptions are fine."""
+    one, same, stricter, whole, but = (
+        PlanRule(CREATE_REPORT, "body.reportType", "*", limit, **more)  # type: ignore[arg-type]
+        for limit, more in (
+            (Window(3, 60), {}),
+            (Window(3, 60), {}),
+            (Window(1, 60), {}),
+            (Window(1, 60), {"scope": "application"}),
+            (Window(1, 60), {"unless": "OTHER"}),
+        )
+    )
+    with pytest.raises(ConfigurationError, match=r"create_report with body\.reportType="):
+        PlanBook([one, stricter])
+    book = PlanBook([one, same, whole, but])
+    charges = book.charges(CREATE_REPORT, account(), book.select(CREATE_REPORT, {"body": {"reportType": "X"}}))
+    assert [charge.limit for charge in charges[1:]] == [Window(3, 60), Window(1, 60), Window(1, 60)]
+    assert len({charge.key for charge in charges}) == 4
+
+
+def test_an_exception_given_as_one_text_is_that_text() -> None:
+    """Not its letters, nor what is part of it."""
+    rule = PlanRule(CREATE_REPORT, "body.reportType", "*", Window(1, 1), unless="GET_SALES")  # type: ignore[arg-type]
+    assert not rule.applies_to(("GET_SALES",))
+    assert rule.applies_to(("SALES",))
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        5,
+        PlanRule(GET_ORDERS.name, "OrderStatuses", "*", (Window(1, 1),)),
+        ["rule"],
+        [PlanRule("orders_v0.get_ordres", "OrderStatuses", "*", (Window(1, 1),))],
+        [PlanRule("orders.get_orders", "OrderStatuses", "*", (Window(1, 1),))],
+    ],
+    ids=["number", "no list", "text", "operation", "api"],
+)
+def test_rules_that_could_never_apply_are_refused_with_the_application(rules: Any) -> None:
+    """A misspelt operation would be a limit that nobody keeps."""
+    with pytest.raises(ConfigurationError):
+        Application("amzn1.application-oa2-client.x", "secret", plan_rules=rules)
+
+
+@pytest.mark.parametrize("rules", [5, PlanRule(GET_ORDERS.name, "OrderStatuses", "*", (Window(1, 1),)), ["rule"]])
+def test_a_limiters_own_rules_are_a_list_of_rules(rules: Any) -> None:
+    """Its operations may be anybody's."""
+    with pytest.raises(ConfigurationError, match="must be a list of PlanRule"):
+        LocalRateLimiter(rules=rules)
 
 
 def test_a_rule_about_a_parameter_that_is_not_there_says_what_is() -> None:
@@ -154,6 +231,9 @@ def test_operations_without_rules_are_not_looked_into() -> None:
         ("orders_v0.get_orders", "a", (), (Window(1, 1),)),
         ("orders_v0.get_orders", "a", "b", ()),
         ("orders_v0.get_orders", "a", "b", (5,)),
+        ("orders_v0.get_orders", "a", "b", 5),
+        ("orders_v0.get_orders", "a", 5, (Window(1, 1),)),
+        ("orders_v0.get_orders", "a", ("b", 5), (Window(1, 1),)),
         ("orders_v0.get_orders", "a", "b", (Window(1, 1),), "world"),
     ],
 )
@@ -164,7 +244,17 @@ def test_a_rule_that_cannot_work_is_refused(arguments: tuple[Any, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: Window(0, 1), lambda: Window(1, 0), lambda: Bucket(0, 1), lambda: Bucket(1, 0)]
+    "make",
+    [
+        lambda: Window(0, 1),
+        lambda: Window(1, 0),
+        lambda: Window(1.5, 1),  # type: ignore[arg-type]
+        lambda: Window("4", 1),  # type: ignore[arg-type]
+        lambda: Window(4, timedelta(hours=1)),  # type: ignore[arg-type]
+        lambda: Bucket(0, 1),
+        lambda: Bucket(1, 0),
+        lambda: Bucket("1", 1),  # type: ignore[arg-type]
+    ],
 )
 def test_a_limit_that_lets_nothing_through_is_refused(make: Any) -> None:
     """And so is NaN, which is neither above nor below anything."""

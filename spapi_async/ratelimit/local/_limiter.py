@@ -12,7 +12,7 @@ from spapi_async._core.home_loop import HomeLoop
 from spapi_async._core.limiter import LimitSnapshot, closed_error, wait_error
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority
-from spapi_async._core.plan_rules import PlanRule
+from spapi_async._core.plan_rules import PlanRule, checked_rules
 from spapi_async.credentials import Account
 from spapi_async.ratelimit._book import PlanBook
 from spapi_async.ratelimit._bucket import Flight
@@ -82,7 +82,7 @@ class LocalRateLimiter:
         self._clock = clock or SystemClock()
         self._monotonic = self._clock.monotonic
         self._observers = observers if isinstance(observers, Observers) else Observers(observers)
-        self._rules = tuple(rules)
+        self._rules = checked_rules(rules)
         self._registry = Registry(PlanBook(self._rules), self._clock)
         self._lanes = self._registry.lanes  # of operations whose arguments do not matter, by payer and operation
         self._timers: dict[Meter, asyncio.TimerHandle] = {}
@@ -101,7 +101,7 @@ class LocalRateLimiter:
             self._clock = self._registry.clock = clock
             self._monotonic = clock.monotonic
         self._observers = self._observers.joined(observers)
-        self._rules += tuple(rules)
+        self._rules += checked_rules(rules)
         self._registry.book = PlanBook(self._rules)
 
     async def acquire(

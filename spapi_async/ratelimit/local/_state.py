@@ -20,7 +20,7 @@ class BucketState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     ``key`` is the operation and whoever pays, or the operation, application and region of a shared bucket; a rule adds
     two parts. ``age`` is the time since the 429 that taught ``rate`` and ``burst``; None if they are the announced
     ones.
-    ``ages`` are of the requests in a window.
+    ``ages`` are of the requests in a window, and ``blocked`` the seconds for which a 429 still closes it.
     """
 
     key: tuple[str, ...]
@@ -30,6 +30,7 @@ class BucketState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     burst: float
     age: float | None = None
     ages: list[float] = []
+    blocked: float = 0.0
 
     def later(self, seconds: float) -> BucketState:
         """The same bucket when this much time has passed with no call."""
@@ -40,6 +41,7 @@ class BucketState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             tokens=tokens,
             age=None if self.age is None else self.age + elapsed,
             ages=[age + elapsed for age in self.ages],
+            blocked=max(self.blocked - elapsed, 0.0),
         )
 
 
@@ -82,6 +84,7 @@ def state_of(meter: Meter, now: float) -> BucketState:
             rate=counter.rate,
             burst=counter.burst,
             ages=counter.state(now),
+            blocked=counter.blocked(now),
         )
     return BucketState(
         key=meter.charge.key,
@@ -99,11 +102,14 @@ def restore(meter: Meter, state: BucketState, now: float) -> None:
     if isinstance(counter, SlidingLog) or adaptation is None:
         assert isinstance(counter, SlidingLog)
         counter.restore(state.ages, now)
+        counter.block(now + state.blocked)
         return
     lowered = state.age is not None and state.age < MEMORY
+    # No header tells the rate of any other limit: it is what the rule says today, whatever it said when this was saved.
+    announced = state.announced if meter.charge.kind == "plan" else adaptation.published
     adaptation.restore(
-        announced=state.announced,
-        rate=state.rate if lowered else state.announced,
+        announced=announced,
+        rate=state.rate * (announced / state.announced) if lowered else announced,
         burst=state.burst if lowered else adaptation.burst,
         event_at=now - (state.age or 0.0),
     )

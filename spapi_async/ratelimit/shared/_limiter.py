@@ -13,7 +13,7 @@ from spapi_async._core.home_loop import HomeLoop, Leftover, leave_to_parent
 from spapi_async._core.limiter import LimitSnapshot, closed_error
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority
-from spapi_async._core.plan_rules import PlanRule
+from spapi_async._core.plan_rules import PlanRule, checked_rules
 from spapi_async.credentials import Account
 from spapi_async.errors import ConnectionFailedError, SPAPIError
 from spapi_async.ratelimit._adaptation import announced_rate
@@ -96,7 +96,7 @@ class SharedRateLimiter:
         self._on_outage = on_outage
         self._processes = processes
         self._timeout = timeout
-        self._rules = tuple(rules)
+        self._rules = checked_rules(rules)
         self._book = PlanBook(self._rules)
         self._observers = observers if isinstance(observers, Observers) else Observers(observers)
         self._settings = LaneSettings(
@@ -135,7 +135,7 @@ class SharedRateLimiter:
             self._clock = self._link.clock = clock
             self._settings.now = clock.monotonic
         self._observers = self._observers.joined(observers)
-        self._rules += tuple(rules)
+        self._rules += checked_rules(rules)
         self._book = PlanBook(self._rules)
 
     async def acquire(

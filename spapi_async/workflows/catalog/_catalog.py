@@ -91,11 +91,16 @@ def _barcode_answers(_group: _Barcodes, codes: Sequence[str], body: Any) -> Iter
 
 
 def _carried(item: Any) -> Iterator[str]:
-    for of_place in getattr(item, "identifiers", None) or ():
-        for each in getattr(of_place, "identifiers", None) or ():
+    for of_place in _list(getattr(item, "identifiers", None)):
+        for each in _list(getattr(of_place, "identifiers", None)):
             code = getattr(each, "identifier", None)
             if isinstance(code, str):
                 yield from _forms(code)
+
+
+def _list(value: Any) -> list[Any]:
+    """A list, if that is what the lenient reading kept."""
+    return value if isinstance(value, list) else []
 
 
 def _forms(code: str) -> set[str]:

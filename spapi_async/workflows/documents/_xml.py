@@ -12,7 +12,7 @@ from xml.parsers import expat
 
 from spapi_async.errors import ConfigurationError, DecodeError, DocumentError, SPAPIError
 
-__all__ = ["DEEPEST", "LONGEST_ELEMENT", "ElementReader"]
+__all__ = ["DEEPEST", "LONGEST_ELEMENT", "LONGEST_TAG", "ElementReader"]
 
 DEEPEST = 500
 """Levels of elements."""
@@ -20,11 +20,14 @@ DEEPEST = 500
 LONGEST_ELEMENT = 16 * 1024 * 1024
 """Characters of markup and text in one element that is handed out."""
 
+LONGEST_TAG = 4 * 1024 * 1024
+"""Bytes of one tag or comment."""
+
 
 class ElementReader:
     """Hands out the elements whose tag is ``tag``: ``Order`` in any namespace, ``{namespace}Order`` in that one."""
 
-    __slots__ = ("_builder", "_depth", "_found", "_inside", "_parser", "_qualified", "_size", "_tag")
+    __slots__ = ("_builder", "_depth", "_fed", "_found", "_inside", "_parser", "_qualified", "_size", "_tag")
 
     def __init__(self, tag: str) -> None:
         if not isinstance(tag, str) or not tag:
@@ -36,6 +39,7 @@ class ElementReader:
         self._depth = 0
         self._inside = 0  # how many elements are open from the wanted one on
         self._size = 0
+        self._fed = 0
         parser = expat.ParserCreate("utf-8", "}")  # whatever the declaration says: the text was decoded before
         parser.buffer_text = True
         parser.StartElementHandler = self._start
@@ -49,11 +53,13 @@ class ElementReader:
 
         Raises:
             DecodeError: it is not XML, or nested too deeply; after the elements before that place.
-            DocumentError: it declares entities, or one element is too long.
+            DocumentError: it declares entities, or one element, tag or comment is too long.
         """
         failure: SPAPIError | None = None
         try:
             self._parser.Parse(data, final)
+            self._fed += len(data)
+            self._check_unfinished()
         except expat.ExpatError as error:
             where = f"line {error.lineno:,}, column {error.offset + 1:,}"
             failure = DecodeError(f"the document is not XML ({expat.ErrorString(error.code)}, {where})")
@@ -63,6 +69,11 @@ class ElementReader:
         yield from found
         if failure is not None:
             raise failure
+
+    def _check_unfinished(self) -> None:
+        """Expat keeps a tag or comment that has not ended, and begins it anew with each piece: quadratic time."""
+        if self._fed - self._parser.CurrentByteIndex > LONGEST_TAG:
+            raise DocumentError(f"a tag or a comment of more than {LONGEST_TAG:,} bytes: is the document XML?")
 
     def _start(self, name: str, attributes: Mapping[str, str]) -> None:
         self._depth += 1

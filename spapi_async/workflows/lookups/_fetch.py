@@ -129,10 +129,10 @@ def _joined(slices: list[bytes]) -> bytes:
 
 def _slices(raw: bytes, to_list: Sequence[str], to_value: Sequence[str]) -> list[bytes] | None:
     """Amazon's own bytes of each entry; None where the body is so odd that only the tolerant reader read it."""
-    whole = _slice(raw, to_list)
     try:
-        entries = msgspec.json.decode(whole or b"", type=list[msgspec.Raw])
-    except msgspec.MsgspecError:
+        raw.decode()  # what is skipped is not looked at below, and goes into files that others read
+        entries = msgspec.json.decode(_slice(raw, to_list) or b"", type=list[msgspec.Raw])
+    except _ODD:
         return None
     if not to_value:
         return [bytes(entry) for entry in entries]
@@ -143,9 +143,12 @@ def _slice(raw: bytes, path: Sequence[str]) -> bytes | None:
     for name in path:
         try:
             raw = bytes(_OBJECT.decode(raw)[name])
-        except (msgspec.MsgspecError, KeyError):
+        except (KeyError, *_ODD):
             return None
     return raw
+
+
+_ODD = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 _OBJECT: msgspec.json.Decoder[Mapping[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])

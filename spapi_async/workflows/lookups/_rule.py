@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from spapi_async._core.operation import Operation
+from spapi_async._core.peer_text import LONGEST, on_one_line
 from spapi_async.errors import (
     ApiError,
     ConfigurationError,
@@ -142,12 +143,14 @@ def following_token(body: Any, name: str) -> Mapping[str, Any] | None:
     return {name: token} if token else None
 
 
+_DETAILS = ("code", "message", "details")
+
+
 def item_error(operation: Operation[Any], status: int, errors: object) -> ApiError:
     """The error of one entry in a batch's reply, in the class that its status would have had by itself."""
-    errors = errors if isinstance(errors, list | tuple) else ()
     details = tuple(
-        ErrorDetail(*(str(getattr(error, name, None) or "") for name in ("code", "message", "details")))
-        for error in errors
+        ErrorDetail(*(on_one_line(str(getattr(error, name, None) or ""), LONGEST) for name in _DETAILS))
+        for error in (errors if isinstance(errors, list | tuple) else ())
     )
     what = "; ".join(f"{each.code}: {each.message}" for each in details) or "no errors in the reply"
     return error_for_status(status)(

@@ -88,7 +88,7 @@ def _responses(operation: Operation[Any], key_of: Callable[[Any], Any], value_of
         entries = listed(body, "responses", operation)
         by_place = list(keys) if len(entries) == len(keys) else [None] * len(entries)
         return [
-            _response(operation, entry, key_of(entry) or place, value_of)
+            _response(operation, entry, key if isinstance(key := key_of(entry), str) and key else place, value_of)
             for entry, place in zip(entries, by_place, strict=True)
         ]
 
@@ -100,7 +100,7 @@ def _response(operation: Operation[Any], entry: Any, key: Any, value_of: Callabl
     body = getattr(entry, "body", None)
     errors = getattr(body, "errors", None) or ()
     value = value_of(body)
-    if not isinstance(status, int):
+    if not isinstance(status, int):  # absent, or what the lenient reading kept
         status = 200 if value is not None and not errors else 500
     if 200 <= status < 300 and value is not None:
         return key, value, None
@@ -169,7 +169,7 @@ def _prices(operation: Operation[Any], key: str) -> Callable[[PriceGroup, Sequen
 
 def _price(operation: Operation[Any], key: Any, entry: Any) -> Answer:
     status = getattr(entry, "status", None)
-    if status == "Success" and entry.product is not None:
+    if status == "Success" and getattr(entry, "product", None) is not None:
         return key, entry, None
     return key, None, item_error(operation, 500 if status == "ServerError" else 404, ())
 

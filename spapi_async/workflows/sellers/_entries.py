@@ -134,7 +134,7 @@ def parse_sellers(content: bytes, path: str) -> list[SellerEntry]:
         else:
             entries = msgspec.json.decode(content, type=_File | list[SellerEntry])
             entries = entries.sellers if isinstance(entries, _File) else entries
-    except (msgspec.MsgspecError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         # The parsers name a place and a kind, never the text there, which may be a token.
         raise ConfigurationError(f"{path} is no list of sellers: {error}") from None
     if not entries:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from simulated import account, operation, take
 from virtual_time import VirtualClock, virtual_time
 
 from spapi_async._core.options import Priority
+from spapi_async.api.reports_2021_06_30 import CREATE_REPORT
 from spapi_async.errors import ConfigurationError
-from spapi_async.ratelimit import LocalRateLimiter
+from spapi_async.ratelimit import Bucket, LocalRateLimiter, PlanRule, Window
 
 SLOW = operation(0.1, 10)
 
@@ -21,8 +24,8 @@ async def saved_after(number: int, *, status: int = 200, rate: float | None = No
     return limiter.dump_state()
 
 
-def restored(saved: bytes, *, seconds_later: float) -> LocalRateLimiter:
-    limiter = LocalRateLimiter(clock=VirtualClock(VirtualClock().epoch + seconds_later))
+def restored(saved: bytes, *, seconds_later: float, rules: Sequence[PlanRule] = ()) -> LocalRateLimiter:
+    limiter = LocalRateLimiter(rules=rules, clock=VirtualClock(VirtualClock().epoch + seconds_later))
     limiter.load_state(saved)
     return limiter
 
@@ -91,6 +94,45 @@ async def test_the_shared_tier_is_saved_too() -> None:
     await take(limiter, shared, account("a"))
     again = restored(limiter.dump_state(), seconds_later=0)
     assert (await take(again, shared, account("b"))).waited == pytest.approx(10.0)
+
+
+SALES = {"body": {"reportType": "SALES"}}
+
+
+def sales_rule(limit: Bucket | Window) -> list[PlanRule]:
+    return [PlanRule(CREATE_REPORT.name, "body.reportType", "SALES", (limit,))]
+
+
+async def saved_after_reports(limit: Bucket | Window, *statuses: int) -> bytes:
+    """The state of a run whose requests for that report were answered so."""
+    limiter = LocalRateLimiter(rules=sales_rule(limit), clock=VirtualClock())
+    for status in statuses:
+        permit = await limiter.acquire(
+            CREATE_REPORT, account(), priority=Priority.NORMAL, max_wait=None, arguments=SALES
+        )
+        permit.observe(status, None)
+    return limiter.dump_state()
+
+
+@virtual_time
+async def test_a_window_that_a_429_closed_stays_closed_over_a_restart() -> None:
+    """Somebody else has spent it: the next run waits for what is left of the mean distance too."""
+    saved = await saved_after_reports(Window(4, 3600), 429)
+    for later, wait in ((0, 900), (600, 300), (1000, 0)):
+        limiter = restored(saved, seconds_later=later, rules=sales_rule(Window(4, 3600)))
+        assert limiter.forecast(CREATE_REPORT, account(), SALES) == pytest.approx(wait)
+
+
+@virtual_time
+async def test_a_rule_that_was_changed_holds_after_a_restart() -> None:
+    """No header tells a rule's rate, so the saved one must not outlive it; what was spent, and a slowing, do."""
+    saved = await saved_after_reports(Bucket(0.01, 5), 202, 202, 429)
+    limiter = restored(saved, seconds_later=0, rules=sales_rule(Bucket(1.0, 8)))
+    limiter.forecast(CREATE_REPORT, account(), SALES)
+    _, rule = limiter.limits()
+    assert rule.announced_rate == 1.0
+    assert rule.rate == pytest.approx(0.85)
+    assert rule.tokens < 0
 
 
 @virtual_time

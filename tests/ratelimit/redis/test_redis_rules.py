@@ -151,6 +151,20 @@ def test_one_event_lowers_a_shared_rate_once(redis_url: str) -> None:
     speaker.close()
 
 
+def test_a_changed_rule_changes_the_shared_rate(redis_url: str) -> None:
+    """No header tells a rule's rate: what the rule says now holds, less what 429s have taken; the plan's is kept."""
+    speaker = Speaker(redis_url)
+    old, new = (LimitSpec(kind="rule", rate=rate, burst=10) for rate in (1.0, 4.0))
+    speaker.ask(1, rate=1.0, more={"sales": old}, waiting=(0, 1, 0))
+    news = [Feedback(seq=2, hits=1, hit_at=time.time(), hit_limit=2)]
+    speaker.ask(2, rate=1.0, more={"sales": old}, waiting=(0, 0, 0), feedback=news)
+    plan, rule = speaker.ask(3, rate=2.0, more={"sales": new}, waiting=(0, 0, 0)).limits
+    assert rule.announced == 4.0
+    assert rule.rate == pytest.approx(3.4)
+    assert plan.announced == 1.0
+    speaker.close()
+
+
 def test_a_request_enters_a_window_when_it_can_have_arrived_at_the_latest(redis_url: str) -> None:
     """The next one that leaves a window later arrives a window later, whatever the network does."""
     speaker = Speaker(redis_url)

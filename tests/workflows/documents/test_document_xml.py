@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spapi_async import ConfigurationError, DecodeError, DocumentError
-from spapi_async.workflows.documents._xml import ElementReader
+from spapi_async.workflows.documents._xml import LONGEST_TAG, ElementReader
 
 ORDERS = (
     '<?xml version="1.0" encoding="{0}"?><r><Order id="1"><n>Köln &amp; co</n></Order><x/>'
@@ -83,6 +83,28 @@ async def test_a_tag_must_be_a_name() -> None:
     """Refused before anything is read."""
     with pytest.raises(ConfigurationError, match="tag"):
         await elements(b"<r/>", "")
+
+
+@pytest.mark.parametrize(
+    "beginning", [b"<r><!--", b'<r><a x="', b"<r><a", b"<?x ", b"<!DOCTYPE r [<!ELEMENT a (", b"tsv"]
+)
+def test_a_tag_that_does_not_end_is_refused(beginning: bytes) -> None:
+    """The parser keeps all of it and begins anew with each piece: minutes of processor time for some megabytes."""
+    reader, piece = ElementReader("a"), b"x" * 65_536
+    list(reader.feed(beginning))
+    for _ in range(LONGEST_TAG // len(piece) - 1):
+        assert list(reader.feed(piece)) == []
+    with pytest.raises(DocumentError, match="a tag or a comment of more than"):
+        list(reader.feed(2 * piece))
+
+
+@pytest.mark.parametrize("beginning", [b"<r><b>", b"<r><![CDATA["])
+def test_text_may_be_longer_than_a_tag(beginning: bytes) -> None:
+    """It is read as it comes."""
+    reader, piece = ElementReader("a"), b"x" * 65_536
+    list(reader.feed(beginning))
+    for _ in range(2 * LONGEST_TAG // len(piece)):
+        assert list(reader.feed(piece)) == []
 
 
 def test_memory_is_that_of_one_element() -> None:

@@ -107,7 +107,12 @@ local all, limits = {}, {}
 
 local function enter(index, spec, b)
   if b.b ~= spec.burst then b.b, b.z = spec.burst, spec.burst end
-  if b.w then b.w = spec.seconds end
+  if b.w then
+    b.w = spec.seconds
+  elseif spec.kind ~= 'plan' and b.a ~= spec.rate then
+    -- No header tells the rate of such a limit: the rule has been changed. What flowed in until now did so at `pc`.
+    b.r, b.a = min(spec.rate, b.r * spec.rate / b.a), spec.rate
+  end
   local limit = {index = index, key = index == 1 and KEYS[1] or KEYS[index + 1], spec = spec, b = b, p = b.p, sold = 0}
   local e = b.p[req.me]
   if not e then

@@ -1,0 +1,32 @@
+"""Headers of a reply, read as those of a stranger: in any case, of any length, with anything in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from multidict import istr
+
+from spapi_async._core.peer_text import on_one_line
+
+__all__ = ["REQUEST_ID", "header", "request_id_of"]
+
+# Looked up in every reply: an istr need not be folded each time.
+REQUEST_ID = istr("x-amzn-RequestId")
+_LONGEST_REQUEST_ID = 128
+
+
+def header(headers: Mapping[str, str], name: str) -> str | None:
+    """A header in any case. Real replies come in a case-insensitive mapping; a plain dict is searched."""
+    value = headers.get(name)
+    if value is None and isinstance(headers, dict):
+        folded = name.lower()
+        return next((text for key, text in headers.items() if key.lower() == folded), None)
+    return value
+
+
+def request_id_of(headers: Mapping[str, str]) -> str | None:
+    """Amazon's name for the request. Errors, events and logs show it, so whatever else stands there is cleaned."""
+    text = header(headers, REQUEST_ID)
+    if text is None or (len(text) <= _LONGEST_REQUEST_ID and text.replace("-", "").isalnum()):
+        return text
+    return on_one_line(text, _LONGEST_REQUEST_ID)
