@@ -267,8 +267,8 @@ class Fleet:
     def _judge(self, seller: SellingPartner, error: Exception) -> tuple[Outcome, str]:
         if isinstance(error, LeaseError):
             return Outcome.HELD, ""
-        logger.warning("%s failed: %s", seller.name, error if isinstance(error, SPAPIError) else type(error).__name__)
-        reason = str(error) if isinstance(error, SPAPIError) else type(error).__name__
+        reason = _said(error)
+        logger.warning("%s failed: %s", seller.name, reason)
         if isinstance(error, LWAError) and self._directory.failed(seller, error):
             return Outcome.REVOKED, reason
         return Outcome.FAILED, reason
@@ -367,6 +367,14 @@ async def _listen(broker: RedisStreamBroker, concurrency: int, stop: asyncio.Eve
         except Exception as error:  # noqa: BLE001 - whatever it is, the queue is worth another attempt
             logger.warning("the queue cannot be read (%s); trying again", type(error).__name__)
             await asyncio.sleep(_PAUSE)
+
+
+def _said(error: Exception) -> str:
+    """What may be shown of an error: a database's first line names no values, and those of others may hold anything."""
+    if isinstance(error, SPAPIError):
+        return str(error)
+    kind, of_the_driver = type(error).__name__, getattr(error, "orig", None)
+    return f"{kind}: {str(of_the_driver).partition(chr(10))[0]}" if of_the_driver is not None else kind
 
 
 def _quota_in(seller: SellingPartner) -> float:

@@ -20,6 +20,7 @@ import anyio
 import pytest
 from order_databases import CREDENTIALS
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from spapi_async import Application, ConfigurationError, SellerDirectory, SellingPartner
 from spapi_async.cli.application import run
@@ -51,7 +52,7 @@ class Processes:
 
     def __init__(self, emulator: Emulator, redis: str, database: str, sellers: str) -> None:
         self._variables = {**os.environ, **CREDENTIALS, "SP_API_ENDPOINT": emulator.url, "SP_API_REDIS": redis}
-        self._options = ["--database", database, "--sellers", sellers, "--every", "1s", "--slice", "3"]
+        self._options = ["--database", database, "--sellers", sellers, "--every", "1s", "--slice", "5"]
         self.running: list[subprocess.Popen[bytes]] = []
 
     def start(self, what: str) -> subprocess.Popen[bytes]:
@@ -80,8 +81,8 @@ def fleet(*arguments: Any) -> Iterator[Processes]:
         processes.end()
 
 
-async def until(condition: Callable[[], Any], seconds: float = 90) -> None:
-    """Wait until something is true."""
+async def until(condition: Callable[[], Any], seconds: float = 300) -> None:
+    """Wait until something is true; on a machine that is busy with other tests that may take a while."""
     with anyio.fail_after(seconds):
         while not await condition():
             await anyio.sleep(0.2)
@@ -130,9 +131,12 @@ async def test_tables_equal_the_truth_whatever_happens_to_processes(
                 return bool(found == truth(emulator))
 
             await until(equal)
-            status = await Fleet.status_of(redis_url)
-            assert len(status.sellers) == SELLERS
-            assert status.lag is not None
+
+            async def complete() -> bool:  # its last page was stored: a slice still has to say so
+                status = await Fleet.status_of(redis_url)
+                return len(status.sellers) == SELLERS and status.lag is not None
+
+            await until(complete)
             scheduler.send_signal(signal.SIGTERM)
             second.send_signal(signal.SIGTERM)
             started = time.monotonic()
@@ -242,6 +246,8 @@ async def test_a_job_of_the_users_own_goes_on_where_it_was_cut_off(
         begun[seller.name] += 1
         if seller.seller_id == "A7":
             raise ConfigurationError("no such folder")
+        if seller.seller_id == "A8":
+            raise OperationalError("SELECT 1", {"buyer": "Jane"}, Exception("cannot connect\nDETAIL: Jane"))
         run = await seller.reports.request(LISTINGS, marketplaces=["US"], reuse=timedelta(hours=20))
         await run.wait()
         async with run.document() as document:
@@ -259,16 +265,16 @@ async def test_a_job_of_the_users_own_goes_on_where_it_was_cut_off(
 
             async def settled() -> bool:
                 states = (await fleet.status()).sellers
-                return sum(state.complete_at is not None for state in states) == SELLERS - 1
+                return sum(state.complete_at is not None for state in states) == SELLERS - 2
 
             await until(settled)
             group.cancel_scope.cancel()
         requests = emulator.stats()["operations"]["reports_2021_06_30.create_report"]["requests"]
-    assert requests == SELLERS - 1
+    assert requests == SELLERS - 2
     assert max(begun.values()) > 1
-    (failed,) = [state for state in (await fleet.status()).sellers if state.complete_at is None]
-    assert (failed.seller, failed.reason) == ("A7@na", "no such folder")
-    assert len(saved) == SELLERS - 1
+    failed = {state.seller: state.reason for state in (await fleet.status()).sellers if state.complete_at is None}
+    assert failed == {"A7@na": "no such folder", "A8@na": "OperationalError: cannot connect"}
+    assert len(saved) == SELLERS - 2
 
 
 async def test_the_example_of_a_job_runs(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

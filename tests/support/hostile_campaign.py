@@ -191,7 +191,7 @@ async def create_feed(campaign: Campaign, server: HostileServer, seller: Selling
         raise
     if made is None or getattr(made, "feed_id", None) is None:
         campaign.complain(f"createFeed succeeded without a feed id: {made!r}")
-    if not server.effects[document] and not any(f'"{document}"'.encode() in body for body in server.crossed):
+    if not await server.has_met(document):
         campaign.complain("createFeed succeeded and had not acted")
 
 

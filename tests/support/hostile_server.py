@@ -49,7 +49,7 @@ class HostileServer:
         self.met: Counter[str] = Counter()
         self.effects: Counter[str] = Counter()
         self.ended_empty: set[str] = set()
-        self.crossed: set[bytes] = set()  # bodies of requests that were on their way when an unasked reply left
+        self._crossed: list[bytes] = []  # requests that were on their way when an unasked reply left
         self._asked: Counter[str] = Counter()
         self._served: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
@@ -80,7 +80,7 @@ class HostileServer:
                 method, target, _ = lines[0].split(" ")
                 body = await reader.readexactly(length)
                 if crossing:
-                    self.crossed.add(body)
+                    self._crossed.append(head + body)
                 crossing = False
                 for step in self._steps(method, target, body):
                     if isinstance(step, WhileIdle):
@@ -91,6 +91,18 @@ class HostileServer:
             pass
         finally:
             writer.close()
+
+    async def has_met(self, document: str) -> bool:
+        """Whether a createFeed of it acted, or was on its way when an unasked reply left.
+
+        Nobody could tell such a reply from the request's own, and it may be there before this server has read the
+        request, for which it gets a second.
+        """
+        for _ in range(100):
+            if self.effects[document] or any(f'"{document}"'.encode() in request for request in self._crossed):
+                return True
+            await asyncio.sleep(0.01)
+        return False
 
     def _steps(self, method: str, target: str, body: bytes) -> list[Step]:
         self.requests += 1
