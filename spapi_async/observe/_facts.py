@@ -55,19 +55,27 @@ def levels(applications: Iterable[Watched]) -> list[Level]:
 
 
 class SyncLag:
-    """How far the sellers' orders are behind: seconds from what is complete to now, of the one furthest behind."""
+    """How far the sellers' orders are behind: seconds from what is done to now, of the one furthest behind.
+
+    What is done has a name: ``""`` is that everything was read, others are reconciliations.
+    """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._synced_to: dict[str, float] = {}
+        self._done_to: dict[str, dict[str, float]] = {"": {}}
 
-    def synced(self, seller: str, moment: float) -> None:
-        """Everything of this seller's up to then is stored."""
-        self._synced_to[seller] = moment
+    def reached(self, seller: str, moment: float, *, what: str = "") -> None:
+        """It is done for everything of this seller's up to then."""
+        self._done_to.setdefault(what, {})[seller] = moment
 
-    def seconds(self) -> float:
-        """Of the seller that is furthest behind; 0 before the first is complete."""
-        return max((self._now() - moment for moment in self._synced_to.values()), default=0.0)
+    def seconds(self, what: str = "") -> float:
+        """Of the seller that is furthest behind; 0 before the first has come anywhere."""
+        return max((self._now() - moment for moment in self._done_to[what].values()), default=0.0)
+
+    @property
+    def reconciliations(self) -> list[str]:
+        """Those that were heard of."""
+        return [what for what in self._done_to if what]
 
 
 @lru_cache(maxsize=512)

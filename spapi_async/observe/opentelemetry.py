@@ -21,7 +21,9 @@ spapi.document.size             counter            By      spapi.operation
 spapi.sync.orders               counter            {order}
 spapi.sync.failures             counter            {failure}
 spapi.sync.freshness            histogram          s       spapi.sync.source
-spapi.sync.lag                  observable gauge   s       (of the seller furthest behind)
+spapi.sync.lag                  observable gauge   s       (read, of the seller furthest behind)
+spapi.sync.reconciled.lag       observable gauge   s       spapi.sync.after (of the seller furthest behind)
+spapi.sync.found_late           counter            {order} spapi.sync.after: 2h, 48h, 720h
 ==============================  =================  ======  ============================================================
 """
 
@@ -87,7 +89,11 @@ class Telemetry:
         self._failures = meter.create_counter("spapi.sync.failures", "{failure}", "Sellers whose sync failed")
         self._freshness = meter.create_histogram("spapi.sync.freshness", "s", "From a change to its commit")
         meter.create_observable_gauge("spapi.quota.tokens", [self._levels], "{token}", "Tokens in the emptiest bucket")
+        self._late = meter.create_counter("spapi.sync.found_late", "{order}", "Orders that searches had missed")
         meter.create_observable_gauge("spapi.sync.lag", [self._lags], "s", "Of the seller furthest behind")
+        meter.create_observable_gauge(
+            "spapi.sync.reconciled.lag", [self._reconciled], "s", "Held against reports, of the seller furthest behind"
+        )
 
     def watch(self, application: Watched) -> None:
         """Show how full an application's buckets are, at each collection, for as long as the application lives."""
@@ -132,9 +138,13 @@ class Telemetry:
             case "PageStored":
                 self._orders.add(event.orders)
             case "SellerFinished":
-                self._lag.synced(event.seller, event.synced_to.timestamp())
+                self._lag.reached(event.seller, event.synced_to.timestamp())
             case "SellerFailed":
                 self._failures.add(1)
+            case "OrdersReconciled":
+                after = f"{event.hours}h"
+                self._lag.reached(event.seller, event.reconciled_to.timestamp(), what=after)
+                self._late.add(event.found, {"spapi.sync.after": after})
             case "OrdersFresh":
                 for seconds in event.seconds:
                     self._freshness.record(seconds, {"spapi.sync.source": event.source})
@@ -167,6 +177,10 @@ class Telemetry:
 
     def _lags(self, options: CallbackOptions) -> Iterable[Observation]:  # noqa: ARG002 - OpenTelemetry's signature
         yield Observation(self._lag.seconds())
+
+    def _reconciled(self, options: CallbackOptions) -> Iterable[Observation]:  # noqa: ARG002 - OpenTelemetry's signature
+        for after in self._lag.reconciliations:
+            yield Observation(self._lag.seconds(after), {"spapi.sync.after": after})
 
 
 def _shown(event: RequestFinished) -> dict[str, str | int]:

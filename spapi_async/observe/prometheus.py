@@ -19,7 +19,9 @@ spapi_sync_orders_total                   counter                               
 spapi_sync_unreadable_total               counter                                entries that no row could be made of
 spapi_sync_failures_total                 counter                                sellers whose sync failed
 spapi_sync_freshness_seconds              histogram  source                      from a change to its commit
-spapi_sync_lag_seconds                    gauge                                  of the seller furthest behind
+spapi_sync_lag_seconds                    gauge                                  read, of the seller furthest behind
+spapi_sync_reconciled_lag_seconds         gauge      after: 2h, 48h, 720h        held against reports, likewise
+spapi_sync_found_late_total               counter    after                       orders that searches had missed
 ========================================  =========  ==========================  ======================================
 
 With ``accounts=True`` the first seven also have the label ``account``, which grows with the number of sellers.
@@ -92,6 +94,7 @@ class Metrics:
         self._orders = counter("sync_orders", "Orders read by syncs", ())
         self._unreadable = counter("sync_unreadable", "Entries that no row could be made of", ())
         self._failures = counter("sync_failures", "Sellers whose sync failed", ())
+        self._late = counter("sync_found_late", "Orders that searches had missed", ("after",))
         self._freshness = histogram("sync_freshness", "From a change to its commit", ("source",), _FRESHNESS)
         lag = Gauge("spapi_sync_lag_seconds", "Of the seller furthest behind", registry=registry)
         lag.set_function(self._lag.seconds)
@@ -142,9 +145,13 @@ class Metrics:
                 self._orders.inc(event.orders)
                 self._unreadable.inc(event.unreadable)
             case "SellerFinished":
-                self._lag.synced(event.seller, event.synced_to.timestamp())
+                self._lag.reached(event.seller, event.synced_to.timestamp())
             case "SellerFailed":
                 self._failures.inc()
+            case "OrdersReconciled":
+                after = f"{event.hours}h"
+                self._lag.reached(event.seller, event.reconciled_to.timestamp(), what=after)
+                self._late.labels(after).inc(event.found)
             case "OrdersFresh":
                 for seconds in event.seconds:
                     self._freshness.labels(event.source).observe(seconds)
@@ -160,7 +167,12 @@ class Metrics:
             tokens.add_metric([level.operation], level.tokens)
             rate.add_metric([level.operation], level.rate)
             waiting.add_metric([level.operation], level.waiting)
-        yield from (tokens, rate, waiting)
+        lag = GaugeMetricFamily(
+            "spapi_sync_reconciled_lag_seconds", "Held against reports, of the seller furthest behind", labels=["after"]
+        )
+        for after in self._lag.reconciliations:
+            lag.add_metric([after], self._lag.seconds(after))
+        yield from (tokens, rate, waiting, lag)
 
     def describe(self) -> list[Any]:
         """Nothing ahead: what :meth:`collect` gives depends on what was called."""

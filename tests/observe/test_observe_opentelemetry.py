@@ -6,8 +6,10 @@ import contextlib
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
@@ -27,7 +29,7 @@ from spapi_async import (
 from spapi_async._engine.retry import RetryPolicy
 from spapi_async.emulator import Emulator
 from spapi_async.observe import opentelemetry
-from spapi_async.workflows.orders import OrdersFresh, SellerFailed
+from spapi_async.workflows.orders import OrdersFresh, OrdersReconciled, SellerFailed
 
 GET = "orders_2026_01_01.get_order"
 
@@ -100,6 +102,8 @@ def test_every_event_is_measured() -> None:
     telemetry(DocumentFinished(size=700, requests=1, seconds=0.1, complete=True, **call))
     telemetry(RequestFinished(status=None, seconds=0.5, attempt=1, **call))
     telemetry.progress(SellerFailed(seller="one@na", total=0, error="x"))
+    until = datetime.now(UTC) - timedelta(hours=3)
+    telemetry.progress(OrdersReconciled(seller="one@na", hours=2, reconciled_to=until, found=4))
     telemetry.progress(OrdersFresh(seller="one@na", source="search", seconds=(3.0, 4.0)))
     points = collected.points()
     assert points["spapi.quota.wait"][0].sum == 3
@@ -108,6 +112,10 @@ def test_every_event_is_measured() -> None:
     assert points["spapi.document.size"][0].value == 700
     assert points["spapi.sync.failures"][0].value == 1
     assert points["spapi.sync.freshness"][0].sum == 7
+    assert points["spapi.sync.found_late"][0].value == 4
+    (lag,) = points["spapi.sync.reconciled.lag"]
+    assert lag.value == pytest.approx(3 * 3600, abs=600)
+    assert lag.attributes == {"spapi.sync.after": "2h"}
     (span,) = collected.spans()
     assert span.attributes["error.type"] == "no_reply"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 import pytest
@@ -12,8 +13,8 @@ from prometheus_client import CollectorRegistry
 
 from spapi_async import Application, DocumentFinished, RateChanged, Throttled, TokenIssued, ViolationsFound, Waited
 from spapi_async.emulator import Emulator
-from spapi_async.observe import prometheus
-from spapi_async.workflows.orders import OrdersFresh, SellerFailed, sync_orders
+from spapi_async.observe import opentelemetry, prometheus
+from spapi_async.workflows.orders import OrdersFresh, OrdersReconciled, SellerFailed, sync_orders
 
 ORDERS = "orders_2026_01_01.search_orders"
 
@@ -58,6 +59,9 @@ def test_every_event_is_counted() -> None:
     metrics(TokenIssued(kind="rdt", lifetime=60.0, **call))
     metrics(DocumentFinished(size=700, requests=1, seconds=0.1, complete=False, error="DocumentTruncatedError", **call))
     metrics.progress(SellerFailed(seller="one@na", total=0, error="x"))
+    until = datetime.now(UTC) - timedelta(hours=3)
+    metrics.progress(OrdersReconciled(seller="one@na", hours=2, reconciled_to=until, found=4))
+    metrics.progress(OrdersReconciled(seller="two@na", hours=2, reconciled_to=until + timedelta(hours=1), found=0))
     metrics.progress(OrdersFresh(seller="one@na", source="search", seconds=(3.0, 4.0)))
     operation = call["operation"]
     assert sample(metrics, "spapi_quota_wait_seconds_sum", operation=operation) == 3
@@ -70,6 +74,10 @@ def test_every_event_is_counted() -> None:
     assert sample(metrics, "spapi_documents_total", **outcome) == 1
     assert sample(metrics, "spapi_sync_failures_total") == 1
     assert sample(metrics, "spapi_sync_freshness_seconds_sum", source="search") == 7
+    assert sample(metrics, "spapi_sync_found_late_total", after="2h") == 4
+    lag = sample(metrics, "spapi_sync_reconciled_lag_seconds", after="2h")
+    assert lag == pytest.approx(3 * 3600, abs=600)
+    assert sample(metrics, "spapi_sync_lag_seconds") == 0  # nothing was read to an end
     metrics.progress(object())
 
 
@@ -103,3 +111,12 @@ def test_the_dashboard_names_only_metrics_that_exist() -> None:
     suffixes = ("", "_bucket", "_count", "_sum")
     assert len(expressions) >= 10
     assert named <= {f"{name}{suffix}" for name in exposed for suffix in suffixes}
+
+
+@pytest.mark.parametrize("module", [prometheus, opentelemetry])
+def test_the_guide_shows_the_table_of_names(module: ModuleType) -> None:
+    """The same one that the module's docstring has."""
+    guide = (Path(__file__).parents[2] / "examples" / "watching" / "README.md").read_text(encoding="utf-8")
+    lines = (module.__doc__ or "").splitlines()
+    first, _, last = (number for number, line in enumerate(lines) if line.startswith("===="))
+    assert "\n".join(lines[first : last + 1]) in guide

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from spapi_async.workflows.orders._plan import OrderPlan, Outlook, SellerPlan, SourcePlan, plan_orders, what_if
     from spapi_async.workflows.orders._progress import (
         OrdersFresh,
+        OrdersReconciled,
         PageStored,
         Progress,
         SellerFailed,
@@ -78,6 +79,7 @@ __all__ = [
     "Orders",
     "Orders2026Source",
     "OrdersFresh",
+    "OrdersReconciled",
     "OrdersV0Source",
     "Outlook",
     "Page",
@@ -118,6 +120,7 @@ _HOMES = {
     "_plan": ("OrderPlan", "Outlook", "SellerPlan", "SourcePlan", "plan_orders", "what_if"),
     "_progress": (
         "OrdersFresh",
+        "OrdersReconciled",
         "PageStored",
         "Progress",
         "SellerFailed",

@@ -9,6 +9,7 @@ import msgspec
 
 __all__ = [
     "OrdersFresh",
+    "OrdersReconciled",
     "PageStored",
     "Progress",
     "SellerFailed",
@@ -92,6 +93,18 @@ class OrdersFresh(SyncEvent, frozen=True, kw_only=True):
 
     source: str
     seconds: tuple[float, ...]
+
+
+class OrdersReconciled(SyncEvent, frozen=True, kw_only=True):
+    """What was stored has been held against order reports, ``hours`` after it was closed, up to ``reconciled_to``.
+
+    ``found`` counts the orders that were missing or outdated, and have been fetched. While orders are followed it comes
+    once an hour for each of the three ages, though there was nothing new to hold against a report.
+    """
+
+    hours: int
+    reconciled_to: datetime
+    found: int
 
 
 Progress = Callable[[SyncEvent], None]

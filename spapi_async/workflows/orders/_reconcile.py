@@ -24,6 +24,7 @@ from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._lease import Lease
 from spapi_async.workflows.orders._listing import ReportList, is_refused
 from spapi_async.workflows.orders._page import OrderPage
+from spapi_async.workflows.orders._progress import OrdersReconciled
 from spapi_async.workflows.orders._rows import OrderRow
 from spapi_async.workflows.orders._seller import Seller
 
@@ -36,9 +37,14 @@ class Stage(NamedTuple):
     age: timedelta
     span: timedelta = timedelta(minutes=10)  # a report each: not for the moments between two looks
 
+    @property
+    def hours(self) -> int:
+        """The age in hours."""
+        return round(self.age.total_seconds() / 3600)
+
     def stream(self, of: str) -> str:
         """What the place is kept under up to which this was done."""
-        return f"{of} reconciled after {self.age.total_seconds() / 3600:.0f} h"
+        return f"{of} reconciled after {self.hours} h"
 
 
 STAGES = (Stage(timedelta(hours=2)), Stage(timedelta(hours=48)), Stage(timedelta(days=30), timedelta(days=1)))
@@ -77,15 +83,22 @@ class Reconciler:
             return 0
         now = moment(self._clock)
         for stage in STAGES:
-            stream = stage.stream(self._job.stream)
+            stream, late = stage.stream(self._job.stream), 0
             until = min(now - stage.age, live.last_updated_after)
             done = await self._database.checkpoint(self._seller.name, stream)
             if done is None:  # what was read before anybody reconciled is history, which lists have listed
                 done = Checkpoint(seller=self._seller.name, stream=stream, last_updated_after=until)
                 await self._store((), done, lease)
             elif until > done.last_updated_after and until - done.last_updated_after >= stage.span:
-                found += await self._window(Window(done.last_updated_after, until), lease)
-                await self._store((), msgspec.structs.replace(done, last_updated_after=until), lease)
+                late = await self._window(Window(done.last_updated_after, until), lease)
+                done = msgspec.structs.replace(done, last_updated_after=until)
+                await self._store((), done, lease)
+            found += late
+            self._job.tell(
+                OrdersReconciled(
+                    seller=self._seller.name, hours=stage.hours, reconciled_to=done.last_updated_after, found=late
+                )
+            )
         return found
 
     async def window(self, after: datetime, before: datetime, lease: Lease | None = None) -> int:

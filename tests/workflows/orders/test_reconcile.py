@@ -16,7 +16,7 @@ from spapi_async import Application, SPAPIError
 from spapi_async._core.clock import SystemClock
 from spapi_async._engine.retry import RetryPolicy
 from spapi_async.emulator.server import Emulator
-from spapi_async.workflows.orders import OrderDatabase, Orders2026Source, sync_orders
+from spapi_async.workflows.orders import OrderDatabase, Orders2026Source, OrdersReconciled, SyncEvent, sync_orders
 from spapi_async.workflows.orders._checkpoint import Checkpoint
 from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._page import OrderPage
@@ -43,7 +43,9 @@ class Later(SystemClock):
 
 
 @asynccontextmanager
-async def synced(url: str, hours: float = 0.0) -> AsyncIterator[tuple[Emulator, OrderDatabase, Reconciler]]:
+async def synced(
+    url: str, hours: float = 0.0, heard: list[SyncEvent] | None = None
+) -> AsyncIterator[tuple[Emulator, OrderDatabase, Reconciler]]:
     """A seller whose sixty orders have been read; two are lost then, and one is older than it is."""
     async with (
         Emulator(orders=60, rate_scale=5000, processing=0.02) as emulator,
@@ -61,7 +63,7 @@ async def synced(url: str, hours: float = 0.0) -> AsyncIterator[tuple[Emulator, 
             since=SINCE,
             window=None,
             clock=clock,
-            progress=lambda _: None,
+            progress=heard.append if heard is not None else lambda _: None,
         )
         facts: dict[str, Any] = {"places": (), "datasets": (), "database": database, "clock": clock}
         yield emulator, database, Reconciler(seller, job, **facts)
@@ -104,8 +106,11 @@ async def test_a_window_is_held_against_a_report(database_url: str) -> None:
 
 async def test_each_window_is_reconciled_once_it_is_two_hours_old(sqlite_url: str) -> None:
     """The first time only says where to begin; then the time in between is read, once."""
-    async with synced(sqlite_url, hours=3) as (emulator, database, reconciler):
+    heard: list[SyncEvent] = []
+    async with synced(sqlite_url, hours=3, heard=heard) as (emulator, database, reconciler):
         assert await reconciler.go_on(None) == 0
+        told = [event for event in heard if isinstance(event, OrdersReconciled)]
+        assert [(event.hours, event.found) for event in told] == [(2, 0), (48, 0), (720, 0)]
         stream = "orders_2026_01_01 reconciled after 2 h"
         place = await database.checkpoint("one@na", stream)
         assert place is not None
@@ -113,6 +118,11 @@ async def test_each_window_is_reconciled_once_it_is_two_hours_old(sqlite_url: st
         await database.store(OrderPage(seller="one@na", rows=(), checkpoint=earlier, at=NOW))
         await damage(database)
         assert await reconciler.go_on(None) == 3
+        event = next(event for event in heard[len(told) :] if isinstance(event, OrdersReconciled))
+        assert (event.seller, event.hours, event.found) == ("one@na", 2, 3)
+        done = await database.checkpoint("one@na", stream)
+        assert done is not None
+        assert event.reconciled_to == done.last_updated_after > SINCE
         asked = fetched(emulator)
         assert await reconciler.go_on(None) == 0
         assert fetched(emulator) == asked
