@@ -17,7 +17,8 @@ from spapi_async.workflows.documents._json_values import JsonValues
 from spapi_async.workflows.documents._lines import LineCutter, split_lines
 from spapi_async.workflows.documents._not_rows import refuse_error_document
 from spapi_async.workflows.documents._table import Batch, Layout, TableReader
-from spapi_async.workflows.documents._targets import target_at, unfinished_file
+from spapi_async.workflows.documents._targets import target_at
+from spapi_async.workflows.documents._unfinished import unfinished_file
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -338,7 +339,10 @@ class Document:
         """Write the content, decompressed, to a file; returns its size in bytes.
 
         The file appears under its name when it is complete, and not before. Where the name ends in ``.gz`` the content
-        is gzipped; ``"-"`` is stdout. Writing happens in a thread.
+        is gzipped; ``"-"`` is stdout; a device or a pipe is written to as it is. Writing happens in a thread.
+
+        Raises:
+            OSError: it cannot be written; a missing folder is found out before anything is read.
         """
         async with target_at(path) as target:
             async for piece in self.iter_bytes():
