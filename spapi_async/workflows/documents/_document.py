@@ -124,6 +124,12 @@ class Document:
             async for piece in pieces:
                 yield piece
 
+    async def iter_text(self) -> AsyncGenerator[str, None]:
+        """The content as text, in pieces of some 64,000 characters; some may be empty."""
+        async with aclosing(self._body.texts()) as texts:
+            async for text in texts:
+                yield text
+
     async def iter_lines(self) -> AsyncGenerator[str, None]:
         """Lines of text without their ends (CR LF, LF or CR)."""
         cutter = LineCutter()
