@@ -35,6 +35,7 @@ def main() -> None:
     heeded = usual is signal.default_int_handler  # not where the program was started to be deaf to it
     if heeded:
         signal.signal(signal.SIGINT, _leave_at_once)
+    _hold_standard_streams()
     run = _imported()
     if heeded:
         signal.signal(signal.SIGINT, usual)
@@ -45,7 +46,30 @@ def main() -> None:
     finally:
         if heeded:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done and said: there is nothing left to interrupt
-    sys.exit(code)
+    sys.exit(_flushed(code))
+
+
+def _hold_standard_streams() -> None:
+    """Where a standard stream was closed, its number must not go to a socket; writing a result to it fails."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            held = os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)
+            os.dup2(held, number)
+            if held != number:
+                os.close(held)
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115
+
+
+def _flushed(code: int) -> int:
+    """Write out what is left; the exit code, which is that of a failed file where nobody takes it any more."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter would try again, and complain in its own words
+        if code == 0:
+            sys.stderr.write(f"spapi-async: standard output: {error.strerror}\n")
+            return 7
+    return code
 
 
 def _imported() -> "Callable[[Sequence[str]], int]":

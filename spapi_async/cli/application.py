@@ -33,6 +33,7 @@ from spapi_async.cli import (
     sync,
 )
 from spapi_async.cli.exit_codes import (
+    DATABASE,
     INTERRUPTED,
     USAGE,
     Interrupted,
@@ -126,6 +127,8 @@ def run(arguments: Sequence[str]) -> int:
         result = command.main(args=list(arguments), prog_name="spapi-async", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted(as_json="--json" in arguments)
+    except SystemExit:  # the parser's own way out where whoever read the output is gone: `| head` wants no complaint
+        return DATABASE
     except Exception as error:  # noqa: BLE001 - the last place that can turn it into a line
         return _failed(error, as_json="--json" in arguments)
     finally:

@@ -10,14 +10,13 @@ code  meaning
 4     Amazon refused the request, answered 5xx to every attempt, or sent what cannot be read
 5     network: no connection, no reply
 6     quota: the wait would be longer than allowed, or every attempt was throttled
-7     the database or the output file failed, or another process holds it
+7     the database or a file failed, standard output was closed, or another process holds it
 130   interrupted (Ctrl-C)
 ====  =========================================================================================
 """
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterable
 
 from spapi_async.errors import (
@@ -31,7 +30,8 @@ from spapi_async.errors import (
     TransportError,
 )
 
-__all__ = ["API", "BUG", "INTERRUPTED", "USAGE", "Interrupted", "describe", "exit_code", "failure_facts", "innermost"]
+__all__ = ["API", "BUG", "DATABASE", "INTERRUPTED", "USAGE", "Interrupted", "describe", "exit_code", "failure_facts",
+           "innermost"]  # fmt: skip
 
 BUG, USAGE, AUTH, API, NETWORK, QUOTA, DATABASE, INTERRUPTED = 1, 2, 3, 4, 5, 6, 7, 130
 
@@ -63,7 +63,7 @@ def exit_code(error: BaseException) -> int:
             return code
     # SQLAlchemy is an extra: its errors are known by where they come from, so that nothing is imported to ask.
     modules = {cls.__module__.partition(".")[0] for cls in type(error).__mro__}
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
+    if isinstance(error, OSError):  # of a file: those of the network are translated into TransportError
         return DATABASE
     return DATABASE if modules & {"sqlalchemy", "asyncpg", "sqlite3"} else BUG
 
@@ -80,6 +80,8 @@ def describe(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt | Interrupted):
         return f"interrupted; {error}" if error.args else "interrupted"
     cause = getattr(error, "orig", None) or error  # SQLAlchemy appends the statement, its values and a link
+    if isinstance(cause, OSError) and not isinstance(cause, SPAPIError) and cause.strerror:
+        cause = _of_a_file(cause)
     line = " ".join(str(cause).split()) or type(error).__name__
     if exit_code(error) == BUG:
         line = f"{type(error).__name__}: {line} (set SPAPI_ASYNC_TRACEBACK=1 to see where)"
@@ -101,6 +103,13 @@ def failure_facts(error: BaseException) -> dict[str, object]:
         for name in ("operation", "request_id", "status", "retry_after", "attempts"):
             facts[name] = getattr(error, name)
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def _of_a_file(error: OSError) -> str:
+    """The system's words without its number; a broken pipe is what is left of whoever read the output."""
+    if isinstance(error, BrokenPipeError):
+        return "whoever read the output is gone"
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
 
 
 def _facts(error: SPAPIError, line: str) -> Iterable[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +15,7 @@ from spapi_async.cli.event_loop import run_async
 from spapi_async.cli.exit_codes import API
 from spapi_async.cli.output import JsonOption, moving_console, print_json
 from spapi_async.cli.report import JournalOption, default_journal, parse_options, usual_marketplaces
+from spapi_async.cli.report_file import check_out, write_pieces
 from spapi_async.cli.target import (
     EmulatorOption,
     EndpointOption,
@@ -39,7 +40,7 @@ def feed(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What is sent, as it is.")],
     *,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Where Amazon's processing report goes.")
+        str | None, typer.Option("--out", metavar="FILE|-", help="Where Amazon's processing report goes.")
     ] = None,
     marketplace: Annotated[
         list[str] | None,
@@ -66,6 +67,10 @@ def feed(
     """
     if not file.is_file():
         raise ConfigurationError(f"{file} is not a file")
+    if as_json and out == "-":
+        raise ConfigurationError("--json and --out - both want standard output")
+    if out is not None:
+        check_out(out)
     target = Target(
         endpoint=endpoint,
         emulator=emulator,
@@ -79,38 +84,46 @@ def feed(
         "options": parse_options(option or ()),
         "content_type": content_type,
     }
-    work = _submit(target, feed_type, file, request)
+    work = _submit(target, feed_type, file, request, out)
     result = run_async(work, leaves=AGAIN if target.journal is not None else "")
-    if out is not None:
-        out.write_bytes(result.report)
     if as_json:
         print_json(_facts(result, out))
-    else:
+    elif out != "-":
         _say(result, out)
     if any(issue.refuses for issue in result.issues):
         raise typer.Exit(API)
 
 
-async def _submit(target: Target, feed_type: str, file: Path, request: Mapping[str, Any]) -> FeedResult:
+async def _submit(
+    target: Target, feed_type: str, file: Path, request: Mapping[str, Any], out: str | None
+) -> FeedResult:
     from spapi_async.cli.report_bar import ReportBar
 
     async with connected(target) as connection, ReportBar(moving_console(), feed_type).shown() as bar:
         run = await connection.seller.feeds.request(feed_type, file, **request)
         bar.follow(run)
-        return await run.result()
+        result = await run.result(close=False)
+        if out is not None:
+            await write_pieces(_pieces(result.report), out)
+        await run.close()
+    return result
 
 
-def _facts(result: FeedResult, out: Path | None) -> dict[str, Any]:
+async def _pieces(content: bytes) -> AsyncGenerator[bytes, None]:
+    yield content
+
+
+def _facts(result: FeedResult, out: str | None) -> dict[str, Any]:
     return {
         "feed_id": result.feed_id,
         "type": result.feed_type,
         "summary": msgspec.to_builtins(result.summary),
         "issues": [msgspec.to_builtins(issue) for issue in result.issues],
-        "out": None if out is None else str(out),
+        "out": out,
     }
 
 
-def _say(result: FeedResult, out: Path | None) -> None:
+def _say(result: FeedResult, out: str | None) -> None:
     """The counts and issues of a JSON feed; of another the report itself, where no file takes it."""
     summary = result.summary
     if summary.messages_processed is not None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -14,6 +14,7 @@ import typer
 from spapi_async.cli.event_loop import run_async
 from spapi_async.cli.output import JsonOption, moving_console, print_json
 from spapi_async.cli.report import JournalOption, default_journal
+from spapi_async.cli.report_file import check_out, write_pieces
 from spapi_async.cli.target import (
     EmulatorOption,
     EndpointOption,
@@ -24,6 +25,9 @@ from spapi_async.cli.target import (
     connected,
 )
 from spapi_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from spapi_async.workflows.data_kiosk import QueryRun
 
 __all__ = ["kiosk"]
 
@@ -49,6 +53,7 @@ def kiosk(
     """
     if as_json and out == "-":
         raise ConfigurationError("--json and --out - both want standard output")
+    check_out(out)
     try:
         query = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -69,45 +74,19 @@ def kiosk(
 async def _write(target: Target, query: str, out: str) -> dict[str, Any]:
     from spapi_async.cli.report_bar import ReportBar
 
-    lines = _Lines(out)
+    count = 0
+
+    async def lines(run: QueryRun) -> AsyncGenerator[bytes, None]:
+        nonlocal count
+        async with aclosing(run.rows()) as rows:
+            async for row in rows:
+                count += 1
+                yield msgspec.json.encode(row) + b"\n"
+
     async with connected(target) as connection, ReportBar(moving_console(), "Data Kiosk").shown() as bar:
         run = await connection.seller.data_kiosk.request(query)
         bar.follow(run)
         await run.wait()
-        with lines:
-            async with aclosing(run.rows()) as rows:
-                async for row in rows:
-                    lines.write(row)
-            lines.finish()
+        await write_pieces(lines(run), out)
         await run.close()
-    return {"query_id": run.query_id, "rows": lines.count, "out": out}
-
-
-class _Lines:
-    """A file that appears when it is complete, or standard output."""
-
-    def __init__(self, out: str) -> None:
-        self.count = 0
-        self._path = None if out == "-" else Path(out)
-        self._partial = Path(f"{out}.part")
-        self._file: IO[bytes] | None = None
-
-    def __enter__(self) -> None:
-        self._file = sys.stdout.buffer if self._path is None else self._partial.open("wb")
-
-    def __exit__(self, *failure: object) -> None:
-        if self._path is not None and self._file is not None:
-            self._file.close()
-
-    def write(self, row: Any) -> None:
-        """Append a row."""
-        assert self._file is not None
-        self._file.write(msgspec.json.encode(row) + b"\n")
-        self.count += 1
-
-    def finish(self) -> None:
-        """All rows are there."""
-        assert self._file is not None
-        self._file.flush()
-        if self._path is not None:
-            self._partial.replace(self._path)
+    return {"query_id": run.query_id, "rows": count, "out": out}

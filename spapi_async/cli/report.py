@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from spapi_async.cli.event_loop import run_async
 from spapi_async.cli.moments import parse_moment, parse_span
 from spapi_async.cli.output import JsonOption, moving_console, print_json, table_console
+from spapi_async.cli.report_file import check_out, write_report
 from spapi_async.cli.target import (
     EmulatorOption,
     EndpointOption,
@@ -122,6 +123,7 @@ def get(
         raise ConfigurationError("--json and --out - both want standard output")
     if file_format is FileFormat.parquet and out == "-":
         raise ConfigurationError("a Parquet file cannot go to standard output: name a file")
+    check_out(out)
     target = Target(
         endpoint=endpoint,
         emulator=emulator,
@@ -233,7 +235,6 @@ async def _get(
     target: Target, report_type: str, out: str, file_format: FileFormat | None, request: Mapping[str, Any]
 ) -> dict[str, Any]:
     from spapi_async.cli.report_bar import ReportBar
-    from spapi_async.cli.report_file import write_report
 
     async with connected(target) as connection, ReportBar(moving_console(), report_type).shown() as bar:
         run = await connection.seller.reports.request(report_type, **request)

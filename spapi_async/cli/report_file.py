@@ -1,14 +1,10 @@
-"""A report's document as a file in the format that was asked for."""
+"""What a command writes to: a report's document in the format that was asked for, or pieces of a file."""
 
 from __future__ import annotations
 
 import csv
 import io
-import os
-import secrets
-import sys
-from collections.abc import AsyncIterator
-from pathlib import Path
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import anyio
@@ -17,12 +13,28 @@ import msgspec
 from spapi_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from spapi_async.workflows.documents import Document
     from spapi_async.workflows.reports import ReportType
 
-__all__ = ["write_report"]
+__all__ = ["check_out", "write_pieces", "write_report"]
 
 _PIECE = 256 * 1024
+
+
+def check_out(out: str) -> None:
+    """Refuse an ``--out`` that cannot be written to, before Amazon is asked for anything.
+
+    Raises:
+        ConfigurationError: a folder has that name, or there is no folder to put it into.
+    """
+    from spapi_async.workflows.documents._unfinished import check_target
+
+    try:
+        check_target(out)
+    except OSError as error:
+        raise ConfigurationError(f"cannot write to --out {out!r}: {error.strerror}") from None
 
 
 async def write_report(document: Document, out: str, file_format: str | None, kind: ReportType) -> int:
@@ -40,13 +52,13 @@ async def write_report(document: Document, out: str, file_format: str | None, ki
         return await document.save(out)
     delimiter = "," if kind.format == "csv" else "\t"
     if file_format == "tsv":
-        return await _write(_tsv(document, delimiter), out)
+        return await write_pieces(_tsv(document, delimiter), out)
     if file_format == "jsonl":
-        return await _write(_json_lines(document, delimiter), out)
-    return await _write(document.iter_bytes(), out)
+        return await write_pieces(_json_lines(document, delimiter), out)
+    return await write_pieces(document.iter_bytes(), out)
 
 
-async def _tsv(document: Document, delimiter: str) -> AsyncIterator[bytes]:
+async def _tsv(document: Document, delimiter: str) -> AsyncGenerator[bytes, None]:
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
     async for cells in document.iter_cells(delimiter):
@@ -58,7 +70,7 @@ async def _tsv(document: Document, delimiter: str) -> AsyncIterator[bytes]:
     yield text.getvalue().encode()
 
 
-async def _json_lines(document: Document, delimiter: str) -> AsyncIterator[bytes]:
+async def _json_lines(document: Document, delimiter: str) -> AsyncGenerator[bytes, None]:
     held = bytearray()
     async for row in document.iter_rows(delimiter):
         held += msgspec.json.encode(row)
@@ -69,26 +81,13 @@ async def _json_lines(document: Document, delimiter: str) -> AsyncIterator[bytes
     yield bytes(held)
 
 
-async def _write(pieces: AsyncIterator[bytes], out: str) -> int:
+async def write_pieces(pieces: AsyncGenerator[bytes, None], out: str) -> int:
+    """Write to a file, which appears when it is complete, or to standard output; returns how many bytes."""
+    from spapi_async.workflows.documents._targets import target_at
+
     size = 0
-    if out == "-":
+    async with target_at(out) as target, aclosing(pieces):
         async for piece in pieces:
             size += len(piece)
-            await anyio.to_thread.run_sync(sys.stdout.buffer.write, piece)
-        await anyio.to_thread.run_sync(sys.stdout.buffer.flush)
-        return size
-    target = Path(out)
-    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        async with await anyio.open_file(unfinished, "xb") as file:
-            async for piece in pieces:
-                size += len(piece)
-                await file.write(piece)
-            await file.flush()
-            await anyio.to_thread.run_sync(os.fsync, file.wrapped.fileno())
-        await anyio.to_thread.run_sync(os.replace, unfinished, target)
-    except BaseException:
-        with anyio.CancelScope(shield=True):
-            await anyio.Path(unfinished).unlink(missing_ok=True)
-        raise
+            await target.write(piece)
     return size

@@ -33,12 +33,12 @@ def spapi_emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
     marker = request.node.get_closest_marker("spapi_emulator")
     options: dict[str, Any] = dict(marker.kwargs) if marker else {}
     emulator = Emulator(**options)
-    with _running(emulator):
+    with running(emulator):
         yield emulator
 
 
 @contextmanager
-def _running(emulator: Emulator) -> Iterator[None]:
+def running(emulator: Emulator) -> Iterator[None]:
     """Serve from a loop in another thread."""
     import asyncio
     import threading

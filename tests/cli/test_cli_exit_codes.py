@@ -22,6 +22,8 @@ from spapi_async.cli.exit_codes import describe, exit_code, innermost
         (errors.OutcomeUnknownError("x"), 5),
         (errors.RateLimitWaitError("x"), 6),
         (errors.QuotaExceededError("x"), 6),
+        (PermissionError(13, "Permission denied", "report.tsv"), 7),
+        (OSError(28, "No space left on device"), 7),
         (KeyboardInterrupt(), 130),
         (ZeroDivisionError("x"), 1),
     ],
@@ -64,6 +66,13 @@ def test_notes_follow_the_error() -> None:
 def test_a_bug_names_its_class_and_how_to_see_more() -> None:
     """An error that nobody foresaw is still one line."""
     assert describe(ZeroDivisionError("division by zero")).startswith("ZeroDivisionError: division by zero (")
+
+
+def test_a_file_that_failed_is_named() -> None:
+    """In the system's words, without its numbers."""
+    assert describe(PermissionError(13, "Permission denied", "report.tsv")) == "report.tsv: Permission denied"
+    assert describe(OSError(28, "No space left on device")) == "No space left on device"
+    assert describe(BrokenPipeError(32, "Broken pipe")) == "whoever read the output is gone"
 
 
 def test_first_error_of_nested_groups_speaks() -> None:

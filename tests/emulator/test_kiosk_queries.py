@@ -41,6 +41,27 @@ async def test_a_row_holds_the_fields_that_were_asked_for(seller: SellingPartner
     assert {json.dumps([*row, *row["it"]]) for row in found} == {'["sku", "it", "units", "one", "two"]'}
 
 
+async def test_fragments_stand_for_their_fields(seller: SellingPartner) -> None:
+    """Named and in their place, within one another, and beside the same fields, which come once."""
+    plain = await rows_of(seller, sales_query("sku sales { unitsOrdered unitsShipped }"))
+    spread = sales_query("...row ... on SalesAndTrafficByAsin { sku sales { unitsShipped } }")
+    named = """
+        fragment units on ByAsinSales { unitsOrdered }
+        fragment row on SalesAndTrafficByAsin { sku sales { ...units } }"""
+    assert await rows_of(seller, spread + named) == plain
+    assert await rows_of(seller, named + spread) == plain
+
+
+async def test_directives_leave_fields_out(seller: SellingPartner) -> None:
+    """Fields and fragments; a field that is asked for elsewhere too stays."""
+    fields = """sku childAsin @skip(if: true) marketplaceId @include(if: false) startDate @skip(if: false)
+        ... @include(if: false) { endDate } ... on SalesAndTrafficByAsin @skip(if: true) { startDate parentAsin }
+        sales { unitsOrdered @skip(if: true) }"""
+    found = await rows_of(seller, sales_query(fields))
+    assert {json.dumps([*row]) for row in found} == {'["sku", "startDate", "sales"]'}
+    assert {len(row["sales"]) for row in found} == {0}
+
+
 async def test_rows_agree_with_the_orders(emulator: Emulator, seller: SellingPartner) -> None:
     """Units and sales by product are those by date, and those of the orders."""
     totals = []
@@ -110,11 +131,30 @@ REFUSED = {
     QUERY.replace("2000-01-01", "2100-01-02"): "startDate is after endDate",
     QUERY.replace("sales { unitsOrdered unitsOrderedB2B }", "sales"): "'sales' of type 'ByAsinSales' needs fields",
     QUERY.replace("childAsin", "childAsin { x }"): "'childAsin' of type 'String' has no fields",
-    QUERY.replace("sku", "sku ...more"): "no fragments",
+    QUERY.replace("sku", "sku ...more"): "Unknown fragment 'more'",
+    QUERY.replace("sku", "... on ByAsinSales { unitsOrdered }"): "'ByAsinSales' cannot be spread here",
+    QUERY.replace(
+        "sku", "... on SalesAndTrafficByAsin { asin }"
+    ): "'asin' in type 'SalesAndTrafficByAsin' is undefined",
+    QUERY.replace("sku", "...a") + "fragment a on SalesAndTrafficByAsin { ...b } "
+    "fragment b on SalesAndTrafficByAsin { sku ...a }": "Cannot spread fragment 'a' within itself",
+    QUERY + " fragment a on SalesAndTrafficByAsin { sku }": "Fragment 'a' is never used",
+    QUERY.replace("sku", "...a") + "fragment a on SalesAndTrafficByAsin { sku } " * 2: "more than one fragment 'a'",
+    QUERY.replace("sku", "...f0")
+    + " ".join(f"fragment f{n} on SalesAndTrafficByAsin {{ ...f{n + 1} ...f{n + 1} }}" for n in range(20))
+    + " fragment f20 on SalesAndTrafficByAsin { sku }": "more than 10,000 fields",
     QUERY.replace('"2000-01-01"', "$start"): "no variables",
-    QUERY.replace("sku", "sku @skip(if: true)"): "no directives",
+    QUERY.replace("query {", "query ($start: Date) {"): "no variables",
+    QUERY.replace("query {", "query Sales($start: Date) {"): "no variables",
+    QUERY.replace("sku", "sku @hide"): "Unknown directive '@hide'",
+    QUERY.replace("sku", "sku @skip(if: 1)"): "Directive '@skip' needs an argument 'if'",
+    QUERY.replace("sku", "asin @skip(if: true)"): "'asin' in type 'SalesAndTrafficByAsin' is undefined",
+    QUERY.replace("sku", "childAsin: sku"): "Fields 'childAsin' conflict",
+    QUERY * 2: "more than one query",
     QUERY[:-1]: "the query ends where a name is due",
     QUERY + "}": "where the end is due",
+    "": "where '{' is due",
+    QUERY.replace("salesAndTrafficByAsin(", "salesAndTrafficByAsin @skip(if: true)("): "Invalid syntax",
     "mutation { a }": "Invalid syntax",
     "query { a(b: %) }": "unexpected '%'",
     "{" + " a { " * 5000: "fields deep",

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 
@@ -72,6 +72,7 @@ async def raw_server(answer: Answer) -> AsyncIterator[RawServer]:
         for task, writer in under_way.items():
             assert task is not None
             task.cancel()
-            writer.transport.abort()
+            with suppress(AttributeError):  # asyncio's own, where the connection was lost a moment ago
+                writer.transport.abort()
         await asyncio.gather(*filter(None, under_way), return_exceptions=True)
         await asyncio.sleep(0)

@@ -1,6 +1,7 @@
-"""As much GraphQL as Data Kiosk takes: a query as a tree of fields, and types to hold it against; pure.
+"""GraphQL's queries and types, as text and as trees; pure. ``graphql_query`` holds the one against the other.
 
-Variables, fragments and directives are refused by name: no documented Data Kiosk query has any.
+Aliases, fragments, ``@skip`` and ``@include`` are taken. Variables are refused by name: createQuery takes no values for
+them.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Field", "GraphQLError", "Name", "Schema", "parse_query", "parse_schema"]
+__all__ = ["Field", "FieldType", "Fragment", "GraphQLError", "Name", "Query", "Schema", "Selection", "Spread", "bare",
+           "parse_query", "parse_schema"]  # fmt: skip
 
 _TOKEN = re.compile(
     r"(?P<skipped>[\s,\ufeff]+|#[^\n\r]*)|(?P<name>[A-Za-z_]\w*)|(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
     r'|(?P<text>"(?:[^"\\\n]|\\.)*")|(?P<mark>\.\.\.|[{}()\[\]:!=|@$&])'
 )
 _DEEPEST = 32
-_NOT_TAKEN = {"...": "fragments", "$": "variables", "@": "directives"}
+_NO_VARIABLES = "Data Kiosk takes no variables: createQuery has no values for them"
 
 
 class GraphQLError(ValueError):
@@ -32,12 +34,43 @@ class Name(str):
 
 
 class Field(msgspec.Struct, frozen=True):
-    """A field that is asked for; ``fields`` are those within it."""
+    """A field that is asked for; ``within`` is what is asked of it, None where it has no braces."""
 
     name: str
     alias: str
     arguments: Mapping[str, Any]
-    fields: tuple[Field, ...]
+    within: tuple[Selection, ...] | None = None
+    skipped: bool = False
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The fields within it, once its fragments are put in."""
+        return tuple(each for each in self.within or () if isinstance(each, Field))
+
+
+class Fragment(msgspec.Struct, frozen=True):
+    """Fields of a type, with a name or in the place where they are wanted; ``on`` is None for the type of the place."""
+
+    on: str | None
+    within: tuple[Selection, ...]
+    skipped: bool = False
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """The place of a fragment that has a name."""
+
+    name: str
+    skipped: bool = False
+
+
+Selection = Field | Fragment | Spread
+
+
+class Query(msgspec.Struct, frozen=True):
+    """What is asked for, and the fragments that it may name."""
+
+    within: tuple[Selection, ...]
+    fragments: Mapping[str, Fragment]
 
 
 class FieldType(msgspec.Struct, frozen=True):
@@ -54,72 +87,40 @@ class Schema(msgspec.Struct, frozen=True):
     inputs: Mapping[str, Mapping[str, str]]
     enums: Mapping[str, frozenset[str]]
 
-    def check(self, fields: tuple[Field, ...], kind: str) -> None:
-        """Hold what is asked of an object against its type.
-
-        Raises:
-            GraphQLError: an unknown field or argument, or one that is missing or of another type.
-        """
-        known = self.objects[kind]
-        for field in fields:
-            if field.name not in known:
-                raise GraphQLError(f"Field '{field.name}' in type '{kind}' is undefined")
-            declared = known[field.name]
-            self._check_members(field.arguments, declared.arguments, f"{kind}.{field.name}")
-            inner = bare(declared.type)
-            if (inner in self.objects) != bool(field.fields):
-                wants = "needs" if inner in self.objects else "has no"
-                raise GraphQLError(f"Field '{field.name}' of type '{inner}' {wants} fields of its own")
-            if field.fields:
-                self.check(field.fields, inner)
-
-    def _check_members(self, given: Mapping[str, Any], declared: Mapping[str, str], where: str) -> None:
-        for name in given:
-            if name not in declared:
-                raise GraphQLError(f"Argument '{name}' of '{where}' is undefined")
-        for name, kind in declared.items():
-            if kind.endswith("!") and given.get(name) is None:
-                raise GraphQLError(f"Argument '{name}' of '{where}' is missing")
-            if given.get(name) is not None and not self._fits(given[name], kind, f"{where}.{name}"):
-                raise GraphQLError(f"Argument '{name}' of '{where}' is not of type '{kind}'")
-
-    def _fits(self, value: Any, kind: str, where: str) -> bool:
-        kind = kind.removesuffix("!")
-        if kind.startswith("["):
-            values = value if isinstance(value, list) else [value]  # GraphQL takes one for a list of one
-            return all(each is not None and self._fits(each, kind[1:-1], where) for each in values)
-        if kind in self.enums:
-            return isinstance(value, Name) and value in self.enums[kind]
-        if kind in self.inputs:
-            if isinstance(value, dict):
-                self._check_members(value, self.inputs[kind], where)
-            return isinstance(value, dict)
-        if kind in ("Long", "Int", "Float"):
-            return isinstance(value, int if kind != "Float" else (int, float)) and not isinstance(value, bool)
-        if not isinstance(value, str) or isinstance(value, Name):
-            return False
-        return kind != "Date" or re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", value) is not None
-
 
 def bare(kind: str) -> str:
     """The name within a type: ``[Economics!]!`` is of ``Economics``."""
     return kind.strip("[]!")
 
 
-def parse_query(text: str) -> tuple[Field, ...]:
-    """The fields that a query asks for.
+def parse_query(text: str) -> Query:
+    """What a query asks for.
 
     Raises:
-        GraphQLError: it is no query.
+        GraphQLError: it is no query, or more than one.
     """
     reader = _Reader(text)
-    if reader.next_is("query"):
-        reader.take("query")
-        if not reader.next_is("{"):
-            reader.name()
-    fields = reader.fields()
-    reader.end()
-    return fields
+    queries: list[tuple[Selection, ...]] = []
+    fragments: dict[str, Fragment] = {}
+    while not reader.at_end or not queries:
+        if reader.next_is("fragment"):
+            name, fragment = reader.fragment()
+            if name in fragments:
+                raise GraphQLError(f"There is more than one fragment '{name}'")
+            fragments[name] = fragment
+            continue
+        if queries and not reader.next_is("query"):
+            raise reader.unexpected("the end")
+        if reader.next_is("query"):
+            reader.take("query")
+            if not reader.next_is("{") and not reader.next_is("("):
+                reader.name()
+            if reader.next_is("("):
+                raise GraphQLError(_NO_VARIABLES)
+        queries.append(reader.within())
+    if len(queries) > 1:
+        raise GraphQLError("There is more than one query, and createQuery names none of them")
+    return Query(queries[0], fragments)
 
 
 def parse_schema(text: str) -> Schema:
@@ -163,16 +164,12 @@ class _Reader:
 
     def take(self, token: str) -> None:
         if not self.next_is(token):
-            raise self._unexpected(f"'{token}'")
+            raise self.unexpected(f"'{token}'")
         self._at += 1
-
-    def end(self) -> None:
-        if not self.at_end:
-            raise self._unexpected("the end")
 
     def name(self) -> str:
         if self.at_end or self._tokens[self._at][0] != "name":
-            raise self._unexpected("a name")
+            raise self.unexpected("a name")
         self._at += 1
         return self._tokens[self._at - 1][1]
 
@@ -185,22 +182,57 @@ class _Reader:
         self.take("}")
         return found
 
-    def fields(self, depth: int = 0) -> tuple[Field, ...]:
-        """``{ alias: field(argument: value) { … } }``."""
+    def fragment(self) -> tuple[str, Fragment]:
+        """``fragment Name on Type { … }``."""
+        self.take("fragment")
+        name = self.name()
+        self.take("on")
+        return name, Fragment(self.name(), self.within())
+
+    def within(self, depth: int = 0) -> tuple[Selection, ...]:
+        """``{ alias: field(argument: value) { … } ...Fragment ... on Type { … } }``."""
         if depth > _DEEPEST:
             raise GraphQLError(f"The query is more than {_DEEPEST} fields deep")
         self.take("{")
-        found: list[Field] = []
+        found: list[Selection] = []
         while not found or not self.next_is("}"):
-            alias = name = self.name()
-            if self.next_is(":"):
-                self.take(":")
-                name = self.name()
-            arguments = self._members("(", ")", depth) if self.next_is("(") else {}
-            inner = self.fields(depth + 1) if self.next_is("{") else ()
-            found.append(Field(name, alias, arguments, inner))
+            found.append(self._placed(depth) if self.next_is("...") else self._field(depth))
         self.take("}")
         return tuple(found)
+
+    def _field(self, depth: int) -> Field:
+        alias = name = self.name()
+        if self.next_is(":"):
+            self.take(":")
+            name = self.name()
+        arguments = self._members("(", ")", depth) if self.next_is("(") else {}
+        skipped = self._skipped(depth)
+        return Field(name, alias, arguments, self.within(depth + 1) if self.next_is("{") else None, skipped)
+
+    def _placed(self, depth: int) -> Fragment | Spread:
+        self.take("...")
+        on = None
+        if self.next_is("on"):
+            self.take("on")
+            on = self.name()
+        elif not self.next_is("{") and not self.next_is("@"):
+            return Spread(self.name(), self._skipped(depth))
+        skipped = self._skipped(depth)
+        return Fragment(on, self.within(depth + 1), skipped)
+
+    def _skipped(self, depth: int) -> bool:
+        """``@skip(if: true)``, ``@include(if: false)``."""
+        skipped = False
+        while self.next_is("@"):
+            self.take("@")
+            name = self.name()
+            if name not in ("skip", "include"):
+                raise GraphQLError(f"Unknown directive '@{name}'")
+            given = self._members("(", ")", depth)
+            if list(given) != ["if"] or not isinstance(given["if"], bool):
+                raise GraphQLError(f"Directive '@{name}' needs an argument 'if' of type 'Boolean!'")
+            skipped = skipped or given["if"] is (name == "skip")
+        return skipped
 
     def field_types(self) -> dict[str, FieldType]:
         """``{ field(argument: Type): Type }``."""
@@ -261,7 +293,7 @@ class _Reader:
         if self.next_is("{"):
             return self._members("{", "}", depth)
         if self.at_end or self._tokens[self._at][0] == "mark":
-            raise self._unexpected("a value")
+            raise self.unexpected("a value")
         kind, token = self._tokens[self._at]
         self._at += 1
         if kind == "name":
@@ -271,10 +303,11 @@ class _Reader:
         except msgspec.DecodeError:
             raise GraphQLError(f"Invalid syntax: {token} is no value") from None
 
-    def _unexpected(self, wanted: str) -> GraphQLError:
+    def unexpected(self, wanted: str) -> GraphQLError:
+        """What stands, or does not stand, where something else is due."""
         if self.at_end:
             return GraphQLError(f"Invalid syntax: the query ends where {wanted} is due")
         token = self._tokens[self._at][1]
-        if token in _NOT_TAKEN:
-            return GraphQLError(f"The emulator takes no {_NOT_TAKEN[token]}")
+        if token == "$":  # noqa: S105 - of a query
+            return GraphQLError(_NO_VARIABLES)
         return GraphQLError(f"Invalid syntax: {token} where {wanted} is due")

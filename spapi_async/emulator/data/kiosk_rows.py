@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from spapi_async.emulator.data.graphql import Field, GraphQLError, Schema, bare, parse_query
+from spapi_async.emulator.data.graphql_query import first_field, resolve
 from spapi_async.emulator.data.kiosk_schemas import DATA_SETS, schema_of
 from spapi_async.emulator.data.orders import Line, StoredOrder
 from spapi_async.emulator.data.places import SHOPS
@@ -143,14 +144,15 @@ def read_question(text: str) -> Question:
     Raises:
         GraphQLError: it asks for what there is not, or for more than one view.
     """
-    fields = parse_query(text)
-    data_set = fields[0]
-    if data_set.name not in DATA_SETS:
-        raise GraphQLError(f"Field '{data_set.name}' in type 'Query' is undefined; there are {', '.join(DATA_SETS)}")
-    if len(fields) != 1 or len(data_set.fields) != 1:
+    query = parse_query(text)
+    name = first_field(query)
+    if name not in DATA_SETS:
+        raise GraphQLError(f"Field '{name}' in type 'Query' is undefined; there are {', '.join(DATA_SETS)}")
+    schema = schema_of(name)
+    fields = resolve(query, schema)
+    if len(fields) != 1 or len(fields[0].fields) != 1:
         raise GraphQLError("A query asks for one view of one data set")
-    schema = schema_of(data_set.name)
-    schema.check(fields, "Query")
+    (data_set,) = fields
     (view,) = data_set.fields
     if view.arguments["startDate"] > view.arguments["endDate"]:
         raise GraphQLError("startDate is after endDate")

@@ -17,7 +17,8 @@ from spapi_async.workflows.documents._json_values import JsonValues
 from spapi_async.workflows.documents._lines import LineCutter, split_lines
 from spapi_async.workflows.documents._not_rows import refuse_error_document
 from spapi_async.workflows.documents._table import Batch, Layout, TableReader
-from spapi_async.workflows.documents._targets import target_at, unfinished_file
+from spapi_async.workflows.documents._targets import target_at
+from spapi_async.workflows.documents._unfinished import unfinished_file
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -122,6 +123,12 @@ class Document:
         async with aclosing(self._body.pieces()) as pieces:
             async for piece in pieces:
                 yield piece
+
+    async def iter_text(self) -> AsyncGenerator[str, None]:
+        """The content as text, in pieces of some 64,000 characters; some may be empty."""
+        async with aclosing(self._body.texts()) as texts:
+            async for text in texts:
+                yield text
 
     async def iter_lines(self) -> AsyncGenerator[str, None]:
         """Lines of text without their ends (CR LF, LF or CR)."""
@@ -338,7 +345,10 @@ class Document:
         """Write the content, decompressed, to a file; returns its size in bytes.
 
         The file appears under its name when it is complete, and not before. Where the name ends in ``.gz`` the content
-        is gzipped; ``"-"`` is stdout. Writing happens in a thread.
+        is gzipped; ``"-"`` is stdout; a device or a pipe is written to as it is. Writing happens in a thread.
+
+        Raises:
+            OSError: it cannot be written; a missing folder is found out before anything is read.
         """
         async with target_at(path) as target:
             async for piece in self.iter_bytes():

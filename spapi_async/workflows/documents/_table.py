@@ -124,9 +124,11 @@ def _unique(cells: list[str]) -> list[str]:
     """Names for columns: those without one are numbered, and a name that was given before gets a number too."""
     names: dict[str, None] = {}
     taken = set(cells)
+    numbers: dict[str, int] = {}  # the last one that each name has got: a file may have one name all over
     for at, cell in enumerate(cells, 1):
-        name, number = cell or f"column {at}", 2
+        wanted = name = cell or f"column {at}"
         while name in names or (name != cell and name in taken):
-            name, number = f"{cell or f'column {at}'} {number}", number + 1
+            numbers[wanted] = numbers.get(wanted, 1) + 1
+            name = f"{wanted} {numbers[wanted]}"
         names[name] = None
     return list(names)

@@ -1,9 +1,8 @@
-"""Where a document is saved: a file that appears when it is complete, gzipped where its name ends so, or stdout."""
+"""Where a document is saved: a file, gzipped where its name ends so, a device or pipe as it is, or stdout."""
 
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 import threading
 import zlib
@@ -14,7 +13,9 @@ from typing import BinaryIO, Protocol
 
 import anyio
 
-__all__ = ["STDOUT", "Target", "target_at", "unfinished_file"]
+from spapi_async.workflows.documents._unfinished import check_target, is_special, unfinished_file
+
+__all__ = ["STDOUT", "Target", "target_at"]
 
 STDOUT = "-"
 _WRITE = 1024 * 1024
@@ -32,35 +33,39 @@ class Target(Protocol):
 async def target_at(path: str | os.PathLike[str]) -> AsyncIterator[Target]:
     """What writes to a path, ``"-"`` for stdout, in a thread and a megabyte at a time.
 
-    The file appears under its name when the block ends well, and not at all otherwise.
+    A file appears under its name when the block ends well, and not at all otherwise. A device or a pipe is written to
+    as it is.
+
+    Raises:
+        OSError: as :func:`check_target`, and what writing raises.
     """
     if path == STDOUT:
         target = _File(lambda: sys.stdout.buffer, gzipped=False)  # which stays open
         yield target
         await target.finish()
         return
-    async with unfinished_file(path) as unfinished:
-        target = _File(lambda: unfinished.open("xb"), gzipped=os.fspath(path).endswith(".gz"))
-        try:
+    gzipped = os.fspath(path).endswith(".gz")
+    await anyio.to_thread.run_sync(check_target, path)
+    if await anyio.to_thread.run_sync(is_special, path):
+        async with _closing(_File(lambda: Path(path).open("wb"), gzipped=gzipped)) as target:
             yield target
-            await target.finish()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await target.aclose()
+        return
+    async with (
+        unfinished_file(path) as unfinished,
+        _closing(_File(lambda: unfinished.open("wb"), gzipped=gzipped)) as target,
+    ):
+        yield target
 
 
 @asynccontextmanager
-async def unfinished_file(path: str | os.PathLike[str]) -> AsyncIterator[Path]:
-    """A name beside this one for a file to be made, which takes its place when the block ends well."""
-    target = Path(path)
-    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+async def _closing(target: _File) -> AsyncIterator[_File]:
+    """Write what is held when the block ends well, and close in any case."""
     try:
-        yield unfinished
-        await anyio.to_thread.run_sync(os.replace, unfinished, target)
-    except BaseException:
+        yield target
+        await target.finish()
+    finally:
         with anyio.CancelScope(shield=True):
-            await anyio.Path(unfinished).unlink(missing_ok=True)
-        raise
+            await target.aclose()
 
 
 class _File:

@@ -62,8 +62,12 @@ class FeedRun:
         await self._finished()
         return self
 
-    async def result(self) -> FeedResult:
+    async def result(self, *, close: bool = True) -> FeedResult:
         """What became of it; waits where that has not been done. After it the same feed is a new one.
+
+        Args:
+            close: False where the result is to be kept somewhere first: a process that is killed before its
+                :meth:`close` finds this feed again instead of submitting another.
 
         Raises:
             DocumentError: as :meth:`wait`, and where the processing report cannot be read, does not say what became of
@@ -76,6 +80,7 @@ class FeedRun:
             facts = job.id, self.feed_type, job.document_id, report
             # Large ones beside the event loop: tens of thousands of issues take a second.
             self._result = result_of(*facts) if len(report) < _LARGE else await asyncio.to_thread(result_of, *facts)
+        if close:
             await self._run.close()
         return self._result
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import NamedTuple
 
 from spapi_async.errors import DocumentError
 from spapi_async.workflows.documents import Document
+from spapi_async.workflows.reports._joined_xml import JoinedXml
 
 __all__ = ["JoinedFile"]
 
@@ -24,13 +25,17 @@ class _Place(NamedTuple):
 class JoinedFile:
     """The lines of several files under the header of the first, as UTF-8; of none: an empty file.
 
-    Each part is opened when the one before it has been read.
+    Of XML it is what stands within the roots, under the root of the first. Each part is opened when the one before it
+    has been read.
     """
 
     operation = "reports_2021_06_30.get_report_document"
 
-    def __init__(self, parts: Sequence[Callable[[], AbstractAsyncContextManager[Document]]] = ()) -> None:
+    def __init__(
+        self, parts: Sequence[Callable[[], AbstractAsyncContextManager[Document]]] = (), *, xml: bool = False
+    ) -> None:
         self._parts = parts
+        self._xml = xml
         self.headers: Mapping[str, str] = {}
         self.location = _Place()
         self.received = 0
@@ -46,8 +51,25 @@ class JoinedFile:
         """The file, in pieces of some 64 KB.
 
         Raises:
-            DocumentError: the parts do not have the same columns.
+            DocumentError: the parts do not have the same columns, or the same root.
         """
+        pieces = self._joined_xml() if self._xml else self._joined_lines()
+        async with aclosing(pieces):
+            async for piece in pieces:
+                self.received += len(piece)
+                yield piece
+        self.complete = True
+
+    async def _joined_xml(self) -> AsyncGenerator[bytes, None]:
+        joined = JoinedXml()
+        for part in self._parts:
+            async with part() as document, aclosing(document.iter_text()) as texts:
+                async for text in texts:
+                    yield joined.feed(text).encode()
+            yield joined.end_part().encode()
+        yield joined.end().encode()
+
+    async def _joined_lines(self) -> AsyncGenerator[bytes, None]:
         header: str | None = None
         for part in self._parts:
             async with part() as document, aclosing(document.iter_lines()) as lines:
@@ -56,7 +78,7 @@ class JoinedFile:
                     continue
                 if header is None:
                     header = first
-                    yield self._counted([first])
+                    yield _ended([first])
                 elif first != header:
                     raise DocumentError("the reports of this window have different columns: ask for shorter windows")
                 held: list[str] = []
@@ -65,16 +87,14 @@ class JoinedFile:
                     held.append(line)
                     size += len(line)
                     if size >= _PIECE:
-                        yield self._counted(held)
+                        yield _ended(held)
                         held, size = [], 0
                 if held:
-                    yield self._counted(held)
-        self.complete = True
+                    yield _ended(held)
 
     async def aclose(self) -> None:
         """The part that is being read closes with its iterator."""
 
-    def _counted(self, lines: list[str]) -> bytes:
-        piece = "".join([f"{line}\n" for line in lines]).encode()
-        self.received += len(piece)
-        return piece
+
+def _ended(lines: list[str]) -> bytes:
+    return "".join([f"{line}\n" for line in lines]).encode()

@@ -73,7 +73,7 @@ class Reports:
             report_type: one of ``REPORT_TYPES``, or any name that Amazon takes.
             marketplaces: members, ids or countries; at most 25.
             start: where the window begins, with a time zone. Needed for reports of events. A window that is longer
-                than the type allows becomes several reports, read as one.
+                than the type allows becomes several reports, read as one (TSV, CSV, XML).
             end: where it ends; now by default.
             options: Amazon's ``reportOptions``.
             reuse: take a report of the same type, marketplaces and window that was asked for no longer ago than this.

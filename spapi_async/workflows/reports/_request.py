@@ -40,7 +40,13 @@ def requests_for(
         )
     _check_window(kind, start, end)
     windows: list[tuple[datetime | None, datetime | None]] = [(start, end)]
-    if start is not None and kind.longest is not None and kind.has_rows and (end or now) - start > kind.longest:
+    if start is not None and kind.longest is not None and (end or now) - start > kind.longest:
+        if not kind.is_joinable:
+            raise ConfigurationError(
+                f"{kind.name} covers {kind.longest.days} days at most, and several files of "
+                f"{'its format' if kind.format is None else kind.format.upper()} cannot be read as one: ask for each "
+                "window by itself"
+            )
         windows = [*split_window(start, end or now, kind.longest)]
     return [_request(kind, marketplaces, *window, options) for window in windows]
 

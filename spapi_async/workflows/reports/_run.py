@@ -13,7 +13,7 @@ from spapi_async.workflows.reports import _outcome
 from spapi_async.workflows.reports._joined import JoinedFile
 from spapi_async.workflows.reports._outcome import Outcome
 from spapi_async.workflows.reports._request import NoData
-from spapi_async.workflows.reports.report_types import ReportType, report_type_of
+from spapi_async.workflows.reports.report_types import ReportFormat, ReportType, report_type_of
 from spapi_async.workflows.runs import Job, Run, Runs, explanation_in
 
 __all__ = ["Access", "ReportRun"]
@@ -129,13 +129,15 @@ class ReportRun:
             return self._part_document(self.parts[0], charset, errors)
         # Each part in its own encoding, all of them in one when they are joined.
         openers = [lambda part=part: self._part_document(part, charset, errors) for part in self.parts]
-        return Document(cast("Any", JoinedFile(openers)), charset="utf-8", errors=errors)
+        return Document(cast("Any", JoinedFile(openers, xml=self._is_xml)), charset="utf-8", errors=errors)
 
     @asynccontextmanager
     async def _part_document(self, part: Run, charset: str | None, errors: str) -> AsyncIterator[Document]:
         outcome, job = await self._outcome(part)
         if outcome is Outcome.EMPTY:
-            async with Document(cast("Any", JoinedFile()), charset="utf-8") as document:
+            async with Document(
+                cast("Any", JoinedFile(xml=self._is_xml and len(self.parts) == 1)), charset="utf-8"
+            ) as document:
                 yield document
             return
         if outcome is Outcome.LATEST and self._latest is not None:
@@ -164,6 +166,10 @@ class ReportRun:
             raise error
         self._outcomes[part.entry.id] = outcome, job
         return outcome, job
+
+    @property
+    def _is_xml(self) -> bool:
+        return self.report_type.format is ReportFormat.XML
 
     async def _explanation(self, job: Job) -> str:
         """What Amazon's document about a FATAL report says; its absence hides no error."""

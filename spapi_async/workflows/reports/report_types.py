@@ -70,6 +70,11 @@ class ReportType(msgspec.Struct, frozen=True):
         return self.format in (ReportFormat.TSV, ReportFormat.CSV)
 
     @property
+    def is_joinable(self) -> bool:
+        """Whether several of its files can be read as one: rows under one header, elements under one root."""
+        return self.has_rows or self.format is ReportFormat.XML
+
+    @property
     def shows_state(self) -> bool:
         """Whether it shows how things are, by what is known or by its name."""
         return self.covers is Covers.STATE or (

@@ -112,6 +112,14 @@ async def test_columns_of_one_name_are_kept_apart() -> None:
     assert rows == [{"name": "1", "name 2": "2"}]
 
 
+def test_a_name_may_stand_over_every_column() -> None:
+    """Each gets the next number, without counting anew for each: a hostile header would hold the event loop."""
+    table = TableReader(Layout(delimiter="\t"))
+    table.feed("\t".join(["price"] * 60_000) + "\nx\n")
+    table.finish()
+    assert [table.names[at] for at in (0, 1, -1)] == ["price", "price 2", "price 60000"]
+
+
 async def test_uneven_rows_lose_nothing_and_are_counted() -> None:
     """A bare LF in a cell of a CR LF file makes two short rows; a stray tab makes a long one."""
     rows, document = await rows_of(b"a\tb\tc\r\n1\tx\ny\t2\r\n3\t4\t5\t6\r\n")

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import io
+import os
 import sys
 import threading
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from document_fixtures import document_at, emulated, report_at, report_document, s3, served
 
 from spapi_async.workflows.documents import _targets
+from spapi_async.workflows.documents._unfinished import unfinished_file
 
 TEXT = b"sku\tqty\r\n" + b"A-1\t5\r\n" * 40_000
 
@@ -51,6 +53,54 @@ async def test_a_file_that_cannot_be_written_is_the_systems_error(tmp_path: Path
         await save(tmp_path / "none" / "report.txt")
     with pytest.raises(OSError):  # noqa: PT011 -- which one depends on the system
         await save(tmp_path)
+
+
+async def test_a_folder_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    """Also one that there is only by its name; the connection is there for another way to read."""
+    async with served(s3("200 OK", TEXT)) as server, document_at(server.url) as document, document:
+        for path in (tmp_path, f"{tmp_path}/new/", ""):
+            with pytest.raises(IsADirectoryError):
+                await document.save(path)
+        assert document.bytes_read == 0
+        assert await document.save(tmp_path / "report.txt") == len(TEXT)
+    assert names_in(tmp_path) == ["report.txt"]
+
+
+async def test_a_link_stays_one(tmp_path: Path) -> None:
+    """What it leads to is replaced, wherever it is."""
+    (tmp_path / "far").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "report.txt")
+    for body in (TEXT, TEXT[:500]):
+        await save(tmp_path / "link", body)
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "far" / "report.txt").read_bytes() == body
+    assert names_in(tmp_path / "far") == ["report.txt"]
+
+
+async def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
+    """As a device does: ``/dev/null`` becomes no file. Parquet, which goes back in its file, is refused."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = asyncio.create_task(asyncio.to_thread(pipe.read_bytes))
+    assert await save(pipe) == len(TEXT)
+    assert await reading == TEXT
+    assert pipe.is_fifo()
+    with pytest.raises(FileExistsError, match="device or a pipe"):
+        async with unfinished_file(pipe):
+            pass
+    assert names_in(tmp_path) == ["pipe"]
+
+
+async def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    """Not what another writer is at, of the same name or another."""
+    (tmp_path / ".report.txt.0123abcd.part").write_bytes(b"left")
+    (tmp_path / ".report.txt.notes.part").write_bytes(b"the user's own")
+    async with unfinished_file(tmp_path / "report.txt") as held:
+        held.write_bytes(b"half")
+        await save(tmp_path / "report.txt")
+        assert sorted(names_in(tmp_path)) == sorted([".report.txt.notes.part", held.name, "report.txt"])
+    assert sorted(names_in(tmp_path)) == [".report.txt.notes.part", "report.txt"]
+    assert (tmp_path / "report.txt").read_bytes() == b"half"
 
 
 class SlowFile(io.BytesIO):

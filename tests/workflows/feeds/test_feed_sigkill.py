@@ -63,3 +63,13 @@ def test_killed_at_the_journal_of_feeds(spapi_emulator: Emulator, tmp_path: Path
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     submission.finish()
+
+
+@pytest.mark.spapi_emulator(throttle=False)
+def test_a_feed_is_over_only_when_its_report_is_kept(spapi_emulator: Emulator, tmp_path: Path) -> None:
+    """Killed once the journal calls it closed, when the same command would submit anew, the file is complete."""
+    submission = Submission(spapi_emulator, tmp_path)
+    process = submission.start("closed after")
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert "records successful" in submission.out.read_text("cp1252")

@@ -14,7 +14,7 @@ from report_fixtures import ALL_ORDERS, INVENTORY
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region
 from spapi_async.workflows.reports._request import check_no_data, marketplace_ids, requests_for, split_window
-from spapi_async.workflows.reports.report_types import report_type_of
+from spapi_async.workflows.reports.report_types import ReportFormat, ReportType, report_type_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
@@ -86,6 +86,14 @@ def test_an_open_window_ends_now() -> None:
 def test_json_reports_are_not_split() -> None:
     """Two JSON values do not join into one."""
     assert len(ask("GET_SALES_AND_TRAFFIC_REPORT", START, START + timedelta(days=700))) == 1
+
+
+def test_what_cannot_be_read_as_one_is_not_split() -> None:
+    """A type that is known to be too short for the window, in a format that does not join, is refused by name."""
+    kind = ReportType("GET_MINE", ReportFormat.JSON, longest=timedelta(days=7))
+    with pytest.raises(ConfigurationError, match="covers 7 days at most, and several files of JSON cannot be read"):
+        requests_for(kind, ["A1"], START, START + timedelta(days=8), None, now=NOW)
+    assert len(requests_for(kind, ["A1"], START, START + timedelta(days=7), None, now=NOW)) == 1
 
 
 @given(st.timedeltas(timedelta(seconds=1), timedelta(days=900)), st.timedeltas(timedelta(hours=1), timedelta(days=40)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import xml.etree.ElementTree as ET
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from spapi_async.errors import (
 
 PENDING = "GET_FLAT_FILE_PENDING_ORDERS_DATA"
 SETTLEMENT = "GET_V2_SETTLEMENT_REPORT_DATA_FLAT_FILE_V2"
+XML_ORDERS = "GET_XML_ALL_ORDERS_DATA_BY_LAST_UPDATE_GENERAL"
 US = ["US"]
 
 
@@ -181,6 +183,29 @@ async def test_a_long_window_can_have_parts_without_data() -> None:
         with pytest.raises(ReportCancelledError):
             async with seller.reports.download(ALL_ORDERS, **wanted):
                 pass
+
+
+@pytest.mark.parametrize(("days", "no_data"), [(75, "error"), (120, "empty")])
+async def test_a_long_window_of_xml_is_one_document(days: int, no_data: Any) -> None:
+    """What is within the roots, under one root; a part without data adds nothing."""
+    async with reports_emulated() as (emulator, seller):
+        wanted: dict[str, Any] = {"marketplaces": US, "no_data": no_data, **window(days)}
+        async with seller.reports.download(XML_ORDERS, **wanted) as document:
+            content = await document.read()
+        assert calls(emulator) == -(-days // 30)
+    root = ET.fromstring(content)
+    assert root.attrib == {"type": XML_ORDERS}
+    assert len({row.get("id") for row in root}) == 60
+
+
+async def test_xml_without_data_has_no_elements() -> None:
+    """As a file of rows has no rows."""
+    async with reports_emulated() as (_, seller):
+        wanted: dict[str, Any] = {"marketplaces": US, "no_data": "empty", **window(10, ago=300)}
+        for days in (10, 50):
+            wanted |= window(days, ago=300)
+            async with seller.reports.download(XML_ORDERS, **wanted) as document:
+                assert [element async for element in document.iter_xml("Order")] == []
 
 
 async def test_parts_with_different_columns_do_not_join() -> None:

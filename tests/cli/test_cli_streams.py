@@ -1,0 +1,82 @@
+"""Where output goes, and what becomes of a command whose output cannot go there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from feed_fixtures import CREATE as CREATE_FEED
+from order_databases import CREDENTIALS
+from report_fixtures import CREATE, LISTINGS, calls
+
+from spapi_async.emulator.server import Emulator
+
+
+def shell(redirection: str, *words: str) -> tuple[int, str, str]:
+    """Exit code, output and complaints of ``spapi-async`` with its streams as a shell redirects them."""
+    command = f'"$0" -m spapi_async "$@" {redirection}'
+    program = ["bash", "-o", "pipefail", "-c", command, sys.executable, *words]
+    done = subprocess.run(
+        program, env={**os.environ, **CREDENTIALS}, capture_output=True, text=True, check=False, timeout=120
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("redirection", "says"),
+    [(">&-", "Bad file descriptor"), (">/dev/full", "No space left on device")],
+    ids=["closed", "full"],
+)
+@pytest.mark.spapi_emulator(throttle=False)
+def test_output_that_nobody_takes_is_an_error(
+    spapi_emulator: Emulator, tmp_path: Path, redirection: str, says: str
+) -> None:
+    """One line and the code of a failed file, never success; also where a socket would take the stream's place."""
+    report = ["report", LISTINGS, "--marketplace", "US", "--out", "-", "--endpoint", spapi_emulator.url]
+    for words in ([*report, "--journal", f"sqlite:///{tmp_path / 'runs.db'}"], ["report", "types"]):
+        code, _, complaint = shell(redirection, *words)
+        assert (code, says in complaint, len(complaint.splitlines())) == (7, True, 1), complaint
+
+
+@pytest.mark.spapi_emulator(throttle=False)
+def test_a_file_is_written_with_every_stream_closed(spapi_emulator: Emulator, tmp_path: Path) -> None:
+    """As some service managers start programs."""
+    out = tmp_path / "report.tsv"
+    words = ["report", LISTINGS, "--marketplace", "US", "--out", str(out), "--endpoint", spapi_emulator.url]
+    code, _, _ = shell("<&- >&- 2>&-", *words, "--journal", f"sqlite:///{tmp_path / 'runs.db'}")
+    assert code == 0
+    assert len(out.read_text("cp1252").splitlines()) == 61
+
+
+def test_a_reader_that_has_enough_is_no_bug() -> None:
+    """``| head`` ends the command without a word, and not with the code of a bug."""
+    code, _, complaint = shell("| true", "operations", "--json")
+    assert code in (0, 7)
+    assert complaint == ""
+
+
+@pytest.mark.parametrize("out", ["", "folder", "missing/file", "new/"])
+@pytest.mark.spapi_emulator(throttle=False)
+def test_a_target_that_cannot_be_is_refused_before_anything_is_asked(
+    spapi_emulator: Emulator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    out: str,
+) -> None:
+    """By each command that waits an hour before it writes."""
+    from spapi_async.cli.application import run
+
+    for name, value in {**CREDENTIALS, "XDG_STATE_HOME": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    Path("query.graphql").write_text("{ a }", encoding="utf-8")
+    for words in (["report", LISTINGS], ["kiosk", "query.graphql"], ["feed", "POST_PRODUCT_DATA", "query.graphql"]):
+        place = [] if words[0] == "kiosk" else ["--marketplace", "US"]
+        assert run([*words, *place, "--out", out, "--endpoint", spapi_emulator.url]) == 2
+        assert "cannot write to --out" in capsys.readouterr().err
+    assert (calls(spapi_emulator, CREATE), calls(spapi_emulator, CREATE_FEED)) == (0, 0)

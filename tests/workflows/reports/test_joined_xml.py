@@ -1,0 +1,60 @@
+"""The XML of several reports under one root."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spapi_async.errors import DocumentError
+from spapi_async.workflows.reports._joined_xml import JoinedXml
+
+PART = """<?xml version="1.0" encoding="ISO-8859-1"?>
+<!-- > made --><!DOCTYPE Envelope>
+<Envelope xmlns:x="urn:x" version="1.0"><Order n="{0}">{1}</Order><x:Note/></Envelope> <!-- </Envelope> -->
+"""
+
+
+def joined(parts: Sequence[str], step: int) -> str:
+    """The document that the parts make, fed in steps of so many characters."""
+    xml, out = JoinedXml(), []
+    for part in parts:
+        out += [xml.feed(part[at : at + step]) for at in range(0, len(part), step)]
+        out.append(xml.end_part())
+    return "".join([*out, xml.end()])
+
+
+@given(st.integers(0, 4), st.integers(1, 200), st.integers(0, 9000))
+def test_elements_of_all_parts_stand_under_one_root(count: int, step: int, size: int) -> None:
+    """However the text is cut, and whatever stands before and behind the roots; an empty part adds nothing."""
+    parts = [PART.format(number, "x" * size) for number in range(count)]
+    root = ET.fromstring(joined([*parts[:1], "", *parts[1:]], step).encode())
+    assert [order.get("n") for order in root.iter("Order")] == [str(number) for number in range(count)]
+    assert all(order.text == ("x" * size or None) for order in root.iter("Order"))
+    assert root.tag == ("Envelope" if count else "Report")
+
+
+def test_a_root_without_anything_in_it_adds_nothing() -> None:
+    """Written in short, too."""
+    root = ET.fromstring(joined(["<a></a>", "<a/>", "<a><b/></a>", "<a />"], 3).encode())
+    assert (root.tag, len(root)) == ("a", 1)
+
+
+@pytest.mark.parametrize(
+    ("parts", "says"),
+    [
+        (["<a/>", "<b/>"], "different roots"),
+        (["<a/>", '<a version="2"/>'], "different roots"),
+        (["<a><b/>"], "root does not end"),
+        (["<a><b/></a>more"], "root does not end"),
+        (["no XML"], "root does not end"),
+        (["<!--" + "x" * 70_000], "not to be found"),
+    ],
+)
+def test_what_is_no_such_xml_is_refused(parts: list[str], says: str) -> None:
+    """A document that is cut off must not look whole."""
+    with pytest.raises(DocumentError, match=says):
+        joined(parts, 1000)
