@@ -170,9 +170,16 @@ async def test_a_call_cancelled_in_the_moment_it_is_served_passes_its_token_on()
     second = asyncio.create_task(take(limiter, slow, account()))
     await asyncio.sleep(0)
     # Due in the same turn of the loop as the bucket's own timer, and after it.
-    asyncio.get_running_loop().call_at(10.0 + 1e-10, first.cancel)
+    moments: list[tuple[int, bool]] = []
+
+    def cut_off() -> None:
+        moments.append((limiter.limits()[0].waiting, first.done()))
+        first.cancel()
+
+    asyncio.get_running_loop().call_at(10.0 + 1e-10, cut_off)
     assert (await second).waited == pytest.approx(10.0)
     assert first.cancelled()
+    assert moments == [(1, False)]  # one of two waits on: the first has its token, and its task has not run
     (limit,) = limiter.limits()
     assert (limit.waiting, limit.admitted) == (0, 2)
 

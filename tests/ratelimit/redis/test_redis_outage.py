@@ -9,12 +9,13 @@ import pytest
 from redis_limiters import admit_all, limiters, make_account, make_operation, only, permit
 from servers import RedisServer, free_port
 
-from spapi_async.errors import ConfigurationError, ConnectionFailedError, RateLimitWaitError
+from spapi_async.errors import ConfigurationError, ConnectionFailedError, RateLimitWaitError, SPAPIError
 from spapi_async.ratelimit.shared._local_share import LocalShare
 from spapi_async.ratelimit.shared.redis._limiter import RedisRateLimiter
 
 SLOW = make_operation(1 / 180, 5)
 QUICK = make_operation(50, 50)
+UNLENT = make_operation(3.5, 20)  # too slow for tokens to be lent ahead: each is asked for
 
 
 async def meet(made: list[RedisRateLimiter]) -> None:
@@ -46,21 +47,29 @@ async def test_calls_go_on_while_redis_is_silent(redis_chaos: RedisServer) -> No
         redis_chaos.pause()
         for _ in range(10):
             (await permit(limiter, QUICK)).observe(200, None)
+        with pytest.raises(ConnectionFailedError):
+            await limiter.refresh()
+        for _ in range(10):
+            (await permit(limiter, QUICK)).observe(200, None)
+        assert "down" in repr(limiter)
         redis_chaos.resume()
 
 
 async def test_service_is_shared_again_after_an_outage(redis_chaos: RedisServer) -> None:
     """When Redis returns, the limiter uses it again without being restarted, and says what it spent meanwhile."""
     async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(120):
-        await meet([limiter])
+        (await permit(limiter, UNLENT)).observe(200, None)
         redis_chaos.fill()
-        for _ in range(10):
-            (await permit(limiter, QUICK)).observe(200, None)
+        with pytest.raises(ConnectionFailedError):
+            await limiter.refresh()
+        for _ in range(3):
+            (await permit(limiter, UNLENT)).observe(200, None)
+        assert "down" in repr(limiter)
         redis_chaos.drain()
         while "down" in repr(limiter):
             await asyncio.sleep(0.02)
         await limiter.refresh()
-        assert only(await limiter.snapshot_all()).admitted >= 11
+        assert only(await limiter.snapshot_all()).admitted == 4
 
 
 async def test_a_redis_restarted_empty_hands_out_no_second_burst(redis_chaos: RedisServer) -> None:
@@ -177,13 +186,19 @@ async def test_a_redis_that_starts_after_the_process_is_used() -> None:
             server.stop()
 
 
-async def test_cancelling_during_an_outage_gives_the_place_back(redis_chaos: RedisServer) -> None:
-    """Waiters cancelled while Redis is silent leave nothing behind."""
+@pytest.mark.parametrize("noticed", [False, True])
+async def test_cancelling_during_an_outage_gives_the_place_back(redis_chaos: RedisServer, noticed: bool) -> None:
+    """Waiters cancelled while Redis is silent leave nothing behind, whether that was noticed or not."""
     async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(120):
         await admit_all(limiter, SLOW)
         redis_chaos.pause()
+        if noticed:
+            with pytest.raises(ConnectionFailedError):
+                await limiter.refresh()
         tasks = [asyncio.create_task(permit(limiter, SLOW)) for _ in range(20)]
-        await asyncio.sleep(0.05)
+        while only(limiter.limits()).waiting < 20:
+            await asyncio.sleep(0)
+        assert ("down" in repr(limiter)) == noticed
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -191,11 +206,22 @@ async def test_cancelling_during_an_outage_gives_the_place_back(redis_chaos: Red
         redis_chaos.resume()
 
 
-async def test_closing_during_an_outage_is_quick(redis_chaos: RedisServer) -> None:
-    """aclose() does not wait for a Redis that is silent."""
+@pytest.mark.parametrize("noticed", [False, True])
+async def test_closing_during_an_outage_is_quick(redis_chaos: RedisServer, noticed: bool) -> None:
+    """aclose() does not wait for a Redis that is silent; who waited for quota hears of it."""
     async with asyncio.timeout(60), limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,):
-        (await permit(limiter, SLOW)).observe(200, None)
+        await admit_all(limiter, SLOW)
         redis_chaos.pause()
+        if noticed:
+            with pytest.raises(ConnectionFailedError):
+                await limiter.refresh()
+        waiting = asyncio.create_task(permit(limiter, SLOW))
+        while not only(limiter.limits()).waiting:
+            await asyncio.sleep(0)
+        assert ("down" in repr(limiter)) == noticed
+        await limiter.aclose()
+        with pytest.raises(SPAPIError, match="closed"):
+            await waiting
 
 
 def test_the_parts_of_a_quota_do_not_exceed_it() -> None:
