@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 
 import pytest
 from redis_limiters import admit_all, limiters, make_account, make_operation, only, permit
@@ -24,6 +25,13 @@ async def meet(made: list[RedisRateLimiter]) -> None:
         (await permit(limiter, QUICK)).observe(200, None)
     for limiter in (*made, *made):
         await limiter.refresh()
+
+
+async def notice(limiter: RedisRateLimiter) -> None:
+    """Ask until Redis is away, as far as the limiter knows."""
+    while "down" not in repr(limiter):
+        with suppress(ConnectionFailedError):
+            await limiter.refresh()
 
 
 async def test_an_outage_splits_the_quota_among_the_processes_last_seen(redis_chaos: RedisServer) -> None:
@@ -60,8 +68,7 @@ async def test_service_is_shared_again_after_an_outage(redis_chaos: RedisServer)
     async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(120):
         (await permit(limiter, UNLENT)).observe(200, None)
         redis_chaos.fill()
-        with pytest.raises(ConnectionFailedError):
-            await limiter.refresh()
+        await notice(limiter)
         for _ in range(3):
             (await permit(limiter, UNLENT)).observe(200, None)
         assert "down" in repr(limiter)
@@ -70,6 +77,40 @@ async def test_service_is_shared_again_after_an_outage(redis_chaos: RedisServer)
             await asyncio.sleep(0.02)
         await limiter.refresh()
         assert only(await limiter.snapshot_all()).admitted == 4
+
+
+async def test_a_second_outage_begins_with_what_the_first_left_in_redis(redis_chaos: RedisServer) -> None:
+    """Not with the part of the quota that was handed out in the first: its rate was lowered there, by a 429."""
+    async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(120):
+        (await permit(limiter, UNLENT)).observe(200, None)
+        rates = []
+        for status in (429, 200):
+            await limiter.refresh()
+            redis_chaos.fill()
+            await notice(limiter)
+            sent = await permit(limiter, UNLENT)
+            (lane,) = limiter._lanes.values()
+            assert lane.reply is not None
+            rates.append(only(limiter.limits()).rate / lane.reply.limits[0].pace)
+            sent.observe(status, None)
+            redis_chaos.drain()
+            while "down" in repr(limiter):
+                await asyncio.sleep(0.02)
+    assert rates == [pytest.approx(0.95)] * 2
+
+
+async def test_an_emptied_redis_hears_at_once_from_those_who_remember(redis_chaos: RedisServer) -> None:
+    """Without a call of theirs: whoever comes first finds no full bucket."""
+    async with limiters(redis_chaos.url) as (old, new), asyncio.timeout(30):
+        (await permit(old, SLOW)).observe(200, None)
+        await old.refresh()
+        redis_chaos.kill()
+        await notice(old)
+        redis_chaos.restart_empty()
+        while "down" in repr(old) or not await new.snapshot_all():
+            await asyncio.sleep(0.02)
+        with pytest.raises(RateLimitWaitError):
+            await permit(new, SLOW, max_wait=5)
 
 
 async def test_a_redis_restarted_empty_hands_out_no_second_burst(redis_chaos: RedisServer) -> None:
