@@ -43,6 +43,16 @@ async def test_each_grant_sends_its_fields() -> None:
     assert granted.refresh_token == Secret("Atzr|granted")
 
 
+@virtual_time
+async def test_a_token_lives_from_when_it_was_asked_for() -> None:
+    """A slow reply makes it no younger than Amazon takes it to be."""
+    amazon, clock = FakeAmazon(latency=7.0), VirtualClock()
+    asked_at = clock.time()
+    token = (await endpoint(amazon).issue(REFRESH)).access_token
+    assert clock.time() == pytest.approx(asked_at + 7)
+    assert (token.issued_at, token.expires_at) == (asked_at, asked_at + 3600)
+
+
 @pytest.mark.parametrize(
     "code", ["invalid_grant", "invalid_client", "unauthorized_client", "invalid_scope", "access_denied"]
 )

@@ -438,6 +438,19 @@ async def test_aclose_while_another_task_waits_ends_that_wait() -> None:
     assert not other_tasks()
 
 
+async def test_a_caller_cancelled_while_its_iterator_is_closed_is_cancelled() -> None:
+    """A normal end would let it go on as if it had read everything."""
+    shop = Shop({None: a_page([1], "b"), "b": asyncio.Event()})
+    iterator = PageIterator[Any](shop, THINGS, {})
+    waiter = asyncio.create_task(collect(iterator))
+    await settle()
+    assert shop.running == 1
+    waiter.cancel()
+    await iterator.aclose()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+
+
 async def test_aclose_during_the_first_request_ends_the_stream_with_it() -> None:
     """That request is the waiter's own; its page is handed out to nobody."""
     gate = asyncio.Event()

@@ -109,6 +109,18 @@ def test_newest_version_of_an_order_wins_within_a_page() -> None:
     assert newest([new, old]) == newest([old, new]) == [new]
 
 
+def test_an_undated_version_counts_as_the_newest() -> None:
+    """Nothing says that it is older, and what is stored of a newer date would hide it for ever."""
+    dated, undated = row(lastUpdatedTime="2026-01-03T00:00:00Z"), row(lastUpdatedTime="soon")
+    assert newest([dated, undated]) == newest([undated, dated]) == [undated]
+
+
+def test_rows_are_in_the_order_of_their_ids() -> None:
+    """Two processes that write the same orders lock them in one order, and never wait for each other."""
+    rows = [row(orderId=name) for name in ("3", "1", "2")]
+    assert [each.order_id for each in newest(rows)] == ["1", "2", "3"]
+
+
 @pytest.mark.parametrize(
     ("text", "hour"), [("2026-01-01", 0), ("2026-01-01T05:00", 5), ("2026-01-01T05:00:00.1234567Z", 5)]
 )
