@@ -403,3 +403,11 @@ def test_many_repairs_in_one_body_are_no_depth() -> None:
     items, violations = build(list[Item], body + b"]")
     assert {(type(item), item.quantity, item.price.currency_code) for item in items} == {(Item, 2, "1")}
     assert len(violations) == 200
+
+
+def test_of_several_types_the_one_is_read_that_could_take_the_value() -> None:
+    """A broken list is not an object, though that comes first."""
+    body = b'[{"CurrencyCode":"EUR","Amount":1},{"CurrencyCode":2,"Amount":"1.5"}]'
+    amounts, violations = build(Money | list[Money] | None, body)
+    assert [each.currency_code for each in amounts] == ["EUR", "2"]
+    assert [path for path, _, _ in violations] == ["$[1].CurrencyCode"]

@@ -319,3 +319,17 @@ def test_a_waiter_that_was_cancelled_a_moment_ago_is_not_served() -> None:
     served = [line.pop(), line.pop()]
     loop.close()
     assert served == [next_one, None]
+
+
+@virtual_time
+async def test_a_refusal_names_the_time_that_its_caller_had_left() -> None:
+    """When the rate falls while it waits: a wait of a hundred seconds is longer than the four that remain."""
+    limiter, slow = LocalRateLimiter(), operation(1.0, 1)
+    first = await limiter.acquire(slow, account(), priority=NORMAL, max_wait=None)
+    other = asyncio.create_task(take(limiter, slow, account(), max_wait=5.0))
+    late = asyncio.create_task(take(limiter, slow, account(), max_wait=5.0))
+    await asyncio.sleep(0.5)
+    first.observe(200, 0.01)
+    with pytest.raises(RateLimitWaitError, match=r"longer than max_wait=4\.5 s"):
+        await late
+    other.cancel()

@@ -144,3 +144,26 @@ def test_any_json_makes_a_row(value: Any) -> None:
     payload = msgspec.json.encode(value)
     assert V2026.row(payload).payload == payload.decode()
     assert V0.row(payload, items=[payload]).items[0].payload == payload.decode()
+
+
+def test_of_two_versions_of_one_date_the_later_listed_is_kept() -> None:
+    """Amazon's list is in the order in which orders changed."""
+    first, second = row(fulfillment={"fulfillmentStatus": "A"}), row(fulfillment={"fulfillmentStatus": "B"})
+    assert [each.status for each in newest([first, second])] == ["B"]
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"), [(2**31 - 1, 2**31 - 1), (2**31, None), (1.5, None), ("7", 7), (True, None)]
+)
+def test_a_quantity_fits_its_column(value: object, kept: int | None) -> None:
+    """What no column takes stays in the payload, and costs the order nothing else."""
+    (item,) = row(orderItems=[{"orderItemId": "1", "quantityOrdered": value}]).items
+    assert item.quantity_ordered == kept
+
+
+@pytest.mark.parametrize(("amount", "kept"), [("1e29", True), ("1e30", False), ("1e-30", False), ("NaN", False)])
+def test_an_amount_fits_its_column(amount: str, kept: bool) -> None:
+    """Nobody's order costs a one with thirty zeros."""
+    found = row(proceeds={"grandTotal": {"amount": amount, "currencyCode": "EUR"}})
+    assert (found.total_amount is not None) is kept
+    assert found.total_currency == "EUR"
