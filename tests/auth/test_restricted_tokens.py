@@ -229,10 +229,13 @@ async def test_batches_whose_token_was_too_long_stay_smaller() -> None:
         sizes.append(len(resources))
         return Token("x" * 1000 * len(resources), issued_at=0.0, expires_at=3600.0)
 
-    batch = _Batch(issue, on_idle=lambda: None)
+    idle: list[int] = []
+    batch = _Batch(issue, on_idle=lambda: idle.append(len(sizes)))
     paths = [RestrictedResource(method="GET", path=f"/{number}") for number in range(16)]
     await asyncio.gather(*[batch.add(path) for path in paths[:8]])
     assert sizes == [8, 4, 4]
+    await asyncio.sleep(0)
+    assert idle == [3]  # whoever keeps it may forget it
     await asyncio.gather(*[batch.add(path) for path in paths[8:]])
     assert sizes == [8, 4, 4, 4, 4]
 

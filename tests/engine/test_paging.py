@@ -1,11 +1,13 @@
 """Pages as one stream: Amazon's token rules, one page ahead, circles, resuming, cancellation."""
 
 import asyncio
+import base64
 import gc
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
+import msgspec
 import pytest
 
 from spapi_async._core.operation import Operation, Paging, Parameter, UsagePlan
@@ -562,3 +564,10 @@ async def test_the_repr_shows_progress_and_no_token() -> None:
     iterator = PageIterator[Any](Shop(THREE), THINGS, {"created_after": "secret"})
     await collect(iterator)
     assert repr(iterator) == "<PageIterator things_v1.get_things done, 3 pages read>"
+
+
+def test_a_cursor_of_another_version_of_this_library_is_refused() -> None:
+    """What it means may have changed."""
+    packed = msgspec.msgpack.encode((2, THINGS.name, "b"))
+    with pytest.raises(ConfigurationError, match=r"version 2"):
+        PageIterator(Shop({}), THINGS, {}, cursor=base64.urlsafe_b64encode(packed).decode())

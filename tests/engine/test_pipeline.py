@@ -538,3 +538,14 @@ async def test_a_bug_is_not_dressed_up(make_error: Callable[[], Exception]) -> N
         with pytest.raises(make_error):  # type: ignore[call-overload]  # a class, seen as a callable here
             await here.send()
     assert here.log[-1] == ("release",)
+
+
+@pytest.mark.parametrize(("line", "success"), [("299 Odd", True), ("300 Multiple Choices", False)])
+async def test_a_status_below_300_is_a_success_and_300_is_none(line: str, success: bool) -> None:
+    """A redirect of any kind leads to no result."""
+    async with world(answering(reply(b'{"size":3}', line))) as here:
+        if success:
+            assert (await here.send()).body == Thing(size=3)
+        else:
+            with pytest.raises(ApiError, match="HTTP 300"):
+                await here.send()

@@ -26,6 +26,16 @@ async def test_processes_share_one_burst(redis_url: str) -> None:
     assert admitted == 5
 
 
+async def test_a_forecast_counts_the_calls_it_is_asked_for(redis_url: str) -> None:
+    """With an empty bucket one call waits for one token, three for three."""
+    async with limiters(redis_url, 1) as (limiter,):
+        await admit_all(limiter, SLOW)
+        await limiter.refresh()
+        waits = [limiter.forecast(SLOW, SELLER, count=count) for count in (1, 3)]
+    assert waits[0] == pytest.approx(180, rel=0.1)
+    assert waits[1] == pytest.approx(3 * 180, rel=0.1)
+
+
 async def test_sellers_do_not_share(redis_url: str) -> None:
     """Another seller's bucket is full whatever the first one spent."""
     async with limiters(redis_url, 1) as (limiter,):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from typing import Any
 
@@ -9,13 +10,17 @@ import msgspec
 import pytest
 from redis_worker import make_account, make_operation
 
+from spapi_async._core.options import Priority
+from spapi_async.ratelimit._waiting import Line
+from spapi_async.ratelimit.shared._exchange import Exchange
 from spapi_async.ratelimit.shared._flights import Flights
 from spapi_async.ratelimit.shared._lane import Lane
 from spapi_async.ratelimit.shared._leaving import forget_idle
 from spapi_async.ratelimit.shared._local_share import LocalShare
+from spapi_async.ratelimit.shared._promises import Caller, Promises
 from spapi_async.ratelimit.shared._settings import LaneSettings, OperationView
 from spapi_async.ratelimit.shared._slot import Slot
-from spapi_async.ratelimit.shared._store import LimitSpec
+from spapi_async.ratelimit.shared._store import LimitSpec, LimitState, Reply
 from spapi_async.ratelimit.shared._terms import Terms
 from spapi_async.ratelimit.shared.redis._snapshot import read_snapshot
 
@@ -100,3 +105,42 @@ def test_what_is_no_limit_is_not_shown(key: str) -> None:
     assert read_snapshot(key, state, 0.0) is None
     assert read_snapshot(PLAN_KEY, b"\xc1", 0.0) is None
     assert read_snapshot(PLAN_KEY, state, 0.0) is not None
+
+
+def test_a_lease_runs_from_when_its_request_was_composed() -> None:
+    """The store counts from an earlier moment than the reply's: a process must not use what it takes for returned."""
+    now = 10.0
+    settings = LaneSettings(
+        me="me", lease_seconds=1.0, jitter=0.0, number=itertools.count(1).__next__, now=lambda: now, shares={}
+    )
+    exchange = Exchange(settings)
+    exchange.composed(now, 1, unproven=False)
+    plan = LimitState(level=1.0, rate=1.0, announced=1.0, burst=1, pace=1.0, capacity=1.0)
+    reply = Reply(now=500.0, lease=4.0, marker="m", limits=[plan], delays=[(0.5, True), (0.5, False)])
+    leased, granted = exchange.heard(reply, 13.0, settings)
+    assert (leased.expires, leased.at, leased.idle_at, leased.booked) == (14.0, 13.5, 14.5, 500.5)
+    assert granted.expires == float("inf")
+    assert exchange.store_time_at_most(20.0) == 510.0
+    assert exchange.store_time(20.0) == 507.0
+
+
+def test_a_caller_whose_request_is_lost_again_and_again_is_judged_once() -> None:
+    """Losses do not multiply it."""
+    asked: list[int] = []
+
+    def predict(priority: int, ahead: int) -> float:
+        asked.append(ahead)
+        return 9.0
+
+    loop = asyncio.new_event_loop()
+    promises = Promises(make_operation(1.0, 1), Line(), predict)
+    caller = Caller(loop.create_future(), Priority.NORMAL, 20.0, 3)
+    promises.enter(caller)
+    for _ in range(5):
+        assert promises.ask()
+        promises.unanswered()
+    assert promises.ask()
+    promises.judge()
+    assert asked == [3]
+    promises.forget(caller)
+    loop.close()
