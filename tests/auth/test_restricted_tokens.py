@@ -247,3 +247,14 @@ def test_a_delegated_token_is_kept_apart_from_ones_own() -> None:
         _Key(who, resources, target).digest() for who in (account("a"), account("b")) for target in (None, "t", "u")
     }
     assert len(digests) == 6
+
+
+@virtual_time
+async def test_one_document_whose_token_is_too_long_gets_it_all_the_same() -> None:
+    """There is nothing left to halve."""
+
+    async def issue(resources: Sequence[RestrictedResource]) -> Token:
+        return Token("x" * 9000, issued_at=0.0, expires_at=3600.0)
+
+    token = await _Batch(issue, on_idle=lambda: None).add(RestrictedResource(method="GET", path="/1"))
+    assert len(token.value.reveal()) == 9000

@@ -258,6 +258,7 @@ async def test_closing_ends_flights_and_leaves_no_task() -> None:
     callers = [asyncio.create_task(source.get(name)) for name in "aab"]
     await asyncio.sleep(0.1)
     await source.cache.aclose()
+    assert asyncio.all_tasks() <= {asyncio.current_task(), *callers}  # the flights are over when it returns
     results = await asyncio.gather(*callers, return_exceptions=True)
     assert [type(result) for result in results] == [ClosedError] * 3
     with pytest.raises(ClosedError, match="closed"):

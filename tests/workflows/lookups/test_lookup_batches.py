@@ -21,6 +21,7 @@ from spapi_async import (
     QuotaExceededError,
     RateLimitWaitError,
     RequestTimeoutError,
+    ServerError,
     SPAPIError,
     call_options,
 )
@@ -68,6 +69,18 @@ def test_callers_who_go_over_to_another_ask_keep_their_patience() -> None:
     assert (tried.merged, waiting.waiters, waiting.priority) == (waiting, [second, first], Priority.NORMAL)
     assert waiting.latest == {first: 5.0, second: 9.0}
     loop.close()
+
+
+@virtual_time
+async def test_a_failure_that_is_not_about_a_sellers_grant_leaves_all_sellers_in() -> None:
+    """The callers of that request hear of it; the seller is asked again afterwards."""
+    first, second = NumbersSeller(name="first", gone=ServerError("down", status=503)), NumbersSeller(name="second")
+    numbers = Numbers(first, second)
+    with pytest.raises(ServerError):
+        await numbers.get(2)
+    first.gone = None
+    assert await asyncio.gather(*(numbers.get(2 * n) for n in range(200))) == [20 * n for n in range(200)]
+    assert len(first.sent) > 1
 
 
 @virtual_time
