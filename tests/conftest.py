@@ -8,6 +8,7 @@ import threading
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 from secret_watch import pytest_runtest_makereport, watch_for_secrets
 from servers import postgres_server, postgres_url, redis_chaos, redis_server, redis_url
 from sqs_server import sqs_endpoint, sqs_queue
@@ -27,10 +28,14 @@ __all__ = [
 
 # Hypothesis tries the same examples in every run, however slow the machine: a change is judged by what it changes, not
 # by what chance finds on the day. To look for new counterexamples: pytest --hypothesis-profile=explore
-_PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+_PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "print_blob": True}
 settings.register_profile("same", derandomize=True, database=None, **_PATIENT)  # type: ignore[arg-type]
 settings.register_profile("explore", **_PATIENT)  # type: ignore[arg-type]
 settings.load_profile("same")
+# It draws some values from the constants in the modules that are loaded by then, so that a test's examples would depend
+# on which tests ran before it. Here it knows of none; test_same_examples.py notices when this no longer holds.
+_NO_CONSTANTS = providers._local_constants
+providers._get_local_constants = lambda: _NO_CONSTANTS
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ import pytest
 from fake_amazon import PLAIN, FakeAmazon, account, authenticator, lwa_error, request
 from virtual_time import virtual_time
 
+from spapi_async.credentials import Secret
 from spapi_async.errors import LWAError
 
 DOWN = lwa_error(503, "server_error")
@@ -104,3 +105,16 @@ async def test_warming_up_tries_every_seller_before_it_fails() -> None:
         await auth.warm_up([account(name) for name in "abcdef"])
     assert caught.value.__notes__ == ["1 more tokens could not be fetched"]
     assert auth.statistics().access.tokens == 4
+
+
+@virtual_time
+async def test_a_new_client_secret_is_tried_at_once() -> None:
+    """Something was done about it: nobody waits for the next probe."""
+    amazon = FakeAmazon()
+    auth = authenticator(amazon)
+    amazon.script = [lwa_error(401, "invalid_client")] * 2
+    await asyncio.gather(*tokens_of("ab", auth), return_exceptions=True)  # type: ignore[call-overload]
+    with pytest.raises(LWAError, match="2 times in a row"):
+        await auth.token(PLAIN, account("c"), request())
+    auth.replace_client_secret(Secret("new"))
+    assert await auth.token(PLAIN, account("c"), request())

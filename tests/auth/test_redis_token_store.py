@@ -42,6 +42,16 @@ async def test_an_entry_comes_back_until_it_expires(store: RedisTokenStore) -> N
     assert await store.get("k") is None
 
 
+async def test_lifetimes_are_seconds(store: RedisTokenStore, redis_url: str) -> None:  # noqa: F811
+    """An entry's and a lease's; a part of one counts."""
+    await store.set("k", b"v", ttl=600)
+    await store.acquire("k", "me", ttl=30.5)
+    async with Redis.from_url(redis_url) as redis:
+        left = sorted([await redis.pttl(key) for key in await redis.keys()])
+    assert 20_000 < left[0] <= 30_500
+    assert 500_000 < left[1] <= 600_000
+
+
 async def test_nothing_readable_reaches_redis(store: RedisTokenStore, redis_url: str) -> None:  # noqa: F811
     """Not the entry, and not under any key."""
     await store.set("k", b"MARK", ttl=600)

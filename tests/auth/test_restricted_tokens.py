@@ -11,7 +11,7 @@ from virtual_time import virtual_time
 
 from spapi_async._core.options import call_options
 from spapi_async.auth import Authenticator, RestrictedResource, restricted_resource
-from spapi_async.auth._rdt import _Batch
+from spapi_async.auth._rdt import _Batch, _Key
 from spapi_async.auth._token import Token
 from spapi_async.credentials import Account
 from spapi_async.errors import AuthError, BadRequestError, ConfigurationError, QuotaExceededError
@@ -218,3 +218,43 @@ def test_a_batch_that_an_ended_loop_left_behind_is_started_anew() -> None:
 
     asyncio.run(leave_at_once())
     assert asyncio.run(use()) is token
+
+
+@virtual_time
+async def test_batches_whose_token_was_too_long_stay_smaller() -> None:
+    """What comes later is not sent in vain and halved again."""
+    sizes: list[int] = []
+
+    async def issue(resources: Sequence[RestrictedResource]) -> Token:
+        sizes.append(len(resources))
+        return Token("x" * 1000 * len(resources), issued_at=0.0, expires_at=3600.0)
+
+    idle: list[int] = []
+    batch = _Batch(issue, on_idle=lambda: idle.append(len(sizes)))
+    paths = [RestrictedResource(method="GET", path=f"/{number}") for number in range(16)]
+    await asyncio.gather(*[batch.add(path) for path in paths[:8]])
+    assert sizes == [8, 4, 4]
+    await asyncio.sleep(0)
+    assert idle == [3]  # whoever keeps it may forget it
+    await asyncio.gather(*[batch.add(path) for path in paths[8:]])
+    assert sizes == [8, 4, 4, 4, 4]
+
+
+def test_a_delegated_token_is_kept_apart_from_ones_own() -> None:
+    """By its digest in a shared store too: it is of no use to this application."""
+    resources = (RestrictedResource(method="GET", path="/a"),)
+    digests = {
+        _Key(who, resources, target).digest() for who in (account("a"), account("b")) for target in (None, "t", "u")
+    }
+    assert len(digests) == 6
+
+
+@virtual_time
+async def test_one_document_whose_token_is_too_long_gets_it_all_the_same() -> None:
+    """There is nothing left to halve."""
+
+    async def issue(resources: Sequence[RestrictedResource]) -> Token:
+        return Token("x" * 9000, issued_at=0.0, expires_at=3600.0)
+
+    token = await _Batch(issue, on_idle=lambda: None).add(RestrictedResource(method="GET", path="/1"))
+    assert len(token.value.reveal()) == 9000

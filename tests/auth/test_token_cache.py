@@ -258,6 +258,7 @@ async def test_closing_ends_flights_and_leaves_no_task() -> None:
     callers = [asyncio.create_task(source.get(name)) for name in "aab"]
     await asyncio.sleep(0.1)
     await source.cache.aclose()
+    assert asyncio.all_tasks() <= {asyncio.current_task(), *callers}  # the flights are over when it returns
     results = await asyncio.gather(*callers, return_exceptions=True)
     assert [type(result) for result in results] == [ClosedError] * 3
     with pytest.raises(ClosedError, match="closed"):
@@ -317,3 +318,38 @@ async def test_a_token_is_used_until_shortly_before_its_end(lifetime: float, mar
     await asyncio.sleep(0.1)
     with pytest.raises(LWAError):
         await source.get("a")
+
+
+@virtual_time
+async def test_a_token_that_merely_replaced_an_old_one_is_replaced_when_it_is_rejected() -> None:
+    """Only the replacement of a rejected token is left alone: there the fault is not the token's age."""
+    source = Source()
+    await source.get("a")
+    await asyncio.sleep(3600)
+    assert await source.get("a") == "a#2"
+    assert source.cache.retire(Secret("a#2")) is Retirement.RETIRED
+    assert await source.get("a") == "a#3"
+    assert source.cache.retire(Secret("a#3")) is Retirement.TOO_FRESH
+
+
+def test_what_a_dead_loop_left_behind_ends_no_flight_of_a_later_one() -> None:
+    """Its coroutine is closed whenever it is collected, in the middle of another loop."""
+    source = Source(latency=1.0)
+    loop, later = asyncio.new_event_loop(), asyncio.new_event_loop()
+    abandoned = loop.create_task(source.get("a"))
+    loop.run_until_complete(asyncio.sleep(0.01))
+    (flight,) = source.cache._flights.values()
+    coroutine = flight.get_coro()
+    assert coroutine is not None
+
+    async def go_on() -> list[str]:
+        first = asyncio.create_task(source.get("a"))
+        await asyncio.sleep(0.01)
+        coroutine.close()
+        return await asyncio.gather(first, source.get("a"))
+
+    assert later.run_until_complete(go_on()) == ["a#2", "a#2"]
+    later.close()
+    for task in (abandoned, flight):
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+    loop.close()

@@ -7,7 +7,7 @@ from fake_amazon import FakeAmazon, Step, lwa_error, raising, raw
 from virtual_time import VirtualClock, virtual_time
 
 from spapi_async._core.endpoints import Endpoints
-from spapi_async.auth._lwa import ASSUMED_LIFETIME, TokenEndpoint, lifetime
+from spapi_async.auth._lwa import ASSUMED_LIFETIME, TokenEndpoint, lifetime, token_in
 from spapi_async.credentials import Grant, Secret
 from spapi_async.errors import ConnectionFailedError, LWAError, RequestTimeoutError
 
@@ -41,6 +41,23 @@ async def test_each_grant_sends_its_fields() -> None:
         {**code, **both},
     ]
     assert granted.refresh_token == Secret("Atzr|granted")
+
+
+@pytest.mark.parametrize("value", [None, 5, "", "a b", "a\nb", "Atza|é", ["a"]])
+def test_what_does_not_fit_into_a_header_is_no_token(value: object) -> None:
+    """Whatever a 2xx holds."""
+    assert token_in(value) is None
+    assert token_in("Atza|a+/=") == Secret("Atza|a+/=")
+
+
+@virtual_time
+async def test_a_token_lives_from_when_it_was_asked_for() -> None:
+    """A slow reply makes it no younger than Amazon takes it to be."""
+    amazon, clock = FakeAmazon(latency=7.0), VirtualClock()
+    asked_at = clock.time()
+    token = (await endpoint(amazon).issue(REFRESH)).access_token
+    assert clock.time() == pytest.approx(asked_at + 7)
+    assert (token.issued_at, token.expires_at) == (asked_at, asked_at + 3600)
 
 
 @pytest.mark.parametrize(

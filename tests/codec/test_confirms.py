@@ -11,6 +11,7 @@ from spapi_async._core.operation import Operation
 from spapi_async.api.feeds_2021_06_30 import CANCEL_FEED, CREATE_FEED
 from spapi_async.api.notifications_v1 import CREATE_SUBSCRIPTION
 from spapi_async.api.orders_v0 import CONFIRM_SHIPMENT
+from spapi_async.api.vendor_orders_v1 import SUBMIT_ACKNOWLEDGEMENT
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,10 @@ from spapi_async.api.orders_v0 import CONFIRM_SHIPMENT
         (CREATE_FEED, 202, b"", False),
         (CREATE_SUBSCRIPTION, 200, b'{"payload":{"subscriptionId":"1"}}', True),
         (CREATE_SUBSCRIPTION, 200, b"{}", False),
+        (CREATE_SUBSCRIPTION, 200, b'{"payload":null}', False),
+        (SUBMIT_ACKNOWLEDGEMENT, 200, b'{"payload":{}}', True),
+        (SUBMIT_ACKNOWLEDGEMENT, 200, b'{"payload":null}', False),
+        (SUBMIT_ACKNOWLEDGEMENT, 200, b"{}", False),
         (CANCEL_FEED, 200, b"{}", True),
         (CANCEL_FEED, 200, b"", True),
         (CONFIRM_SHIPMENT, 204, b"", True),

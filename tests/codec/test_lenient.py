@@ -379,3 +379,35 @@ def test_the_repr_of_what_does_not_fit_shows_no_value(misfit: Any) -> None:
     assert "Jane" not in repr(item)
     assert json.loads(msgspec.json.encode(item))["QuantityOrdered"] == misfit
     assert pickle.loads(pickle.dumps(item)) == item
+
+
+class Twins(Model):
+    """Two fields that differ in case alone."""
+
+    reference: str = msgspec.field(name="orderReference")
+    internal: str | None = msgspec.field(name="OrderReference", default=None)
+
+
+def test_a_field_of_the_model_is_not_taken_for_another_that_is_absent() -> None:
+    """A key in another case stands for a required field only where the model has no such key."""
+    value, violations = build(Twins, b'{"OrderReference":"x"}')
+    assert (value.reference, value.internal) == (None, "x")
+    assert violations == [("$.orderReference", "string", "absent")]
+    value, violations = build(Twins, b'{"orderREFERENCE":"x"}')
+    assert (value.reference, value.internal) == ("x", None)
+
+
+def test_many_repairs_in_one_body_are_no_depth() -> None:
+    """The hundredth broken item is mended as the first: only nesting is bounded."""
+    body = b"[" + b",".join([b'{"ASIN":"A","QuantityOrdered":"2","ItemPrice":{"CurrencyCode":1,"Amount":"1.5"}}'] * 100)
+    items, violations = build(list[Item], body + b"]")
+    assert {(type(item), item.quantity, item.price.currency_code) for item in items} == {(Item, 2, "1")}
+    assert len(violations) == 200
+
+
+def test_of_several_types_the_one_is_read_that_could_take_the_value() -> None:
+    """A broken list is not an object, though that comes first."""
+    body = b'[{"CurrencyCode":"EUR","Amount":1},{"CurrencyCode":2,"Amount":"1.5"}]'
+    amounts, violations = build(Money | list[Money] | None, body)
+    assert [each.currency_code for each in amounts] == ["EUR", "2"]
+    assert [path for path, _, _ in violations] == ["$[1].CurrencyCode"]

@@ -23,6 +23,10 @@ async def test_refresh_token_grant() -> None:
         assert answer.json["refresh_token"] == "Atzr|x"
         assert (answer.json["token_type"], answer.json["expires_in"]) == ("bearer", 3600)
         assert answer.headers["Content-Type"] == "application/json;charset=UTF-8"
+        before = api.emulator.stats()["tokens"]["lwa"]
+        await api.grant(grant_type="refresh_token", refresh_token="Atzr|x")
+        await api.grant(grant_type="refresh_token", refresh_token="nonsense")
+        assert api.emulator.stats()["tokens"]["lwa"] == before + 1
 
 
 async def test_json_form() -> None:

@@ -103,6 +103,17 @@ async def test_quota_can_be_spent_by_somebody_else() -> None:
         assert (await api.get(ORDER)).status == 404
 
 
+def test_somebody_else_cannot_spend_what_is_not_there() -> None:
+    """However much they try: the next token is there when it would have been."""
+    now = 0.0
+    plans = Plans(lambda: now)
+    assert plans.admit(GET_ORDER, "app", "seller") is None
+    plans.spend(GET_ORDER.name, 1000)
+    assert plans.tokens(GET_ORDER, "app", "seller") == 0
+    now = 1 / GET_ORDER.usage_plan.rate
+    assert plans.admit(GET_ORDER, "app", "seller") is None
+
+
 def test_application_bucket_is_shared_by_sellers() -> None:
     """Where Amazon limits an application, its sellers together run into it; a refusal costs the seller no token."""
     plans = Plans(lambda: 0.0)

@@ -5,6 +5,12 @@ from __future__ import annotations
 import pytest
 from direct import US, running
 
+from spapi_async.api.feeds_2021_06_30 import CREATE_FEED
+from spapi_async.api.orders_v0 import GET_ORDER_ADDRESS
+from spapi_async.emulator.gateway.arguments import read_body
+from spapi_async.emulator.gateway.pages import page_of
+from spapi_async.emulator.identity.tokens import Covers
+
 SEARCH = "/catalog/2022-04-01/items"
 
 
@@ -114,3 +120,30 @@ async def test_a_long_user_agent_is_rejected() -> None:
     async with running() as api:
         answer = await api.send("GET", "/sellers/v1/account", headers={"User-Agent": "x" * 501})
         assert answer.status == 400
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=UTF-8", ""])
+def test_a_content_type_is_json_in_any_case(content_type: str) -> None:
+    """As Amazon's gateway takes it."""
+    body = b'{"feedType":"JSON_LISTINGS_FEED","marketplaceIds":["A"],"inputFeedDocumentId":"d"}'
+    assert read_body(CREATE_FEED, body, content_type)["feedType"] == "JSON_LISTINGS_FEED"
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+def test_the_last_page_names_no_other(count: int) -> None:
+    """However many items there are, also where they fill their pages."""
+    items, pages, token = list(range(count)), [], None
+    while True:
+        page, token = page_of(items, 4, token, {"a": 1}, 0.0)
+        pages.append(page)
+        if token is None:
+            break
+    assert [each for page in pages for each in page] == items
+    assert all(pages)
+
+
+def test_a_restricted_token_covers_a_path_however_it_is_encoded() -> None:
+    """The path in the token's request and the one of the call may differ in that."""
+    covers = Covers([("GET", "/orders/v0/orders/a%2Db/address", frozenset({"x"}))])
+    assert covers.elements(GET_ORDER_ADDRESS, "/orders/v0/orders/a%2db/address") == {"x"}
+    assert covers.elements(GET_ORDER_ADDRESS, "/orders/v0/orders/c/address") is None

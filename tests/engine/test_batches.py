@@ -11,8 +11,11 @@ from raw_server import raw_server, reply
 
 from spapi_async import Application, SellingPartner, SPAPIError, call_options
 from spapi_async._codec.known_limits import BATCHES
+from spapi_async._codec.response import decode
+from spapi_async._core.clock import SystemClock
 from spapi_async._core.events import Event
-from spapi_async._engine.batches import only, spliced, throttled
+from spapi_async._core.options import current_options
+from spapi_async._engine.batches import only, send_whole, spliced, throttled
 from spapi_async.api.product_pricing_v0 import GET_ITEM_OFFERS_BATCH
 
 OFFERS = "product_pricing_v0.get_item_offers_batch"
@@ -127,6 +130,27 @@ def body(*asins: str) -> dict[str, Any]:
 
 def statuses(response: Any) -> dict[str, int]:
     return {each.request.asin: each.status.status_code for each in response.body.responses}
+
+
+async def test_every_round_of_a_batch_has_what_is_left_of_its_deadline() -> None:
+    """Not the whole of it anew."""
+    batch, deadlines, left = BATCHES[OFFERS], [], [10.0, 6.0, 1.0, 0.0]
+
+    class Clock(SystemClock):
+        def monotonic(self) -> float:
+            return 10.0 - left[0]
+
+    async def send(arguments: Any) -> Any:
+        deadlines.append(current_options().deadline)
+        left.pop(0)
+        raw = json.dumps({"responses": [answer("a", 429)]}).encode()
+        return decode(GET_ITEM_OFFERS_BATCH, 200, {}, raw)
+
+    with call_options(deadline=10.0):
+        await send_whole(
+            send, batch, GET_ITEM_OFFERS_BATCH, {"body": body("a")}, attempts=9, clock=Clock(), strict=False
+        )
+    assert deadlines == [10.0, 6.0, 1.0]
 
 
 async def test_an_item_that_is_throttled_is_asked_for_again_alone() -> None:

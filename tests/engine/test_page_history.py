@@ -138,6 +138,21 @@ async def test_two_equal_pages_at_the_end_are_no_circle() -> None:
     assert len([item async for item in PageIterator[Any](pages, LIST_TRANSACTIONS, {})]) == 2
 
 
+def test_empty_pages_are_counted_in_a_row() -> None:
+    """A page with items begins a new row; so does whoever asks again after fifty."""
+    history = PageHistory(None)
+
+    def empty(count: int) -> list[str | None]:
+        return [history.problem([], empty=True, by_token=True, last=False) for _ in range(count)]
+
+    for number in range(3):
+        assert not any(empty(MOST_EMPTY - 1))
+        assert history.problem([number], empty=False, by_token=True, last=False) is None
+    for _ in range(2):
+        assert not any(empty(MOST_EMPTY - 1))
+        assert "50th empty page" in (empty(1)[0] or "")
+
+
 def test_a_million_pages_take_no_more_memory_than_a_few() -> None:
     """One page is kept, and a bounded number of tokens."""
     history = PageHistory(None)

@@ -1,11 +1,13 @@
 """Pages as one stream: Amazon's token rules, one page ahead, circles, resuming, cancellation."""
 
 import asyncio
+import base64
 import gc
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
+import msgspec
 import pytest
 
 from spapi_async._core.operation import Operation, Paging, Parameter, UsagePlan
@@ -432,9 +434,23 @@ async def test_aclose_while_another_task_waits_ends_that_wait() -> None:
     iterator = PageIterator[Any](shop, THINGS, {})
     waiter = asyncio.create_task(collect(iterator))
     await settle()
+    assert (shop.running, waiter.done()) == (1, False)
     await iterator.aclose()
     assert await waiter == [1]
     assert not other_tasks()
+
+
+async def test_a_caller_cancelled_while_its_iterator_is_closed_is_cancelled() -> None:
+    """A normal end would let it go on as if it had read everything."""
+    shop = Shop({None: a_page([1], "b"), "b": asyncio.Event()})
+    iterator = PageIterator[Any](shop, THINGS, {})
+    waiter = asyncio.create_task(collect(iterator))
+    await settle()
+    assert shop.running == 1
+    waiter.cancel()
+    await iterator.aclose()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
 
 
 async def test_aclose_during_the_first_request_ends_the_stream_with_it() -> None:
@@ -448,6 +464,7 @@ async def test_aclose_during_the_first_request_ends_the_stream_with_it() -> None
     iterator = PageIterator[Any](fetch, THINGS, {})
     waiter = asyncio.create_task(collect(iterator))
     await settle()
+    assert not waiter.done()
     await iterator.aclose()
     gate.set()
     assert await waiter == []
@@ -460,6 +477,8 @@ async def test_a_loop_left_by_break_leaves_no_request_behind() -> None:
 
     async def first() -> Any:
         async for item in PageIterator[Any](shop, THINGS, {}):
+            await settle()
+            assert (shop.running, shop.tokens) == (1, [None, "b"])  # the page ahead is on its way
             return item
         return None
 
@@ -490,6 +509,7 @@ async def test_a_cancelled_wait_cancels_the_request_and_can_be_repeated(stuck_at
     before = [] if stuck_at is None else [await anext(iterator), await anext(iterator)]
     waiter = asyncio.ensure_future(anext(iterator))
     await settle()
+    assert shop.running == 1
     waiter.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiter
@@ -498,24 +518,33 @@ async def test_a_cancelled_wait_cancels_the_request_and_can_be_repeated(stuck_at
     assert before + await collect(iterator) == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize("steps", range(12))
-async def test_cancelled_at_any_step_the_stream_goes_on_whole(steps: int) -> None:
+async def test_cancelled_at_any_step_the_stream_goes_on_whole() -> None:
     """Wherever the cancellation strikes, items come neither twice nor never, and no task is left."""
-    iterator = PageIterator[Any](Shop(THREE), THINGS, {})
-    taken: list[Any] = []
+    struck: dict[bool, set[int]] = {False: set(), True: set()}  # by whether a request was under way: items taken
+    finished = False
+    for steps in range(40):
+        shop = Shop(THREE)
+        iterator = PageIterator[Any](shop, THINGS, {})
+        taken: list[Any] = []
 
-    async def take() -> None:
-        async for item in iterator:
-            taken.append(item)  # noqa: PERF401 - what was taken before the cancellation counts
+        async def take(iterator: PageIterator[Any] = iterator, taken: list[Any] = taken) -> None:
+            async for item in iterator:
+                taken.append(item)  # noqa: PERF401 - what was taken before the cancellation counts
 
-    task = asyncio.create_task(take())
-    for _ in range(steps):
-        await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.wait([task])
-    assert taken + await collect(iterator) == [1, 2, 3, 4, 5]
-    await iterator.aclose()
-    assert not other_tasks()
+        task = asyncio.create_task(take())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        finished = task.done()
+        struck[bool(shop.running)].add(len(taken))
+        task.cancel()
+        await asyncio.wait([task])
+        assert taken + await collect(iterator) == [1, 2, 3, 4, 5]
+        await iterator.aclose()
+        assert not other_tasks()
+        if finished:
+            break
+    assert finished
+    assert struck[True] >= {0, 2, 3}  # in the first request, and in that of every page ahead
 
 
 async def test_two_tasks_cannot_wait_on_one_iterator() -> None:
@@ -535,3 +564,10 @@ async def test_the_repr_shows_progress_and_no_token() -> None:
     iterator = PageIterator[Any](Shop(THREE), THINGS, {"created_after": "secret"})
     await collect(iterator)
     assert repr(iterator) == "<PageIterator things_v1.get_things done, 3 pages read>"
+
+
+def test_a_cursor_of_another_version_of_this_library_is_refused() -> None:
+    """What it means may have changed."""
+    packed = msgspec.msgpack.encode((2, THINGS.name, "b"))
+    with pytest.raises(ConfigurationError, match=r"version 2"):
+        PageIterator(Shop({}), THINGS, {}, cursor=base64.urlsafe_b64encode(packed).decode())

@@ -287,6 +287,21 @@ async def test_a_lost_reply_is_repeated_for_a_read_and_never_for_a_write() -> No
         assert len(here.server.requests) == 1
 
 
+async def test_a_delay_that_the_deadline_does_not_leave_is_not_begun() -> None:
+    """The failure itself is raised at once, with attempts left."""
+
+    class TwoSeconds(RetryPolicy, frozen=True):
+        def delay(self, *_: Any, **__: Any) -> float:
+            return 2.0
+
+    async with world(answering(reply(b"{}", "500 Internal Server Error"))) as here:
+        pipeline = here.make(here.server.url, retry=TwoSeconds())
+        with call_options(deadline=2.0), pytest.raises(ServerError) as caught:
+            await here.send(pipeline=pipeline)
+    assert caught.value.attempts == 1
+    assert here.clock.slept == []
+
+
 async def test_a_connection_never_made_is_repeated_even_for_a_write() -> None:
     """It gives its quota back each time, and ends as what it is."""
     async with world(OK) as here:
@@ -523,3 +538,14 @@ async def test_a_bug_is_not_dressed_up(make_error: Callable[[], Exception]) -> N
         with pytest.raises(make_error):  # type: ignore[call-overload]  # a class, seen as a callable here
             await here.send()
     assert here.log[-1] == ("release",)
+
+
+@pytest.mark.parametrize(("line", "success"), [("299 Odd", True), ("300 Multiple Choices", False)])
+async def test_a_status_below_300_is_a_success_and_300_is_none(line: str, success: bool) -> None:
+    """A redirect of any kind leads to no result."""
+    async with world(answering(reply(b'{"size":3}', line))) as here:
+        if success:
+            assert (await here.send()).body == Thing(size=3)
+        else:
+            with pytest.raises(ApiError, match="HTTP 300"):
+                await here.send()

@@ -67,3 +67,10 @@ def test_retries_are_bounded_in_number_and_delay(
 def test_a_status_is_an_outcome(status: int, outcome: Outcome) -> None:
     """Only 429, 408 and 5xx are worth another thought."""
     assert Outcome.of_status(status) is outcome
+
+
+def test_the_longest_delay_doubles_from_base_to_cap() -> None:
+    """Before the first repeat it is the base."""
+    policy = RetryPolicy(attempts=9, base=1.0, cap=5.0)
+    longest = [policy.delay(READ, Outcome.SERVER_ERROR, failures, rand=lambda: 1.0) for failures in range(1, 6)]
+    assert longest == [1.0, 2.0, 4.0, 5.0, 5.0]

@@ -287,3 +287,16 @@ async def test_an_address_that_cannot_be_is_not_shown(pool: SessionPool) -> None
     with pytest.raises(ConnectionFailedError) as caught:
         await pool.exchange("GET", "http:///x?buyer=Jane", headers={}, session_key="na")
     assert "Jane" not in repr((caught.value, caught.value.__cause__, caught.value.__context__))
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_the_proxy_is_that_of_the_urls_scheme(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As every other program reads the environment; hosts in no_proxy are asked directly."""
+    monkeypatch.setenv("http_proxy", "http://plain:1")
+    monkeypatch.setenv("https_proxy", "http://secure:2")
+    monkeypatch.setenv("no_proxy", "near.example")
+    pool = SessionPool(user_agent="t", trust_env=True)
+    named = {"http": "http://plain:1", "https": "http://secure:2"}[scheme]
+    assert pool._environment_proxy(f"{scheme}://far.example/x") == named
+    assert pool._environment_proxy(f"{scheme}://near.example/x") is None
+    await pool.aclose()

@@ -35,6 +35,23 @@ def test_a_block_that_is_quick_enough_is_left_alone() -> None:
     assert run(main()) == "done"
 
 
+def test_a_queue_that_has_run_empty_troubles_nobody() -> None:
+    """Its timer finds nothing left to watch."""
+    complaints: list[object] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        watch = Watch()
+        with pytest.raises(TimeoutError), watch.bounded(5.0):
+            await asyncio.sleep(60)
+        with watch.bounded(5.0):
+            pass
+        await asyncio.sleep(10)
+
+    run(main())
+    assert complaints == []
+
+
 def test_each_of_many_blocks_ends_at_its_own_time() -> None:
     """One timer serves them all, whichever of them end early."""
 

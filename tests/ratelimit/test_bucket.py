@@ -140,3 +140,14 @@ def test_jitter_is_the_spread_of_round_trips() -> None:
     assert 0.05 <= unsteady.bound < 0.08
     assert wild.bound == LONGEST
     assert Jitter().bound == LONGEST
+
+
+def test_a_place_that_is_kept_stays_kept_where_a_reply_is_overdue() -> None:
+    """One token is promised to a call that waits elsewhere, one to a request whose arrival is in doubt."""
+    bucket = TokenBucket(1.0, 3.0, 0.0)
+    bucket.launch(Flight(0.1, sent_at=0.0, answered_by=0.2))
+    assert bucket.has_token(0.15)
+    bucket.kept = 2
+    assert not bucket.has_token(0.3)
+    bucket.kept = 1
+    assert bucket.has_token(0.3)

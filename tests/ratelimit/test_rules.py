@@ -72,6 +72,14 @@ def test_parameters_are_read_by_their_wire_name(path: str, arguments: dict[str, 
     assert ArgumentReader(GET_ORDERS, path).values(arguments) == found
 
 
+def test_of_an_object_its_keys_count_whether_it_is_a_mapping_or_a_struct() -> None:
+    """Those that are set, by Amazon's names."""
+    body = CreateReportSpecification(report_type=SALES, marketplace_ids=[US])
+    plain = {"reportType": SALES, "marketplaceIds": [US]}
+    read = [sorted(ArgumentReader(CREATE_REPORT, "body").values({"body": each})) for each in (body, plain)]
+    assert read == [["marketplaceIds", "reportType"]] * 2
+
+
 @pytest.mark.parametrize("body", [None, "text", 5, [], {"patches": None}, {"patches": "x"}, {"patches": [None, {}]}])
 def test_a_body_of_another_form_has_no_values(body: Any) -> None:
     """Whether it is acceptable is not the limiter's business."""

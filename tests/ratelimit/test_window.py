@@ -31,6 +31,18 @@ def test_a_window_is_no_bucket() -> None:
     assert log.has_token(19.0)
 
 
+def test_requests_under_way_hold_their_places() -> None:
+    """Three of three fit; a fourth would be one too many, wherever the three are by then."""
+    log, requests = SlidingLog(3, 10.0), [Flight(lands_by=5.0) for _ in range(3)]
+    for left, request in zip((3, 2, 1), requests, strict=True):
+        assert (log.tokens(0.0), log.has_token(0.0)) == (left, True)
+        log.launch(request)
+        assert request.spare == left
+    assert (log.tokens(0.0), log.has_token(0.0), log.has_token(6.0)) == (0, False, False)
+    log.kept = 1
+    assert log.tokens(0.0) == -1
+
+
 def test_a_request_counts_from_the_latest_moment_at_which_it_can_have_arrived() -> None:
     """In flight it holds its place; a reply enters it earlier."""
     log = SlidingLog(1, 10.0)

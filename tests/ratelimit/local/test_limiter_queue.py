@@ -170,9 +170,16 @@ async def test_a_call_cancelled_in_the_moment_it_is_served_passes_its_token_on()
     second = asyncio.create_task(take(limiter, slow, account()))
     await asyncio.sleep(0)
     # Due in the same turn of the loop as the bucket's own timer, and after it.
-    asyncio.get_running_loop().call_at(10.0 + 1e-10, first.cancel)
+    moments: list[tuple[int, bool]] = []
+
+    def cut_off() -> None:
+        moments.append((limiter.limits()[0].waiting, first.done()))
+        first.cancel()
+
+    asyncio.get_running_loop().call_at(10.0 + 1e-10, cut_off)
     assert (await second).waited == pytest.approx(10.0)
     assert first.cancelled()
+    assert moments == [(1, False)]  # one of two waits on: the first has its token, and its task has not run
     (limit,) = limiter.limits()
     assert (limit.waiting, limit.admitted) == (0, 2)
 
@@ -312,3 +319,17 @@ def test_a_waiter_that_was_cancelled_a_moment_ago_is_not_served() -> None:
     served = [line.pop(), line.pop()]
     loop.close()
     assert served == [next_one, None]
+
+
+@virtual_time
+async def test_a_refusal_names_the_time_that_its_caller_had_left() -> None:
+    """When the rate falls while it waits: a wait of a hundred seconds is longer than the four that remain."""
+    limiter, slow = LocalRateLimiter(), operation(1.0, 1)
+    first = await limiter.acquire(slow, account(), priority=NORMAL, max_wait=None)
+    other = asyncio.create_task(take(limiter, slow, account(), max_wait=5.0))
+    late = asyncio.create_task(take(limiter, slow, account(), max_wait=5.0))
+    await asyncio.sleep(0.5)
+    first.observe(200, 0.01)
+    with pytest.raises(RateLimitWaitError, match=r"longer than max_wait=4\.5 s"):
+        await late
+    other.cancel()

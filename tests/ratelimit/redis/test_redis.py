@@ -26,6 +26,16 @@ async def test_processes_share_one_burst(redis_url: str) -> None:
     assert admitted == 5
 
 
+async def test_a_forecast_counts_the_calls_it_is_asked_for(redis_url: str) -> None:
+    """With an empty bucket one call waits for one token, three for three."""
+    async with limiters(redis_url, 1) as (limiter,):
+        await admit_all(limiter, SLOW)
+        await limiter.refresh()
+        waits = [limiter.forecast(SLOW, SELLER, count=count) for count in (1, 3)]
+    assert waits[0] == pytest.approx(180, rel=0.1)
+    assert waits[1] == pytest.approx(3 * 180, rel=0.1)
+
+
 async def test_sellers_do_not_share(redis_url: str) -> None:
     """Another seller's bucket is full whatever the first one spent."""
     async with limiters(redis_url, 1) as (limiter,):
@@ -219,7 +229,8 @@ async def test_cancelled_calls_cost_nothing(redis_url: str) -> None:
     async with limiters(redis_url, 1) as (limiter,):
         await admit_all(limiter, SLOW)
         tasks = [asyncio.create_task(permit(limiter, SLOW)) for _ in range(60)]
-        await asyncio.sleep(0.05)
+        while only(limiter.limits()).waiting < 60:
+            await asyncio.sleep(0)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -241,6 +252,22 @@ async def test_a_call_cancelled_at_any_moment_loses_no_token(redis_url: str, yie
         await asyncio.gather(task, return_exceptions=True)
         await first.refresh()
         assert await admit_all(second, SLOW) == 5
+
+
+async def test_a_call_cancelled_after_its_grant_loses_no_token(redis_url: str) -> None:
+    """Its token was handed out, and the task that waited for it has not run since: another process gets it."""
+    async with limiters(redis_url) as (first, second):
+        (await permit(first, SLOW)).observe(200, None)
+        await first.refresh()
+        task = asyncio.create_task(permit(first, SLOW))
+        await asyncio.sleep(0)
+        while only(first.limits()).waiting:
+            await asyncio.sleep(0)
+        assert task.cancel()  # it is granted, and not done
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await first.refresh()
+        assert await admit_all(second, SLOW) == 4
 
 
 async def test_an_unsent_request_gives_its_token_back(redis_url: str) -> None:
@@ -295,9 +322,13 @@ async def test_closing_gives_back_what_was_on_lease(redis_url: str) -> None:
     """After aclose() no entry of the process is left in Redis, and tokens that it did not use are."""
     async with limiters(redis_url, 1) as (watcher,):
         async with limiters(redis_url, 1) as (limiter,):
-            for _ in range(30):
+            used, (lane, *_) = 0, [*limiter._lanes.values(), None]
+            while used < 30 or lane is None or not len(lane.stock):
                 (await permit(limiter, FAST)).observe(200, None)
-        assert only(await watcher.snapshot_all()).admitted == 30
+                used, (lane,) = used + 1, limiter._lanes.values()
+            on_lease = len(lane.stock)
+        assert on_lease > 0
+        assert only(await watcher.snapshot_all()).admitted == used
 
 
 async def test_closing_wakes_those_who_wait(redis_url: str) -> None:

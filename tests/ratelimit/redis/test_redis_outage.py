@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 
 import pytest
 from redis_limiters import admit_all, limiters, make_account, make_operation, only, permit
 from servers import RedisServer, free_port
 
-from spapi_async.errors import ConfigurationError, ConnectionFailedError, RateLimitWaitError
+from spapi_async.errors import ConfigurationError, ConnectionFailedError, RateLimitWaitError, SPAPIError
 from spapi_async.ratelimit.shared._local_share import LocalShare
 from spapi_async.ratelimit.shared.redis._limiter import RedisRateLimiter
 
 SLOW = make_operation(1 / 180, 5)
 QUICK = make_operation(50, 50)
+UNLENT = make_operation(3.5, 20)  # too slow for tokens to be lent ahead: each is asked for
 
 
 async def meet(made: list[RedisRateLimiter]) -> None:
@@ -23,6 +25,13 @@ async def meet(made: list[RedisRateLimiter]) -> None:
         (await permit(limiter, QUICK)).observe(200, None)
     for limiter in (*made, *made):
         await limiter.refresh()
+
+
+async def notice(limiter: RedisRateLimiter) -> None:
+    """Ask until Redis is away, as far as the limiter knows."""
+    while "down" not in repr(limiter):
+        with suppress(ConnectionFailedError):
+            await limiter.refresh()
 
 
 async def test_an_outage_splits_the_quota_among_the_processes_last_seen(redis_chaos: RedisServer) -> None:
@@ -46,21 +55,62 @@ async def test_calls_go_on_while_redis_is_silent(redis_chaos: RedisServer) -> No
         redis_chaos.pause()
         for _ in range(10):
             (await permit(limiter, QUICK)).observe(200, None)
+        with pytest.raises(ConnectionFailedError):
+            await limiter.refresh()
+        for _ in range(10):
+            (await permit(limiter, QUICK)).observe(200, None)
+        assert "down" in repr(limiter)
         redis_chaos.resume()
 
 
 async def test_service_is_shared_again_after_an_outage(redis_chaos: RedisServer) -> None:
     """When Redis returns, the limiter uses it again without being restarted, and says what it spent meanwhile."""
     async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(120):
-        await meet([limiter])
+        (await permit(limiter, UNLENT)).observe(200, None)
         redis_chaos.fill()
-        for _ in range(10):
-            (await permit(limiter, QUICK)).observe(200, None)
+        await notice(limiter)
+        for _ in range(3):
+            (await permit(limiter, UNLENT)).observe(200, None)
+        assert "down" in repr(limiter)
         redis_chaos.drain()
         while "down" in repr(limiter):
             await asyncio.sleep(0.02)
         await limiter.refresh()
-        assert only(await limiter.snapshot_all()).admitted >= 11
+        assert only(await limiter.snapshot_all()).admitted == 4
+
+
+async def test_a_second_outage_begins_with_what_the_first_left_in_redis(redis_chaos: RedisServer) -> None:
+    """Not with the part of the quota that was handed out in the first: its rate was lowered there, by a 429."""
+    async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(120):
+        (await permit(limiter, UNLENT)).observe(200, None)
+        rates = []
+        for status in (429, 200):
+            await limiter.refresh()
+            redis_chaos.fill()
+            await notice(limiter)
+            sent = await permit(limiter, UNLENT)
+            (lane,) = limiter._lanes.values()
+            assert lane.reply is not None
+            rates.append(only(limiter.limits()).rate / lane.reply.limits[0].pace)
+            sent.observe(status, None)
+            redis_chaos.drain()
+            while "down" in repr(limiter):
+                await asyncio.sleep(0.02)
+    assert rates == [pytest.approx(0.95)] * 2
+
+
+async def test_an_emptied_redis_hears_at_once_from_those_who_remember(redis_chaos: RedisServer) -> None:
+    """Without a call of theirs: whoever comes first finds no full bucket."""
+    async with limiters(redis_chaos.url) as (old, new), asyncio.timeout(30):
+        (await permit(old, SLOW)).observe(200, None)
+        await old.refresh()
+        redis_chaos.kill()
+        await notice(old)
+        redis_chaos.restart_empty()
+        while "down" in repr(old) or not await new.snapshot_all():
+            await asyncio.sleep(0.02)
+        with pytest.raises(RateLimitWaitError):
+            await permit(new, SLOW, max_wait=5)
 
 
 async def test_a_redis_restarted_empty_hands_out_no_second_burst(redis_chaos: RedisServer) -> None:
@@ -177,13 +227,19 @@ async def test_a_redis_that_starts_after_the_process_is_used() -> None:
             server.stop()
 
 
-async def test_cancelling_during_an_outage_gives_the_place_back(redis_chaos: RedisServer) -> None:
-    """Waiters cancelled while Redis is silent leave nothing behind."""
+@pytest.mark.parametrize("noticed", [False, True])
+async def test_cancelling_during_an_outage_gives_the_place_back(redis_chaos: RedisServer, noticed: bool) -> None:
+    """Waiters cancelled while Redis is silent leave nothing behind, whether that was noticed or not."""
     async with limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,), asyncio.timeout(120):
         await admit_all(limiter, SLOW)
         redis_chaos.pause()
+        if noticed:
+            with pytest.raises(ConnectionFailedError):
+                await limiter.refresh()
         tasks = [asyncio.create_task(permit(limiter, SLOW)) for _ in range(20)]
-        await asyncio.sleep(0.05)
+        while only(limiter.limits()).waiting < 20:
+            await asyncio.sleep(0)
+        assert ("down" in repr(limiter)) == noticed
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -191,11 +247,22 @@ async def test_cancelling_during_an_outage_gives_the_place_back(redis_chaos: Red
         redis_chaos.resume()
 
 
-async def test_closing_during_an_outage_is_quick(redis_chaos: RedisServer) -> None:
-    """aclose() does not wait for a Redis that is silent."""
+@pytest.mark.parametrize("noticed", [False, True])
+async def test_closing_during_an_outage_is_quick(redis_chaos: RedisServer, noticed: bool) -> None:
+    """aclose() does not wait for a Redis that is silent; who waited for quota hears of it."""
     async with asyncio.timeout(60), limiters(redis_chaos.url, 1, timeout=0.3) as (limiter,):
-        (await permit(limiter, SLOW)).observe(200, None)
+        await admit_all(limiter, SLOW)
         redis_chaos.pause()
+        if noticed:
+            with pytest.raises(ConnectionFailedError):
+                await limiter.refresh()
+        waiting = asyncio.create_task(permit(limiter, SLOW))
+        while not only(limiter.limits()).waiting:
+            await asyncio.sleep(0)
+        assert ("down" in repr(limiter)) == noticed
+        await limiter.aclose()
+        with pytest.raises(SPAPIError, match="closed"):
+            await waiting
 
 
 def test_the_parts_of_a_quota_do_not_exceed_it() -> None:

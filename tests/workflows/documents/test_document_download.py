@@ -147,6 +147,24 @@ async def test_an_expired_url_in_the_middle_is_renewed() -> None:
     assert [request.split()[1] for request in server.requests] == [b"/1", b"/1", b"/2"]
 
 
+async def test_an_url_that_worked_may_expire_too() -> None:
+    """A download may outlive more than one; only a fresh one that is refused at once ends it."""
+
+    def piece(start: int, end: int) -> bytes:
+        content_range = f"Content-Range: bytes {start}-{len(TEXT) - 1}/{len(TEXT)}"
+        return s3("206 Partial Content", TEXT[start:end], content_range, ETAG, length=len(TEXT) - start)
+
+    expired = s3("403 Forbidden", EXPIRED)
+    first = s3("200 OK", TEXT[:100], ETAG, length=len(TEXT))
+    async with (
+        served(first, expired, piece(100, 200), expired, piece(200, len(TEXT))) as server,
+        document_at(server.url + "/1", server.url + "/2", server.url + "/3") as document,
+        document,
+    ):
+        assert await document.read() == TEXT
+    assert [request.split()[1] for request in server.requests] == [b"/1", b"/1", b"/2", b"/2", b"/3"]
+
+
 @pytest.mark.parametrize("status", ["404 Not Found", "403 Forbidden", "400 Bad Request"])
 async def test_s3s_error_is_never_the_document(status: str) -> None:
     """Its code is in the message, its other words are not."""

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 from document_fixtures import document_at, s3, served
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from spapi_async import DecodeError, DocumentError
+from spapi_async import DecodeError, DocumentError, DocumentTruncatedError
 from spapi_async.workflows.documents import Document, _gzip
 from spapi_async.workflows.documents._charset import TextDecoder, announced_charset, codec_of
 from spapi_async.workflows.documents._gzip import STEP, Gunzip
@@ -121,6 +121,8 @@ def test_the_charset_is_found_in_the_content_type(content_type: str) -> None:
 
 
 @given(text=st.text(st.sampled_from("ab\r\n\u2028\x85\x0b"), max_size=60), places=PLACES)
+@example(text="a\r\nb", places=[2])
+@example(text="a\rb\r\nc", places=[4])
 def test_lines_end_where_files_lines_end(text: str, places: list[int]) -> None:
     """As the standard library's text files see it: CR LF, LF, CR, and no other character."""
     cutter = LineCutter()
@@ -156,6 +158,18 @@ def test_cr_lf_cut_in_two_is_one_line_end() -> None:
     cutter = LineCutter()
     lines = split_lines(cutter.feed("a\r\nb\r")) + split_lines(cutter.feed("\nc\r\n")) + split_lines(cutter.finish())
     assert lines == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\x1f", gzip.compress(b"x")[:-1]])
+def test_a_gzip_that_ends_before_its_trailer_was_cut_off(content: bytes) -> None:
+    """An empty file too: a gzip of nothing has twenty bytes."""
+    gunzip = Gunzip()
+    list(gunzip.feed(content))
+    with pytest.raises(DocumentTruncatedError):
+        gunzip.finish()
+    whole = Gunzip()
+    assert list(whole.feed(gzip.compress(b""))) == []
+    whole.finish()
 
 
 @pytest.mark.parametrize("library", [zlib, _gzip._zlib], ids=["zlib", "isal if installed"])

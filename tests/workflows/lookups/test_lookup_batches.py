@@ -21,9 +21,11 @@ from spapi_async import (
     QuotaExceededError,
     RateLimitWaitError,
     RequestTimeoutError,
+    ServerError,
     SPAPIError,
     call_options,
 )
+from spapi_async.workflows.lookups._queue import Queue
 
 
 async def outcomes(calls: list[asyncio.Task[int]]) -> list[int | BaseException]:
@@ -51,6 +53,34 @@ async def test_a_caller_who_always_comes_alone_does_not_wait_for_others() -> Non
     before = asyncio.get_running_loop().time()
     await numbers.get(2)
     assert asyncio.get_running_loop().time() == before
+
+
+def test_callers_who_go_over_to_another_ask_keep_their_patience() -> None:
+    """A key waits already when one that was tried alone comes back: what its callers said holds there too."""
+    loop = asyncio.new_event_loop()
+    queue: Queue[int] = Queue(20, lambda _: True)
+    first, second = loop.create_future(), loop.create_future()
+    tried = queue.join(1, Priority.NORMAL, 0.0)
+    tried.waiters, tried.latest = [first], {first: 5.0}
+    queue.take(20)
+    waiting = queue.join(1, Priority.BULK, 1.0)
+    waiting.waiters, waiting.latest = [second], {second: 9.0}
+    queue.put_back([tried])
+    assert (tried.merged, waiting.waiters, waiting.priority) == (waiting, [second, first], Priority.NORMAL)
+    assert waiting.latest == {first: 5.0, second: 9.0}
+    loop.close()
+
+
+@virtual_time
+async def test_a_failure_that_is_not_about_a_sellers_grant_leaves_all_sellers_in() -> None:
+    """The callers of that request hear of it; the seller is asked again afterwards."""
+    first, second = NumbersSeller(name="first", gone=ServerError("down", status=503)), NumbersSeller(name="second")
+    numbers = Numbers(first, second)
+    with pytest.raises(ServerError):
+        await numbers.get(2)
+    first.gone = None
+    assert await asyncio.gather(*(numbers.get(2 * n) for n in range(200))) == [20 * n for n in range(200)]
+    assert len(first.sent) > 1
 
 
 @virtual_time

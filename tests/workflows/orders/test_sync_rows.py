@@ -109,6 +109,18 @@ def test_newest_version_of_an_order_wins_within_a_page() -> None:
     assert newest([new, old]) == newest([old, new]) == [new]
 
 
+def test_an_undated_version_counts_as_the_newest() -> None:
+    """Nothing says that it is older, and what is stored of a newer date would hide it for ever."""
+    dated, undated = row(lastUpdatedTime="2026-01-03T00:00:00Z"), row(lastUpdatedTime="soon")
+    assert newest([dated, undated]) == newest([undated, dated]) == [undated]
+
+
+def test_rows_are_in_the_order_of_their_ids() -> None:
+    """Two processes that write the same orders lock them in one order, and never wait for each other."""
+    rows = [row(orderId=name) for name in ("3", "1", "2")]
+    assert [each.order_id for each in newest(rows)] == ["1", "2", "3"]
+
+
 @pytest.mark.parametrize(
     ("text", "hour"), [("2026-01-01", 0), ("2026-01-01T05:00", 5), ("2026-01-01T05:00:00.1234567Z", 5)]
 )
@@ -132,3 +144,26 @@ def test_any_json_makes_a_row(value: Any) -> None:
     payload = msgspec.json.encode(value)
     assert V2026.row(payload).payload == payload.decode()
     assert V0.row(payload, items=[payload]).items[0].payload == payload.decode()
+
+
+def test_of_two_versions_of_one_date_the_later_listed_is_kept() -> None:
+    """Amazon's list is in the order in which orders changed."""
+    first, second = row(fulfillment={"fulfillmentStatus": "A"}), row(fulfillment={"fulfillmentStatus": "B"})
+    assert [each.status for each in newest([first, second])] == ["B"]
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"), [(2**31 - 1, 2**31 - 1), (2**31, None), (1.5, None), ("7", 7), (True, None)]
+)
+def test_a_quantity_fits_its_column(value: object, kept: int | None) -> None:
+    """What no column takes stays in the payload, and costs the order nothing else."""
+    (item,) = row(orderItems=[{"orderItemId": "1", "quantityOrdered": value}]).items
+    assert item.quantity_ordered == kept
+
+
+@pytest.mark.parametrize(("amount", "kept"), [("1e29", True), ("1e30", False), ("1e-30", False), ("NaN", False)])
+def test_an_amount_fits_its_column(amount: str, kept: bool) -> None:
+    """Nobody's order costs a one with thirty zeros."""
+    found = row(proceeds={"grandTotal": {"amount": amount, "currencyCode": "EUR"}})
+    assert (found.total_amount is not None) is kept
+    assert found.total_currency == "EUR"

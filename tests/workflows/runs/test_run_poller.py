@@ -244,3 +244,17 @@ async def test_a_failure_inside_the_poller_leaves_nobody_waiting() -> None:
     amazon.lists = broken  # type: ignore[method-assign]
     with pytest.raises(LookupError):
         await watch(poller_of(amazon), amazon.make())
+
+
+@virtual_time
+async def test_one_who_gives_up_leaves_the_job_to_the_others() -> None:
+    """It goes on being asked about at the same pace, and once nobody waits it is not."""
+    amazon = FakeAmazon(takes=100.0)
+    poller, job_id = poller_of(amazon), amazon.make()
+    patient, gone = [asyncio.create_task(watch(poller, job_id)) for _ in range(2)]
+    await asyncio.sleep(50)
+    gone.cancel()
+    await asyncio.sleep(0)
+    assert poller.next_in(job_id) is not None
+    assert await patient <= 130
+    assert poller.next_in(job_id) is None

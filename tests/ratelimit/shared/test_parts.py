@@ -1,0 +1,146 @@
+"""The small parts of shared limits, each alone: flights, a local share, lanes that go, and what a key shows."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any
+
+import msgspec
+import pytest
+from redis_worker import make_account, make_operation
+
+from spapi_async._core.options import Priority
+from spapi_async.ratelimit._waiting import Line
+from spapi_async.ratelimit.shared._exchange import Exchange
+from spapi_async.ratelimit.shared._flights import Flights
+from spapi_async.ratelimit.shared._lane import Lane
+from spapi_async.ratelimit.shared._leaving import forget_idle
+from spapi_async.ratelimit.shared._local_share import LocalShare
+from spapi_async.ratelimit.shared._promises import Caller, Promises
+from spapi_async.ratelimit.shared._settings import LaneSettings, OperationView
+from spapi_async.ratelimit.shared._slot import Slot
+from spapi_async.ratelimit.shared._store import LimitSpec, LimitState, Reply
+from spapi_async.ratelimit.shared._terms import Terms
+from spapi_async.ratelimit.shared.redis._snapshot import read_snapshot
+
+
+def test_the_longest_round_trip_is_told_and_not_the_last() -> None:
+    """For one to two spans of five seconds: then it is forgotten."""
+    flights = Flights()
+    for began, took in ((0.0, 0.9), (1.0, 0.1)):
+        slot = Slot(began, leased=True)
+        flights.depart(slot, began)
+        flights.land(slot, began + took, replied=True)
+    assert flights.slowest(2.0) == pytest.approx(0.9)
+    assert flights.slowest(6.0) == pytest.approx(0.9)
+    assert flights.slowest(12.0) == 0.0
+
+
+def test_a_rate_that_429s_lowered_keeps_its_proportion_when_the_header_changes() -> None:
+    """Half the announced rate means half the lowered one."""
+    share = LocalShare(8.0, 10.0, 1, 5.0, now=0.0)
+    share.throttled(now=2.0, admitted_at=1.0)
+    lowered = share.rate
+    share.announce(4.0)
+    assert share.rate == pytest.approx(lowered / 2)
+
+
+def lane(settings: LaneSettings, name: str) -> Lane:
+    """A lane of one limit."""
+    plan = LimitSpec(kind="plan", rate=1.0, burst=1)
+    terms = Terms(kind="", value="", keys=(name, "memory"), former=(), specs=(plan,), places={})
+    return Lane(make_operation(1.0, 1), make_account(name), terms=terms, view=OperationView(), settings=settings)
+
+
+def test_lanes_are_forgotten_when_nobody_used_them_for_five_minutes() -> None:
+    """With what is held for them; one that was used lately stays, and so does one that owes the store a word."""
+    now = 0.0
+    settings = LaneSettings(
+        me="me", lease_seconds=1.0, jitter=0.0, number=itertools.count(1).__next__, now=lambda: now, shares={}
+    )
+    lanes: dict[str, Lane] = {name: lane(settings, name) for name in ("idle", "used", "owing")}
+    lanes["owing"].exchange.outbox.feedback().used += 1
+    held: dict[str, Any] = dict.fromkeys([*lanes, "memory", "of nobody"])
+    now = 299.0
+    lanes["used"].take()
+    now = 301.0
+    forget_idle(lanes, now, (held,))
+    assert list(lanes) == ["used", "owing"]
+    assert list(held) == ["used", "owing", "memory"]
+
+
+PLAN_KEY = "spapi:{application:na:tests_v0.get_thing}:A1@na"
+
+
+def test_calls_of_a_process_that_crashed_do_not_wait() -> None:
+    """A live one asks again within ten seconds; a bucket has filled up since it was written."""
+    processes = {"alive": {"c": [1, 2, 0], "s": 995.0}, "crashed": {"c": [0, 7, 0], "s": 900.0}}
+    state = {"adm": 4, "thr": 1, "b": 10, "k": -2.0, "t": 999.0, "r": 0.5, "a": 1.0, "z": 8, "p": processes}
+    shown = read_snapshot(PLAN_KEY, msgspec.msgpack.encode(state), 1000.0)
+    assert shown is not None
+    assert (shown.waiting, shown.admitted, shown.throttled, shown.account) == (3, 4, 1, "A1@na")
+    assert (shown.rate, shown.announced_rate, shown.burst, shown.tokens) == (0.5, 1.0, 8, -1.5)
+    assert shown.next_available == pytest.approx((1 + 3 + 1.5) / 0.5)
+
+
+def test_a_window_shows_what_is_left_of_it() -> None:
+    """Requests a window old count no more; it opens when the one goes that is as many back as it holds."""
+    key = f"{PLAN_KEY}|reportType#SALES"
+    state = {"adm": 4, "thr": 0, "b": 2, "w": 100.0, "log": [850.0, 920.0, 950.0], "i": "reportType=SALES"}
+    shown = read_snapshot(key, msgspec.msgpack.encode(state), 1000.0)
+    assert shown is not None
+    assert (shown.tokens, shown.window, shown.rule, shown.rate) == (0, 100.0, "reportType=SALES", 0.02)
+    assert shown.next_available == 20.0
+    blocked = msgspec.msgpack.encode({**state, "log": [], "block": 1030.0})
+    shown = read_snapshot(key, blocked, 1000.0)
+    assert shown is not None
+    assert (shown.tokens, shown.next_available) == (2, 30.0)
+
+
+@pytest.mark.parametrize("key", ["spapi:probe:me", PLAN_KEY.rpartition("A1")[0], "else"])
+def test_what_is_no_limit_is_not_shown(key: str) -> None:
+    """Nor what somebody else wrote under such a key."""
+    state = msgspec.msgpack.encode({"adm": 0, "thr": 0})
+    assert read_snapshot(key, state, 0.0) is None
+    assert read_snapshot(PLAN_KEY, b"\xc1", 0.0) is None
+    assert read_snapshot(PLAN_KEY, state, 0.0) is not None
+
+
+def test_a_lease_runs_from_when_its_request_was_composed() -> None:
+    """The store counts from an earlier moment than the reply's: a process must not use what it takes for returned."""
+    now = 10.0
+    settings = LaneSettings(
+        me="me", lease_seconds=1.0, jitter=0.0, number=itertools.count(1).__next__, now=lambda: now, shares={}
+    )
+    exchange = Exchange(settings)
+    exchange.composed(now, 1, unproven=False)
+    plan = LimitState(level=1.0, rate=1.0, announced=1.0, burst=1, pace=1.0, capacity=1.0)
+    reply = Reply(now=500.0, lease=4.0, marker="m", limits=[plan], delays=[(0.5, True), (0.5, False)])
+    leased, granted = exchange.heard(reply, 13.0, settings)
+    assert (leased.expires, leased.at, leased.idle_at, leased.booked) == (14.0, 13.5, 14.5, 500.5)
+    assert granted.expires == float("inf")
+    assert exchange.store_time_at_most(20.0) == 510.0
+    assert exchange.store_time(20.0) == 507.0
+
+
+def test_a_caller_whose_request_is_lost_again_and_again_is_judged_once() -> None:
+    """Losses do not multiply it."""
+    asked: list[int] = []
+
+    def predict(priority: int, ahead: int) -> float:
+        asked.append(ahead)
+        return 9.0
+
+    loop = asyncio.new_event_loop()
+    promises = Promises(make_operation(1.0, 1), Line(), predict)
+    caller = Caller(loop.create_future(), Priority.NORMAL, 20.0, 3)
+    promises.enter(caller)
+    for _ in range(5):
+        assert promises.ask()
+        promises.unanswered()
+    assert promises.ask()
+    promises.judge()
+    assert asked == [3]
+    promises.forget(caller)
+    loop.close()

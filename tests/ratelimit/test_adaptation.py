@@ -1,0 +1,29 @@
+"""What one bucket's 429s teach, call by call."""
+
+from __future__ import annotations
+
+import pytest
+
+from spapi_async.ratelimit._adaptation import Adaptation
+
+
+def test_requests_that_left_before_the_last_429_came_are_no_news() -> None:
+    """They met the same empty bucket; one that left afterwards did not."""
+    adaptation = Adaptation(1.0, 10)
+    assert adaptation.throttled(sent_at=1.0, now=3.0)
+    rate = adaptation.rate
+    assert not adaptation.throttled(sent_at=2.0, now=4.0)
+    assert (adaptation.rate, adaptation.event_at) == (rate, 3.0)
+    assert adaptation.throttled(sent_at=3.5, now=5.0)
+    assert adaptation.rate < rate
+
+
+def test_a_header_keeps_what_429s_have_lowered() -> None:
+    """In proportion; a higher one too."""
+    adaptation = Adaptation(1.0, 10)
+    adaptation.throttled(sent_at=1.0, now=2.0)
+    lowered = adaptation.rate
+    adaptation.announce(0.5)
+    assert adaptation.rate == pytest.approx(lowered / 2)
+    adaptation.announce(2.0)
+    assert adaptation.rate == pytest.approx(2 * lowered)

@@ -1,0 +1,30 @@
+"""The line at one bucket: whose turn it is, and how many come before."""
+
+from __future__ import annotations
+
+from spapi_async.ratelimit._turns import Turns
+
+
+def test_within_a_priority_the_lowest_ticket_goes_first() -> None:
+    """Of equal ones whoever came first; who joins again has a new place."""
+    turns: Turns[str] = Turns()
+    for lane, ticket in (("a", 5), ("b", 3), ("c", 3)):
+        turns.join(lane, 1, ticket)
+    assert turns.first() == "b"
+    turns.join("b", 1, 4)
+    assert turns.first() == "c"
+    turns.leave("c")
+    assert (turns.first(), turns.total) == ("b", 2)
+    turns.serve("b")
+    turns.leave("b")
+    assert (turns.first(), turns.total) == ("a", 1)
+
+
+def test_those_count_as_before_who_are_as_urgent_or_more() -> None:
+    """Of one priority and of those above it."""
+    turns: Turns[str] = Turns()
+    for lane, priority in (("a", 0), ("b", 1), ("c", 1), ("d", 2)):
+        turns.join(lane, priority, 1)
+    assert [turns.up_to(priority) for priority in range(3)] == [1, 3, 4]
+    turns.leave("b")
+    assert [turns.up_to(priority) for priority in range(3)] == [1, 2, 3]
