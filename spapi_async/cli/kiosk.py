@@ -12,8 +12,8 @@ import msgspec
 import typer
 
 from spapi_async.cli.event_loop import run_async
-from spapi_async.cli.output import JsonOption, moving_console, print_json
-from spapi_async.cli.report import JournalOption, default_journal
+from spapi_async.cli.output import JsonOption, check_target, moving_console, print_json
+from spapi_async.cli.report import JournalOption, chosen_journal
 from spapi_async.cli.target import (
     EmulatorOption,
     EndpointOption,
@@ -49,6 +49,7 @@ def kiosk(
     """
     if as_json and out == "-":
         raise ConfigurationError("--json and --out - both want standard output")
+    check_target(out)
     try:
         query = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -59,7 +60,7 @@ def kiosk(
         seed=seed,
         rate_scale=rate_scale,
         latency=latency,
-        journal=None if emulator else journal or default_journal(os.environ),
+        journal=None if emulator else chosen_journal(journal, os.environ),
     )
     facts = run_async(_write(target, query, out), leaves=AGAIN if target.journal is not None else "")
     if as_json:

@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from spapi_async.cli.event_loop import run_async
 from spapi_async.cli.moments import parse_moment, parse_span
-from spapi_async.cli.output import JsonOption, moving_console, print_json, table_console
+from spapi_async.cli.output import JsonOption, check_target, moving_console, print_json, table_console
 from spapi_async.cli.target import (
     EmulatorOption,
     EndpointOption,
@@ -31,7 +31,7 @@ from spapi_async.errors import ConfigurationError
 if TYPE_CHECKING:
     from spapi_async.workflows.reports import ReportRun, ReportType
 
-__all__ = ["JournalOption", "app", "default_journal", "parse_options", "usual_marketplaces"]
+__all__ = ["JournalOption", "app", "chosen_journal", "parse_options", "usual_marketplaces"]
 
 
 class _TypeOrCommand(TyperGroup):
@@ -122,6 +122,7 @@ def get(
         raise ConfigurationError("--json and --out - both want standard output")
     if file_format is FileFormat.parquet and out == "-":
         raise ConfigurationError("a Parquet file cannot go to standard output: name a file")
+    check_target(out)
     target = Target(
         endpoint=endpoint,
         emulator=emulator,
@@ -129,7 +130,7 @@ def get(
         orders=orders,
         rate_scale=rate_scale,
         latency=latency,
-        journal=None if emulator else journal or default_journal(os.environ),
+        journal=None if emulator else chosen_journal(journal, os.environ),
     )
     request = {
         "marketplaces": marketplace or usual_marketplaces(os.environ),
@@ -193,8 +194,9 @@ def list_reports(
     as_json: JsonOption = False,
 ) -> None:
     """List the reports of some types that Amazon keeps (90 days), or the runs of yours that nobody has read."""
-    kept = None if emulator else journal or default_journal(os.environ)
-    target = Target(endpoint=endpoint, emulator=emulator, journal=kept)
+    kept = None if emulator else chosen_journal(journal, os.environ)
+    # A file that was named is there, or the name is wrong; the usual one comes with the first run.
+    target = Target(endpoint=endpoint, emulator=emulator, journal=kept, journal_must_exist=journal is not None)
     found = run_async(_list(target, report_types or ()))
     if as_json:
         print_json(found)
@@ -211,8 +213,13 @@ def list_reports(
     table_console().print(table)
 
 
-def default_journal(environ: Mapping[str, str]) -> str | None:
-    """A file in the user's state directory (XDG); None, and a line that says so, where the extra is not installed."""
+def chosen_journal(named: str | None, environ: Mapping[str, str]) -> str | None:
+    """The journal that was named; else a file in the user's state directory (XDG).
+
+    None, and a line that says so, where the extra is not installed.
+    """
+    if named is not None:
+        return named
     try:
         import sqlalchemy  # noqa: F401
     except ModuleNotFoundError:
