@@ -12,10 +12,13 @@ from spapi_async._client.options import ApplicationOptions
 from spapi_async._client.settings import (
     Environment,
     check_at_least_one,
+    check_choices,
     check_client,
+    check_parts,
     check_proxy,
     check_refresh_token,
     check_seller_id,
+    checked_client_secret,
     checked_grace,
     checked_retry,
     checked_timeout,
@@ -132,13 +135,10 @@ class Application:
         # From here on no local variable shows it, whatever is raised.
         client_secret = as_secret(client_secret or "", "client_secret")
         check_client(client_id, client_secret)
-        check_at_least_one("connections", connections)
-        check_at_least_one("max_reply_size", max_reply_size)
+        check_at_least_one(connections=connections, max_reply_size=max_reply_size)
         check_proxy(proxy)
-        if decoding not in ("lenient", "strict"):
-            raise ConfigurationError(f'decoding must be "lenient" or "strict", not {decoding!r}')
-        if journal is not None and not hasattr(journal, "swap"):
-            raise ConfigurationError('journal must be a Journal: journal=Journal("sqlite:///runs.db")')
+        check_choices(decoding=decoding, sandbox=sandbox, trust_env=trust_env)
+        check_parts(limiter=limiter, tokens=tokens, journal=journal, clock=clock, ssl=ssl)
         self.client_id = client_id
         self.limiter: RateLimiter
         self._endpoint = endpoint
@@ -324,10 +324,9 @@ class Application:
         Takes the secret, or what :func:`spapi_async.auth.parse_secret_notification` made of Amazon's notification.
 
         Raises:
-            ConfigurationError: the notification is about another application.
+            ConfigurationError: it is no client secret, or the notification is about another application.
         """
-        new = Secret(new) if isinstance(new, str) else new
-        self._auth.replace_client_secret(new)
+        self._auth.replace_client_secret(checked_client_secret(self.client_id, new))
 
     async def delegate(
         self, seller: SellingPartner, resources: Sequence[RestrictedResource], *, target_application: str

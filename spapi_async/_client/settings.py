@@ -11,17 +11,20 @@ import msgspec
 from spapi_async._core.endpoints import split_url
 from spapi_async._engine.retry import RetryPolicy
 from spapi_async._engine.transport import Timeout
-from spapi_async.credentials import Secret, revealed
+from spapi_async.credentials import Secret, as_secret, revealed
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region
 
 __all__ = [
     "Environment",
     "check_at_least_one",
+    "check_choices",
     "check_client",
+    "check_parts",
     "check_proxy",
     "check_refresh_token",
     "check_seller_id",
+    "checked_client_secret",
     "checked_grace",
     "checked_retry",
     "checked_timeout",
@@ -105,6 +108,15 @@ def check_client(client_id: str, client_secret: Secret) -> None:
     _check_credential("client_secret", client_secret, "an LWA client secret", _WHERE)
 
 
+def checked_client_secret(client_id: str, new: Any) -> Any:
+    """What a client secret is replaced by: checked where it is one, and as it is where it is a notification's."""
+    if hasattr(new, "client_secret"):
+        return new
+    new = as_secret(new, "client_secret")
+    check_client(client_id, new)
+    return new
+
+
 def check_refresh_token(refresh_token: Secret) -> Secret:
     """The refresh token, unless it is something else."""
     if refresh_token.reveal():
@@ -151,10 +163,39 @@ def checked_grace(seconds: float) -> float:
     return seconds
 
 
-def check_at_least_one(name: str, number: int) -> None:
+# What an application is given instead of its own, by a method that each of them has.
+_PARTS = {
+    "limiter": ("acquire", "a limiter: limiter=RedisRateLimiter(url)"),
+    "tokens": ("release", "a token store: tokens=RedisTokenStore(url, keys=[...])"),
+    "journal": ("swap", 'a Journal: journal=Journal("sqlite:///runs.db")'),
+    "clock": ("monotonic", "a Clock"),
+    "ssl": ("wrap_socket", "an ssl.SSLContext"),
+}
+
+
+def check_parts(**parts: object) -> None:
+    """Refuse a URL, a class or an empty text where an object belongs; None stands for the usual one."""
+    for name, part in parts.items():
+        method, what = _PARTS[name]
+        if part is not None and (isinstance(part, type) or not hasattr(part, method)):
+            # Its type alone: a URL may hold a password.
+            raise ConfigurationError(f"{name} must be {what}, not {type(part).__name__}")
+
+
+def check_choices(*, decoding: object, **switches: object) -> None:
+    """Refuse other words, and a text such as "false", which would switch on."""
+    if decoding not in ("lenient", "strict"):
+        raise ConfigurationError(f'decoding must be "lenient" or "strict", not {decoding!r}')
+    for name, switch in switches.items():
+        if not isinstance(switch, bool):
+            raise ConfigurationError(f"{name} must be True or False, not {switch!r}")
+
+
+def check_at_least_one(**numbers: int) -> None:
     """Refuse what would mean no limit at all, or nothing."""
-    if not isinstance(number, int) or number < 1:
-        raise ConfigurationError(f"{name} must be 1 or more, not {number!r}")
+    for name, number in numbers.items():
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            raise ConfigurationError(f"{name} must be 1 or more, not {number!r}")
 
 
 def check_proxy(proxy: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from urllib.parse import SplitResult, urlsplit
 
 from spapi_async.errors import ConfigurationError
@@ -54,7 +55,8 @@ def split_url(url: str) -> SplitResult | None:
 
 def _checked(endpoint: str) -> str:
     parts = split_url(endpoint)
-    if parts is None or parts.query or parts.fragment or "@" in parts.netloc:
+    spaced = set(endpoint) & set(string.whitespace) if parts is not None else False  # urlsplit leaves some out
+    if parts is None or spaced or parts.query or parts.fragment or "@" in parts.netloc:
         # Not the text itself: it may hold a password.
         raise ConfigurationError("endpoint must be like https://host[:port], without user, query or fragment")
     return endpoint.rstrip("/")

@@ -117,6 +117,11 @@ class HomeLoop:
             self._thread = threading.current_thread().name
             self.loop = loop
             self._stay += 1
+            if self._guard is not None:
+                # Left to the collector it would be closed by its own loop, which may never run again and complains
+                # then (Python 3.13). There is nothing to await in it any more.
+                with contextlib.suppress(StopIteration):
+                    self._guard.aclose().send(None)
             if self._close is not None:
                 self._guard = self._until_the_loop_ends()
                 # Its first step awaits nothing; it tells the loop to close this generator before it ends.

@@ -30,6 +30,7 @@ from spapi_async._engine.connections import (
     disown,
     keep_read_buffers,
 )
+from spapi_async._engine.streams import CHUNK, OpenedReply
 from spapi_async._engine.translation import host_of, too_large, translated
 from spapi_async._engine.user_agent import user_agent_header
 from spapi_async._engine.watch import Watch
@@ -38,6 +39,7 @@ from spapi_async.errors import (
     ClosedError,
     ConnectionFailedError,
     SPAPIError,
+    TransportError,
 )
 
 __all__ = ["RawReply", "SessionPool", "Timeout", "user_agent_header"]
@@ -47,9 +49,6 @@ MAX_REPLY_SIZE = 64 * 1024 * 1024
 """Bytes of a reply after inflation: Amazon's largest pages have a few, and 0.3 MB of gzip can hold 300."""
 
 TOKEN_HEADER = "x-amz-access-token"  # noqa: S105 - its name
-
-# Bytes of a streamed body that are handed on at a time.
-_CHUNK = 64 * 1024
 
 
 class Timeout(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +105,7 @@ class SessionPool:
         "_proxy",
         "_sessions",
         "_ssl",
+        "_streams",
         "_timeout",
         "_trust_env",
         "_watch",
@@ -141,6 +141,7 @@ class SessionPool:
         self._max_reply_size = max_reply_size
         self.heard: dict[str, tuple[float, int | str]] = {}  # last status or failure by session key, and when
         self._sessions: dict[str, _Session] = {}
+        self._streams: set[OpenedReply] = set()
         self._forgotten = forgotten
         self._home = HomeLoop(what, drop=self._drop, close=self._close_forgotten)
         self._closed = False
@@ -202,7 +203,11 @@ class SessionPool:
                     slots.release()
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # ValueError: a reply that aiohttp cannot parse, such as a broken content coding.
-            if queued:
+            if self._closed and queued:
+                failure = ClosedError("the application is closed")
+            elif self._closed:
+                failure = TransportError(f"the application was closed before {host_of(url)} had answered")
+            elif queued:
                 failure = ConnectionFailedError(
                     f"no connection to {host_of(url)} was free for {seconds:g} s "
                     f"(there are {self._connections} at most)"
@@ -257,7 +262,7 @@ class SessionPool:
         if split_url(url.reveal()) is None:
             raise ConnectionFailedError("the URL is not one that can be asked: http(s)://host[:port]/...")
         try:
-            opened = _Opened(
+            opened = OpenedReply(
                 await session.request(
                     method,
                     URL(url.reveal(), encoded=True),
@@ -266,7 +271,7 @@ class SessionPool:
                     allow_redirects=False,
                     auto_decompress=False,
                     timeout=bounds,
-                    read_bufsize=_CHUNK,
+                    read_bufsize=CHUNK,
                     proxy=self._environment_proxy(url.reveal()) if self._trust_env else None,
                 )
             )
@@ -276,18 +281,24 @@ class SessionPool:
             forget_locals(error)
             raise
         else:
+            self._streams.add(opened)
             try:
-                yield StreamedReply(opened.reply.status, opened.reply.headers, _chunks(opened, host, silence))
+                yield StreamedReply(opened.reply.status, opened.reply.headers, opened.chunks(host, silence))
             finally:
+                self._streams.discard(opened)
                 opened.reply.close()  # gives a connection back that was read to its end
             return
         raise failure
 
     async def aclose(self) -> None:
-        """Close every session; the pool opens none afterwards."""
+        """Close every session; the pool opens none afterwards, and what is under way ends with an error."""
         if self._home.loop is not None:
             self._home.enter()  # or an earlier loop's sessions would be closed in this one
         self._closed = True
+        # aiohttp forgets who reads a body when it closes a connection: they would wait until their time is up.
+        self._watch.expire_all()
+        for stream in self._streams:
+            stream.end()
         await self._close_sessions()
         await self._home.aclose()
 
@@ -311,6 +322,7 @@ class SessionPool:
             if forked:
                 leave_to_parent(opened)
         self._sessions.clear()
+        self._streams.clear()
         self._watch = Watch()
 
     def _session(self, session_key: str) -> _Session:
@@ -371,30 +383,3 @@ def as_url(url: str) -> URL:
     authority, slash, target = rest.partition("/")
     path, _, query = target.partition("?")
     return URL.build(scheme=scheme, authority=authority, path=slash + path, query_string=query, encoded=True)
-
-
-class _Opened:
-    """A reply under way. aiohttp's own shows its URL wherever it is printed, and a presigned one is a secret."""
-
-    __slots__ = ("reply",)
-
-    def __init__(self, reply: aiohttp.ClientResponse) -> None:
-        self.reply = reply
-
-
-async def _chunks(opened: _Opened, host: str, silence: float) -> AsyncIterator[bytes]:
-    """The body as it comes; aiohttp stops reading from the socket when twice a chunk lies unread."""
-    while True:
-        try:
-            chunk = await opened.reply.content.read(_CHUNK)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            failure = translated(error, "", f"no byte from {host} for {silence:g} s", host=host)
-        except BaseException as error:
-            forget_locals(error)
-            raise
-        else:
-            if not chunk:
-                return
-            yield chunk
-            continue
-        raise failure

@@ -20,9 +20,11 @@ def user_agent_header(application: str | None) -> str:
     """A User-Agent in Amazon's form: ``name/version (Language=…; Platform=…)``.
 
     Raises:
-        ConfigurationError: longer than 500 characters, or not printable ASCII.
+        ConfigurationError: empty, longer than 500 characters, or not printable ASCII.
     """
-    agent = application or f"spapi_async/{__version__}"
+    agent = f"spapi_async/{__version__}" if application is None else application
+    if not isinstance(agent, str) or not agent.strip():
+        raise ConfigurationError(f'user_agent must be like "name/version", not {agent!r}')
     if "(" not in agent:
         python = f"{platform.python_implementation()}/{platform.python_version()}"
         agent = f"{agent} (Language={python}; Platform={platform.system() or sys.platform}/{platform.release()})"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from redis.asyncio import Redis
 
 from spapi_async._core.home_loop import HomeLoop, Leftover, leave_to_parent
+from spapi_async._core.store_url import address_of
 from spapi_async.credentials import Secret
 from spapi_async.errors import ConfigurationError
 
@@ -34,7 +34,7 @@ class RedisTokenStore:
     seconds, for connecting; a command that takes longer than two is given up by the authenticator.
 
     Raises:
-        ConfigurationError: no key, or one that is not a Fernet key.
+        ConfigurationError: no key, one that is not a Fernet key, or a URL at which no Redis can be.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class RedisTokenStore:
     ) -> None:
         self._fernet = _fernet(keys)
         self._prefix = prefix
-        self._where = _address(url) if client is None else f"prefix={prefix!r}"
+        self._where = address_of(url) if client is None else f"prefix={prefix!r}"
         self._owns_client = client is None
         # Whoever uses the store bounds each step. With a timeout of its own the library reads by asyncio.wait_for(),
         # which before Python 3.12 loses a cancellation that meets the end of the read.
@@ -125,12 +125,6 @@ class RedisTokenStore:
 
     def __repr__(self) -> str:
         return f"<RedisTokenStore {self._where}>"
-
-
-def _address(url: str) -> str:
-    """The URL without user, password and options."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _fernet(keys: Sequence[str | Secret]) -> MultiFernet:

@@ -42,7 +42,7 @@ async def _read(database: str, after: str | None, limit: int, *, as_json: bool) 
     from spapi_async.workflows.orders import OrderDatabase
 
     found = []
-    async with OrderDatabase(database) as opened:
+    async with OrderDatabase(database, create=False) as opened:
         async for change in opened.changes(after=after, limit=limit):
             if as_json:
                 sys.stdout.write(msgspec.json.encode(change).decode() + "\n")

@@ -162,7 +162,10 @@ async def _crawl(kind: str, target: Target, source: str, output: str, *, as_json
 
 def _count(source: str) -> int | None:
     """How many identifiers a file has; None for what can be read only once: a pipe, standard input."""
-    return sum(1 for _ in read_identifiers(source)) if Path(source).is_file() else None
+    path = Path(source)
+    if source == "-" or path.is_fifo() or path.is_char_device():
+        return None
+    return sum(1 for _ in read_identifiers(source))  # of a file that is not there nothing is begun
 
 
 def _check_marketplace(sellers: Sequence[SellingPartner]) -> None:

@@ -48,7 +48,7 @@ def demo(
 ) -> None:
     """Sync 2,000 orders from an emulator in this process, as fast as its quota allows and no faster."""
     with tempfile.TemporaryDirectory() as folder:
-        place = database or f"sqlite:///{Path(folder) / 'demo.db'}"
+        place = f"sqlite:///{Path(folder) / 'demo.db'}" if database is None else database
         result = run_async(_demo(place, seed, quiet=as_json))
     if as_json:
         print_json(result)

@@ -50,7 +50,8 @@ def limits(
     """Show every limit: what it applies to, rate, tokens at hand, calls waiting, 429s. Ends with Ctrl-C."""
     source_of_redis = context.get_parameter_source("redis")
     named = source_of_redis is not None and source_of_redis.name == "COMMANDLINE"  # rather than by the environment
-    endpoint = endpoint or (None if redis else os.environ.get("SP_API_ENDPOINT"))
+    if endpoint is None and redis is None:
+        endpoint = os.environ.get("SP_API_ENDPOINT") or None
     if (redis is None and endpoint is None) or (named and endpoint is not None):
         raise ConfigurationError(
             "give --redis URL (or SP_API_REDIS), or --endpoint URL of an emulator (or SP_API_ENDPOINT)"

@@ -15,8 +15,12 @@ from typer.core import TyperGroup
 
 from spapi_async.cli.event_loop import run_async
 from spapi_async.cli.moments import parse_moment, parse_span
+<<<<<<< HEAD
 from spapi_async.cli.output import JsonOption, moving_console, print_json, table_console
 from spapi_async.cli.report_file import check_out, write_report
+=======
+from spapi_async.cli.output import JsonOption, check_target, moving_console, print_json, table_console
+>>>>>>> peers
 from spapi_async.cli.target import (
     EmulatorOption,
     EndpointOption,
@@ -32,7 +36,7 @@ from spapi_async.errors import ConfigurationError
 if TYPE_CHECKING:
     from spapi_async.workflows.reports import ReportRun, ReportType
 
-__all__ = ["JournalOption", "app", "default_journal", "parse_options", "usual_marketplaces"]
+__all__ = ["JournalOption", "app", "chosen_journal", "parse_options", "usual_marketplaces"]
 
 
 class _TypeOrCommand(TyperGroup):
@@ -123,7 +127,11 @@ def get(
         raise ConfigurationError("--json and --out - both want standard output")
     if file_format is FileFormat.parquet and out == "-":
         raise ConfigurationError("a Parquet file cannot go to standard output: name a file")
+<<<<<<< HEAD
     check_out(out)
+=======
+    check_target(out)
+>>>>>>> peers
     target = Target(
         endpoint=endpoint,
         emulator=emulator,
@@ -131,7 +139,7 @@ def get(
         orders=orders,
         rate_scale=rate_scale,
         latency=latency,
-        journal=None if emulator else journal or default_journal(os.environ),
+        journal=None if emulator else chosen_journal(journal, os.environ),
     )
     request = {
         "marketplaces": marketplace or usual_marketplaces(os.environ),
@@ -195,8 +203,9 @@ def list_reports(
     as_json: JsonOption = False,
 ) -> None:
     """List the reports of some types that Amazon keeps (90 days), or the runs of yours that nobody has read."""
-    kept = None if emulator else journal or default_journal(os.environ)
-    target = Target(endpoint=endpoint, emulator=emulator, journal=kept)
+    kept = None if emulator else chosen_journal(journal, os.environ)
+    # A file that was named is there, or the name is wrong; the usual one comes with the first run.
+    target = Target(endpoint=endpoint, emulator=emulator, journal=kept, journal_must_exist=journal is not None)
     found = run_async(_list(target, report_types or ()))
     if as_json:
         print_json(found)
@@ -213,8 +222,13 @@ def list_reports(
     table_console().print(table)
 
 
-def default_journal(environ: Mapping[str, str]) -> str | None:
-    """A file in the user's state directory (XDG); None, and a line that says so, where the extra is not installed."""
+def chosen_journal(named: str | None, environ: Mapping[str, str]) -> str | None:
+    """The journal that was named; else a file in the user's state directory (XDG).
+
+    None, and a line that says so, where the extra is not installed.
+    """
+    if named is not None:
+        return named
     try:
         import sqlalchemy  # noqa: F401
     except ModuleNotFoundError:

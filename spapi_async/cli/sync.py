@@ -252,7 +252,7 @@ def _window(begin: str | None, end: str | None) -> tuple[datetime, datetime] | N
 async def _rebuild(database: str, *, plain: bool) -> int:
     from spapi_async.workflows.orders import OrderDatabase, PersonalKeys
 
-    async with OrderDatabase(database, personal="plain" if plain else PersonalKeys.from_env()) as opened:
+    async with OrderDatabase(database, personal="plain" if plain else PersonalKeys.from_env(), create=False) as opened:
         return await opened.rebuild()
 
 

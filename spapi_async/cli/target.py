@@ -71,6 +71,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     sellers: str | None = None
     tags: tuple[str, ...] = ()
     journal: str | None = None
+    journal_must_exist: bool = False
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,20 +98,20 @@ async def connected(target: Target, *, observers: Iterable[Observer] = ()) -> As
     Raises:
         ConfigurationError: credentials are missing or the options contradict one another.
     """
-    if target.emulator and target.endpoint:
+    if target.emulator and target.endpoint is not None:
         raise ConfigurationError("give --endpoint or --emulator, not both")
-    entries = _chosen(read_sellers(target.sellers), target.tags) if target.sellers else None
+    entries = _chosen(read_sellers(target.sellers), target.tags) if target.sellers is not None else None
     if target.tags and entries is None:
         raise ConfigurationError("--tag chooses among the sellers of --sellers FILE")
     options: dict[str, Any] = {"observers": (*observers, *log_observers())}
-    if target.redis:
+    if target.redis is not None:
         options["limiter"] = redis_limiter(target.redis, observers=options["observers"])
-    if target.journal:
+    if target.journal is not None:
         from spapi_async.workflows.journal import Journal
 
-        options["journal"] = Journal(target.journal)
+        options["journal"] = Journal(target.journal, create=not target.journal_must_exist)
     if not target.emulator:
-        if target.endpoint:
+        if target.endpoint is not None:
             options["endpoint"] = target.endpoint
         elif not os.environ.get("SP_API_ENDPOINT"):
             options["trust_env"] = True  # Amazon is reached as everything else is; an endpoint is usually close by

@@ -15,6 +15,7 @@ import anyio
 import msgspec
 
 from spapi_async import Application, SellerDirectory, SellingPartner
+from spapi_async._core.store_url import address_of
 from spapi_async.api.orders_2026_01_01 import SEARCH_ORDERS
 from spapi_async.errors import ConfigurationError, LeaseError, LWAError, SPAPIError
 from spapi_async.fleet._board import Board
@@ -111,6 +112,7 @@ class Fleet:
         if (database is None) == (job is None):
             raise ConfigurationError("a fleet has a database for orders, or a job of its own")
         self.name = name
+        address_of(redis)  # refuses what cannot be one
         self._redis = redis
         self._database = database
         self._own_job = job
@@ -286,6 +288,7 @@ class Fleet:
         Raises:
             ConfigurationError: Redis cannot be reached.
         """
+        address_of(redis)  # refuses what cannot be one
         client = Redis.from_url(redis)
         try:
             board = Board(client, name, slice_seconds=LONGEST_SLICE)

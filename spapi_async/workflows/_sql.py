@@ -29,6 +29,7 @@ except ModuleNotFoundError as error:  # pragma: no cover - tested in a process o
     raise ModuleNotFoundError('databases need an extra: pip install "spapi-async[sync]"') from error
 
 __all__ = [
+    "MissingDatabaseError",
     "async_url",
     "create_tables",
     "lock_creation",
@@ -62,6 +63,10 @@ _CREATING = 0x5370_6170_6941_7379  # an advisory lock of our own
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class MissingDatabaseError(ConfigurationError):
+    """A program that only reads was given a database that nobody has written to."""
 
 
 def async_url(url: str) -> URL:
@@ -167,9 +172,18 @@ def _try_after_a_rest(connection: Any, record: ConnectionPoolEntry, _: Any) -> N
             raise DisconnectionError from error
 
 
-def probe_sqlite(engine: AsyncEngine) -> None:
-    """Fail here on a file that cannot be opened; aiosqlite would leave a thread that complains to a closed loop."""
-    _create_privately(engine.url.database)
+def probe_sqlite(engine: AsyncEngine, *, create: bool = True) -> None:
+    """Fail here on a file that cannot be opened; aiosqlite would leave a thread that complains to a closed loop.
+
+    Raises:
+        MissingDatabaseError: there is no such file, and it is not to be made.
+    """
+    path = engine.url.database
+    if path and path != ":memory:" and not path.startswith("file:"):
+        if create:
+            _create_privately(path)
+        elif not os.path.exists(path):  # noqa: PTH110 - a Path of "" is the folder
+            raise MissingDatabaseError(f"there is no database file {path}")
     arguments, options = engine.dialect.create_connect_args(engine.url)
     connect: Callable[..., sqlite3.Connection] = sqlite3.connect
     connection = connect(*arguments, **options)
@@ -189,10 +203,8 @@ def probe_sqlite(engine: AsyncEngine) -> None:
         connection.close()
 
 
-def _create_privately(path: str | None) -> None:
+def _create_privately(path: str) -> None:
     """A new file of orders is its owner's alone, whatever the umask; its journal gets the same permissions."""
-    if not path or path == ":memory:" or path.startswith("file:"):
-        return
     with contextlib.suppress(OSError):  # it is there, or cannot be made: then connecting says why
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 

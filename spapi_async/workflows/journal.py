@@ -17,6 +17,7 @@ Needs ``pip install "spapi-async[sync]"``, and ``[postgres]`` for PostgreSQL.
 from __future__ import annotations
 
 import asyncio
+import functools
 import sqlite3
 from collections.abc import Collection, Sequence
 from contextlib import nullcontext
@@ -34,6 +35,7 @@ try:
     from sqlalchemy import (
         Boolean,
         Column,
+        Connection,
         Double,
         Index,
         Integer,
@@ -44,6 +46,7 @@ try:
         Text,
         delete,
         func,
+        inspect,
         select,
         update,
     )
@@ -55,6 +58,7 @@ except ModuleNotFoundError as error:  # pragma: no cover - tested in a process o
     raise ModuleNotFoundError('a journal needs an extra: pip install "spapi-async[sync]"') from error
 
 from spapi_async.workflows._sql import (
+    MissingDatabaseError,
     async_url,
     create_tables,
     open_engine,
@@ -103,6 +107,7 @@ class Journal:
         url: ``sqlite:///runs.db`` or ``postgresql://user@host/name``.
         keep: how long entries are kept. Amazon forgets reports and feeds after 90 days.
         clock: where time comes from; with PostgreSQL its server's, so that hosts need not agree.
+        create: False for a program that only reads: a database without the table is an error, not made.
 
     Raises:
         ConfigurationError: not a database URL, or a database that is not supported.
@@ -110,8 +115,11 @@ class Journal:
 
     lasting = True
 
-    def __init__(self, url: str, *, keep: timedelta = timedelta(days=30), clock: Clock | None = None) -> None:
+    def __init__(
+        self, url: str, *, keep: timedelta = timedelta(days=30), clock: Clock | None = None, create: bool = True
+    ) -> None:
         self._url = async_url(url)
+        self._create = create
         self._shown = without_secrets(url)
         self._keep_seconds = keep.total_seconds()
         self._clock = clock or SystemClock()
@@ -248,13 +256,20 @@ class Journal:
         engine = open_engine(self._url)
         try:
             if self._sqlite:
-                await anyio.to_thread.run_sync(probe_sqlite, engine)
+                await anyio.to_thread.run_sync(functools.partial(probe_sqlite, engine, create=self._create))
             async with engine.begin() as connection:
-                await create_tables(connection, metadata)
+                if self._create:
+                    await create_tables(connection, metadata)
+                else:
+                    await connection.run_sync(self._check_table)
         except BaseException:
             await engine.dispose()
             raise
         return engine
+
+    def _check_table(self, connection: Connection) -> None:
+        if not inspect(connection).has_table(runs.name):
+            raise MissingDatabaseError(f"journal {self._shown} has no table of runs: no run was written to it")
 
     async def _sweep(self, connection: AsyncConnection, now: float) -> None:
         """Take out what is older than is kept, once an hour."""

@@ -271,3 +271,74 @@ def test_an_emulator_in_process_never_sees_real_credentials(
     assert sent[0] == sent[1]
     assert b"hush" not in sent[0]
     assert "hush" not in "".join(capsys.readouterr())
+
+
+READERS = {
+    "changes": ["changes", "--database", "sqlite:///misspelt.db"],
+    "rebuild": ["sync", "orders", "--database", "sqlite:///misspelt.db", "--rebuild"],
+    "journal": ["report", "list", "--journal", "sqlite:///misspelt.db"],
+    "sellers": ["sync", "orders", "--database", "sqlite:///new.db", "--sellers", "misspelt.toml"],
+    "identifiers": ["crawl", "catalog", "--input", "misspelt.txt", "--output", "new.jsonl", "--marketplace", "US"],
+    "identifiers for a database": [
+        *["crawl", "catalog", "--input", "misspelt.txt", "--output", "sqlite:///new.db", "--marketplace", "US"]
+    ],
+    "feed": ["feed", "JSON_LISTINGS_FEED", "misspelt.json", "--marketplace", "US", "--journal", "sqlite:///new.db"],
+    "query": ["kiosk", "misspelt.graphql", "--out", "new.jsonl", "--journal", "sqlite:///new.db"],
+}
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("words", READERS.values(), ids=READERS)
+def test_a_misspelt_file_is_said_and_nothing_is_made(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a command only reads is there, or its name is wrong: no empty database, no output, no journal."""
+    monkeypatch.chdir(tmp_path)
+    code, line = complaint(capsys, *words)
+    assert code == 2
+    assert "misspelt" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_without_a_database_says_so_and_makes_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before the first sync there is none to read; a misspelt one shows by the same line."""
+    monkeypatch.chdir(tmp_path)
+    assert run(["plan", "orders", "--database", "sqlite:///misspelt.db", "--emulator", "--orders", "20"]) == 0
+    captured = capsys.readouterr()
+    assert "there is no database file misspelt.db; planned as for sellers of whom nothing is stored" in captured.err
+    assert " 20 " in captured.out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["call", ORDER, "1", "--endpoint", ""],
+        ["sync", "orders", "--database", ""],
+        ["sync", "orders", "--database", "sqlite:///new.db", "--redis", ""],
+        ["sync", "orders", "--database", "sqlite:///new.db", "--sellers", ""],
+        ["limits", "--redis", ""],
+        ["limits", "--endpoint", ""],
+        ["fleet", "status", "--redis", ""],
+        ["report", "list", "--journal", ""],
+        ["demo", "--database", ""],
+        ["report", "GET_MERCHANT_LISTINGS_ALL_DATA", "--marketplace", "US", "--out", ""],
+        ["report", "GET_MERCHANT_LISTINGS_ALL_DATA", "--marketplace", "US", "--out", "no-folder/report.tsv"],
+        ["kiosk", "query.graphql", "--out", ""],
+        ["feed", "JSON_LISTINGS_FEED", "feed.json", "--marketplace", "US", "--out", "."],
+    ],
+    ids=" ".join,
+)
+def test_an_empty_option_is_refused_before_anything_is_sent(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is a variable of a script that was not set, and never stands for the usual value."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("query.graphql", "feed.json"):
+        (tmp_path / name).write_text("{}")
+    code, _ = complaint(capsys, *words)
+    assert code == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"query.graphql", "feed.json"}

@@ -8,7 +8,9 @@ import pytest
 
 from spapi_async import Application, ClosedError, ConfigurationError, RetryPolicy, Timeout, call_options, connect
 from spapi_async.api.orders_v0 import GET_ORDER
+from spapi_async.auth import RedisTokenStore
 from spapi_async.credentials import Secret
+from spapi_async.ratelimit import RedisRateLimiter
 
 
 @pytest.mark.parametrize(
@@ -23,12 +25,29 @@ from spapi_async.credentials import Secret
         ("retry", 3, "RetryPolicy, not int"),
         ("endpoint", "http://[::1", "endpoint must be like"),
         ("endpoint", "http://host:port", "endpoint must be like"),
+        ("endpoint", " https://host", "endpoint must be like"),
+        ("endpoint", "https://ho st", "endpoint must be like"),
+        ("connections", True, "connections must be 1 or more"),
+        ("max_reply_size", "", "max_reply_size must be 1 or more"),
+        ("proxy", "", "proxy must be like"),
+        ("user_agent", " ", 'user_agent must be like "name/version"'),
+        ("user_agent", 5, 'user_agent must be like "name/version"'),
+        ("limiter", "redis://:MARK@host", "limiter must be a limiter: .*, not str"),
+        ("limiter", RedisRateLimiter, "limiter must be a limiter"),
+        ("tokens", "", "tokens must be a token store: .*, not str"),
+        ("journal", "sqlite:///runs.db", "journal must be a Journal: .*, not str"),
+        ("clock", 5, "clock must be a Clock, not int"),
+        ("ssl", "ca.pem", "ssl must be an ssl.SSLContext, not str"),
+        ("sandbox", "false", "sandbox must be True or False, not 'false'"),
+        ("trust_env", "", "trust_env must be True or False"),
+        ("decoding", "", "decoding must be"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_at_once(option: str, value: Any, message: str) -> None:
     """By name, instead of failing in the middle of a call or looking like an unreachable Amazon."""
-    with pytest.raises(ConfigurationError, match=message):
+    with pytest.raises(ConfigurationError, match=message) as caught:
         Application("app", "secret", **{option: value})
+    assert "MARK" not in str(caught.value)
 
 
 def test_settings_that_work_are_taken() -> None:
@@ -85,6 +104,25 @@ def test_a_marketplace_of_another_type_is_refused() -> None:
     wrong: Any = 5
     with pytest.raises(ConfigurationError, match="unknown marketplace 5"):
         Application("app", "secret").selling_partner("Atzr|a", marketplace=wrong)
+
+
+@pytest.mark.parametrize("secret", ["", " ", "new\n", "amzn1.sp.solution.MARK", 5])
+def test_a_client_secret_is_not_replaced_by_what_is_none(secret: Any) -> None:
+    """A forgotten variable would lock every seller out at the next token."""
+    app = Application("app", "secret")
+    with pytest.raises(ConfigurationError, match="client_secret") as caught:
+        app.replace_client_secret(secret)
+    assert "MARK" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["", " ", "host:6379", "http://:MARK@host", "redis://:MARK@h:99999", None, 5])
+def test_a_redis_that_cannot_be_one_is_refused_where_it_is_named(url: Any) -> None:
+    """By the limiter and the token store alike, without the password."""
+    makers: list[Any] = [RedisRateLimiter, lambda url: RedisTokenStore(url, keys=[RedisTokenStore.new_key()])]
+    for make in makers:
+        with pytest.raises(ConfigurationError, match="the Redis URL") as caught:
+            make(url)
+        assert "MARK" not in str(caught.value)
 
 
 async def test_a_closed_application_says_that_it_is_closed() -> None:

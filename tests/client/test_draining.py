@@ -3,10 +3,20 @@
 import asyncio
 import os
 import warnings
+from typing import Any
 
 import pytest
+from raw_server import Answer, raw_server, reply
 
-from spapi_async import Application, ClosedError, ConfigurationError, Marketplace, SellingPartner, SPAPIWarning
+from spapi_async import (
+    Application,
+    ClosedError,
+    ConfigurationError,
+    Marketplace,
+    OutcomeUnknownError,
+    SellingPartner,
+    SPAPIWarning,
+)
 from spapi_async._client import unclosed
 from spapi_async.emulator import Emulator
 
@@ -131,3 +141,54 @@ async def test_a_forked_child_has_no_right_to_its_parents_burst() -> None:
     assert lane is not None
     assert [type(w.message) for w in caught] == [SPAPIWarning]
     assert "RedisRateLimiter" in str(caught[0].message)
+
+
+TOKEN = reply(b'{"access_token": "Atza|x", "expires_in": 3600}')
+
+
+async def silent(request: bytes, writer: asyncio.StreamWriter) -> None:
+    """A token, and no answer to anything else."""
+    if b"/auth/o2/token" in request:
+        writer.write(TOKEN)
+
+
+async def half_a_reply(request: bytes, writer: asyncio.StreamWriter) -> None:
+    """A token, and half of every other answer."""
+    writer.write(TOKEN if b"/auth/o2/token" in request else reply(b"{" + b" " * 100_000)[:1000])
+
+
+@pytest.mark.parametrize("answer", [silent, half_a_reply])
+async def test_calls_that_are_cut_off_end_there_and_then(answer: Answer) -> None:
+    """Whether they wait for a free connection, for an answer or for its rest; a write that was sent may have acted."""
+    async with raw_server(answer) as server:
+        app = Application("app", "secret", endpoint=server.url, connections=1)
+        seller = app.selling_partner("Atzr|a", region="na")
+        feed: Any = {"feedType": "POST_ORDER_FULFILLMENT_DATA", "marketplaceIds": ["A"], "inputFeedDocumentId": "d"}
+        write = asyncio.create_task(seller.feeds_2021_06_30.create_feed(body=feed))
+        while not any(b"/feeds/" in request for request in server.requests):
+            await asyncio.sleep(0.001)
+        reads = [search(seller) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        await app.aclose()
+        async with asyncio.timeout(30):
+            with pytest.raises(OutcomeUnknownError, match="the application was closed before"):
+                await write
+            for read in reads:
+                with pytest.raises(ClosedError, match="the application is closed"):
+                    await read
+
+
+@pytest.mark.parametrize("waiting", [True, False], ids=["waiting", "between two pieces"])
+async def test_a_document_that_is_cut_off_ends_there_and_then(waiting: bool) -> None:
+    """While its reader waits for more of it, and where it comes back for more."""
+    async with raw_server(half_a_reply) as server:
+        app = Application("app", "secret", endpoint=server.url)
+        async with app.selling_partner("Atzr|a", region="na").documents.url(f"{server.url}/file") as document:
+            pieces = document.iter_bytes()
+            await anext(pieces)
+            more = asyncio.ensure_future(anext(pieces)) if waiting else None
+            await asyncio.sleep(0.01)
+            await app.aclose()
+            async with asyncio.timeout(30):
+                with pytest.raises(ClosedError, match="the application is closed"):
+                    await (more or anext(pieces))

@@ -6,6 +6,7 @@ and the checkpoint after it, or none of them.
 
 from __future__ import annotations
 
+import functools
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
@@ -79,6 +80,7 @@ class OrderDatabase:
         personal: whether personal data that comes with orders is kept, and how: with these keys, or ``"plain"`` where
             the disk itself is encrypted. Without it none is kept.
         retention: how long, from shipment.
+        create: False for a program that only reads: a database without order tables is an error, not made.
     """
 
     def __init__(
@@ -87,8 +89,10 @@ class OrderDatabase:
         *,
         personal: PersonalKeys | Literal["plain"] | None = None,
         retention: timedelta = RETENTION,
+        create: bool = True,
     ) -> None:
         self.url = async_url(url)
+        self._create = create
         self.personal = None if personal is None else PersonalData.wanted(personal, retention)
         self._shown = without_secrets(url)
         self._engine: AsyncEngine | None = None
@@ -104,7 +108,7 @@ class OrderDatabase:
         """Connect; make what tables are missing, or migrate them.
 
         Raises:
-            ConfigurationError: the database cannot be opened, or a newer program has migrated it.
+            ConfigurationError: the database cannot be opened, or a newer program has migrated it, or it is not there.
         """
         try:
             await self._open()
@@ -122,10 +126,10 @@ class OrderDatabase:
     async def _open(self) -> None:
         self._engine = open_engine(self.url)
         if self._writing is not None:
-            await anyio.to_thread.run_sync(probe_sqlite, self._engine)
+            await anyio.to_thread.run_sync(functools.partial(probe_sqlite, self._engine, create=self._create))
         async with self._engine.begin() as connection:
             await lock_creation(connection)
-            before, after = await connection.run_sync(upgrade, self._shown)
+            before, after = await connection.run_sync(upgrade, self._shown, create=self._create)
             self._id = (await connection.execute(select(change_feed.c.database_id))).scalar_one()
             if before not in (None, after):
                 await rebuild(connection, self._writer, self.personal)
@@ -224,9 +228,8 @@ class OrderDatabase:
     @to_the_end
     async def counts(self) -> tuple[int, int]:
         """How many orders and how many order items the database holds."""
-        async with self._connected().connect() as connection:
-            found = [(await connection.execute(select(func.count()).select_from(t))).scalar_one() for t in _COUNTED]
-        return found[0], found[1]
+        found = [await self._rows(select(func.count()).select_from(table)) for table in (orders, order_items)]
+        return found[0][0][0], found[1][0][0]
 
     # ---- the change feed --------------------------------------------------------------------------------------------
 
@@ -395,6 +398,3 @@ class OrderDatabase:
         if self._engine is None:
             raise ConfigurationError("the database is not open; use it as `async with OrderDatabase(url) as database`")
         return self._engine
-
-
-_COUNTED = (orders, order_items)

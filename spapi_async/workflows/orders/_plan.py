@@ -7,8 +7,10 @@ forecast of each operation.
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,17 +20,18 @@ import msgspec
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async._core.operation import Operation
 from spapi_async.errors import ConfigurationError
+from spapi_async.workflows._sql import MissingDatabaseError
 from spapi_async.workflows.orders._arguments import check_regions, places_in, places_of
 from spapi_async.workflows.orders._checkpoint import moment
 from spapi_async.workflows.orders._database import OrderDatabase
 from spapi_async.workflows.orders._history import Source, other_sources
-from spapi_async.workflows.orders._holding import opened_sink
 from spapi_async.workflows.orders._seller import Seller
 from spapi_async.workflows.orders._source import participations
 from spapi_async.workflows.orders._sync import HISTORY
-from spapi_async.workflows.orders._vault import RETENTION
 
 __all__ = ["OrderPlan", "Outlook", "SellerPlan", "SourcePlan", "plan_orders", "what_if"]
+
+logger = logging.getLogger("spapi_async.workflows.orders.plan")
 
 _ORDERS_A_SEARCH = 100
 _SEARCH_DELAY = 120.0  # seconds by which searches lag behind (model text of searchOrders)
@@ -113,7 +116,7 @@ async def plan_orders(
 
     Args:
         sellers: as for :func:`sync_orders`.
-        database: as for :func:`sync_orders`; it is opened for the checkpoints.
+        database: as for :func:`sync_orders`; it is read for the checkpoints, and not made where it is missing.
         since: as for :func:`sync_orders`.
         sources: as for :func:`sync_orders`.
         marketplaces: as for :func:`sync_orders`.
@@ -132,12 +135,11 @@ async def plan_orders(
     now = moment(clock)
     found: dict[int, SellerPlan] = {}
     slots = anyio.CapacityLimiter(concurrency)
-    async with opened_sink(database, personal=None, retention=RETENTION) as sink:
+    async with _opened(database) as opened:
 
         async def plan(place: int, seller: Seller) -> None:
-            assert isinstance(sink, OrderDatabase)
             async with slots:
-                start, history = await _start(sink, seller, since or now - HISTORY)
+                start, history = await _start(opened, seller, since or now - HISTORY)
                 wanted = [str(each) for each in places_of(seller, places)] or await participations(seller)
                 orders = await _count(seller, wanted, start, now)
                 found[place] = _planned(seller, start, orders, others if history else ())
@@ -146,6 +148,24 @@ async def plan_orders(
             for place, seller in enumerate(chosen):
                 group.start_soon(plan, place, seller)
     return OrderPlan(sellers=tuple(found[place] for place in range(len(chosen))))
+
+
+@asynccontextmanager
+async def _opened(database: str | OrderDatabase) -> AsyncIterator[OrderDatabase]:
+    """The database to read from; where none is yet, an empty one in memory, for a plan leaves nothing behind."""
+    if isinstance(database, OrderDatabase):
+        yield database
+        return
+    existing = OrderDatabase(database, create=False)
+    try:
+        await existing.open()
+    except MissingDatabaseError as error:
+        logger.warning("%s; planned as for sellers of whom nothing is stored", error)
+        existing = await OrderDatabase("sqlite://").open()
+    try:
+        yield existing
+    finally:
+        await existing.close()
 
 
 async def _start(database: OrderDatabase, seller: Seller, since: datetime) -> tuple[datetime, bool]:

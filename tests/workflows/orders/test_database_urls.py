@@ -3,13 +3,17 @@
 import asyncio
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from spapi_async import ConfigurationError
 from spapi_async.workflows import _sql
+from spapi_async.workflows.journal import Journal
 from spapi_async.workflows.orders import OrderDatabase, _database
+
+pytest_plugins = ("sync_fixtures",)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +35,29 @@ def test_what_asyncpg_does_not_take_is_refused_by_name() -> None:
     with pytest.raises(ConfigurationError, match="has sslrootcert, which asyncpg does not take") as caught:
         OrderDatabase("postgresql://user:PW@db/name?sslrootcert=ca.pem&sslmode=require")
     assert "PW" not in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [OrderDatabase, Journal])
+async def test_who_only_reads_makes_no_database(make: Any, tmp_path: Path) -> None:
+    """A misspelt name is said, and no empty file says otherwise the next time."""
+    path = tmp_path / "misspelt.db"
+    with pytest.raises(ConfigurationError, match=r"there is no database file .*misspelt\.db"):
+        await make(f"sqlite:///{path}", create=False).open()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("make", [OrderDatabase, Journal])
+async def test_a_database_of_something_else_is_not_one_to_read(make: Any, database_url: str) -> None:
+    """It stays as it is, on either database."""
+    if database_url.startswith("sqlite"):
+        sqlite3.connect(database_url.removeprefix("sqlite:///")).execute("CREATE TABLE other (a)").connection.close()
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match=r"no order tables|no table of runs"):
+            await make(database_url, create=False).open()
+    async with make(database_url):
+        pass
+    async with make(database_url, create=False):  # now it is
+        pass
 
 
 async def test_a_new_file_that_is_locked_for_a_while_is_waited_for(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 import redis.asyncio as aioredis
@@ -17,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from spapi_async._core.limiter import LimitSnapshot
+from spapi_async._core.store_url import address_of
 from spapi_async.credentials import Secret
 from spapi_async.errors import ConfigurationError
 from spapi_async.ratelimit._book import Charge
@@ -39,7 +39,7 @@ class RedisStore:
 
     def __init__(self, url: str, *, prefix: str, cluster: bool, timeout: float, me: str) -> None:
         self._url = Secret(url)
-        self.label = _label(url)
+        self.label = address_of(url)
         self.round_trips = 0
         self._prefix = prefix
         self._cluster = cluster
@@ -196,16 +196,3 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-
-def _label(url: str) -> str:
-    """The URL without user, password and options."""
-    try:
-        parts = urlsplit(url)
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        raise ConfigurationError("the Redis URL is not valid") from None
-    if parts.scheme not in {"redis", "rediss", "unix"}:
-        raise ConfigurationError("the Redis URL must begin with redis://, rediss:// or unix://")
-    return f"{parts.scheme}://{host}{port}{parts.path}"

@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, select
 
 from spapi_async.errors import ConfigurationError
+from spapi_async.workflows._sql import MissingDatabaseError
 from spapi_async.workflows.orders._tables import change_feed, metadata
 
 __all__ = ["VERSION_TABLE", "upgrade"]
@@ -24,11 +25,12 @@ FIRST = "0001"
 logger = logging.getLogger("spapi_async.workflows.orders")
 
 
-def upgrade(connection: Connection, shown: str) -> tuple[str | None, str]:
+def upgrade(connection: Connection, shown: str, *, create: bool = True) -> tuple[str | None, str]:
     """Make or migrate the tables within the transaction that is open; the versions before and after.
 
     Raises:
         ConfigurationError: a newer program has been here.
+        MissingDatabaseError: there are no tables, and none are to be made.
     """
     script = ScriptDirectory(str(Path(__file__).parent))
     head = script.get_current_head()
@@ -37,6 +39,8 @@ def upgrade(connection: Connection, shown: str) -> tuple[str | None, str]:
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
     current = context.get_current_revision() if VERSION_TABLE in tables else None
     if current is None and "orders" not in tables:
+        if not create:
+            raise MissingDatabaseError(f"database {shown} has no order tables: no sync has written to it")
         metadata.create_all(connection)
         context.stamp(script, head)
     else:
