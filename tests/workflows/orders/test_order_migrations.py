@@ -8,12 +8,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import Column, Connection, Integer, Table, inspect
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.orders import Checkpoint, OrderDatabase, OrderPage, PersonalKeys
 from spapi_async.workflows.orders._database import async_url
 from spapi_async.workflows.orders._rows import V2026
+from spapi_async.workflows.orders._tables import metadata
 
 pytest_plugins = ("sync_fixtures",)
 
@@ -155,6 +157,76 @@ async def test_a_database_of_an_earlier_program_is_taken_over(
         assert (await database.store(again)).unchanged == 1
         assert [change async for change in database.changes()] == []
     assert caplog.text == ""
+
+
+def reflected(connection: Connection) -> dict[str, Any]:
+    """Every table as the database itself describes it: columns in order, keys by name, indexes."""
+    found = inspect(connection)
+    return {
+        table: {
+            "columns": [{**column, "type": repr(column["type"])} for column in found.get_columns(table)],
+            "key": found.get_pk_constraint(table),
+            "indexes": sorted(map(repr, found.get_indexes(table))),
+            "rules": [found.get_unique_constraints(table), found.get_check_constraints(table)],
+        }
+        for table in found.get_table_names()
+    }
+
+
+async def schema_of(url: str) -> dict[str, Any]:
+    """The tables of a database."""
+    engine = create_async_engine(async_url(url))
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(reflected)
+    finally:
+        await engine.dispose()
+
+
+@pytest.mark.parametrize("missing", [(), ("unreadable",), ("unreadable", "quota_states", "checkpoints")])
+async def test_a_migrated_database_has_the_tables_of_a_new_one(database_url: str, missing: tuple[str, ...]) -> None:
+    """Column by column, keys and indexes by name; the very first programs had fewer tables."""
+    async with OrderDatabase(database_url):
+        pass
+    new = await schema_of(database_url)
+    await execute(database_url, *(f"DROP TABLE {table}" for table in new))
+    await made_by_an_earlier_program(database_url)
+    if missing:
+        await execute(database_url, *(f"DROP TABLE {table}" for table in missing))
+    async with OrderDatabase(database_url) as database:
+        assert await database.counts() == (2, 2)
+    assert await schema_of(database_url) == new
+
+
+async def test_a_migration_makes_what_it_made_when_it_was_written(database_url: str) -> None:
+    """A table that the program has gained since is for a migration of its own."""
+    await made_by_an_earlier_program(database_url)
+    later = Table("later", metadata, Column("x", Integer, primary_key=True))
+    try:
+        async with OrderDatabase(database_url):
+            pass
+    finally:
+        metadata.remove(later)
+    assert "later" not in await schema_of(database_url)
+
+
+async def test_a_migration_that_fails_leaves_the_old_database(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole, to its last step; the next attempt begins anew."""
+    await made_by_an_earlier_program(database_url)
+    old = await schema_of(database_url)
+
+    async def fail(*_: Any) -> int:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("spapi_async.workflows.orders._database.rebuild", fail)
+        with pytest.raises(ConfigurationError, match="no space left"):
+            await OrderDatabase(database_url).open()
+    assert await schema_of(database_url) == old
+    async with OrderDatabase(database_url) as database:
+        assert await database.counts() == (2, 2)
 
 
 async def test_a_database_of_a_later_program_is_refused(database_url: str) -> None:
