@@ -25,6 +25,25 @@ def emulator(
     orders: OrdersOption = 200,
     rate_scale: RateScaleOption = 1.0,
     latency: LatencyOption = 0.0,
+    days: Annotated[float, typer.Option("--days", min=0.001, help="How many days hold the orders' updates.")] = 60.0,
+    search_delay: Annotated[
+        float, typer.Option("--search-delay", metavar="SECONDS", min=0.0, help="Order searches lag behind by so much.")
+    ] = 120.0,
+    list_lag: Annotated[
+        float,
+        typer.Option(
+            "--list-lag", metavar="SECONDS", min=0.0, help="A change appears in searches up to so much later."
+        ),
+    ] = 0.0,
+    page_shift: Annotated[
+        bool, typer.Option("--page-shift", help="Orders that change between two pages of a search move the others.")
+    ] = False,
+    shuffled_pages: Annotated[
+        bool, typer.Option("--shuffled-pages", help="The orders of a page come in no order.")
+    ] = False,
+    v0_status_dates: Annotated[
+        bool, typer.Option("--v0-status-dates", help="Orders v0 dates an update by the last change of status.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Serve every operation with seeded data and Amazon's usage plans, until Ctrl-C.
@@ -41,6 +60,12 @@ def emulator(
                 orders=orders,
                 rate_scale=rate_scale,
                 latency=latency,
+                days=days,
+                search_delay=search_delay,
+                list_lag=list_lag,
+                page_shift=page_shift,
+                shuffled_pages=shuffled_pages,
+                v0_status_dates=v0_status_dates,
             )
         )
     except Interrupted:

@@ -284,6 +284,22 @@ def test_emulator_command_serves_until_interrupted(start: Start) -> None:
     assert (process.returncode, complaint) == (0, "")
 
 
+def test_emulator_command_passes_its_options_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an order list may do to a client is asked for by flags."""
+    seen: dict[str, Any] = {}
+
+    class Started:
+        def __init__(self, **options: Any) -> None:
+            seen.update(options)
+            raise OSError(0, "started")
+
+    monkeypatch.setattr("spapi_async.emulator.Emulator", Started)
+    words = "--days 730 --search-delay 0 --list-lag 180 --page-shift --shuffled-pages --v0-status-dates"
+    assert run(["emulator", *words.split()]) == 2
+    asked = {"days": 730.0, "search_delay": 0.0, "list_lag": 180.0}
+    assert seen.items() >= {**asked, "page_shift": True, "shuffled_pages": True, "v0_status_dates": True}.items()
+
+
 def test_emulator_command_on_a_port_in_use(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
     """One line, exit code 2."""
     port = spapi_emulator.url.rpartition(":")[2]

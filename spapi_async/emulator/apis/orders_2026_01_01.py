@@ -23,7 +23,9 @@ def _search_orders(call: Call) -> Reply:
     if not 1 <= size <= 100:
         raise bad_input(f"maxResultsPerPage: {size} is not between 1 and 100.")
     fixed = {name: value for name, value in arguments.items() if name not in _CHANGEABLE}
-    search = Search(call, ("createdAfter", "createdBefore", "lastUpdatedAfter", "lastUpdatedBefore"))
+    search = Search(
+        call, ("createdAfter", "createdBefore", "lastUpdatedAfter", "lastUpdatedBefore"), lambda order: order.updated
+    )
     places = frozenset(arguments.get("marketplaceIds") or ())
     check_marketplaces(places)
     statuses = frozenset(arguments.get("fulfillmentStatuses") or ())

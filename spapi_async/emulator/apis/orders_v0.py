@@ -25,11 +25,12 @@ _MARKETPLACES = frozenset(place.value for place in Marketplace)
 class Search:
     """The time window of an order search, checked by the rules that both versions share.
 
-    The upper bound of the first page is kept in the paging token, so that orders changed meanwhile move no other
-    between pages.
+    The upper bound of the first page is kept in the paging token, beside the last order of the page: those changed
+    meanwhile move no other between pages. With ``page_shift`` it is kept beside the number of orders to skip, and
+    they do.
     """
 
-    def __init__(self, call: Call, names: tuple[str, str, str, str]) -> None:
+    def __init__(self, call: Call, names: tuple[str, str, str, str], updated: Callable[[StoredOrder], float]) -> None:
         created_after, created_before, updated_after, updated_before = (self._date(call, name) for name in names)
         if (created_after is None) == (updated_after is None):
             raise bad_input(
@@ -58,6 +59,7 @@ class Search:
             raise bad_input(f"{names[3] if by_update else names[1]} is before {names[2] if by_update else names[0]}.")
         self.start = start
         self.end = latest if end is None else end
+        self._updated = updated
 
     @staticmethod
     def _date(call: Call, name: str) -> float | None:
@@ -71,17 +73,18 @@ class Search:
 
     def moment(self, order: StoredOrder) -> float:
         """The moment of an order that this search looks at."""
-        return order.updated if self.by_update else order.created
+        return self._updated(order) if self.by_update else order.created
 
     def page(
         self, call: Call, token: str | None, size: int, fixed: dict[str, Any], wanted: Callable[[StoredOrder], bool]
     ) -> tuple[Sequence[StoredOrder], str | None]:
         """The orders of one page, and the token of the next."""
+        if call.world.settings.page_shift:
+            return self._shifting_page(call, token, size, fixed, wanted)
         after = (self.start, "")
         if token is not None:
             self.end, moment, order_id = read_token(token, fixed, call.now, _lifetime(call))
             after = (moment, order_id)
-        # Nothing can have been updated before it was created, so the list by update can be cut there for both.
         orders: list[StoredOrder] = []
         for order in self._in_order(call, after):
             place = (self.moment(order), order.order_id)
@@ -95,16 +98,35 @@ class Search:
         token = next_token(fixed, call.now, [self.end, self.moment(last), last.order_id])
         return _as_a_page(call, orders[:size]), token
 
+    def _shifting_page(
+        self, call: Call, token: str | None, size: int, fixed: dict[str, Any], wanted: Callable[[StoredOrder], bool]
+    ) -> tuple[Sequence[StoredOrder], str | None]:
+        """The orders after as many as the token says, of those that are in the window now."""
+        skipped = 0
+        if token is not None:
+            self.end, skipped = read_token(token, fixed, call.now, _lifetime(call))
+        orders = [
+            order
+            for order in self._in_order(call, (self.start, ""))
+            if self.start <= self.moment(order) <= self.end and wanted(order) and self._is_listed(call, order)
+        ]
+        end = skipped + size
+        following = next_token(fixed, call.now, [self.end, end]) if end < len(orders) else None
+        return _as_a_page(call, orders[skipped:end]), following
+
     def _is_listed(self, call: Call, order: StoredOrder) -> bool:
         """Whether the lists know of its last change yet."""
         lag = call.world.settings.list_lag
         if not (lag and self.by_update):
             return True
-        return order.updated + lag * chance(order.order_id, order.revision, "lag").random() <= call.now
+        return self._updated(order) + lag * chance(order.order_id, order.revision, "lag").random() <= call.now
 
     def _in_order(self, call: Call, after: tuple[float, str]) -> Sequence[StoredOrder]:
+        # No order was created after its last update, nor changed its status: the book can be cut there for each order.
         orders = call.seller.orders.since(after[0])
-        return orders if self.by_update else sorted(orders, key=lambda order: (order.created, order.order_id))
+        if self.by_update and not call.world.settings.v0_status_dates:
+            return orders
+        return sorted(orders, key=lambda order: (self.moment(order), order.order_id))
 
 
 def _as_a_page(call: Call, orders: Sequence[StoredOrder]) -> Sequence[StoredOrder]:
@@ -160,7 +182,8 @@ def _get_orders(call: Call) -> Reply:
     if ids is not None and "CreatedAfter" not in arguments and "LastUpdatedAfter" not in arguments:
         orders: Sequence[StoredOrder] = [order for i in ids if (order := call.seller.orders.get(i)) is not None]
         return _orders_reply(call, orders, {})
-    search = Search(call, ("CreatedAfter", "CreatedBefore", "LastUpdatedAfter", "LastUpdatedBefore"))
+    names = ("CreatedAfter", "CreatedBefore", "LastUpdatedAfter", "LastUpdatedBefore")
+    search = Search(call, names, lambda order: _updated(call, order))
     orders, token = search.page(call, arguments.get("NextToken"), size, fixed, _wanted(arguments))
     tail = {"LastUpdatedBefore" if search.by_update else "CreatedBefore": iso(search.end, "seconds")}
     if token:
@@ -169,10 +192,19 @@ def _get_orders(call: Call) -> Reply:
 
 
 def _orders_reply(call: Call, orders: Sequence[StoredOrder], tail: dict[str, str]) -> Reply:
-    violations = call.world.settings.violations
-    listed = b",".join([order_v0(order, call.elements, violations=violations) for order in orders])
+    listed = b",".join([_form(call, order) for order in orders])
     rest = b"," + encode(tail)[1:-1] if tail else b""
     return Reply(b'{"payload":{"Orders":[' + listed + b"]" + rest + b"}}")
+
+
+def _form(call: Call, order: StoredOrder) -> bytes:
+    violations = call.world.settings.violations
+    return order_v0(order, call.elements, updated=_updated(call, order), violations=violations)
+
+
+def _updated(call: Call, order: StoredOrder) -> float:
+    """What v0 takes for the last update."""
+    return order.status_updated if call.world.settings.v0_status_dates else order.updated
 
 
 def _wanted(arguments: dict[str, Any]) -> Callable[[StoredOrder], bool]:
@@ -202,8 +234,7 @@ def _wanted(arguments: dict[str, Any]) -> Callable[[StoredOrder], bool]:
 
 
 def _get_order(call: Call) -> Reply:
-    order = find_order(call)
-    return Reply(b'{"payload":' + order_v0(order, call.elements, violations=call.world.settings.violations) + b"}")
+    return Reply(b'{"payload":' + _form(call, find_order(call)) + b"}")
 
 
 def _get_order_items(call: Call) -> Reply:

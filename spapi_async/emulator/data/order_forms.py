@@ -29,12 +29,13 @@ _RESELLER_CATEGORIES = ("CA_MPF", "SG_VOEC", "GB_VOEC", "NO_VOEC", "AU_VOEC")
 _SERVICE_LEVELS = ("Std US D2D Dom", "Expedited", "SecondDay", "Std Cont US Street Addr")
 
 
-def order_v0(order: StoredOrder, elements: frozenset[str], *, violations: bool) -> bytes:
-    """The order as v0 lists it; personal data only in the granted ``elements``."""
+def order_v0(order: StoredOrder, elements: frozenset[str], *, updated: float, violations: bool) -> bytes:
+    """The order as v0 lists it, last updated at ``updated``; personal data only in the granted ``elements``."""
     key = ("v0", elements)
     body = order.rendered.get(key)
     if body is None:
-        body = order.rendered[key] = encode(_order_v0(order, elements, violations=violations))
+        form = _order_v0(order, elements, updated=updated, violations=violations)
+        body = order.rendered[key] = encode(form)
     return body
 
 
@@ -47,7 +48,7 @@ def order_2026(order: StoredOrder, included: frozenset[str], *, violations: bool
     return body
 
 
-def _order_v0(order: StoredOrder, elements: frozenset[str], *, violations: bool) -> dict[str, Any]:
+def _order_v0(order: StoredOrder, elements: frozenset[str], *, updated: float, violations: bool) -> dict[str, Any]:
     shop = SHOPS[order.marketplace]
     odd = order.number if violations else -1
     shipped = sum(order.shipped_quantities)
@@ -57,7 +58,7 @@ def _order_v0(order: StoredOrder, elements: frozenset[str], *, violations: bool)
         "AmazonOrderId": order.order_id,
         "SellerOrderId": order.order_id,
         "PurchaseDate": iso(order.created, "minutes" if odd % 45 == 3 else "seconds"),
-        "LastUpdateDate": iso(order.updated, "seconds"),
+        "LastUpdateDate": iso(updated, "seconds"),
         "OrderStatus": order.status,
         "FulfillmentChannel": _channel(order, odd),
         "SalesChannel": shop.name,

@@ -1,7 +1,7 @@
 """A seller's orders: seeded facts, from which both versions of the Orders API are rendered.
 
 Order *n* of a seller is the same in every run of one seed and day: its numbers are drawn from (seed, seller, n). What
-changes afterwards (``touch``) is the revision, the status and the time of the last update.
+changes afterwards (``touch``) is the revision, the status, the times of the last update and of the last new status.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from spapi_async.marketplaces import Marketplace
 
 __all__ = ["Address", "Line", "OrderBook", "StoredOrder"]
 
-SPREAD = 60 * 86400  # the orders' last updates lie in the sixty days before the anchor
+_DAY = 86400
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -71,10 +71,20 @@ class StoredOrder:
         "rendered",
         "revision",
         "status",
+        "status_updated",
         "updated",
     )
 
-    def __init__(self, seed: int, seller: str, number: int, marketplaces: Sequence[Marketplace], anchor: float) -> None:
+    def __init__(
+        self,
+        seed: int,
+        seller: str,
+        number: int,
+        marketplaces: Sequence[Marketplace],
+        anchor: float,
+        *,
+        spread: float,
+    ) -> None:
         rng = chance(seed, seller, number)
         self._seed = seed
         self._seller = seller
@@ -85,7 +95,8 @@ class StoredOrder:
         self.order_id = f"{111 + number % 3:03d}-{int(rng.random() * 1e7):07d}-{number:07d}"
         self.marketplace = marketplaces[int(rng.random() * len(marketplaces))]
         self.fulfilled_by_amazon = rng.random() < 0.45
-        self.updated = anchor - 1 - int(rng.random() * (SPREAD - 1))
+        self.updated = anchor - 1 - int(rng.random() * (spread - 1))
+        self.status_updated = self.updated
         self.created = self.updated - 60 - int(rng.random() ** 2 * 6 * 86400)
         self.status = _status(rng.random(), anchor - self.updated)
         self.rendered: dict[object, bytes] = {}
@@ -143,7 +154,9 @@ class StoredOrder:
 
     def touch(self, at: float) -> None:
         """Something changed: the status moves on where it can, the last update is ``at``."""
-        self.status = _NEXT_STATUS.get(self.status, self.status)
+        status = _NEXT_STATUS.get(self.status, self.status)
+        if status != self.status:
+            self.status, self.status_updated = status, at
         self.updated = at
         self.created = min(self.created, at)
         self.revision += 1
@@ -161,9 +174,10 @@ class OrderBook:
         marketplaces: Sequence[Marketplace],
         anchor: float,
         *,
+        days: float,
         changed: Callable[[StoredOrder], None],
     ) -> None:
-        self._origin = (seed, seller, marketplaces, anchor)
+        self._origin = (seed, seller, marketplaces, anchor, days * _DAY)
         self._changed = changed
         self._rng = chance(seed, seller, "touch")
         self._by_id: dict[str, StoredOrder] = {}
@@ -183,8 +197,9 @@ class OrderBook:
     def _document(self, order_id: str) -> StoredOrder | None:
         if order_id not in DOCUMENTED:
             return None
-        seed, seller, marketplaces, anchor = self._origin
-        order = StoredOrder(seed, seller, _BEYOND + DOCUMENTED.index(order_id), marketplaces, anchor)
+        seed, seller, marketplaces, anchor, spread = self._origin
+        number = _BEYOND + DOCUMENTED.index(order_id)
+        order = StoredOrder(seed, seller, number, marketplaces, anchor, spread=spread)
         order.order_id = order_id
         self._documented[order_id] = order
         return order
@@ -198,7 +213,8 @@ class OrderBook:
         made = []
         for _ in range(count):
             order = self._make()
-            order.status, order.updated, order.created = "Unshipped", at, at
+            order.status = "Unshipped"
+            order.updated = order.status_updated = order.created = at
             self._by_id[order.order_id] = order
             insort(self._sorted, order, key=_sort_key)
             self._changed(order)
@@ -223,8 +239,8 @@ class OrderBook:
         self._changed(order)
 
     def _make(self) -> StoredOrder:
-        seed, seller, marketplaces, anchor = self._origin
-        return StoredOrder(seed, seller, len(self._by_id), marketplaces, anchor)
+        seed, seller, marketplaces, anchor, spread = self._origin
+        return StoredOrder(seed, seller, len(self._by_id), marketplaces, anchor, spread=spread)
 
     def _append(self, order: StoredOrder) -> None:
         self._by_id[order.order_id] = order

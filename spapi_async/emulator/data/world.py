@@ -32,16 +32,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         seed: equal seeds give equal data on one day.
         orders: how many orders each seller has.
+        days: how many days before the anchor hold the orders' updates.
         listings: how many listings each seller has.
         products: how many ASINs the catalogue knows; searches by keyword look at the first five thousand.
         marketplaces: where a seller sells.
-        anchor: the end of the sixty days that hold the orders' updates, in seconds since the epoch; None: the last
+        anchor: the end of the days that hold the orders' updates, in seconds since the epoch; None: the last
             midnight UTC that order searches have caught up with.
         violations: whether a few percent of the orders deviate from Amazon's models, as real ones do.
         search_delay: seconds by which order searches lag behind; Amazon's is two minutes.
         list_lag: an order that changed appears in searches by update up to so many seconds late, as in Amazon's at
             times. By its id it is found at once.
         shuffled_pages: whether the orders of a page come in no order, for Amazon documents none.
+        page_shift: whether a token of an order search is a number of orders to skip: one that changes between two
+            pages leaves its place, and its neighbour slides onto a page that has been read already.
+        v0_status_dates: whether Orders v0 dates an order's last update, and lists it, by its last change of status;
+            Orders 2026-01-01 and reports do by any change.
         processing: seconds that a report, feed or query takes.
         report_cooldown: seconds within which a second FBA report of one type ends CANCELLED although there is data, as
             Amazon's do; 0: never.
@@ -57,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     seed: int = 0
     orders: int = 200
+    days: float = 60.0
     listings: int = 60
     products: int = PRODUCTS
     marketplaces: tuple[Marketplace, ...] = (Marketplace.US, Marketplace.CA, Marketplace.MX)
@@ -65,6 +71,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     search_delay: float = 120.0
     list_lag: float = 0.0
     shuffled_pages: bool = False
+    page_shift: bool = False
+    v0_status_dates: bool = False
     processing: float = 0.5
     report_cooldown: float = 0.0
     document_lifetime: float = 300.0
@@ -99,7 +107,13 @@ class Seller:
         """The orders, made when they are first asked for."""
         facts = self._settings
         return OrderBook(
-            facts.seed, self.id, facts.orders, facts.marketplaces, self._anchor, changed=self._order_changed
+            facts.seed,
+            self.id,
+            facts.orders,
+            facts.marketplaces,
+            self._anchor,
+            days=facts.days,
+            changed=self._order_changed,
         )
 
     @cached_property
