@@ -13,14 +13,9 @@ import typer
 
 from spapi_async.cli.event_loop import run_async
 from spapi_async.cli.exit_codes import API
-<<<<<<< HEAD
 from spapi_async.cli.output import JsonOption, moving_console, print_json
-from spapi_async.cli.report import JournalOption, default_journal, parse_options, usual_marketplaces
-from spapi_async.cli.report_file import check_out, write_pieces
-=======
-from spapi_async.cli.output import JsonOption, check_target, moving_console, print_json
 from spapi_async.cli.report import JournalOption, chosen_journal, parse_options, usual_marketplaces
->>>>>>> peers
+from spapi_async.cli.report_file import check_out, write_pieces
 from spapi_async.cli.target import (
     EmulatorOption,
     EndpointOption,
@@ -72,14 +67,10 @@ def feed(
     """
     if not file.is_file():
         raise ConfigurationError(f"{file} is not a file")
-<<<<<<< HEAD
     if as_json and out == "-":
         raise ConfigurationError("--json and --out - both want standard output")
     if out is not None:
         check_out(out)
-=======
-    check_target(out)
->>>>>>> peers
     target = Target(
         endpoint=endpoint,
         emulator=emulator,

@@ -12,14 +12,9 @@ import msgspec
 import typer
 
 from spapi_async.cli.event_loop import run_async
-<<<<<<< HEAD
 from spapi_async.cli.output import JsonOption, moving_console, print_json
-from spapi_async.cli.report import JournalOption, default_journal
-from spapi_async.cli.report_file import check_out, write_pieces
-=======
-from spapi_async.cli.output import JsonOption, check_target, moving_console, print_json
 from spapi_async.cli.report import JournalOption, chosen_journal
->>>>>>> peers
+from spapi_async.cli.report_file import check_out, write_pieces
 from spapi_async.cli.target import (
     EmulatorOption,
     EndpointOption,
@@ -58,11 +53,7 @@ def kiosk(
     """
     if as_json and out == "-":
         raise ConfigurationError("--json and --out - both want standard output")
-<<<<<<< HEAD
     check_out(out)
-=======
-    check_target(out)
->>>>>>> peers
     try:
         query = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

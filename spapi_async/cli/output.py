@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -11,28 +10,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from spapi_async.errors import ConfigurationError
-
-__all__ = ["JsonOption", "check_target", "fits", "moving_console", "print_json", "print_table", "table_console"]
+__all__ = ["JsonOption", "fits", "moving_console", "print_json", "print_table", "table_console"]
 
 _PIPED_WIDTH = 200
 _UNBOUNDED = 10_000
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-
-
-def check_target(out: str | Path | None) -> None:
-    """Refuse before the work what could not be written after it; ``-`` is standard output.
-
-    Raises:
-        ConfigurationError: a folder, or a file in none.
-    """
-    if out is None or str(out) == "-":
-        return
-    if Path(out).is_dir():  # an empty name is the folder where one is
-        raise ConfigurationError(f"--out must name a file, not {str(out)!r}")
-    if not Path(out).parent.is_dir():
-        raise ConfigurationError(f"--out {out}: there is no folder {Path(out).parent}")
 
 
 def print_json(value: Any) -> None:

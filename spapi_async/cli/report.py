@@ -15,12 +15,8 @@ from typer.core import TyperGroup
 
 from spapi_async.cli.event_loop import run_async
 from spapi_async.cli.moments import parse_moment, parse_span
-<<<<<<< HEAD
 from spapi_async.cli.output import JsonOption, moving_console, print_json, table_console
 from spapi_async.cli.report_file import check_out, write_report
-=======
-from spapi_async.cli.output import JsonOption, check_target, moving_console, print_json, table_console
->>>>>>> peers
 from spapi_async.cli.target import (
     EmulatorOption,
     EndpointOption,
@@ -127,11 +123,7 @@ def get(
         raise ConfigurationError("--json and --out - both want standard output")
     if file_format is FileFormat.parquet and out == "-":
         raise ConfigurationError("a Parquet file cannot go to standard output: name a file")
-<<<<<<< HEAD
     check_out(out)
-=======
-    check_target(out)
->>>>>>> peers
     target = Target(
         endpoint=endpoint,
         emulator=emulator,

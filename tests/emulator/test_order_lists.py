@@ -18,7 +18,11 @@ async def first_page(api: Direct, path: str, **query: Any) -> tuple[list[str], s
         page = (await api.get(path, lastUpdatedAfter="2020-01-01T00:00:00Z", maxResultsPerPage=10, **query)).json
         token = page.get("pagination", {}).get("nextToken", "")
         return [order["orderId"] for order in page["orders"]], token, page["lastUpdatedBefore"]
-    names = {"LastUpdatedAfter": "2020-01-01T00:00:00Z", "MarketplaceIds": EVERYWHERE, "MaxResultsPerPage": 10}
+    names: dict[str, Any] = {
+        "LastUpdatedAfter": "2020-01-01T00:00:00Z",
+        "MarketplaceIds": EVERYWHERE,
+        "MaxResultsPerPage": 10,
+    }
     page = (await api.get(path, **names, **query)).json["payload"]
     return [order["AmazonOrderId"] for order in page["Orders"]], page.get("NextToken", ""), page["LastUpdatedBefore"]
 
@@ -32,7 +36,9 @@ async def second_page(api: Direct, path: str, token: str) -> list[str]:
 def change(api: Direct, order_id: str, at: datetime) -> None:
     """One order changes; where it can, its status does."""
     (seller,) = api.emulator._world.sellers
-    seller.orders.touch(seller.orders.get(order_id), at.timestamp())
+    order = seller.orders.get(order_id)
+    assert order is not None
+    seller.orders.touch(order, at.timestamp())
 
 
 def of_status(api: Direct, *statuses: str) -> str:
