@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import pickle
+from typing import Any
 
 import pytest
 from virtual_time import VirtualClock, virtual_time
@@ -346,10 +347,11 @@ def test_what_a_dead_loop_left_behind_ends_no_flight_of_a_later_one() -> None:
         first = asyncio.create_task(source.get("a"))
         await asyncio.sleep(0.01)
         coroutine.close()
-        return await asyncio.gather(first, source.get("a"))
+        return list(await asyncio.gather(first, source.get("a")))
 
     assert later.run_until_complete(go_on()) == ["a#2", "a#2"]
     later.close()
-    for task in (abandoned, flight):
-        task._log_destroy_pending = False  # type: ignore[attr-defined]
+    tasks: list[Any] = [abandoned, flight]
+    for task in tasks:
+        task._log_destroy_pending = False
     loop.close()
