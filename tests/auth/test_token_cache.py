@@ -351,7 +351,7 @@ def test_what_a_dead_loop_left_behind_ends_no_flight_of_a_later_one() -> None:
 
     assert later.run_until_complete(go_on()) == ["a#2", "a#2"]
     later.close()
-    left: tuple[Any, ...] = (abandoned, flight)
-    for task in left:
+    tasks: list[Any] = [abandoned, flight]
+    for task in tasks:
         task._log_destroy_pending = False
     loop.close()
