@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl as ssl_module
 from collections.abc import Iterable, Mapping, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, Unpack
 
 from spapi_async._client.handle import Handle
@@ -27,6 +26,7 @@ from spapi_async._client.settings import (
 )
 from spapi_async._client.unclosed import begin_work, name_of, when_forgotten
 from spapi_async._core.clock import Clock, SystemClock
+from spapi_async._core.closing import uncancelled
 from spapi_async._core.endpoints import Endpoints
 from spapi_async._core.events import Observer, Observers
 from spapi_async._core.health import Health
@@ -380,10 +380,9 @@ class Application:
             raise ClosedError("the application is closed")
         return self
 
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
+    async def __aexit__(self, *_: object) -> None:
+        with uncancelled():
+            await self.aclose()
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an Application does not pickle: make one in each process")

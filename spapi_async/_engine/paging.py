@@ -25,6 +25,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from spapi_async._codec.pages import NO_TOKEN, is_empty, items_of, next_token_of, same_name
+from spapi_async._core.closing import uncancelled
 from spapi_async._core.operation import Operation, Paging
 from spapi_async._engine.page_history import PageHistory
 from spapi_async.errors import ConfigurationError, DecodeError, RateLimitWaitError, SPAPIError
@@ -131,7 +132,8 @@ class PageIterator(AsyncIterator[T]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self.aclose()
+        with uncancelled():
+            await self.aclose()
 
     def __del__(self) -> None:
         # A loop left by break, without aclose: the request for a page that nobody will read is called off.

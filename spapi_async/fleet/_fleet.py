@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -21,14 +22,15 @@ from spapi_async.errors import ConfigurationError, LeaseError, LWAError, SPAPIEr
 from spapi_async.fleet._board import Board
 from spapi_async.fleet._jobs import Job, order_sync
 from spapi_async.fleet._policy import Outcome, SellerState, after, is_due
+from spapi_async.fleet._queue import listen, queue_of
 from spapi_async.ratelimit import RedisRateLimiter
 from spapi_async.workflows.orders import Progress, Source
 
 try:
     from redis.asyncio import Redis
     from redis.exceptions import RedisError
+    from taskiq.exceptions import SendTaskError
     from taskiq.kicker import AsyncKicker
-    from taskiq.receiver import Receiver
     from taskiq_redis import RedisStreamBroker
 except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
     raise ModuleNotFoundError('a fleet needs an extra: pip install "spapi-async[fleet]"') from error
@@ -38,7 +40,6 @@ __all__ = ["Fleet", "FleetStatus"]
 logger = logging.getLogger("spapi_async.fleet")
 
 LONGEST_SLICE = 60.0  # seconds
-_REDELIVERED_AFTER = 1.5  # slices: one that is not acknowledged by then was a killed worker's, and is handed out again
 _STOPPING = 8.0  # seconds that slices have to commit the page they hold
 _LOOK = 1.0  # seconds between two looks at the board
 _READ_AGAIN = 60.0  # seconds between two readings of the directory
@@ -155,8 +156,9 @@ class Fleet:
                             await self._queue_due(broker, board)
                             await lock.reacquire()
                             await anyio.sleep(_LOOK)
-                except RedisError as error:  # another scheduler has the lock, or Redis is away
+                except (RedisError, SendTaskError, OSError) as error:  # another has the lock, or Redis is away
                     logger.debug("not scheduling for the moment (%s)", type(error).__name__)
+                    listed = False  # it may come back empty
                     await anyio.sleep(_PAUSE)
 
     async def _list(self, board: Board) -> None:
@@ -189,7 +191,11 @@ class Fleet:
                 continue
             if await board.mark(state.seller):
                 kicker: Any = AsyncKicker(task_name=_TASK, broker=broker, labels={})
-                await kicker.kiq(state.seller)
+                try:
+                    await kicker.kiq(state.seller)
+                except SendTaskError:
+                    await board.unmark(state.seller)  # or it would have no turn until the mark expires
+                    raise
                 queued += 1
         return queued
 
@@ -204,7 +210,7 @@ class Fleet:
         async with (
             self._application() as app,
             self._job() as job,
-            self._opened() as (broker, board, _),
+            self._opened() as (broker, board, redis),
         ):
             if self._watch is not None:
                 self._watch(app)
@@ -215,14 +221,22 @@ class Fleet:
                     running.add(scope)
                     try:
                         await self._slice_of(seller, app, job, board)
+                    except (
+                        RedisError
+                    ) as error:  # its work is stored; the board says that it is due, and it is done again
+                        logger.warning("what a slice of %s did could not be noted (%s)", seller, type(error).__name__)
                     finally:
                         running.discard(scope)
-                        with anyio.CancelScope(shield=True), anyio.move_on_after(_PAUSE):
+                        with (
+                            anyio.CancelScope(shield=True),
+                            anyio.move_on_after(_PAUSE),
+                            contextlib.suppress(RedisError),
+                        ):
                             await board.unmark(seller)
 
             broker.register_task(slice_of, task_name=_TASK)
             stop = asyncio.Event()
-            listening = asyncio.create_task(_listen(broker, concurrency, stop))
+            listening = asyncio.create_task(listen(broker, redis, concurrency, stop))
             try:
                 await asyncio.shield(listening)
             finally:
@@ -340,18 +354,7 @@ class Fleet:
         """The queue, the board, and the client of both."""
         redis = Redis.from_url(self._redis)
         board = Board(redis, self.name, slice_seconds=self._slice)
-        broker = RedisStreamBroker(
-            self._redis,
-            queue_name=f"spapi:fleet:{self.name}:queue",
-            consumer_group_name="workers",
-            consumer_id="0",
-            idle_timeout=int(self._slice * _REDELIVERED_AFTER * 1000),
-            unacknowledged_lock_timeout=30,
-            xread_block=500,
-            xread_count=1,
-            maxlen=100_000,
-        )
-
+        broker = queue_of(self._redis, self.name, slice_seconds=self._slice)
         try:
             await broker.startup()
             yield broker, board, redis
@@ -359,17 +362,6 @@ class Fleet:
             with anyio.CancelScope(shield=True):
                 await broker.shutdown()
                 await redis.aclose()
-
-
-async def _listen(broker: RedisStreamBroker, concurrency: int, stop: asyncio.Event) -> None:
-    """Take slices out of the queue until stopped; an outage of Redis is waited out."""
-    while not stop.is_set():
-        receiver = Receiver(broker, run_startup=False, max_async_tasks=concurrency, max_prefetch=0)
-        try:
-            await receiver.listen(stop)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the queue is worth another attempt
-            logger.warning("the queue cannot be read (%s); trying again", type(error).__name__)
-            await asyncio.sleep(_PAUSE)
 
 
 def _said(error: Exception) -> str:

@@ -28,6 +28,7 @@ import anyio
 import msgspec
 
 from spapi_async._core.clock import Clock, SystemClock
+from spapi_async._core.closing import uncancelled
 from spapi_async._core.journal import Entry, Stage
 from spapi_async.errors import ConfigurationError
 
@@ -231,7 +232,8 @@ class Journal:
         return await self.open()
 
     async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
+        with uncancelled():
+            await self.aclose()
 
     def __repr__(self) -> str:
         return f"<Journal {self._shown}>"

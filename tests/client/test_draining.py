@@ -3,8 +3,10 @@
 import asyncio
 import os
 import warnings
+from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from raw_server import Answer, raw_server, reply
 
@@ -19,6 +21,9 @@ from spapi_async import (
 )
 from spapi_async._client import unclosed
 from spapi_async.emulator import Emulator
+from spapi_async.ratelimit import RedisRateLimiter
+from spapi_async.workflows.journal import Journal
+from spapi_async.workflows.orders import OrderDatabase
 
 SELLER_ELEMENTS = ("buyerInfo",)
 
@@ -192,3 +197,32 @@ async def test_a_document_that_is_cut_off_ends_there_and_then(waiting: bool) -> 
             async with asyncio.timeout(30):
                 with pytest.raises(ClosedError, match="the application is closed"):
                     await (more or anext(pieces))
+
+
+@pytest.mark.parametrize("shared", [False, True])
+async def test_a_block_in_a_cancelled_scope_closes_all_the_same(shared: bool, redis_url: str, tmp_path: Path) -> None:
+    """A scope of anyio's cancels at every await until it is left: nothing could be closed in it."""
+    async with Emulator(orders=3) as emulator:
+        limiter = RedisRateLimiter(redis_url) if shared else None
+        opened: list[Any] = []
+
+        async def work() -> None:
+            async with (
+                Application("a", "b", endpoint=emulator.url, limiter=limiter) as app,
+                OrderDatabase(f"sqlite:///{tmp_path / 'orders.db'}") as database,
+                Journal(f"sqlite:///{tmp_path / 'runs.db'}") as journal,
+            ):
+                await app.selling_partner("Atzr|1", region="NA").sellers_v1.get_marketplace_participations()
+                opened.extend((app, database, journal))
+                await anyio.sleep_forever()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(work)
+            while not opened:
+                await anyio.sleep(0.01)
+            group.cancel_scope.cancel()
+        app, database, journal = opened
+        assert app.closed
+        assert app._pool._sessions == {}
+        assert database._engine is None
+        assert journal._engine is None

@@ -19,6 +19,7 @@ from typing import Any
 import anyio
 import pytest
 from order_databases import CREDENTIALS
+from servers import RedisServer
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
@@ -196,6 +197,30 @@ async def test_a_fleet_and_a_follower_share_a_database(redis_url: str, postgres_
             group.cancel_scope.cancel()
         assert failures == []
         assert all(state.failures == 0 for state in (await fleet_of_one.status()).sellers)
+    async with OrderDatabase(postgres_url) as database:
+        changes = [change async for change in database.changes(limit=None)]
+    versions = [(change.seller, change.order_id, change.updated_at) for change in changes]
+    assert len(versions) == len(set(versions))
+
+
+async def test_a_redis_that_comes_back_empty_holds_a_fleet_up_and_no_more(
+    redis_chaos: RedisServer, postgres_url: str, sellers: str
+) -> None:
+    """Queue, board and quotas are gone: sellers are listed and queued anew, and nothing is lost or doubled."""
+    anchor = datetime.now(UTC).timestamp() - 3600
+    async with Emulator(orders=20, rate_scale=2000, search_delay=0.0, anchor=anchor) as emulator:
+
+        async def equal() -> bool:
+            found = {order_id: updated for (_, order_id), updated in (await stored(postgres_url)).items()}
+            return bool(len(emulator._world.sellers) == SELLERS and found == truth(emulator))
+
+        with fleet(emulator, redis_chaos.url, postgres_url, sellers) as processes:
+            running = [processes.start(what) for what in ("schedule", "worker")]
+            await until(equal)
+            redis_chaos.restart_empty()
+            emulator.change_orders(add=1, update=2)
+            await until(equal)
+            assert [process.poll() for process in running] == [None, None]
     async with OrderDatabase(postgres_url) as database:
         changes = [change async for change in database.changes(limit=None)]
     versions = [(change.seller, change.order_id, change.updated_at) for change in changes]

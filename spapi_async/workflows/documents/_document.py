@@ -8,6 +8,7 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
+from spapi_async._core.closing import uncancelled
 from spapi_async.errors import DecodeError
 from spapi_async.workflows.documents._body import Body
 from spapi_async.workflows.documents._dialect import AUTO
@@ -110,7 +111,8 @@ class Document:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._download.aclose()
+        with uncancelled():
+            await self._download.aclose()
         ended, self._ended = self._ended, None
         if ended is not None:
             ended(self._download, None if exc_type is None else exc_type.__name__)

@@ -12,12 +12,12 @@ import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from datetime import datetime, timedelta
-from types import TracebackType
 from typing import Any, Literal, Self
 
 import anyio
 import msgspec
 
+from spapi_async._core.closing import uncancelled
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.orders._checkpoint import Checkpoint
 from spapi_async.workflows.orders._coverage import Coverage, coverage_of
@@ -144,10 +144,9 @@ class OrderDatabase:
     async def __aenter__(self) -> Self:
         return await self.open()
 
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.close()
+    async def __aexit__(self, *_: object) -> None:
+        with uncancelled():
+            await self.close()
 
     def __repr__(self) -> str:
         return f"<OrderDatabase {self._shown}>"
