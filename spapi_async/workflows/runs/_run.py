@@ -22,7 +22,7 @@ from spapi_async.workflows.runs import _steps
 from spapi_async.workflows.runs._desk import Desk
 from spapi_async.workflows.runs._job import Job
 from spapi_async.workflows.runs._poller import PASSING
-from spapi_async.workflows.runs._steps import Todo, adoptable, claimed, closed, decide, finished, known
+from spapi_async.workflows.runs._steps import Todo, adoptable, claimed, closed, created_after, decide, finished, known
 
 __all__ = ["Run"]
 
@@ -197,13 +197,17 @@ class Run:
             return False
         if not desk.kind.interchangeable(self.request):
             rivals = await self._rivals()
-            if len(free) > 1 or (rivals and last):
+            after = created_after(free, entry.attempted_at)
+            if len(after) > 1 or (last and (rivals or not after)):
+                when = "" if after else ", made up to a minute before it unless clocks differ"
                 raise OutcomeUnknownError(
-                    f"a request for a {entry.kind} was lost, and it may be any of {', '.join(job.id for job in free)}; "
+                    f"a request for a {entry.kind} was lost, and it may be any of "
+                    f"{', '.join(job.id for job in after or free)}{when}; "
                     f"look at them, and forget run {entry.id} in the journal to ask again"
                 )
-            if rivals:
-                return False  # the job may be theirs, whose reply is on its way
+            if rivals or not after:
+                return False  # the job may be theirs, whose reply is on its way; or another's that came before
+            free = after
         await self._swap(known(entry, free[0].id, made=True))
         return True
 

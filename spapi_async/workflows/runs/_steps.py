@@ -12,8 +12,8 @@ import msgspec
 from spapi_async._core.journal import Entry, Stage
 from spapi_async.workflows.runs._job import Job
 
-__all__ = ["CLAIM_SECONDS", "SETTLED_SECONDS", "Step", "Todo", "adoptable", "claimed", "closed", "decide",
-           "fingerprint_of", "finished", "known", "released"]  # fmt: skip
+__all__ = ["CLAIM_SECONDS", "SETTLED_SECONDS", "Step", "Todo", "adoptable", "claimed", "closed", "created_after",
+           "decide", "fingerprint_of", "finished", "known", "released"]  # fmt: skip
 
 CLAIM_SECONDS = 30.0
 """How long a process may go on sending what it has claimed; longer waits for quota come before the claim."""
@@ -24,6 +24,10 @@ gateway ends a request (API Gateway's integration timeout)."""
 
 POLITE_SECONDS = 3.0
 """How long another process that has just claimed is left alone; usually its reply is there by then."""
+
+CREATED_EARLY_SECONDS = 5.0
+"""How much earlier than it was asked for a job may seem to be made: Amazon tells whole seconds, and clocks that are
+kept right differ by less than these."""
 
 LOOK_AGAIN_SECONDS = 5.0
 """Pause between the first look for a lost request and the next; it doubles."""
@@ -80,6 +84,15 @@ def adoptable(jobs: Sequence[Job], made: Collection[str]) -> list[Job]:
     """Those jobs that no entry has, oldest first: a lost request's job is the first that appeared after it."""
     free = [job for job in jobs if job.id not in made]
     return sorted(free, key=lambda job: (job.created_at is None, job.created_at, job.id))
+
+
+def created_after(jobs: Sequence[Job], attempted_at: float) -> list[Job]:
+    """Those that may have come of a request that was sent then: another application's of just before have not."""
+    return [
+        job
+        for job in jobs
+        if job.created_at is None or job.created_at.timestamp() >= attempted_at - CREATED_EARLY_SECONDS
+    ]
 
 
 def claimed(entry: Entry, now: float) -> Entry:

@@ -122,6 +122,29 @@ async def test_the_only_job_there_is_is_the_lost_one() -> None:
 
 
 @virtual_time
+async def test_a_job_of_before_the_attempt_is_no_lost_one() -> None:
+    """Another application's of twenty seconds before: taken for ours, our feed would never be sent, and seem to be."""
+    amazon = FakeAmazon(optional=True)
+    amazon.make(age=20.0)
+    amazon.fates = ["lost"]
+    with pytest.raises(
+        OutcomeUnknownError, match="may be any of 1, made up to a minute before it unless clocks differ"
+    ):
+        await (await runs_at(amazon).plan(REQUEST)).requested()
+    assert len(amazon.sent_at) == 1
+
+
+@virtual_time
+async def test_a_job_of_before_does_not_stand_in_the_way_of_the_lost_one() -> None:
+    """One of before and one of after: the second is ours."""
+    amazon = FakeAmazon(optional=True)
+    amazon.make(age=20.0)
+    amazon.fates = ["unanswered"]
+    assert await (await runs_at(amazon).plan(REQUEST)).requested() == "2"
+    assert len(amazon.sent_at) == 1
+
+
+@virtual_time
 async def test_a_job_that_may_be_another_runs_is_left_to_it() -> None:
     """A request with other options has acted and its reply is on its way: the lost one is not it."""
     amazon = FakeAmazon(optional=True)
