@@ -7,24 +7,28 @@ never move the date (redactions, data sets that come with a new role), unless it
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
 from datetime import datetime
-from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from spapi_async._codec import json
 from spapi_async.workflows.orders._rows import Detail, OrderRow
 
-__all__ = ["Before", "Verdict", "changed_paths", "compared", "judge"]
+__all__ = ["EVERYWHERE", "Before", "Differences", "Verdict", "compared", "judge"]
 
 MOST_PATHS = 100
 """Changed places that a change lists; one that rewrote the order lists the first of them."""
 
 _RICHNESS = {Detail.REPORT: 0, Detail.V0: 1, Detail.WHOLE: 2}
-_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_IDS = {"orderItems": "orderItemId", "packages": "packageReferenceId"}
+_ITEMS = "orderItems"
+_IDS = {_ITEMS: "orderItemId", "packages": "packageReferenceId"}
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LIST = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+_TEXT = msgspec.json.Decoder(str)
+_BRACE = ord("{")
+_Members = dict[str, Any]
+"""Each value is JSON that was not read yet, or members again."""
 
 
 class Before(msgspec.Struct, frozen=True):
@@ -78,57 +82,84 @@ def judge(before: Before | None, row: OrderRow, digest: bytes) -> Verdict:
     return Verdict.DETAIL if was is not None and was == now else Verdict.UPDATED
 
 
-def changed_paths(before: str, after: str) -> list[str]:
-    """The places at which two versions of an order's JSON differ, by Amazon's names.
+class Differences(NamedTuple):
+    """Between what is stored of an order and what comes in its place.
 
-    Entries of a list are named by their id where they have one.
+    Attributes:
+        paths: the places at which they differ, by Amazon's names; list entries are named by their id.
+        items: ids of the items that changed or came, if no other went; None where that cannot be said.
     """
-    return compared(before, after)[0]
+
+    paths: list[str]
+    items: frozenset[str] | None
 
 
-def compared(before: str, after: str) -> tuple[list[str], bool]:
-    """The same, and whether the order's items are the same to the byte: false where they are not in the order."""
-    old, new = _MEMBERS.decode(before), _MEMBERS.decode(after)
-    paths = list(islice(_members_that_differ(old, new), MOST_PATHS))
-    items = old.get("orderItems")
-    return paths, items is not None and items == new.get("orderItems")
+EVERYWHERE = Differences(["*"], None)
+"""They cannot be compared."""
 
 
-def _members_that_differ(before: dict[str, msgspec.Raw], after: dict[str, msgspec.Raw]) -> Iterator[str]:
-    """The same of whole orders: most of their members are the same to the byte, and are not read."""
-    for key in before.keys() | after.keys() if before.keys() != after.keys() else before:
-        if key not in before or key not in after:
-            yield key
-        elif before[key] != after[key]:
-            yield from _of_member(json.plain(bytes(before[key])), json.plain(bytes(after[key])), key, key)
+def compared(before: str, after: str) -> Differences:
+    """How two versions of an order's JSON, or of some of its members, differ.
+
+    Most of what an order has is the same to the byte, at any depth, and is not read.
+    """
+    paths: list[str] = []
+    try:
+        old, new = _OBJECT.decode(before), _OBJECT.decode(after)
+        items = _take_items(old, new)
+        _compare(old, new, "", paths)
+    except (ValueError, RecursionError):  # JSON that only a mending reader understands
+        return EVERYWHERE
+    return Differences(paths[:MOST_PATHS], items)
 
 
-def _differences(before: Any, after: Any, place: str) -> Iterator[str]:
-    if before == after:
-        return
-    if isinstance(before, dict) and isinstance(after, dict):
-        for key in before.keys() | after.keys() if before.keys() != after.keys() else before:
-            here = f"{place}.{key}" if place else key
-            if key in before and key in after:
-                yield from _of_member(before[key], after[key], key, here)
-            else:
-                yield here
-    else:
-        yield place
-
-
-def _of_member(before: Any, after: Any, key: str, place: str) -> Iterator[str]:
-    name = _IDS.get(key)
-    if name is not None:
-        old, new = _by_id(before, name), _by_id(after, name)
-        if old is not None and new is not None:
-            before, after = old, new
-    yield from _differences(before, after, place)
-
-
-def _by_id(entries: Any, name: str) -> dict[str, Any] | None:
-    """A list's entries by their id; None where one has none or two share it."""
-    if not isinstance(entries, list):
+def _take_items(old: _Members, new: _Members) -> frozenset[str] | None:
+    """Read the lists of items, where they differ, into entries by id; which items have to be written."""
+    if _ITEMS not in old or _ITEMS not in new:
         return None
-    found = {entry[name]: entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get(name), str)}
-    return found if len(found) == len(entries) else None
+    if old[_ITEMS] == new[_ITEMS]:
+        return frozenset()
+    before, after = _by_id(old[_ITEMS], _IDS[_ITEMS]), _by_id(new[_ITEMS], _IDS[_ITEMS])
+    if before is None or after is None:
+        return None
+    old[_ITEMS], new[_ITEMS] = before, after
+    if not before.keys() <= after.keys():
+        return None
+    return frozenset([key for key, members in after.items() if before.get(key) != members])
+
+
+def _compare(before: _Members, after: _Members, place: str, found: list[str]) -> None:
+    """Add the places that differ to those that were found; a generator would cost as much as the rest."""
+    for key in before if before.keys() == after.keys() else {**before, **after}:
+        if key not in before or key not in after:
+            found.append(place + key)
+            continue
+        old, new = before[key], after[key]
+        if old == new:
+            continue
+        members = _members(old, key)
+        others = None if members is None else _members(new, key)
+        if members is not None and others is not None:
+            if len(found) < MOST_PATHS:
+                _compare(members, others, f"{place}{key}.", found)
+        elif members is not None or json.plain(bytes(old)) != json.plain(bytes(new)):
+            found.append(place + key)
+
+
+def _members(value: Any, key: str) -> _Members | None:
+    """An object's members, or the entries by their id of a list that has ids; None where it is neither."""
+    if type(value) is dict:
+        return value
+    if key in _IDS:
+        return _by_id(value, _IDS[key])
+    return _OBJECT.decode(value) if memoryview(value)[0] == _BRACE else None
+
+
+def _by_id(entries: Any, name: str) -> _Members | None:
+    """A list's entries by their id; None where one has none or two share it."""
+    try:
+        listed = _LIST.decode(entries)
+        found = {_TEXT.decode(entry[name]): entry for entry in listed}
+    except (msgspec.ValidationError, KeyError):
+        return None
+    return found if len(found) == len(listed) else None

@@ -24,7 +24,7 @@ from spapi_async.workflows.orders._tables import (
 )
 from spapi_async.workflows.orders._tables import unreadable as unreadable_entries
 from spapi_async.workflows.orders._vault import PersonalData
-from spapi_async.workflows.orders._verdict import Before, Verdict, changed_paths, compared, judge
+from spapi_async.workflows.orders._verdict import EVERYWHERE, Before, Differences, Verdict, compared, judge
 
 __all__ = ["PageWriter"]
 
@@ -34,16 +34,6 @@ class _Judged(NamedTuple):
     digest: bytes
     before: Before | None
     verdict: Verdict
-
-
-class _Difference(NamedTuple):
-    """Between what is stored of an order and what comes in its place; ``same_items`` is None where neither has any."""
-
-    paths: list[str]
-    same_items: bool | None
-
-
-_EVERYWHERE = _Difference(["*"], same_items=False)
 
 
 class PageWriter:
@@ -129,23 +119,27 @@ class PageWriter:
         sql, seller = self._sql, page.seller
         differences = self._put_orders(cursor, page, stored)
         detailed = [each for each in stored if each.row.detail is not Detail.REPORT]
-        # Most updates leave the items alone.
-        moved = [each for each in detailed if not differences.get(each.row.order_id, _EVERYWHERE).same_items]
-        replaced = [each.row.order_id for each in moved if each.before is not None]
+        replaced: list[str] = []
+        items: list[tuple[Any, ...]] = []
+        for each in detailed:
+            changed = _changed_items(each, differences.get(each.row.order_id, EVERYWHERE))
+            if changed is None:
+                replaced.append(each.row.order_id)
+                changed = each.row.items
+            items += [self._item(item, seller) for item in changed]
         if replaced:
             cursor.execute(sql.drop_items, (seller, sql.ids(replaced)))
-        items = [self._item(item, seller) for each in moved for item in each.row.items]
         if items:
             sql.many(cursor, sql.put_item, order_items, items)
         paths = {order_id: difference.paths for order_id, difference in differences.items()}
         return paths, sum(len(each.row.items) for each in detailed)
 
-    def _put_orders(self, cursor: Cursor, page: OrderPage, stored: Sequence[_Judged]) -> dict[str, _Difference]:
+    def _put_orders(self, cursor: Cursor, page: OrderPage, stored: Sequence[_Judged]) -> dict[str, Differences]:
         """Write orders, and say of those that were there what is different."""
         sql, seller, now = self._sql, page.seller, self._sql.value(page.at)
         replaced = [each for each in stored if each.before is not None]
         # Where they came from APIs whose names differ, everything does.
-        found = {each.row.order_id: _EVERYWHERE for each in replaced if _source(each.before) != each.row.source}
+        found = {each.row.order_id: EVERYWHERE for each in replaced if _source(each.before) != each.row.source}
         payloads = {each.row.order_id: each.row.payload for each in replaced if each.row.order_id not in found}
         values = [self._order(each, seller, now) for each in stored]
         if not payloads:
@@ -154,11 +148,12 @@ class PageWriter:
             sql.many(cursor, sql.put_and_compare, orders, values)
             for order_id, before, after, same_items in cursor.fetchall():
                 if order_id in payloads:
-                    found[order_id] = _Difference(changed_paths(before, after), same_items)
+                    differences = compared(before, after)
+                    found[order_id] = differences._replace(items=frozenset()) if same_items else differences
         else:
             cursor.execute(sql.payloads, (seller, sql.ids(payloads)))
             for order_id, before in cursor.fetchall():
-                found[order_id] = _Difference(*compared(before, payloads[order_id]))
+                found[order_id] = compared(before, payloads[order_id])
             sql.many(cursor, sql.put_order, orders, values)
         return found
 
@@ -267,6 +262,17 @@ class PageWriter:
             self._sql.moment(row.last_updated_at),
             now,
         )
+
+
+def _changed_items(each: _Judged, differences: Differences) -> Sequence[ItemRow] | None:
+    """The items of an order to be written; None where those that are stored have to go first."""
+    items = each.row.items
+    if each.before is None:
+        return items
+    if differences.items is None:
+        return None
+    changed = [item for item in items if item.order_item_id in differences.items]
+    return changed if len(changed) == len(differences.items) else None  # an id that stands otherwise in its column
 
 
 _ANY = Before(None, None, "", "", b"")

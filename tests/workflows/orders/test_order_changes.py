@@ -98,6 +98,32 @@ async def test_an_order_from_another_version_of_the_api_differs_everywhere(datab
     assert {change.order_id: set(change.paths) for change in changes} == {"a": {"*"}, "b": {"lastUpdatedTime"}}
 
 
+@pytest.mark.parametrize(
+    "versions",
+    [
+        ({"a": 1, "b": 2}, {"a": 1, "b": 3}),
+        ({"a": 1, "b": 2}, {"b": 2, "c": 1, "a": 5}),
+        ({"a": 1, "b": 2}, {"b": 2}, {"b": 2, "a": 4}),
+        ({"a\0": 1, "b": 1}, {"a\0": 2, "b": 1}),
+        ({"a": 1}, {}),
+    ],
+)
+async def test_the_table_of_items_holds_those_of_the_latest_version(
+    database_url: str, versions: tuple[dict[str, int], ...]
+) -> None:
+    """However many of them changed, came or went; also where an id stands otherwise in its column."""
+    async with OrderDatabase(database_url) as database:
+        for day, version in enumerate(versions, 1):
+            listed = [{"orderItemId": item, "quantityOrdered": number} for item, number in version.items()]
+            await store(database, order("a", day=day, orderItems=listed), order("b", day=day))
+        async with database._connected().connect() as connection:
+            rows = (await connection.execute(order_items.select().where(order_items.c.order_id == "a"))).all()
+    latest = {item.replace("\0", ""): number for item, number in versions[-1].items()}
+    assert {row.order_item_id: row.quantity_ordered for row in rows} == latest
+    payloads = [msgspec.json.decode(row.payload) if isinstance(row.payload, str) else row.payload for row in rows]
+    assert sorted(payload["quantityOrdered"] for payload in payloads) == sorted(latest.values())
+
+
 async def test_sellers_with_one_order_id_have_an_order_each(database_url: str) -> None:
     """The key is the seller's and the order's."""
     async with OrderDatabase(database_url) as database:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spapi_async.workflows.orders._rows import V0, V2026, Detail, OrderRow
-from spapi_async.workflows.orders._verdict import MOST_PATHS, Before, Verdict, changed_paths, judge
+from spapi_async.workflows.orders._verdict import MOST_PATHS, Before, Differences, Verdict, compared, judge
 
 DAY = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -55,7 +55,12 @@ def test_amazons_date_decides_and_then_the_detail(
 
 def paths(old: Any, new: Any) -> list[str]:
     """The places that differ, in any order."""
-    return sorted(changed_paths(msgspec.json.encode(old).decode(), msgspec.json.encode(new).decode()))
+    return sorted(differences(old, new).paths)
+
+
+def differences(old: Any, new: Any) -> Differences:
+    """What is compared."""
+    return compared(msgspec.json.encode(old).decode(), msgspec.json.encode(new).decode())
 
 
 def test_places_are_named_by_amazons_names() -> None:
@@ -81,9 +86,44 @@ def test_lists_without_ids_differ_as_a_whole(odd: Any) -> None:
     assert paths({"orderItems": odd}, {"orderItems": [{"orderItemId": "1", "x": 1}]})[0].startswith("orderItems")
 
 
-def test_the_list_of_places_is_bounded() -> None:
+@pytest.mark.parametrize("flat", [True, False])
+def test_the_list_of_places_is_bounded(flat: bool) -> None:
     """An order rewritten as a whole does not make a change of a megabyte."""
-    assert len(paths({str(n): 1 for n in range(500)}, {})) == MOST_PATHS
+    places = {str(n): 1 for n in range(500)}
+    assert len(paths(places if flat else {"a": places, "b": places}, {} if flat else {"a": {}, "b": {}})) == MOST_PATHS
+
+
+def items(**quantities: Any) -> dict[str, Any]:
+    """An order of these items."""
+    return {"orderItems": [{"orderItemId": name, "quantityOrdered": number} for name, number in quantities.items()]}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        (items(a=1, b=2), items(a=1, b=2), set()),
+        (items(a=1, b=2), items(b=2, a=1), set()),
+        (items(a=1, b=2), items(a=1, b=3, c=4), {"b", "c"}),
+        (items(a=1, b=2), items(a=1), None),
+        (items(a=1), {}, None),
+        ({}, items(a=1), None),
+        ({}, {}, None),
+        (items(a=1), {"orderItems": [{"orderItemId": 7}]}, None),
+        ({"orderItems": {}}, {"orderItems": []}, None),
+    ],
+)
+def test_items_that_changed_are_named_unless_one_went(old: Any, new: Any, changed: set[str] | None) -> None:
+    """Those have to be written; where an item went or ids are none, all are written anew."""
+    assert differences(old, new).items == changed
+
+
+@pytest.mark.parametrize("text", ['{"a":{"b":tru}}', "[1]", "", '{"x":' + '{"x":' * 3000 + "1" + "}" * 3001])
+def test_what_cannot_be_compared_differs_everywhere(text: str) -> None:
+    """JSON that only the mending reader understands, or that is deeper than any order: never an error."""
+    found = compared(text, text.replace("1", "2"))
+    assert found.items is None
+    assert found.paths in (["*"], [])
+    assert compared(text, "{}").paths == ["*"]
 
 
 JSON = st.recursive(
