@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from spapi_async.ratelimit import LimitSnapshot
 from spapi_async.workflows.orders import (
+    DatasetRefused,
     PageStored,
     SellerFailed,
     SellerFinished,
@@ -111,6 +112,8 @@ class SyncBar:
             self._advance(event)
         elif isinstance(event, SellerFinished):
             self._progress.update(self._tasks[event.seller], total=1.0, completed=1.0, quota="")
+        elif isinstance(event, DatasetRefused):
+            self._say(f"{event.seller}: stored without {event.dataset}, which is refused: {event.reason}")
         elif isinstance(event, SellerWaits):
             self._say(f"{event.seller} is held by {event.holder}: waiting")
         elif isinstance(event, SellerFailed) and event.seller in self._tasks:

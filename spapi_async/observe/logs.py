@@ -33,7 +33,7 @@ class Logs:
 
     def progress(self, event: Any) -> None:
         """Log an event of an order sync: ``sync_orders(…, progress=logs.progress)``."""
-        failed = type(event).__name__ in ("SellerFailed", "SourceDropped")
+        failed = type(event).__name__ in ("DatasetRefused", "SellerFailed", "SourceDropped")
         self._log(logging.WARNING if failed else logging.INFO, event)
 
     def _log(self, level: int, event: msgspec.Struct) -> None:

@@ -8,7 +8,7 @@ from spapi_async.emulator.apis.orders_v0 import Search, check_marketplaces, find
 from spapi_async.emulator.data.order_forms import order_2026, status_2026
 from spapi_async.emulator.data.orders import StoredOrder
 from spapi_async.emulator.data.world import Call, Handler
-from spapi_async.emulator.gateway.replies import Reply, bad_input, encode
+from spapi_async.emulator.gateway.replies import Reply, bad_input, encode, not_permitted
 from spapi_async.emulator.gateway.times import iso
 
 __all__ = ["HANDLERS"]
@@ -38,8 +38,9 @@ def _search_orders(call: Call) -> Reply:
             and (not fulfillers or ("AMAZON" if order.fulfilled_by_amazon else "MERCHANT") in fulfillers)
         )
 
+    included = _included(call)
     orders, token = search.page(call, arguments.get("paginationToken"), size, fixed, wanted)
-    included, violations = _included(arguments), call.world.settings.violations
+    violations = call.world.settings.violations
     listed = b",".join([order_2026(order, included, violations=violations) for order in orders])
     tail: dict[str, Any] = {"lastUpdatedBefore" if search.by_update else "createdBefore": iso(search.end, "seconds")}
     if token:
@@ -50,11 +51,19 @@ def _search_orders(call: Call) -> Reply:
 def _get_order(call: Call) -> Reply:
     order = find_order(call)
     violations = call.world.settings.violations
-    return Reply(b'{"order":' + order_2026(order, _included(call.arguments), violations=violations) + b"}")
+    return Reply(b'{"order":' + order_2026(order, _included(call), violations=violations) + b"}")
 
 
-def _included(arguments: dict[str, Any]) -> frozenset[str]:
-    return frozenset(arguments.get("includedData") or ())
+def _included(call: Call) -> frozenset[str]:
+    """The data sets that are asked for.
+
+    Raises:
+        Refusal: 403: one of them is refused to every seller, whatever its roles.
+    """
+    included = frozenset(call.arguments.get("includedData") or ())
+    if included & call.world.settings.refused_datasets:
+        raise not_permitted()
+    return included
 
 
 HANDLERS: dict[str, Handler] = {

@@ -51,6 +51,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         report_cooldown: seconds within which a second FBA report of one type ends CANCELLED although there is data, as
             Amazon's do; 0: never.
         document_lifetime: seconds that a document's URL works.
+        refused_datasets: values of Orders 2026-01-01's ``includedData`` that are refused with 403, as where a role is
+            missing.
         refused_asins: well-formed ASINs that Amazon's catalogue refuses all the same, and a whole search with them.
         synthetic: every operation answers from its response type alone, whatever is asked for: no order is unknown,
             and a restricted data token can be had for any path.
@@ -76,6 +78,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     processing: float = 0.5
     report_cooldown: float = 0.0
     document_lifetime: float = 300.0
+    refused_datasets: frozenset[str] = frozenset()
     refused_asins: frozenset[str] = frozenset()
     synthetic: bool = False
     sqs_endpoint: str | None = None

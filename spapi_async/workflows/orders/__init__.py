@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from spapi_async.workflows.orders._job import SellerResult
     from spapi_async.workflows.orders._lease import Lease
     from spapi_async.workflows.orders._orders import Orders
-    from spapi_async.workflows.orders._page import OrderPage, OrderSink, Stored, Unreadable
+    from spapi_async.workflows.orders._page import Hole, OrderPage, OrderSink, Stored, Unreadable
     from spapi_async.workflows.orders._plan import OrderPlan, Outlook, SellerPlan, SourcePlan, plan_orders, what_if
     from spapi_async.workflows.orders._progress import (
+        DatasetRefused,
         OrdersFresh,
         OrdersReconciled,
         PageStored,
@@ -63,7 +64,9 @@ __all__ = [
     "Checkpoint",
     "Coverage",
     "CursorError",
+    "DatasetRefused",
     "Detail",
+    "Hole",
     "ItemRow",
     "Lease",
     "MessageSource",
@@ -116,9 +119,10 @@ _HOMES = {
     "_job": ("SellerResult",),
     "_lease": ("Lease",),
     "_orders": ("Orders",),
-    "_page": ("OrderPage", "OrderSink", "Stored", "Unreadable"),
+    "_page": ("Hole", "OrderPage", "OrderSink", "Stored", "Unreadable"),
     "_plan": ("OrderPlan", "Outlook", "SellerPlan", "SourcePlan", "plan_orders", "what_if"),
     "_progress": (
+        "DatasetRefused",
         "OrdersFresh",
         "OrdersReconciled",
         "PageStored",

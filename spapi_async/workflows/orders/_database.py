@@ -47,6 +47,7 @@ from spapi_async.workflows._sql import (
     without_secrets,
 )
 from spapi_async.workflows.orders import _reads
+from spapi_async.workflows.orders._hole_table import HoleTable
 from spapi_async.workflows.orders._rebuild import rebuild
 from spapi_async.workflows.orders._rows import Detail
 from spapi_async.workflows.orders._statements import Statements
@@ -69,7 +70,7 @@ logger = logging.getLogger("spapi_async.workflows.orders")
 _BATCH = 500  # changes read at a time
 
 
-class OrderDatabase:
+class OrderDatabase(HoleTable):
     """An open database with the tables of a sync, made where they are missing and migrated where they are older.
 
     Use it as ``async with OrderDatabase("sqlite:///orders.db") as database``. One object serves any number of sellers
@@ -353,8 +354,7 @@ class OrderDatabase:
         query = select(order_personal.c.content, order_personal.c.encrypted).where(
             order_personal.c.seller == seller, order_personal.c.order_id == order_id
         )
-        async with self._connected().connect() as connection:
-            row = (await connection.execute(query)).one_or_none()
+        row = next(iter(await self._rows(query)), None)
         if row is None:
             return None
         keys = (self.personal.keys if self.personal else None) or (PersonalKeys.from_env() if row.encrypted else None)

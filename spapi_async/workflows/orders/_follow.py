@@ -23,9 +23,11 @@ from spapi_async.workflows.orders._arguments import (
 )
 from spapi_async.workflows.orders._checkpoint import moment
 from spapi_async.workflows.orders._database import OrderDatabase
+from spapi_async.workflows.orders._datasets import Datasets
 from spapi_async.workflows.orders._hints import Hint
 from spapi_async.workflows.orders._history import ByIds, History, Source, other_sources
 from spapi_async.workflows.orders._holding import keep_leases, opened_sink, quotas_of, save_quota
+from spapi_async.workflows.orders._holes import Holes
 from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._lease import new_holder
 from spapi_async.workflows.orders._live import Follower, Lister
@@ -112,7 +114,7 @@ async def follow_orders(
             _follower(
                 seller,
                 places_of(seller, places),
-                datasets,
+                Datasets(datasets),
                 since=since or moment(clock) - HISTORY,
                 sources=other_sources(sources, possible=True),
                 progress=progress or nobody,
@@ -141,7 +143,7 @@ async def follow_orders(
 def _follower(
     seller: Seller,
     places: Sequence[str],
-    datasets: Sequence[str],
+    datasets: Datasets,
     *,
     since: datetime,
     sources: Sequence[Source],
@@ -160,8 +162,10 @@ def _follower(
 
         listers.append(OrdersV0Lister(seller, marketplaces=[str(place) for place in places], clock=clock))
     job = Job(seller, source, since=since, window=None, clock=clock, progress=progress)
-    history = reconciler = None
+    datasets.tell = job.refuse
+    history = reconciler = holes = None
     if isinstance(sink, OrderDatabase):
+        holes = Holes(seller, datasets, database=sink, quota=quota, places=places, clock=clock)
         history = History(
             seller,
             job,
@@ -183,6 +187,7 @@ def _follower(
         quota=quota,
         history=history,
         reconciler=reconciler,
+        holes=holes,
         search=SEARCH_ORDERS,
         by_id=ByIds(seller, datasets).order,
         listers=listers,

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
+import msgspec
+
 from spapi_async._core.clock import Clock
 from spapi_async._core.options import Priority, call_options
 from spapi_async.errors import AuthError, ClosedError, ConfigurationError, NotFoundError, SPAPIError
 from spapi_async.workflows.orders._backfill import Backfill, Refiner
 from spapi_async.workflows.orders._checkpoint import Checkpoint, moment
 from spapi_async.workflows.orders._database import OrderDatabase
+from spapi_async.workflows.orders._datasets import Datasets
 from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._lease import Lease
 from spapi_async.workflows.orders._listing import CoarseList, ReportList, is_refused
@@ -36,9 +39,9 @@ class ByIds:
     name = "orders_2026_01_01.get_order"
     source: str | None = None
 
-    def __init__(self, seller: Seller, datasets: Sequence[str]) -> None:
+    def __init__(self, seller: Seller, datasets: Datasets | Sequence[str]) -> None:
         self._seller = seller
-        self._datasets = list(datasets)
+        self._datasets = Datasets.of(datasets)
 
     async def fetch(self, order: CoarseOrder) -> OrderRow | None:
         """The whole order.
@@ -56,11 +59,13 @@ class ByIds:
         """
         from spapi_async.api.orders_2026_01_01 import GET_ORDER
 
-        piece = read_order(await self._seller.call(GET_ORDER, order_id=order_id, included_data=self._datasets or None))
+        response, lacks = await self._datasets.call(self._seller, GET_ORDER, order_id=order_id)
+        piece = read_order(response)
         try:
-            return V2026.row(piece.raw, content=piece.content)
+            row = V2026.row(piece.raw, content=piece.content)
         except (ValueError, ArithmeticError, RecursionError, TypeError):
             return None
+        return msgspec.structs.replace(row, lacks=lacks) if lacks else row
 
 
 def other_sources(sources: Sequence[str], *, possible: bool) -> tuple[Source, ...]:
@@ -98,7 +103,7 @@ class History:
         quota: Quota,
         sources: Sequence[Source],
         places: Sequence[str],
-        datasets: Sequence[str],
+        datasets: Datasets,
         page_size: int,
         since: datetime,
         clock: Clock,

@@ -19,6 +19,7 @@ from spapi_async.workflows.orders._checkpoint import Checkpoint, Window, advance
 from spapi_async.workflows.orders._lease import Lease
 from spapi_async.workflows.orders._page import OrderPage, OrderSink, Stored, Unreadable
 from spapi_async.workflows.orders._progress import (
+    DatasetRefused,
     PageStored,
     Progress,
     SellerFailed,
@@ -295,6 +296,11 @@ class Job:
             self._dropped.add(source)
             self.tell(SourceDropped(seller=self.result.seller, source=source, reason=str(error)))
             logger.warning("%s: %s is not used from now on (%s)", self.result.seller, source, error)
+
+    def refuse(self, dataset: str, error: SPAPIError) -> None:
+        """Say that orders are stored without a data set from now on."""
+        self.tell(DatasetRefused(seller=self.result.seller, dataset=dataset, reason=str(error)))
+        logger.warning("%s: orders are stored without %s from now on (%s)", self.result.seller, dataset, error)
 
     def tell(self, event: SyncEvent) -> None:
         """Report an event; whoever shows it and fails does not stop what it shows."""

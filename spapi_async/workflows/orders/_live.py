@@ -21,6 +21,7 @@ from spapi_async.errors import AuthError, ClosedError, LeaseLostError, NotFoundE
 from spapi_async.workflows.orders._checkpoint import moment
 from spapi_async.workflows.orders._hints import Hint, Hints
 from spapi_async.workflows.orders._history import History
+from spapi_async.workflows.orders._holes import Holes
 from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._lease import Lease
 from spapi_async.workflows.orders._listing import is_refused
@@ -74,6 +75,7 @@ class Follower:
         listers: Sequence[Lister],
         history: History | None,
         reconciler: Reconciler | None,
+        holes: Holes | None,
         every: float | None,
         quota: Quota,
         sink: OrderSink,
@@ -86,6 +88,7 @@ class Follower:
         self._listers = list(listers)
         self._history = history
         self._reconciler = reconciler
+        self._holes = holes
         self._every = every
         self._quota = quota
         self._sink = sink
@@ -106,6 +109,8 @@ class Follower:
             try:
                 if self._history is not None:
                     await self._history.divide()
+                if self._holes is not None:
+                    await self._holes.recall()
                 async with self._job.held(self._sink, holder, wait=True) as lease:
                     await self._follow(lease, holder)
             except Exception as error:  # noqa: BLE001 - the other sellers go on
@@ -138,16 +143,17 @@ class Follower:
             try:
                 await history.go_on(holder, wait=True)
                 await history.refill(lease)
-                while self._reconciler is not None:
-                    await self._reconciler.go_on(lease)
+                while True:
+                    if self._reconciler is not None:
+                        await self._reconciler.go_on(lease)
+                    if self._holes is not None:
+                        await self._holes.fill(holder)
                     await self._clock.sleep(_RECONCILE)
             except Exception as error:
                 if isinstance(self._report(error), ClosedError):
                     raise
                 await self._clock.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
-            else:
-                return
 
     # ---- searches ---------------------------------------------------------------------------------------------------
 

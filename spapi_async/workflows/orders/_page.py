@@ -12,7 +12,7 @@ from spapi_async.workflows.orders._checkpoint import Checkpoint
 from spapi_async.workflows.orders._lease import Lease
 from spapi_async.workflows.orders._rows import OrderRow
 
-__all__ = ["NO_QUOTA", "CoarseOrder", "OrderPage", "OrderSink", "QuotaStates", "Stored", "Unreadable"]
+__all__ = ["NO_QUOTA", "CoarseOrder", "Hole", "OrderPage", "OrderSink", "QuotaStates", "Stored", "Unreadable"]
 
 QuotaStates = Mapping[tuple[str, str], str]
 """A limiter's state by application and account."""
@@ -90,6 +90,22 @@ class CoarseOrder(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<CoarseOrder {self.order_id}>"
+
+
+class Hole(msgspec.Struct, frozen=True, kw_only=True):
+    """A data set that Amazon refuses a seller, and what lacks it.
+
+    Attributes:
+        seller, dataset: whose, and which ``includedData``.
+        updated_from, updated_to: orders whose last update lies between these were stored without it.
+        refused_at: when it was last asked for.
+    """
+
+    seller: str
+    dataset: str
+    updated_from: datetime
+    updated_to: datetime
+    refused_at: datetime
 
 
 class OrderSink(Protocol):

@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 __all__ = [
+    "DatasetRefused",
     "OrdersFresh",
     "OrdersReconciled",
     "PageStored",
@@ -82,6 +83,16 @@ class SourceDropped(SyncEvent, frozen=True, kw_only=True):
     """
 
     source: str
+    reason: str
+
+
+class DatasetRefused(SyncEvent, frozen=True, kw_only=True):
+    """Amazon refuses this seller a data set: orders are stored without it, and it is asked for again once a day.
+
+    ``dataset`` is the value of ``includedData``, ``reason`` Amazon's answer.
+    """
+
+    dataset: str
     reason: str
 
 

@@ -19,6 +19,7 @@ from spapi_async._core.options import Priority, call_options
 from spapi_async.errors import AuthError, ClosedError, NotFoundError, SPAPIError
 from spapi_async.workflows.orders._checkpoint import Checkpoint, Window, moment
 from spapi_async.workflows.orders._database import OrderDatabase
+from spapi_async.workflows.orders._datasets import Datasets
 from spapi_async.workflows.orders._history import ByIds
 from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._lease import Lease
@@ -60,7 +61,7 @@ class Reconciler:
         job: Job,
         *,
         places: Sequence[str],
-        datasets: Sequence[str],
+        datasets: Datasets,
         database: OrderDatabase,
         clock: Clock,
     ) -> None:

@@ -84,6 +84,7 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         shipped_at: when its first package left, where Amazon says so.
         payload: its JSON without personal data.
         personal: that data, by the place where it stood.
+        lacks: data sets that Amazon refused when it was fetched.
         items: none from a report, which has no ids of them: those stored before stay.
     """
 
@@ -104,6 +105,7 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     payload: str
     shipped_at: datetime | None = None
     personal: dict[str, Any] = {}
+    lacks: tuple[str, ...] = ()
     items: tuple[ItemRow, ...] = ()
 
     def __repr__(self) -> str:

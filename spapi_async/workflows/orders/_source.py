@@ -19,6 +19,7 @@ from spapi_async._engine.page_history import PageHistory
 from spapi_async.errors import DecodeError
 from spapi_async.workflows.orders._checkpoint import Checkpoint
 from spapi_async.workflows.orders._columns import PAGE, ColumnsPage, quick_row
+from spapi_async.workflows.orders._datasets import Datasets
 from spapi_async.workflows.orders._page import Unreadable
 from spapi_async.workflows.orders._reading import Piece, read_again, read_pieces, read_token
 from spapi_async.workflows.orders._rows import V0, V2026, Item, OrderRow, OrderShape, read_time
@@ -74,13 +75,13 @@ class Orders2026Source:
         seller: Caller,
         *,
         marketplaces: Sequence[str] = (),
-        datasets: Sequence[str] = DEFAULT_DATASETS,
+        datasets: Datasets | Sequence[str] = DEFAULT_DATASETS,
         page_size: int = 100,
         before: datetime | None = None,
     ) -> None:
         self._seller = seller
         self._marketplaces = sorted(str(place) for place in marketplaces)
-        self._datasets = list(datasets)
+        self._datasets = Datasets.of(datasets)
         self._page_size = page_size
         self._before = before
 
@@ -94,16 +95,20 @@ class Orders2026Source:
         from spapi_async.api.orders_2026_01_01 import SEARCH_ORDERS
 
         with read_first(SEARCH_ORDERS, PAGE):
-            response = await self._seller.call(
+            response, lacks = await self._datasets.call(
+                self._seller,
                 SEARCH_ORDERS,
                 last_updated_after=checkpoint.last_updated_after,
                 last_updated_before=self._before,
                 marketplace_ids=self._marketplaces or None,
-                included_data=self._datasets or None,
                 max_results_per_page=self._page_size,
                 pagination_token=checkpoint.cursor,
             )
-        return page_of(response)
+        page = page_of(response)
+        if not lacks:
+            return page
+        rows = tuple(msgspec.structs.replace(row, lacks=lacks) for row in page.rows)
+        return msgspec.structs.replace(page, rows=rows)
 
 
 def page_of(response: Reply[Any]) -> Page:

@@ -21,6 +21,7 @@ from spapi_async.workflows.orders._tables import (
     JsonText,
     checkpoints,
     order_changes,
+    order_holes,
     order_items,
     order_personal,
     orders,
@@ -67,6 +68,13 @@ class Statements:
         self.put_checkpoint = self._upsert(checkpoints)
         self.put_quota = self._upsert_many(quota_states)
         self.put_unreadable = self._upsert_many(unreadable_entries)
+        self.put_hole = (
+            f"{self._insert(order_holes)} ON CONFLICT (seller, dataset) DO UPDATE SET"
+            " updated_from = CASE WHEN excluded.updated_from < order_holes.updated_from THEN excluded.updated_from"
+            " ELSE order_holes.updated_from END, updated_to = CASE WHEN excluded.updated_to > order_holes.updated_to"
+            " THEN excluded.updated_to ELSE order_holes.updated_to END"
+        )
+        """A hole grows; when it was asked for stays."""
         self.add_change = self._insert_many(order_changes)
         ids = "IN (SELECT value FROM json_each(?2))" if sqlite else "= ANY($2::text[])"
         self.known = self._text(

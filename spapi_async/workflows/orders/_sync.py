@@ -25,8 +25,10 @@ from spapi_async.workflows.orders._arguments import (
 )
 from spapi_async.workflows.orders._checkpoint import Window, moment
 from spapi_async.workflows.orders._database import OrderDatabase
+from spapi_async.workflows.orders._datasets import Datasets
 from spapi_async.workflows.orders._history import History, Source, other_sources
 from spapi_async.workflows.orders._holding import keep_leases, opened_sink, quotas_of, save_quota
+from spapi_async.workflows.orders._holes import Holes
 from spapi_async.workflows.orders._job import Job, SellerResult
 from spapi_async.workflows.orders._lease import new_holder
 from spapi_async.workflows.orders._page import OrderSink
@@ -123,6 +125,7 @@ async def sync_orders(
     kept = personal_for(database, personal, retention, datasets)
     chosen = list(sellers)
     check_regions(chosen, places)
+    shared = [Datasets(datasets) for _ in chosen]
     jobs = [
         Job(
             seller,
@@ -130,7 +133,7 @@ async def sync_orders(
                 api,
                 seller,
                 marketplaces=places_of(seller, places),
-                datasets=datasets,
+                datasets=own,
                 page_size=page_size,
                 window=span,
             ),
@@ -139,15 +142,38 @@ async def sync_orders(
             clock=clock,
             progress=progress or nobody,
         )
-        for seller in chosen
+        for seller, own in zip(chosen, shared, strict=True)
     ]
+    asked = {}
+    for job, own in zip(jobs, shared, strict=True):
+        own.tell, asked[job] = job.refuse, own
     if len({job.result.seller for job in jobs}) != len(jobs):
         raise ConfigurationError("the same seller was given twice")
     begun = since or moment(clock) - HISTORY
     async with opened_sink(database, personal=kept, retention=retention) as sink:
 
         async def work(job: Job, seller: Seller, quota: Quota, holder: str) -> None:
-            if not others or not isinstance(sink, OrderDatabase):
+            if not isinstance(sink, OrderDatabase):
+                await job.run(sink, quota, holder=holder, wait=wait)
+                return
+            try:
+                holes = Holes(
+                    seller,
+                    asked[job],
+                    database=sink,
+                    quota=quota,
+                    places=places_of(seller, places),
+                    clock=clock,
+                )
+                await holes.recall()
+                await read(sink, job, seller, quota, holder)
+                if job.result.error is None and api == "orders_2026_01_01" and span is None:
+                    await holes.fill(holder)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is this seller's alone
+                job.failed(error)
+
+        async def read(sink: OrderDatabase, job: Job, seller: Seller, quota: Quota, holder: str) -> None:
+            if not others:
                 await job.run(sink, quota, holder=holder, wait=wait)
                 return
             history = History(
@@ -157,7 +183,7 @@ async def sync_orders(
                 quota=quota,
                 sources=others,
                 places=places_of(seller, places),
-                datasets=datasets,
+                datasets=asked[job],
                 page_size=page_size or 100,
                 since=begun,
                 clock=clock,
@@ -219,7 +245,7 @@ def _source(
     seller: Seller,
     *,
     marketplaces: Sequence[str],
-    datasets: Sequence[str],
+    datasets: Datasets,
     page_size: int | None,
     window: Window | None,
 ) -> OrderSource:

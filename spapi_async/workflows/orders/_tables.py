@@ -6,7 +6,8 @@ Amazon sent it, unknown fields included, personal data excluded. ``status`` and 
 ``order_personal`` holds personal data, encrypted, until it must go. ``order_changes`` is append-only: what became of
 which order, numbered in the order of commits; ``change_feed`` its one row of state. ``unreadable`` lists what was in a
 page and could not be made a row: why, in which reply and how large; what it was only encrypted. ``checkpoints`` says
-where each seller's sync stands, ``leases`` who may move it, ``quota_states`` what of each seller's quota is spent.
+where each seller's sync stands, ``order_holes`` which data set Amazon refuses a seller and between which updates
+orders lack it, ``leases`` who may move it, ``quota_states`` what of each seller's quota is spent.
 
 These are the tables as they are now; ``migrations`` holds the way from each earlier version to the next.
 """
@@ -41,6 +42,7 @@ __all__ = [
     "leases",
     "metadata",
     "order_changes",
+    "order_holes",
     "order_items",
     "order_personal",
     "orders",
@@ -153,6 +155,16 @@ order_changes = Table(
     Column("updated_at", UtcTimestamp),
     Column("stored_at", UtcTimestamp, nullable=False),
     Index("order_changes_by_time", "stored_at"),
+)
+
+order_holes = Table(
+    "order_holes",
+    metadata,
+    Column("seller", Text, primary_key=True),
+    Column("dataset", Text, primary_key=True),
+    Column("updated_from", UtcTimestamp, nullable=False),
+    Column("updated_to", UtcTimestamp, nullable=False),
+    Column("refused_at", UtcTimestamp, nullable=False),
 )
 
 change_feed = Table(

@@ -17,6 +17,7 @@ from spapi_async.workflows.orders._statements import Statements, amount
 from spapi_async.workflows.orders._tables import (
     checkpoints,
     order_changes,
+    order_holes,
     order_items,
     order_personal,
     orders,
@@ -57,6 +58,7 @@ class PageWriter:
         if personal is not None:
             self._put_personal(cursor, page, [each.row for each in stored], personal)
         self._put_unreadable(cursor, page, personal)
+        self._put_holes(cursor, page)
         self.put_quota(cursor, page.quota, page.at)
         self._publish(cursor, page, published, paths)
         return _counted(judged, published, unchanged=len(stored) - len(published), items=items)
@@ -221,6 +223,23 @@ class PageWriter:
             facts = {digest: (each, digest) for each in page.unreadable if (digest := _text_digest(each))}
             values = [_set_aside(each, digest, page, stream, personal) for each, digest in facts.values()]
             sql.many(cursor, sql.put_unreadable, unreadable_entries, sql.rows(unreadable_entries, values))
+
+    def _put_holes(self, cursor: Cursor, page: OrderPage) -> None:
+        """Write down which data sets these orders lack, in the transaction that stores them."""
+        lacking: dict[str, list[datetime]] = {}
+        for row in page.rows:
+            for dataset in row.lacks:
+                if row.last_updated_at is not None:
+                    lacking.setdefault(dataset, []).append(row.last_updated_at)
+        for dataset, updates in sorted(lacking.items()):
+            facts = {
+                "seller": page.seller,
+                "dataset": dataset,
+                "updated_from": min(updates),
+                "updated_to": max(updates),
+                "refused_at": page.at,
+            }
+            cursor.execute(self._sql.put_hole, self._sql.row(order_holes, facts))
 
     def put_quota(self, cursor: Cursor, quota: QuotaStates, now: datetime) -> None:
         """Write what quota is spent."""

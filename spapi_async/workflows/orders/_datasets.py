@@ -1,0 +1,126 @@
+"""Which data sets orders are asked for with: one that Amazon refuses a seller is left out, and the rest goes on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+import anyio
+
+from spapi_async._core.caller import Caller, Reply
+from spapi_async._core.operation import Operation
+from spapi_async.errors import BadRequestError, ForbiddenError, SPAPIError
+
+__all__ = ["Datasets", "nothing_refused"]
+
+_Refused = (BadRequestError, ForbiddenError)
+_Ask = Callable[[Sequence[str]], Awaitable[Reply[Any]]]
+_NAMES = re.compile(r"[A-Z_]+").findall
+
+
+def nothing_refused(dataset: str, error: SPAPIError) -> None:
+    """Hears of a refused data set, and tells nobody."""
+
+
+class Datasets:
+    """The data sets that one seller's orders are asked for with; shared by everything that fetches them.
+
+    Args:
+        wanted: ``includedData`` as the caller chose it.
+        tell: hears of each data set that is left out, once.
+    """
+
+    def __init__(self, wanted: Iterable[str], *, tell: Callable[[str, SPAPIError], None] = nothing_refused) -> None:
+        self.wanted = tuple(str(name) for name in wanted)
+        self.tell = tell
+        self._left_out: set[str] = set()
+        self._looking = anyio.Lock()
+
+    def __repr__(self) -> str:
+        return f"<Datasets {', '.join(self.included)}; refused: {', '.join(self.missing) or 'none'}>"
+
+    @classmethod
+    def of(cls, wanted: Datasets | Iterable[str]) -> Datasets:
+        """These, or new ones that are shared with nobody."""
+        return wanted if isinstance(wanted, Datasets) else cls(wanted)
+
+    @property
+    def included(self) -> list[str]:
+        """Those that are asked for."""
+        return [name for name in self.wanted if name not in self._left_out]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Those that are wanted and left out."""
+        return tuple(name for name in self.wanted if name in self._left_out)
+
+    def leave_out(self, dataset: str) -> None:
+        """Do not ask for one that was refused before."""
+        self._left_out.add(dataset)
+
+    def restore(self, dataset: str) -> None:
+        """Ask for it again."""
+        self._left_out.discard(dataset)
+
+    async def call(
+        self, seller: Caller, operation: Operation[Any], **arguments: Any
+    ) -> tuple[Reply[Any], tuple[str, ...]]:
+        """Call an operation that takes ``includedData``; its reply, and the data sets that it lacks.
+
+        Raises:
+            SPAPIError: the call failed for good, and not because of a data set.
+        """
+
+        async def ask(names: Sequence[str]) -> Reply[Any]:
+            return await seller.call(operation, included_data=list(names) or None, **arguments)
+
+        while True:
+            asked, missing = self.included, self.missing
+            try:
+                return await ask(asked), missing
+            except _Refused as error:
+                if not asked or not await self._found_refused(asked, error, ask):
+                    raise
+
+    async def _found_refused(self, asked: Sequence[str], error: SPAPIError, ask: _Ask) -> bool:
+        """Leave out what Amazon refuses of these; false where the call is refused without them, too."""
+        async with self._looking:
+            if self.included != asked:
+                return True  # another call has found it meanwhile
+            refused = await _refused_of(asked, error, ask)
+            for name in refused:
+                self.leave_out(name)
+                self.tell(name, error)
+            return bool(refused)
+
+
+async def _refused_of(asked: Sequence[str], error: SPAPIError, ask: _Ask) -> list[str]:
+    """Those that Amazon's words name, if the others are accepted; else they are found by halves."""
+    words = set(_NAMES(str(error)))
+    named = [name for name in asked if name in words]
+    if named and await _is_accepted([name for name in asked if name not in named], ask):
+        return named
+    if not await _is_accepted((), ask):
+        return []
+    return await _refused_among(asked, ask)
+
+
+async def _refused_among(names: Sequence[str], ask: _Ask) -> list[str]:
+    """Those of several, one at least, that are refused by themselves."""
+    if len(names) == 1:
+        return list(names)
+    middle = len(names) // 2
+    found = []
+    for half in (names[:middle], names[middle:]):
+        if not await _is_accepted(half, ask):
+            found += await _refused_among(half, ask)
+    return found
+
+
+async def _is_accepted(names: Sequence[str], ask: _Ask) -> bool:
+    try:
+        await ask(names)
+    except _Refused:
+        return False
+    return True

@@ -1,0 +1,105 @@
+"""Holes of a refused data set: asked for again once a day, and filled when Amazon no longer refuses it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from spapi_async._core.clock import Clock
+from spapi_async._core.options import Priority, call_options
+from spapi_async.errors import BadRequestError, ForbiddenError
+from spapi_async.workflows.orders._arguments import nobody
+from spapi_async.workflows.orders._checkpoint import Window, moment
+from spapi_async.workflows.orders._datasets import Datasets
+from spapi_async.workflows.orders._job import Job
+from spapi_async.workflows.orders._page import Hole
+from spapi_async.workflows.orders._quota import Quota
+from spapi_async.workflows.orders._seller import Seller
+from spapi_async.workflows.orders._source import Orders2026Source
+
+if TYPE_CHECKING:
+    from spapi_async.workflows.orders._database import OrderDatabase
+
+__all__ = ["Holes"]
+
+_ASK_AGAIN = timedelta(days=1)
+_SEARCH_DELAY = timedelta(minutes=2)  # searchOrders' latest upper bound lies so far behind (model text)
+_SECOND = timedelta(seconds=1)  # its bounds are whole seconds
+
+
+class Holes:
+    """The holes of one seller's orders."""
+
+    def __init__(
+        self,
+        seller: Seller,
+        datasets: Datasets,
+        *,
+        database: OrderDatabase,
+        quota: Quota,
+        places: Sequence[str],
+        clock: Clock,
+    ) -> None:
+        self._seller = seller
+        self._datasets = datasets
+        self._database = database
+        self._quota = quota
+        self._places = places
+        self._clock = clock
+
+    async def recall(self) -> None:
+        """Leave out from the start what an earlier run was refused."""
+        for hole in await self._database.holes(self._seller.name):
+            self._datasets.leave_out(hole.dataset)
+
+    async def fill(self, holder: str) -> None:
+        """Ask for what was refused a day ago or longer, and read its orders again where Amazon gives it now.
+
+        Raises:
+            SPAPIError: a call failed for good; what was not filled is tried again by the next run.
+        """
+        for hole in await self._database.holes(self._seller.name):
+            now = moment(self._clock)
+            window = _window_of(hole, latest=now - _SEARCH_DELAY)
+            if hole.dataset not in self._datasets.wanted or now - hole.refused_at < _ASK_AGAIN or window is None:
+                continue
+            with call_options(priority=Priority.BULK):
+                if not await self._is_given(hole.dataset, window):
+                    await self._database.refused_again(hole, now=now)
+                    continue
+                self._datasets.restore(hole.dataset)
+                await self._read(window, holder)
+            if hole.dataset not in self._datasets.missing and hole.updated_to < window.before:
+                await self._database.filled(hole)
+
+    async def _is_given(self, dataset: str, window: Window) -> bool:
+        from spapi_async.api.orders_2026_01_01 import SEARCH_ORDERS
+
+        try:
+            await self._seller.call(
+                SEARCH_ORDERS,
+                last_updated_after=window.after,
+                last_updated_before=window.before,
+                marketplace_ids=[str(place) for place in self._places] or None,
+                included_data=[dataset],
+                max_results_per_page=1,
+            )
+        except (BadRequestError, ForbiddenError):
+            return False
+        return True
+
+    async def _read(self, window: Window, holder: str) -> None:
+        source = Orders2026Source(
+            self._seller, marketplaces=self._places, datasets=self._datasets, before=window.before
+        )
+        job = Job(self._seller, source, since=window.after, window=window, clock=self._clock, progress=nobody)
+        async with job.held(self._database, holder, wait=True) as lease:
+            await job.work(self._database, self._quota, lease)
+
+
+def _window_of(hole: Hole, *, latest: datetime) -> Window | None:
+    """What to read again; None while all of it is too new to be searched."""
+    before = min(hole.updated_to.replace(microsecond=0) + _SECOND, latest)
+    after = hole.updated_from.replace(microsecond=0)
+    return Window.of(after, before) if after < before else None

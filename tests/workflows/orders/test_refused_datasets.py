@@ -1,0 +1,175 @@
+"""A data set that Amazon refuses a seller is left out, written down, and filled when it is no longer refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from order_databases import emulated_orders, emulated_versions, query, stored_orders
+
+from spapi_async import Application
+from spapi_async.emulator.server import Emulator
+from spapi_async.workflows.orders import (
+    DatasetRefused,
+    OrderDatabase,
+    SellerFailed,
+    Source,
+    SyncEvent,
+    SyncReport,
+    follow_orders,
+    sync_orders,
+)
+from spapi_async.workflows.orders._datasets import Datasets
+from spapi_async.workflows.orders._history import ByIds
+
+pytest_plugins = ("sync_fixtures",)
+
+SINCE = datetime.now(UTC) - timedelta(days=90)
+SEARCH, BY_ID = "orders_2026_01_01.search_orders", "orders_2026_01_01.get_order"
+LACKING = "SELECT count(*) FROM orders WHERE payload NOT LIKE '%\"packages\"%'"
+HOLES = "SELECT dataset FROM order_holes ORDER BY dataset"
+
+
+def emulator(*refused: str) -> Emulator:
+    """Forty orders, the same in each emulator; some data sets are refused."""
+    return Emulator(orders=40, violations=False, rate_scale=6000, processing=0.02, refused_datasets=frozenset(refused))
+
+
+async def run(
+    running: Emulator, url: str, *, sources: Sequence[Source] = ("search",), **options: Any
+) -> tuple[SyncReport, list[str]]:
+    """One run of one seller; and which data sets it said are refused."""
+    events: list[SyncEvent] = []
+    async with Application("app", "secret", endpoint=running.url) as app:
+        seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
+        report = await sync_orders([seller], url, sources=sources, since=SINCE, progress=events.append, **options)
+    return report, [event.dataset for event in events if isinstance(event, DatasetRefused)]
+
+
+def requests(running: Emulator, operation: str) -> int:
+    """How many requests of an operation the emulator has seen."""
+    return int(running.stats()["operations"][operation]["requests"])
+
+
+@pytest.mark.parametrize("sources", [("search",), ("search", "ids", "reports")])
+@pytest.mark.parametrize("refused", [("PACKAGES",), ("PROCEEDS", "PACKAGES")])
+async def test_a_refused_data_set_is_left_out_and_said_once(
+    sqlite_url: str, refused: tuple[str, ...], sources: Sequence[Source]
+) -> None:
+    """Every order is stored without it, and the hole is in the database."""
+    async with emulator(*refused) as running:
+        report, said = await run(running, sqlite_url, sources=sources, page_size=10)
+        assert report.failed == ()
+        assert stored_orders(sqlite_url) == emulated_orders(running)
+    assert sorted(said) == sorted(refused)
+    assert [name for (name,) in query(sqlite_url, HOLES)] == sorted(refused)
+
+
+async def test_a_known_hole_is_not_asked_for_again_on_the_same_day(sqlite_url: str) -> None:
+    """The next run begins without it, says nothing and spends one search."""
+    async with emulator("PACKAGES") as running:
+        await run(running, sqlite_url)
+        before = requests(running, SEARCH)
+        assert (await run(running, sqlite_url))[1] == []
+        assert requests(running, SEARCH) == before + 1
+
+
+async def test_a_hole_is_filled_when_the_data_set_is_no_longer_refused(sqlite_url: str) -> None:
+    """A day later it is asked for again, and what lacks it is read anew."""
+    async with emulator() as running:
+        await run(running, reference := sqlite_url.replace(".db", "-whole.db"))
+    async with emulator("PACKAGES") as running:
+        await run(running, sqlite_url)
+    assert query(sqlite_url, LACKING) > query(reference, LACKING)
+    query(sqlite_url, "UPDATE order_holes SET refused_at = '2026-01-01 00:00:00.000000'")
+    async with emulator() as running:
+        report, said = await run(running, sqlite_url)
+    assert (report.failed, said) == ((), [])
+    assert query(sqlite_url, LACKING) == query(reference, LACKING)
+    assert query(sqlite_url, HOLES) == []
+
+
+async def test_a_data_set_that_is_still_refused_costs_one_search_a_day(sqlite_url: str) -> None:
+    """The hole stays, and the time at which it was asked for moves."""
+    async with emulator("PACKAGES") as running:
+        await run(running, sqlite_url)
+        query(sqlite_url, "UPDATE order_holes SET refused_at = '2026-01-01 00:00:00.000000'")
+        before = requests(running, SEARCH)
+        await run(running, sqlite_url)
+        assert requests(running, SEARCH) == before + 2
+    assert query(sqlite_url, "SELECT count(*) FROM order_holes WHERE refused_at > '2026-01-02'") == [(1,)]
+
+
+async def test_a_seller_who_may_not_search_at_all_fails_as_before(sqlite_url: str) -> None:
+    """What is refused without any data set, too, is no data set's fault: nothing is left out."""
+    async with emulator() as running:
+        running.faults({"operation": SEARCH, "status": 403, "times": None})
+        report, said = await run(running, sqlite_url)
+    assert len(report.failed) == 1
+    assert said == []
+
+
+async def test_a_passing_refusal_is_no_data_sets_fault(sqlite_url: str) -> None:
+    """One 403 fails the seller, and leaves nothing out: the next run asks for everything."""
+    async with emulator() as running:
+        running.faults({"operation": SEARCH, "status": 403, "times": 1})
+        report, said = await run(running, sqlite_url)
+    assert (len(report.failed), said) == (1, [])
+
+
+async def test_a_hole_spans_the_orders_that_lack_it_in_either_database(database_url: str) -> None:
+    """It grows with every page, from the first update to the last, and is forgotten only as it was read."""
+    async with emulator("PACKAGES") as running:
+        await run(running, database_url, page_size=7)
+        updates = sorted(emulated_versions(running).values())
+    async with OrderDatabase(database_url) as database:
+        (hole,) = await database.holes("one@na")
+        assert (int(hole.updated_from.timestamp()), int(hole.updated_to.timestamp())) == (updates[0], updates[-1])
+        later = hole.refused_at + timedelta(days=1)
+        await database.refused_again(hole, now=later)
+        await database.filled(hole)
+        (moved,) = await database.holes("one@na")
+        assert moved.refused_at == later
+        await database.filled(moved)
+        assert await database.holes("one@na") == []
+
+
+async def test_an_order_fetched_by_its_id_says_what_it_lacks() -> None:
+    """A refusal of ``getOrder`` is found as one of ``searchOrders`` is, and the row carries it to the database."""
+    said: list[str] = []
+    datasets = Datasets(("PROCEEDS", "PACKAGES", "EXPENSE"), tell=lambda name, _: said.append(name))
+    async with emulator("PACKAGES") as running, Application("app", "secret", endpoint=running.url) as app:
+        seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
+        page = await seller.orders_2026_01_01.search_orders(last_updated_after=SINCE)
+        rows = [await ByIds(seller, datasets).order(str(order.order_id)) for order in page.orders[:2]]
+    assert [row.lacks for row in rows if row is not None] == [("PACKAGES",)] * 2
+    assert (said, datasets.included) == (["PACKAGES"], ["PROCEEDS", "EXPENSE"])
+
+
+async def test_a_follower_leaves_it_out_and_goes_on(sqlite_url: str) -> None:
+    """The seller does not fail, and all orders come."""
+    events: list[SyncEvent] = []
+    async with emulator("PACKAGES") as running, Application("app", "secret", endpoint=running.url) as app:
+        seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: follow_orders([seller], sqlite_url, since=SINCE, progress=events.append))
+            with anyio.fail_after(60):
+                while not stored(sqlite_url, running):
+                    await anyio.sleep(0.05)
+            group.cancel_scope.cancel()
+    assert [event.dataset for event in events if isinstance(event, DatasetRefused)] == ["PACKAGES"]
+    assert not [event for event in events if isinstance(event, SellerFailed)]
+    assert query(sqlite_url, HOLES) == [("PACKAGES",)]
+
+
+def stored(url: str, running: Emulator) -> bool:
+    """Whether every order is there; not while the tables are being made."""
+    if not Path(url.removeprefix("sqlite:///")).exists() or not query(
+        url, "SELECT 1 FROM sqlite_master WHERE name = 'order_holes'"
+    ):
+        return False
+    return bool(emulated_orders(running)) and stored_orders(url) == emulated_orders(running)
