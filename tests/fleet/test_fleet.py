@@ -19,6 +19,8 @@ from typing import Any
 import anyio
 import pytest
 from order_databases import CREDENTIALS
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 from servers import RedisServer
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -89,6 +91,15 @@ async def until(condition: Callable[[], Any], seconds: float = 300) -> None:
             await anyio.sleep(0.2)
 
 
+async def listening(redis_url: str) -> int:
+    """How many workers have everything open and take slices."""
+    async with Redis.from_url(redis_url) as client:
+        try:
+            return len(await client.xinfo_consumers("spapi:fleet:orders:queue", "workers"))
+        except ResponseError:  # none yet
+            return 0
+
+
 async def stored(database: str) -> dict[tuple[str, str], str]:
     """Every order with its last update."""
     async with OrderDatabase(database) as opened:
@@ -115,7 +126,7 @@ async def test_tables_equal_the_truth_whatever_happens_to_processes(
             scheduler, first, second = (processes.start(what) for what in ("schedule", "worker", "worker"))
 
             async def begun() -> bool:
-                return bool(emulator.stats()["tokens"]["lwa"] > 3)
+                return bool(emulator.stats()["tokens"]["lwa"] > 3 and await listening(redis_url) == 2)
 
             await until(begun)
             first.send_signal(signal.SIGKILL)  # and nobody waits for it: its process id stays taken
