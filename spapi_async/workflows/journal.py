@@ -28,7 +28,6 @@ import anyio
 import msgspec
 
 from spapi_async._core.clock import Clock, SystemClock
-from spapi_async._core.closing import uncancelled
 from spapi_async._core.journal import Entry, Stage
 from spapi_async.errors import ConfigurationError
 
@@ -232,8 +231,7 @@ class Journal:
         return await self.open()
 
     async def __aexit__(self, *_: object) -> None:
-        with uncancelled():
-            await self.aclose()
+        await self.aclose()
 
     def __repr__(self) -> str:
         return f"<Journal {self._shown}>"

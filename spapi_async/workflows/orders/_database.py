@@ -10,20 +10,18 @@ import functools
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self
 
 import anyio
 import msgspec
 
-from spapi_async._core.closing import uncancelled
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.orders._checkpoint import Checkpoint
 from spapi_async.workflows.orders._coverage import Coverage, coverage_of
 from spapi_async.workflows.orders._feed import Change, CursorError, cursor_of, number_of
 from spapi_async.workflows.orders._lease import LEASE, Lease, held, is_gone
-from spapi_async.workflows.orders._page import CoarseOrder, OrderPage, QuotaStates, Stored
+from spapi_async.workflows.orders._page import CoarseOrder, Hole, OrderPage, QuotaStates, Stored
 from spapi_async.workflows.orders._vault import RETENTION, PersonalData, PersonalKeys, opened
 
 try:
@@ -32,7 +30,6 @@ try:
     from sqlalchemy.dialects import postgresql
     from sqlalchemy.dialects import sqlite as sqlite_dialect
     from sqlalchemy.exc import SQLAlchemyError
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
     raise ModuleNotFoundError('order sync needs an extra: pip install "spapi-async[sync]"') from error
 
@@ -44,10 +41,9 @@ from spapi_async.workflows._sql import (
     probe_sqlite,
     reason,
     to_the_end,
-    without_secrets,
 )
-from spapi_async.workflows.orders import _reads
-from spapi_async.workflows.orders._hole_table import HoleTable
+from spapi_async.workflows.orders import _holes_sql, _reads
+from spapi_async.workflows.orders._connected import Connected
 from spapi_async.workflows.orders._rebuild import rebuild
 from spapi_async.workflows.orders._rows import Detail
 from spapi_async.workflows.orders._statements import Statements
@@ -70,7 +66,7 @@ logger = logging.getLogger("spapi_async.workflows.orders")
 _BATCH = 500  # changes read at a time
 
 
-class OrderDatabase(HoleTable):
+class OrderDatabase(Connected):
     """An open database with the tables of a sync, made where they are missing and migrated where they are older.
 
     Use it as ``async with OrderDatabase("sqlite:///orders.db") as database``. One object serves any number of sellers
@@ -92,16 +88,11 @@ class OrderDatabase(HoleTable):
         retention: timedelta = RETENTION,
         create: bool = True,
     ) -> None:
-        self.url = async_url(url)
+        super().__init__(url)
         self._create = create
         self.personal = None if personal is None else PersonalData.wanted(personal, retention)
-        self._shown = without_secrets(url)
-        self._engine: AsyncEngine | None = None
         self._id = ""
-        sqlite = self.url.get_backend_name() == "sqlite"
-        self._writer = PageWriter(Statements(sqlite=sqlite))
-        # SQLite has one writer: queueing here is fair and free, queueing in its busy handler polls.
-        self._writing = anyio.Lock() if sqlite else None
+        self._writer = PageWriter(Statements(sqlite=self._writing is not None))
 
     # ---- opening ----------------------------------------------------------------------------------------------------
 
@@ -135,19 +126,11 @@ class OrderDatabase(HoleTable):
             if before not in (None, after):
                 await rebuild(connection, self._writer, self.personal)
 
-    @to_the_end
-    async def close(self) -> None:
-        """Close every connection."""
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            await engine.dispose()
-
     async def __aenter__(self) -> Self:
         return await self.open()
 
     async def __aexit__(self, *_: object) -> None:
-        with uncancelled():
-            await self.close()
+        await self.close()
 
     def __repr__(self) -> str:
         return f"<OrderDatabase {self._shown}>"
@@ -176,11 +159,6 @@ class OrderDatabase(HoleTable):
         """
         async with self._write() as connection:
             return await run_on_cursor(connection, lambda cursor: self._writer.write(cursor, page, self.personal))
-
-    @asynccontextmanager
-    async def _write(self) -> AsyncIterator[AsyncConnection]:
-        async with self._writing or nullcontext(), self._connected().begin() as connection:
-            yield connection
 
     @to_the_end
     async def quota(self, application: str) -> dict[str, str]:
@@ -221,15 +199,32 @@ class OrderDatabase(HoleTable):
         """Whether this order is stored without details."""
         return bool(await self._rows(_reads.is_coarse(seller, order_id)))
 
-    async def _rows(self, query: Any) -> list[Any]:
-        async with self._connected().connect() as connection:
-            return list(await connection.execute(query))
-
     @to_the_end
     async def counts(self) -> tuple[int, int]:
         """How many orders and how many order items the database holds."""
-        found = [await self._rows(select(func.count()).select_from(table)) for table in (orders, order_items)]
-        return found[0][0][0], found[1][0][0]
+        counts = [select(func.count()).select_from(table).scalar_subquery() for table in (orders, order_items)]
+        ((in_orders, in_items),) = await self._rows(select(*counts))
+        return in_orders, in_items
+
+    # ---- what Amazon refuses ----------------------------------------------------------------------------------------
+
+    @to_the_end
+    async def holes(self, seller: str) -> list[Hole]:
+        """The data sets that Amazon refuses this seller, and which orders lack them."""
+        rows = await self._rows(_holes_sql.holes(seller))
+        return [Hole(**row._mapping) for row in rows]  # noqa: SLF001 - a public name of SQLAlchemy's
+
+    @to_the_end
+    async def refused_again(self, hole: Hole, *, now: datetime) -> None:
+        """Write down that a data set was asked for and refused."""
+        async with self._write() as connection:
+            await connection.execute(_holes_sql.refused_again(hole, now))
+
+    @to_the_end
+    async def filled(self, hole: Hole) -> None:
+        """Forget a hole, unless it has grown meanwhile."""
+        async with self._write() as connection:
+            await connection.execute(_holes_sql.filled(hole))
 
     # ---- the change feed --------------------------------------------------------------------------------------------
 
@@ -392,8 +387,3 @@ class OrderDatabase(HoleTable):
         """
         async with self._write() as connection:
             return await rebuild(connection, self._writer, self.personal)
-
-    def _connected(self) -> AsyncEngine:
-        if self._engine is None:
-            raise ConfigurationError("the database is not open; use it as `async with OrderDatabase(url) as database`")
-        return self._engine
