@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import anyio
 import msgspec
@@ -68,6 +68,15 @@ class SyncReport(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(result for result in self.sellers if result.error is not None)
 
 
+class _Task(NamedTuple):
+    """What a run works on for one seller."""
+
+    seller: Seller
+    places: Sequence[str]
+    datasets: Datasets
+    job: Job
+
+
 async def sync_orders(
     sellers: Iterable[Seller],
     database: str | OrderDatabase | OrderSink,
@@ -125,73 +134,56 @@ async def sync_orders(
     kept = personal_for(database, personal, retention, datasets)
     chosen = list(sellers)
     check_regions(chosen, places)
-    shared = [Datasets(datasets) for _ in chosen]
-    jobs = [
-        Job(
-            seller,
-            _source(
-                api,
-                seller,
-                marketplaces=places_of(seller, places),
-                datasets=own,
-                page_size=page_size,
-                window=span,
-            ),
-            since=span.after if span else since or moment(clock) - HISTORY,
-            window=span,
-            clock=clock,
-            progress=progress or nobody,
-        )
-        for seller, own in zip(chosen, shared, strict=True)
-    ]
-    asked = {}
-    for job, own in zip(jobs, shared, strict=True):
-        own.tell, asked[job] = job.refuse, own
-    if len({job.result.seller for job in jobs}) != len(jobs):
-        raise ConfigurationError("the same seller was given twice")
     begun = since or moment(clock) - HISTORY
+
+    def task_of(seller: Seller) -> _Task:
+        asked = Datasets(datasets)
+        places_there = places_of(seller, places)
+        source = _source(api, seller, marketplaces=places_there, datasets=asked, page_size=page_size, window=span)
+        start = span.after if span else begun
+        job = Job(seller, source, since=start, window=span, clock=clock, progress=progress or nobody)
+        asked.tell = job.refuse
+        return _Task(seller, places_there, asked, job)
+
+    tasks = [task_of(seller) for seller in chosen]
+    if len({task.job.result.seller for task in tasks}) != len(tasks):
+        raise ConfigurationError("the same seller was given twice")
     async with opened_sink(database, personal=kept, retention=retention) as sink:
 
-        async def work(job: Job, seller: Seller, quota: Quota, holder: str) -> None:
+        async def work(task: _Task, quota: Quota, holder: str) -> None:
+            seller, places_there, asked, job = task
             if not isinstance(sink, OrderDatabase):
                 await job.run(sink, quota, holder=holder, wait=wait)
                 return
             try:
-                holes = Holes(
-                    seller,
-                    asked[job],
-                    database=sink,
-                    quota=quota,
-                    places=places_of(seller, places),
-                    clock=clock,
-                )
+                holes = Holes(seller, asked, database=sink, quota=quota, places=places_there, clock=clock)
                 await holes.recall()
-                await read(sink, job, seller, quota, holder)
+                await read(sink, task, quota, holder)
                 if job.result.error is None and api == "orders_2026_01_01" and span is None:
                     await holes.fill(holder)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is this seller's alone
                 job.failed(error)
 
-        async def read(sink: OrderDatabase, job: Job, seller: Seller, quota: Quota, holder: str) -> None:
+        async def read(sink: OrderDatabase, task: _Task, quota: Quota, holder: str) -> None:
             if not others:
-                await job.run(sink, quota, holder=holder, wait=wait)
+                await task.job.run(sink, quota, holder=holder, wait=wait)
                 return
             history = History(
-                seller,
-                job,
+                task.seller,
+                task.job,
                 database=sink,
                 quota=quota,
                 sources=others,
-                places=places_of(seller, places),
-                datasets=asked[job],
+                places=task.places,
+                datasets=task.datasets,
                 page_size=page_size or 100,
                 since=begun,
                 clock=clock,
             )
             await history.run(holder, wait=wait)
 
-        await _run(list(zip(jobs, chosen, strict=True)), sink, concurrency, clock, work)
-    return SyncReport(sellers=tuple(job.result for job in jobs))
+        await _run(tasks, sink, concurrency, clock, work)
+    return SyncReport(sellers=tuple(task.job.result for task in tasks))
 
 
 def _check_numbers(page_size: int | None, concurrency: int) -> None:
@@ -210,13 +202,13 @@ def _check_start(since: datetime | None, now: datetime) -> None:
 
 
 async def _run(
-    jobs: Sequence[tuple[Job, Seller]],
+    tasks: Sequence[_Task],
     sink: OrderSink,
     concurrency: int,
     clock: Clock,
-    work: Callable[[Job, Seller, Quota, str], Awaitable[None]],
+    work: Callable[[_Task, Quota, str], Awaitable[None]],
 ) -> None:
-    quotas = quotas_of((seller for _, seller in jobs), clock)
+    quotas = quotas_of((task.seller for task in tasks), clock)
     if isinstance(sink, OrderDatabase):
         await sink.sweep(now=moment(clock))
         for quota in quotas.values():
@@ -224,16 +216,16 @@ async def _run(
     slots = anyio.CapacityLimiter(concurrency)
     holder = new_holder()
 
-    async def run(job: Job, seller: Seller) -> None:
+    async def run(task: _Task) -> None:
         async with slots:
-            await work(job, seller, quotas[seller.application], holder)
+            await work(task, quotas[task.seller.application], holder)
 
     try:
         async with anyio.create_task_group() as group:
             group.start_soon(keep_leases, sink, holder, clock)
             async with anyio.create_task_group() as working:
-                for job, seller in jobs:
-                    working.start_soon(run, job, seller)
+                for task in tasks:
+                    working.start_soon(run, task)
             group.cancel_scope.cancel()
     finally:
         if isinstance(sink, OrderDatabase):
