@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from spapi_async.emulator.data.order_forms import item_buyer_info, items_v0, order_v0, shipping_address
@@ -85,13 +86,7 @@ class Search:
         if token is not None:
             self.end, moment, order_id = read_token(token, fixed, call.now, _lifetime(call))
             after = (moment, order_id)
-        orders: list[StoredOrder] = []
-        for order in self._in_order(call, after):
-            place = (self.moment(order), order.order_id)
-            if place[0] > self.end or len(orders) > size:
-                break
-            if place > after and wanted(order) and self._is_listed(call, order):
-                orders.append(order)
+        orders = list(islice(self._found(call, after, wanted), size + 1))
         if len(orders) <= size:
             return _as_a_page(call, orders), None
         last = orders[size - 1]
@@ -105,14 +100,21 @@ class Search:
         skipped = 0
         if token is not None:
             self.end, skipped = read_token(token, fixed, call.now, _lifetime(call))
-        orders = [
-            order
-            for order in self._in_order(call, (self.start, ""))
-            if self.start <= self.moment(order) <= self.end and wanted(order) and self._is_listed(call, order)
-        ]
+        orders = list(self._found(call, (self.start, ""), wanted))
         end = skipped + size
         following = next_token(fixed, call.now, [self.end, end]) if end < len(orders) else None
         return _as_a_page(call, orders[skipped:end]), following
+
+    def _found(
+        self, call: Call, after: tuple[float, str], wanted: Callable[[StoredOrder], bool]
+    ) -> Iterator[StoredOrder]:
+        """The orders of the window that stand behind this place."""
+        for order in self._in_order(call, after):
+            place = (self.moment(order), order.order_id)
+            if place[0] > self.end:
+                return
+            if place > after and wanted(order) and self._is_listed(call, order):
+                yield order
 
     def _is_listed(self, call: Call, order: StoredOrder) -> bool:
         """Whether the lists know of its last change yet."""
