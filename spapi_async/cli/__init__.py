@@ -67,8 +67,10 @@ def _flushed(code: int) -> int:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter would try again, and complain in its own words
         if code == 0:
+            from spapi_async.cli.exit_codes import DATABASE
+
             sys.stderr.write(f"spapi-async: standard output: {error.strerror}\n")
-            return 7
+            return DATABASE
     return code
 
 

@@ -14,6 +14,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from spapi_async.cli.event_loop import until_sigterm
 from spapi_async.cli.output import moving_console
+from spapi_async.cli.progress import line_of
 from spapi_async.cli.target import Target, connected
 from spapi_async.workflows.orders import (
     DatasetRefused,
@@ -80,10 +81,8 @@ class FollowBar:
             self._say(f"{event.seller}: {event.error}; trying again")
         elif isinstance(event, SourceDropped):
             self._say(f"{event.seller}: {event.source} is not used from now on: {event.reason}")
-        elif isinstance(event, DatasetRefused):
-            self._say(f"{event.seller}: stored without {event.dataset}, which is refused: {event.reason}")
-        elif isinstance(event, SellerWaits):
-            self._say(f"{event.seller} is held by {event.holder}: waiting")
+        elif isinstance(event, SellerWaits | DatasetRefused):
+            self._say(line_of(event))
         self._progress.update(self._task, description=self._line())
 
     def _line(self) -> str:

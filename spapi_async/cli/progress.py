@@ -22,9 +22,16 @@ from spapi_async.workflows.orders import (
     SyncEvent,
 )
 
-__all__ = ["SyncBar", "quota_state", "window_share"]
+__all__ = ["SyncBar", "line_of", "quota_state", "window_share"]
 
 _REFRESH_SECONDS = 0.25
+
+
+def line_of(event: SellerWaits | DatasetRefused) -> str:
+    """What is said of an event beside the bar."""
+    if isinstance(event, SellerWaits):
+        return f"{event.seller} is held by {event.holder}: waiting"
+    return f"{event.seller}: stored without {event.dataset}, which is refused: {event.reason}"
 
 
 def quota_state(limits: Iterable[LimitSnapshot]) -> str:
@@ -112,10 +119,8 @@ class SyncBar:
             self._advance(event)
         elif isinstance(event, SellerFinished):
             self._progress.update(self._tasks[event.seller], total=1.0, completed=1.0, quota="")
-        elif isinstance(event, DatasetRefused):
-            self._say(f"{event.seller}: stored without {event.dataset}, which is refused: {event.reason}")
-        elif isinstance(event, SellerWaits):
-            self._say(f"{event.seller} is held by {event.holder}: waiting")
+        elif isinstance(event, SellerWaits | DatasetRefused):
+            self._say(line_of(event))
         elif isinstance(event, SellerFailed) and event.seller in self._tasks:
             self._progress.stop_task(self._tasks[event.seller])
 
