@@ -22,13 +22,15 @@ from spapi_async.errors import ConfigurationError, LeaseError, LWAError, SPAPIEr
 from spapi_async.fleet._board import Board
 from spapi_async.fleet._jobs import Job, order_sync
 from spapi_async.fleet._policy import Outcome, SellerState, after, is_due
-from spapi_async.fleet._queue import listen, queue_of
+from spapi_async.fleet._queue import PAUSE, listen, queue_of
 from spapi_async.ratelimit import RedisRateLimiter
+from spapi_async.workflows._sql import reason
 from spapi_async.workflows.orders import Progress, Source
 
 try:
     from redis.asyncio import Redis
     from redis.exceptions import RedisError
+    from sqlalchemy.exc import StatementError
     from taskiq.exceptions import SendTaskError
     from taskiq.kicker import AsyncKicker
     from taskiq_redis import RedisStreamBroker
@@ -43,7 +45,6 @@ LONGEST_SLICE = 60.0  # seconds
 _STOPPING = 8.0  # seconds that slices have to commit the page they hold
 _LOOK = 1.0  # seconds between two looks at the board
 _READ_AGAIN = 60.0  # seconds between two readings of the directory
-_PAUSE = 1.0  # seconds after a failure of Redis
 _TASK = "slice"
 
 
@@ -159,7 +160,7 @@ class Fleet:
                 except (RedisError, SendTaskError, OSError) as error:  # another has the lock, or Redis is away
                     logger.debug("not scheduling for the moment (%s)", type(error).__name__)
                     listed = False  # it may come back empty
-                    await anyio.sleep(_PAUSE)
+                    await anyio.sleep(PAUSE)
 
     async def _list(self, board: Board) -> None:
         """Bring the board in step with the directory; a directory that cannot be read leaves what was known."""
@@ -221,15 +222,14 @@ class Fleet:
                     running.add(scope)
                     try:
                         await self._slice_of(seller, app, job, board)
-                    except (
-                        RedisError
-                    ) as error:  # its work is stored; the board says that it is due, and it is done again
+                    except RedisError as error:
+                        # Its work is stored, and the board still says that it is due: it is done again.
                         logger.warning("what a slice of %s did could not be noted (%s)", seller, type(error).__name__)
                     finally:
                         running.discard(scope)
                         with (
                             anyio.CancelScope(shield=True),
-                            anyio.move_on_after(_PAUSE),
+                            anyio.move_on_after(PAUSE),
                             contextlib.suppress(RedisError),
                         ):
                             await board.unmark(seller)
@@ -368,8 +368,8 @@ def _said(error: Exception) -> str:
     """What may be shown of an error: a database's first line names no values, and those of others may hold anything."""
     if isinstance(error, SPAPIError):
         return str(error)
-    kind, of_the_driver = type(error).__name__, getattr(error, "orig", None)
-    return f"{kind}: {str(of_the_driver).partition(chr(10))[0]}" if of_the_driver is not None else kind
+    kind = type(error).__name__
+    return f"{kind}: {reason(error)}" if isinstance(error, StatementError) else kind
 
 
 def _quota_in(seller: SellingPartner) -> float:

@@ -14,12 +14,13 @@ try:
 except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
     raise ModuleNotFoundError('a fleet needs an extra: pip install "spapi-async[fleet]"') from error
 
-__all__ = ["listen", "queue_of"]
+__all__ = ["PAUSE", "listen", "queue_of"]
 
 logger = logging.getLogger("spapi_async.fleet")
 
 _REDELIVERED_AFTER = 1.5  # slices: one that is not acknowledged by then was a killed worker's, and is handed out again
-_PAUSE = 1.0  # seconds after a failure of Redis
+PAUSE = 1.0
+"""Seconds after a failure of Redis."""
 _WORKERS = "workers"
 
 
@@ -48,4 +49,4 @@ async def listen(broker: RedisStreamBroker, redis: Any, concurrency: int, stop: 
             await receiver.listen(stop)
         except Exception as error:  # noqa: BLE001 - whatever it is, the queue is worth another attempt
             logger.warning("the queue cannot be read (%s); trying again", type(error).__name__)
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(PAUSE)
