@@ -12,9 +12,11 @@ from spapi_async._core.caller import Caller, Reply
 from spapi_async._core.operation import Operation
 from spapi_async.errors import BadRequestError, ForbiddenError, SPAPIError
 
-__all__ = ["Datasets", "nothing_refused"]
+__all__ = ["REFUSED", "Datasets", "nothing_refused"]
 
-_Refused = (BadRequestError, ForbiddenError)
+REFUSED = (BadRequestError, ForbiddenError)
+"""How Amazon answers a call that asks for a data set it does not give."""
+
 _Ask = Callable[[Sequence[str]], Awaitable[Reply[Any]]]
 _NAMES = re.compile(r"[A-Z_]+").findall
 
@@ -79,7 +81,7 @@ class Datasets:
             asked, missing = self.included, self.missing
             try:
                 return await ask(asked), missing
-            except _Refused as error:
+            except REFUSED as error:
                 if not asked or not await self._found_refused(asked, error, ask):
                     raise
 
@@ -121,6 +123,6 @@ async def _refused_among(names: Sequence[str], ask: _Ask) -> list[str]:
 async def _is_accepted(names: Sequence[str], ask: _Ask) -> bool:
     try:
         await ask(names)
-    except _Refused:
+    except REFUSED:
         return False
     return True

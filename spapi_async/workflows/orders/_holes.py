@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 from spapi_async._core.clock import Clock
 from spapi_async._core.options import Priority, call_options
-from spapi_async.errors import BadRequestError, ForbiddenError
 from spapi_async.workflows.orders._arguments import nobody
 from spapi_async.workflows.orders._checkpoint import Window, moment
-from spapi_async.workflows.orders._datasets import Datasets
+from spapi_async.workflows.orders._datasets import REFUSED, Datasets
 from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._page import Hole
 from spapi_async.workflows.orders._quota import Quota
 from spapi_async.workflows.orders._seller import Seller
-from spapi_async.workflows.orders._source import Orders2026Source
+from spapi_async.workflows.orders._source import SEARCH_DELAY, Orders2026Source
 
 if TYPE_CHECKING:
     from spapi_async.workflows.orders._database import OrderDatabase
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Holes"]
 
 _ASK_AGAIN = timedelta(days=1)
-_SEARCH_DELAY = timedelta(minutes=2)  # searchOrders' latest upper bound lies so far behind (model text)
 _SECOND = timedelta(seconds=1)  # its bounds are whole seconds
 
 
@@ -61,7 +59,7 @@ class Holes:
         """
         for hole in await self._database.holes(self._seller.name):
             now = moment(self._clock)
-            window = _window_of(hole, latest=now - _SEARCH_DELAY)
+            window = _window_of(hole, latest=now - SEARCH_DELAY)
             if hole.dataset not in self._datasets.wanted or now - hole.refused_at < _ASK_AGAIN or window is None:
                 continue
             with call_options(priority=Priority.BULK):
@@ -85,7 +83,7 @@ class Holes:
                 included_data=[dataset],
                 max_results_per_page=1,
             )
-        except (BadRequestError, ForbiddenError):
+        except REFUSED:
             return False
         return True
 

@@ -26,7 +26,7 @@ from spapi_async.workflows.orders._checkpoint import moment
 from spapi_async.workflows.orders._database import OrderDatabase
 from spapi_async.workflows.orders._history import Source, other_sources
 from spapi_async.workflows.orders._seller import Seller
-from spapi_async.workflows.orders._source import participations
+from spapi_async.workflows.orders._source import SEARCH_DELAY, participations
 from spapi_async.workflows.orders._sync import HISTORY
 
 __all__ = ["OrderPlan", "Outlook", "SellerPlan", "SourcePlan", "plan_orders", "what_if"]
@@ -34,7 +34,6 @@ __all__ = ["OrderPlan", "Outlook", "SellerPlan", "SourcePlan", "plan_orders", "w
 logger = logging.getLogger("spapi_async.workflows.orders.plan")
 
 _ORDERS_A_SEARCH = 100
-_SEARCH_DELAY = 120.0  # seconds by which searches lag behind (model text of searchOrders)
 _DAY = 86_400.0
 
 
@@ -313,7 +312,7 @@ def what_if(
         orders_a_seller_a_day=round(each_day, 1),
         possible_a_seller_a_day=round(sum(plans[name].rate * _DAY * each for name, each in operations.items()), 1),
         share_of_quota=round(each_day / _ORDERS_A_SEARCH / (_DAY * rate), 4),
-        freshness=round(_SEARCH_DELAY + _DAY / searches / 2, 1),
+        freshness=round(SEARCH_DELAY.total_seconds() + _DAY / searches / 2, 1),
         history_orders_a_seller=history,
         history_seconds=round(seconds, 1),
     )

@@ -7,7 +7,7 @@ run which was not take the same path.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import anyio
@@ -26,6 +26,7 @@ from spapi_async.workflows.orders._rows import V0, V2026, Item, OrderRow, OrderS
 
 __all__ = [
     "DEFAULT_DATASETS",
+    "SEARCH_DELAY",
     "OrderSource",
     "Orders2026Source",
     "OrdersV0Source",
@@ -34,6 +35,9 @@ __all__ = [
     "page_of",
     "participations",
 ]
+
+SEARCH_DELAY = timedelta(minutes=2)
+"""How far searches lag behind: the latest upper bound they take (model text of searchOrders)."""
 
 # Order facts without the buyer: personal data (BUYER, RECIPIENT, TAX, PAYMENT) is copied only when it is asked for.
 DEFAULT_DATASETS = ("PROCEEDS", "EXPENSE", "PROMOTION", "CANCELLATION", "FULFILLMENT", "PACKAGES")
