@@ -18,6 +18,7 @@ from typing import Any
 
 import anyio
 import pytest
+import warm_python
 from order_databases import CREDENTIALS
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
@@ -56,12 +57,12 @@ class Processes:
     def __init__(self, emulator: Emulator, redis: str, database: str, sellers: str) -> None:
         self._variables = {**os.environ, **CREDENTIALS, "SP_API_ENDPOINT": emulator.url, "SP_API_REDIS": redis}
         self._options = ["--database", database, "--sellers", sellers, "--every", "1s", "--slice", "5"]
-        self.running: list[subprocess.Popen[bytes]] = []
+        self.running: list[warm_python.Process] = []
 
-    def start(self, what: str) -> subprocess.Popen[bytes]:
+    def start(self, what: str) -> warm_python.Process:
         """A worker, or a scheduler."""
-        words = [sys.executable, "-m", "spapi_async", "fleet", what, *self._options]
-        process = subprocess.Popen(words, env=self._variables, stderr=subprocess.PIPE)
+        words = ["-m", "spapi_async", "fleet", what, *self._options]
+        process = warm_python.start(words, env=self._variables, stderr=subprocess.PIPE)
         self.running.append(process)
         return process
 
