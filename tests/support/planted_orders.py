@@ -131,7 +131,9 @@ def spelt(name: str, rng: random.Random) -> str:
 def _planted(order: dict[str, Any], places: tuple[tuple[str, ...], ...], rng: random.Random) -> dict[str, Any]:
     content = copy.deepcopy(order)
     for _ in range(rng.randrange(1, 4)):
-        if rng.random() < 0.75:
+        if rng.random() < 0.1:
+            rng.choice(_objects(content))[rng.choice(["title", "conditionNote", "programs", "x"])] = _wrapped(rng)
+        elif rng.random() < 0.75:
             _plant(content, rng.choice(places), rng)
         else:
             rng.choice(_objects(content))[spelt(rng.choice(SIBLINGS), rng)] = _value(rng)
@@ -170,6 +172,12 @@ def _value(rng: random.Random) -> Any:
             f'{{"n":"{MARK}"}}',
         ]
     )
+
+
+def _wrapped(rng: random.Random) -> Any:
+    """An order's JSON as text in another's."""
+    text = rng.choice([f'{{"buyerName":"{MARK}"}}', f'[{{"Tax": ["{MARK}"]}}]', f' {{"giftMessage": "{MARK}", '])
+    return rng.choice([text, [text], text.replace("{", chr(11) + "{", 1)])
 
 
 def _objects(content: Any) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ import msgspec
 
 from spapi_async._codec import json
 from spapi_async.workflows.orders._column_types import ITEM, KNOWN_ITEM, KNOWN_ORDER, ORDER, Item, Money, Order, Package
-from spapi_async.workflows.orders._personal import cut, holds_personal, written
+from spapi_async.workflows.orders._personal import Piece, holds_personal, written
 from spapi_async.workflows.orders._rows import V2026, ItemRow, OrderRow, channel_of, status_of
 
 __all__ = ["PAGE", "ColumnsPage", "quick_row"]
@@ -59,10 +59,11 @@ def _row(payload: bytes) -> OrderRow:
     order, items, surprises = _decoded(payload)
     raws = order.order_items
     personal: dict[str, Any] = {}
-    if surprises or _is_personal(order, items):
-        # What stands in columns stays as it is; the JSON to keep is another.
-        payload, personal = _without_personal(payload, surprises=surprises)
-        raws = _ITEMS.decode(payload).order_items if personal else raws
+    if surprises and holds_personal(content := json.exact(payload)):
+        return V2026.row(Piece(payload, content))  # it may stand where the columns come from
+    if not surprises and _is_personal(order, items):
+        payload, personal = _without_personal(json.exact(payload))
+        raws = _ITEMS.decode(payload).order_items
     channel = order.sales_channel
     status = order.fulfillment.fulfillment_status if order.fulfillment else None
     fulfilled_by = order.fulfillment.fulfilled_by if order.fulfillment else None
@@ -106,11 +107,8 @@ def _decoded(payload: bytes) -> tuple[Order, Sequence[Item], bool]:
 _JSON_IN_TEXT = re.compile(rb'"(?:\s|\\[bfnrt])*(?:[{\[]|\\u)')
 
 
-def _without_personal(payload: bytes, *, surprises: bool) -> tuple[bytes, dict[str, Any]]:
-    """An order's JSON without personal data, and that data by its place; searched through where there are surprises."""
-    content = json.exact(payload)
-    if surprises:
-        return cut(content, ids="orderItemId") if holds_personal(content) else (payload, {})
+def _without_personal(content: Any) -> tuple[bytes, dict[str, Any]]:
+    """The JSON of an order of known members without personal data, and that data by its place."""
     taken = {name: content.pop(name) for name in _WHOLE if name in content}
     for item in content["orderItems"]:
         place = f"orderItems.{item['orderItemId']}"
