@@ -67,7 +67,13 @@ class Statements:
         self.put_personal = self._upsert_many(order_personal)
         self.put_checkpoint = self._upsert(checkpoints)
         self.put_quota = self._upsert_many(quota_states)
-        self.put_unreadable = self._upsert_many(unreadable_entries)
+        self.put_unreadable = (
+            f"{self._insert_many(unreadable_entries)} ON CONFLICT (seller, digest) DO UPDATE SET"
+            " reason = excluded.reason, request_id = excluded.request_id, raw = coalesce(unreadable.raw, excluded.raw)"
+        )
+        """When an entry was first seen stays: what it was is kept for so long and no longer."""
+        self.end_personal = self._end_personal()
+        """Of orders, as rows of seller, id and time: their personal data goes then, unless it goes earlier."""
         self.put_hole = (
             f"{self._insert(order_holes)} ON CONFLICT (seller, dataset) DO UPDATE SET"
             " updated_from = CASE WHEN excluded.updated_from < order_holes.updated_from THEN excluded.updated_from"
@@ -125,6 +131,31 @@ class Statements:
 
     def _upsert_many(self, table: Table) -> str:
         return f"{self._insert_many(table)} {_replacing(table)}"
+
+    def _end_personal(self) -> str:
+        if self._sqlite:
+            return (
+                "UPDATE order_personal SET delete_at = ?3 WHERE seller = ?1 AND order_id = ?2"
+                " AND (delete_at IS NULL OR delete_at > ?3)"
+            )
+        return (
+            "UPDATE order_personal AS kept SET delete_at = sent.delete_at FROM (SELECT seller, order_id,"
+            " CAST(delete_at AS timestamptz) FROM ROWS FROM (json_array_elements_text(CAST(CAST($1 AS text) AS json)),"
+            " json_array_elements_text(CAST(CAST($2 AS text) AS json)),"
+            " json_array_elements_text(CAST(CAST($3 AS text) AS json))) AS sent(seller, order_id, delete_at))"
+            " AS sent(seller, order_id, delete_at) WHERE kept.seller = sent.seller AND kept.order_id = sent.order_id"
+            " AND (kept.delete_at IS NULL OR kept.delete_at > sent.delete_at)"
+        )
+
+    def end(self, cursor: Cursor, ends: Sequence[tuple[str, str, datetime]]) -> None:
+        """Run ``end_personal``."""
+        rows = [(seller, order_id, self.moment(end)) for seller, order_id, end in ends]
+        if self._sqlite:
+            cursor.executemany(self.end_personal, rows)
+        else:
+            cursor.execute(
+                self.end_personal, [msgspec.json.encode(column).decode() for column in zip(*rows, strict=True)]
+            )
 
     def many(self, cursor: Cursor, statement: str, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
         """Run a statement that writes rows of a table, in the order of its columns."""

@@ -200,22 +200,30 @@ class PageWriter:
         )
 
     def _put_personal(self, cursor: Cursor, page: OrderPage, rows: Sequence[OrderRow], personal: PersonalData) -> None:
+        """Keep what came, and for no longer what is kept of orders that are over now."""
         sql = self._sql
-        values = [
-            {
-                "seller": page.seller,
-                "order_id": row.order_id,
-                "content": personal.sealed(row),
-                "encrypted": int(personal.keys is not None),
-                "stored_at": page.at,
-                "delete_at": delete_at,
-            }
-            for row in rows
+        values: list[dict[str, Any]] = []
+        ends: list[tuple[str, str, datetime]] = []
+        for row in rows:
+            delete_at = personal.delete_at(row, page.at)
             # What would be deleted at once is not written: backfills bring orders of two years.
-            if row.personal and ((delete_at := personal.delete_at(row)) is None or delete_at > page.at)
-        ]
+            if row.personal and delete_at > page.at:
+                values.append(
+                    {
+                        "seller": page.seller,
+                        "order_id": row.order_id,
+                        "content": personal.sealed(row),
+                        "encrypted": int(personal.keys is not None),
+                        "stored_at": page.at,
+                        "delete_at": delete_at,
+                    }
+                )
+            elif personal.is_near(row):
+                ends.append((page.seller, row.order_id, delete_at))
         if values:
             sql.many(cursor, sql.put_personal, order_personal, sql.rows(order_personal, values))
+        if ends:
+            sql.end(cursor, ends)
 
     def _put_unreadable(self, cursor: Cursor, page: OrderPage, personal: PersonalData | None) -> None:
         if page.unreadable:
