@@ -1,7 +1,8 @@
 """Tests of one's own code against the emulator: what it finds, and what it does when Amazon fails or throttles.
 
-Run it: ``pytest -o asyncio_mode=auto examples/testing/test_my_orders.py``, with pytest and pytest-asyncio installed.
-The fixture ``spapi_emulator`` comes with spapi_async; nothing has to be imported or configured for it.
+Copy it beside your own code and run it: ``pytest -o asyncio_mode=auto test_my_orders.py``, with pytest and
+pytest-asyncio installed. The fixture ``spapi_emulator`` comes with spapi_async; nothing has to be imported or
+configured for it.
 """
 
 import asyncio
