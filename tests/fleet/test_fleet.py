@@ -112,7 +112,7 @@ def truth(emulator: Emulator) -> dict[str, str]:
     """What the emulator holds."""
     return {
         order.order_id: str(float(int(order.updated)))
-        for seller in emulator._world.sellers
+        for seller in emulator.world.sellers
         for order in seller.orders.since(0)
     }
 
@@ -201,7 +201,7 @@ async def test_a_fleet_and_a_follower_share_a_database(redis_url: str, postgres_
 
             async def equal() -> bool:
                 found = {order_id: updated for (_, order_id), updated in (await stored(postgres_url)).items()}
-                return bool(len(emulator._world.sellers) == SELLERS and found == truth(emulator))
+                return bool(len(emulator.world.sellers) == SELLERS and found == truth(emulator))
 
             await until(equal)
             emulator.change_orders(update=2)
@@ -224,7 +224,7 @@ async def test_a_redis_that_comes_back_empty_holds_a_fleet_up_and_no_more(
 
         async def equal() -> bool:
             found = {order_id: updated for (_, order_id), updated in (await stored(postgres_url)).items()}
-            return bool(len(emulator._world.sellers) == SELLERS and found == truth(emulator))
+            return bool(len(emulator.world.sellers) == SELLERS and found == truth(emulator))
 
         with fleet(emulator, redis_chaos.url, postgres_url, sellers) as processes:
             running = [processes.start(what) for what in ("schedule", "worker")]

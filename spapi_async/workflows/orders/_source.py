@@ -17,6 +17,7 @@ from spapi_async._codec.first_reader import read_first
 from spapi_async._core.caller import Caller, Reply
 from spapi_async._engine.page_history import PageHistory
 from spapi_async.errors import DecodeError
+from spapi_async.marketplaces import Marketplace
 from spapi_async.workflows.orders._checkpoint import Checkpoint
 from spapi_async.workflows.orders._columns import PAGE, ColumnsPage, quick_row
 from spapi_async.workflows.orders._datasets import Datasets
@@ -236,14 +237,16 @@ class OrdersV0Source:
 
 
 async def participations(seller: Caller) -> list[str]:
-    """The seller's own marketplaces: ``getOrders`` and others demand some, even where none were chosen."""
+    """The seller's own marketplaces in its region: ``getOrders`` and others demand some where none were chosen."""
     from spapi_async.api.sellers_v1 import GET_MARKETPLACE_PARTICIPATIONS
 
     response = await seller.call(GET_MARKETPLACE_PARTICIPATIONS)
+    elsewhere = {place for place in Marketplace if place.region is not seller.region}
     return sorted(
         entry.marketplace.id
         for entry in response.body or ()
-        if entry.participation is None or entry.participation.is_participating
+        if (entry.participation is None or entry.participation.is_participating)
+        and entry.marketplace.id not in elsewhere
     )
 
 
