@@ -17,6 +17,7 @@ from sqlalchemy import Column, LargeBinary, Table
 from sqlalchemy.dialects import postgresql
 
 from spapi_async.workflows._cursor import Cursor
+from spapi_async.workflows.orders._across import ITEM_COLUMNS, ORDER_COLUMNS, StoredItem, StoredOrder
 from spapi_async.workflows.orders._tables import (
     JsonText,
     checkpoints,
@@ -87,6 +88,9 @@ class Statements:
             "SELECT order_id, last_updated_at, status, source, detail, digest FROM orders"
             f" WHERE seller = $1 AND order_id {ids}"
         )
+        self.stored_orders = self._stored(orders, ORDER_COLUMNS, ids)
+        self.stored_items = self._stored(order_items, ITEM_COLUMNS, ids)
+        """What is compared with what another source says, or came apart from its order."""
         self.payloads = _PAYLOADS if sqlite else ""
         """Order id and payload, where no statement compares."""
         self.drop_items = self._text(f"DELETE FROM order_items WHERE seller = $1 AND order_id {ids}")
@@ -99,6 +103,32 @@ class Statements:
 
     def _text(self, statement: str) -> str:
         return statement.replace("$", "?") if self._sqlite else statement
+
+    def _stored(self, table: Table, columns: Sequence[str], ids: str) -> str:
+        names = ", ".join("CAST(payload AS text)" if name == "payload" else name for name in columns)
+        return self._text(f"SELECT {names} FROM {table.name} WHERE seller = $1 AND order_id {ids}")
+
+    def stored(self, cursor: Cursor, seller: str, order_ids: Iterable[str]) -> dict[str, StoredOrder]:
+        """Columns of orders."""
+        cursor.execute(self.stored_orders, (seller, self.ids(order_ids)))
+        found = [StoredOrder(*row) for row in cursor.fetchall()]
+        return {
+            row.order_id: row._replace(
+                created_at=self.time(row.created_at),
+                last_updated_at=self.time(row.last_updated_at),
+                total_amount=_decimal(row.total_amount),
+            )
+            for row in found
+        }
+
+    def items_of(self, cursor: Cursor, seller: str, order_ids: Iterable[str]) -> dict[str, list[StoredItem]]:
+        """Columns of the items of orders."""
+        cursor.execute(self.stored_items, (seller, self.ids(order_ids)))
+        found: dict[str, list[StoredItem]] = {}
+        for each in cursor.fetchall():
+            item = StoredItem(*each)
+            found.setdefault(item.order_id, []).append(item._replace(price_amount=_decimal(item.price_amount)))
+        return found
 
     def _insert(self, table: Table) -> str:
         places = ", ".join(f"${place}" for place in range(1, len(table.columns) + 1))
@@ -227,6 +257,10 @@ def _time_as_text(moment: datetime | None) -> str | None:
 def amount(value: Decimal | None) -> str | None:
     """An amount of money as the statements take it."""
     return None if value is None else format(value, "f")
+
+
+def _decimal(value: Any) -> Decimal | None:
+    return None if value is None else Decimal(value)
 
 
 def _with_zone(moment: datetime | None) -> datetime | None:
