@@ -32,8 +32,8 @@ from spapi_async.workflows.orders._database import OrderDatabase
 from spapi_async.workflows.orders._lease import Lease
 from spapi_async.workflows.orders._listing import CoarseList, is_refused
 from spapi_async.workflows.orders._page import NO_QUOTA, CoarseOrder, OrderPage, QuotaStates, Stored, Unreadable
-from spapi_async.workflows.orders._progress import PageStored, SyncEvent
-from spapi_async.workflows.orders._rows import OrderRow
+from spapi_async.workflows.orders._progress import OrdersListed, PageStored, SyncEvent
+from spapi_async.workflows.orders._rows import Detail, OrderRow
 from spapi_async.workflows.orders._source import OrderSource, check_progress
 
 __all__ = ["Backfill", "Refiner"]
@@ -90,6 +90,7 @@ class Backfill:
         self._search_before = search
         self._lists = lists
         self._refiners = refiners
+        self._refining = {refiner.name for refiner in refiners}
         self._database = database
         self._clock = clock
         self._quota = quota
@@ -154,8 +155,16 @@ class Backfill:
         async for part in source.listed(Window(listed.last_updated_after, listed.upper_bound)):
             if part.up_to is not None:
                 listed = msgspec.structs.replace(listed, last_updated_after=part.up_to)
-            await self._store(part.rows, listed)
+            await self._store(part.rows, listed, by=source.name)
+            if part.up_to is not None:
+                await self._tell_listed(source.name, listed)
             self._announce()
+
+    async def _tell_listed(self, operation: str, listed: Checkpoint) -> None:
+        to, bound = listed.last_updated_after, listed.upper_bound
+        assert bound is not None
+        left = await self._database.count(self._seller, coarse=True) if to >= bound else None
+        self._tell(OrdersListed(seller=self._seller, operation=operation, listed_to=to, upper_bound=bound, left=left))
 
     def _announce(self) -> None:
         """Wake the refiners: there is something new to look at."""
@@ -191,7 +200,7 @@ class Backfill:
                 if row is None:
                     self._beyond.add(order.order_id)
                 else:
-                    await self._store((row,), None)
+                    await self._store((row,), None, by=refiner.name)
                     if not _is_refined(row, order):
                         self._beyond.add(order.order_id)
             finally:
@@ -253,11 +262,11 @@ class Backfill:
             check_progress(page, place, source.stream, seen)
             if page.cursor is None:
                 history = msgspec.structs.replace(history, upper_bound=after, cursor=None, cursor_at=None)
-                await self._store(page.rows, history, page.unreadable)
+                await self._store(page.rows, history, page.unreadable, by=source.operation)
                 return history
             where = f"{after.isoformat()} {page.cursor}"
             history = msgspec.structs.replace(history, cursor=where, cursor_at=moment(self._clock))
-            await self._store(page.rows, history, page.unreadable)
+            await self._store(page.rows, history, page.unreadable, by=source.operation)
             place = msgspec.structs.replace(place, cursor=page.cursor)
 
     async def _next_window(self, history: Checkpoint, step: timedelta, density: float | None) -> datetime:
@@ -292,7 +301,12 @@ class Backfill:
     # ---- storing ----------------------------------------------------------------------------------------------------
 
     async def _store(
-        self, rows: Sequence[OrderRow], checkpoint: Checkpoint | None, unreadable: Sequence[Unreadable] = ()
+        self,
+        rows: Sequence[OrderRow],
+        checkpoint: Checkpoint | None,
+        unreadable: Sequence[Unreadable] = (),
+        *,
+        by: str = "",
     ) -> None:
         page = OrderPage(
             seller=self._seller,
@@ -307,6 +321,9 @@ class Backfill:
         if rows or unreadable:
             total = self._count(rows, stored, unreadable)
             latest = max((row.last_updated_at for row in rows if row.last_updated_at), default=None)
+            # What was refined is whole now, though its own content may be the same: v0's items come apart from it.
+            known = frozenset() if by in self._refining else {row.order_id for row in rows} - stored.changed
+            whole = [row for row in rows if row.detail is not Detail.REPORT and row.order_id not in known]
             self._tell(
                 PageStored(
                     seller=self._seller,
@@ -317,6 +334,8 @@ class Backfill:
                     unreadable=len(unreadable),
                     latest=latest,
                     upper_bound=None,
+                    operation=by,
+                    completed=len(whole),
                 )
             )
 

@@ -264,6 +264,8 @@ class Job:
                 unreadable=len(page.unreadable),
                 latest=latest,
                 upper_bound=checkpoint.upper_bound or page.upper_bound,
+                operation=self._source.operation,
+                completed=stored.inserted,
             )
         )
         return stored, checkpoint
