@@ -182,17 +182,15 @@ class OrderDatabase(Connected):
         return {row.order_id: row.last_updated_at for row in await self._rows(query)}
 
     @to_the_end
-    async def coarse(
-        self, seller: str, *, limit: int, source: str | None = None, detail: Detail = Detail.REPORT
-    ) -> list[CoarseOrder]:
-        """Orders of which no more is known than that, the one updated longest ago first; of one source, if given."""
-        rows = await self._rows(_reads.coarse(seller, limit, source, detail))
+    async def coarse(self, seller: str, *, limit: int, detail: Detail = Detail.REPORT) -> list[CoarseOrder]:
+        """Orders of which no more is known than that, the one updated longest ago first."""
+        rows = await self._rows(_reads.coarse(seller, limit, detail))
         return [CoarseOrder(**row._mapping) for row in rows]  # noqa: SLF001 - a public name of SQLAlchemy's
 
     @to_the_end
-    async def coarse_dates(self, seller: str, *, before: datetime, limit: int) -> list[datetime]:
-        """When the coarse orders before then were updated, the latest first."""
-        return [row.last_updated_at for row in await self._rows(_reads.coarse_dates(seller, before, limit))]
+    async def dates(self, seller: str, *, before: datetime, limit: int, coarse: bool = False) -> list[datetime]:
+        """When the orders before then were updated, the latest first; ``coarse``: those without details."""
+        return [row.last_updated_at for row in await self._rows(_reads.dates(seller, before, limit, coarse=coarse))]
 
     @to_the_end
     async def count(
@@ -344,7 +342,8 @@ class OrderDatabase(Connected):
         """Let another process take the stream at once."""
         mine = (leases.c.seller == lease.seller, leases.c.stream == lease.stream, leases.c.fencing == lease.fencing)
         async with self._write() as connection:
-            await connection.execute(update(leases).where(*mine).values(expires_at=now - LEASE))
+            # Without its holder's name, under which everything is renewed that the holder still has.
+            await connection.execute(update(leases).where(*mine).values(holder="", expires_at=now - LEASE))
 
     # ---- personal data ----------------------------------------------------------------------------------------------
 

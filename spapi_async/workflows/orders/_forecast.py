@@ -28,7 +28,7 @@ from spapi_async.workflows.orders._progress import (
 
 __all__ = ["FULL_PAGE", "Forecaster", "Foreseeing", "Supply", "operations_of", "seconds_left", "supply_of"]
 
-_SEARCH = "orders_2026_01_01.search_orders"
+_SEARCH, _REPORTS = "orders_2026_01_01.search_orders", "reports_2021_06_30.create_report"
 _MANY = 1000  # calls: more than any burst, so that what a bucket lets through beyond is its rate
 _PRECISION = 0.01  # seconds
 _FULL_PAGES = 5  # pages that the first ones are averaged with: they are of windows whose density was a guess
@@ -116,7 +116,7 @@ def operations_of(others: Iterable[str], *, page_size: int = FULL_PAGE) -> dict[
     found: dict[Operation[Any], int] = {SEARCH_ORDERS: page_size}
     if "ids" in sources and sources & {"orders_v0", "reports"}:  # which say what the ids are
         found[GET_ORDER] = 1
-    if "orders_v0" in sources and "reports" not in sources:
+    if "orders_v0" in sources:
         from spapi_async.api.orders_v0 import GET_ORDER_ITEMS
 
         found[GET_ORDER_ITEMS] = 1
@@ -171,7 +171,7 @@ class Forecaster:
         elif isinstance(event, OrdersListed):
             if event.left is not None:
                 self._left = event.left  # counted, where before it was Amazon's count by purchase
-            if self._reports is not None:
+            if self._reports is not None and event.operation == _REPORTS:
                 self._reports.listed(event.listed_to, event.upper_bound, now)
         elif isinstance(event, SourceDropped):
             self._drop(event.source)
@@ -188,7 +188,7 @@ class Forecaster:
     def _drop(self, operation: str) -> None:
         """Amazon refuses it; where nothing lists orders any more, nothing can be fetched by its id."""
         self._supplies.pop(operation, None)
-        source = {"reports_2021_06_30.create_report": "reports", "orders_v0.get_orders": "orders_v0"}.get(operation)
+        source = {_REPORTS: "reports", "orders_v0.get_orders": "orders_v0"}.get(operation)
         self._sources.discard(source or "")
         if source == "reports":
             self._reports = None

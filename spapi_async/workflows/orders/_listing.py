@@ -38,6 +38,8 @@ class CoarseList(Protocol):
     """Names the orders of a window, the oldest first: searches come from the other end."""
 
     name: str
+    is_exact: bool
+    """Whether it names every order of a window, whatever changes while it is read."""
 
     def listed(self, window: Window) -> AsyncIterator[Listed]:
         """Coarse rows, until the whole window is listed.
@@ -56,6 +58,7 @@ class ReportList:
     """Order reports, a month each, several under way at once."""
 
     name = "reports_2021_06_30.create_report"
+    is_exact = True
 
     def __init__(self, seller: Seller, *, marketplaces: Sequence[str]) -> None:
         self._seller = seller

@@ -78,13 +78,13 @@ def read_token(response: Reply[Any], operation: Operation[Any]) -> str | None:
     return token  # type: ignore[no-any-return]
 
 
-def read_order(response: Reply[Any]) -> Piece:
-    """The one order of a ``getOrder`` of Orders 2026-01-01.
+def read_order(response: Reply[Any], *, member: str = "order") -> Piece:
+    """The one order of a ``getOrder``: of Orders 2026-01-01, or of Orders v0, where the member is ``payload``.
 
     Raises:
         DecodeError: the reply holds none.
     """
-    entry = getattr(response.body, "order", None)
+    entry = getattr(response.body, "order", None) if member == "order" else response.body
     if not isinstance(entry, msgspec.Struct):
         raise DecodeError(
             "the reply holds no order",
@@ -93,7 +93,7 @@ def read_order(response: Reply[Any]) -> Piece:
             raw=response.raw,
         )
     try:
-        raw = bytes(_MEMBERS.decode(mend(response.raw)[0])["order"])
+        raw = bytes(_MEMBERS.decode(mend(response.raw)[0])[member])
     except (ValueError, KeyError):
         # It stood somewhere else, and the reader found it all the same.
         raw = _ENCODER.encode(msgspec.to_builtins(entry, builtin_types=_EXACT, enc_hook=Decimal))

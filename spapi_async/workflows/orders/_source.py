@@ -66,7 +66,9 @@ class OrderSource(Protocol):
         """Names what is synced: the API, and the marketplaces if not all. Checkpoints are kept apart by it."""
 
     async def page(self, checkpoint: Checkpoint) -> Page:
-        """The page that the checkpoint points at.
+        """A page of the orders updated from ``last_updated_after`` to ``upper_bound``, or as late as there are any.
+
+        ``cursor`` is Amazon's token of a page that is not the first.
 
         Raises:
             SPAPIError: the call failed for good.
@@ -107,7 +109,7 @@ class Orders2026Source:
                 self._seller,
                 SEARCH_ORDERS,
                 last_updated_after=checkpoint.last_updated_after,
-                last_updated_before=self._before,
+                last_updated_before=checkpoint.upper_bound or self._before,
                 marketplace_ids=self._marketplaces or None,
                 max_results_per_page=self._page_size,
                 pagination_token=checkpoint.cursor,
@@ -181,7 +183,7 @@ class OrdersV0Source:
             GET_ORDERS,
             marketplace_ids=self._marketplaces,
             last_updated_after=checkpoint.last_updated_after,
-            last_updated_before=self._before,
+            last_updated_before=checkpoint.upper_bound or self._before,
             max_results_per_page=self._page_size,
             next_token=checkpoint.cursor,
         )
