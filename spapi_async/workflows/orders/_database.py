@@ -193,6 +193,15 @@ class OrderDatabase(Connected):
         return [row.last_updated_at for row in await self._rows(_reads.dates(seller, before, limit, coarse=coarse))]
 
     @to_the_end
+    async def count(
+        self, seller: str, *, coarse: bool, created_since: datetime | None = None, places: Sequence[str] = ()
+    ) -> int:
+        """How many orders of a seller are stored without details, or with them."""
+        query = _reads.count(seller, coarse=coarse, created_since=created_since, places=places)
+        ((found,),) = await self._rows(query)
+        return int(found)
+
+    @to_the_end
     async def is_coarse(self, seller: str, order_id: str) -> bool:
         """Whether this order is stored without details."""
         return bool(await self._rows(_reads.is_coarse(seller, order_id)))

@@ -59,7 +59,9 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderSource(Protocol):
-    """Yields the pages of a window of orders by their last update."""
+    """Yields the pages of a window of orders by their last update; ``operation`` is what brings them."""
+
+    operation: str
 
     @property
     def stream(self) -> str:
@@ -77,6 +79,8 @@ class OrderSource(Protocol):
 
 class Orders2026Source:
     """Orders 2026-01-01: ``searchOrders`` brings the items along, so a page of 100 orders costs one request."""
+
+    operation = "orders_2026_01_01.search_orders"
 
     def __init__(
         self,
@@ -147,6 +151,8 @@ class OrdersV0Source:
     next token (one in 60 s), so larger pages are no faster and would lose more of the dear item calls when a run is
     killed.
     """
+
+    operation = "orders_v0.get_orders"
 
     def __init__(
         self,
