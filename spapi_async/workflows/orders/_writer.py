@@ -158,17 +158,16 @@ class PageWriter:
             sql.many(cursor, sql.put_order, orders, values)
         elif sql.put_and_compare:
             sql.many(cursor, sql.put_and_compare, orders, values)
-            for order_id, before, after, same_items in cursor.fetchall():
+            for order_id, paths, items in cursor.fetchall():
                 if order_id in payloads:
-                    differences = compared(before, after)
-                    found[order_id] = differences._replace(items=frozenset()) if same_items else differences
+                    found[order_id] = Differences(paths or [], None if items is None else frozenset(items))
         else:
             cursor.execute(sql.payloads, (seller, sql.ids(payloads)))
             for order_id, before in cursor.fetchall():
                 found[order_id] = compared(before, payloads[order_id])
             sql.many(cursor, sql.put_order, orders, values)
-        for order_id, paths in apart.items():
-            found[order_id] = Differences((found[order_id].paths + paths)[:MOST_PATHS], None)
+        for order_id, more in apart.items():
+            found[order_id] = Differences((found[order_id].paths + more)[:MOST_PATHS], None)
         return found
 
     def _compare_across(self, cursor: Cursor, seller: str, replaced: Sequence[_Judged]) -> dict[str, Differences]:
