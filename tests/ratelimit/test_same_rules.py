@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from redis_worker import make_account
+from redis_worker import make_account, make_operation
 
 from spapi_async._core.clock import SystemClock
 from spapi_async._core.events import Event, Observers, Throttled
@@ -132,6 +133,23 @@ async def test_a_seller_that_is_named_takes_its_credentials_bucket_along(redis_u
     for limiter in (again, shared):
         assert await passes(limiter, CREATE_REPORT, OTHER, seller=named) == 0
         await limiter.aclose()
+
+
+async def test_in_a_silence_no_more_is_on_the_way_than_the_bucket_holds(make: Make) -> None:
+    """What left while nothing was heard may arrive all together: five of a burst of five, not fifty a second."""
+    quick = make_operation(50.0, 5)
+    async with make() as limiter:
+        for _ in range(40):
+            (await take(limiter, quick, None)).observe(200, None)
+        silent, began = [], asyncio.get_running_loop().time()
+        while asyncio.get_running_loop().time() < began + 0.7:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.7):
+                    silent.append(await take(limiter, quick, None))
+        assert 5 <= len(silent) <= 20  # as many as left before the first reply was overdue are on their way too
+        for permit in silent:
+            permit.observe(200, None)
+        (await take(limiter, quick, None)).observe(200, None)  # what comes now is heard again
 
 
 async def test_sellers_share_a_limit_of_the_application(make: Make) -> None:
