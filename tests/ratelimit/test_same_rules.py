@@ -20,6 +20,7 @@ from spapi_async.api.reports_2021_06_30 import CREATE_REPORT
 from spapi_async.credentials import Account
 from spapi_async.errors import RateLimitWaitError
 from spapi_async.ratelimit import (
+    Bucket,
     LimitSnapshot,
     LocalRateLimiter,
     Permit,
@@ -150,6 +151,39 @@ async def test_in_a_silence_no_more_is_on_the_way_than_the_bucket_holds(make: Ma
         for permit in silent:
             permit.observe(200, None)
         (await take(limiter, quick, None)).observe(200, None)  # what comes now is heard again
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "spent", "left"),
+    [
+        (Bucket(0.001, 5), Window(4, 3600.0), 3, 1),
+        (Bucket(0.001, 5), Window(100, 3600.0), 5, 0),
+        (Bucket(0.001, 2), Window(4, 3600.0), 0, 2),
+        (Window(4, 3600.0), Bucket(0.001, 5), 3, 1),
+        (Window(4, 3600.0), Bucket(0.001, 5), 4, 0),
+        (Window(4, 3600.0), Bucket(0.001, 2), 1, 1),
+    ],
+)
+async def test_a_rule_that_becomes_another_kind_of_limit_forgets_nothing(
+    redis_url: str, old: Bucket | Window, new: Bucket | Window, spent: int, left: int
+) -> None:
+    """Two versions of a program, one after the other or side by side: neither finds more than the other left."""
+    before, after = ([PlanRule(CREATE_REPORT.name, "body.reportType", "OLD", (limit,))] for limit in (old, new))
+    arguments = {"body": {"reportType": "OLD"}}
+    local, shared = LocalRateLimiter(rules=before), RedisRateLimiter(redis_url, timeout=5.0, rules=before)
+    for limiter in (local, shared):
+        for _ in range(spent):
+            (await take(limiter, CREATE_REPORT, arguments)).observe(202, None)
+        await shown(limiter)
+        if not spent:
+            (await take(limiter, CREATE_REPORT, arguments)).release()
+            await shown(limiter)
+    again, other = LocalRateLimiter(rules=after), RedisRateLimiter(redis_url, timeout=5.0, rules=after)
+    again.load_state(local.dump_state())
+    for limiter in (again, other):
+        assert await passes(limiter, CREATE_REPORT, arguments) == left
+    for limiter in (local, shared, again, other):
+        await limiter.aclose()
 
 
 async def test_sellers_share_a_limit_of_the_application(make: Make) -> None:
