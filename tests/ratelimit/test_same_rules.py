@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from redis_worker import make_account
+from redis_worker import make_account, make_operation
 
 from spapi_async._core.clock import SystemClock
 from spapi_async._core.events import Event, Observers, Throttled
@@ -19,6 +20,7 @@ from spapi_async.api.reports_2021_06_30 import CREATE_REPORT
 from spapi_async.credentials import Account
 from spapi_async.errors import RateLimitWaitError
 from spapi_async.ratelimit import (
+    Bucket,
     LimitSnapshot,
     LocalRateLimiter,
     Permit,
@@ -131,6 +133,56 @@ async def test_a_seller_that_is_named_takes_its_credentials_bucket_along(redis_u
     again.load_state(local.dump_state())
     for limiter in (again, shared):
         assert await passes(limiter, CREATE_REPORT, OTHER, seller=named) == 0
+        await limiter.aclose()
+
+
+async def test_in_a_silence_no_more_is_on_the_way_than_the_bucket_holds(make: Make) -> None:
+    """What left while nothing was heard may arrive all together: five of a burst of five, not fifty a second."""
+    quick = make_operation(50.0, 5)
+    async with make() as limiter:
+        for _ in range(40):
+            (await take(limiter, quick, None)).observe(200, None)
+        silent, began = [], asyncio.get_running_loop().time()
+        while asyncio.get_running_loop().time() < began + 0.7:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.7):
+                    silent.append(await take(limiter, quick, None))
+        assert 5 <= len(silent) <= 20  # as many as left before the first reply was overdue are on their way too
+        for permit in silent:
+            permit.observe(200, None)
+        (await take(limiter, quick, None)).observe(200, None)  # what comes now is heard again
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "spent", "left"),
+    [
+        (Bucket(0.001, 5), Window(4, 3600.0), 3, 1),
+        (Bucket(0.001, 5), Window(100, 3600.0), 5, 0),
+        (Bucket(0.001, 2), Window(4, 3600.0), 0, 2),
+        (Window(4, 3600.0), Bucket(0.001, 5), 3, 1),
+        (Window(4, 3600.0), Bucket(0.001, 5), 4, 0),
+        (Window(4, 3600.0), Bucket(0.001, 2), 1, 1),
+    ],
+)
+async def test_a_rule_that_becomes_another_kind_of_limit_forgets_nothing(
+    redis_url: str, old: Bucket | Window, new: Bucket | Window, spent: int, left: int
+) -> None:
+    """Two versions of a program, one after the other or side by side: neither finds more than the other left."""
+    before, after = ([PlanRule(CREATE_REPORT.name, "body.reportType", "OLD", (limit,))] for limit in (old, new))
+    arguments = {"body": {"reportType": "OLD"}}
+    local, shared = LocalRateLimiter(rules=before), RedisRateLimiter(redis_url, timeout=5.0, rules=before)
+    for limiter in (local, shared):
+        for _ in range(spent):
+            (await take(limiter, CREATE_REPORT, arguments)).observe(202, None)
+        await shown(limiter)
+        if not spent:
+            (await take(limiter, CREATE_REPORT, arguments)).release()
+            await shown(limiter)
+    again, other = LocalRateLimiter(rules=after), RedisRateLimiter(redis_url, timeout=5.0, rules=after)
+    again.load_state(local.dump_state())
+    for limiter in (again, other):
+        assert await passes(limiter, CREATE_REPORT, arguments) == left
+    for limiter in (local, shared, again, other):
         await limiter.aclose()
 
 

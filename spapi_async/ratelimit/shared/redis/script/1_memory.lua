@@ -89,6 +89,41 @@ local function drain(b)
   b.seeded = 1
 end
 
+-- What a bucket is worth as a window, and the other way round: _conversion.py, which says why.
+local function into_window(b, spec)
+  local w = fresh_window(spec.burst, spec.seconds, true)
+  local level = min(b.k + max(0, now - b.t) * b.r, b.z)
+  local spent = min(max(math.ceil(b.z - level - 1e-9), 0), spec.burst)
+  for place = 1, spec.burst - spent do
+    local wait = (place - level) / b.r
+    if wait > 1e-9 then w.log[#w.log + 1] = now - max(w.w - wait, 0) end
+  end
+  for _ = 1, spent do w.log[#w.log + 1] = now end
+  return w
+end
+
+local function into_bucket(w, spec)
+  local b = fresh_bucket(spec.rate, spec.burst, true)
+  local before, entries = nil, 0
+  for _, moment in ipairs(w.log) do
+    if moment + w.w > now then
+      if before then b.k = min(b.k + (moment - before) * b.r, b.z) end
+      b.k, before, entries = b.k - 1, moment, entries + 1
+    end
+  end
+  if before then b.k = min(b.k + (now - before) * b.r, b.z) end
+  b.k = min(b.k, w.b - entries)
+  if w.block > now then b.k = min(b.k, 1 - (w.block - now) * b.r) end
+  return b
+end
+
+-- Two versions of a program have different rules for one key: nothing that was spent is forgotten, nobody starts full.
+local function converted(old, spec)
+  local b = spec.seconds > 0 and into_window(old, spec) or into_bucket(old, spec)
+  for _, name in ipairs({'adm', 'thr', 'p', 'cut', 'i', 'seeded'}) do b[name] = old[name] end
+  return b
+end
+
 local function create(spec)
   local b
   if spec.seconds > 0 then
@@ -138,7 +173,7 @@ for index, spec in ipairs(req.limits) do
     b.p = {}
     shared.app = nil
   end
-  if b and (b.w ~= nil) ~= (spec.seconds > 0) then b = nil end
+  if b and (b.w ~= nil) ~= (spec.seconds > 0) then b = converted(b, spec) end
   if not b and not spec.optional then
     b = create(spec)
     if index == 1 then   -- whoever comes first knows best, unless somebody comes who knows more: section 4
