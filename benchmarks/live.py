@@ -89,7 +89,7 @@ async def _run(sellers: int, scale: float, minutes: float, *, queue: bool, order
             async with OrderDatabase(f"sqlite:///{folder}/orders.db") as database:
                 stored, _ = await database.counts()
                 changes = [change async for change in database.changes(limit=None)]
-        books = [seller.orders for seller in emulator._world.sellers]  # noqa: SLF001 - what is true
+        books = [seller.orders for seller in emulator.world.sellers]  # what is true
         orders = sum(map(len, books))
         updated = {order.order_id: int(order.updated) for book in books for order in book.since(0)}
         latest: dict[str, int] = {}

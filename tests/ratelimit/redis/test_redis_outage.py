@@ -7,6 +7,7 @@ import logging
 from contextlib import suppress
 
 import pytest
+from insides import lanes_of
 from redis_limiters import admit_all, limiters, make_account, make_operation, only, permit
 from servers import RedisServer, free_port
 
@@ -89,7 +90,7 @@ async def test_a_second_outage_begins_with_what_the_first_left_in_redis(redis_ch
             redis_chaos.fill()
             await notice(limiter)
             sent = await permit(limiter, UNLENT)
-            (lane,) = limiter._lanes.values()
+            (lane,) = lanes_of(limiter).values()
             assert lane.reply is not None
             rates.append(only(limiter.limits()).rate / lane.reply.limits[0].pace)
             sent.observe(status, None)
