@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 from killed_command import HELD, KilledCommand, faults, requests_of
 from kiosk_queries import QUERY
 from report_fixtures import ALL_ORDERS, LISTINGS
+from warm_python import Process
 
 from spapi_async.emulator.pytest_plugin import running
 from spapi_async.emulator.server import Emulator
@@ -153,7 +154,7 @@ class Job:
         self.emulator.faults({"clear": True})
         return name
 
-    def _killed(self, process: subprocess.Popen[bytes], point: str) -> str:
+    def _killed(self, process: Process, point: str) -> str:
         _, complaint = process.communicate(timeout=_PATIENCE_SECONDS)
         if process.returncode == -signal.SIGKILL:
             return point
