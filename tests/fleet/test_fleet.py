@@ -20,6 +20,7 @@ from typing import Any
 import anyio
 import pytest
 import warm_python
+from insides import database_engine
 from order_databases import CREDENTIALS
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
@@ -104,8 +105,8 @@ async def listening(redis_url: str) -> int:
 
 async def stored(database: str) -> dict[tuple[str, str], str]:
     """Every order with its last update."""
-    async with OrderDatabase(database) as opened:
-        rows = await opened._rows(__import__("sqlalchemy").text("SELECT seller, order_id, last_updated_at FROM orders"))
+    async with OrderDatabase(database) as opened, database_engine(opened).connect() as connection:
+        rows = (await connection.execute(text("SELECT seller, order_id, last_updated_at FROM orders"))).all()
     return {(row.seller, row.order_id): str(row.last_updated_at.timestamp()) for row in rows}
 
 
@@ -170,7 +171,8 @@ async def _cut_connections(url: str) -> None:
     async with OrderDatabase(url) as database:
         others = "datname = current_database() AND pid <> pg_backend_pid()"
         cut = text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
-        await database._rows(cut)
+        async with database_engine(database).connect() as connection:
+            await connection.execute(cut)
 
 
 async def test_a_fleet_and_a_follower_share_a_database(redis_url: str, postgres_url: str, sellers: str) -> None:

@@ -61,7 +61,7 @@ class PageWriter:
         self._begin(cursor, page)
         judged = self._judge(cursor, page.seller, newest(page.rows))
         stored = [each for each in judged if each.verdict.is_stored]
-        paths, items = self._put(cursor, page, stored)
+        paths, items = self.put(cursor, page, stored)
         # The same content, written otherwise or with its personal data moved, is no change.
         published = [each for each in stored if each.before is None or paths.get(each.row.order_id)]
         if personal is not None:
@@ -84,7 +84,7 @@ class PageWriter:
         """Replace orders that are stored by what their payloads say now; the change feed hears nothing."""
         page = OrderPage(seller=seller, rows=rows, checkpoint=None, at=at)
         replaced = [_Judged(row, _digest(row), _ANY, Verdict.DETAIL) for row in rows]
-        self._put(cursor, page, replaced)
+        self.put(cursor, page, replaced)
         if personal is not None:
             self._put_personal(cursor, page, rows, personal)
 
@@ -123,7 +123,7 @@ class PageWriter:
             judged.append(_Judged(row, digest, before, judge(before, row, digest)))
         return judged
 
-    def _put(self, cursor: Cursor, page: OrderPage, stored: Sequence[_Judged]) -> tuple[dict[str, list[str]], int]:
+    def put(self, cursor: Cursor, page: OrderPage, stored: Sequence[_Judged]) -> tuple[dict[str, list[str]], int]:
         """Write orders and their items: where each order that was replaced differs now, and how many items."""
         if not stored:
             return {}, 0
