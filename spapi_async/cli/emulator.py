@@ -21,6 +21,10 @@ def emulator(
     *,
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes any free one.")] = 8080,
+    marketplace: Annotated[
+        list[str] | None,
+        typer.Option("--marketplace", help="Where sellers sell (US, DE, an id); repeatable. US, CA and MX by default."),
+    ] = None,
     seed: SeedOption = 0,
     orders: OrdersOption = 200,
     rate_scale: RateScaleOption = 1.0,
@@ -59,6 +63,7 @@ def emulator(
                 as_json=as_json,
                 host=host,
                 port=port,
+                marketplaces=marketplace or None,
                 seed=seed,
                 orders=orders,
                 rate_scale=rate_scale,

@@ -16,12 +16,13 @@ from spapi_async.emulator.data.listings import ListingsStore
 from spapi_async.emulator.data.mail import Mail, Postage
 from spapi_async.emulator.data.notices import job_finished, order_changed
 from spapi_async.emulator.data.orders import OrderBook, StoredOrder
+from spapi_async.emulator.data.places import USUAL
 from spapi_async.emulator.data.products import PRODUCTS
 from spapi_async.emulator.gateway.replies import Reply
 from spapi_async.emulator.gateway.routes import Routes
 from spapi_async.emulator.identity.lwa import LoginWithAmazon
 from spapi_async.emulator.identity.tokens import AccessToken, TokenDesk
-from spapi_async.marketplaces import Marketplace
+from spapi_async.marketplaces import Marketplace, Region
 
 __all__ = ["Call", "Handler", "Seller", "Settings", "World"]
 
@@ -69,7 +70,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     days: float = 60.0
     listings: int = 60
     products: int = PRODUCTS
-    marketplaces: tuple[Marketplace, ...] = (Marketplace.US, Marketplace.CA, Marketplace.MX)
+    marketplaces: tuple[Marketplace, ...] = USUAL[Region.NA]
     anchor: float | None = None
     violations: bool = True
     search_delay: float = 120.0

@@ -37,8 +37,8 @@ from spapi_async.workflows.orders._database import OrderDatabase
 from spapi_async.workflows.orders._lease import Lease
 from spapi_async.workflows.orders._listing import CoarseList, first_of, is_refused
 from spapi_async.workflows.orders._page import NO_QUOTA, CoarseOrder, OrderPage, QuotaStates, Stored, Unreadable
-from spapi_async.workflows.orders._progress import PageStored, SyncEvent
-from spapi_async.workflows.orders._rows import OrderRow
+from spapi_async.workflows.orders._progress import OrdersListed, PageStored, SyncEvent
+from spapi_async.workflows.orders._rows import Detail, OrderRow
 from spapi_async.workflows.orders._searching import Searching
 from spapi_async.workflows.orders._source import OrderSource
 from spapi_async.workflows.orders._walk import Sorting
@@ -92,6 +92,8 @@ class Backfill:
         self._history = history
         self._lists = lists
         self._refiners = list(refiners)
+        self._refining = {refiner.name for refiner in refiners}
+        self._searched_by = search.operation
         self._database = database
         self._clock = clock
         self._quota = quota
@@ -178,9 +180,17 @@ class Backfill:
         async for part in source.listed(Window(listed.last_updated_after, listed.upper_bound)):
             if part.up_to is not None:
                 listed = msgspec.structs.replace(listed, last_updated_after=part.up_to)
-            await self._store(part.rows, listed)
+            await self._store(part.rows, listed, by=source.name)
             self._searching.named_to = listed.last_updated_after
+            if part.up_to is not None:
+                await self._tell_listed(source.name, listed)
             self._announce()
+
+    async def _tell_listed(self, operation: str, listed: Checkpoint) -> None:
+        to, bound = listed.last_updated_after, listed.upper_bound
+        assert bound is not None
+        left = await self._database.count(self._seller, coarse=True) if to >= bound else None
+        self._tell(OrdersListed(seller=self._seller, operation=operation, listed_to=to, upper_bound=bound, left=left))
 
     def _announce(self) -> None:
         """Wake the refiners: there is something new to look at."""
@@ -223,7 +233,7 @@ class Backfill:
                 if row is None:
                     self._beyond.add(order.order_id)
                 else:
-                    await self._store((row,), None)
+                    await self._store((row,), None, by=refiner.name)
                     if not _is_refined(row, order):
                         self._beyond.add(order.order_id)
             finally:
@@ -266,7 +276,12 @@ class Backfill:
     # ---- storing ----------------------------------------------------------------------------------------------------
 
     async def _store(
-        self, rows: Sequence[OrderRow], checkpoint: Checkpoint | None, unreadable: Sequence[Unreadable] = ()
+        self,
+        rows: Sequence[OrderRow],
+        checkpoint: Checkpoint | None,
+        unreadable: Sequence[Unreadable] = (),
+        *,
+        by: str | None = None,
     ) -> None:
         page = OrderPage(
             seller=self._seller,
@@ -281,6 +296,9 @@ class Backfill:
         if rows or unreadable:
             total = self._count(rows, stored, unreadable)
             latest = max((row.last_updated_at for row in rows if row.last_updated_at), default=None)
+            # What was refined is whole now, though its own content may be the same: v0's items come apart from it.
+            known = frozenset() if by in self._refining else {row.order_id for row in rows} - stored.changed
+            whole = [row for row in rows if row.detail is not Detail.REPORT and row.order_id not in known]
             self._tell(
                 PageStored(
                     seller=self._seller,
@@ -291,6 +309,8 @@ class Backfill:
                     unreadable=len(unreadable),
                     latest=latest,
                     upper_bound=None,
+                    operation=by or self._searched_by,
+                    completed=len(whole),
                 )
             )
 

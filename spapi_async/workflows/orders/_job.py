@@ -257,6 +257,8 @@ class Job:
                 unreadable=len(page.unreadable),
                 latest=latest,
                 upper_bound=page.upper_bound,
+                operation=self._source.operation,
+                completed=stored.inserted,
             )
         )
         return stored

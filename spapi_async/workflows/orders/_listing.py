@@ -15,10 +15,14 @@ from spapi_async.workflows.orders._rows import OrderRow
 from spapi_async.workflows.orders._seller import Seller
 from spapi_async.workflows.orders._source import participations
 
-__all__ = ["CoarseList", "Listed", "ReportList", "first_of", "is_refused"]
+__all__ = ["AT_ONCE", "MONTH", "CoarseList", "Listed", "ReportList", "first_of", "is_refused"]
 
-_MONTH = timedelta(days=30)  # the longest window of an order report
-_AT_ONCE = 10  # reports under way: createReport has a burst of 15
+MONTH = timedelta(days=30)
+"""The longest window of an order report."""
+
+AT_ONCE = 10
+"""Reports under way: createReport has a burst of 15."""
+
 _ROWS = 500  # stored together
 _GONE = 410
 
@@ -70,8 +74,8 @@ class ReportList:
         """Month after month; ten are asked for at once."""
         places = self._marketplaces or await participations(self._seller)
         months = _months(window)
-        for start in range(0, len(months), _AT_ONCE):
-            ahead = months[start : start + _AT_ONCE]
+        for start in range(0, len(months), AT_ONCE):
+            ahead = months[start : start + AT_ONCE]
             found: dict[Window, list[OrderRow]] = {}
 
             async def fetch(month: Window, found: dict[Window, list[OrderRow]] = found) -> None:
@@ -96,7 +100,7 @@ class ReportList:
 def _months(window: Window) -> list[Window]:
     found, after = [], window.after
     while after < window.before:
-        before = min(after + _MONTH, window.before)
+        before = min(after + MONTH, window.before)
         found.append(Window(after, before))
         after = before
     return found

@@ -72,6 +72,7 @@ class NoQuota:
     """Searches that get no quota."""
 
     stream = "orders_2026_01_01"
+    operation = "orders_2026_01_01.search_orders"
 
     async def page(self, checkpoint: Checkpoint) -> Any:
         """Never."""

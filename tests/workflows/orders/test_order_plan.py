@@ -6,14 +6,24 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import anyio
 import msgspec
 import pytest
+from order_databases import query
 
 from spapi_async import Application, ConfigurationError
 from spapi_async._core.operation import Operation
 from spapi_async.cli.application import run
 from spapi_async.emulator.server import Emulator
-from spapi_async.workflows.orders import SOURCES, Source, plan_orders, sync_orders, what_if
+from spapi_async.workflows.orders import (
+    SOURCES,
+    PageStored,
+    Source,
+    SyncEvent,
+    plan_orders,
+    sync_orders,
+    what_if,
+)
 from spapi_async.workflows.orders._plan import _planned, _shared
 
 pytest_plugins = ("sync_fixtures",)
@@ -77,6 +87,31 @@ async def test_a_plan_counts_what_a_sync_then_reads(sqlite_url: str) -> None:
         after = await plan_orders([seller], sqlite_url, since=since, sources=SOURCES)
         assert after.orders < 20
         assert after.seconds == 0
+
+
+async def test_a_plan_leaves_out_what_is_stored(sqlite_url: str) -> None:
+    """A run that was stopped half-way has so much less to do; orders that are only listed count as not read."""
+    since = datetime.now(UTC) - timedelta(days=100)
+    stored, scope = 0, anyio.CancelScope()
+
+    def heard(event: SyncEvent) -> None:
+        nonlocal stored
+        if isinstance(event, PageStored):
+            stored += event.completed
+            if stored >= 60:
+                scope.cancel()
+
+    async with (
+        Emulator(orders=150, rate_scale=1000) as emulator,
+        Application("app", "secret", endpoint=emulator.url) as app,
+    ):
+        seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
+        with scope:
+            await sync_orders([seller], sqlite_url, since=since, page_size=10, progress=heard)
+        plan = await plan_orders([seller], sqlite_url, since=since)
+        assert (stored, plan.orders) == (60, 90)
+        query(sqlite_url, "UPDATE orders SET detail = 'report' WHERE rowid <= 20")
+        assert (await plan_orders([seller], sqlite_url, since=since)).orders == 110
 
 
 def test_an_outlook_is_arithmetic() -> None:

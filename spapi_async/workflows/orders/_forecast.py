@@ -1,0 +1,288 @@
+"""How long a sync still takes, said again while it runs: what is left, by the quota at hand and by the pace so far.
+
+Each operation that brings whole orders is a *supply*: a bucket of calls that may leave at once, filled at a rate, and
+the orders that a call has turned out to bring. The end is the moment by which all supplies together have brought what
+is left. Order reports list a history coarsely before; the last of them comes one turnaround after it was asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+from spapi_async._core.clock import Clock
+from spapi_async._core.operation import Operation
+from spapi_async._core.options import Priority, call_options
+from spapi_async.workflows.orders._listing import AT_ONCE, MONTH
+from spapi_async.workflows.orders._progress import (
+    OrdersForecast,
+    OrdersListed,
+    PageStored,
+    Progress,
+    SellerStarted,
+    SourceDropped,
+    SyncEvent,
+)
+
+__all__ = ["FULL_PAGE", "Forecaster", "Foreseeing", "Supply", "operations_of", "seconds_left", "supply_of"]
+
+_SEARCH, _REPORTS = "orders_2026_01_01.search_orders", "reports_2021_06_30.create_report"
+_MANY = 1000  # calls: more than any burst, so that what a bucket lets through beyond is its rate
+_PRECISION = 0.01  # seconds
+_FULL_PAGES = 5  # pages that the first ones are averaged with: they are of windows whose density was a guess
+_OFTEN = 1.0  # seconds between two forecasts
+
+FULL_PAGE = 100
+"""Orders that a search brings at most."""
+
+
+class Supply(NamedTuple):
+    """What one operation brings.
+
+    Attributes:
+        tokens: calls that may leave at once; below zero where some wait already.
+        rate: calls a second.
+        orders: whole orders a call brings.
+        seconds: that a call takes beside its wait for quota; the next one leaves after it.
+    """
+
+    tokens: float
+    rate: float
+    orders: float
+    seconds: float = 0.0
+
+    def within(self, seconds: float) -> float:
+        """Orders that it brings in so many seconds: by whole calls, for half a call brings nothing."""
+        calls = self.tokens + self.rate * seconds
+        if self.seconds > 0:
+            calls = min(calls, seconds / self.seconds)
+        return max(math.floor(calls + 1e-6), 0) * self.orders
+
+
+def seconds_left(left: float, supplies: Iterable[Supply]) -> float:
+    """The fewest seconds in which the supplies together bring so many orders; infinite if they never do."""
+    able = [supply for supply in supplies if supply.orders > 0 and supply.rate > 0]
+    if left <= 0:
+        return 0.0
+    if not able:
+        return math.inf
+
+    def enough(seconds: float) -> bool:
+        return sum(supply.within(seconds) for supply in able) >= left
+
+    if enough(0.0):
+        return 0.0
+    high = 1.0
+    while not enough(high):
+        high *= 2
+    low = 0.0 if high == 1.0 else high / 2
+    while high - low > _PRECISION:
+        middle = (low + high) / 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+class Foreseeing(Protocol):
+    """What a limiter says of calls to come: the part of a seller that a forecast needs."""
+
+    @property
+    def name(self) -> str:
+        """Identifies the seller without secrets."""
+
+    def forecast(
+        self, operation: Operation[Any], arguments: Mapping[str, Any] | None = None, *, count: int = 1
+    ) -> float:
+        """Seconds until that many calls which come now could have left."""
+
+
+def supply_of(
+    seller: Foreseeing, operation: Operation[Any], *, orders: float, seconds: float = 0.0, under_way: int = 0
+) -> Supply:
+    """A seller's supply by an operation, as its limiter sees it now; ``under_way``: calls whose orders are to come."""
+    with call_options(priority=Priority.BULK):  # behind everything that waits
+        first = seller.forecast(operation, count=_MANY)
+        second = seller.forecast(operation, count=2 * _MANY)
+    rate = _MANY / max(second - first, 1e-9)
+    return Supply(_MANY - first * rate + under_way, rate, orders, seconds)
+
+
+def operations_of(others: Iterable[str], *, page_size: int = FULL_PAGE) -> dict[Operation[Any], int]:
+    """What brings whole orders where these sources are used beside searches, and how many a request at most."""
+    from spapi_async.api.orders_2026_01_01 import GET_ORDER, SEARCH_ORDERS
+
+    sources = set(others)
+    found: dict[Operation[Any], int] = {SEARCH_ORDERS: page_size}
+    if "ids" in sources and sources & {"orders_v0", "reports"}:  # which say what the ids are
+        found[GET_ORDER] = 1
+    if "orders_v0" in sources:
+        from spapi_async.api.orders_v0 import GET_ORDER_ITEMS
+
+        found[GET_ORDER_ITEMS] = 1
+    return found
+
+
+class Forecaster:
+    """Stands between one seller's sync and who hears of it: passes each event on, and says what it means for the end.
+
+    Says nothing before :meth:`expect`, for nobody knows then how much there is.
+    """
+
+    def __init__(
+        self,
+        seller: Foreseeing,
+        others: Iterable[str],
+        *,
+        page_size: int = FULL_PAGE,
+        tell: Progress,
+        clock: Clock,
+    ) -> None:
+        self._seller = seller
+        self._sources = set(others)
+        brings = operations_of(self._sources, page_size=page_size)
+        self._supplies = {operation.name: _Pace(operation, each) for operation, each in brings.items()}
+        self._reports = _Reports(seller) if "reports" in self._sources else None
+        self._tell = tell
+        self._clock = clock
+        self._left: float | None = None
+        self._said_at = -math.inf
+
+    def expect(self, orders: int, *, by: Collection[str]) -> None:
+        """So many orders are to be read from now on, by these operations."""
+        self._left = orders
+        self._supplies = {name: pace for name, pace in self._supplies.items() if name in by}
+
+    def __call__(self, event: SyncEvent) -> None:
+        """Take an event in and pass it on, followed by a forecast where it changes one."""
+        now = self._clock.monotonic()
+        self._take(event, now)
+        self._tell(event)
+        if isinstance(event, PageStored | OrdersListed) and self._left is not None and self._is_due(now):
+            self._said_at = now
+            self._tell(self._forecast(now))
+
+    def _is_due(self, now: float) -> bool:
+        return now - self._said_at >= _OFTEN or not self._left
+
+    def _take(self, event: SyncEvent, now: float) -> None:
+        if isinstance(event, PageStored):
+            self._take_page(event, now)
+        elif isinstance(event, OrdersListed):
+            if event.left is not None:
+                self._left = event.left  # counted, where before it was Amazon's count by purchase
+            if self._reports is not None and event.operation == _REPORTS:
+                self._reports.listed(event.listed_to, event.upper_bound, now)
+        elif isinstance(event, SourceDropped):
+            self._drop(event.source)
+        elif isinstance(event, SellerStarted) and self._reports is not None:
+            self._reports.begin(now)
+
+    def _take_page(self, event: PageStored, now: float) -> None:
+        if self._left is not None:
+            self._left = max(self._left - event.completed, 0)
+        pace = self._supplies.get(event.operation)
+        if pace is not None:
+            pace.brought(event.completed, now, free=self._seller.forecast(pace.operation) == 0)
+
+    def _drop(self, operation: str) -> None:
+        """Amazon refuses it; where nothing lists orders any more, nothing can be fetched by its id."""
+        self._supplies.pop(operation, None)
+        source = {_REPORTS: "reports", "orders_v0.get_orders": "orders_v0"}.get(operation)
+        self._sources.discard(source or "")
+        if source == "reports":
+            self._reports = None
+        if not self._sources & {"reports", "orders_v0"}:
+            self._supplies = {name: pace for name, pace in self._supplies.items() if name == _SEARCH}
+
+    def _forecast(self, now: float) -> OrdersForecast:
+        left = self._left or 0
+        supplies = {name: pace.supply(self._seller, now) for name, pace in self._supplies.items()}
+        seconds = seconds_left(left, supplies.values())
+        most = max(supplies, key=lambda name: supplies[name].within(seconds), default=None)
+        return OrdersForecast(
+            seller=self._seller.name,
+            left=round(left),
+            seconds=seconds,
+            limited_by=most if seconds > 0 else None,
+            listed_in=self._reports.seconds_left(now) if self._reports is not None else None,
+        )
+
+
+class _Pace:
+    """What an operation has brought so far in this run."""
+
+    def __init__(self, operation: Operation[Any], orders: int) -> None:
+        self.operation = operation
+        self.orders = orders
+        self._calls = 0
+        self._brought = 0
+        self._seconds = 0.0
+        self._free_since: float | None = None
+        self._at = -math.inf
+
+    def brought(self, orders: int, now: float, *, free: bool) -> None:
+        """A call brought so many; ``free``: the next one need not wait for quota."""
+        self._at = now
+        self._calls += 1
+        self._brought += orders
+        if self._free_since is not None:
+            last = now - self._free_since
+            self._seconds = min(last, self._seconds or last)  # the least: it may have had nothing to do for a while
+        self._free_since = now if free else None
+
+    def supply(self, seller: Foreseeing, now: float) -> Supply:
+        """What is to be expected of it; unless it has just brought something, one call is under way or waits."""
+        each = (self._brought + _FULL_PAGES * self.orders) / (self._calls + _FULL_PAGES)
+        return supply_of(seller, self.operation, orders=each, seconds=self._seconds, under_way=int(now != self._at))
+
+
+class _Reports:
+    """When the last order report of a history will be there."""
+
+    def __init__(self, seller: Foreseeing) -> None:
+        from spapi_async.api.reports_2021_06_30 import CREATE_REPORT
+
+        self._seller = seller
+        self._create = CREATE_REPORT
+        self._began_at: float | None = None
+        self._turnaround: float | None = None
+        self._done = 0  # reports
+        self._left = 0
+        self._last_asked_at = -math.inf
+
+    def begin(self, now: float) -> None:
+        """The first of them is about to be asked for."""
+        if self._began_at is None:
+            self._began_at = now
+
+    def listed(self, to: datetime, upper_bound: datetime, now: float) -> None:
+        """Another one has been stored."""
+        self._done += 1
+        self._left = math.ceil((upper_bound - to) / MONTH)
+        if self._turnaround is None and self._began_at is not None:
+            self._turnaround = now - self._began_at
+        if self._done % AT_ONCE == 0:
+            self._look(now, asked=0)
+
+    def seconds_left(self, now: float) -> float | None:
+        """Until all are stored; None before the first one has shown how long it takes."""
+        if self._turnaround is None:
+            return None
+        if self._left == 0:
+            return 0.0
+        if self._done % AT_ONCE:
+            self._look(now, asked=AT_ONCE - self._done % AT_ONCE)
+        else:
+            self._look(now, asked=AT_ONCE)
+        return max(self._last_asked_at + self._turnaround - now, 0.0)
+
+    def _look(self, now: float, *, asked: int) -> None:
+        """Foresee when the last one is asked for; ``asked``: those of this round, whose calls have left or wait."""
+        supply = supply_of(self._seller, self._create, orders=1)
+        waiting = max(-supply.tokens, 0.0)
+        ahead = max(self._left - asked, 0)
+        if waiting or ahead:
+            self._last_asked_at = now + max(ahead - supply.tokens, 0.0) / supply.rate
+        elif self._last_asked_at == -math.inf:
+            self._last_asked_at = now
