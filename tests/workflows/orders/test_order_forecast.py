@@ -91,7 +91,7 @@ def forecasts(seller: Moving, sources: Sequence[Source], *events: SyncEvent, lef
         (501, [Supply(5, 0.01, 100)], 100),
         (700, [Supply(5, 0.01, 100)], 200),
         (1000, [Supply(0, 0.01, 100), Supply(0, 1, 1)], 500),
-        (100, [Supply(-1, 0.01, 100)], 200),
+        (101, [Supply(0.5, 0.01, 100)], 150),
         (50, [Supply(100, 1, 1, seconds=0.5)], 25),
         (50, [Supply(100, 0, 1)], math.inf),
     ],
@@ -103,12 +103,20 @@ def test_the_end_is_when_all_supplies_together_have_brought_what_is_left(
     assert seconds_left(left, supplies) == pytest.approx(seconds, abs=0.02)
 
 
+def test_another_call_leaves_when_the_next_token_is_there() -> None:
+    """All that could have left by then have."""
+    assert Supply(0.5, 0.01, 100).another_after(170) == pytest.approx(250)
+    assert Supply(0.0, 0.01, 100).another_after(100) == pytest.approx(200)
+    assert Supply(0.4, 0.01, 100).another_after(0) == pytest.approx(60)
+    assert Supply(5.4, 0.01, 100).another_after(0) == 0
+
+
 def test_a_supply_is_what_the_limiter_foresees() -> None:
-    """Its tokens, its rate, and the call that is under way."""
-    seller = Moving(search_orders=-0.5)
+    """Its tokens and its rate; a call that waits for half a token more has taken half a one."""
     ((search, each), *_) = operations_of(()).items()
-    found = supply_of(seller, search, orders=each, under_way=1)
-    assert found == pytest.approx(Supply(0.5, 0.0056, 100))
+    for tokens, at_hand in ((7.25, 7.25), (0.0, 0.0), (-0.5, 0.5), (-1.5, 0.5), (-2.0, 0.0)):
+        found = supply_of(Moving(search_orders=tokens), search, orders=each)
+        assert found == pytest.approx(Supply(at_hand, 0.0056, 100), abs=1e-9)
 
 
 def test_what_is_left_shrinks_with_what_was_completed() -> None:
@@ -144,8 +152,8 @@ def test_a_source_that_was_dropped_brings_nothing_more() -> None:
         seller = Moving(search_orders=0.0, get_order=0.0)
         gone = SourceDropped(seller="one@na", source=source, reason="403")
         before, after = forecasts(seller, ["ids", "reports"], page(SEARCH, 100), gone, page(SEARCH, 100), left=5200)
-        assert before.seconds < 5100 / (0.56 + 0.49)
-        assert after.seconds == pytest.approx(50 / 0.0056, rel=0.001)
+        assert before.seconds < 5100 / (0.56 + 0.49) + 1 / 0.0056
+        assert after.seconds == pytest.approx((50 + 1) / 0.0056, rel=0.001)
 
 
 def listed(months: int) -> OrdersListed:
@@ -172,6 +180,17 @@ def test_what_is_left_is_counted_when_all_is_listed() -> None:
     *_, before, after = forecasts(seller, ["ids", "reports"], *events, left=10_000)
     assert (before.left, after.left) == (10_000, 9000)
     assert after.listed_in == 0
+
+
+def test_the_newest_end_is_read_again_after_a_history() -> None:
+    """Which waits for a search, and is the last of it; without a history it is read once."""
+    started = SellerStarted(seller="one@na", last_updated_after=END, resumed=False)
+    events = [started, page(SEARCH, 100), page(BY_ID, 100), started, page(SEARCH, 0)]
+    seller = Moving(search_orders=0.5, get_order=0.0)
+    *_, before, after = forecasts(seller, ["ids", "reports"], *events, left=200)
+    assert before.seconds == pytest.approx((1 - 0.5) / 0.0056, rel=0.001)
+    assert after.seconds == 0
+    assert forecasts(seller, ["search"], started, page(SEARCH, 100), left=100)[-1].seconds == 0
 
 
 def test_nothing_is_foreseen_of_an_unknown_number() -> None:
