@@ -20,10 +20,13 @@ until it or a later one is answered. One slow reply among quick ones is Amazon's
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 __all__ = ["EPSILON", "NEVER", "Flight", "TokenBucket"]
 
 NEVER = float("inf")
+
+_NONE: deque[Any] = deque()  # as long as nothing was sent; most buckets are many
 
 LONGEST_SILENCE = 1.0
 """Seconds after its departure from which a request without a reply is taken to have arrived, in any silence."""
@@ -42,16 +45,14 @@ class Flight:
         number: how many had left since the limit was untouched, this one included; likewise.
         sent_at: when it left.
         answered_by: when its reply should have come, as far as is known.
-        answered: whether it has, or the request is given up.
     """
 
-    __slots__ = ("answered", "answered_by", "landed", "lands_by", "number", "sent_at", "spare")
+    __slots__ = ("answered_by", "landed", "lands_by", "number", "sent_at", "spare")
 
     def __init__(self, lands_by: float, *, sent_at: float = 0.0, answered_by: float = NEVER) -> None:
         self.sent_at = sent_at
         self.lands_by = lands_by
         self.answered_by = answered_by
-        self.answered = False
         self.landed = False
         self.spare = 0.0
         self.number = 0
@@ -61,9 +62,13 @@ class TokenBucket:
     """A bucket of ``burst`` tokens into which ``rate`` flow each second; full at first.
 
     Every method takes ``now`` in seconds of one monotonic clock. Nothing here waits.
+
+    What happens of itself is that capacity in use leaks, at any time, and that requests are taken to have arrived, or
+    to be late after all, at moments known in advance. ``_next`` is the first of those: until then a call costs one
+    comparison more than the arithmetic of a bucket.
     """
 
-    __slots__ = ("_at", "_flights", "_flying", "_late", "_presumed", "_used", "burst", "drawn", "kept", "rate")
+    __slots__ = ("_at", "_flights", "_flying", "_late", "_next", "_presumed", "_used", "burst", "drawn", "kept", "rate")
 
     def __init__(self, rate: float, burst: float, now: float) -> None:
         self.rate = rate
@@ -72,28 +77,24 @@ class TokenBucket:
         self.drawn = 0  # requests since it was full
         self._used = 0.0  # capacity in use: burst less tokens
         self._at = now  # the moment of that
-        self._flights: deque[Flight] | None = None
+        self._next = NEVER  # before then nothing happens of itself but leaking
         self._flying = 0  # requests sent that may not have arrived yet; each keeps one token
-        self._presumed: deque[Flight] | None = None  # charged, but not answered yet
+        self._flights: deque[Flight] = _NONE  # those, in order of departure; some have landed since
+        self._presumed: deque[Flight] = _NONE  # charged, but not answered yet
         self._late: deque[Flight] = _NONE  # those in flight again because their replies are overdue
 
     # ---- taking -----------------------------------------------------------------------------------------------------
 
     def has_token(self, now: float) -> bool:
         """Whether a request that leaves now is certain to find a token that is promised to nobody."""
-        flights = self._flights
-        if flights and flights[0].lands_by <= now:
-            self._land_overdue(now)
-        if self._late:
-            self._land_late(now - LONGEST_SILENCE, now)
-        self._leak_until(now)
-        if self._used + self._flying + self.kept + 1 - EPSILON > self.burst:
-            return False
-        presumed = self._presumed
-        if presumed and (self._late or presumed[0].answered_by <= now):
-            self._doubt(now)
-            return self._used + self._flying + self.kept + 1 - EPSILON <= self.burst
-        return True
+        if now >= self._next:
+            self._catch_up(now)
+        if now > self._at:  # as in settle()
+            if self._used:
+                used = self._used - (now - self._at) * self.rate
+                self._used = used if used > 0.0 else 0.0  # noqa: FURB136
+            self._at = now
+        return self._used + self._flying + self.kept + 1 - EPSILON <= self.burst
 
     def launch(self, flight: Flight) -> None:
         """Keep a token for a request that leaves now; ``has_token`` was true in the same breath."""
@@ -102,24 +103,26 @@ class TokenBucket:
             self.drawn = 0
         self.drawn = flight.number = self.drawn + 1
         flight.spare = self.burst - self._used - flying
-        flights = self._flights
-        if flights is None:
-            flights = self._flights = deque()
-            self._presumed = deque()
-        flights.append(flight)
         self._flying = flying + 1
+        if self._flights is _NONE:
+            self._flights, self._presumed = deque(), deque()
+        self._flights.append(flight)
+        if flight.lands_by < self._next:  # noqa: PLR1730  # every call comes by here, and min() is slow
+            self._next = flight.lands_by
 
     def land(self, flight: Flight, now: float) -> None:
         """The request was answered, or is given up, so it has arrived by now: its token is spent."""
-        self.settle(now)
-        presumed = self._presumed
-        if presumed and (self._late or presumed[0].answered_by <= now):
-            self._doubt(now)
-        flight.answered = True
+        presumed, late = self._presumed, self._late
+        if self._flying == 1 and not (flight.landed or presumed or late):
+            # The only one on its way, as in a program that makes one call after another.
+            self._charge(flight, flight.lands_by if flight.lands_by < now else now)  # noqa: FURB136
+            self._flights.clear()
+            self._next = NEVER
+            return
+        if now >= self._next:
+            self._catch_up(now)
         if not flight.landed:
-            flight.landed = True
-            self._flying -= 1
-            self._used += 1
+            self._charge(flight, now)
         while presumed and presumed[0].sent_at <= flight.sent_at:
             presumed.popleft()
         if self._late:
@@ -128,34 +131,60 @@ class TokenBucket:
     def recall(self, flight: Flight, now: float) -> None:
         """The request took no token: it never left, or was refused."""
         self.settle(now)
-        flight.answered = True
         if flight.landed:
             self._used = max(self._used - 1, 0.0)
+            if flight in self._presumed:
+                self._presumed.remove(flight)
         else:
             flight.landed = True
             self._flying -= 1
 
     def settle(self, now: float) -> None:
         """Let in what has flowed until now, at the rate that held until now."""
-        if self._flights:
-            self._land_overdue(now)
+        if now >= self._next:
+            self._catch_up(now)
+        if now > self._at:  # never backwards
+            if self._used:
+                used = self._used - (now - self._at) * self.rate
+                self._used = used if used > 0.0 else 0.0  # noqa: FURB136  # every call comes by here, and max() is slow
+            self._at = now
+
+    # ---- what happens of itself -------------------------------------------------------------------------------------
+
+    def _catch_up(self, now: float) -> None:
+        """Take for arrived, or for late after all, whatever must be by now."""
+        flights, presumed = self._flights, self._presumed
+        soonest = NEVER
+        while flights:
+            first = flights[0]
+            if not first.landed:
+                if first.lands_by > now:
+                    soonest = first.lands_by
+                    break
+                self._charge(first, first.lands_by)
+                presumed.append(first)
+            flights.popleft()
+        if presumed and (self._late or presumed[0].answered_by <= now):
+            self._doubt(min(presumed[0].answered_by, now))
         if self._late:
             self._land_late(now - LONGEST_SILENCE, now)
-        self._leak_until(now)
+        if presumed and presumed[0].answered_by < soonest:
+            soonest = presumed[0].answered_by
+        if self._late:
+            soonest = min(soonest, self._late[0].sent_at + LONGEST_SILENCE)
+        self._next = soonest
 
-    def _doubt(self, now: float) -> None:
-        """Nothing has been heard since a request left that should have been answered: none since may have arrived."""
-        presumed = self._presumed
-        assert presumed is not None
+    def _doubt(self, moment: float) -> None:
+        """Nothing has been heard of a request by that moment, though it should: none since it left may have arrived."""
         if self._late is _NONE:
             self._late = deque()
-        for flight in presumed:
-            if not flight.answered and flight.sent_at + LONGEST_SILENCE > now:
+        for flight in self._presumed:
+            if flight.sent_at + LONGEST_SILENCE > moment:
                 self._late.append(flight)
                 flight.landed = False
                 self._used = max(self._used - 1, 0.0)
                 self._flying += 1
-        presumed.clear()
+        self._presumed.clear()
 
     def _land_late(self, sent_by: float, now: float) -> None:
         """What left by then has arrived: a later request was answered, or no silence lasts so long."""
@@ -163,36 +192,17 @@ class TokenBucket:
         while late and (late[0].landed or late[0].sent_at <= sent_by):
             flight = late.popleft()
             if not flight.landed:
-                self._leak_until(min(flight.sent_at + LONGEST_SILENCE, now))
-                flight.landed = True
-                self._flying -= 1
-                self._used += 1
+                self._charge(flight, min(flight.sent_at + LONGEST_SILENCE, now))
 
-    def _land_overdue(self, now: float) -> None:
-        flights, presumed = self._flights, self._presumed
-        assert flights is not None
-        assert presumed is not None
-        while flights:
-            first = flights[0]
-            if not first.landed:
-                if first.lands_by > now:
-                    return
-                self._leak_until(first.lands_by)
-                self._used += 1
-                self._flying -= 1
-                first.landed = True
-                presumed.append(first)
-            flights.popleft()
-
-    def _leak_until(self, moment: float) -> None:
-        """Let capacity in use leak until a named moment; never backwards."""
-        last = self._at
-        if moment <= last:
-            return
-        if self._used:
-            used = self._used - (moment - last) * self.rate
-            self._used = used if used > 0.0 else 0.0  # noqa: FURB136  # every call comes by here, and max() is slow
-        self._at = moment
+    def _charge(self, flight: Flight, moment: float) -> None:
+        """A request arrives at a named moment: it holds its token no longer, the token is spent."""
+        if moment > self._at:  # as in settle()
+            used = self._used - (moment - self._at) * self.rate
+            self._used = used if used > 0.0 else 0.0  # noqa: FURB136
+            self._at = moment
+        self._used += 1
+        self._flying -= 1
+        flight.landed = True
 
     # ---- changing ---------------------------------------------------------------------------------------------------
 
@@ -218,9 +228,6 @@ class TokenBucket:
     def tokens(self, now: float) -> float:
         """Tokens that a request leaving now can count on, as a fraction; below zero when in debt."""
         self.settle(now)
-        presumed = self._presumed
-        if presumed and (self._late or presumed[0].answered_by <= now):
-            self.has_token(now)  # which doubts them where it matters
         return self.burst - self._used - self._flying - self.kept
 
     def is_full(self, now: float) -> bool:
@@ -245,10 +252,7 @@ class TokenBucket:
 
     def _next_landing(self, now: float) -> float:
         late = min((each.sent_at + LONGEST_SILENCE for each in self._late if not each.landed), default=NEVER)
-        for flight in self._flights or ():
+        for flight in self._flights:
             if not flight.landed:
                 return min(flight.lands_by, late)
         return late if late < NEVER else now
-
-
-_NONE: deque[Flight] = deque()

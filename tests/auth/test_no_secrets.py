@@ -51,7 +51,7 @@ class Stage:
 
     def secrets(self) -> set[str]:
         """What must not show: planted marks, every token that was issued, a buyer's name."""
-        issued = set(self.emulator._desk._issued)
+        issued = set(self.emulator.tokens)
         assert any(token.startswith("Atz.sprdt|") for token in issued)
         return {"MARK", self.buyer, *issued, *(token[-40:] for token in issued)}
 

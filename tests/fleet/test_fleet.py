@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from typing import Any
 
 import anyio
 import pytest
+import warm_python
 from order_databases import CREDENTIALS
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
@@ -56,12 +58,12 @@ class Processes:
     def __init__(self, emulator: Emulator, redis: str, database: str, sellers: str) -> None:
         self._variables = {**os.environ, **CREDENTIALS, "SP_API_ENDPOINT": emulator.url, "SP_API_REDIS": redis}
         self._options = ["--database", database, "--sellers", sellers, "--every", "1s", "--slice", "5"]
-        self.running: list[subprocess.Popen[bytes]] = []
+        self.running: list[warm_python.Process] = []
 
-    def start(self, what: str) -> subprocess.Popen[bytes]:
+    def start(self, what: str) -> warm_python.Process:
         """A worker, or a scheduler."""
-        words = [sys.executable, "-m", "spapi_async", "fleet", what, *self._options]
-        process = subprocess.Popen(words, env=self._variables, stderr=subprocess.PIPE)
+        words = ["-m", "spapi_async", "fleet", what, *self._options]
+        process = warm_python.start(words, env=self._variables, stderr=subprocess.PIPE)
         self.running.append(process)
         return process
 
@@ -111,7 +113,7 @@ def truth(emulator: Emulator) -> dict[str, str]:
     """What the emulator holds."""
     return {
         order.order_id: str(float(int(order.updated)))
-        for seller in emulator._world.sellers
+        for seller in emulator.world.sellers
         for order in seller.orders.since(0)
     }
 
@@ -200,7 +202,7 @@ async def test_a_fleet_and_a_follower_share_a_database(redis_url: str, postgres_
 
             async def equal() -> bool:
                 found = {order_id: updated for (_, order_id), updated in (await stored(postgres_url)).items()}
-                return bool(len(emulator._world.sellers) == SELLERS and found == truth(emulator))
+                return bool(len(emulator.world.sellers) == SELLERS and found == truth(emulator))
 
             await until(equal)
             emulator.change_orders(update=2)
@@ -223,7 +225,7 @@ async def test_a_redis_that_comes_back_empty_holds_a_fleet_up_and_no_more(
 
         async def equal() -> bool:
             found = {order_id: updated for (_, order_id), updated in (await stored(postgres_url)).items()}
-            return bool(len(emulator._world.sellers) == SELLERS and found == truth(emulator))
+            return bool(len(emulator.world.sellers) == SELLERS and found == truth(emulator))
 
         with fleet(emulator, redis_chaos.url, postgres_url, sellers) as processes:
             running = [processes.start(what) for what in ("schedule", "worker")]
@@ -327,6 +329,43 @@ async def test_the_example_of_a_job_runs(sqlite_url: str, tmp_path: Path, monkey
         await job(seller)
         assert emulator.stats()["operations"]["reports_2021_06_30.create_report"]["requests"] == 1
     assert await anyio.Path("A1.parquet").exists()
+
+
+@pytest.mark.parametrize("what", ["schedule", "work"])
+async def test_a_cancellation_is_heard_whenever_it_comes(
+    redis_url: str, sellers: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of any command to Redis; nothing waits until its time for stopping is over."""
+    monkeypatch.setattr("spapi_async.fleet._fleet._LOOK", 0.001)
+    monkeypatch.setattr("spapi_async.fleet._fleet._STOPPING", 3600.0)
+    made: dict[str, Any] = {"client_id": "a", "client_secret": "b", "endpoint": "http://127.0.0.1:9"}
+    for turns in range(80):
+        fleet = Fleet(redis_url, None, SellerDirectory(sellers), job=_nothing, **made)
+        task = asyncio.create_task(getattr(fleet, what)())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        ended, _ = await asyncio.wait([task], timeout=60)
+        while not task.done():
+            task.cancel()
+            await asyncio.sleep(0.01)
+        assert ended
+
+
+async def _nothing(seller: SellingPartner) -> None:
+    """A job that is done at once."""
+
+
+@pytest.mark.parametrize("what", ["schedule", "worker"])
+def test_a_redis_that_is_away_at_the_start_is_one_line(
+    what: str, sellers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever started it may have written its address wrongly; later an outage is waited out."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    places = ["--redis", "redis://127.0.0.1:9", "--database", f"sqlite:///{tmp_path / 'o.db'}", "--sellers", sellers]
+    assert run(["fleet", what, *places]) == 2
+    assert "Redis cannot be reached" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("database", "job"), [(None, None), ("sqlite:///o.db", print)])

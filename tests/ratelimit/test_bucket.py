@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 from aiolimiter import AsyncLimiter
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from spapi_async.ratelimit._bucket import Flight, TokenBucket
 from spapi_async.ratelimit._jitter import LONGEST, SPAN, Jitter
@@ -115,6 +117,64 @@ def test_a_slow_reply_among_quick_ones_changes_nothing() -> None:
     assert bucket.tokens(0.22) == pytest.approx(2.0)
     bucket.land(slow, 0.9)
     assert bucket.tokens(0.9) == 2.0
+
+
+@given(
+    gaps=st.lists(st.sampled_from([0.0, 0.01, 0.05, 0.3, 1.2]), min_size=4, max_size=12),
+    answered=st.lists(st.integers(0, 12), max_size=6),
+    arrival=st.sampled_from([0.0, 0.02, 0.4]),
+    patience=st.sampled_from([0.03, 0.5, 2.0, float("inf")]),
+)
+@example(gaps=[0.0, 0.05, 0.01, 1.2, 0.3], answered=[0, 1], arrival=0.02, patience=0.03)
+@example(gaps=[0.0, 0.3, 0.3, 0.3, 0.3], answered=[0], arrival=0.02, patience=0.5)
+def test_what_happens_of_itself_happens_whether_or_not_anybody_asks(
+    gaps: list[float], answered: list[int], arrival: float, patience: float
+) -> None:
+    """A bucket that is asked every few milliseconds and one that only sees requests and replies end up alike."""
+    asked, left_alone = TokenBucket(5.0, 6.0, 0.0), TokenBucket(5.0, 6.0, 0.0)
+    on_the_way: list[tuple[Flight, Flight]] = []
+    now = 0.0
+    for number, gap in enumerate(gaps):
+        for step in range(1, 100):
+            asked.tokens(now + gap * step / 100)
+        now += gap
+        if number in answered and on_the_way:
+            for bucket, flight in zip((asked, left_alone), on_the_way.pop(0), strict=True):
+                bucket.land(flight, now)
+        elif asked.has_token(now) and left_alone.has_token(now):
+            pair = tuple(Flight(now + arrival, sent_at=now, answered_by=now + patience) for _ in range(2))
+            on_the_way.append(pair)  # type: ignore[arg-type]
+            for bucket, flight in zip((asked, left_alone), pair, strict=True):
+                bucket.launch(flight)
+    assert asked.tokens(now + 0.7) == pytest.approx(left_alone.tokens(now + 0.7), abs=1e-6)
+
+
+def test_a_slow_reply_charges_the_moment_of_the_arrival() -> None:
+    """The refill began when the request arrived at the latest, however long Amazon then worked on it."""
+    bucket = TokenBucket(1.0, 1.0, 0.0)
+    bucket.launch(request := Flight(0.2))
+    bucket.land(request, 1.0)
+    assert bucket.tokens(1.0) == pytest.approx(0.8)
+
+
+def test_a_reply_clears_requests_that_left_before_it() -> None:
+    """The first one's own reply may be lost: when it is overdue nothing more is held for it."""
+    bucket = TokenBucket(10.0, 10.0, 0.0)
+    bucket.launch(Flight(0.01, sent_at=0.0, answered_by=0.1))
+    bucket.launch(second := Flight(0.5, sent_at=0.02, answered_by=0.5))
+    assert bucket.tokens(0.04) == pytest.approx(8.3)
+    bucket.land(second, 0.05)
+    bucket.launch(Flight(0.56, sent_at=0.55))
+    assert bucket.tokens(0.6) == pytest.approx(9.4)
+
+
+def test_a_refused_request_is_not_missed_when_its_reply_would_be_overdue() -> None:
+    """It took no token, was answered, and so is no sign of a silence."""
+    bucket = TokenBucket(1.0, 2.0, 0.0)
+    bucket.launch(refused := Flight(0.01, sent_at=0.0, answered_by=0.1))
+    assert bucket.tokens(0.05) == pytest.approx(1.04)
+    bucket.recall(refused, 0.05)
+    assert bucket.tokens(0.2) == 2.0
 
 
 def test_a_request_that_never_left_gives_its_token_back() -> None:

@@ -25,7 +25,7 @@ from spapi_async.ratelimit.local._registry import Registry
 __all__ = ["LocalPermit", "LocalRateLimiter"]
 
 QUOTA_EXCEEDED = 429
-NOT_COUNTED = frozenset({401, 403})
+NOT_COUNTED = frozenset({QUOTA_EXCEEDED, 401, 403})
 """Replies that come from in front of the quota, or may: no proof that a token was there."""
 
 
@@ -39,7 +39,8 @@ class LocalPermit(Flight):
         self.lane = lane
         self.sent_at = sent_at
         self.lands_by = lands_by
-        self.answered_by, self.answered, self.landed = sent_at + lane.jitter.patience, False, False
+        self.answered_by = sent_at + lane.jitter.patience
+        self.landed = False
         self.flights: tuple[Flight, ...] = ()  # to the other limits
         self.waited = 0.0
 
@@ -300,17 +301,16 @@ class LocalRateLimiter:
             self._blame(permit, refusal, now)
         else:
             first.counter.land(permit, now)
-            if lane.others:
-                for meter, flight in zip(lane.others, permit.flights, strict=False):
-                    meter.counter.land(flight, now)
+            for meter, flight in zip(lane.others, permit.flights, strict=False) if lane.others else ():
+                meter.counter.land(flight, now)
+            if not lane.passed:
+                lane.passed = status is not None
         if status is not None:
-            lane.passed = lane.passed or status != QUOTA_EXCEEDED
             if lane.replied_at <= permit.sent_at:
                 lane.jitter.record(now - permit.sent_at)
             elif not lane.replied:
                 lane.replied, lane.replied_at = True, now
-            is_success = status < 500 and status != QUOTA_EXCEEDED and status not in NOT_COUNTED
-            if is_success and (lane.others or not first.calm):
+            if (lane.others or not first.calm) and status < 500 and status not in NOT_COUNTED:
                 self._succeeded(lane, now)
         if rate is not None and rate != first.header:
             self._announced(lane, rate, now)

@@ -8,13 +8,14 @@ is left. Order reports list a history coarsely before; the last of them comes on
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from spapi_async._core.clock import Clock
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority, call_options
+from spapi_async.workflows.orders._backfill import LEFT
 from spapi_async.workflows.orders._listing import AT_ONCE, MONTH
 from spapi_async.workflows.orders._progress import (
     OrdersForecast,
@@ -26,7 +27,16 @@ from spapi_async.workflows.orders._progress import (
     SyncEvent,
 )
 
-__all__ = ["FULL_PAGE", "Forecaster", "Foreseeing", "Supply", "operations_of", "seconds_left", "supply_of"]
+__all__ = [
+    "FULL_PAGE",
+    "Forecaster",
+    "Foreseeing",
+    "Supply",
+    "history_left",
+    "operations_of",
+    "seconds_left",
+    "supply_of",
+]
 
 _SEARCH, _REPORTS = "orders_2026_01_01.search_orders", "reports_2021_06_30.create_report"
 _MANY = 1000  # calls: more than any burst, so that what a bucket lets through beyond is its rate
@@ -47,12 +57,14 @@ class Supply(NamedTuple):
         rate: calls a second.
         orders: whole orders a call brings.
         seconds: that a call takes beside its wait for quota; the next one leaves after it.
+        waiting: calls that wait for quota.
     """
 
     tokens: float
     rate: float
     orders: float
     seconds: float = 0.0
+    waiting: int = 0
 
     def within(self, seconds: float) -> float:
         """Orders that it brings in so many seconds: by whole calls, for half a call brings nothing."""
@@ -61,10 +73,9 @@ class Supply(NamedTuple):
             calls = min(calls, math.floor(seconds / self.seconds + _ROUNDING))
         return max(calls, 0) * self.orders
 
-    def another_after(self, seconds: float) -> float:
-        """When one call more may leave, where all that could have left by then have; at once, none of them."""
-        calls = self._calls(seconds) if seconds > 0 else 0
-        return max((calls + 1 - self.tokens) / self.rate, seconds)
+    def next_call(self, after: int = 0) -> float:
+        """Seconds until a call may leave after so many others."""
+        return max((after + 1 - self.tokens) / self.rate, 0.0)
 
     def _calls(self, seconds: float) -> int:
         return math.floor(self.tokens + self.rate * seconds + _ROUNDING)
@@ -93,6 +104,22 @@ def seconds_left(left: float, supplies: Iterable[Supply]) -> float:
     return high
 
 
+def history_left(left: float, search: Supply, others: Sequence[Supply], *, page_size: int) -> float:
+    """Seconds until a history is read by searches and others, and after it the newest end, by one search more.
+
+    The last orders are left to the others, so that the search which ends it all need not wait for quota: that is
+    decided when the search before has brought its page.
+    """
+    leave = page_size * LEFT * len(others)
+    searched = search.waiting
+    while True:
+        decided = search.next_call(searched - 1) if searched else 0.0
+        rest = left - searched * search.orders
+        if rest - sum(other.within(decided) for other in others) <= leave:
+            return max(seconds_left(rest, others), search.next_call(searched))
+        searched += 1
+
+
 class Foreseeing(Protocol):
     """What a limiter says of calls to come: the part of a seller that a forecast needs."""
 
@@ -110,7 +137,7 @@ def supply_of(seller: Foreseeing, operation: Operation[Any], *, orders: float, s
     """A seller's supply by an operation, as its limiter sees it now; calls that wait bring orders, too."""
     tokens, rate = _bucket(seller, operation)
     waiting = math.ceil(max(-tokens - _ROUNDING, 0.0))
-    return Supply(tokens + waiting, rate, orders, seconds)
+    return Supply(tokens + waiting, rate, orders, seconds, waiting)
 
 
 def _bucket(seller: Foreseeing, operation: Operation[Any]) -> tuple[float, float]:
@@ -159,6 +186,7 @@ class Forecaster:
         self._reads_again = bool(self._sources)  # the newest end, when the history has been read
         self._readings = 0
         self._reports = _Reports(seller) if "reports" in self._sources else None
+        self._page_size = page_size
         self._tell = tell
         self._clock = clock
         self._left: float | None = None
@@ -221,9 +249,11 @@ class Forecaster:
     def _forecast(self, now: float) -> OrdersForecast:
         left = self._left or 0
         supplies = {name: pace.supply(self._seller) for name, pace in self._supplies.items()}
-        seconds = seconds_left(left, supplies.values())
-        if self._reads_again and seconds < math.inf:
-            seconds = supplies[_SEARCH].another_after(seconds)
+        if self._reads_again:
+            others = [supply for name, supply in supplies.items() if name != _SEARCH]
+            seconds = history_left(left, supplies[_SEARCH], others, page_size=self._page_size)
+        else:
+            seconds = seconds_left(left, supplies.values())
         most = max(supplies, key=lambda name: supplies[name].within(seconds), default=None)
         return OrdersForecast(
             seller=self._seller.name,

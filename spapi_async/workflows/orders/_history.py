@@ -61,7 +61,7 @@ class ByIds:
         response, lacks = await self._datasets.call(self._seller, GET_ORDER, order_id=order_id)
         piece = read_order(response)
         try:
-            row = V2026.row(piece.raw, content=piece.content)
+            row = V2026.row(piece)
         except (ValueError, ArithmeticError, RecursionError, TypeError):
             return None
         return msgspec.structs.replace(row, lacks=lacks) if lacks else row

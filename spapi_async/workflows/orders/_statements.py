@@ -17,6 +17,7 @@ from sqlalchemy import Column, LargeBinary, Table
 from sqlalchemy.dialects import postgresql
 
 from spapi_async.workflows._cursor import Cursor
+from spapi_async.workflows.orders._across import ITEM_COLUMNS, ORDER_COLUMNS, StoredItem, StoredOrder
 from spapi_async.workflows.orders._tables import (
     JsonText,
     checkpoints,
@@ -67,7 +68,13 @@ class Statements:
         self.put_personal = self._upsert_many(order_personal)
         self.put_checkpoint = self._upsert(checkpoints)
         self.put_quota = self._upsert_many(quota_states)
-        self.put_unreadable = self._upsert_many(unreadable_entries)
+        self.put_unreadable = (
+            f"{self._insert_many(unreadable_entries)} ON CONFLICT (seller, digest) DO UPDATE SET"
+            " reason = excluded.reason, request_id = excluded.request_id, raw = coalesce(unreadable.raw, excluded.raw)"
+        )
+        """When an entry was first seen stays: what it was is kept for so long and no longer."""
+        self.end_personal = self._end_personal()
+        """Of orders, as rows of seller, id and time: their personal data goes then, unless it goes earlier."""
         self.put_hole = (
             f"{self._insert(order_holes)} ON CONFLICT (seller, dataset) DO UPDATE SET"
             " updated_from = CASE WHEN excluded.updated_from < order_holes.updated_from THEN excluded.updated_from"
@@ -81,6 +88,9 @@ class Statements:
             "SELECT order_id, last_updated_at, status, source, detail, digest FROM orders"
             f" WHERE seller = $1 AND order_id {ids}"
         )
+        self.stored_orders = self._stored(orders, ORDER_COLUMNS, ids)
+        self.stored_items = self._stored(order_items, ITEM_COLUMNS, ids)
+        """What is compared with what another source says, or came apart from its order."""
         self.payloads = _PAYLOADS if sqlite else ""
         """Order id and payload, where no statement compares."""
         self.drop_items = self._text(f"DELETE FROM order_items WHERE seller = $1 AND order_id {ids}")
@@ -93,6 +103,32 @@ class Statements:
 
     def _text(self, statement: str) -> str:
         return statement.replace("$", "?") if self._sqlite else statement
+
+    def _stored(self, table: Table, columns: Sequence[str], ids: str) -> str:
+        names = ", ".join("CAST(payload AS text)" if name == "payload" else name for name in columns)
+        return self._text(f"SELECT {names} FROM {table.name} WHERE seller = $1 AND order_id {ids}")
+
+    def stored(self, cursor: Cursor, seller: str, order_ids: Iterable[str]) -> dict[str, StoredOrder]:
+        """Columns of orders."""
+        cursor.execute(self.stored_orders, (seller, self.ids(order_ids)))
+        found = [StoredOrder(*row) for row in cursor.fetchall()]
+        return {
+            row.order_id: row._replace(
+                created_at=self.time(row.created_at),
+                last_updated_at=self.time(row.last_updated_at),
+                total_amount=_decimal(row.total_amount),
+            )
+            for row in found
+        }
+
+    def items_of(self, cursor: Cursor, seller: str, order_ids: Iterable[str]) -> dict[str, list[StoredItem]]:
+        """Columns of the items of orders."""
+        cursor.execute(self.stored_items, (seller, self.ids(order_ids)))
+        found: dict[str, list[StoredItem]] = {}
+        for each in cursor.fetchall():
+            item = StoredItem(*each)
+            found.setdefault(item.order_id, []).append(item._replace(price_amount=_decimal(item.price_amount)))
+        return found
 
     def _insert(self, table: Table) -> str:
         places = ", ".join(f"${place}" for place in range(1, len(table.columns) + 1))
@@ -125,6 +161,31 @@ class Statements:
 
     def _upsert_many(self, table: Table) -> str:
         return f"{self._insert_many(table)} {_replacing(table)}"
+
+    def _end_personal(self) -> str:
+        if self._sqlite:
+            return (
+                "UPDATE order_personal SET delete_at = ?3 WHERE seller = ?1 AND order_id = ?2"
+                " AND (delete_at IS NULL OR delete_at > ?3)"
+            )
+        return (
+            "UPDATE order_personal AS kept SET delete_at = sent.delete_at FROM (SELECT seller, order_id,"
+            " CAST(delete_at AS timestamptz) FROM ROWS FROM (json_array_elements_text(CAST(CAST($1 AS text) AS json)),"
+            " json_array_elements_text(CAST(CAST($2 AS text) AS json)),"
+            " json_array_elements_text(CAST(CAST($3 AS text) AS json))) AS sent(seller, order_id, delete_at))"
+            " AS sent(seller, order_id, delete_at) WHERE kept.seller = sent.seller AND kept.order_id = sent.order_id"
+            " AND (kept.delete_at IS NULL OR kept.delete_at > sent.delete_at)"
+        )
+
+    def end(self, cursor: Cursor, ends: Sequence[tuple[str, str, datetime]]) -> None:
+        """Run ``end_personal``."""
+        rows = [(seller, order_id, self.moment(end)) for seller, order_id, end in ends]
+        if self._sqlite:
+            cursor.executemany(self.end_personal, rows)
+        else:
+            cursor.execute(
+                self.end_personal, [msgspec.json.encode(column).decode() for column in zip(*rows, strict=True)]
+            )
 
     def many(self, cursor: Cursor, statement: str, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
         """Run a statement that writes rows of a table, in the order of its columns."""
@@ -196,6 +257,10 @@ def _time_as_text(moment: datetime | None) -> str | None:
 def amount(value: Decimal | None) -> str | None:
     """An amount of money as the statements take it."""
     return None if value is None else format(value, "f")
+
+
+def _decimal(value: Any) -> Decimal | None:
+    return None if value is None else Decimal(value)
 
 
 def _with_zone(moment: datetime | None) -> datetime | None:

@@ -17,7 +17,8 @@ from spapi_async.errors import DecodeError
 from spapi_async.workflows.orders._checkpoint import Window
 from spapi_async.workflows.orders._listing import Listed
 from spapi_async.workflows.orders._page import CoarseOrder
-from spapi_async.workflows.orders._reading import Piece, read_order, read_pieces, read_token
+from spapi_async.workflows.orders._personal import Piece
+from spapi_async.workflows.orders._reading import read_order, read_pieces, read_token
 from spapi_async.workflows.orders._rows import V0, Detail, OrderRow
 from spapi_async.workflows.orders._source import OrdersV0Source, participations
 from spapi_async.workflows.orders._walk import Answer, Sorting, Walk
@@ -71,7 +72,7 @@ class V0List:
 def _coarse(piece: Piece) -> OrderRow | None:
     """A header without items; one that is no order is left to the searches, which set it aside."""
     try:
-        row = V0.row(piece.raw, content=piece.content, items=())
+        row = V0.row(piece, items=())
     except (ValueError, ArithmeticError, RecursionError, TypeError):
         return None
     return msgspec.structs.replace(row, detail=Detail.REPORT, personal={}) if row.identified else None
@@ -99,7 +100,7 @@ class V0Items:
         except (ValueError, ArithmeticError, RecursionError, TypeError):
             return None
 
-    async def _header(self, order_id: str) -> bytes:
+    async def _header(self, order_id: str) -> Piece:
         from spapi_async.api.orders_v0 import GET_ORDER
 
-        return read_order(await self._seller.call(GET_ORDER, order_id=order_id), member="payload").raw
+        return read_order(await self._seller.call(GET_ORDER, order_id=order_id), member="payload")

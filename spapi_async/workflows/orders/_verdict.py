@@ -15,7 +15,7 @@ import msgspec
 from spapi_async._codec import json
 from spapi_async.workflows.orders._rows import Detail, OrderRow
 
-__all__ = ["EVERYWHERE", "Before", "Differences", "Verdict", "compared", "judge"]
+__all__ = ["EVERYWHERE", "MOST_PATHS", "Before", "Differences", "Verdict", "compared", "judge"]
 
 MOST_PATHS = 100
 """Changed places that a change lists; one that rewrote the order lists the first of them."""

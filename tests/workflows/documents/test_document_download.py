@@ -285,6 +285,21 @@ async def test_fifty_megabytes_are_read_in_bounded_memory() -> None:
     assert peak < 1_500_000  # the server's buffers are in this process too
 
 
+async def test_rows_are_handed_out_as_they_come() -> None:
+    """A report of a million and a half rows is not held: some hundred of them are at a time."""
+    rows = b"".join(b"902-3159896-%07d\tA product with a title of usual length\t19.99\r\n" % at for at in range(30_000))
+    reply = s3("200 OK", gzip.compress(b"order\ttitle\tprice\r\n" + rows, 1))
+    async with served(reply) as server, document_at(server.url, gzipped=True) as document, document:
+        tracemalloc.start()
+        read = 0
+        async for row in document.iter_rows():
+            read += len(row) == 3
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert read == 30_000
+    assert peak < 2_000_000  # and the server's buffers
+
+
 async def test_a_decompression_bomb_neither_fills_memory_nor_holds_the_loop() -> None:
     """200 MB of zeros in 200 KB: each step is small, and other tasks run in between."""
     packer = zlib.compressobj(9, wbits=31)

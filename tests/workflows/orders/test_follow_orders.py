@@ -109,7 +109,7 @@ def moments(running: Emulator) -> dict[str, str]:
     """Every order's last update, as SQLite has it."""
     return {
         order.order_id: datetime.fromtimestamp(int(order.updated), UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-        for seller in running._world.sellers
+        for seller in running.world.sellers
         for order in seller.orders.since(0)
     }
 
@@ -215,7 +215,7 @@ UPDATES = "SELECT max(last_updated_at) FROM orders"
 
 def latest(running: Emulator) -> str:
     """The emulator's latest update, as SQLite has it."""
-    updated = max(order.updated for seller in running._world.sellers for order in seller.orders.since(0))
+    updated = max(order.updated for seller in running.world.sellers for order in seller.orders.since(0))
     return datetime.fromtimestamp(int(updated), UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 

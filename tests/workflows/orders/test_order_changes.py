@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from spapi_async.workflows.orders import Change, CursorError, OrderDatabase, OrderPage, OrderRow, Stored
+from spapi_async.workflows.orders._report_rows import order_rows
 from spapi_async.workflows.orders._rows import V0, V2026
 from spapi_async.workflows.orders._tables import order_items
 
@@ -88,14 +89,109 @@ async def test_places_are_compared_alike_in_every_database(
     assert set(change.paths) == {"lastUpdatedTime", *paths}
 
 
-async def test_an_order_from_another_version_of_the_api_differs_everywhere(database_url: str) -> None:
-    """Its names are others, so no place of one is a place of the other."""
-    first = V0.row(b'{"AmazonOrderId":"a","LastUpdateDate":"2026-01-01T00:00:00Z"}', items=[])
+V0_ORDER = {
+    "AmazonOrderId": "a",
+    "PurchaseDate": "2026-01-01T00:00:00Z",
+    "LastUpdateDate": "2026-01-01T00:00:00Z",
+    "OrderStatus": "Unshipped",
+    "FulfillmentChannel": "MFN",
+    "SalesChannel": "Amazon.de",
+    "ShipmentServiceLevelCategory": "Expedited",
+    "LatestShipDate": "2026-01-05T00:00:00Z",
+    "OrderTotal": {"Amount": "20.00", "CurrencyCode": "EUR"},
+}
+V0_ITEM = {
+    "OrderItemId": "1",
+    "ASIN": "B1",
+    "Title": "Tee",
+    "QuantityOrdered": 2,
+    "QuantityShipped": 0,
+    "ItemPrice": {"Amount": "20.0", "CurrencyCode": "EUR"},
+}
+SAME: dict[str, Any] = {
+    "createdTime": "2026-01-01T00:00:00.000Z",
+    "salesChannel": {"channelName": "AMAZON", "marketplaceName": "Amazon.de"},
+    "proceeds": {"grandTotal": {"amount": "20", "currencyCode": "EUR"}},
+    "programs": [],
+    "fulfillment": {
+        "fulfillmentStatus": "UNSHIPPED",
+        "fulfilledBy": "MERCHANT",
+        "fulfillmentServiceLevel": "EXPEDITED",
+        "shipByWindow": {"latestDateTime": "2026-01-05T00:00:00+00:00"},
+    },
+    "orderItems": [
+        {
+            "orderItemId": "1",
+            "quantityOrdered": 2,
+            "product": {
+                "asin": "B1",
+                "title": "Tee",
+                "price": {"unitPrice": {"amount": "10.00", "currencyCode": "EUR"}},
+            },
+            "fulfillment": {"quantityFulfilled": 0},
+        }
+    ],
+}
+
+
+def v0(*items: dict[str, Any], **fields: Any) -> OrderRow:
+    """An order of Orders v0, which brings its items apart."""
+    return V0.row(msgspec.json.encode(V0_ORDER | fields), items=[msgspec.json.encode(V0_ITEM | item) for item in items])
+
+
+def whole(**fields: Any) -> OrderRow:
+    """The same order by Orders 2026-01-01, updated a day later."""
+    return order("a", day=2, **{**SAME, **fields})
+
+
+def line(**columns: str) -> OrderRow:
+    """The same order by a report."""
+    facts = {"amazon-order-id": "a", "purchase-date": "2026-01-01T00:00:00Z", "order-status": "Unshipped"}
+    more = {"fulfillment-channel": "Merchant", "sales-channel": "Amazon.de", "currency": "EUR", "item-price": "20.00"}
+    return order_rows([facts | more | {name.replace("_", "-"): cell for name, cell in columns.items()}])[0]
+
+
+SHIPPED: dict[str, Any] = {**SAME["fulfillment"], "fulfillmentStatus": "SHIPPED"}
+UNTOLD = {"ShipmentServiceLevelCategory", "LatestShipDate"}  # by reports
+LATER = {"LastUpdateDate": "2026-01-03T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "paths"),
+    [
+        (v0({}), whole(), {"lastUpdatedTime"}),
+        (v0({}), whole(fulfillment=SHIPPED), {"lastUpdatedTime", "fulfillment.fulfillmentStatus"}),
+        (v0({}), whole(packages=[{"packageReferenceId": "1"}]), {"lastUpdatedTime", "packages"}),
+        (v0({}, OrderTotal=None), whole(), {"lastUpdatedTime", "proceeds"}),
+        (v0({}), whole(proceeds={}), {"lastUpdatedTime", "proceeds.grandTotal"}),
+        (v0({"Title": "Old"}), whole(), {"lastUpdatedTime", "orderItems.1.product.title"}),
+        (v0({}, {"OrderItemId": "2"}), whole(), {"lastUpdatedTime", "orderItems.2"}),
+        (v0(), whole(), {"lastUpdatedTime", "orderItems.1"}),
+        (whole(), v0({}, **LATER, OrderStatus="Shipped"), {"LastUpdateDate", "OrderStatus"}),
+        (whole(), v0({"QuantityShipped": 1}, **LATER), {"LastUpdateDate", "items.1.QuantityShipped"}),
+        (v0({}), v0({}, **LATER), {"LastUpdateDate"}),
+        (v0({}), v0({"QuantityShipped": 1}, **LATER), {"LastUpdateDate", "items.1.QuantityShipped"}),
+        (v0({}), v0({}, {"OrderItemId": "2"}), {"items.2"}),
+        (v0({}), v0({"QuantityShipped": 1, "IsGift": True}), {"items.1.QuantityShipped", "items.1.IsGift"}),
+        (line(last_updated_date="2026-01-01T00:00:00Z"), v0({}, **LATER), {"LastUpdateDate", "items.1", *UNTOLD}),
+        (
+            v0({}),
+            line(last_updated_date="2026-01-04T00:00:00Z", order_status="Shipped"),
+            {"last-updated-date", "order-status"},
+        ),
+        (v0({}), line(last_updated_date="2026-01-04T00:00:00Z", currency="USD"), {"last-updated-date", "currency"}),
+    ],
+)
+async def test_a_change_says_what_differs_whatever_source_brought_either_version(
+    database_url: str, before: OrderRow, after: OrderRow, paths: set[str]
+) -> None:
+    """By the names of the one read now; what both know in other words is the same, and what only one knows has come."""
     async with OrderDatabase(database_url) as database:
-        await store(database, first, order("b"))
-        await store(database, order("a", day=2), order("b", day=2))
-        changes = [change for change in await read(database) if change.kind == "updated"]
-    assert {change.order_id: set(change.paths) for change in changes} == {"a": {"*"}, "b": {"lastUpdatedTime"}}
+        await store(database, before, order("b"))
+        await store(database, after, order("b", day=2))
+        _, _, *changes = await read(database)
+    found = {change.order_id: set(change.paths) for change in changes}
+    assert found == {"a": paths, "b": {"lastUpdatedTime"}}
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,14 @@ from spapi_async.workflows.orders import (
     SyncEvent,
     sync_orders,
 )
-from spapi_async.workflows.orders._forecast import Forecaster, Supply, operations_of, seconds_left, supply_of
+from spapi_async.workflows.orders._forecast import (
+    Forecaster,
+    Supply,
+    history_left,
+    operations_of,
+    seconds_left,
+    supply_of,
+)
 
 SEARCH, BY_ID, ITEMS = "orders_2026_01_01.search_orders", "orders_2026_01_01.get_order", "orders_v0.get_order_items"
 REPORTS = "reports_2021_06_30.create_report"
@@ -103,20 +110,30 @@ def test_the_end_is_when_all_supplies_together_have_brought_what_is_left(
     assert seconds_left(left, supplies) == pytest.approx(seconds, abs=0.02)
 
 
-def test_another_call_leaves_when_the_next_token_is_there() -> None:
-    """All that could have left by then have."""
-    assert Supply(0.5, 0.01, 100).another_after(170) == pytest.approx(250)
-    assert Supply(0.0, 0.01, 100).another_after(100) == pytest.approx(200)
-    assert Supply(0.4, 0.01, 100).another_after(0) == pytest.approx(60)
-    assert Supply(5.4, 0.01, 100).another_after(0) == 0
+@pytest.mark.parametrize(
+    ("left", "search", "others", "seconds"),
+    [
+        (0, Supply(0.5, 0.01, 100), [], 50),  # the newest end alone
+        (0, Supply(5.5, 0.01, 100), [Supply(0, 1, 1)], 0),
+        (200, Supply(0, 0.01, 100), [], 300),  # two pages, and the newest end
+        (150, Supply(0, 0.01, 100), [Supply(0, 1, 1)], 150),  # few enough for the other, while a call is spared
+        (160, Supply(0, 0.01, 100), [Supply(0, 1, 1)], 200),  # one page, sixty by the other, and the newest end
+        (150, Supply(0, 0.01, 100, waiting=1), [Supply(0, 1, 1)], 200),  # that page is asked for already
+        (550, Supply(0, 0.01, 100, waiting=1), [Supply(0, 1, 1)], 350),  # decided at 100 and 200: too many, few enough
+        (1200, Supply(1, 0.01, 100), [Supply(0, 1, 1)] * 2, 400),
+    ],
+)
+def test_a_history_ends_with_one_search_more(left: float, search: Supply, others: list[Supply], seconds: float) -> None:
+    """For which a call is spared, where others bring the last orders meanwhile."""
+    assert history_left(left, search, others, page_size=100) == pytest.approx(seconds, abs=0.02)
 
 
 def test_a_supply_is_what_the_limiter_foresees() -> None:
     """Its tokens and its rate; a call that waits for half a token more has taken half a one."""
     ((search, each), *_) = operations_of(()).items()
-    for tokens, at_hand in ((7.25, 7.25), (0.0, 0.0), (-0.5, 0.5), (-1.5, 0.5), (-2.0, 0.0)):
+    for tokens, at_hand, waiting in ((7.25, 7.25, 0), (0.0, 0.0, 0), (-0.5, 0.5, 1), (-1.5, 0.5, 2), (-2.0, 0.0, 2)):
         found = supply_of(Moving(search_orders=tokens), search, orders=each)
-        assert found == pytest.approx(Supply(at_hand, 0.0056, 100), abs=1e-9)
+        assert found == pytest.approx(Supply(at_hand, 0.0056, 100, waiting=waiting), abs=1e-9)
 
 
 def test_what_is_left_shrinks_with_what_was_completed() -> None:

@@ -7,11 +7,11 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 
 import pytest
+import warm_python
 from order_databases import CREDENTIALS, emulated_orders, query, stored_orders
 
 from spapi_async.emulator.server import Emulator
@@ -23,10 +23,10 @@ SEARCH = "orders_2026_01_01.search_orders"
 WELL_BEHIND = time.time() - 3600  # the emulator's searches lag two minutes behind
 
 
-def start(words: Sequence[str], environ: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+def start(words: Sequence[str], environ: Mapping[str, str] | None = None) -> warm_python.Process:
     """A command line of its own, as a user starts it."""
     environment = {**os.environ, **CREDENTIALS, **(environ or {})}
-    return subprocess.Popen([sys.executable, *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return warm_python.start(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def sync_words(emulator: Emulator, url: str) -> list[str]:
@@ -40,7 +40,7 @@ def requests(emulator: Emulator) -> int:
     return int(counts["requests"]) if counts else 0
 
 
-def kill_after(process: subprocess.Popen[bytes], emulator: Emulator, pages: int, seconds: float) -> bool:
+def kill_after(process: warm_python.Process, emulator: Emulator, pages: int, seconds: float) -> bool:
     """SIGKILL once that many more pages were asked for, and a moment later; False when it had ended before."""
     target = requests(emulator) + pages
     # However late this process wakes up, the other one gets two pages further at most: then Amazon falls silent.
