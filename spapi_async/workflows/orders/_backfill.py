@@ -43,13 +43,15 @@ from spapi_async.workflows.orders._searching import Searching
 from spapi_async.workflows.orders._source import OrderSource
 from spapi_async.workflows.orders._walk import Sorting
 
-__all__ = ["Backfill", "Refiner"]
+__all__ = ["LEFT", "Backfill", "Refiner"]
 
 logger = logging.getLogger("spapi_async.workflows.orders")
 
 _AT_A_TIME = 50  # coarse rows that a refiner looks up at once
 _PATIENCE = 2.0  # seconds until a refiner without work looks again
-_LEFT = 1.5  # pages that each refiner fetches while searches earn two: the first would come late, the second is spared
+
+LEFT = 1.5
+"""Pages that each refiner fetches while searches earn two: the first would come late, the second is spared."""
 
 
 class Refiner(Protocol):
@@ -268,7 +270,7 @@ class Backfill:
         """Search until nothing is left that searches could bring, and again when others have ended."""
         while True:
             turn, self._is_searching = self._turn, True
-            await self._searching.go_on(leave=int(self._page_size * _LEFT * len(self._refiners)))
+            await self._searching.go_on(leave=int(self._page_size * LEFT * len(self._refiners)))
             self._is_searching = False
             await self._look_whether_done()
             await turn.wait()
