@@ -10,7 +10,8 @@
 --
 -- A bucket:  k tokens, negative when tokens that do not exist yet have been sold, to be used when they do; t the moment
 --            of k; pc the pace from then on; h how many of them are not counted on, o when it last ran over, d by how much requests of processes
---            that have left came late since (see settle); r rate, a announced rate, b published burst, z believed burst;
+--            that have left came late since (see settle); r rate, a announced rate, b published burst, z believed burst, zt what a 429
+--            taught of it, bm the largest that any process takes for published;
 --            la until when requests of processes that have left may have arrived;
 --            u when an urgent call was last seen, x from when the token kept for urgent calls is there; adm and thr calls
 --            admitted and throttled; p processes; v, sh whose turn it is; the rest is adaptation's.
@@ -140,8 +141,16 @@ end
 -- limits without gaps. b its state, e this process's entry, sold what is sold of it in this exchange.
 local all, limits = {}, {}
 
+-- Processes may differ in what they take for published, as two versions of a program do. What a 429 taught holds for all.
+local function publish(b, burst)
+  local taught = b.zt or (b.z < b.b and b.z) or burst
+  b.b, b.bm = burst, max(b.bm or b.b, burst)
+  b.z = min(taught, burst)
+  if b.z < b.b then b.calm = false end
+end
+
 local function enter(index, spec, b)
-  if b.b ~= spec.burst then b.b, b.z = spec.burst, spec.burst end
+  if b.w then b.b = spec.burst elseif b.b ~= spec.burst then publish(b, spec.burst) end
   if b.w then
     b.w = spec.seconds
   elseif spec.kind ~= 'plan' and b.a ~= spec.rate then

@@ -18,7 +18,7 @@ local function learn_burst(b, spare)
   local smaller = max(1, math.floor(b.z - spare + 1e-6))
   if spare < 2 or smaller >= b.z then return end
   if b.z < b.b then b.bp = min(2 * b.bp, LONGEST_BURST_PATIENCE) end
-  b.z = smaller
+  b.z, b.zt = smaller, smaller
 end
 
 local function lower_rate(b)
