@@ -74,7 +74,7 @@ local function culprit(named, seen)
   local suspect = shared.suspect
   shared.suspect = {KEYS[1], now, req.kind}
   if named > 0 and all[named] then return all[named] end
-  if suspect and now - suspect[2] < SUSPICION then
+  if suspect and math.abs(now - suspect[2]) < SUSPICION then
     if suspect[1] ~= KEYS[1] then
       for _, limit in ipairs(limits) do
         if limit.spec.shared then return limit end
