@@ -407,3 +407,29 @@ def test_a_hand_back_cannot_overfill_a_part() -> None:
     share.put_back()
     share.put_back()
     assert share.level(0.0) == 10.0
+
+
+@pytest.mark.parametrize(
+    ("plan", "value", "status", "passed"),
+    [
+        ("plan", "B", 200, 1),
+        ("plan", "A", 200, 0),
+        ("plan", "B", 429, 0),
+        ("plan", "B", None, 0),
+        ("other", "B", 200, 0),
+    ],
+)
+def test_another_value_passes_where_a_call_of_it_was_answered(
+    process: Process, plan: str, value: str, status: int | None, passed: int
+) -> None:
+    """Of the same plan, with another value of the argument, and not by a 429."""
+
+    def lane_of(plan: str, value: str) -> Lane:
+        terms = Terms(kind=value, value=value, keys=(plan, "memory"), former=(), specs=(PLAN,), places={})
+        view, settings = process.view, process.settings
+        return Lane(make_operation(1.0, 10), make_account(), terms=terms, view=view, settings=settings)
+
+    refused, other = lane_of("plan", "A"), lane_of(plan, value)
+    other.heard(Slot(100.0), status)
+    refused.heard_throttle(100.0, 0, [refused, other])
+    assert refused.exchange.outbox.feedback().others_pass == passed
