@@ -109,9 +109,10 @@ async def test_a_plan_leaves_out_what_is_stored(sqlite_url: str) -> None:
         with scope:
             await sync_orders([seller], sqlite_url, since=since, page_size=10, progress=heard)
         plan = await plan_orders([seller], sqlite_url, since=since)
-        assert (stored, plan.orders) == (60, 90)
+        assert 60 <= stored < 70
+        assert stored + plan.orders == 150
         query(sqlite_url, "UPDATE orders SET detail = 'report' WHERE rowid <= 20")
-        assert (await plan_orders([seller], sqlite_url, since=since)).orders == 110
+        assert (await plan_orders([seller], sqlite_url, since=since)).orders == plan.orders + 20
 
 
 def test_an_outlook_is_arithmetic() -> None:
