@@ -43,21 +43,21 @@ from spapi_async.workflows.orders._searching import Searching
 from spapi_async.workflows.orders._source import OrderSource
 from spapi_async.workflows.orders._walk import Sorting
 
-__all__ = ["LEFT", "Backfill", "Refiner"]
+__all__ = ["Backfill", "Refiner"]
 
 logger = logging.getLogger("spapi_async.workflows.orders")
 
 _AT_A_TIME = 50  # coarse rows that a refiner looks up at once
 _PATIENCE = 2.0  # seconds until a refiner without work looks again
 
-LEFT = 1.5
-"""Pages that each refiner fetches while searches earn two: the first would come late, the second is spared."""
-
 
 class Refiner(Protocol):
     """Makes whole orders of coarse ones, with a quota of its own."""
 
     name: str
+
+    def seconds(self, count: int) -> float:
+        """Until quota would have let through so many."""
 
     async def fetch(self, order: CoarseOrder) -> OrderRow | None:
         """The order; None where nothing can be made of it.
@@ -83,6 +83,7 @@ class Backfill:
         page_size: int,
         clock: Clock,
         sorting: Sorting,
+        seconds: Callable[[int], float],
         quota: Callable[[], QuotaStates] = lambda: NO_QUOTA,
         count: Callable[[Sequence[OrderRow], Stored, Sequence[Unreadable]], int],
         tell: Callable[[SyncEvent], None],
@@ -98,6 +99,7 @@ class Backfill:
         self._searched_by = search.operation
         self._database = database
         self._clock = clock
+        self._seconds = seconds
         self._quota = quota
         self._count = count
         self._tell = tell
@@ -270,10 +272,19 @@ class Backfill:
         """Search until nothing is left that searches could bring, and again when others have ended."""
         while True:
             turn, self._is_searching = self._turn, True
-            await self._searching.go_on(leave=int(self._page_size * LEFT * len(self._refiners)))
+            await self._searching.go_on(spared=self._is_spared)
             self._is_searching = False
             await self._look_whether_done()
             await turn.wait()
+
+    def _is_spared(self, left: int) -> bool:
+        """Whether so few orders are fetched one by one before quota allows two searches.
+
+        The second is for the newest end. Where the first is spared, it comes by then.
+        """
+        refiners = self._refiners
+        each = -(-left // len(refiners)) if refiners else 0
+        return bool(refiners) and max(refiner.seconds(each) for refiner in refiners) <= self._seconds(2)
 
     # ---- storing ----------------------------------------------------------------------------------------------------
 

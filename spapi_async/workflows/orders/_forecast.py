@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, Protocol
 from spapi_async._core.clock import Clock
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority, call_options
-from spapi_async.workflows.orders._backfill import LEFT
 from spapi_async.workflows.orders._listing import AT_ONCE, MONTH
 from spapi_async.workflows.orders._progress import (
     OrdersForecast,
@@ -104,19 +103,18 @@ def seconds_left(left: float, supplies: Iterable[Supply]) -> float:
     return high
 
 
-def history_left(left: float, search: Supply, others: Sequence[Supply], *, page_size: int) -> float:
+def history_left(left: float, search: Supply, others: Sequence[Supply]) -> float:
     """Seconds until a history is read by searches and others, and after it the newest end, by one search more.
 
-    The last orders are left to the others, so that the search which ends it all need not wait for quota: that is
-    decided when the search before has brought its page.
+    The last orders are left to the others where they fetch them before quota allows two searches, so that the search
+    which ends it all need not wait for quota.
     """
-    leave = page_size * LEFT * len(others)
     searched = search.waiting
     while True:
-        decided = search.next_call(searched - 1) if searched else 0.0
         rest = left - searched * search.orders
-        if rest - sum(other.within(decided) for other in others) <= leave:
-            return max(seconds_left(rest, others), search.next_call(searched))
+        fetched = seconds_left(rest, others)
+        if fetched <= search.next_call(searched + 1):
+            return max(fetched, search.next_call(searched))
         searched += 1
 
 
@@ -251,7 +249,7 @@ class Forecaster:
         supplies = {name: pace.supply(self._seller) for name, pace in self._supplies.items()}
         if self._reads_again:
             others = [supply for name, supply in supplies.items() if name != _SEARCH]
-            seconds = history_left(left, supplies[_SEARCH], others, page_size=self._page_size)
+            seconds = history_left(left, supplies[_SEARCH], others)
         else:
             seconds = seconds_left(left, supplies.values())
         most = max(supplies, key=lambda name: supplies[name].within(seconds), default=None)

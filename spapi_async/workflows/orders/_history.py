@@ -42,6 +42,12 @@ class ByIds:
         self._seller = seller
         self._datasets = Datasets.of(datasets)
 
+    def seconds(self, count: int) -> float:
+        """Until quota would have let through so many."""
+        from spapi_async.api.orders_2026_01_01 import GET_ORDER
+
+        return self._seller.forecast(GET_ORDER, count=count)
+
     async def fetch(self, order: CoarseOrder) -> OrderRow | None:
         """The whole order.
 
@@ -206,6 +212,8 @@ class History:
             refiners.append(V0Items(seller))
 
         search = Orders2026Source(seller, marketplaces=places, datasets=self._datasets, page_size=self._page_size)
+        from spapi_async.api.orders_2026_01_01 import SEARCH_ORDERS
+
         return Backfill(
             seller=seller.name,
             stream=self._job.stream,
@@ -217,6 +225,7 @@ class History:
             page_size=self._page_size,
             clock=self._clock,
             sorting=self._job.sorting,
+            seconds=lambda count: seller.forecast(SEARCH_ORDERS, count=count),
             quota=lambda: self._quota.dump(seller.payer),
             count=self._job.count,
             tell=self._job.tell,

@@ -81,21 +81,21 @@ class Searching:
         """Whether the searches have come to the beginning."""
         return self._read_from <= self.history.last_updated_after
 
-    async def go_on(self, *, leave: int = 0) -> None:
-        """Read until nothing is left that searches could bring, or ``leave`` orders at most, which others fetch.
+    async def go_on(self, *, spared: Callable[[int], bool]) -> None:
+        """Read until nothing is left that searches could bring, or so few orders that they are ``spared``.
 
         Raises:
             SPAPIError: a search failed for good; what was committed stays.
         """
-        while (window := await self._next_window(leave)) is not None:
+        while (window := await self._next_window(spared)) is not None:
             await self._read(window)
 
-    async def _next_window(self, leave: int) -> Window | None:
+    async def _next_window(self, spared: Callable[[int], bool]) -> Window | None:
         first, before = self.history.last_updated_after, self._read_from
         if before <= first:
             return None
         if self.is_met:
-            return await self._coarse_window(Window(first, before), leave)
+            return await self._coarse_window(Window(first, before), spared)
         begun, _ = self._place()
         if begun is not None:
             return Window(begun, before)
@@ -106,12 +106,12 @@ class Searching:
         after = before - min(self._step, share)
         return Window(max(min(after, before - _SECOND), first), before)
 
-    async def _coarse_window(self, left: Window, leave: int) -> Window | None:
+    async def _coarse_window(self, left: Window, spared: Callable[[int], bool]) -> Window | None:
         """As many coarse orders as a page takes, the newest ones; between others that are whole, fewer."""
         seller, size = self.history.seller, max(self._page_size - self._page_size // _SPARE, 1)
-        found = await self._database.dates(seller, before=left.before, limit=max(size, leave + 1), coarse=True)
+        found = await self._database.dates(seller, before=left.before, limit=size, coarse=True)
         coarse = [date for date in found if date + _SECOND > left.after]
-        if len(coarse) <= leave:
+        if not coarse or spared(await self._database.count(seller, coarse=True)):
             return None
         before = min(coarse[0] + _SECOND, left.before)
         stored = await self._database.dates(seller, before=before, limit=size)

@@ -87,6 +87,12 @@ class V0Items:
         self._seller = seller
         self._items = OrdersV0Source(seller).items
 
+    def seconds(self, count: int) -> float:
+        """Until quota would have let through so many."""
+        from spapi_async.api.orders_v0 import GET_ORDER_ITEMS
+
+        return self._seller.forecast(GET_ORDER_ITEMS, count=count)
+
     async def fetch(self, order: CoarseOrder) -> OrderRow | None:
         """The order with its items, as v0 knows it.
 

@@ -23,8 +23,9 @@ trust is read again. What was updated in the last minutes proves nothing: lists 
                    |--- page 2 ---|         |     from there on a request a page
                                 |--- page 3 |     nothing follows: the window is read
 
-A second that holds more than a page (Amazon changes many orders at once) can be neither halved nor left: there tokens
-are followed, again and again until a round brings nothing new.
+A second that holds more than a page (Amazon changes many orders at once) can be neither halved nor left. There tokens
+are followed, again and again until two rounds bring the same: if everything that the first has read was still there in
+the second, then nothing that it had read left meanwhile, and only that makes an order slide onto a page that was read.
 
 No order is lost that leaves the window while it is read: it was updated, and stands in a later window.
 """
@@ -108,10 +109,11 @@ class Walk:
 
     __slots__ = (
         "_before",
-        "_brought",
         "_checked",
         "_first",
         "_latest",
+        "_round",
+        "_round_before",
         "_size",
         "_sorting",
         "_span",
@@ -134,7 +136,8 @@ class Walk:
         self._sorting = sorting
         self._latest: datetime | None = None  # of the page that was trusted last
         self._checked = False  # the window asked for repeats a page, to see whether it comes by update
-        self._brought = False  # this round over a crowded second has brought something new
+        self._round: Mapping[str, datetime | None] = {}  # what this round over a crowded second has brought
+        self._round_before: Mapping[str, datetime | None] = {}
         self._size = 0  # orders of a page that has a successor
         self._span = _SECOND  # of the last window that was halved to
 
@@ -149,9 +152,10 @@ class Walk:
             self._go_back()
         elif answer.token is not None:
             self._go_into(answer, answer.token)
-        elif self.ask.token is not None and self._is_crowded and self._has_news(answer):
+        elif self._round and {**self._round, **dict(answer.updates)} != self._round_before:
             self._remember(answer)
-            self.ask, self._brought = self.ask._replace(token=None), False
+            self._round_before, self._round = {**self._round, **dict(answer.updates)}, {}
+            self.ask = self.ask._replace(token=None)
         else:
             self._close(answer)
 
@@ -161,6 +165,7 @@ class Walk:
         after, dates = self.ask.after, _dates(answer)
         if self.ask.token is not None or not dates:  # an empty page does not say where the others are
             self._follow(answer, token)
+            self._round = {**self._round, **dict(answer.updates)} if self._round else {}
             return
         if not self._lie_within(dates, answer) or (self._checked and dates[-1] <= answer.settled):
             # Of pages that come by update, the one that was asked for again would have had no successor.
@@ -176,8 +181,9 @@ class Walk:
             self.ask = Ask(after, dates[-1] - _SECOND)
         else:
             end = self.ask.before or self.bound or dates[-1]
-            if end <= after or self._is_crowded:
+            if end <= after or (self.ask.before is not None and end - after <= _SECOND):
                 self._follow(answer, token)
+                self._round = dict(answer.updates)
             else:
                 self._remember(answer)
                 crowded = state is not Sorted.NO and dates[-1] - _SECOND <= after
@@ -191,7 +197,6 @@ class Walk:
         return self.ask.after - _SECOND < dates[0] and (end is None or dates[-1] <= end)
 
     def _follow(self, answer: Answer, token: str) -> None:
-        self._brought = self._has_news(answer)
         self._remember(answer)
         self.ask = self.ask._replace(token=token)
 
@@ -202,7 +207,8 @@ class Walk:
         end = self.ask.before
         if self._checked and end is not None:
             self._learn(answer, end)
-        self._checked, self._latest, self._brought = False, None, False
+        self._checked, self._latest = False, None
+        self._round = self._round_before = {}
         if end is None or (self._before is not None and end >= self._before):
             self.read_to = max(self.bound or self.read_to, self.read_to)
             self.is_complete = True
@@ -235,16 +241,6 @@ class Walk:
         self.has_gone_back = True
         self._latest, self.known = None, {}
         self.read_to, self.ask = self._first, Ask(self._first)
-
-    # ---- what was met -----------------------------------------------------------------------------------------------
-
-    @property
-    def _is_crowded(self) -> bool:
-        """Whether the window asked for cannot be halved."""
-        return self.ask.before is not None and self.ask.before - self.ask.after <= _SECOND
-
-    def _has_news(self, answer: Answer) -> bool:
-        return self._brought or any(order_id not in self.known for order_id, _ in answer.updates)
 
     def _remember(self, answer: Answer) -> None:
         self.known = {**self.known, **dict(answer.updates)}

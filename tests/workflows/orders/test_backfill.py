@@ -59,6 +59,10 @@ class Refining:
         self.fetched: Counter[str] = Counter()
         self._stale, self._unknown = stale, unknown
 
+    def seconds(self, count: int) -> float:
+        """One at a time."""
+        return float(count)
+
     async def fetch(self, order: CoarseOrder) -> OrderRow | None:
         """A moment later."""
         self.fetched[order.order_id] += 1
@@ -94,6 +98,7 @@ async def read(url: str, *refiners: Refining) -> dict[str, int]:
             page_size=100,
             clock=SystemClock(),
             sorting=Sorting(),
+            seconds=lambda _: 0.0,
             count=lambda rows, _stored, _unreadable: len(rows),
             tell=lambda _: None,
             drop=lambda _source, _error: None,

@@ -117,7 +117,8 @@ def test_the_end_is_when_all_supplies_together_have_brought_what_is_left(
         (0, Supply(5.5, 0.01, 100), [Supply(0, 1, 1)], 0),
         (200, Supply(0, 0.01, 100), [], 300),  # two pages, and the newest end
         (150, Supply(0, 0.01, 100), [Supply(0, 1, 1)], 150),  # few enough for the other, while a call is spared
-        (160, Supply(0, 0.01, 100), [Supply(0, 1, 1)], 200),  # one page, sixty by the other, and the newest end
+        (199, Supply(0, 0.01, 100), [Supply(0, 1, 1)], 199),  # still before quota allows two searches
+        (210, Supply(0, 0.01, 100), [Supply(0, 1, 1)], 200),  # one page, 110 by the other, and the newest end
         (150, Supply(0, 0.01, 100, waiting=1), [Supply(0, 1, 1)], 200),  # that page is asked for already
         (550, Supply(0, 0.01, 100, waiting=1), [Supply(0, 1, 1)], 350),  # decided at 100 and 200: too many, few enough
         (1200, Supply(1, 0.01, 100), [Supply(0, 1, 1)] * 2, 400),
@@ -125,7 +126,7 @@ def test_the_end_is_when_all_supplies_together_have_brought_what_is_left(
 )
 def test_a_history_ends_with_one_search_more(left: float, search: Supply, others: list[Supply], seconds: float) -> None:
     """For which a call is spared, where others bring the last orders meanwhile."""
-    assert history_left(left, search, others, page_size=100) == pytest.approx(seconds, abs=0.02)
+    assert history_left(left, search, others) == pytest.approx(seconds, abs=0.02)
 
 
 def test_a_supply_is_what_the_limiter_foresees() -> None:

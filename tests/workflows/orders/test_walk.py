@@ -73,13 +73,46 @@ def stayed(amazon: Amazon) -> dict[str, datetime]:
 
 @pytest.mark.parametrize("key", [BY_UPDATE, BY_ID, NEWEST_FIRST], ids=["by update", "by id", "newest first"])
 @pytest.mark.parametrize("before", [END, None], ids=["closed", "open"])
-@pytest.mark.parametrize("crowd", [0, 35])
+@pytest.mark.parametrize("crowd", [0, 60])
 def test_no_order_is_lost_that_stays(key: Key, before: datetime | None, crowd: int) -> None:
     """Whatever order pages come in, and though two orders leave between any two requests."""
     for seed in range(20):
         amazon = Amazon(300, key, seed=seed, crowd=crowd)
         found = amazon.read(Walk(BEGIN, before, Sorting()), before, updates=2 if before else 0)
         assert stayed(amazon).items() <= found.items()
+
+
+def test_a_crowded_second_is_read_until_nothing_leaves_it() -> None:
+    """The same order slides onto a page that was read twice, and the second round brings nothing new."""
+    amazon = Amazon(0, BY_UPDATE, crowd=25)
+    walk = Walk(BEGIN, END, Sorting())
+    leaving = {6: ["c0000"], 8: [f"c{n:04d}" for n in range(1, 11)]}  # in two rounds
+    found: set[str] = set()
+    for number in range(1, 100):
+        answer = amazon.answer(walk.ask, END)
+        found |= {order_id for order_id, _ in answer.updates}
+        walk.take(answer)
+        if walk.is_complete:
+            break
+        amazon.now += timedelta(seconds=1)
+        amazon.orders.update(dict.fromkeys(leaving.get(number, ()), amazon.now))
+    assert stayed(amazon).keys() <= found
+
+
+def test_a_second_that_is_not_over_is_read_by_its_tokens() -> None:
+    """Amazon has looked up to the second that the window begins with, and it holds more than a page."""
+    amazon = Amazon(0, BY_UPDATE, crowd=35)
+    now = next(iter(amazon.orders.values()))
+    amazon.now = now
+    walk, found, left = Walk(now, None, Sorting()), set[str](), iter(["c0000", "c0001"])
+    for _ in range(100):
+        answer = amazon.answer(walk.ask, None)
+        found |= {order_id for order_id, _ in answer.updates}
+        walk.take(answer)
+        if walk.is_complete:
+            break
+        amazon.orders.update(dict.fromkeys([next(left, "c0034")], now + timedelta(seconds=2)))
+    assert {name for name, date in amazon.orders.items() if date == now} <= found
 
 
 def test_an_open_window_ends_with_every_order() -> None:
