@@ -166,11 +166,11 @@ def test_calls_that_do_not_wait_for_quota_set_the_pace() -> None:
 def test_pauses_for_other_reasons_do_not_set_the_pace() -> None:
     """A source that had nothing to do, or no quota, is as fast again as it was."""
     idle, poor = Moving(search_orders=1000.0), Moving(search_orders=0.0)
-    for seller, pause, seconds in ((idle, 600, 60 * 10), (poor, 3600, 10 / 0.0056)):
+    for seller, pauses, seconds in ((idle, (60, 600, 0), 60 * 10), (poor, (3600, 3600, 0), 10 / 0.0056)):
         heard: list[SyncEvent] = []
         forecaster = Forecaster(seller, [], tell=heard.append, clock=seller)
         forecaster.expect(1300, by=[SEARCH])
-        for wait in (60, pause, 0):
+        for wait in pauses:
             forecaster(page(SEARCH, 100))
             seller.now += wait
         last = heard[-1]
