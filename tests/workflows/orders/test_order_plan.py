@@ -17,6 +17,7 @@ from spapi_async.cli.application import run
 from spapi_async.emulator.server import Emulator
 from spapi_async.workflows.orders import (
     SOURCES,
+    OrdersForecast,
     PageStored,
     Source,
     SyncEvent,
@@ -113,6 +114,36 @@ async def test_a_plan_leaves_out_what_is_stored(sqlite_url: str) -> None:
         assert plan.orders == 150 - stored
         query(sqlite_url, "UPDATE orders SET detail = 'report' WHERE rowid <= 20")
         assert (await plan_orders([seller], sqlite_url, since=since)).orders == 170 - stored
+
+
+async def test_a_plan_of_one_marketplace_leaves_out_its_orders_alone(sqlite_url: str) -> None:
+    """What is stored of another one is no reason to expect fewer."""
+    since = datetime.now(UTC) - timedelta(days=100)
+    async with (
+        Emulator(orders=60, rate_scale=1000) as emulator,
+        Application("app", "secret", endpoint=emulator.url) as app,
+    ):
+        seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
+        report = await sync_orders([seller], sqlite_url, since=since, marketplaces=["US"])
+        plan = await plan_orders([seller], sqlite_url, since=since, marketplaces=["CA", "MX"])
+        assert 0 < plan.orders == 60 - report.orders
+
+
+async def test_a_window_that_is_read_again_has_no_forecast(sqlite_url: str) -> None:
+    """Nobody knows how many orders were updated in it."""
+    end = datetime.now(UTC) - timedelta(hours=1)
+    heard: list[SyncEvent] = []
+    async with (
+        Emulator(orders=60, rate_scale=1000) as emulator,
+        Application("app", "secret", endpoint=emulator.url) as app,
+    ):
+        seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
+        window = (end - timedelta(days=90), end)
+        await sync_orders([seller], sqlite_url, window=window, forecast=True, progress=heard.append)
+        assert not any(isinstance(event, OrdersForecast) for event in heard)
+        assert not emulator.stats()["operations"].get("sales_v1.get_order_metrics")
+        await sync_orders([seller], sqlite_url, since=window[0], forecast=True, progress=heard.append)
+        assert any(isinstance(event, OrdersForecast) for event in heard)
 
 
 def test_an_outlook_is_arithmetic() -> None:
