@@ -160,7 +160,7 @@ def test_cr_lf_cut_in_two_is_one_line_end() -> None:
     assert lines == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("content", [b"", b"\x1f", gzip.compress(b"x")[:-1]])
+@pytest.mark.parametrize("content", [b"", b"\x1f", gzip.compress(b"x", mtime=0)[:-1]])
 def test_a_gzip_that_ends_before_its_trailer_was_cut_off(content: bytes) -> None:
     """An empty file too: a gzip of nothing has twenty bytes."""
     gunzip = Gunzip()
