@@ -25,7 +25,7 @@ from spapi_async.workflows.orders import (
     sync_orders,
     what_if,
 )
-from spapi_async.workflows.orders._plan import _planned, _shared
+from spapi_async.workflows.orders._plan import planned, shares_of
 
 pytest_plugins = ("sync_fixtures",)
 
@@ -51,7 +51,7 @@ class Asked:
 def test_ten_thousand_orders_take_as_long_as_their_quotas_allow(others: tuple[Source, ...], hours: float) -> None:
     """3 h 58 min by searches alone, 1 h 25 min with all three, 2 h 5 min without Orders v0."""
     seller: Any = Asked()
-    plan = _planned(seller, datetime.now(UTC), 10_000, others)
+    plan = planned(seller, datetime.now(UTC), 10_000, others)
     assert plan.seconds / 3600 == pytest.approx(hours, rel=0.01)
     assert plan.limited_by == "orders_2026_01_01.search_orders"
     assert sum(source.orders for source in plan.sources) == 10_000
@@ -60,14 +60,14 @@ def test_ten_thousand_orders_take_as_long_as_their_quotas_allow(others: tuple[So
 def test_shares_add_up_to_the_orders_there_are() -> None:
     """However they are rounded."""
     brought: Any = {"search": 7, "ids": 7, "items": 7}
-    assert sum(_shared(brought, 10).values()) == 10
-    assert _shared(brought, 30) == brought
+    assert sum(shares_of(brought, 10).values()) == 10
+    assert shares_of(brought, 30) == brought
 
 
 def test_what_quota_is_at_hand_for_takes_no_time() -> None:
     """And nothing limits it."""
     seller: Any = Asked()
-    plan = _planned(seller, datetime.now(UTC), 2000, ())
+    plan = planned(seller, datetime.now(UTC), 2000, ())
     assert (plan.seconds, plan.limited_by, plan.sources[0].requests) == (0.0, None, 20)
 
 
