@@ -227,15 +227,15 @@ def orders_picture(result: Result, path: Path) -> None:
         if row["allowed"]:
             done.plot(*zip(*row["allowed"], strict=True), color="black", linestyle=":", label="what the quotas allow")
         done.set_title("\n".join(textwrap.wrap(f"{row['run']}: {end:.2f} h, {row['throttled']} × 429", 36)), fontsize=9)  # noqa: RUF001  # a times sign
-        if not row["foreseen"]:
+        if row["foreseen"]:
+            foreseen.plot(*zip(*row["foreseen"], strict=True), color=_COLOURS[_OURS], label="foreseen end")
+            foreseen.axhspan(0.9 * end, 1.1 * end, color="#868e96", alpha=0.2, label="the end, ± 10 %")
+            foreseen.axvline(row["tenth_at"], color="black", linewidth=0.8, linestyle=":", label="a tenth is done")
+            foreseen.set(xlabel="hours of quota", ylim=(0, 1.6 * end), xlim=(0, None))
+        else:
             foreseen.axis("off")
             done.tick_params(labelbottom=True)
-        else:
-            foreseen.plot(*zip(*row["foreseen"], strict=True), color=_COLOURS[_OURS], label="foreseen end")
-        foreseen.axhspan(0.9 * end, 1.1 * end, color="#868e96", alpha=0.2, label="the end, ± 10 %")
-        foreseen.axvline(row["tenth_at"], color="black", linewidth=0.8, linestyle=":", label="a tenth is done")
-        foreseen.set(xlabel="hours of quota", ylim=(0, 1.6 * end), xlim=(0, None))
-        for panel in (done, foreseen):
+        for panel in (done, foreseen) if row["foreseen"] else (done,):
             panel.grid(visible=True, alpha=0.2)
             panel.legend(fontsize=7, loc="lower right")
     axes[0][0].set_ylabel("orders")
@@ -259,5 +259,5 @@ def live_picture(result: Result, path: Path) -> None:
     )  # fmt: skip
     panel.xaxis.set_major_formatter(_number)
     panel.grid(visible=True, alpha=0.2)
-    panel.legend(fontsize=8, loc="center")
+    panel.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
     _save(figure, path)

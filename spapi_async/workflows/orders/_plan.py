@@ -30,7 +30,18 @@ from spapi_async.workflows.orders._listing import MONTH
 from spapi_async.workflows.orders._seller import Seller
 from spapi_async.workflows.orders._source import SEARCH_DELAY, participations
 
-__all__ = ["HISTORY", "OrderPlan", "Outlook", "SellerPlan", "SourcePlan", "plan_orders", "plan_seller", "what_if"]
+__all__ = [
+    "HISTORY",
+    "OrderPlan",
+    "Outlook",
+    "SellerPlan",
+    "SourcePlan",
+    "plan_orders",
+    "plan_seller",
+    "planned",
+    "shares_of",
+    "what_if",
+]
 
 logger = logging.getLogger("spapi_async.workflows.orders.plan")
 
@@ -177,7 +188,7 @@ async def plan_seller(
     wanted = [str(place) for place in places] or await participations(seller)
     orders = await _count(seller, wanted, start, now)
     stored = await database.count(seller.name, coarse=False, created_since=start, places=wanted) if orders else 0
-    return _planned(seller, start, max(orders - stored, 0), others if history else ())
+    return planned(seller, start, max(orders - stored, 0), others if history else ())
 
 
 @asynccontextmanager
@@ -224,11 +235,12 @@ async def _count(seller: Seller, places: Sequence[str], start: datetime, end: da
     return orders
 
 
-def _planned(seller: Foreseeing, since: datetime, orders: int, others: Sequence[Source]) -> SellerPlan:
+def planned(seller: Foreseeing, since: datetime, orders: int, others: Sequence[Source]) -> SellerPlan:
+    """What so many orders take, by the quota at hand."""
     operations = operations_of(others)
     supplies = {operation: supply_of(seller, operation, orders=each) for operation, each in operations.items()}
     seconds = seconds_left(orders, supplies.values())
-    shares = _shared({operation: int(supply.within(seconds)) for operation, supply in supplies.items()}, orders)
+    shares = shares_of({operation: int(supply.within(seconds)) for operation, supply in supplies.items()}, orders)
     most = max(shares, key=lambda operation: shares[operation])
     return SellerPlan(
         seller=seller.name,
@@ -243,7 +255,7 @@ def _planned(seller: Foreseeing, since: datetime, orders: int, others: Sequence[
     )
 
 
-def _shared(brought: Mapping[Operation[Any], int], orders: int) -> dict[Operation[Any], int]:
+def shares_of(brought: Mapping[Operation[Any], int], orders: int) -> dict[Operation[Any], int]:
     """What each brings of the orders there are, in the proportion of what it could."""
     total = sum(brought.values())
     if total <= orders:

@@ -164,6 +164,42 @@ def test_calls_that_do_not_wait_for_quota_set_the_pace() -> None:
     assert forecasts(Moving(), ["search"], page(SEARCH, 100), left=100)[-1].limited_by is None
 
 
+def test_pauses_for_other_reasons_do_not_set_the_pace() -> None:
+    """A source that had nothing to do, or no quota, is as fast again as it was."""
+    idle, poor = Moving(search_orders=1000.0), Moving(search_orders=0.0)
+    for seller, pauses, seconds in ((idle, (60, 600, 0), 60 * 10), (poor, (3600, 3600, 0), 10 / 0.0056)):
+        heard: list[SyncEvent] = []
+        forecaster = Forecaster(seller, [], tell=heard.append, clock=seller)
+        forecaster.expect(1300, by=[SEARCH])
+        for wait in pauses:
+            forecaster(page(SEARCH, 100))
+            seller.now += wait
+        last = heard[-1]
+        assert isinstance(last, OrdersForecast)
+        assert last.seconds == pytest.approx(seconds, rel=0.001)
+
+
+def test_an_end_is_said_at_once() -> None:
+    """Though the last forecast is less than a second old; others wait for their second."""
+    seller, heard = Moving(search_orders=0.0), list[SyncEvent]()
+    forecaster = Forecaster(seller, [], tell=heard.append, clock=seller)
+    forecaster.expect(300, by=[SEARCH])
+    for _ in range(3):
+        forecaster(page(SEARCH, 100))
+    assert [event.left for event in heard if isinstance(event, OrdersForecast)] == [200, 0]
+
+
+def test_only_what_the_plan_names_is_expected_to_bring_anything() -> None:
+    """Where the history is read, searches are what is left."""
+    seller, heard = Moving(search_orders=0.0, get_order=0.0), list[SyncEvent]()
+    forecaster = Forecaster(seller, ["ids", "reports"], tell=heard.append, clock=seller)
+    forecaster.expect(200, by=[SEARCH])
+    forecaster(page(SEARCH, 100))
+    last = heard[-1]
+    assert isinstance(last, OrdersForecast)
+    assert last.seconds == pytest.approx(2 / 0.0056, rel=0.001)
+
+
 def test_a_source_that_was_dropped_brings_nothing_more() -> None:
     """Without a list there are no ids to ask for, either."""
     for source in (BY_ID, REPORTS):

@@ -17,6 +17,7 @@ from spapi_async.cli.application import run
 from spapi_async.emulator.server import Emulator
 from spapi_async.workflows.orders import (
     SOURCES,
+    OrdersForecast,
     PageStored,
     Source,
     SyncEvent,
@@ -24,7 +25,7 @@ from spapi_async.workflows.orders import (
     sync_orders,
     what_if,
 )
-from spapi_async.workflows.orders._plan import _planned, _shared
+from spapi_async.workflows.orders._plan import planned, shares_of
 
 pytest_plugins = ("sync_fixtures",)
 
@@ -50,7 +51,7 @@ class Asked:
 def test_ten_thousand_orders_take_as_long_as_their_quotas_allow(others: tuple[Source, ...], hours: float) -> None:
     """3 h 58 min by searches alone, 1 h 25 min with all three, 2 h 5 min without Orders v0."""
     seller: Any = Asked()
-    plan = _planned(seller, datetime.now(UTC), 10_000, others)
+    plan = planned(seller, datetime.now(UTC), 10_000, others)
     assert plan.seconds / 3600 == pytest.approx(hours, rel=0.01)
     assert plan.limited_by == "orders_2026_01_01.search_orders"
     assert sum(source.orders for source in plan.sources) == 10_000
@@ -59,14 +60,14 @@ def test_ten_thousand_orders_take_as_long_as_their_quotas_allow(others: tuple[So
 def test_shares_add_up_to_the_orders_there_are() -> None:
     """However they are rounded."""
     brought: Any = {"search": 7, "ids": 7, "items": 7}
-    assert sum(_shared(brought, 10).values()) == 10
-    assert _shared(brought, 30) == brought
+    assert sum(shares_of(brought, 10).values()) == 10
+    assert shares_of(brought, 30) == brought
 
 
 def test_what_quota_is_at_hand_for_takes_no_time() -> None:
     """And nothing limits it."""
     seller: Any = Asked()
-    plan = _planned(seller, datetime.now(UTC), 2000, ())
+    plan = planned(seller, datetime.now(UTC), 2000, ())
     assert (plan.seconds, plan.limited_by, plan.sources[0].requests) == (0.0, None, 20)
 
 
@@ -113,6 +114,36 @@ async def test_a_plan_leaves_out_what_is_stored(sqlite_url: str) -> None:
         assert plan.orders == 150 - stored
         query(sqlite_url, "UPDATE orders SET detail = 'report' WHERE rowid <= 20")
         assert (await plan_orders([seller], sqlite_url, since=since)).orders == 170 - stored
+
+
+async def test_a_plan_of_one_marketplace_leaves_out_its_orders_alone(sqlite_url: str) -> None:
+    """What is stored of another one is no reason to expect fewer."""
+    since = datetime.now(UTC) - timedelta(days=100)
+    async with (
+        Emulator(orders=60, rate_scale=1000) as emulator,
+        Application("app", "secret", endpoint=emulator.url) as app,
+    ):
+        seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
+        report = await sync_orders([seller], sqlite_url, since=since, marketplaces=["US"])
+        plan = await plan_orders([seller], sqlite_url, since=since, marketplaces=["CA", "MX"])
+        assert 0 < plan.orders == 60 - report.orders
+
+
+async def test_a_window_that_is_read_again_has_no_forecast(sqlite_url: str) -> None:
+    """Nobody knows how many orders were updated in it."""
+    end = datetime.now(UTC) - timedelta(hours=1)
+    heard: list[SyncEvent] = []
+    async with (
+        Emulator(orders=60, rate_scale=1000) as emulator,
+        Application("app", "secret", endpoint=emulator.url) as app,
+    ):
+        seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
+        window = (end - timedelta(days=90), end)
+        await sync_orders([seller], sqlite_url, window=window, forecast=True, progress=heard.append)
+        assert not any(isinstance(event, OrdersForecast) for event in heard)
+        assert not emulator.stats()["operations"].get("sales_v1.get_order_metrics")
+        await sync_orders([seller], sqlite_url, since=window[0], forecast=True, progress=heard.append)
+        assert any(isinstance(event, OrdersForecast) for event in heard)
 
 
 def test_an_outlook_is_arithmetic() -> None:
