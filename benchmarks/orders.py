@@ -1,9 +1,11 @@
-"""How fast a new seller's orders arrive, by the sources in use, beside what their quotas allow.
+"""How fast a new seller's orders arrive, by the sources in use, beside what their quotas allow; and what was foreseen.
 
-``python benchmarks/orders.py [--orders 10000] [--rate-scale 60] [--only NAME …] [--save]``. The emulator, in a process
-of its own, has Amazon's usage plans, so many times faster, and nobody else calls. What the quotas allow is arithmetic:
-bursts and rates of the operations, and orders a request (``ALLOWED``). Ratios of 1.0 are perfect; times are also shown
-as they would be at Amazon's pace.
+``python benchmarks/orders.py [--orders 10000] [--history 300000] [--rate-scale 1] [--only NAME …] [--save]``. The
+emulator has Amazon's usage plans, or some that are so many times faster, with report delays scaled alike; nobody else
+calls. Hours of waiting pass at once (:mod:`virtual_hours`), so times are those that quota and latency make; processor
+time stands beside them. What the quotas allow is arithmetic: bursts and rates of the operations, and orders a request.
+
+A forecast is right when the end that it foresees is the end. It is held to that from the first tenth of the work on.
 """
 
 from __future__ import annotations
@@ -11,8 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -20,23 +20,29 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import aiohttp
+import anyio
+from saved import save
+from virtual_hours import Hourglass, run
 
 from spapi_async import Application
-from spapi_async.workflows.orders import PageStored, SyncEvent, sync_orders
-
-RESULT = Path(__file__).resolve().parent / "results" / "orders.json"
-
-SERVER = """
-import asyncio, sys
 from spapi_async.emulator import Emulator
-async def main():
-    orders, scale = int(sys.argv[1]), float(sys.argv[2])
-    async with Emulator(orders=orders, rate_scale=scale, processing=120 / scale) as emulator:
-        print(emulator.url, flush=True)
-        await asyncio.Event().wait()
-asyncio.run(main())
-"""
+from spapi_async.workflows.orders import OrdersForecast, OrdersListed, PageStored, SyncEvent, sync_orders
+
+__all__ = ["COARSE", "LOOP", "REPORTS", "SEARCHES", "V0", "measure", "table"]
+
+Result = dict[str, Any]
+
+RESULTS = Path(__file__).resolve().parent / "results"
+LATENCY = 0.1  # seconds on the wire, each way
+REPORT = 120.0  # seconds that a report takes to be made
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+DAYS, HISTORY_DAYS = 60, 728
+
+V0 = "searches, single orders and Orders v0"
+REPORTS = "searches and single orders, listed by reports"
+SEARCHES = "searches alone"
+LOOP = "getOrders and getOrderItems, the usual loop"
+COARSE = "two years, coarse by reports"
 
 
 class Quota(NamedTuple):
@@ -47,24 +53,20 @@ class Quota(NamedTuple):
     orders: float
 
 
-class Measured(NamedTuple):
-    """One run: seconds, orders stored over time, orders stored in all, throttled replies, requests by operation."""
+class Run(NamedTuple):
+    """What is asked of the sync, and which quotas bring whole orders then."""
 
-    seconds: float
-    curve: list[tuple[float, int]]
-    stored: int
-    throttled: int
-    requests: dict[str, int]
+    options: Result
+    quotas: tuple[Quota, ...]
 
 
 SEARCH, BY_ID, ITEMS = Quota(0.0056, 20, 100), Quota(0.5, 30, 1), Quota(0.5, 30, 1)
-
-# The sources of each run, and the quotas that bring whole orders in it.
-RUNS: dict[str, tuple[dict[str, Any], tuple[Quota, ...]]] = {
-    "searches, single orders and Orders v0": ({"sources": ("ids", "orders_v0")}, (SEARCH, BY_ID, ITEMS)),
-    "searches and single orders, listed by reports": ({"sources": ("ids", "reports")}, (SEARCH, BY_ID)),
-    "searches alone": ({}, (SEARCH,)),
-    "getOrders and getOrderItems, the usual loop": ({"api": "orders_v0"}, (ITEMS,)),
+RUNS: dict[str, Run] = {
+    V0: Run({"sources": ("ids", "orders_v0")}, (SEARCH, BY_ID, ITEMS)),
+    REPORTS: Run({"sources": ("ids", "reports")}, (SEARCH, BY_ID)),
+    SEARCHES: Run({}, (SEARCH,)),
+    LOOP: Run({"api": "orders_v0"}, (ITEMS,)),
+    COARSE: Run({"sources": ("ids", "reports")}, ()),
 }
 
 
@@ -78,73 +80,145 @@ def allowed(quotas: Sequence[Quota], orders: int) -> float:
     return high
 
 
-async def run(url: str, options: dict[str, Any]) -> Measured:
-    """One seller from nothing."""
-    curve: list[tuple[float, int]] = []
-    stored = 0
+class Heard:
+    """What a run said of itself, by the time that had passed."""
 
-    def heard(event: SyncEvent) -> None:
-        nonlocal stored
+    def __init__(self, *, coarse: bool) -> None:
+        self._began = asyncio.get_running_loop().time()
+        self._coarse = coarse
+        self._done = 0
+        self.listed = anyio.CancelScope()
+        self.curve: list[tuple[float, int]] = []
+        self.foreseen: list[tuple[float, int, float]] = []
+
+    @property
+    def seconds(self) -> float:
+        """Since the run began."""
+        return asyncio.get_running_loop().time() - self._began
+
+    def __call__(self, event: SyncEvent) -> None:
+        """Note what it says; a coarse run ends when everything is listed."""
         if isinstance(event, PageStored):
-            stored += event.orders
-            curve.append((time.perf_counter() - started, stored))
+            listed = event.orders if event.operation.startswith("reports") else 0
+            self._done += listed if self._coarse else event.completed
+            self.curve.append((self.seconds, self._done))
+        elif isinstance(event, OrdersForecast):
+            left = event.listed_in if self._coarse else event.seconds
+            if left is not None:
+                self.foreseen.append((self.seconds, self._done, self.seconds + left))
+        elif isinstance(event, OrdersListed) and self._coarse and event.left is not None:
+            self.listed.cancel()
 
-    async with aiohttp.ClientSession() as session:
-        await session.post(f"{url}/_emulator/reset")
-        with tempfile.TemporaryDirectory() as folder:
-            async with Application("app", "secret", endpoint=url) as app:
-                seller = app.selling_partner("Atzr|benchmark", region="NA", seller_id="A1")
-                since = datetime.now(UTC) - timedelta(days=62)
-                started = time.perf_counter()
-                report = await sync_orders(
-                    [seller], f"sqlite:///{folder}/orders.db", since=since, progress=heard, **options
-                )
-                seconds = time.perf_counter() - started
-        for result in report.failed:
-            raise SystemExit(f"failed: {result.error}")
-        async with session.get(f"{url}/_emulator/stats") as reply:
-            counts = (await reply.json())["operations"]
-    requests = {name: each["requests"] for name, each in counts.items()}
-    throttled = sum(each["throttled"] for each in counts.values())
-    return Measured(seconds, curve, report.sellers[0].inserted, throttled, requests)
+    def errors(self, end: float, orders: int) -> list[float]:
+        """How far off each forecast was from the first tenth on, as shares of the whole time."""
+        return [abs(foreseen / end - 1) for _, done, foreseen in self.foreseen if done >= orders / 10]
+
+
+async def _run(name: str, orders: int, scale: float) -> Result:
+    """One seller from nothing."""
+    chosen, coarse, clock = RUNS[name], name == COARSE, Hourglass()
+    days = HISTORY_DAYS if coarse else DAYS
+    since = datetime.fromtimestamp(clock.time(), UTC) - timedelta(days=days + 2)
+    heard = Heard(coarse=coarse)
+    async with (
+        Emulator(
+            orders=orders, days=days, rate_scale=scale, processing=REPORT / scale, latency=LATENCY / scale, clock=clock
+        ) as emulator,
+        Application("app", "secret", endpoint=emulator.url, clock=clock) as app,
+    ):
+        seller = app.selling_partner("Atzr|benchmark", region="NA", seller_id="A1")
+        processor = time.process_time()
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder, heard.listed:
+            report = await sync_orders(
+                [seller],
+                f"sqlite:///{folder}/orders.db",
+                since=since,
+                progress=heard,
+                forecast=True,
+                clock=clock,
+                **chosen.options,
+            )
+            for result in report.failed:
+                raise SystemExit(f"{name} failed: {result.error}")
+            assert report.sellers[0].inserted == orders
+        seconds, processor = heard.seconds, time.process_time() - processor
+        counts = emulator.stats()["operations"]
+    ideal = allowed(chosen.quotas, orders) / scale if chosen.quotas else None
+    errors = heard.errors(seconds, orders)
+    return {
+        "run": name,
+        "orders": orders,
+        "hours": seconds * scale / 3600,
+        "hours_that_quota_allows": ideal and ideal * scale / 3600,
+        "ratio": ideal and seconds / ideal,
+        "throttled": sum(each["throttled"] for each in counts.values()),
+        "forecast_off_at_a_tenth": errors[0] if errors else None,
+        "forecast_off_at_most_afterwards": max(errors, default=None),
+        "processor_seconds": processor,
+        "requests": {operation: each["requests"] for operation, each in counts.items()},
+        "tenth_at": next(at for at, done in heard.curve if done >= orders / 10) * scale / 3600,
+        "allowed": _thinned(_line(chosen.quotas, orders)),
+        "curve": _thinned([(at * scale / 3600, done) for at, done in heard.curve]),
+        "foreseen": _thinned([(at * scale / 3600, end * scale / 3600) for at, _, end in heard.foreseen]),
+    }
+
+
+def _line(quotas: Sequence[Quota], orders: int) -> list[tuple[float, float]]:
+    """What the quotas allow by which hour."""
+    hours = allowed(quotas, orders) / 3600 if quotas else 0.0
+    points = [hours * step / 50 for step in range(51)] if quotas else []
+    return [(at, sum(quota.orders * (quota.burst + quota.rate * at * 3600) for quota in quotas)) for at in points]
+
+
+def _thinned(series: list[Any]) -> list[Any]:
+    return [*series[:: max(len(series) // 200, 1)], *series[-1:]] if series else []
+
+
+def measure(*, orders: int = 10_000, history: int = 300_000, scale: float = 1.0, only: Sequence[str] = ()) -> Result:
+    """Every run, or some."""
+    rows = []
+    for name in only or RUNS:
+        row = run(_run(name, history if name == COARSE else orders, scale))
+        rows.append(row)
+        print(json.dumps({key: value for key, value in row.items() if not isinstance(value, list)}), flush=True)
+    return {"rate_scale": scale, "runs": rows}
+
+
+def table(result: Result) -> str:
+    """Markdown."""
+    lines = [
+        "| from nothing | orders | hours of quota | allowed | times that | forecast off by | 429s |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in result["runs"]:
+        allowed_hours = "" if row["ratio"] is None else f"{row['hours_that_quota_allows']:.2f}"
+        ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
+        worst = row["forecast_off_at_most_afterwards"]
+        off = "" if worst is None else f"{row['forecast_off_at_a_tenth']:.1%}, then {worst:.1%} at most"
+        lines.append(
+            f"| {row['run']} | {row['orders']:,} | {row['hours']:.2f} | {allowed_hours} | {ratio} | {off}"
+            f" | {row['throttled']} |"
+        )
+    lines.append("\nThe forecast's error is that of the end it foresees, from a tenth of the work on.")
+    return "\n".join(lines)
 
 
 def main() -> None:
-    """Run each, print a line for each."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Run each, print a line for each, then the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--orders", type=int, default=10_000)
-    parser.add_argument("--rate-scale", type=float, default=60.0)
+    parser.add_argument("--history", type=int, default=300_000, help="orders of the coarse run")
+    parser.add_argument("--rate-scale", type=float, default=1.0)
     parser.add_argument("--only", action="append", choices=list(RUNS))
     parser.add_argument("--save", action="store_true")
     chosen = parser.parse_args()
-    words = [sys.executable, "-c", SERVER, str(chosen.orders), str(chosen.rate_scale)]
-    server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    rows = []
-    try:
-        url = server.stdout.readline().strip()
-        for name in chosen.only or RUNS:
-            options, quotas = RUNS[name]
-            found = asyncio.run(run(url, options))
-            ideal = allowed(quotas, chosen.orders) / chosen.rate_scale
-            row = {
-                "run": name,
-                "orders": found.stored,
-                "hours_at_amazons_pace": round(found.seconds * chosen.rate_scale / 3600, 2),
-                "hours_that_quota_allows": round(ideal * chosen.rate_scale / 3600, 2),
-                "ratio": round(found.seconds / ideal, 3),
-                "throttled": found.throttled,
-                "requests": found.requests,
-                "curve": [(round(at, 2), count) for at, count in found.curve[:: max(len(found.curve) // 60, 1)]],
-            }
-            rows.append(row)
-            print(json.dumps({key: value for key, value in row.items() if key != "curve"}), flush=True)
-    finally:
-        server.kill()
-        server.wait()
+    result = measure(orders=chosen.orders, history=chosen.history, scale=chosen.rate_scale, only=chosen.only or ())
+    print(table(result))
     if chosen.save:
-        facts = {"orders": chosen.orders, "rate_scale": chosen.rate_scale, "runs": rows}
-        RESULT.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        from pictures import orders_picture
+
+        save(result, RESULTS / "orders.json")
+        orders_picture(result, RESULTS / "orders.png")
 
 
 if __name__ == "__main__":

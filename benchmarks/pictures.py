@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,15 @@ mpl.use("Agg")
 
 from matplotlib import pyplot as plt
 
-__all__ = ["bulk_pictures", "limiter_picture", "overhead_picture", "queueing_picture", "scaling_picture"]
+__all__ = [
+    "bulk_pictures",
+    "limiter_picture",
+    "live_picture",
+    "orders_picture",
+    "overhead_picture",
+    "queueing_picture",
+    "scaling_picture",
+]
 
 Result = dict[str, Any]
 
@@ -205,3 +214,50 @@ def bulk_pictures(result: Result, folder: Path) -> None:
     figure.tight_layout()
     figure.savefig(folder / "bulk.png", dpi=_DPI)
     plt.close(figure)
+
+
+def orders_picture(result: Result, path: Path) -> None:
+    """A column for each run: orders over hours beside what quota allows, and the end that was foreseen at each hour."""
+    rows = result["runs"]
+    figure, axes = plt.subplots(2, len(rows), figsize=(4.2 * len(rows), 7), squeeze=False, sharex="col")
+    for column, row in enumerate(rows):
+        done, foreseen = axes[0][column], axes[1][column]
+        end = row["hours"]
+        done.plot(*zip(*row["curve"], strict=True), color=_COLOURS[_OURS], linewidth=2.2, label="stored")
+        if row["allowed"]:
+            done.plot(*zip(*row["allowed"], strict=True), color="black", linestyle=":", label="what the quotas allow")
+        done.set_title("\n".join(textwrap.wrap(f"{row['run']}: {end:.2f} h, {row['throttled']} × 429", 36)), fontsize=9)  # noqa: RUF001  # a times sign
+        if not row["foreseen"]:
+            foreseen.axis("off")
+            done.tick_params(labelbottom=True)
+        else:
+            foreseen.plot(*zip(*row["foreseen"], strict=True), color=_COLOURS[_OURS], label="foreseen end")
+        foreseen.axhspan(0.9 * end, 1.1 * end, color="#868e96", alpha=0.2, label="the end, ± 10 %")
+        foreseen.axvline(row["tenth_at"], color="black", linewidth=0.8, linestyle=":", label="a tenth is done")
+        foreseen.set(xlabel="hours of quota", ylim=(0, 1.6 * end), xlim=(0, None))
+        for panel in (done, foreseen):
+            panel.grid(visible=True, alpha=0.2)
+            panel.legend(fontsize=7, loc="lower right")
+    axes[0][0].set_ylabel("orders")
+    axes[1][0].set_ylabel("end that is foreseen, hours")
+    figure.suptitle("A new seller's orders, by the sources in use")
+    _save(figure, path)
+
+
+def live_picture(result: Result, path: Path) -> None:
+    """Which share of the changes was stored how late, logarithmic, for each way of following."""
+    figure, panel = plt.subplots(figsize=(8, 4.8))
+    for row, colour in zip(result["runs"], ("#d9480f", "#1971c2", "#2f9e44"), strict=True):
+        late = sorted(max(seconds, 0.1) for seconds in row["late"])
+        shares = [100 * (place + 1) / len(late) for place in range(len(late))]
+        label = f"{row['run']}: median {row['median_seconds']:.1f} s, {row['missing_after_it']} missing once reconciled"
+        panel.step(late, shares, where="post", color=colour, label=label)
+    panel.axvline(120, color="black", linestyle=":", linewidth=1, label="Amazon's own delay of searches")
+    panel.set(
+        xscale="log", xlabel="seconds from a change to its commit (logarithmic)", ylabel="% of the changes",
+        title=f"{result['sellers']} sellers followed; 10 % of messages lost, 10 % twice",
+    )  # fmt: skip
+    panel.xaxis.set_major_formatter(_number)
+    panel.grid(visible=True, alpha=0.2)
+    panel.legend(fontsize=8, loc="center")
+    _save(figure, path)

@@ -130,7 +130,7 @@ def _inflating(way: Way, inflater: str) -> Way:
     """Our way with one inflater or the other."""
 
     async def inflated() -> int:
-        _gzip._zlib = INFLATERS[inflater]  # noqa: SLF001
+        _gzip.deflate = INFLATERS[inflater]
         return await way()
 
     return inflated

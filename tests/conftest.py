@@ -44,6 +44,13 @@ def same_dice(request: pytest.FixtureRequest) -> None:
     random.seed(request.node.nodeid)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Two to a core: where one waits, for a quota or for a process that is to be killed, the other one works."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return 2 * (cores or 1)
+
+
 def pytest_collection_finish() -> None:
     """What is there now stays, the generated models above all: no collection need look at it (a tenth of the time)."""
     gc.collect()

@@ -61,12 +61,12 @@ def test_the_fixed_bounds_are_those_of_the_code() -> None:
         _json_items.DEEPEST,
         page_history.MOST_EMPTY,
         f"{peer_text.LONGEST:,} characters",
-        f"{headers._LONGEST_REQUEST_ID} characters",
-        response._MOST_HEADERS,
-        f"{_refusal._LONGEST_REFUSAL // 1024} KB",
+        f"{headers.LONGEST_REQUEST_ID} characters",
+        response.MOST_HEADERS,
+        f"{_refusal.LONGEST_REFUSAL // 1024} KB",
         f"{_lines.LONGEST_LINE // MB} MB",
         f"{_xml.LONGEST_ELEMENT // MB} MB; {_xml.LONGEST_TAG // MB} MB",
-        f"{_label._LARGEST // MB} MB",
+        f"{_label.LARGEST_LABEL // MB} MB",
     ]
     said = list(FIXED.values())[1:]
     assert said == [str(figure) for figure in figures]

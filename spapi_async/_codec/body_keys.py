@@ -17,7 +17,7 @@ __all__ = ["unknown_step", "warn_of_unknown_keys"]
 _DEEPEST = 20
 
 Unknown = tuple[str, str, tuple[str, ...]]  # where, the key, the known ones
-_warned: set[tuple[str, frozenset[tuple[str, str]]]] = set()
+warned: set[tuple[str, frozenset[tuple[str, str]]]] = set()
 
 
 def warn_of_unknown_keys(operation: str, declared: Any, body: Any) -> None:
@@ -27,8 +27,8 @@ def warn_of_unknown_keys(operation: str, declared: Any, body: Any) -> None:
     if not found:
         return
     warning_key = (operation, frozenset((where, key) for where, key, _ in found))
-    if warning_key not in _warned:
-        _warned.add(warning_key)
+    if warning_key not in warned:
+        warned.add(warning_key)
         Origin().warn(
             f"{operation}: the body has keys that Amazon's model does not know, and is sent as it is: "
             + "; ".join(_described(*unknown) for unknown in dict.fromkeys(found))

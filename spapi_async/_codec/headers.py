@@ -12,7 +12,7 @@ __all__ = ["REQUEST_ID", "header", "request_id_of"]
 
 # Looked up in every reply: an istr need not be folded each time.
 REQUEST_ID = istr("x-amzn-RequestId")
-_LONGEST_REQUEST_ID = 128
+LONGEST_REQUEST_ID = 128
 
 
 def header(headers: Mapping[str, str], name: str) -> str | None:
@@ -27,6 +27,6 @@ def header(headers: Mapping[str, str], name: str) -> str | None:
 def request_id_of(headers: Mapping[str, str]) -> str | None:
     """Amazon's name for the request. Errors, events and logs show it, so whatever else stands there is cleaned."""
     text = header(headers, REQUEST_ID)
-    if text is None or (len(text) <= _LONGEST_REQUEST_ID and text.replace("-", "").isalnum()):
+    if text is None or (len(text) <= LONGEST_REQUEST_ID and text.replace("-", "").isalnum()):
         return text
-    return on_one_line(text, _LONGEST_REQUEST_ID)
+    return on_one_line(text, LONGEST_REQUEST_ID)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -71,17 +72,20 @@ def _cut_depth(body: bytes) -> bytes:
         return body
     pieces: list[bytes] = []
     depth = taken = cut_at = 0
-    for token in re.finditer(_STRUCTURE, body):
-        mark = token[0][:1]
+    for token in re.finditer(_RUNS, body):
+        run = token[0]
+        mark = run[:1]
         if mark in b"[{":
-            depth += 1
-            if depth == DEEPEST + 1:
-                cut_at = token.start()
+            above, depth = depth, depth + run.count(b"[") + run.count(b"{")
+            if above <= DEEPEST < depth:
+                opening = re.finditer(rb"[\[{]", run)
+                cut_at = token.start() + next(islice(opening, DEEPEST - above, None)).start()
         elif mark in b"]}":
-            depth -= 1
-            if depth == DEEPEST:
-                pieces += (body[taken:cut_at], msgspec.json.encode(body[cut_at : token.end()].decode()))
-                taken = token.end()
+            below, depth = depth, depth - len(run)
+            if depth <= DEEPEST < below:
+                end = token.start() + below - DEEPEST
+                pieces += (body[taken:cut_at], msgspec.json.encode(body[cut_at:end].decode()))
+                taken = end
     return b"".join([*pieces, body[taken:]])
 
 
@@ -89,7 +93,11 @@ _MOST_BRACKETS = 500_000  # a tenth of a second; no reply has as many, and one t
 
 
 # Strings are matched as a whole (and without backtracking), so that brackets inside them do not count.
-_STRUCTURE = rb"""[\[\]{}]|"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)"""
+_STRING = rb""""[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)"""
+_STRUCTURE = rb"[\[\]{}]|" + _STRING
+# Brackets that open one another, with plain keys between them, and brackets that close one another are one token: a
+# hundred thousand levels are two, or the loop over them would hold up every other call.
+_RUNS = rb"""(?:[\[{]\s*+(?:"[^"\\\[\]{}]*+"\s*+:\s*+)?+)++|[\]}]++|""" + _STRING
 
 
 def _without_broken_items(body: bytes) -> bytes:

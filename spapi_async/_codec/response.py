@@ -297,12 +297,12 @@ def error_from_reply(
 def shown_headers(headers: Mapping[str, str]) -> CIMultiDict[str]:
     """A reply's headers as an error may carry them: without what can hold a secret, each of bounded length."""
     shown = [(name, _clean(value)) for name, value in headers.items() if name.lower() not in _HIDDEN_HEADERS]
-    return CIMultiDict(shown[:_MOST_HEADERS])
+    return CIMultiDict(shown[:MOST_HEADERS])
 
 
 # A redirect's address can be a presigned one; the rest are credentials by name.
 _HIDDEN_HEADERS = frozenset({"set-cookie", "location", "authorization", "proxy-authorization", "x-amz-access-token"})
-_MOST_HEADERS = 100
+MOST_HEADERS = 100
 
 
 def _details_of(body: bytes) -> list[ErrorDetail]:

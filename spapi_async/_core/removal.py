@@ -56,17 +56,17 @@ class _WarningMethod(functools.partial[Any]):
 
 def warn_of_removal(operation: Operation[Any]) -> None:
     """Warn the caller of the function that calls this one, unless that is the library itself or it was done before."""
-    if operation.name in _warned:
+    if operation.name in warned:
         return
     caller = sys._getframe(2)  # noqa: SLF001 - what the warnings module itself uses
     if caller.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
         return
-    _warned.add(operation.name)
+    warned.add(operation.name)
     warnings.warn(_message(operation), SPAPIDeprecationWarning, stacklevel=3)
 
 
 _PACKAGE = __name__.partition(".")[0]
-_warned: set[str] = set()
+warned: set[str] = set()
 
 
 def _message(operation: Operation[Any]) -> str:

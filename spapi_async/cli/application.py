@@ -63,28 +63,35 @@ app = typer.Typer(
 )
 
 
-def _help(command: Callable[..., None]) -> str:
+def _help(command: Callable[..., object] | None) -> str:
     """The command's docstring with each paragraph on one line, so that the terminal wraps it."""
-    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    paragraphs = inspect.cleandoc(getattr(command, "__doc__", None) or "").split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+def _add(group: typer.Typer, name: str) -> None:
+    """A command that has commands of its own."""
+    for command in group.registered_commands:
+        command.help = _help(command.callback)
+    app.add_typer(group, name=name)
 
 
 _ANY_OPTION = {"allow_extra_args": True, "ignore_unknown_options": True}
 app.command("demo", help=_help(demo.demo))(demo.demo)
-app.add_typer(sync.app, name="sync")
-app.add_typer(plan.app, name="plan")
+_add(sync.app, "sync")
+_add(plan.app, "plan")
 app.command("changes", help=_help(changes.changes))(changes.changes)
-app.add_typer(keys.app, name="keys")
-app.add_typer(report.app, name="report")
+_add(keys.app, "keys")
+_add(report.app, "report")
 app.command("feed", help=_help(feed.feed))(feed.feed)
 app.command("kiosk", help=_help(kiosk.kiosk))(kiosk.kiosk)
 app.command("crawl", help=_help(crawl.crawl))(crawl.crawl)
 app.command("call", help=_help(call.call), context_settings=_ANY_OPTION)(call.call)
 app.command("operations", help=_help(operations.operations))(operations.operations)
 app.command("limits", help=_help(limits.limits))(limits.limits)
-app.add_typer(notifications.app, name="notifications")
-app.add_typer(doctor.app, name="doctor")
-app.add_typer(fleet.app, name="fleet")
+_add(notifications.app, "notifications")
+_add(doctor.app, "doctor")
+_add(fleet.app, "fleet")
 app.command("emulator", help=_help(emulator.emulator))(emulator.emulator)
 
 
@@ -113,9 +120,9 @@ def _root(
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; an error is one line on stderr, whatever it is."""
     # Whoever embeds the library configures its loggers; here most would only repeat the error above its line. What a
-    # shared store has to say is in no error: the command goes on without it, and so does a plan without a database.
+    # shared store has to say is in no error: the command goes on without it, and so do fleets and plans.
     logging.getLogger("spapi_async").addHandler(logging.NullHandler())
-    for name in ("spapi_async.ratelimit", "spapi_async.auth", "spapi_async.workflows.orders.plan"):
+    for name in ("spapi_async.auth", "spapi_async.fleet", "spapi_async.ratelimit", "spapi_async.workflows.orders.plan"):
         logger = logging.getLogger(name)
         if not any(isinstance(handler, _Line) for handler in logger.handlers):
             logger.addHandler(_Line(logging.WARNING))

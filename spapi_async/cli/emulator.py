@@ -21,6 +21,10 @@ def emulator(
     *,
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes any free one.")] = 8080,
+    marketplace: Annotated[
+        list[str] | None,
+        typer.Option("--marketplace", help="Where sellers sell (US, DE, an id); repeatable. US, CA and MX by default."),
+    ] = None,
     seed: SeedOption = 0,
     orders: OrdersOption = 200,
     rate_scale: RateScaleOption = 1.0,
@@ -41,6 +45,9 @@ def emulator(
     shuffled_pages: Annotated[
         bool, typer.Option("--shuffled-pages", help="The orders of a page come in no order.")
     ] = False,
+    unsorted_lists: Annotated[
+        bool, typer.Option("--unsorted-lists", help="Searches list orders in no order, and shift as with --page-shift.")
+    ] = False,
     v0_status_dates: Annotated[
         bool, typer.Option("--v0-status-dates", help="Orders v0 dates an update by the last change of status.")
     ] = False,
@@ -56,6 +63,7 @@ def emulator(
                 as_json=as_json,
                 host=host,
                 port=port,
+                marketplaces=marketplace or None,
                 seed=seed,
                 orders=orders,
                 rate_scale=rate_scale,
@@ -65,6 +73,7 @@ def emulator(
                 list_lag=list_lag,
                 page_shift=page_shift,
                 shuffled_pages=shuffled_pages,
+                unsorted_lists=unsorted_lists,
                 v0_status_dates=v0_status_dates,
             )
         )

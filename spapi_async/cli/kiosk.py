@@ -69,6 +69,8 @@ def kiosk(
     facts = run_async(_write(target, query, out), leaves=AGAIN if target.journal is not None else "")
     if as_json:
         print_json(facts)
+    elif out != "-":
+        moving_console().print(f"{out}: {facts['rows']:,} rows", highlight=False, soft_wrap=True)
 
 
 async def _write(target: Target, query: str, out: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from spapi_async.errors import ConfigurationError
 
-__all__ = ["parse_moment", "parse_span"]
+__all__ = ["parse_moment", "parse_span", "show_span"]
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -41,3 +41,12 @@ def parse_span(option: str, text: str | None) -> timedelta | None:
     if found is None:
         raise ConfigurationError(f"{option} takes a number and s, m, h, d or w, such as 2h, not {text!r}")
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def show_span(seconds: float) -> str:
+    """So much time in words, as precise as it matters."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 600:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"

@@ -9,7 +9,7 @@ import typer
 
 from spapi_async import Marketplace
 from spapi_async.cli.event_loop import run_async
-from spapi_async.cli.moments import parse_moment
+from spapi_async.cli.moments import parse_moment, show_span
 from spapi_async.cli.output import JsonOption, print_json, print_table
 from spapi_async.cli.target import (
     EmulatorOption,
@@ -124,7 +124,7 @@ def _show(plan: OrderPlan) -> None:
         parts = ", ".join(f"{source.operation.partition('.')[2]}: {source.orders:,}" for source in each.sources)
         limit = each.limited_by or "nothing"
         table.add_row(
-            each.seller, f"{each.since:%Y-%m-%d %H:%M}", f"{each.orders:,}", _span(each.seconds), limit, parts
+            each.seller, f"{each.since:%Y-%m-%d %H:%M}", f"{each.orders:,}", show_span(each.seconds), limit, parts
         )
     print_table(table)
 
@@ -133,16 +133,13 @@ def _show_outlook(outlook: Outlook, *, as_json: bool) -> None:
     if as_json:
         print_json(outlook)
         return
+    coarse = outlook.listed_seconds
+    listed = "" if coarse is None else f", listed by reports {show_span(coarse)} after the first one"
     typer.echo(
         f"{outlook.sellers:,} sellers with {outlook.orders_a_seller_a_day:,.0f} orders a day each\n"
         f"keeping up takes {outlook.share_of_quota:.1%} of the searches' quota; "
         f"{outlook.possible_a_seller_a_day:,.0f} orders a day each would be possible\n"
-        f"a change is stored after {_span(outlook.freshness)} (median, without notifications)\n"
-        f"a history of {outlook.history_orders_a_seller:,} orders each takes {_span(outlook.history_seconds)}"
+        f"a change is stored after {show_span(outlook.freshness)} (median, without notifications)\n"
+        f"a history of {outlook.history_orders_a_seller:,} orders each takes {show_span(outlook.history_seconds)}"
+        f"{listed}"
     )
-
-
-def _span(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"

@@ -11,9 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from spapi_async.cli.moments import show_span
 from spapi_async.ratelimit import LimitSnapshot
 from spapi_async.workflows.orders import (
     DatasetRefused,
+    OrdersForecast,
     PageStored,
     SellerFailed,
     SellerFinished,
@@ -76,12 +78,15 @@ class SyncBar:
         self._named = named
         self._tasks: dict[str, TaskID] = {}
         self._starts: dict[str, datetime] = {}
+        self._ends: dict[str, float] = {}
+        self._done: dict[str, int] = {}
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.fields[orders]:,} orders"),
             TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
             TextColumn("[dim]{task.fields[quota]}"),
             console=console,
             disable=not console.is_terminal,
@@ -108,8 +113,8 @@ class SyncBar:
     def show_quota(self) -> None:
         """Bring the quota state up to date."""
         state = quota_state(self._limits())
-        for task in self._tasks.values():
-            self._progress.update(task, quota=state)
+        for seller, task in self._tasks.items():
+            self._progress.update(task, quota=state, left=self._time_left(seller))
 
     def __call__(self, event: SyncEvent) -> None:
         """Draw an event."""
@@ -117,12 +122,21 @@ class SyncBar:
             self._start(event)
         elif isinstance(event, PageStored):
             self._advance(event)
+        elif isinstance(event, OrdersForecast):
+            self._foresee(event)
         elif isinstance(event, SellerFinished):
-            self._progress.update(self._tasks[event.seller], total=1.0, completed=1.0, quota="")
+            self._ends.pop(event.seller, None)
+            self._progress.update(self._tasks[event.seller], total=1.0, completed=1.0, quota="", left="")
         elif isinstance(event, SellerWaits | DatasetRefused):
             self._say(line_of(event))
         elif isinstance(event, SellerFailed) and event.seller in self._tasks:
+            self._ends.pop(event.seller, None)
             self._progress.stop_task(self._tasks[event.seller])
+
+    def shares(self) -> dict[str, float]:
+        """How much of each seller's orders is there, from 0 to 1, where that is known."""
+        tasks = {seller: self._progress.tasks[task] for seller, task in self._tasks.items()}
+        return {seller: task.completed for seller, task in tasks.items() if task.total is not None}
 
     def _start(self, event: SellerStarted) -> None:
         self._starts[event.seller] = event.last_updated_after
@@ -133,11 +147,22 @@ class SyncBar:
             self._since = None
         name = f"{event.seller}: " if self._named else ""
         description = escape(f"{name}{words} from {since}")
-        self._tasks[event.seller] = self._progress.add_task(description, total=None, orders=0, quota="")
+        self._tasks[event.seller] = self._progress.add_task(description, total=None, orders=0, quota="", left="")
 
     def _say(self, line: str) -> None:
         """Above the bars, in one line however narrow the terminal is."""
         self._progress.console.print(f"spapi-async: {line}", markup=False, highlight=False, soft_wrap=True)
+
+    def _foresee(self, event: OrdersForecast) -> None:
+        self._ends[event.seller] = self._progress.get_time() + event.seconds
+        share = self._done[event.seller] / max(self._done[event.seller] + event.left, 1)
+        task = self._tasks[event.seller]
+        self._progress.update(task, total=1.0, completed=share, left=self._time_left(event.seller))
+
+    def _time_left(self, seller: str) -> str:
+        """By the last forecast, counted down between two."""
+        end = self._ends.get(seller)
+        return "" if end is None else f"{show_span(max(end - self._progress.get_time(), 0.0))} left"
 
     def _advance(self, event: PageStored) -> None:
         share = (
@@ -146,6 +171,7 @@ class SyncBar:
             else window_share(self._starts[event.seller], event.latest, event.upper_bound)
         )
         task = self._tasks[event.seller]
+        self._done[event.seller] = self._done.get(event.seller, 0) + event.completed
         self._progress.update(task, orders=event.total)
-        if share is not None:
+        if share is not None and event.seller not in self._ends:
             self._progress.update(task, total=1.0, completed=share)

@@ -62,6 +62,9 @@ class FileFormat(enum.StrEnum):
     parquet = "parquet"
 
 
+_FORMAT_OF_ENDING = {".jsonl": FileFormat.jsonl, ".parquet": FileFormat.parquet}
+
+
 class NoDataWish(enum.StrEnum):
     """What a report that was cancelled for want of data becomes."""
 
@@ -88,7 +91,10 @@ def get(
     out: Annotated[str, typer.Option("--out", metavar="FILE|-", help="Where it goes; - is standard output.")],
     file_format: Annotated[
         FileFormat | None,
-        typer.Option("--format", help="Rows as UTF-8 TSV, JSON lines or Parquet; the file as it is by default."),
+        typer.Option(
+            "--format",
+            help="Rows as UTF-8 TSV, JSON lines or Parquet; by default as FILE is called, or as it is.",
+        ),
     ] = None,
     start: Annotated[str | None, typer.Option("--start", metavar="TIME", help="Where the window begins.")] = None,
     end: Annotated[str | None, typer.Option("--end", metavar="TIME", help="Where it ends; now by default.")] = None,
@@ -124,6 +130,7 @@ def get(
     if file_format is FileFormat.parquet and out == "-":
         raise ConfigurationError("a Parquet file cannot go to standard output: name a file")
     check_out(out)
+    file_format = file_format or _FORMAT_OF_ENDING.get(Path(out).suffix.lower())
     target = Target(
         endpoint=endpoint,
         emulator=emulator,

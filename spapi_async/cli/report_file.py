@@ -44,7 +44,9 @@ async def write_report(document: Document, out: str, file_format: str | None, ki
         ConfigurationError: the format needs rows, and the report has none.
     """
     if file_format is not None and kind.format is not None and not kind.has_rows:
-        raise ConfigurationError(f"{kind.name} is {kind.format.upper()}, not rows: leave --format out")
+        raise ConfigurationError(
+            f"{kind.name} is {kind.format.upper()}, not rows: it cannot be written as {file_format}"
+        )
     if file_format == "parquet":
         await document.save_parquet(out)
         return (await anyio.Path(out).stat()).st_size

@@ -292,9 +292,12 @@ async def _synced(
     from spapi_async.workflows.orders import sync_orders
 
     async with connected(target, observers=observers) as connection:
-        bar = SyncBar(moving_console(), connection.application.limits, since=since, named=len(connection.sellers) > 1)
+        console = moving_console()
+        bar = SyncBar(console, connection.application.limits, since=since, named=len(connection.sellers) > 1)
         async with bar.shown():
-            return await sync_orders(connection.sellers, database, since=since, progress=bar, **options)
+            return await sync_orders(
+                connection.sellers, database, since=since, progress=bar, forecast=console.is_terminal, **options
+            )
 
 
 def _fail(report: SyncReport, *, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from spapi_async import Application, SellingPartner, connect
 from spapi_async._core.events import Observer
 from spapi_async.cli.logs import log_observers
 from spapi_async.errors import ConfigurationError
+from spapi_async.marketplaces import Marketplace, Region
 from spapi_async.workflows.sellers._entries import SellerEntry, read_sellers
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ async def connected(target: Target, *, observers: Iterable[Observer] = ()) -> As
         return
     from spapi_async.emulator import Emulator
 
+    made_up = _made_up(os.environ)
     async with (
         Emulator(
             seed=target.seed,
@@ -127,8 +129,9 @@ async def connected(target: Target, *, observers: Iterable[Observer] = ()) -> As
             rate_scale=target.rate_scale,
             latency=target.latency,
             anchor=target.anchor,
+            marketplaces=_marketplaces(entries or [SellerEntry()], made_up),
         ) as emulator,
-        _sellers(entries, _made_up(os.environ), {**options, "endpoint": emulator.url}, made_up=True) as sellers,
+        _sellers(entries, made_up, {**options, "endpoint": emulator.url}, made_up=True) as sellers,
     ):
         yield Connection(sellers=sellers, emulator=emulator)
 
@@ -155,6 +158,23 @@ async def _sellers(
                 name = f" ({entry.seller_id})" if entry.seller_id else ""
                 raise ConfigurationError(f"seller {number}{name}: {error.message}") from None
         yield tuple(sellers)
+
+
+def _marketplaces(entries: Iterable[SellerEntry], environ: Mapping[str, str]) -> list[Marketplace]:
+    """Where the emulator's sellers sell: in the usual marketplaces of their regions, and in those they name.
+
+    It has one address for all regions, so sellers of several regions sell in all of them.
+    """
+    from spapi_async.emulator.data.places import USUAL
+
+    usual: list[Marketplace] = []
+    named: list[Marketplace] = []
+    for entry in entries:
+        region, marketplace = entry.place(environ)
+        here = [] if marketplace is None else [Marketplace.parse(marketplace)]
+        named += [*here, *map(Marketplace.parse, entry.marketplaces)]
+        usual += USUAL[Region.parse(region) if region is not None else here[0].region] if region or here else ()
+    return list(dict.fromkeys([*usual, *named])) or list(USUAL[Region.NA])
 
 
 def _chosen(entries: Sequence[SellerEntry], tags: Iterable[str]) -> list[SellerEntry]:

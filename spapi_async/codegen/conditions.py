@@ -9,7 +9,7 @@ _SHIPMENT_QUERY = (
     "``query_type`` decides what else is needed: ``DATE_RANGE`` both ``last_updated_`` dates, ``NEXT_TOKEN`` the token."
 )
 
-_CONDITIONS: dict[str, tuple[str, ...]] = {
+CONDITIONS: dict[str, tuple[str, ...]] = {
     "catalog_items_2022_04_01.search_catalog_items": (
         "Give ``keywords`` or ``identifiers``, not both; brands and classifications go with keywords.",
         "``identifiers`` need ``identifiers_type``, and the type ``SKU`` needs ``seller_id``.",
@@ -42,4 +42,4 @@ _CONDITIONS: dict[str, tuple[str, ...]] = {
 
 def conditions(name: str) -> tuple[str, ...]:
     """What to know about an operation's arguments together; module and method name it."""
-    return _CONDITIONS.get(name, ())
+    return CONDITIONS.get(name, ())

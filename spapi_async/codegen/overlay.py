@@ -32,7 +32,7 @@ _IN_EXAMPLES = Overlay("timestamp", "a date-time in every example")
 # cancellations), dates without a time (ExceptionDate), fields of unknown form (manifestDate, availableDate), the bounds
 # that a page of orders echoes (OrdersList.CreatedBefore), for which the static sandbox has a number, and fields that no
 # example has (orders v0 PromiseResponseDueDate, ScheduledDeliveryStartDate, ReviewDate; supply sources).
-_OVERLAY: dict[str, dict[str, Overlay]] = {
+OVERLAY: dict[str, dict[str, Overlay]] = {
     "catalog_items_2020_12_01": {
         "ItemSearchResults.pagination": Overlay("optional", "a search by identifiers has one page"),
         "ItemSearchResults.refinements": Overlay("optional", "a search by identifiers has none"),
@@ -89,7 +89,7 @@ _OVERLAY: dict[str, dict[str, Overlay]] = {
 
 # Parameters that are plain strings in the model and date-times in Amazon's examples or, for orders v0 and the lists of
 # services, in the requests that its guides show.
-_DATE_TIME_PARAMETERS = {
+DATE_TIME_PARAMETERS = {
     "orders_v0": (
         "CreatedAfter CreatedBefore LastUpdatedAfter LastUpdatedBefore EarliestDeliveryDateBefore "
         "EarliestDeliveryDateAfter LatestDeliveryDateBefore LatestDeliveryDateAfter"
@@ -104,9 +104,9 @@ _DATE_TIME_PARAMETERS = {
 
 def overlay(module: str, definition: str, wire_name: str) -> Overlay | None:
     """How the type of a field is changed, if it is."""
-    return _OVERLAY.get(module, {}).get(f"{definition}.{wire_name}")
+    return OVERLAY.get(module, {}).get(f"{definition}.{wire_name}")
 
 
 def is_date_time(module: str, parameter: str) -> bool:
     """Whether a parameter that the model calls a mere string is a date-time."""
-    return parameter in _DATE_TIME_PARAMETERS.get(module, "").split()
+    return parameter in DATE_TIME_PARAMETERS.get(module, "").split()

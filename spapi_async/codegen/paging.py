@@ -24,22 +24,22 @@ _DEPTH = 4
 _DEPTH_WITHOUT_PARAMETER = 2
 
 # "This must be the only parameter": the token carries the filters, and any other argument fails the call.
-_ALONE = {
+ALONE = {
     "feeds_2020_09_04.get_feeds", "feeds_2021_06_30.get_feeds", "reports_2020_09_04.get_reports",
     "reports_2021_06_30.get_reports",
 }  # fmt: skip
 
 # QueryType=NEXT_TOKEN and the marketplace go with the token.
-_NEXT_TOKEN_QUERY = {"fulfillment_inbound_v0.get_shipments", "fulfillment_inbound_v0.get_shipment_items"}
+NEXT_TOKEN_QUERY = {"fulfillment_inbound_v0.get_shipments", "fulfillment_inbound_v0.get_shipment_items"}
 
 # Seconds; other lifetimes are not published.
-_LIFETIMES: dict[str, float] = {
+LIFETIMES: dict[str, float] = {
     "fba_inventory_v1.get_inventory_summaries": 30,
     "orders_2026_01_01.search_orders": 24 * 3600,
 }
 
 # One page is one object that holds some 34 lists of events: the page itself is the item.
-_ITEMS: dict[str, tuple[str, ...]] = {
+ITEMS: dict[str, tuple[str, ...]] = {
     "finances_v0.list_financial_events": ("FinancialEvents",),
     "finances_v0.list_financial_events_by_group_id": ("FinancialEvents",),
     "finances_v0.list_financial_events_by_order_id": ("FinancialEvents",),
@@ -47,7 +47,7 @@ _ITEMS: dict[str, tuple[str, ...]] = {
 
 # Data Kiosk pages through queries: a finished query holds the token that goes into the body of the next createQuery.
 # Each of the two operations knows half of it; what they return is the item.
-_WHOLE_BODY = {"data_kiosk_2023_11_15.get_query"}
+WHOLE_BODY = {"data_kiosk_2023_11_15.get_query"}
 _TOKENS_IN_BODY = {"data_kiosk_2023_11_15.create_query": "pagination_token"}
 
 
@@ -96,7 +96,7 @@ def find_paging(
         items_path=tuple(field.name for field in items),
         rule=_rule(name),
         page_size_parameter=next(sizes, None),
-        token_lifetime=_LIFETIMES.get(name),
+        token_lifetime=LIFETIMES.get(name),
     )
     return PagedResult(paging, _item_type(items, result))
 
@@ -109,9 +109,9 @@ def _scalars(table: ClassTable, body: PyType | None) -> list[Field]:
 
 
 def _rule(name: str) -> Rule:
-    if name in _ALONE:
+    if name in ALONE:
         return "alone"
-    return "next_token_query" if name in _NEXT_TOKEN_QUERY else "repeat"
+    return "next_token_query" if name in NEXT_TOKEN_QUERY else "repeat"
 
 
 def _find_token(table: ClassTable, type_: PyType) -> tuple[Field, ...] | None:
@@ -134,9 +134,9 @@ def _is_token(field: Field) -> bool:
 
 def _find_items(name: str, table: ClassTable, result: PyType, token: tuple[Field, ...]) -> tuple[Field, ...]:
     """The list that a page is about: the only one beside the token, beside its holder, or one level below."""
-    if name in _WHOLE_BODY:
+    if name in WHOLE_BODY:
         return ()
-    if known := _follow(table, result, _ITEMS.get(name, ())):
+    if known := _follow(table, result, ITEMS.get(name, ())):
         return known
     for path in _levels(table, result, token):
         holder = path[-1].type if path else result

@@ -33,13 +33,13 @@ _TYPES = re.compile(
 )
 
 # A type with one of these describes where or how to reach someone: the fields beside it are of the same person.
-_MARKS = frozenset(
+MARKS = frozenset(
     {"address", "address_line1", "email", "email_address", "latitude", "phone", "phone_number", "postal_code"}
     | {"street_name"}
 )
 
 # Single fields, wherever they stand.
-_FIELDS = frozenset(
+FIELDS = frozenset(
     {
         "account_holder_name", "additional_address_notes", "address_instruction", "address_instructions",
         "bank_account_holder_name", "bank_account_number", "bank_account_number_tail", "buyer_cancel_reason",
@@ -54,7 +54,7 @@ _FIELDS = frozenset(
 
 # Fields whose names say too little: documents and labels with an address on them, links that open such a document for
 # whoever holds them, keys that decrypt one, the values of a carrier account's login, texts to buyers.
-_PLACES: dict[str, dict[str, tuple[str, ...]]] = {
+PLACES: dict[str, dict[str, tuple[str, ...]]] = {
     "data_kiosk_2023_11_15": {"GetDocumentResponse": ("document_url",)},
     "easy_ship_2022_03_23": {"CreateScheduledPackagesResponse": ("printable_documents_url",)},
     "external_fulfillment_shipments_2024_09_11": {"Document": ("content",), "DocumentV2": ("url",)},
@@ -128,7 +128,7 @@ _PLACES: dict[str, dict[str, tuple[str, ...]]] = {
 def hidden_fields(module: str, name: str, fields: Iterable[tuple[str, bool]]) -> Hidden:
     """The fields whose values are hidden in the repr of a class; ``fields`` are names and whether they hold text."""
     texts = [field for field, is_text in fields if is_text]
-    if texts and (_TYPES.fullmatch(name) or not _MARKS.isdisjoint(texts)):
+    if texts and (_TYPES.fullmatch(name) or not MARKS.isdisjoint(texts)):
         return "all"
-    here = _PLACES.get(module, {}).get(name, ())
-    return tuple(field for field in texts if field in _FIELDS or field in here)
+    here = PLACES.get(module, {}).get(name, ())
+    return tuple(field for field in texts if field in FIELDS or field in here)

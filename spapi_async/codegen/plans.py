@@ -18,7 +18,7 @@ Source = Literal["model", "sdk", "docs", "assumed"]
 _Plan = tuple[float, int]
 _Table = dict[str, dict[_Plan, str]]
 
-_SDK: _Table = {
+SDK: _Table = {
     "aplus_content_2020_11_01": {
         (5, 5): (
             "search_content_documents create_content_document get_content_document update_content_document "
@@ -131,7 +131,7 @@ _SDK: _Table = {
         (10, 10): "get_transaction",
     },
 }
-_DOCS: _Table = {
+DOCS: _Table = {
     "external_fulfillment_inventory_2024_09_11": {
         (50, 100): "batch_inventory",
     },
@@ -154,7 +154,7 @@ _DOCS: _Table = {
         (5, 5): "search_definitions_product_types get_definitions_product_type",
     },
 }
-_APPLICATION: dict[str, dict[float, str]] = {
+APPLICATION: dict[str, dict[float, str]] = {
     "catalog_items_2022_04_01": {
         500: "search_catalog_items",
         250: "get_catalog_item",
@@ -176,7 +176,7 @@ _APPLICATION: dict[str, dict[float, str]] = {
 }
 
 # Removed APIs state no plan; their successors' figures stand in.
-_SUCCESSORS: _Table = {
+SUCCESSORS: _Table = {
     "feeds_2020_09_04": {
         (0.0083, 15): "create_feed",
         (0.0222, 10): "get_feeds get_feed_document",
@@ -194,7 +194,7 @@ _SUCCESSORS: _Table = {
 }
 
 # Of this API's three plans Amazon publishes listCases' alone; the other two operations read the same cases.
-_SIBLINGS: _Table = {
+SIBLINGS: _Table = {
     "support_2025_02_01": {
         (0.1, 10): "get_case list_contacts",
     },
@@ -202,8 +202,8 @@ _SIBLINGS: _Table = {
 
 # Figures that are assumed for a reason.
 _STAND_INS = (
-    (_SUCCESSORS, "its successor has this plan"),
-    (_SIBLINGS, "a sibling of the same API has this plan"),
+    (SUCCESSORS, "its successor has this plan"),
+    (SIBLINGS, "a sibling of the same API has this plan"),
 )
 
 # Nothing is published: slow enough for nearly every operation, and the reply's rate header corrects it upwards.
@@ -212,9 +212,9 @@ _CAUTIOUS: _Plan = (1, 1)
 
 def usage_plan(module: str, method: str, model: _Plan | None) -> UsagePlan:
     """The plan of an operation: the model's figure first, then the SDK's, the documentation's, a cautious one."""
-    sdk, docs = _find(_SDK, module, method), _find(_DOCS, module, method)
+    sdk, docs = _find(SDK, module, method), _find(DOCS, module, method)
     application_rate = next(
-        (rate for rate, methods in _APPLICATION.get(module, {}).items() if method in methods.split()), None
+        (rate for rate, methods in APPLICATION.get(module, {}).items() if method in methods.split()), None
     )
     others = [OtherPlan("sdk", *sdk)] if sdk else []
     others += [OtherPlan("docs", *docs)] if docs else []

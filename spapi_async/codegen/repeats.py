@@ -12,7 +12,7 @@ __all__ = ["is_idempotent"]
 
 # The request names the state wanted: cancelled, linked no more, a name, an address, a whole listing.
 # Not here: seller wallet's updateTransferSchedule, which moves money, and Shipping v2's linkCarrierAccount.
-_REPLACING = {
+REPLACING = {
     "awd_2024_05_09": "update_inbound update_inbound_shipment_transport_details update_outbound",
     "external_fulfillment_shipments_2024_09_11": "update_package",
     "fulfillment_inbound_2024_03_20": (
@@ -34,7 +34,7 @@ _REPLACING = {
     "supply_sources_2020_07_01": "update_supply_source update_supply_source_status",
 }
 
-_READING = {
+READING = {
     "aplus_content_2020_11_01": "validate_content_document_asin_relations",
     "awd_2024_05_09": "check_inbound_eligibility",
     "easy_ship_2022_03_23": "list_handover_slots",
@@ -53,7 +53,7 @@ _READING = {
 
 # Upload destinations and tokens that nobody uses expire. The same upload is the same media (200 in place of 201), and
 # the same merchant has the same sandbox location.
-_HARMLESS = {
+HARMLESS = {
     "aplus_content_2020_11_01": "create_media",
     "external_fulfillment_location_2026_07_30": "create_sandbox_location",
     "feeds_2020_09_04": "create_feed_document",
@@ -68,4 +68,4 @@ def is_idempotent(module: str, method: str, verb: str) -> bool:
     """Whether repeating the call does no harm."""
     if verb in ("GET", "DELETE"):
         return True
-    return any(method in table.get(module, "").split() for table in (_REPLACING, _READING, _HARMLESS))
+    return any(method in table.get(module, "").split() for table in (REPLACING, READING, HARMLESS))

@@ -12,7 +12,7 @@ __all__ = ["grantless_scope", "restriction"]
 _ORDER_ELEMENTS = ("buyerInfo", "shippingAddress", "buyerTaxInformation")
 
 # Every call needs a token; a generic path covers all resources of the operation.
-_ALWAYS = {
+ALWAYS = {
     "easy_ship_2022_03_23": "create_scheduled_package_bulk",
     "merchant_fulfillment_v0": "get_shipment cancel_shipment create_shipment",
     "orders_v0": "get_order_regulated_info get_order_address get_order_buyer_info get_order_items_buyer_info",
@@ -30,7 +30,7 @@ _ALWAYS = {
     ),
 }
 
-_SPECIAL = {
+SPECIAL = {
     "orders_v0.get_orders": Restriction(mode="optional", data_elements=_ORDER_ELEMENTS),
     "orders_v0.get_order": Restriction(mode="optional", data_elements=_ORDER_ELEMENTS),
     "orders_v0.get_order_items": Restriction(mode="optional", data_elements=("buyerInfo",)),
@@ -38,7 +38,7 @@ _SPECIAL = {
     "reports_2021_06_30.get_report_document": Restriction(mode="report", generic_path=False),
 }
 
-_SCOPES = {
+SCOPES = {
     "sellingpartnerapi::notifications": {
         "notifications_v1": (
             "create_destination get_destinations get_destination delete_destination get_subscription_by_id "
@@ -56,14 +56,14 @@ _SCOPES = {
 
 def restriction(module: str, method: str) -> Restriction | None:
     """When the operation needs a restricted data token."""
-    if method in _ALWAYS.get(module, "").split():
+    if method in ALWAYS.get(module, "").split():
         return Restriction(mode="always")
-    return _SPECIAL.get(f"{module}.{method}")
+    return SPECIAL.get(f"{module}.{method}")
 
 
 def grantless_scope(module: str, method: str) -> str | None:
     """The client-credentials scope of an operation that acts for no seller."""
-    for scope, modules in _SCOPES.items():
+    for scope, modules in SCOPES.items():
         if method in modules.get(module, "").split():
             return scope
     return None

@@ -129,6 +129,16 @@ class Emulator:
         """
         return tuple(self._control.notifications())
 
+    @property
+    def world(self) -> World:
+        """The state behind the operations: sellers with their orders and jobs, documents, mail; anew after a reset."""
+        return self._world
+
+    @property
+    def tokens(self) -> Sequence[str]:
+        """Every token that was issued, restricted ones too, oldest first."""
+        return self._desk.issued
+
     async def start(self) -> None:
         """Listen."""
         server = web.Server(self._serve, request_factory=_any_size, access_log=None)

@@ -18,11 +18,11 @@ import msgspec
 from spapi_async import Application, SellerDirectory, SellingPartner
 from spapi_async._core.store_url import address_of
 from spapi_async.api.orders_2026_01_01 import SEARCH_ORDERS
-from spapi_async.errors import ConfigurationError, LeaseError, LWAError, SPAPIError
+from spapi_async.errors import ConfigurationError, LeaseError, LeaseLostError, LWAError, SPAPIError
 from spapi_async.fleet._board import Board
 from spapi_async.fleet._jobs import Job, order_sync
 from spapi_async.fleet._policy import Outcome, SellerState, after, is_due
-from spapi_async.fleet._queue import PAUSE, listen, queue_of
+from spapi_async.fleet._queue import PAUSE, connection_of, listen, queue_of
 from spapi_async.ratelimit import RedisRateLimiter
 from spapi_async.workflows._sql import reason
 from spapi_async.workflows.orders import Progress, Source
@@ -140,7 +140,7 @@ class Fleet:
         One process does it; a second one takes over when the first is gone. Redis may be away for a while.
 
         Raises:
-            ConfigurationError: the directory cannot be read the first time.
+            ConfigurationError: the directory cannot be read the first time, or Redis not reached.
         """
         await self._directory.reload()
         async with self._opened() as (broker, board, redis):
@@ -207,6 +207,9 @@ class Fleet:
 
         Args:
             concurrency: slices at once.
+
+        Raises:
+            ConfigurationError: Redis cannot be reached, before the first slice; later it is waited for.
         """
         async with (
             self._application() as app,
@@ -282,6 +285,8 @@ class Fleet:
 
     def _judge(self, seller: SellingPartner, error: Exception) -> tuple[Outcome, str]:
         if isinstance(error, LeaseError):
+            if isinstance(error, LeaseLostError):
+                logger.warning("%s", error)
             return Outcome.HELD, ""
         reason = _said(error)
         logger.warning("%s failed: %s", seller.name, reason)
@@ -309,7 +314,7 @@ class Fleet:
             states = await board.states()
             queued = await board.queued(state.seller for state in states)
         except (RedisError, OSError) as error:
-            raise ConfigurationError(f"Redis cannot be reached: {type(error).__name__}") from None
+            raise _unreachable(error) from None
         finally:
             await client.aclose()
         behind = [state.complete_at for state in states if not state.revoked]
@@ -352,16 +357,23 @@ class Fleet:
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[tuple[RedisStreamBroker, Board, Any]]:
         """The queue, the board, and the client of both."""
-        redis = Redis.from_url(self._redis)
+        redis = Redis.from_url(self._redis, **connection_of(self._redis))
         board = Board(redis, self.name, slice_seconds=self._slice)
         broker = queue_of(self._redis, self.name, slice_seconds=self._slice)
         try:
-            await broker.startup()
+            try:
+                await redis.ping()
+            except (RedisError, OSError) as error:
+                raise _unreachable(error) from None
             yield broker, board, redis
         finally:
             with anyio.CancelScope(shield=True):
                 await broker.shutdown()
                 await redis.aclose()
+
+
+def _unreachable(error: Exception) -> ConfigurationError:
+    return ConfigurationError(f"Redis cannot be reached: {type(error).__name__}")
 
 
 def _said(error: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 from typing import Any
 
 try:
@@ -14,7 +15,7 @@ try:
 except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
     raise ModuleNotFoundError('a fleet needs an extra: pip install "spapi-async[fleet]"') from error
 
-__all__ = ["PAUSE", "listen", "queue_of"]
+__all__ = ["PAUSE", "connection_of", "listen", "queue_of"]
 
 logger = logging.getLogger("spapi_async.fleet")
 
@@ -22,6 +23,23 @@ _REDELIVERED_AFTER = 1.5  # slices: one that is not acknowledged by then was a k
 PAUSE = 1.0
 """Seconds after a failure of Redis."""
 _WORKERS = "workers"
+
+
+# What the kernel does about a host that is gone: probes after ten quiet seconds, half a minute for what was written.
+_KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
+
+
+def connection_of(redis: str) -> dict[str, Any]:
+    """How queue and board are connected: without a timeout for replies.
+
+    redis-py keeps that by ``asyncio.wait_for()``, which before Python 3.12 loses a cancellation that meets the end of a
+    write: a process that was to stop went on.
+    """
+    settings: dict[str, Any] = {"socket_timeout": None}
+    if redis.startswith("unix:"):
+        return settings
+    options = {getattr(socket, name): value for name, value in _KEEPALIVE.items() if hasattr(socket, name)}
+    return {**settings, "socket_connect_timeout": 5.0, "socket_keepalive": True, "socket_keepalive_options": options}
 
 
 def queue_of(redis: str, fleet: str, *, slice_seconds: float) -> RedisStreamBroker:
@@ -36,6 +54,7 @@ def queue_of(redis: str, fleet: str, *, slice_seconds: float) -> RedisStreamBrok
         xread_block=500,
         xread_count=1,
         maxlen=100_000,
+        **connection_of(redis),
     )
 
 
@@ -44,7 +63,8 @@ async def listen(broker: RedisStreamBroker, redis: Any, concurrency: int, stop: 
     while not stop.is_set():
         receiver = Receiver(broker, run_startup=False, max_async_tasks=concurrency, max_prefetch=0)
         try:
-            with contextlib.suppress(ResponseError):  # the workers' group is there already
+            # Who puts slices in needs no group; a queue that came back empty has none.
+            with contextlib.suppress(ResponseError):  # it is there already
                 await redis.xgroup_create(broker.queue_name, _WORKERS, id="0", mkstream=True)
             await receiver.listen(stop)
         except Exception as error:  # noqa: BLE001 - whatever it is, the queue is worth another attempt

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ import msgspec
 from spapi_async._core.limiter import LimitSnapshot
 from spapi_async._core.operation import Operation
 
-__all__ = ["Level", "SyncLag", "Watched", "levels", "operation_of"]
+__all__ = ["Level", "SyncLag", "Watched", "levels", "operation_of", "sync_counts"]
 
 
 class Watched(Protocol):
@@ -76,6 +76,31 @@ class SyncLag:
     def reconciliations(self) -> list[str]:
         """Those that were heard of."""
         return [what for what in self._done_to if what]
+
+
+def sync_counts(event: Any, lag: SyncLag) -> Iterator[tuple[str, float, str]]:
+    """What an event of an order sync adds to which metric, and the value of its label; how far it goes is for ``lag``.
+
+    The metrics: ``orders``, ``unreadable``, ``failures``, ``found_late`` (labelled with the reconciliation) and
+    ``freshness`` (with the source).
+    """
+    match type(event).__name__:  # the workflows are above, and need not be imported to be watched
+        case "PageStored":
+            yield "orders", event.orders, ""
+            yield "unreadable", event.unreadable, ""
+        case "SellerFinished":
+            lag.reached(event.seller, event.synced_to.timestamp())
+        case "SellerFailed":
+            yield "failures", 1, ""
+        case "OrdersReconciled":
+            after = f"{event.hours}h"
+            lag.reached(event.seller, event.reconciled_to.timestamp(), what=after)
+            yield "found_late", event.found, after
+        case "OrdersFresh":
+            for seconds in event.seconds:
+                yield "freshness", seconds, event.source
+        case _:
+            pass
 
 
 @lru_cache(maxsize=512)

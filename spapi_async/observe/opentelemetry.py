@@ -19,6 +19,7 @@ spapi.violations                counter            {place} spapi.operation
 spapi.tokens.issued             counter            {token} spapi.token.kind
 spapi.document.size             counter            By      spapi.operation
 spapi.sync.orders               counter            {order}
+spapi.sync.unreadable           counter            {entry}
 spapi.sync.failures             counter            {failure}
 spapi.sync.freshness            histogram          s       spapi.sync.source
 spapi.sync.lag                  observable gauge   s       (read, of the seller furthest behind)
@@ -45,11 +46,11 @@ from spapi_async._core.events import (
     Waited,
 )
 from spapi_async._version import __version__
-from spapi_async.observe._facts import SyncLag, Watched, levels, operation_of
+from spapi_async.observe._facts import SyncLag, Watched, levels, operation_of, sync_counts
 
 try:
     from opentelemetry import metrics, trace
-    from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
+    from opentelemetry.metrics import CallbackOptions, Counter, Histogram, MeterProvider, Observation
     from opentelemetry.trace import SpanKind, Status, StatusCode, TracerProvider
 except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
     raise ModuleNotFoundError('OpenTelemetry needs an extra: pip install "spapi-async[otel]"') from error
@@ -58,6 +59,7 @@ __all__ = ["Telemetry"]
 
 _NAME = "spapi_async"
 _FIRST_FAILURE = 400
+_SYNC_LABELS = {"found_late": "spapi.sync.after", "freshness": "spapi.sync.source"}
 _LOOK = 0.1  # seconds between two looks for a provider: each reads the environment twice
 
 
@@ -85,11 +87,14 @@ class Telemetry:
         self._violations = meter.create_counter("spapi.violations", "{place}", "Where replies broke their models")
         self._tokens = meter.create_counter("spapi.tokens.issued", "{token}", "Tokens fetched")
         self._bytes = meter.create_counter("spapi.document.size", "By", "Bytes of documents on the wire")
-        self._orders = meter.create_counter("spapi.sync.orders", "{order}", "Orders read by syncs")
-        self._failures = meter.create_counter("spapi.sync.failures", "{failure}", "Sellers whose sync failed")
-        self._freshness = meter.create_histogram("spapi.sync.freshness", "s", "From a change to its commit")
+        self._syncs: dict[str, Counter | Histogram] = {
+            "orders": meter.create_counter("spapi.sync.orders", "{order}", "Orders read by syncs"),
+            "unreadable": meter.create_counter("spapi.sync.unreadable", "{entry}", "That no row could be made of"),
+            "failures": meter.create_counter("spapi.sync.failures", "{failure}", "Sellers whose sync failed"),
+            "found_late": meter.create_counter("spapi.sync.found_late", "{order}", "That searches had missed"),
+            "freshness": meter.create_histogram("spapi.sync.freshness", "s", "From a change to its commit"),
+        }
         meter.create_observable_gauge("spapi.quota.tokens", [self._levels], "{token}", "Tokens in the emptiest bucket")
-        self._late = meter.create_counter("spapi.sync.found_late", "{order}", "Orders that searches had missed")
         meter.create_observable_gauge("spapi.sync.lag", [self._lags], "s", "Of the seller furthest behind")
         meter.create_observable_gauge(
             "spapi.sync.reconciled.lag", [self._reconciled], "s", "Held against reports, of the seller furthest behind"
@@ -134,22 +139,13 @@ class Telemetry:
 
     def progress(self, event: Any) -> None:
         """Measure an event of an order sync: ``sync_orders(…, progress=telemetry.progress)``."""
-        match type(event).__name__:
-            case "PageStored":
-                self._orders.add(event.orders)
-            case "SellerFinished":
-                self._lag.reached(event.seller, event.synced_to.timestamp())
-            case "SellerFailed":
-                self._failures.add(1)
-            case "OrdersReconciled":
-                after = f"{event.hours}h"
-                self._lag.reached(event.seller, event.reconciled_to.timestamp(), what=after)
-                self._late.add(event.found, {"spapi.sync.after": after})
-            case "OrdersFresh":
-                for seconds in event.seconds:
-                    self._freshness.record(seconds, {"spapi.sync.source": event.source})
-            case _:
-                pass
+        for name, amount, label in sync_counts(event, self._lag):
+            attributes = {_SYNC_LABELS[name]: label} if label else {}
+            instrument = self._syncs[name]
+            if isinstance(instrument, Histogram):
+                instrument.record(amount, attributes)
+            else:
+                instrument.add(amount, attributes)
 
     def _request(self, event: RequestFinished) -> None:
         shown = _shown(event)

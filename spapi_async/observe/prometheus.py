@@ -30,7 +30,7 @@ With ``accounts=True`` the first seven also have the label ``account``, which gr
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from weakref import WeakSet
 
@@ -45,7 +45,7 @@ from spapi_async._core.events import (
     ViolationsFound,
     Waited,
 )
-from spapi_async.observe._facts import SyncLag, Watched, levels
+from spapi_async.observe._facts import SyncLag, Watched, levels, sync_counts
 
 try:
     from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -73,7 +73,9 @@ class Metrics:
         self._accounts = accounts
         self._applications: WeakSet[Any] = WeakSet()
         self._lag = SyncLag(time.time)
-        self._children: dict[tuple[str, ...], Any] = {}  # of the two that every call is counted in
+        # Of the two histograms that every call is counted in, the series that there are.
+        self._observers_of_requests: dict[tuple[str, int | None, str], Callable[[float], None]] = {}
+        self._observers_of_calls: dict[tuple[str, str | None, str], Callable[[float], None]] = {}
         whose = ("account",) if accounts else ()
 
         def histogram(name: str, what: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> Histogram:
@@ -91,11 +93,13 @@ class Metrics:
         self._tokens = counter("tokens_issued", "Tokens fetched", ("kind", *whose))
         self._bytes = counter("document_bytes", "Bytes of documents on the wire", ("operation",))
         self._documents = counter("documents", "Documents", ("operation", "outcome"))
-        self._orders = counter("sync_orders", "Orders read by syncs", ())
-        self._unreadable = counter("sync_unreadable", "Entries that no row could be made of", ())
-        self._failures = counter("sync_failures", "Sellers whose sync failed", ())
-        self._late = counter("sync_found_late", "Orders that searches had missed", ("after",))
-        self._freshness = histogram("sync_freshness", "From a change to its commit", ("source",), _FRESHNESS)
+        self._syncs: dict[str, Counter | Histogram] = {
+            "orders": counter("sync_orders", "Orders read by syncs", ()),
+            "unreadable": counter("sync_unreadable", "Entries that no row could be made of", ()),
+            "failures": counter("sync_failures", "Sellers whose sync failed", ()),
+            "found_late": counter("sync_found_late", "Orders that searches had missed", ("after",)),
+            "freshness": histogram("sync_freshness", "From a change to its commit", ("source",), _FRESHNESS),
+        }
         lag = Gauge("spapi_sync_lag_seconds", "Of the seller furthest behind", registry=registry)
         lag.set_function(self._lag.seconds)
         registry.register(self)
@@ -106,13 +110,20 @@ class Metrics:
 
     def __call__(self, event: Event) -> None:
         """Count an event."""
-        whose = (event.account,) if self._accounts else ()
+        whose = event.account if self._accounts else ""
+        if isinstance(event, RequestFinished):
+            series = (event.operation, event.status, whose)
+            observe = self._observers_of_requests.get(series) or self._begin_requests(series)
+            observe(event.seconds)
+        elif isinstance(event, CallFinished):
+            outcome = (event.operation, event.error, whose)
+            observe = self._observers_of_calls.get(outcome) or self._begin_calls(outcome)
+            observe(event.seconds)
+        else:
+            self._count(event, (whose,) if self._accounts else ())
+
+    def _count(self, event: Event, whose: tuple[str, ...]) -> None:
         match event:
-            case RequestFinished():
-                status = "none" if event.status is None else str(event.status)
-                self._child("request", self._requests, event.operation, status, *whose).observe(event.seconds)
-            case CallFinished():
-                self._child("call", self._calls, event.operation, event.error or "", *whose).observe(event.seconds)
             case Waited():
                 self._waits.labels(event.operation, *whose).observe(event.seconds)
             case Throttled():
@@ -130,33 +141,29 @@ class Metrics:
             case _:
                 pass  # newer than this observer
 
-    def _child(self, kind: str, metric: Histogram, *labels: str) -> Any:
-        """``metric.labels(*labels)``, which takes a lock each time, remembered."""
-        key = (kind, *labels)
-        child = self._children.get(key)
-        if child is None:
-            child = self._children[key] = metric.labels(*labels)
-        return child
+    def _begin_requests(self, series: tuple[str, int | None, str]) -> Callable[[float], None]:
+        """What counts an exchange of this operation, status and account: ``labels()`` takes a lock each time."""
+        operation, status, whose = series
+        labels = (operation, "none" if status is None else str(status), *((whose,) if self._accounts else ()))
+        observe: Callable[[float], None] = self._requests.labels(*labels).observe
+        return self._observers_of_requests.setdefault(series, observe)
+
+    def _begin_calls(self, series: tuple[str, str | None, str]) -> Callable[[float], None]:
+        operation, error, whose = series
+        observe: Callable[[float], None] = self._calls.labels(
+            operation, error or "", *((whose,) if self._accounts else ())
+        ).observe
+        return self._observers_of_calls.setdefault(series, observe)
 
     def progress(self, event: Any) -> None:
         """Count an event of an order sync: ``sync_orders(…, progress=metrics.progress)``."""
-        match type(event).__name__:
-            case "PageStored":
-                self._orders.inc(event.orders)
-                self._unreadable.inc(event.unreadable)
-            case "SellerFinished":
-                self._lag.reached(event.seller, event.synced_to.timestamp())
-            case "SellerFailed":
-                self._failures.inc()
-            case "OrdersReconciled":
-                after = f"{event.hours}h"
-                self._lag.reached(event.seller, event.reconciled_to.timestamp(), what=after)
-                self._late.labels(after).inc(event.found)
-            case "OrdersFresh":
-                for seconds in event.seconds:
-                    self._freshness.labels(event.source).observe(seconds)
-            case _:
-                pass
+        for name, amount, label in sync_counts(event, self._lag):
+            metric = self._syncs[name]
+            child = metric.labels(label) if label else metric
+            if isinstance(child, Histogram):
+                child.observe(amount)
+            else:
+                child.inc(amount)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """How full the buckets are now; Prometheus' registry asks."""

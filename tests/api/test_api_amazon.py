@@ -191,7 +191,7 @@ def test_a_string_is_a_date_time_only_where_all_of_amazons_examples_agree() -> N
                 seen.setdefault(f"{example.operation.api}:{place}", []).append(value)
     tightened = [
         f"{module}:{place}"
-        for module, fields in overlay._OVERLAY.items()
+        for module, fields in overlay.OVERLAY.items()
         for place, change in fields.items()
         if change.change == "timestamp"
     ]

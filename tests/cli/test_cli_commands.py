@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from secret_watch import looks_secret
 
 from spapi_async import api
 from spapi_async._codec.known_limits import ALTERNATIVES
 from spapi_async._codec.request import prepare
-from spapi_async.cli.application import run
+from spapi_async.cli.application import app, run
 from spapi_async.cli.arguments import parse_arguments
 from spapi_async.emulator.server import Emulator
 
@@ -294,10 +295,11 @@ def test_emulator_command_passes_its_options_on(monkeypatch: pytest.MonkeyPatch)
             raise OSError(0, "started")
 
     monkeypatch.setattr("spapi_async.emulator.Emulator", Started)
-    words = "--days 730 --search-delay 0 --list-lag 180 --page-shift --shuffled-pages --v0-status-dates"
+    flags = ("page_shift", "shuffled_pages", "unsorted_lists", "v0_status_dates")
+    words = "--days 730 --search-delay 0 --list-lag 180 " + " ".join(f"--{flag.replace('_', '-')}" for flag in flags)
     assert run(["emulator", *words.split()]) == 2
     asked = {"days": 730.0, "search_delay": 0.0, "list_lag": 180.0}
-    assert seen.items() >= {**asked, "page_shift": True, "shuffled_pages": True, "v0_status_dates": True}.items()
+    assert seen.items() >= {**asked, **dict.fromkeys(flags, True)}.items()
 
 
 def test_emulator_command_on_a_port_in_use(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
@@ -314,6 +316,21 @@ def test_tables_where_there_is_no_unicode(monkeypatch: pytest.MonkeyPatch, start
     out, complaint = process.communicate(timeout=300)
     assert (process.returncode, complaint) == (0, "")
     assert "create_restricted_data_token" in out
+
+
+def every_command(group: Any) -> Iterator[tuple[str, Any]]:
+    """Each command of the tree, with its name."""
+    for name, command in group.commands.items():
+        yield name, command
+        if hasattr(command, "commands"):
+            yield from ((f"{name} {below}", each) for below, each in every_command(command))
+
+
+def test_every_help_is_left_to_the_terminal_to_wrap() -> None:
+    """A line of a docstring that ends in mid-sentence would end there on a narrow screen, too."""
+    helps = {name: command.help for name, command in every_command(typer.main.get_command(app))}
+    assert len(helps) > 25
+    assert [name for name, text in helps.items() if not text or "\n" in text.replace("\n\n", "")] == []
 
 
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:

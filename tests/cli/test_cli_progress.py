@@ -10,10 +10,11 @@ import pytest
 from rich.console import Console
 
 from spapi_async import RequestFinished, ViolationsFound, Waited
+from spapi_async.cli.moments import show_span
 from spapi_async.cli.progress import SyncBar, quota_state, window_share
 from spapi_async.cli.tally import Tally
 from spapi_async.ratelimit import LimitSnapshot
-from spapi_async.workflows.orders import PageStored, SellerFinished, SellerStarted
+from spapi_async.workflows.orders import OrdersForecast, PageStored, SellerFailed, SellerFinished, SellerStarted
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LIMIT = LimitSnapshot(
@@ -83,6 +84,30 @@ async def test_bar_draws_a_sellers_run() -> None:
         assert words in drawn
 
 
+async def test_bar_draws_how_long_the_rest_takes() -> None:
+    """By the last forecast, and how much is done of what there is; not when it is over."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=160)
+    bar = SyncBar(console, list)
+    page = PageStored(
+        seller="s", orders=90, items=0, total=90, violations=0, latest=None, upper_bound=None, completed=30
+    )
+    async with bar.shown():
+        bar(SellerStarted(seller="s", last_updated_after=START, resumed=False))
+        bar(page)
+        bar(OrdersForecast(seller="s", left=10, seconds=7500.4, limited_by=None))
+        bar.refresh()
+        assert bar.shares() == {"s": 0.75}
+        bar.show_quota()
+        assert isinstance(console.file, io.StringIO)
+        drawn = console.file.getvalue()
+        assert "2.1 h left" in drawn
+        bar(SellerFailed(seller="s", total=90, error="lost"))
+        console.file.truncate(0)
+        bar.show_quota()
+        bar.refresh()
+    assert "left" not in console.file.getvalue()
+
+
 async def test_bar_draws_nothing_where_nobody_watches() -> None:
     """A log file gets no control characters."""
     console = Console(file=io.StringIO(), force_terminal=False)
@@ -103,3 +128,11 @@ def test_a_tally_adds_up_what_the_events_tell() -> None:
         tally(Waited(**call, seconds=1.25))
     tally(ViolationsFound(**call, paths=("$.a", "$.b"), request_id=None))
     assert tally.facts() == {"requests": 2, "throttled": 1, "waited": 2.5, "violations": 2}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0, "0 s"), (119.4, "119 s"), (150, "2.5 min"), (3600, "60 min"), (9000, "2.5 h")]
+)
+def test_a_span_is_as_precise_as_it_matters(seconds: float, words: str) -> None:
+    """Seconds, minutes, hours."""
+    assert show_span(seconds) == words

@@ -82,6 +82,18 @@ def test_rows_as_parquet(spapi_emulator: Emulator, tmp_path: Path) -> None:
 
 
 @pytest.mark.spapi_emulator(throttle=False)
+def test_the_name_of_the_file_says_the_format(spapi_emulator: Emulator, tmp_path: Path) -> None:
+    """Nobody wants a table of tabs called Parquet; ``--format`` overrules the name."""
+    words = [LISTINGS, "--marketplace", "US", "--reuse", "1h"]
+    beginnings = {"a.parquet": b"PAR1", "b.jsonl": b'{"', "c.txt": b"seller-sku\t", "d.tsv": b"seller-sku\t"}
+    for name, beginning in beginnings.items():
+        assert report(spapi_emulator, *words, "--out", str(tmp_path / name)) == 0
+        assert (tmp_path / name).read_bytes().startswith(beginning)
+    assert report(spapi_emulator, *words, "--out", str(tmp_path / "e.parquet"), "--format", "jsonl") == 0
+    assert (tmp_path / "e.parquet").read_bytes().startswith(b'{"')
+
+
+@pytest.mark.spapi_emulator(throttle=False)
 def test_what_was_done_as_json(spapi_emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """For machines: the ids, and where the file is."""
     out = tmp_path / "orders.txt"

@@ -110,6 +110,29 @@ def test_an_emulator_in_process_gets_no_real_token(
     assert len(json.loads(capsys.readouterr().out)["sellers"]) == 2
 
 
+@pytest.mark.parametrize("place", ["DE", "PL", "JP"])
+def test_an_emulator_in_process_sells_where_the_sellers_do(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A seller of Europe or the Far East has orders there, and a plan counts them."""
+    monkeypatch.setenv("SP_API_MARKETPLACE", place)
+    words = ("--database", f"sqlite:///{tmp_path}/o.db", "--emulator", "--orders", "40", "--json")
+    assert run(("plan", "orders", *words)) == 0
+    (planned,) = json.loads(capsys.readouterr().out)["sellers"]
+    assert planned["orders"] > 20
+    assert run(("sync", "orders", *words, "--marketplace", place)) == 0
+    assert json.loads(capsys.readouterr().out)["sellers"][0]["orders"] > 0
+
+
+def test_sellers_of_two_regions_are_planned_on_one_emulator(
+    tmp_path: Path, sellers: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which has one address for both, so each seller asks about the marketplaces of its own region alone."""
+    words = ("--database", f"sqlite:///{tmp_path}/o.db", "--emulator", "--orders", "40", "--json")
+    assert run(("plan", "orders", *words, "--sellers", sellers)) == 0
+    assert [planned["orders"] > 0 for planned in json.loads(capsys.readouterr().out)["sellers"]] == [True, True]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

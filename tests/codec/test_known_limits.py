@@ -123,7 +123,7 @@ def test_batches_have_a_size(name: str, most: int) -> None:
 @pytest.fixture
 def nothing_said_yet() -> None:
     """Each set of keys is warned of once in a process."""
-    body_keys._warned.clear()
+    body_keys.warned.clear()
 
 
 @pytest.mark.usefixtures("nothing_said_yet")

@@ -26,18 +26,18 @@ def named(table: dict[str, dict[object, str]] | dict[str, str]) -> set[str]:
 
 
 TABLES: dict[str, set[str]] = {
-    "sdk": named(plans._SDK),  # type: ignore[arg-type]
-    "docs": named(plans._DOCS),  # type: ignore[arg-type]
-    "application": named(plans._APPLICATION),  # type: ignore[arg-type]
-    "successors": named(plans._SUCCESSORS),  # type: ignore[arg-type]
-    "siblings": named(plans._SIBLINGS),  # type: ignore[arg-type]
-    "restricted": named(restrictions._ALWAYS) | set(restrictions._SPECIAL),
-    "scopes": {name for modules in restrictions._SCOPES.values() for name in named(modules)},
-    "replacing": named(repeats._REPLACING),
-    "reading": named(repeats._READING),
-    "harmless": named(repeats._HARMLESS),
-    "paging": {*paging._ALONE, *paging._NEXT_TOKEN_QUERY, *paging._LIFETIMES, *paging._ITEMS, *paging._WHOLE_BODY},
-    "conditions": set(conditions._CONDITIONS),
+    "sdk": named(plans.SDK),  # type: ignore[arg-type]
+    "docs": named(plans.DOCS),  # type: ignore[arg-type]
+    "application": named(plans.APPLICATION),  # type: ignore[arg-type]
+    "successors": named(plans.SUCCESSORS),  # type: ignore[arg-type]
+    "siblings": named(plans.SIBLINGS),  # type: ignore[arg-type]
+    "restricted": named(restrictions.ALWAYS) | set(restrictions.SPECIAL),
+    "scopes": {name for modules in restrictions.SCOPES.values() for name in named(modules)},
+    "replacing": named(repeats.REPLACING),
+    "reading": named(repeats.READING),
+    "harmless": named(repeats.HARMLESS),
+    "paging": {*paging.ALONE, *paging.NEXT_TOKEN_QUERY, *paging.LIFETIMES, *paging.ITEMS, *paging.WHOLE_BODY},
+    "conditions": set(conditions.CONDITIONS),
 }
 
 
@@ -50,7 +50,7 @@ def test_facts_name_operations_that_exist(table: str) -> None:
 
 def test_conditions_name_arguments_that_exist() -> None:
     """What stands in code in a condition is an argument, the start of several, or one of Amazon's values."""
-    for name, sentences in conditions._CONDITIONS.items():
+    for name, sentences in conditions.CONDITIONS.items():
         module, _, method = name.partition(".")
         arguments = inspect.signature(getattr(_namespace(module), method)).parameters
         values = {value for p in operations()[name].parameters for value in p.constraints.enum}
@@ -66,7 +66,7 @@ def _namespace(module: str) -> type:
 
 def test_overlays_change_fields_that_exist() -> None:
     """Each entry shows in the docstring of its class, with its reason."""
-    for module, fields in overlay._OVERLAY.items():
+    for module, fields in overlay.OVERLAY.items():
         models = import_module(f"spapi_async.models.{module}")
         for path, entry in fields.items():
             made = getattr(models, path.partition(".")[0])
@@ -82,7 +82,7 @@ def test_overlays_change_fields_that_exist() -> None:
 
 def test_date_time_parameters_exist() -> None:
     """Each name of the table is a parameter that takes a datetime."""
-    for module, names in overlay._DATE_TIME_PARAMETERS.items():
+    for module, names in overlay.DATE_TIME_PARAMETERS.items():
         here = [p for found in operations().values() if found.api == module for p in found.parameters]
         for name in names.split():
             types = {p.type for p in here if p.wire_name == name}
@@ -130,7 +130,7 @@ def test_personal_data_is_found_by_names(
 
 def test_places_of_personal_data_exist() -> None:
     """Each entry of the table is in force in the class that it names; a field that Amazon renames shows here."""
-    for module, classes in personal._PLACES.items():
+    for module, classes in personal.PLACES.items():
         package = "spapi_async.models" if module in NAMESPACES else "spapi_async.models.notifications"
         models = import_module(f"{package}.{module}")
         for name, fields in classes.items():
@@ -144,8 +144,8 @@ def test_hidden_names_are_used() -> None:
     classes = [c for m in modules for c in vars(m).values() if isinstance(c, type) and issubclass(c, PersonalModel)]
     single = {name for made in classes for name in made.__personal__}
     whole = {name for made in classes if not made.__personal__ for name in made.__struct_fields__}
-    assert single >= personal._FIELDS - whole
-    assert whole >= personal._MARKS
+    assert single >= personal.FIELDS - whole
+    assert whole >= personal.MARKS
 
 
 def test_cases_show_nobody_in_their_repr() -> None:

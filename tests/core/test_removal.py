@@ -26,7 +26,7 @@ SEARCH = {"marketplace_ids": ["ATVPDKIKX0DER"], "created_after": "2020-01-01T00:
 @pytest.fixture
 async def seller(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SellingPartner]:
     """A process that has called nothing yet, an emulator, and a seller on it."""
-    monkeypatch.setattr(removal, "_warned", set())
+    monkeypatch.setattr(removal, "warned", set())
     async with (
         Emulator(orders=3, anchor=datetime.now(UTC).timestamp() - 3600) as emulator,
         Application("id", "secret", endpoint=emulator.url) as app,
@@ -173,9 +173,9 @@ def test_its_methods_look_like_any_other() -> None:
 
 def test_a_package_whose_name_begins_alike_is_not_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """An extension of somebody's own is warned like everybody."""
-    monkeypatch.setattr(removal, "_warned", set())
+    monkeypatch.setattr(removal, "warned", set())
     for module, warned in (("spapi_async_extras.jobs", 1), ("spapi_async.workflows.orders", 0), ("spapi_async", 0)):
-        removal._warned.clear()
+        removal.warned.clear()
         caller: dict[str, object] = {"__name__": module, "warn": removal.warn_of_removal, "operation": GET_ORDER}
         exec("def method(): warn(operation)\ndef call(): method()", caller)
         with recorded() as found:

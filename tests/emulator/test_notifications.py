@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import pytest
 from kiosk_queries import QUERY
 from sqs_server import client
@@ -43,7 +43,7 @@ async def test_orders_that_change_are_told_to_their_seller(emulator: Emulator, s
     found = [parse(message) for message in emulator.notifications]
     assert sorted(each.content.amazon_order_id for each in found) == sorted(changed["updated"] + changed["added"])
     assert not any(each.violations for each in found)
-    assert {each.seller_id for each in found} == {each.id for each in emulator._world.sellers}
+    assert {each.seller_id for each in found} == {each.id for each in emulator.world.sellers}
     assert "Payload" in emulator.notifications[0]
 
 
@@ -202,9 +202,8 @@ async def test_destinations_and_subscriptions_are_read_and_deleted(seller: Selli
 async def test_the_control_interface_changes_offers_and_postage(emulator: Emulator, seller: SellingPartner) -> None:
     """As the methods do; a setting that does not exist is refused."""
     await seller.notifications.subscribe("ANY_OFFER_CHANGED", ARN)
-    control = emulator._control
-    status, answer = control.answer("POST", "offers", json.dumps({"count": 2}).encode())
-    assert (status, len(answer["changed"])) == (200, 2)
-    assert control.answer("POST", "faults", b'{"notifications": {"delay": 1}}')[0] == 400
-    _, state = control.answer("GET", "notifications", b"")
-    assert len(state["notifications"]) == 2
+    async with aiohttp.ClientSession(f"{emulator.url}/_emulator/") as control:
+        reply = await control.post("offers", json={"count": 2})
+        assert (reply.status, len((await reply.json())["changed"])) == (200, 2)
+        assert (await control.post("faults", json={"notifications": {"delay": 1}})).status == 400
+        assert len((await (await control.get("notifications")).json())["notifications"]) == 2

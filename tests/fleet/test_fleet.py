@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -18,6 +19,8 @@ from typing import Any
 
 import anyio
 import pytest
+import warm_python
+from insides import database_engine
 from order_databases import CREDENTIALS
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
@@ -32,19 +35,25 @@ from spapi_async.fleet import Fleet
 from spapi_async.fleet._jobs import job_named
 from spapi_async.ratelimit import RedisRateLimiter
 from spapi_async.workflows.journal import Journal
-from spapi_async.workflows.orders import OrderDatabase, SellerFailed, SyncEvent, follow_orders
+from spapi_async.workflows.orders import OrderDatabase, SellerFailed, SyncEvent, follow_orders, sync_orders
 
 pytest_plugins = ("sync_fixtures",)
 
 SELLERS = 12
 LISTINGS = "GET_MERCHANT_LISTINGS_ALL_DATA"
+SEARCH = "orders_2026_01_01.search_orders"
 
 
 @pytest.fixture
 def sellers(tmp_path: Path) -> str:
     """A file of sellers."""
-    path = tmp_path / "sellers.json"
-    entries = [{"seller_id": f"A{n}", "region": "NA", "refresh_token": f"Atzr|{n}"} for n in range(SELLERS)]
+    return sellers_file(tmp_path, SELLERS)
+
+
+def sellers_file(folder: Path, count: int) -> str:
+    """So many of them."""
+    path = folder / "sellers.json"
+    entries = [{"seller_id": f"A{n}", "region": "NA", "refresh_token": f"Atzr|{n}"} for n in range(count)]
     path.write_text(json.dumps(entries))
     path.chmod(0o600)
     return str(path)
@@ -53,15 +62,17 @@ def sellers(tmp_path: Path) -> str:
 class Processes:
     """A fleet's processes, as a user starts them."""
 
-    def __init__(self, emulator: Emulator, redis: str, database: str, sellers: str) -> None:
+    def __init__(
+        self, emulator: Emulator, redis: str, database: str, sellers: str, *, slice_seconds: float = 5
+    ) -> None:
         self._variables = {**os.environ, **CREDENTIALS, "SP_API_ENDPOINT": emulator.url, "SP_API_REDIS": redis}
-        self._options = ["--database", database, "--sellers", sellers, "--every", "1s", "--slice", "5"]
-        self.running: list[subprocess.Popen[bytes]] = []
+        self._options = ["--database", database, "--sellers", sellers, "--every", "1s", "--slice", str(slice_seconds)]
+        self.running: list[warm_python.Process] = []
 
-    def start(self, what: str) -> subprocess.Popen[bytes]:
+    def start(self, what: str) -> warm_python.Process:
         """A worker, or a scheduler."""
-        words = [sys.executable, "-m", "spapi_async", "fleet", what, *self._options]
-        process = subprocess.Popen(words, env=self._variables, stderr=subprocess.PIPE)
+        words = ["-m", "spapi_async", "fleet", what, *self._options]
+        process = warm_python.start(words, env=self._variables, stderr=subprocess.PIPE)
         self.running.append(process)
         return process
 
@@ -75,9 +86,9 @@ class Processes:
 
 
 @contextmanager
-def fleet(*arguments: Any) -> Iterator[Processes]:
+def fleet(*arguments: Any, **options: Any) -> Iterator[Processes]:
     """Its processes end with the block."""
-    processes = Processes(*arguments)
+    processes = Processes(*arguments, **options)
     try:
         yield processes
     finally:
@@ -102,8 +113,8 @@ async def listening(redis_url: str) -> int:
 
 async def stored(database: str) -> dict[tuple[str, str], str]:
     """Every order with its last update."""
-    async with OrderDatabase(database) as opened:
-        rows = await opened._rows(__import__("sqlalchemy").text("SELECT seller, order_id, last_updated_at FROM orders"))
+    async with OrderDatabase(database) as opened, database_engine(opened).connect() as connection:
+        rows = (await connection.execute(text("SELECT seller, order_id, last_updated_at FROM orders"))).all()
     return {(row.seller, row.order_id): str(row.last_updated_at.timestamp()) for row in rows}
 
 
@@ -111,7 +122,7 @@ def truth(emulator: Emulator) -> dict[str, str]:
     """What the emulator holds."""
     return {
         order.order_id: str(float(int(order.updated)))
-        for seller in emulator._world.sellers
+        for seller in emulator.world.sellers
         for order in seller.orders.since(0)
     }
 
@@ -164,11 +175,56 @@ async def test_tables_equal_the_truth_whatever_happens_to_processes(
     assert len(versions) == len(set(versions))
 
 
+async def test_a_worker_suspended_beyond_its_lease_writes_nothing_when_it_wakes(
+    redis_url: str, postgres_url: str, tmp_path: Path
+) -> None:
+    """With a page in hand: another has the seller since, and what it stored stays as it is, checkpoint and all."""
+    anchor = datetime.now(UTC).timestamp() - 3600
+    async with (
+        Emulator(orders=20, rate_scale=2000, search_delay=0.0, anchor=anchor) as emulator,
+        Application("app", "secret", endpoint=emulator.url) as app,
+        OrderDatabase(postgres_url) as database,
+    ):
+
+        async def asked() -> bool:
+            return SEARCH in emulator.stats()["operations"]
+
+        async def noted() -> bool:
+            return (await Fleet.status_of(redis_url)).sellers[0].due_at > 0
+
+        places = (emulator, redis_url, postgres_url, sellers_file(tmp_path, 1))
+        with fleet(*places, slice_seconds=60) as processes:
+            emulator.faults({"operation": SEARCH, "hold": 2.0})
+            sleeper, scheduler = processes.start("worker"), processes.start("schedule")
+            await until(asked)
+            sleeper.send_signal(signal.SIGSTOP)
+            scheduler.kill()
+            async with database._connected().begin() as connection:  # as if a minute had passed
+                await connection.execute(text("UPDATE leases SET expires_at = expires_at - interval '2 minutes'"))
+            emulator.change_orders(add=1, update=3)
+            seller = app.selling_partner("Atzr|0", region="NA", seller_id="A0")
+            assert (await sync_orders([seller], database)).failed == ()
+            before = await _everything(database)
+            sleeper.send_signal(signal.SIGCONT)
+            await until(noted)
+            sleeper.kill()
+            assert sleeper.stderr is not None
+            assert b"A0@na was taken over by another process" in await anyio.to_thread.run_sync(sleeper.stderr.read)
+        assert await _everything(database) == before
+    assert {order_id: updated for (_, order_id), updated in (await stored(postgres_url)).items()} == truth(emulator)
+
+
+async def _everything(database: OrderDatabase) -> list[Any]:
+    tables = ("orders", "order_items", "order_changes", "checkpoints", "leases", "quota_states")
+    return [sorted(map(repr, await database._rows(text(f"SELECT * FROM {table}")))) for table in tables]
+
+
 async def _cut_connections(url: str) -> None:
     async with OrderDatabase(url) as database:
         others = "datname = current_database() AND pid <> pg_backend_pid()"
         cut = text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
-        await database._rows(cut)
+        async with database_engine(database).connect() as connection:
+            await connection.execute(cut)
 
 
 async def test_a_fleet_and_a_follower_share_a_database(redis_url: str, postgres_url: str, sellers: str) -> None:
@@ -200,7 +256,7 @@ async def test_a_fleet_and_a_follower_share_a_database(redis_url: str, postgres_
 
             async def equal() -> bool:
                 found = {order_id: updated for (_, order_id), updated in (await stored(postgres_url)).items()}
-                return bool(len(emulator._world.sellers) == SELLERS and found == truth(emulator))
+                return bool(len(emulator.world.sellers) == SELLERS and found == truth(emulator))
 
             await until(equal)
             emulator.change_orders(update=2)
@@ -223,7 +279,7 @@ async def test_a_redis_that_comes_back_empty_holds_a_fleet_up_and_no_more(
 
         async def equal() -> bool:
             found = {order_id: updated for (_, order_id), updated in (await stored(postgres_url)).items()}
-            return bool(len(emulator._world.sellers) == SELLERS and found == truth(emulator))
+            return bool(len(emulator.world.sellers) == SELLERS and found == truth(emulator))
 
         with fleet(emulator, redis_chaos.url, postgres_url, sellers) as processes:
             running = [processes.start(what) for what in ("schedule", "worker")]
@@ -327,6 +383,43 @@ async def test_the_example_of_a_job_runs(sqlite_url: str, tmp_path: Path, monkey
         await job(seller)
         assert emulator.stats()["operations"]["reports_2021_06_30.create_report"]["requests"] == 1
     assert await anyio.Path("A1.parquet").exists()
+
+
+@pytest.mark.parametrize("what", ["schedule", "work"])
+async def test_a_cancellation_is_heard_whenever_it_comes(
+    redis_url: str, sellers: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of any command to Redis; nothing waits until its time for stopping is over."""
+    monkeypatch.setattr("spapi_async.fleet._fleet._LOOK", 0.001)
+    monkeypatch.setattr("spapi_async.fleet._fleet._STOPPING", 3600.0)
+    made: dict[str, Any] = {"client_id": "a", "client_secret": "b", "endpoint": "http://127.0.0.1:9"}
+    for turns in range(80):
+        fleet = Fleet(redis_url, None, SellerDirectory(sellers), job=_nothing, **made)
+        task = asyncio.create_task(getattr(fleet, what)())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        ended, _ = await asyncio.wait([task], timeout=60)
+        while not task.done():
+            task.cancel()
+            await asyncio.sleep(0.01)
+        assert ended
+
+
+async def _nothing(seller: SellingPartner) -> None:
+    """A job that is done at once."""
+
+
+@pytest.mark.parametrize("what", ["schedule", "worker"])
+def test_a_redis_that_is_away_at_the_start_is_one_line(
+    what: str, sellers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever started it may have written its address wrongly; later an outage is waited out."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    places = ["--redis", "redis://127.0.0.1:9", "--database", f"sqlite:///{tmp_path / 'o.db'}", "--sellers", sellers]
+    assert run(["fleet", what, *places]) == 2
+    assert "Redis cannot be reached" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("database", "job"), [(None, None), ("sqlite:///o.db", print)])

@@ -1,8 +1,9 @@
 """Thousands of calls, iterations and syncs against a server that breaks most of its replies."""
 
 import pytest
-from hostile_campaign import run_campaign
+from hostile_campaign import hostile_application, run_campaign
 from hostile_faults import FAULTS
+from hostile_server import HostileServer, order_id
 
 FAULTED = 5_000
 
@@ -24,3 +25,18 @@ async def test_whatever_the_server_answers_every_promise_holds(seed: int) -> Non
     assert campaign.kinds >= 0.9 * len(FAULTS)
     assert min(campaign.calls.values()) > 5
     assert campaign.errors["OutcomeUnknownError"] > 20
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("early_hints", "http_1_0", "trailers", "chunk_extensions", "chunks_of_a_byte", "folded_header", "no_reason"),
+        *("cookies", "proxied", "gzip_members", "coding_identity", "charset_utf-16", "drip", "until_the_end"),
+    ],
+)
+async def test_rare_http_is_understood(kind: str) -> None:
+    """What RFC 9110 and 9112 allow is a reply like any other: one request, and what it was answered with."""
+    async with HostileServer(5, share=1.0, kinds=[kind]) as server, hostile_application(server) as app:
+        order = await app.selling_partner("Atzr|a", region="na").orders_v0.get_order(order_id(1))
+    assert order.amazon_order_id == order_id(1)
+    assert server.met == {kind: 2}  # the token came the same way

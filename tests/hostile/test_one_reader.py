@@ -20,7 +20,7 @@ from spapi_async.marketplaces import Region
 from spapi_async.workflows.orders._checkpoint import resume
 from spapi_async.workflows.orders._reading import read_pieces, read_token
 from spapi_async.workflows.orders._rows import V0, V2026, OrderRow, OrderShape, read_time
-from spapi_async.workflows.orders._source import Orders2026Source, OrdersV0Source, Page, _rows, check_progress
+from spapi_async.workflows.orders._source import Orders2026Source, OrdersV0Source, Page, check_progress, rows_of
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 PAGE_2026: dict[str, Any] = {
@@ -72,7 +72,7 @@ def read_by_both(
     plain = getattr(response.body, "orders", None)
     parts: list[Any] | None = [] if shape is V0 else None
     try:
-        rows, aside = _rows(shape, response, [(piece, parts) for piece in read_pieces(response, operation)])
+        rows, aside = rows_of(shape, response, [(piece, parts) for piece in read_pieces(response, operation)])
     except DecodeError:
         assert not isinstance(plain, list)  # there is no list, and iter_orders finds nothing either
         return None
@@ -138,7 +138,7 @@ async def page_of(body: bytes, *, v0: bool = False) -> Page:
     source: Any = OrdersV0Source(seller, marketplaces=["A"]) if v0 else Orders2026Source(seller)
     now = read_time("2026-01-01T00:00:00Z")
     assert now is not None
-    page: Page = await source.page(resume(None, seller="s", stream=source.stream, since=now, now=now))
+    page: Page = await source.page(resume(None, seller="s", stream=source.stream, since=now))
     return page
 
 
@@ -200,7 +200,7 @@ async def test_an_entry_that_is_no_order_is_set_aside(entry: bytes) -> None:
 @pytest.mark.parametrize("orders", [b"5,null", b'{"orderId":"1"}'], ids=["unreadable", "readable"])
 async def test_the_same_page_under_another_token_leads_nowhere(orders: bytes) -> None:
     """Whether or not rows can be made of what it holds."""
-    start = resume(None, seller="s", stream="o", since=NOW, now=NOW)
+    start = resume(None, seller="s", stream="o", since=NOW)
     history = PageHistory(None)
     check_progress(await page_of(b'{"orders":[%b],"pagination":{"nextToken":"t"}}' % orders), start, "o", history)
     again = await page_of(b'{"orders":[%b],"pagination":{"nextToken":"u"}}' % orders)

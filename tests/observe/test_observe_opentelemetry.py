@@ -29,7 +29,7 @@ from spapi_async import (
 from spapi_async._engine.retry import RetryPolicy
 from spapi_async.emulator import Emulator
 from spapi_async.observe import opentelemetry
-from spapi_async.workflows.orders import OrdersFresh, OrdersReconciled, SellerFailed
+from spapi_async.workflows.orders import OrdersFresh, OrdersReconciled, PageStored, SellerFailed
 
 GET = "orders_2026_01_01.get_order"
 
@@ -104,6 +104,8 @@ def test_every_event_is_measured() -> None:
     telemetry.progress(SellerFailed(seller="one@na", total=0, error="x"))
     until = datetime.now(UTC) - timedelta(hours=3)
     telemetry.progress(OrdersReconciled(seller="one@na", hours=2, reconciled_to=until, found=4))
+    page: dict[str, Any] = {"items": 0, "total": 30, "violations": 0, "latest": None, "upper_bound": None}
+    telemetry.progress(PageStored(seller="one@na", orders=30, unreadable=1, **page))
     telemetry.progress(OrdersFresh(seller="one@na", source="search", seconds=(3.0, 4.0)))
     points = collected.points()
     assert points["spapi.quota.wait"][0].sum == 3
@@ -112,6 +114,8 @@ def test_every_event_is_measured() -> None:
     assert points["spapi.document.size"][0].value == 700
     assert points["spapi.sync.failures"][0].value == 1
     assert points["spapi.sync.freshness"][0].sum == 7
+    assert points["spapi.sync.freshness"][0].attributes == {"spapi.sync.source": "search"}
+    assert (points["spapi.sync.orders"][0].value, points["spapi.sync.unreadable"][0].value) == (30, 1)
     assert points["spapi.sync.found_late"][0].value == 4
     (lag,) = points["spapi.sync.reconciled.lag"]
     assert lag.value == pytest.approx(3 * 3600, abs=600)

@@ -11,7 +11,17 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from spapi_async import Application, DocumentFinished, RateChanged, Throttled, TokenIssued, ViolationsFound, Waited
+from spapi_async import (
+    Application,
+    CallFinished,
+    DocumentFinished,
+    RateChanged,
+    RequestFinished,
+    Throttled,
+    TokenIssued,
+    ViolationsFound,
+    Waited,
+)
 from spapi_async.emulator import Emulator
 from spapi_async.observe import opentelemetry, prometheus
 from spapi_async.workflows.orders import OrdersFresh, OrdersReconciled, SellerFailed, sync_orders
@@ -79,6 +89,28 @@ def test_every_event_is_counted() -> None:
     assert lag == pytest.approx(3 * 3600, abs=600)
     assert sample(metrics, "spapi_sync_lag_seconds") == 0  # nothing was read to an end
     metrics.progress(object())
+
+
+@pytest.mark.parametrize("whose", [{}, {"account": "one@na"}])
+def test_exchanges_and_calls_are_told_apart_by_what_became_of_them(whose: dict[str, str]) -> None:
+    """The second of a kind counts where the first did, and no other's."""
+    metrics = prometheus.Metrics(CollectorRegistry(), accounts=bool(whose))
+    operation = "orders_v0.get_order"
+    for account in ("one@na", "two@na") if whose else ("one@na",):
+        for status in (200, 200, None, 503):
+            metrics(RequestFinished(operation=operation, account=account, status=status, seconds=0.5, attempt=1))
+        for error in (None, None, None, "ServerError"):
+            metrics(CallFinished(operation=operation, account=account, seconds=2.0, attempts=1, error=error))
+    facts = {"operation": operation, **whose}
+    requests, calls = "spapi_request_duration_seconds", "spapi_call_duration_seconds"
+    assert [sample(metrics, f"{requests}_count", status=status, **facts) for status in ("200", "none", "503")] == [
+        2,
+        1,
+        1,
+    ]
+    assert sample(metrics, f"{requests}_sum", status="200", **facts) == 1
+    assert [sample(metrics, f"{calls}_count", error=error, **facts) for error in ("", "ServerError")] == [3, 1]
+    assert sample(metrics, f"{calls}_sum", error="", **facts) == 6
 
 
 def test_accounts_are_labels_only_where_that_was_asked_for() -> None:

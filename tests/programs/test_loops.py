@@ -21,6 +21,8 @@ PARTS = {
         'tokens=RedisTokenStore(os.environ["REDIS"], keys=[os.environ["KEY"]]), '
     ),
 }
+# It would have liked to rewrite the plugins' asserts, but a warm process has imported them.
+PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
 every_part = pytest.mark.parametrize("parts", PARTS)
 
 
@@ -305,7 +307,7 @@ async def test_pytest_with_loops_of_every_scope(
         async def test_another(self, app):
             assert await order(app)
     """
-    command = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "program.py"]
+    command = [*PYTEST, "program.py"]
     assert "2 passed" in quiet(await run_program(source, tmp_path, environ, command=command))
 
 
@@ -332,7 +334,7 @@ async def test_a_session_wide_application_in_tests_with_a_loop_each(
     async def test_another(app):
         assert await order(app)
     """
-    command = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "program.py"]
+    command = [*PYTEST, "program.py"]
     assert "2 passed" in quiet(await run_program(source, tmp_path, environ, command=command))
 
 

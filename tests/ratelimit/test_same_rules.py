@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from spapi_async.ratelimit import (
     RedisRateLimiter,
     Window,
 )
+from spapi_async.ratelimit.shared._limiter import SharedRateLimiter
 
 SALES = {"body": {"reportType": "GET_SALES_AND_TRAFFIC_REPORT"}}
 OTHER = {"body": {"reportType": "GET_MERCHANT_LISTINGS_ALL_DATA"}}
@@ -40,14 +42,22 @@ SELLER, ANOTHER = make_account(), make_account("another")
 Make = Callable[..., Any]
 
 
-@pytest.fixture(params=["local", "redis"])
+def _redis(request: pytest.FixtureRequest) -> Make:
+    return partial(RedisRateLimiter, request.getfixturevalue("redis_url"), timeout=5.0)
+
+
+LIMITERS: dict[str, Callable[[pytest.FixtureRequest], Make]] = {"local": lambda _: LocalRateLimiter, "redis": _redis}
+"""Each limiter there is; another store is a line here."""
+
+
+@pytest.fixture(params=LIMITERS)
 def make(request: pytest.FixtureRequest) -> Make:
-    """Makes limiters of one kind; those of Redis share what they know, as processes do."""
-    url = request.getfixturevalue("redis_url") if request.param == "redis" else None
+    """Makes limiters of one kind; those of a store share what they know, as processes do."""
+    kind = LIMITERS[request.param](request)
 
     @asynccontextmanager
     async def make(**options: Any) -> AsyncIterator[RateLimiter]:
-        limiter = LocalRateLimiter(**options) if url is None else RedisRateLimiter(url, timeout=5.0, **options)
+        limiter = kind(**options)
         try:
             yield limiter
         finally:
@@ -77,7 +87,7 @@ async def passes(limiter: RateLimiter, operation: Any, arguments: Any, *, seller
 
 async def shown(limiter: Any) -> dict[str, LimitSnapshot]:
     """The limits of the one seller by what they apply to."""
-    if isinstance(limiter, RedisRateLimiter):
+    if isinstance(limiter, SharedRateLimiter):
         await limiter.refresh()
     return {limit.rule or ("application" if not limit.account else "plan"): limit for limit in limiter.limits()}
 
@@ -222,7 +232,7 @@ async def test_an_unsent_request_gives_back_to_every_limit(make: Make) -> None:
     async with make() as limiter:
         for _ in range(4):
             (await take(limiter, CREATE_REPORT, SALES)).release()
-        if isinstance(limiter, RedisRateLimiter):
+        if isinstance(limiter, SharedRateLimiter):
             await limiter.refresh()
         assert await passes(limiter, CREATE_REPORT, SALES) == 4
 

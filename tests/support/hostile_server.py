@@ -18,7 +18,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-from hostile_faults import ABSENT, FAULTS, HANG_UP, REFUSALS, RESET, SILENCE, Good, Step, WhileIdle, plain_reply
+from hostile_faults import FAULTS, REFUSALS
+from hostile_kinds import ABSENT, HANG_UP, RESET, SILENCE, Good, Step, WhileIdle, plain_reply
 
 __all__ = ["BUYER", "ORDERS", "HostileServer", "order_id"]
 
@@ -93,16 +94,19 @@ class HostileServer:
             writer.close()
 
     async def has_met(self, document: str) -> bool:
-        """Whether a createFeed of it acted, or was on its way when an unasked reply left.
+        """Whether a createFeed of it acted, or was overtaken.
 
-        Nobody could tell such a reply from the request's own, and it may be there before this server has read the
-        request, for which it gets a second.
+        The reply may be there before this server has read the request, for which it gets a second.
         """
         for _ in range(100):
-            if self.effects[document] or any(f'"{document}"'.encode() in request for request in self._crossed):
+            if self.effects[document] or self.overtook(f'"{document}"'):
                 return True
             await asyncio.sleep(0.01)
         return False
+
+    def overtook(self, text: str) -> bool:
+        """Whether a request with this in it was on its way when an unasked reply left: nobody could tell them apart."""
+        return any(text.encode() in request for request in self._crossed)
 
     def _steps(self, method: str, target: str, body: bytes) -> list[Step]:
         self.requests += 1

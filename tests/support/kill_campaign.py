@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 from killed_command import HELD, KilledCommand, faults, requests_of
 from kiosk_queries import QUERY
 from report_fixtures import ALL_ORDERS, LISTINGS
+from warm_python import Process
 
 from spapi_async.emulator.pytest_plugin import running
 from spapi_async.emulator.server import Emulator
@@ -133,7 +134,7 @@ class Job:
         """
         left = [path.name for path in self.out.parent.iterdir() if ".part" in path.name]
         assert not left, f"beside the file: {left}"
-        made = sum(len(list(each.jobs.newest_first(self.kind.makes))) for each in self.emulator._world.sellers)
+        made = sum(len(list(each.jobs.newest_first(self.kind.makes))) for each in self.emulator.world.sellers)
         return Result(self.out.read_bytes(), made)
 
     def _kill_held(self, operation: str, point: str, passed: int) -> str:
@@ -150,10 +151,10 @@ class Job:
                 break
             time.sleep(0.002)
         name = self._killed(process, f"{operation}, {point}")
-        self.emulator._faults.clear()
+        self.emulator.faults({"clear": True})
         return name
 
-    def _killed(self, process: subprocess.Popen[bytes], point: str) -> str:
+    def _killed(self, process: Process, point: str) -> str:
         _, complaint = process.communicate(timeout=_PATIENCE_SECONDS)
         if process.returncode == -signal.SIGKILL:
             return point

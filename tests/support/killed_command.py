@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import warm_python
 from order_databases import CREDENTIALS
 
 from spapi_async.emulator.server import Emulator
@@ -50,10 +50,10 @@ class KilledCommand:
         self.emulator = emulator
         self._words = words
 
-    def start(self, kill_at: str = "") -> subprocess.Popen[bytes]:
+    def start(self, kill_at: str = "") -> warm_python.Process:
         """Begin, or go on; to be killed ``before`` or ``after`` the journal learns of a stage."""
-        words = [sys.executable, "-c", PROGRAM, kill_at, *self._words]
-        return subprocess.Popen(words, env={**os.environ, **CREDENTIALS}, stderr=subprocess.PIPE)
+        words = ["-c", PROGRAM, kill_at, *self._words]
+        return warm_python.start(words, env={**os.environ, **CREDENTIALS}, stderr=subprocess.PIPE)
 
     def kill_when(self, ready: Callable[[], bool]) -> None:
         """Begin and kill as soon as that is so."""

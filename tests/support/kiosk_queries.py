@@ -20,7 +20,7 @@ QUERY = sales_query("sku childAsin marketplaceId sales { unitsOrdered unitsOrder
 def products_sold(emulator: Emulator) -> dict[tuple[str, str], int]:
     """Units of each marketplace and SKU that all sellers sold."""
     units: dict[tuple[str, str], int] = {}
-    for seller in emulator._world.sellers:
+    for seller in emulator.world.sellers:
         for order in seller.orders.since(0):
             for line in order.lines:
                 key = str(order.marketplace), line.sku

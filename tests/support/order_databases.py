@@ -54,5 +54,5 @@ def _open(url: str) -> sqlite3.Connection:
 
 
 def _books(emulator: Emulator) -> Iterator[Any]:
-    for seller in emulator._world.sellers:
+    for seller in emulator.world.sellers:
         yield seller.orders

@@ -38,7 +38,7 @@ class Speaker:
         plan = LimitSpec(kind="plan", rate=rate, burst=burst)
         request = Request(
             me=me, kind="", former=0, n=n, lost=0, known="", fresh=f"{me}{n}", jitter=0.0, clear=0.0, slowest=0.0,
-            landed=0.0, horizon=0.1, limits=[plan, *more.values()], known_rate=0.01, known_announced=0.01,
+            landed=0.0, horizon=0.1, limits=[plan, *more.values()], known_rate=rate, known_announced=rate,
             waiting=(0, 1, 0), prefetch=0, expected=0, predict=0, bye=0, feedback=[],
         )  # fmt: skip
         payload = msgspec.msgpack.encode(msgspec.structs.replace(request, **changes))

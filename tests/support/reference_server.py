@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
+import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import warm_python
 from aiohttp import web
 
 WORKER = Path(__file__).with_name("redis_worker.py")
@@ -74,23 +75,13 @@ async def reference_server(rate: float, burst: int) -> AsyncIterator[ReferenceSe
 
 async def run_workers(count: int, **config: Any) -> list[dict[str, Any]]:
     """Run so many worker processes to their end, and what each of them reports."""
-    processes = [
-        await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(WORKER),
-            json.dumps(config),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        for _ in range(count)
-    ]
+    pipe, words = subprocess.PIPE, [str(WORKER), json.dumps(config)]
+    processes = [warm_python.start(words, stdout=pipe, stderr=pipe) for _ in range(count)]
     try:
-        outputs = await asyncio.gather(*(process.communicate() for process in processes))
+        outputs = await asyncio.gather(*(asyncio.to_thread(process.communicate) for process in processes))
     except BaseException:
         for process in processes:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+            process.kill()
         raise
     for process, (_, errors) in zip(processes, outputs, strict=True):
         assert process.returncode == 0, errors.decode()

@@ -338,6 +338,11 @@ class PostgresServer:
         socket_directory = self._server.get_postmaster_info().socket_dir
         return f"postgresql+{driver}://postgres@/{database}?host={socket_directory}"
 
+    @property
+    def pid(self) -> int:
+        """Of the process whose children all others are."""
+        return int(self._server.get_postmaster_info().pid)
+
     def create_database(self) -> str:
         """A new, empty database; its URL."""
         name = f"test_{next(self._numbers)}"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
+import subprocess
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import warm_python
 
 __all__ = ["Outcome", "quiet", "run_program"]
 
@@ -57,31 +59,30 @@ async def run_program(
     """
     path = folder / "program.py"
     path.write_text(PREAMBLE + textwrap.dedent(source))
-    process = await asyncio.create_subprocess_exec(
-        *[sys.executable, *(command or [str(path)])],
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+    process = warm_python.start(
+        command or [str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         cwd=folder,
         env={**os.environ, "PYTHONUNBUFFERED": "1", **environ},
         start_new_session=True,
     )
+    head = b""
     try:
         async with asyncio.timeout(TIME_LIMIT):
-            head = b""
             while interrupt_when is not None and interrupt_when.encode() not in head:
                 assert process.stdout is not None
-                line = await process.stdout.readline()
+                line = await asyncio.to_thread(process.stdout.readline)
                 assert line, head
                 head += line
             if interrupt_when is not None:
                 process.send_signal(signal.SIGINT)
-            out, err = await process.communicate()
+            out, err = await asyncio.to_thread(process.communicate)
     except TimeoutError:
         raise AssertionError(f"still running after {TIME_LIMIT:g} s") from None
     finally:
-        if process.returncode is None:
+        if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
     assert process.returncode is not None
     return Outcome(process.returncode, (head + out).decode(), err.decode())
 

@@ -17,19 +17,19 @@ def spoil(
 
     A document that was named already keeps its id. Call it between the request and the wait.
     """
-    for seller in emulator._world.sellers:
+    for seller in emulator.world.sellers:
         for job in seller.jobs.newest_first(kind):
 
             def finish(_: Any, owner: str = seller.id) -> Any:
                 if content is None:
                     return None
-                publish = emulator._world.documents.publish
+                publish = emulator.world.documents.publish
                 made = publish(owner, "amzn1.tortuga.4.na.", content, content_type, compress=False)
                 if facts.get("compressed"):
                     made.content = gzip.compress(content)[: facts.get("cut")]
                     made.compressed = True
                 return made
 
-            job._finish = finish
-            if job._document is not None and content is not None:
-                job._document.content, job._document.compressed = content, False
+            job.finish = finish
+            if job.made is not None and content is not None:
+                job.made.content, job.made.compressed = content, False

@@ -8,6 +8,7 @@ In a conftest: ``from sqs_server import sqs_endpoint, sqs_queue  # noqa: F401``.
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 import time
@@ -71,9 +72,7 @@ async def sqs_queue(sqs_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Async
 
 def client(endpoint: str) -> AbstractAsyncContextManager[Any]:
     """A client of the server, for what the library does not do."""
-    from aiobotocore.session import get_session
-
-    context: AbstractAsyncContextManager[Any] = get_session().create_client(
+    context: AbstractAsyncContextManager[Any] = _session().create_client(
         "sqs",
         endpoint_url=endpoint,
         region_name="us-east-1",
@@ -81,6 +80,14 @@ def client(endpoint: str) -> AbstractAsyncContextManager[Any]:
         aws_secret_access_key="made-up",
     )
     return context
+
+
+@functools.cache
+def _session() -> Any:
+    """It remembers what it has read of Amazon's service descriptions, which takes a tenth of a second."""
+    from aiobotocore.session import get_session
+
+    return get_session()
 
 
 async def send(queue: str, bodies: Sequence[str]) -> None:

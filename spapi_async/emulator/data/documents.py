@@ -71,11 +71,11 @@ class DocumentStore:
     def __init__(self, seed: int, lifetime: float) -> None:
         self._lifetime = lifetime
         self._rng = chance(seed, "documents")
-        self._documents: dict[str, Document] = {}
+        self.stored: dict[str, Document] = {}
 
     def get(self, document_id: str) -> Document | None:
         """The document with this id."""
-        return self._documents.get(document_id)
+        return self.stored.get(document_id)
 
     def offer(
         self, owner: str, prefix: str, content_type: str, headers: Mapping[str, str] = MappingProxyType({})
@@ -135,7 +135,7 @@ class DocumentStore:
         signed = {name: values[0] for name, values in parse_qs(query).items()}
         if refused := self._refused(signed, now):
             return refused
-        document = self._documents.get(document_id)
+        document = self.stored.get(document_id)
         if document is None:
             return _xml(404, "NoSuchKey", "The specified key does not exist.")
         if method == "PUT":
@@ -156,7 +156,7 @@ class DocumentStore:
         return _xml(403, "AccessDenied", "Request has expired", f"<X-Amz-Expires>{self._lifetime:g}</X-Amz-Expires>")
 
     def _keep(self, document: Document) -> Document:
-        self._documents[document.id] = document
+        self.stored[document.id] = document
         return document
 
     def _new_id(self, prefix: str) -> str:

@@ -19,7 +19,7 @@ Finish = Callable[["Job"], Document | None]
 class Job:
     """One report, feed or query. Its state follows from the time alone, until it is cancelled."""
 
-    __slots__ = ("_document", "_finish", "_processing", "cancelled_at", "created", "facts", "id", "kind", "outcome")
+    __slots__ = ("_processing", "cancelled_at", "created", "facts", "finish", "id", "kind", "made", "outcome")
 
     def __init__(
         self,
@@ -39,8 +39,8 @@ class Job:
         self.outcome = outcome
         self.cancelled_at: float | None = None
         self._processing = processing
-        self._finish = finish
-        self._document: Document | None = None
+        self.finish = finish
+        self.made: Document | None = None
 
     @property
     def started(self) -> float:
@@ -64,9 +64,9 @@ class Job:
         """The result, made when it is first looked at; a FATAL job's document explains why."""
         if self.status(now) not in ("DONE", "FATAL"):
             return None
-        if self._document is None:
-            self._document = self._finish(self)
-        return self._document
+        if self.made is None:
+            self.made = self.finish(self)
+        return self.made
 
     def times(self, now: float) -> dict[str, str]:
         """``createdTime``, and the processing times as far as they have come."""

@@ -6,9 +6,9 @@ import random
 
 import msgspec
 
-from spapi_async.marketplaces import Marketplace
+from spapi_async.marketplaces import Marketplace, Region
 
-__all__ = ["CITIES", "SHOPS", "City", "Shop", "phone_number", "postal_code"]
+__all__ = ["CITIES", "SHOPS", "USUAL", "City", "Shop", "phone_number", "postal_code"]
 
 
 class Shop(msgspec.Struct, frozen=True):
@@ -53,6 +53,13 @@ SHOPS: dict[Marketplace, Shop] = {
     Marketplace.AU: Shop("Amazon.com.au", "AUD", "en_AU"),
     Marketplace.JP: Shop("Amazon.co.jp", "JPY", "ja_JP", 0),
 }
+
+USUAL: dict[Region, tuple[Marketplace, ...]] = {
+    Region.NA: (Marketplace.US, Marketplace.CA, Marketplace.MX),
+    Region.EU: (Marketplace.UK, Marketplace.DE, Marketplace.FR, Marketplace.IT, Marketplace.ES),
+    Region.FE: (Marketplace.JP, Marketplace.AU, Marketplace.SG),
+}
+"""Where a seller of a region sells, unless somebody says otherwise."""
 
 CITIES: dict[str, tuple[City, ...]] = {
     "US": (

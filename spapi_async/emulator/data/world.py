@@ -16,12 +16,13 @@ from spapi_async.emulator.data.listings import ListingsStore
 from spapi_async.emulator.data.mail import Mail, Postage
 from spapi_async.emulator.data.notices import job_finished, order_changed
 from spapi_async.emulator.data.orders import OrderBook, StoredOrder
+from spapi_async.emulator.data.places import USUAL
 from spapi_async.emulator.data.products import PRODUCTS
 from spapi_async.emulator.gateway.replies import Reply
 from spapi_async.emulator.gateway.routes import Routes
 from spapi_async.emulator.identity.lwa import LoginWithAmazon
 from spapi_async.emulator.identity.tokens import AccessToken, TokenDesk
-from spapi_async.marketplaces import Marketplace
+from spapi_async.marketplaces import Marketplace, Region
 
 __all__ = ["Call", "Handler", "Seller", "Settings", "World"]
 
@@ -45,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         shuffled_pages: whether the orders of a page come in no order, for Amazon documents none.
         page_shift: whether a token of an order search is a number of orders to skip: one that changes between two
             pages leaves its place, and its neighbour slides onto a page that has been read already.
+        unsorted_lists: whether page after page of an order search comes in no order, for Amazon documents none; tokens
+            are numbers of orders to skip then, as with ``page_shift``.
         v0_status_dates: whether Orders v0 dates an order's last update, and lists it, by its last change of status;
             Orders 2026-01-01 and reports do by any change.
         processing: seconds that a report, feed or query takes.
@@ -67,13 +70,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     days: float = 60.0
     listings: int = 60
     products: int = PRODUCTS
-    marketplaces: tuple[Marketplace, ...] = (Marketplace.US, Marketplace.CA, Marketplace.MX)
+    marketplaces: tuple[Marketplace, ...] = USUAL[Region.NA]
     anchor: float | None = None
     violations: bool = True
     search_delay: float = 120.0
     list_lag: float = 0.0
     shuffled_pages: bool = False
     page_shift: bool = False
+    unsorted_lists: bool = False
     v0_status_dates: bool = False
     processing: float = 0.5
     report_cooldown: float = 0.0

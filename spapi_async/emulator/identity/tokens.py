@@ -66,6 +66,11 @@ class TokenDesk:
         self._revoked: set[str] = set()
         self.sellers: dict[str, None] = {}  # those that were issued a token, in that order
 
+    @property
+    def issued(self) -> tuple[str, ...]:
+        """The values of all tokens that are known, oldest first."""
+        return tuple(self._issued)
+
     def issue(self, prefix: str, token: AccessToken) -> str:
         """A new value of about Amazon's length for ``token``."""
         value = prefix + b64encode(self._random.randbytes(180)).decode()

@@ -272,7 +272,7 @@ class Lane:
             former=self._former,
             n=exchange.outbox.number,
             lost=exchange.outbox.lost,
-            known=view.known,
+            known=self.reply.marker if self.reply else view.known,
             fresh=f"{settings.me}-{exchange.outbox.number}",
             jitter=view.flights.lateness(settings.jitter),
             clear=self._clear(now),
@@ -305,8 +305,8 @@ class Lane:
         for slot in self.exchange.heard(reply, self._settings.now(), self._settings):
             self.stock.put(slot)
         self.announced = reply.plan.announced
+        self.view.heard(reply.marker, reply.shared_processes)
         self._silence.most = reply.plan.burst / reply.processes
-        self.view.known, self.view.processes = reply.marker, reply.shared_processes
         self.promises.judge()
         if before is not None and (reply.pace < before.pace or reply.throttled > before.throttled):
             self.promises.judge_again()

@@ -24,7 +24,7 @@ from spapi_async.ratelimit.shared._lane import Lane
 from spapi_async.ratelimit.shared._leaving import drop_lanes, forget_idle
 from spapi_async.ratelimit.shared._link import Exchanger, Link
 from spapi_async.ratelimit.shared._promises import Caller
-from spapi_async.ratelimit.shared._rates import rate_change
+from spapi_async.ratelimit.shared._rates import owing_news, rate_change
 from spapi_async.ratelimit.shared._settings import MEANWHILE, LaneSettings, OperationView, check_settings, new_name
 from spapi_async.ratelimit.shared._slot import Slot
 from spapi_async.ratelimit.shared._snapshot import snapshots
@@ -329,6 +329,8 @@ class SharedRateLimiter:
 
     def _heard(self, lane: Exchanger) -> None:
         assert isinstance(lane, Lane)
+        for other in owing_news(lane, self._lanes.values()):
+            self._submit(other)
         change = rate_change(self._shown, lane)
         if change is not None:
             self._observers.emit(change)

@@ -1,11 +1,14 @@
-"""What observers are told about the rates that processes share."""
+"""What the replies of a store say about rates: what observers are called with, and what the store has lost."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from spapi_async._core.events import RateChanged
+from spapi_async.ratelimit.shared._exchange import Phase
 from spapi_async.ratelimit.shared._lane import Lane
 
-__all__ = ["rate_change"]
+__all__ = ["owing_news", "rate_change"]
 
 
 def rate_change(shown: dict[str, tuple[float, float]], lane: Lane) -> RateChanged | None:
@@ -26,3 +29,15 @@ def rate_change(shown: dict[str, tuple[float, float]], lane: Lane) -> RateChange
         return None
     reason = "header" if old[0] != new[0] else "throttled" if new[1] < old[1] else "recovery"
     return RateChanged(operation=lane.operation.name, account=lane.account.name, old=old[1], new=new[1], reason=reason)
+
+
+def owing_news(lane: Lane, lanes: Iterable[Lane]) -> list[Lane]:
+    """Whose rates the store does not know any more, as the last reply to ``lane`` shows: its memory is another one.
+
+    A lane hands over what it knows with its next request. That may be late for other processes, which have no call of
+    that seller's to learn from and take the published rate for the true one.
+    """
+    if not lane.view.lost:
+        return []
+    quiet = (other for other in lanes if other.view is lane.view and other.exchange.phase is Phase.QUIET)
+    return [other for other in quiet if other.reply is not None and other.reply.marker != lane.view.known]

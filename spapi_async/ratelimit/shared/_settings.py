@@ -60,14 +60,21 @@ class OperationView:
     """Of the lanes of one (application, region, operation).
 
     Attributes:
-        known: marker of the store's memory.
+        known: marker of the store's memory, as last heard.
+        lost: whether that reply came from another memory than the one before.
         processes: how many processes use the operation, as last heard.
         flights: requests on their way.
     """
 
-    __slots__ = ("flights", "known", "processes")
+    __slots__ = ("flights", "known", "lost", "processes")
 
     def __init__(self) -> None:
         self.known = ""
+        self.lost = False
         self.processes = 1
         self.flights = Flights()
+
+    def heard(self, marker: str, processes: int) -> None:
+        """A reply came."""
+        self.lost = self.known not in ("", marker)
+        self.known, self.processes = marker, processes

@@ -4,8 +4,9 @@ A *store* carries out exchanges. An exchange is one atomic step on the limits th
 from (the usage plan first), on a clock that all processes share. In order:
 
 1. A request whose number is not above the last one of this process is answered ``stale`` and changes nothing.
-2. If the store remembers nothing of the limits while the process remembers an earlier ``marker``, they begin empty,
-   with the rate that the process knew; a window counts as evenly used up.
+2. Limits that the store does not remember begin with the rate that the process knew. Where the process remembers an
+   earlier ``marker`` than the store's, they begin empty; a window counts as evenly used up. Limits that others made
+   since are emptied then, once, and a rate that is still the published one gives way to the rate that the process knew.
 3. What flowed in since the last exchange is added. Leases that have ended come back.
 4. ``lost``: what that request was given, if it ran, comes back. Each feedback is applied once, by its number.
 5. Tokens are sold to this process, at most ``waiting`` plus ``prefetch`` (the latter on lease), each with the seconds

@@ -135,7 +135,7 @@ async def crawl(
         share = -(-count // (chosen.maximum * len(sellers)))
         return max(seller.forecast(operation, count=max(share, 1)) for seller in sellers)
 
-    run = _Run(
+    run = Run(
         target,
         journal,
         total=None if total is None else total * len(places),
@@ -194,7 +194,7 @@ def _what(kind: str, options: dict[str, Any]) -> str:
     return " ".join([kind, *sorted(words)])
 
 
-class _Run:
+class Run:
     """One run: counts, what is waiting to be written, and what is under way."""
 
     def __init__(
@@ -251,7 +251,7 @@ class _Run:
         try:
             async with fan_out(call, keys, width) as outcomes:
                 async for outcome in outcomes:
-                    self._take(self._entry(outcome))
+                    self._take(self.entry(outcome))
                     if self._is_due():
                         await self._write()
         finally:
@@ -268,7 +268,7 @@ class _Run:
             seconds=time.time() - self._started,
         )
 
-    def _entry(self, outcome: Done[Key, bytes] | Failed[Key]) -> Entry:
+    def entry(self, outcome: Done[Key, bytes] | Failed[Key]) -> Entry:
         now = time.time()
         if isinstance(outcome, Done):
             self._in_a_row = 0

@@ -34,7 +34,7 @@ def read_identifiers(source: str | Path) -> Iterator[str]:
     """
     with ExitStack() as stack:
         try:
-            for number, line in enumerate(_lines(_opened(source, stack)), start=1):
+            for number, line in enumerate(lines_of(_opened(source, stack)), start=1):
                 if len(line) > _LONGEST or b"\0" in line:
                     raise ConfigurationError(f"{source}, line {number}: not a text with an identifier a line")
                 try:
@@ -55,7 +55,7 @@ def _opened(source: str | Path, stack: ExitStack) -> BufferedReader | gzip.GzipF
     return stack.enter_context(gzip.GzipFile(fileobj=stream))
 
 
-def _lines(stream: BufferedReader | gzip.GzipFile) -> Iterator[bytes]:
+def lines_of(stream: BufferedReader | gzip.GzipFile) -> Iterator[bytes]:
     """Lines without their ends; what is no text is read up to the first line that is too long."""
     rest = b""
     while chunk := stream.read1(_CHUNK):

@@ -20,32 +20,32 @@ Barcode = Literal["EAN", "GTIN", "ISBN", "JAN", "MINSAN", "UPC"]
 """What searchCatalogItems takes as identifiersType, but for ASIN (:meth:`Catalog.item`) and SKU, which replies omit."""
 
 
-class _Group(NamedTuple):
+class Group(NamedTuple):
     """searchCatalogItems takes one marketplace, and one includedData for all."""
 
     place: str
     included_data: tuple[str, ...]
 
 
-def _arguments(group: _Group, asins: Sequence[str]) -> dict[str, Any]:
+def _arguments(group: Group, asins: Sequence[str]) -> dict[str, Any]:
     return {
         "identifiers": asins,
         "identifiers_type": "ASIN",
         "marketplace_ids": [group.place],
         "included_data": group.included_data,
-        "page_size": _ITEM.maximum,  # Amazon's default is 10: twenty identifiers would bring ten items
+        "page_size": ITEM.maximum,  # Amazon's default is 10: twenty identifiers would bring ten items
     }
 
 
-def _answers(_group: _Group, _asins: Sequence[str], body: Any) -> list[Answer]:
+def _answers(_group: Group, _asins: Sequence[str], body: Any) -> list[Answer]:
     return [(getattr(item, "asin", None), item, None) for item in listed(body, "items", SEARCH_CATALOG_ITEMS)]
 
 
-def _single_arguments(group: _Group, asin: str) -> dict[str, Any]:
+def _single_arguments(group: Group, asin: str) -> dict[str, Any]:
     return {"asin": asin, "marketplace_ids": [group.place], "included_data": group.included_data}
 
 
-_ITEM: Rule[_Group, str] = Rule(
+ITEM: Rule[Group, str] = Rule(
     name="catalog.item",
     batch=SEARCH_CATALOG_ITEMS,
     maximum=20,
@@ -58,7 +58,7 @@ _ITEM: Rule[_Group, str] = Rule(
 )
 
 
-class _Barcodes(NamedTuple):
+class Barcodes(NamedTuple):
     """searchCatalogItems takes one type of identifiers."""
 
     place: str
@@ -66,17 +66,17 @@ class _Barcodes(NamedTuple):
     kind: Barcode
 
 
-def _barcode_arguments(group: _Barcodes, codes: Sequence[str]) -> dict[str, Any]:
+def _barcode_arguments(group: Barcodes, codes: Sequence[str]) -> dict[str, Any]:
     return {
         "identifiers": codes,
         "identifiers_type": group.kind,
         "marketplace_ids": [group.place],
         "included_data": group.included_data,
-        "page_size": _ITEM.maximum,
+        "page_size": ITEM.maximum,
     }
 
 
-def _barcode_answers(_group: _Barcodes, codes: Sequence[str], body: Any) -> Iterator[Answer]:
+def barcode_answers(_group: Barcodes, codes: Sequence[str], body: Any) -> Iterator[Answer]:
     """Amazon does not say which code an item was found by: each is compared with those that the item carries."""
     asked: dict[str, list[str]] = {}
     for code in codes:
@@ -113,12 +113,12 @@ def _forms(code: str) -> set[str]:
     return forms
 
 
-_BY_BARCODE: Rule[_Barcodes, str] = Rule(
+BY_BARCODE: Rule[Barcodes, str] = Rule(
     name="catalog.by_barcode",
     batch=SEARCH_CATALOG_ITEMS,
     maximum=20,
     arguments=_barcode_arguments,
-    answers=_barcode_answers,
+    answers=barcode_answers,
     entries=(("items",), ()),
     following=lambda body: following_token(body, "page_token"),
     combine=tuple,
@@ -148,7 +148,7 @@ class Catalog(LookUps):
             NotFoundError: the marketplace has no such item.
         """
         check_asin(asin)
-        return await self._look_up(_ITEM, asin, _Group, marketplace, tuple(included_data))  # type: ignore[no-any-return]
+        return await self._look_up(ITEM, asin, Group, marketplace, tuple(included_data))  # type: ignore[no-any-return]
 
     async def by_barcode(
         self,
@@ -172,4 +172,4 @@ class Catalog(LookUps):
         if not (isinstance(code, str) and _BARCODE(code) and code.strip("0")):
             raise ConfigurationError(f"{code!r} is not a barcode: 6 to 14 digits, such as 4006381333931")
         included = tuple(dict.fromkeys((*included_data, "identifiers")))  # by which answers find their callers
-        return await self._look_up(_BY_BARCODE, code, _Barcodes, marketplace, included, kind)  # type: ignore[no-any-return]
+        return await self._look_up(BY_BARCODE, code, Barcodes, marketplace, included, kind)  # type: ignore[no-any-return]

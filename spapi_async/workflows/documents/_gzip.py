@@ -13,13 +13,13 @@ from typing import Any
 
 from spapi_async.errors import DocumentError, DocumentTruncatedError
 
-_zlib: Any
+deflate: Any
 try:
     from isal import isal_zlib
 
-    _zlib = isal_zlib
+    deflate = isal_zlib
 except ImportError:
-    _zlib = zlib
+    deflate = zlib
 
 __all__ = ["STEP", "Gunzip", "Plain", "looks_gzipped"]
 
@@ -30,7 +30,7 @@ STEP = 64 * 1024
 _SLICE = 16 * 1024
 _MAGIC = b"\x1f\x8b\x08"
 _GZIP = 16 + zlib.MAX_WBITS
-_ERRORS: tuple[type[Exception], ...] = (_zlib.error, zlib.error)
+_ERRORS: tuple[type[Exception], ...] = (deflate.error, zlib.error)
 
 
 def looks_gzipped(start: bytes) -> bool | None:
@@ -88,7 +88,7 @@ class Gunzip:
                 data = data.lstrip(b"\0") if self._members else data
                 if not data:
                     return
-                self._inflate = _zlib.decompressobj(wbits=_GZIP)
+                self._inflate = deflate.decompressobj(wbits=_GZIP)
             try:
                 out = self._inflate.decompress(data, STEP)
             except _ERRORS as error:

@@ -17,7 +17,7 @@ from spapi_async.workflows.documents._gzip import Gunzip, looks_gzipped
 
 __all__ = ["label_bytes"]
 
-_LARGEST = 64 * 1024 * 1024
+LARGEST_LABEL = 64 * 1024 * 1024
 
 
 def label_bytes(contents: str, *, checksum: str | None = None) -> bytes:
@@ -54,7 +54,7 @@ def _inflated(packed: bytes) -> bytes:
     gunzip, out = Gunzip(), bytearray()
     for piece in gunzip.feed(packed):
         out += piece
-        if len(out) > _LARGEST:
-            raise DocumentError(f"the label inflates to more than {_LARGEST:,} bytes")
+        if len(out) > LARGEST_LABEL:
+            raise DocumentError(f"the label inflates to more than {LARGEST_LABEL:,} bytes")
     gunzip.finish()
     return bytes(out)

@@ -9,7 +9,7 @@ from spapi_async.errors import DocumentError, DocumentUrlExpiredError
 
 __all__ = ["RefusedError", "expired_twice", "refusal_of"]
 
-_LONGEST_REFUSAL = 64 * 1024
+LONGEST_REFUSAL = 64 * 1024
 
 
 class RefusedError(DocumentError):
@@ -33,7 +33,7 @@ async def refusal_of(reply: StreamedReply, operation: str) -> RefusedError:
     body = bytearray()
     async for chunk in reply.chunks:
         body += chunk
-        if len(body) > _LONGEST_REFUSAL:
+        if len(body) > LONGEST_REFUSAL:
             break
     found = re.search(rb"<Code>(\w{1,64})</Code>", body)
     code = found[1].decode("ascii", "replace") if found else ""

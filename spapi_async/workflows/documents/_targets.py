@@ -40,25 +40,25 @@ async def target_at(path: str | os.PathLike[str]) -> AsyncIterator[Target]:
         OSError: as :func:`check_target`, and what writing raises.
     """
     if path == STDOUT:
-        target = _File(lambda: sys.stdout.buffer, gzipped=False)  # which stays open
+        target = FileTarget(lambda: sys.stdout.buffer, gzipped=False)  # which stays open
         yield target
         await target.finish()
         return
     gzipped = os.fspath(path).endswith(".gz")
     await anyio.to_thread.run_sync(check_target, path)
     if await anyio.to_thread.run_sync(is_special, path):
-        async with _closing(_File(lambda: Path(path).open("wb"), gzipped=gzipped)) as target:
+        async with _closing(FileTarget(lambda: Path(path).open("wb"), gzipped=gzipped)) as target:
             yield target
         return
     async with (
         unfinished_file(path) as unfinished,
-        _closing(_File(lambda: unfinished.open("wb"), gzipped=gzipped)) as target,
+        _closing(FileTarget(lambda: unfinished.open("wb"), gzipped=gzipped)) as target,
     ):
         yield target
 
 
 @asynccontextmanager
-async def _closing(target: _File) -> AsyncIterator[_File]:
+async def _closing(target: FileTarget) -> AsyncIterator[FileTarget]:
     """Write what is held when the block ends well, and close in any case."""
     try:
         yield target
@@ -68,7 +68,7 @@ async def _closing(target: _File) -> AsyncIterator[_File]:
             await target.aclose()
 
 
-class _File:
+class FileTarget:
     """Writes a megabyte at a time, in a thread; compressing happens there too.
 
     A caller that is cancelled goes on while the thread still writes, so closing waits for it, and nothing is written

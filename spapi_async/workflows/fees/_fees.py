@@ -28,7 +28,7 @@ _CURRENCIES = {
 """By marketplace; the others have the euro."""
 
 
-class _Key(NamedTuple):
+class Key(NamedTuple):
     """Everything an estimate depends on: two of one ASIN at two prices are two."""
 
     kind: str
@@ -41,7 +41,7 @@ class _Key(NamedTuple):
     program: str | None
 
 
-def _arguments(_group: None, keys: Sequence[_Key]) -> dict[str, Any]:
+def _arguments(_group: None, keys: Sequence[Key]) -> dict[str, Any]:
     body = [
         {"IdType": key.kind, "IdValue": key.value, "FeesEstimateRequest": _request(key, str(place))}
         for place, key in enumerate(keys)
@@ -49,7 +49,7 @@ def _arguments(_group: None, keys: Sequence[_Key]) -> dict[str, Any]:
     return {"body": body}
 
 
-def _request(key: _Key, identifier: str) -> dict[str, Any]:
+def _request(key: Key, identifier: str) -> dict[str, Any]:
     price: dict[str, Any] = {"ListingPrice": {"CurrencyCode": key.currency, "Amount": key.price}}
     if key.shipping is not None:
         price["Shipping"] = {"CurrencyCode": key.currency, "Amount": key.shipping}
@@ -62,12 +62,12 @@ def _request(key: _Key, identifier: str) -> dict[str, Any]:
     return request if key.program is None else {**request, "OptionalFulfillmentProgram": key.program}
 
 
-def _answers(_group: None, keys: Sequence[_Key], body: Any) -> list[Answer]:
+def _answers(_group: None, keys: Sequence[Key], body: Any) -> list[Answer]:
     by_identifier = {str(place): key for place, key in enumerate(keys)}
     return [_answer(by_identifier, entry) for entry in listed(body, "", GET_MY_FEES_ESTIMATES)]
 
 
-def _answer(keys: Mapping[str, _Key], entry: Any) -> Answer:
+def _answer(keys: Mapping[str, Key], entry: Any) -> Answer:
     identifier = getattr(getattr(entry, "fees_estimate_identifier", None), "seller_input_identifier", None)
     key = keys.get(identifier) if isinstance(identifier, str) else None
     error = _error(entry)
@@ -83,7 +83,7 @@ def _error(entry: Any) -> ApiError | None:
     return item_error(GET_MY_FEES_ESTIMATES, 400 if status == "ClientError" else 500, () if found is None else (found,))
 
 
-def _single_arguments(_group: None, key: _Key) -> dict[str, Any]:
+def _single_arguments(_group: None, key: Key) -> dict[str, Any]:
     name = "asin" if key.kind == "ASIN" else "seller_sku"
     return {name: key.value, "body": {"FeesEstimateRequest": _request(key, "0")}}
 
@@ -93,7 +93,7 @@ def _single_value(body: Any) -> Any:
     return None if entry is None else _error(entry) or entry
 
 
-_ESTIMATE: Rule[None, _Key] = Rule(
+ESTIMATE: Rule[None, Key] = Rule(
     name="fees.estimate",
     batch=GET_MY_FEES_ESTIMATES,
     maximum=BATCHES[GET_MY_FEES_ESTIMATES.name].most,
@@ -142,7 +142,7 @@ class Fees(LookUps):
         else:
             check_sku(sku)
         place = self._place(marketplace)
-        key = _Key(
+        key = Key(
             "ASIN" if asin is not None else "SellerSKU",
             asin or sku or "",
             place,
@@ -152,7 +152,7 @@ class Fees(LookUps):
             fulfilled_by_amazon,
             program,
         )
-        return await self._ask(_ESTIMATE, None, key)  # type: ignore[no-any-return]
+        return await self._ask(ESTIMATE, None, key)  # type: ignore[no-any-return]
 
 
 def _amount(name: str, value: Decimal | int | str) -> Decimal:

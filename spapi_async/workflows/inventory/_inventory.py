@@ -50,20 +50,20 @@ class SkuSummary(msgspec.Struct, frozen=True, kw_only=True):
         return sum(quantity for quantity in quantities if isinstance(quantity, int))
 
 
-class _Group(NamedTuple):
+class Group(NamedTuple):
     place: str
     details: bool
 
 
-def _arguments(group: _Group, skus: Sequence[str]) -> dict[str, Any]:
+def _arguments(group: Group, skus: Sequence[str]) -> dict[str, Any]:
     return {**_common(group), "seller_skus": skus}
 
 
-def _single_arguments(group: _Group, sku: str) -> dict[str, Any]:
+def _single_arguments(group: Group, sku: str) -> dict[str, Any]:
     return {**_common(group), "seller_sku": sku}
 
 
-def _common(group: _Group) -> dict[str, Any]:
+def _common(group: Group) -> dict[str, Any]:
     # No start_date_time: beside it Amazon ignores the SKUs.
     return {
         "granularity_type": "Marketplace",
@@ -73,12 +73,12 @@ def _common(group: _Group) -> dict[str, Any]:
     }
 
 
-def _answers(_group: _Group, _skus: Sequence[str], body: Any) -> list[Answer]:
+def _answers(_group: Group, _skus: Sequence[str], body: Any) -> list[Answer]:
     found = listed(getattr(body, "payload", None), "inventory_summaries", GET_INVENTORY_SUMMARIES)
     return [(getattr(each, "seller_sku", None), each, None) for each in found]
 
 
-_SUMMARY: Rule[_Group, str] = Rule(
+SUMMARY: Rule[Group, str] = Rule(
     name="inventory.summary",
     batch=GET_INVENTORY_SUMMARIES,
     maximum=50,
@@ -114,4 +114,4 @@ class Inventory(LookUps):
             NotFoundError: Amazon has never held this SKU.
         """
         check_sku(sku)
-        return await self._look_up(_SUMMARY, sku, _Group, marketplace, details)  # type: ignore[no-any-return]
+        return await self._look_up(SUMMARY, sku, Group, marketplace, details)  # type: ignore[no-any-return]

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 __all__ = ["Listings"]
 
 
-class _Group(NamedTuple):
+class Group(NamedTuple):
     place: str
     seller_id: str
     included_data: tuple[str, ...]
     issue_locale: str | None
 
 
-def _arguments(group: _Group, skus: Sequence[str]) -> dict[str, Any]:
+def _arguments(group: Group, skus: Sequence[str]) -> dict[str, Any]:
     return {
         "seller_id": group.seller_id,
         "marketplace_ids": [group.place],
@@ -30,16 +30,16 @@ def _arguments(group: _Group, skus: Sequence[str]) -> dict[str, Any]:
         "identifiers_type": "SKU",
         "included_data": group.included_data,
         "issue_locale": group.issue_locale,
-        "page_size": _ITEM.maximum,
+        "page_size": ITEM.maximum,
         "sort_by": "sku",  # by date, Amazon's default, items move from page to page
     }
 
 
-def _answers(_group: _Group, _skus: Sequence[str], body: Any) -> list[Answer]:
+def _answers(_group: Group, _skus: Sequence[str], body: Any) -> list[Answer]:
     return [(getattr(item, "sku", None), item, None) for item in listed(body, "items", SEARCH_LISTINGS_ITEMS)]
 
 
-def _single_arguments(group: _Group, sku: str) -> dict[str, Any]:
+def _single_arguments(group: Group, sku: str) -> dict[str, Any]:
     return {
         "seller_id": group.seller_id,
         "sku": sku,
@@ -49,7 +49,7 @@ def _single_arguments(group: _Group, sku: str) -> dict[str, Any]:
     }
 
 
-_ITEM: Rule[_Group, str] = Rule(
+ITEM: Rule[Group, str] = Rule(
     name="listings.item",
     batch=SEARCH_LISTINGS_ITEMS,
     maximum=20,
@@ -86,4 +86,4 @@ class Listings(LookUps):
         """
         check_sku(sku)
         facts = (self._seller_id(), tuple(included_data), issue_locale)
-        return await self._look_up(_ITEM, sku, _Group, marketplace, *facts)  # type: ignore[no-any-return]
+        return await self._look_up(ITEM, sku, Group, marketplace, *facts)  # type: ignore[no-any-return]

@@ -5,6 +5,7 @@ Amazon delivers at least once and in no order, and so does this: nothing is lost
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from contextlib import AbstractAsyncContextManager
@@ -84,7 +85,9 @@ class SqsQueue:
         # Repeated by the reader alone, on its clock: botocore's own repetitions would multiply its pauses.
         once = {"total_max_attempts": 1}
         patient = AioConfig(read_timeout=self._handling.wait + 20, connect_timeout=10, retries=once)
-        self._client = get_session().create_client("sqs", **{"config": patient} | self._options)
+        session = get_session()
+        session.register_component("data_loader", _descriptions(session.get_config_variable("data_path")))
+        self._client = session.create_client("sqs", **{"config": patient} | self._options)
         try:
             with translated():
                 client = await self._client.__aenter__()
@@ -105,6 +108,14 @@ class SqsQueue:
             await messages._close()  # noqa: SLF001
         finally:
             await client.__aexit__(kind, error, trace)
+
+
+@functools.cache
+def _descriptions(folder: str | None) -> Any:
+    """Descriptions of services by botocore, which each session would read anew: that holds the loop up for 50 ms."""
+    from botocore.loaders import create_loader
+
+    return create_loader(folder)
 
 
 def queue_arn(url: str, region: str | None = None) -> str:

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from spapi_async.workflows.orders._plan import OrderPlan, Outlook, SellerPlan, SourcePlan, plan_orders, what_if
     from spapi_async.workflows.orders._progress import (
         DatasetRefused,
+        OrdersForecast,
         OrdersFresh,
+        OrdersListed,
         OrdersReconciled,
         PageStored,
         Progress,
@@ -81,7 +83,9 @@ __all__ = [
     "OrderView",
     "Orders",
     "Orders2026Source",
+    "OrdersForecast",
     "OrdersFresh",
+    "OrdersListed",
     "OrdersReconciled",
     "OrdersV0Source",
     "Outlook",
@@ -123,7 +127,9 @@ _HOMES = {
     "_plan": ("OrderPlan", "Outlook", "SellerPlan", "SourcePlan", "plan_orders", "what_if"),
     "_progress": (
         "DatasetRefused",
+        "OrdersForecast",
         "OrdersFresh",
+        "OrdersListed",
         "OrdersReconciled",
         "PageStored",
         "Progress",

@@ -4,8 +4,8 @@ A sync reads *windows*: every order updated at or after ``last_updated_after`` a
 states the upper bound in its reply (``lastUpdatedBefore``, two minutes behind its clock), and no clock of ours is
 asked. A window begins five minutes before the end of the one before it: orders have been seen to appear in lists
 minutes after their last update (github.com/amzn/docs issue 2131), and what is met again costs no request while a page
-has room. Inside a window, ``cursor`` is the token of the page to fetch next. Amazon keeps a token for 24 hours; an
-older one means that the window starts again.
+has room. Inside a window, ``cursor`` says up to where it has been read (:mod:`._walk`): a time, which unlike Amazon's
+tokens never expires.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import msgspec
 from spapi_async._core.clock import Clock
 from spapi_async.errors import ConfigurationError
 
-__all__ = ["Checkpoint", "Window", "advance", "moment", "restart", "resume"]
-
-# searchOrders' token lives 24 hours (model text); a margin, because the page must also be fetched in that time.
-CURSOR_LIFETIME = timedelta(hours=23, minutes=30)
+__all__ = ["SETTLED", "Checkpoint", "Window", "advance", "moment", "place_in", "resume"]
 
 OVERLAP = timedelta(minutes=5)
 """How far a window reaches back into the one before it: lists lag behind by some three minutes at times."""
+
+SETTLED = timedelta(minutes=10)
+"""After this time lists show everything: what is older and still missing was not late."""
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,8 +34,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
         stream: the API and its marketplaces; changing them starts another stream.
         last_updated_after: start of the window.
         upper_bound: end of the window, once Amazon has said it.
-        cursor: token of the next page; None at the start of a window.
-        cursor_at: when the cursor was received.
+        cursor: inside a window, the time up to which it has been read; None at its start.
+        cursor_at: when that was.
     """
 
     seller: str
@@ -74,35 +74,35 @@ class Window(msgspec.Struct, frozen=True):
         return f"{self.after.isoformat()}..{self.before.isoformat()}"
 
 
-def resume(saved: Checkpoint | None, *, seller: str, stream: str, since: datetime, now: datetime) -> Checkpoint:
-    """Where to go on: the saved place, its window's start if the cursor is too old, or ``since`` the first time."""
+def resume(saved: Checkpoint | None, *, seller: str, stream: str, since: datetime) -> Checkpoint:
+    """Where to go on: the saved place, the start of its window if it says no time, or ``since`` the first time."""
     if saved is None:
         return Checkpoint(seller=seller, stream=stream, last_updated_after=since.astimezone(UTC))
     if saved.cursor is None:
         return msgspec.structs.replace(saved, upper_bound=None, last_updated_after=saved.last_updated_after - OVERLAP)
-    if saved.cursor_at is None or now - saved.cursor_at > CURSOR_LIFETIME:
-        return restart(saved)
+    if place_in(saved.cursor) is None:  # an earlier version kept Amazon's token here
+        return msgspec.structs.replace(saved, upper_bound=None, cursor=None, cursor_at=None)
     return saved
 
 
-def restart(checkpoint: Checkpoint) -> Checkpoint:
-    """The same window from its first page; rows already stored are met again and change nothing."""
-    return msgspec.structs.replace(checkpoint, upper_bound=None, cursor=None, cursor_at=None)
+def place_in(cursor: str | None) -> datetime | None:
+    """The time that a cursor says, if it says one."""
+    try:
+        return datetime.fromisoformat(cursor) if cursor is not None else None
+    except ValueError:
+        return None
 
 
-def advance(checkpoint: Checkpoint, *, cursor: str | None, upper_bound: datetime | None, now: datetime) -> Checkpoint:
-    """The checkpoint to commit together with a page's rows.
+def advance(
+    checkpoint: Checkpoint, *, read_to: datetime, upper_bound: datetime | None, is_complete: bool, now: datetime
+) -> Checkpoint:
+    """The checkpoint to commit together with a page's rows: where the window that is read to ``read_to`` goes on.
 
-    ``cursor`` is the token of the page after it; None ends the window. The earliest upper bound that any page of the
-    window stated is kept: a later one would skip what was updated between two pages.
+    Once it is complete, the next one begins there. ``upper_bound`` is where it ends, if Amazon has said so.
     """
-    bounds = [bound for bound in (checkpoint.upper_bound, upper_bound) if bound is not None]
-    bound = min(bounds, default=None)
-    if cursor is None:
-        # No bound stated: nothing says how far this window reached, so the next one starts where it did.
-        after = max(checkpoint.last_updated_after, bound) if bound else checkpoint.last_updated_after
-        return Checkpoint(seller=checkpoint.seller, stream=checkpoint.stream, last_updated_after=after)
-    return msgspec.structs.replace(checkpoint, upper_bound=bound, cursor=cursor, cursor_at=now)
+    if is_complete:
+        return Checkpoint(seller=checkpoint.seller, stream=checkpoint.stream, last_updated_after=read_to)
+    return msgspec.structs.replace(checkpoint, upper_bound=upper_bound, cursor=read_to.isoformat(), cursor_at=now)
 
 
 def moment(clock: Clock) -> datetime:

@@ -7,97 +7,24 @@ page a matter of the reader of everything, in ``_reading`` and ``_rows``; a test
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
 from spapi_async._codec import json
-from spapi_async.workflows.orders._personal import PERSONAL_2026, cut
-from spapi_async.workflows.orders._rows import LONGEST_KEY, V2026, ItemRow, OrderRow, channel_of, status_of
+from spapi_async.workflows.orders._column_types import ITEM, KNOWN_ITEM, KNOWN_ORDER, ORDER, Item, Money, Order, Package
+from spapi_async.workflows.orders._personal import Piece, holds_personal, written
+from spapi_async.workflows.orders._rows import V2026, ItemRow, OrderRow, channel_of, status_of
 
 __all__ = ["PAGE", "ColumnsPage", "quick_row"]
-
-_ABSENT = msgspec.Raw()
-_Key = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_KEY)]
-_Count = Annotated[int, msgspec.Meta(gt=-(2**31), lt=2**31)]
 
 
 class _Columns(msgspec.Struct, rename="camel", gc=False):
     pass
-
-
-class _Money(_Columns):
-    amount: Decimal
-    currency_code: str
-
-
-class _Price(_Columns):
-    unit_price: _Money | None = None
-
-
-class _Product(_Columns):
-    asin: str | None = None
-    seller_sku: Annotated[str, msgspec.Meta(max_length=LONGEST_KEY)] | None = None
-    title: str | None = None
-    price: _Price | None = None
-    customization: msgspec.Raw = _ABSENT
-
-
-class _GiftOption(_Columns):
-    gift_message: msgspec.Raw = _ABSENT
-
-
-class _Packing(_Columns):
-    gift_option: _GiftOption | None = None
-
-
-class _ItemFulfillment(_Columns):
-    quantity_fulfilled: _Count | None = None
-    packing: _Packing | None = None
-
-
-class _Item(_Columns):
-    order_item_id: _Key
-    quantity_ordered: _Count
-    product: _Product
-    fulfillment: _ItemFulfillment | None = None
-    tax: msgspec.Raw = _ABSENT
-
-
-class _Fulfillment(_Columns):
-    fulfillment_status: str
-    fulfilled_by: str | None = None
-
-
-class _Channel(_Columns):
-    channel_name: str
-    marketplace_id: str | None = None
-
-
-class _Proceeds(_Columns):
-    grand_total: _Money | None = None
-
-
-class _Package(_Columns):
-    ship_time: datetime | None = None
-
-
-class _Order(_Columns):
-    order_id: _Key
-    created_time: datetime
-    last_updated_time: datetime
-    sales_channel: _Channel
-    order_items: list[msgspec.Raw]
-    fulfillment: _Fulfillment | None = None
-    proceeds: _Proceeds | None = None
-    packages: list[_Package] | None = None
-    buyer: msgspec.Raw = _ABSENT
-    recipient: msgspec.Raw = _ABSENT
-    payment: msgspec.Raw = _ABSENT
-    tax: msgspec.Raw = _ABSENT
 
 
 class _Pagination(_Columns):
@@ -117,7 +44,6 @@ class _Items(_Columns):
 
 
 PAGE = msgspec.json.Decoder(ColumnsPage)
-_ORDER, _ITEM = msgspec.json.Decoder(_Order), msgspec.json.Decoder(_Item)
 _ITEMS = msgspec.json.Decoder(_Items)
 
 
@@ -130,15 +56,13 @@ def quick_row(payload: bytes) -> OrderRow | None:
 
 
 def _row(payload: bytes) -> OrderRow:
-    if b"\\" in payload and b"\\u0000" in payload:  # one byte is found at once, and most orders do not have it
-        raise ValueError("text in a database cannot have NUL")
-    order = _ORDER.decode(payload)
+    order, items, surprises = _decoded(payload)
     raws = order.order_items
-    items = [_ITEM.decode(raw) for raw in raws]
     personal: dict[str, Any] = {}
-    if _is_personal(order, items):
-        # What stands in columns stays as it is; the JSON to keep is another.
-        payload, personal = cut(json.exact(payload), PERSONAL_2026, ids="orderItemId")
+    if surprises and holds_personal(content := json.exact(payload)):
+        return V2026.row(Piece(payload, content))  # it may stand where the columns come from
+    if not surprises and _is_personal(order, items):
+        payload, personal = _without_personal(json.exact(payload))
         raws = _ITEMS.decode(payload).order_items
     channel = order.sales_channel
     status = order.fulfillment.fulfillment_status if order.fulfillment else None
@@ -166,25 +90,60 @@ def _row(payload: bytes) -> OrderRow:
     )
 
 
-def _is_personal(order: _Order, items: Sequence[_Item]) -> bool:
+def _decoded(payload: bytes) -> tuple[Order, Sequence[Item], bool]:
+    """An order, its items, and whether it has members that the model has not, or text that may be JSON itself."""
+    escapes = b"\\" in payload  # one byte is found at once, and most orders do not have it
+    if escapes and b"\\u0000" in payload:
+        raise ValueError("text in a database cannot have NUL")
+    try:
+        order: Order = KNOWN_ORDER.decode(payload)
+        items = [KNOWN_ITEM.decode(raw) for raw in order.order_items]
+    except msgspec.ValidationError:
+        order = ORDER.decode(payload)
+        return order, [ITEM.decode(raw) for raw in order.order_items], True
+    return order, items, escapes and _JSON_IN_TEXT.search(payload) is not None
+
+
+_JSON_IN_TEXT = re.compile(rb'"(?:\s|\\[bfnrt])*(?:[{\[]|\\u)')
+
+
+def _without_personal(content: Any) -> tuple[bytes, dict[str, Any]]:
+    """The JSON of an order of known members without personal data, and that data by its place."""
+    taken = {name: content.pop(name) for name in _WHOLE if name in content}
+    for item in content["orderItems"]:
+        place = f"orderItems.{item['orderItemId']}"
+        if "tax" in item:
+            taken[f"{place}.tax"] = item.pop("tax")
+        if "customization" in item["product"]:
+            taken[f"{place}.product.customization"] = item["product"].pop("customization")
+        gift = ((item.get("fulfillment") or {}).get("packing") or {}).get("giftOption") or {}
+        if "giftMessage" in gift:
+            taken[f"{place}.fulfillment.packing.giftOption.giftMessage"] = gift.pop("giftMessage")
+    return written(content), taken
+
+
+_WHOLE = ("buyer", "recipient", "payment", "tax")
+
+
+def _is_personal(order: Order, items: Sequence[Item]) -> bool:
     return bool(order.buyer or order.recipient or order.payment or order.tax) or any(map(_is_item_personal, items))
 
 
-def _is_item_personal(item: _Item) -> bool:
+def _is_item_personal(item: Item) -> bool:
     if item.tax or item.product.customization:
         return True
     packing = item.fulfillment.packing if item.fulfillment else None
     return bool(packing and packing.gift_option and packing.gift_option.gift_message)
 
 
-def _items(order_id: str, items: Sequence[_Item], raws: Sequence[msgspec.Raw]) -> tuple[ItemRow, ...]:
+def _items(order_id: str, items: Sequence[Item], raws: Sequence[msgspec.Raw]) -> tuple[ItemRow, ...]:
     rows = tuple([_item(order_id, item, raw) for item, raw in zip(items, raws, strict=True)])
     if len(rows) > 1 and len({row.order_item_id for row in rows}) < len(rows):
         raise ValueError("two items of one id")
     return rows
 
 
-def _item(order_id: str, item: _Item, payload: msgspec.Raw) -> ItemRow:
+def _item(order_id: str, item: Item, payload: msgspec.Raw) -> ItemRow:
     product = item.product
     amount, currency = _money(product.price.unit_price if product.price else None)
     return ItemRow(
@@ -201,7 +160,7 @@ def _item(order_id: str, item: _Item, payload: msgspec.Raw) -> ItemRow:
     )
 
 
-def _first_shipping(packages: Sequence[_Package]) -> datetime | None:
+def _first_shipping(packages: Sequence[Package]) -> datetime | None:
     return min((_utc(each.ship_time) for each in packages if each.ship_time is not None), default=None)
 
 
@@ -211,7 +170,7 @@ def _utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _money(money: _Money | None) -> tuple[Decimal | None, str | None]:
+def _money(money: Money | None) -> tuple[Decimal | None, str | None]:
     if money is None:
         return None, None
     if not money.amount.is_finite() or abs(money.amount.adjusted()) >= 30:

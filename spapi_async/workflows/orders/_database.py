@@ -42,7 +42,7 @@ from spapi_async.workflows._sql import (
     reason,
     to_the_end,
 )
-from spapi_async.workflows.orders import _holes_sql, _reads
+from spapi_async.workflows.orders import _holes_sql, _personal_sql, _reads
 from spapi_async.workflows.orders._connected import Connected
 from spapi_async.workflows.orders._rebuild import rebuild
 from spapi_async.workflows.orders._rows import Detail
@@ -76,7 +76,7 @@ class OrderDatabase(Connected):
         url: ``sqlite:///FILE`` or ``postgresql://user@host/name``.
         personal: whether personal data that comes with orders is kept, and how: with these keys, or ``"plain"`` where
             the disk itself is encrypted. Without it none is kept.
-        retention: how long, from shipment.
+        retention: how long, from shipment; of an order that was never shipped, from the end of 90 days without news.
         create: False for a program that only reads: a database without order tables is an error, not made.
     """
 
@@ -182,17 +182,24 @@ class OrderDatabase(Connected):
         return {row.order_id: row.last_updated_at for row in await self._rows(query)}
 
     @to_the_end
-    async def coarse(
-        self, seller: str, *, limit: int, source: str | None = None, detail: Detail = Detail.REPORT
-    ) -> list[CoarseOrder]:
-        """Orders of which no more is known than that, the one updated longest ago first; of one source, if given."""
-        rows = await self._rows(_reads.coarse(seller, limit, source, detail))
+    async def coarse(self, seller: str, *, limit: int, detail: Detail = Detail.REPORT) -> list[CoarseOrder]:
+        """Orders of which no more is known than that, the one updated longest ago first."""
+        rows = await self._rows(_reads.coarse(seller, limit, detail))
         return [CoarseOrder(**row._mapping) for row in rows]  # noqa: SLF001 - a public name of SQLAlchemy's
 
     @to_the_end
-    async def coarse_dates(self, seller: str, *, before: datetime, limit: int) -> list[datetime]:
-        """When the coarse orders before then were updated, the latest first."""
-        return [row.last_updated_at for row in await self._rows(_reads.coarse_dates(seller, before, limit))]
+    async def dates(self, seller: str, *, before: datetime, limit: int, coarse: bool = False) -> list[datetime]:
+        """When the orders before then were updated, the latest first; ``coarse``: those without details."""
+        return [row.last_updated_at for row in await self._rows(_reads.dates(seller, before, limit, coarse=coarse))]
+
+    @to_the_end
+    async def count(
+        self, seller: str, *, coarse: bool, created_since: datetime | None = None, places: Sequence[str] = ()
+    ) -> int:
+        """How many orders of a seller are stored without details, or with them."""
+        query = _reads.count(seller, coarse=coarse, created_since=created_since, places=places)
+        ((found,),) = await self._rows(query)
+        return int(found)
 
     @to_the_end
     async def is_coarse(self, seller: str, order_id: str) -> bool:
@@ -335,7 +342,8 @@ class OrderDatabase(Connected):
         """Let another process take the stream at once."""
         mine = (leases.c.seller == lease.seller, leases.c.stream == lease.stream, leases.c.fencing == lease.fencing)
         async with self._write() as connection:
-            await connection.execute(update(leases).where(*mine).values(expires_at=now - LEASE))
+            # Without its holder's name, under which everything is renewed that the holder still has.
+            await connection.execute(update(leases).where(*mine).values(holder="", expires_at=now - LEASE))
 
     # ---- personal data ----------------------------------------------------------------------------------------------
 
@@ -359,19 +367,15 @@ class OrderDatabase(Connected):
     async def sweep(self, *, now: datetime) -> int:
         """Delete the personal data whose time is over, and return of how many orders. Makes no changes in the feed.
 
+        What ``unreadable`` keeps encrypted goes likewise, counted from when it was first seen.
+
         In SQLite the bytes are overwritten (``secure_delete``); PostgreSQL frees them at its next vacuum.
         """
         retention = self.personal.retention if self.personal else RETENTION
-        over = select(orders.c.seller).where(
-            orders.c.seller == order_personal.c.seller,
-            orders.c.order_id == order_personal.c.order_id,
-            orders.c.status.in_(("SHIPPED", "CANCELLED", "UNFULFILLABLE")),
-            orders.c.last_updated_at < now - retention,
-        )
-        ended = (order_personal.c.delete_at <= now) | (order_personal.c.delete_at.is_(None) & over.exists())
         async with self._write() as connection:
-            gone = int((await connection.execute(delete(order_personal).where(ended))).rowcount)
-        if gone and self._writing is not None:
+            gone = int((await connection.execute(_personal_sql.over(now, retention))).rowcount)
+            emptied = (await connection.execute(_personal_sql.old_entries(now, retention))).rowcount
+        if (gone or emptied) and self._writing is not None:
             async with self._writing, self._connected().connect() as connection:
                 await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")  # old pages stand there too
         return gone

@@ -32,12 +32,12 @@ from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._lease import new_holder
 from spapi_async.workflows.orders._live import Follower, Lister
 from spapi_async.workflows.orders._page import OrderSink
+from spapi_async.workflows.orders._plan import HISTORY
 from spapi_async.workflows.orders._progress import Progress
 from spapi_async.workflows.orders._quota import Quota
 from spapi_async.workflows.orders._reconcile import Reconciler
 from spapi_async.workflows.orders._seller import Seller
 from spapi_async.workflows.orders._source import DEFAULT_DATASETS, Orders2026Source
-from spapi_async.workflows.orders._sync import HISTORY
 from spapi_async.workflows.orders._vault import RETENTION, PersonalKeys
 
 __all__ = ["MessageSource", "follow_orders"]

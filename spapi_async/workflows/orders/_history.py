@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -12,7 +12,7 @@ from spapi_async._core.clock import Clock
 from spapi_async._core.options import Priority, call_options
 from spapi_async.errors import AuthError, ClosedError, ConfigurationError, NotFoundError, SPAPIError
 from spapi_async.workflows.orders._backfill import Backfill, Refiner
-from spapi_async.workflows.orders._checkpoint import Checkpoint, moment
+from spapi_async.workflows.orders._checkpoint import SETTLED, Checkpoint, moment
 from spapi_async.workflows.orders._database import OrderDatabase
 from spapi_async.workflows.orders._datasets import Datasets
 from spapi_async.workflows.orders._job import Job
@@ -23,7 +23,7 @@ from spapi_async.workflows.orders._quota import Quota
 from spapi_async.workflows.orders._reading import read_order
 from spapi_async.workflows.orders._rows import V2026, Detail, OrderRow
 from spapi_async.workflows.orders._seller import Seller
-from spapi_async.workflows.orders._source import Orders2026Source, OrderSource
+from spapi_async.workflows.orders._source import Orders2026Source
 
 __all__ = ["SOURCES", "ByIds", "History", "Source", "other_sources"]
 
@@ -37,7 +37,6 @@ class ByIds:
     """``getOrder`` of Orders 2026-01-01 for an order whose id is known: one in two seconds, burst 30."""
 
     name = "orders_2026_01_01.get_order"
-    source: str | None = None
 
     def __init__(self, seller: Seller, datasets: Datasets | Sequence[str]) -> None:
         self._seller = seller
@@ -62,7 +61,7 @@ class ByIds:
         response, lacks = await self._datasets.call(self._seller, GET_ORDER, order_id=order_id)
         piece = read_order(response)
         try:
-            row = V2026.row(piece.raw, content=piece.content)
+            row = V2026.row(piece)
         except (ValueError, ArithmeticError, RecursionError, TypeError):
             return None
         return msgspec.structs.replace(row, lacks=lacks) if lacks else row
@@ -87,7 +86,7 @@ def other_sources(sources: Sequence[str], *, possible: bool) -> tuple[Source, ..
 
 _REFILLED = 50  # orders looked up at once
 
-HEAD = timedelta(minutes=10)
+HEAD = SETTLED
 """How long before the first run the history ends: what is newer is searched first, so it is there within minutes."""
 
 
@@ -121,26 +120,31 @@ class History:
         self._stream = f"{job.stream} history"
 
     async def run(self, holder: str, *, wait: bool) -> None:
-        """Work until both are complete; a failure is kept in the job's result."""
+        """Work until both are complete; a failure is kept in the job's result.
+
+        What was updated while the history was read has left it for the newest end, which is read once more then.
+        """
         job = self._job
         try:
             await self.divide()
             await job.run(self._database, self._quota, holder=holder, wait=wait)
-            if job.result.error is None:
-                await self.go_on(holder, wait=wait)
+            if job.result.error is None and await self.go_on(holder, wait=wait):
+                await job.run(self._database, self._quota, holder=holder, wait=wait)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this seller's alone
             job.failed(error)
 
-    async def go_on(self, holder: str, *, wait: bool) -> None:
-        """Read what is left of the history; at once done where there is none.
+    async def go_on(self, holder: str, *, wait: bool) -> bool:
+        """Read what is left of the history; whether there was any.
 
         Raises:
             SPAPIError: a search failed for good; what was committed stays.
         """
         history = await self._history()
-        if history is not None and (history.upper_bound or history.last_updated_after) > history.last_updated_after:
-            async with self._job.held(self._database, holder, wait=wait, stream=self._stream) as lease:
-                await self._backfill(history).run(lease)
+        if history is None or (history.upper_bound or history.last_updated_after) <= history.last_updated_after:
+            return False
+        async with self._job.held(self._database, holder, wait=wait, stream=self._stream) as lease:
+            await self._backfill(history).run(lease)
+        return True
 
     async def refill(self, lease: Lease | None) -> None:
         """Fetch whole what only Orders v0 has brought: it has no packages, expenses or breakdowns.
@@ -201,11 +205,7 @@ class History:
             lists.append(V0List(seller, marketplaces=places))
             refiners.append(V0Items(seller))
 
-        def search(before: datetime) -> OrderSource:
-            return Orders2026Source(
-                seller, marketplaces=places, datasets=self._datasets, page_size=self._page_size, before=before
-            )
-
+        search = Orders2026Source(seller, marketplaces=places, datasets=self._datasets, page_size=self._page_size)
         return Backfill(
             seller=seller.name,
             stream=self._job.stream,
@@ -216,6 +216,7 @@ class History:
             database=self._database,
             page_size=self._page_size,
             clock=self._clock,
+            sorting=self._job.sorting,
             quota=lambda: self._quota.dump(seller.payer),
             count=self._job.count,
             tell=self._job.tell,

@@ -13,11 +13,11 @@ import msgspec
 
 from spapi_async._core.clock import Clock
 from spapi_async._core.frames import forget_locals
-from spapi_async._engine.page_history import PageHistory
-from spapi_async.errors import BadRequestError, LeaseHeldError, SPAPIError
-from spapi_async.workflows.orders._checkpoint import Checkpoint, Window, advance, moment, restart, resume
+from spapi_async.errors import LeaseHeldError, SPAPIError
+from spapi_async.workflows.orders._checkpoint import Checkpoint, Window, advance, moment, place_in, resume
 from spapi_async.workflows.orders._lease import Lease
 from spapi_async.workflows.orders._page import OrderPage, OrderSink, Stored, Unreadable
+from spapi_async.workflows.orders._pages import Pages
 from spapi_async.workflows.orders._progress import (
     DatasetRefused,
     PageStored,
@@ -32,7 +32,8 @@ from spapi_async.workflows.orders._progress import (
 from spapi_async.workflows.orders._quota import Quota
 from spapi_async.workflows.orders._rows import OrderRow
 from spapi_async.workflows.orders._seller import Seller
-from spapi_async.workflows.orders._source import OrderSource, Page, check_progress
+from spapi_async.workflows.orders._source import OrderSource, Page
+from spapi_async.workflows.orders._walk import Sorting, Walk
 
 __all__ = ["Job", "LeasedSink", "RememberingSink", "SellerResult"]
 
@@ -102,6 +103,7 @@ class Job:
         "_source",
         "_window",
         "result",
+        "sorting",
     )
 
     def __init__(
@@ -122,6 +124,7 @@ class Job:
         self._clock = clock
         self._progress = progress
         self._dropped: set[str] = set()
+        self.sorting = Sorting()
 
     async def run(self, sink: OrderSink, quota: Quota, *, holder: str, wait: bool) -> None:
         """Work until the window is complete; a failure is kept in the result, for the other sellers go on."""
@@ -196,49 +199,39 @@ class Job:
         saved = await sink.checkpoint(result.seller, stream) if isinstance(sink, RememberingSink) else None
         if self._window is not None and saved is not None and saved.cursor is None:
             saved = None  # that window was read to its end; it is to be read again
-        checkpoint = resume(saved, seller=result.seller, stream=stream, since=self._since, now=moment(self._clock))
-        resumed = checkpoint.cursor is not None
+        checkpoint = resume(saved, seller=result.seller, stream=stream, since=self._since)
         result.checkpoint = checkpoint
         self.tell(
             SellerStarted(
                 seller=result.seller,
                 last_updated_after=checkpoint.last_updated_after,
-                resumed=resumed,
+                resumed=checkpoint.cursor is not None,
                 known=saved is not None,
             )
         )
-        history, again = PageHistory(checkpoint.cursor), False
-        while True:
-            try:
-                page = await self._source.page(checkpoint)
-            except BadRequestError:
-                if not resumed:
-                    raise
-                # The token is another run's, and Amazon may forget it before its 24 hours are over: the window starts
-                # again.
-                checkpoint, resumed = restart(checkpoint), False
-                history = PageHistory(None)
-                continue
-            resumed = False
-            if page.unreadable and not again:
-                again = True  # what was garbled on the way is right the next time, what Amazon stores is not
-                continue
-            again = False
-            check_progress(page, checkpoint, stream, history)
-            done, checkpoint = await self._store(page, checkpoint, sink, quota, lease)
+        before = self._window.before if self._window else None
+        walk = Walk(place_in(checkpoint.cursor) or checkpoint.last_updated_after, before, self.sorting)
+        pages = Pages(self._source, walk, seller=result.seller, before=before, clock=self._clock)
+        while not walk.is_complete:
+            page = await pages.fetch()
+            checkpoint = advance(
+                checkpoint,
+                read_to=walk.read_to,
+                upper_bound=page.upper_bound,
+                is_complete=walk.is_complete,
+                now=moment(self._clock),
+            )
+            done = await self._store(page, checkpoint, sink, quota, lease)
             if stored is not None:
                 stored(page.rows, done)
-            if page.cursor is None:
-                break
             await anyio.lowlevel.checkpoint()  # cancelled during the commit: end here, not in the middle of a request
         self.tell(SellerFinished(seller=result.seller, total=result.orders, synced_to=checkpoint.last_updated_after))
 
     async def _store(
-        self, page: Page, before: Checkpoint, sink: OrderSink, quota: Quota, lease: Lease | None
-    ) -> tuple[Stored, Checkpoint]:
+        self, page: Page, checkpoint: Checkpoint, sink: OrderSink, quota: Quota, lease: Lease | None
+    ) -> Stored:
         """Commit a page and the checkpoint after it, even while the run is being cancelled: it has been paid for."""
         result, now = self.result, moment(self._clock)
-        checkpoint = advance(before, cursor=page.cursor, upper_bound=page.upper_bound, now=now)
         spent = quota.dump(self._account)
         whole = OrderPage(
             seller=result.seller,
@@ -263,10 +256,12 @@ class Job:
                 violations=page.violations,
                 unreadable=len(page.unreadable),
                 latest=latest,
-                upper_bound=checkpoint.upper_bound or page.upper_bound,
+                upper_bound=page.upper_bound,
+                operation=self._source.operation,
+                completed=stored.inserted,
             )
         )
-        return stored, checkpoint
+        return stored
 
     def count(self, rows: Sequence[OrderRow], stored: Stored, unreadable: Sequence[Unreadable]) -> int:
         """Add a page to what this seller's run did; the orders of the run so far."""

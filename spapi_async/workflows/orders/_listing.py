@@ -15,10 +15,14 @@ from spapi_async.workflows.orders._rows import OrderRow
 from spapi_async.workflows.orders._seller import Seller
 from spapi_async.workflows.orders._source import participations
 
-__all__ = ["CoarseList", "Listed", "ReportList", "is_refused"]
+__all__ = ["AT_ONCE", "MONTH", "CoarseList", "Listed", "ReportList", "first_of", "is_refused"]
 
-_MONTH = timedelta(days=30)  # the longest window of an order report
-_AT_ONCE = 10  # reports under way: createReport has a burst of 15
+MONTH = timedelta(days=30)
+"""The longest window of an order report."""
+
+AT_ONCE = 10
+"""Reports under way: createReport has a burst of 15."""
+
 _ROWS = 500  # stored together
 _GONE = 410
 
@@ -34,6 +38,8 @@ class CoarseList(Protocol):
     """Names the orders of a window, the oldest first: searches come from the other end."""
 
     name: str
+    is_exact: bool
+    """Whether it names every order of a window, whatever changes while it is read."""
 
     def listed(self, window: Window) -> AsyncIterator[Listed]:
         """Coarse rows, until the whole window is listed.
@@ -48,10 +54,17 @@ def is_refused(error: SPAPIError) -> bool:
     return isinstance(error, ForbiddenError | NotFoundError) or error.status == _GONE
 
 
+def first_of(failures: BaseExceptionGroup[SPAPIError]) -> SPAPIError:
+    """The first of several that came together."""
+    first = failures.exceptions[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first
+
+
 class ReportList:
     """Order reports, a month each, several under way at once."""
 
     name = "reports_2021_06_30.create_report"
+    is_exact = True
 
     def __init__(self, seller: Seller, *, marketplaces: Sequence[str]) -> None:
         self._seller = seller
@@ -61,8 +74,8 @@ class ReportList:
         """Month after month; ten are asked for at once."""
         places = self._marketplaces or await participations(self._seller)
         months = _months(window)
-        for start in range(0, len(months), _AT_ONCE):
-            ahead = months[start : start + _AT_ONCE]
+        for start in range(0, len(months), AT_ONCE):
+            ahead = months[start : start + AT_ONCE]
             found: dict[Window, list[OrderRow]] = {}
 
             async def fetch(month: Window, found: dict[Window, list[OrderRow]] = found) -> None:
@@ -87,7 +100,7 @@ class ReportList:
 def _months(window: Window) -> list[Window]:
     found, after = [], window.after
     while after < window.before:
-        before = min(after + _MONTH, window.before)
+        before = min(after + MONTH, window.before)
         found.append(Window(after, before))
         after = before
     return found

@@ -1,15 +1,15 @@
 """How many orders a sync will bring, from which sources, and how long their quotas make it: said before it starts.
 
 The number comes from ``getOrderMetrics``, which counts by time of purchase, one marketplace a request (0.5 a second,
-burst 15); a sync goes by last update, so for short spans it is an estimate. The time comes from the limiter's own
-forecast of each operation.
+burst 15), less what is stored; a sync goes by last update, so for short spans it is an estimate. The time comes from
+the limiter's own forecast of each operation.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,17 +24,20 @@ from spapi_async.workflows._sql import MissingDatabaseError
 from spapi_async.workflows.orders._arguments import check_regions, places_in, places_of
 from spapi_async.workflows.orders._checkpoint import moment
 from spapi_async.workflows.orders._database import OrderDatabase
+from spapi_async.workflows.orders._forecast import Foreseeing, Supply, operations_of, seconds_left, supply_of
 from spapi_async.workflows.orders._history import Source, other_sources
+from spapi_async.workflows.orders._listing import MONTH
 from spapi_async.workflows.orders._seller import Seller
 from spapi_async.workflows.orders._source import SEARCH_DELAY, participations
-from spapi_async.workflows.orders._sync import HISTORY
 
-__all__ = ["OrderPlan", "Outlook", "SellerPlan", "SourcePlan", "plan_orders", "what_if"]
+__all__ = ["HISTORY", "OrderPlan", "Outlook", "SellerPlan", "SourcePlan", "plan_orders", "plan_seller", "what_if"]
 
 logger = logging.getLogger("spapi_async.workflows.orders.plan")
 
-_ORDERS_A_SEARCH = 100
 _DAY = 86_400.0
+
+# Amazon keeps orders for two years (developer-docs.amazon.com/sp-api/docs/orders-api).
+HISTORY = timedelta(days=730)
 
 
 class SourcePlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +91,8 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
         share_of_quota: of the searches, for keeping up with new orders.
         freshness: median of seconds from a change to its commit, followed without notifications.
         history_seconds: for the days of history.
+        listed_seconds: until order reports may have listed that history without details, beside the minutes that
+            Amazon takes for one; None without reports.
     """
 
     sellers: int
@@ -97,6 +102,7 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     freshness: float
     history_orders_a_seller: int
     history_seconds: float
+    listed_seconds: float | None = None
 
 
 async def plan_orders(
@@ -138,15 +144,40 @@ async def plan_orders(
 
         async def plan(place: int, seller: Seller) -> None:
             async with slots:
-                start, history = await _start(opened, seller, since or now - HISTORY)
-                wanted = [str(each) for each in places_of(seller, places)] or await participations(seller)
-                orders = await _count(seller, wanted, start, now)
-                found[place] = _planned(seller, start, orders, others if history else ())
+                found[place] = await plan_seller(
+                    seller,
+                    opened,
+                    since=since or now - HISTORY,
+                    now=now,
+                    places=places_of(seller, places),
+                    others=others,
+                )
 
         async with anyio.create_task_group() as group:
             for place, seller in enumerate(chosen):
                 group.start_soon(plan, place, seller)
     return OrderPlan(sellers=tuple(found[place] for place in range(len(chosen))))
+
+
+async def plan_seller(
+    seller: Seller,
+    database: OrderDatabase,
+    *,
+    since: datetime,
+    now: datetime,
+    places: Sequence[str],
+    others: Sequence[Source],
+) -> SellerPlan:
+    """Plan one seller's sync, by all orders there are and those that are stored.
+
+    Raises:
+        SPAPIError: Amazon does not tell how many orders there are.
+    """
+    start, history = await _start(database, seller, since)
+    wanted = [str(place) for place in places] or await participations(seller)
+    orders = await _count(seller, wanted, start, now)
+    stored = await database.count(seller.name, coarse=False, created_since=start, places=wanted) if orders else 0
+    return _planned(seller, start, max(orders - stored, 0), others if history else ())
 
 
 @asynccontextmanager
@@ -193,15 +224,11 @@ async def _count(seller: Seller, places: Sequence[str], start: datetime, end: da
     return orders
 
 
-def _planned(seller: Seller, since: datetime, orders: int, others: Sequence[Source]) -> SellerPlan:
-    operations = _operations(others)
-    calls = {operation: _calls_within(seller, operation) for operation in operations}
-
-    def brought(seconds: float) -> dict[Operation[Any], int]:
-        return {operation: calls[operation](seconds) * each for operation, each in operations.items()}
-
-    seconds = _least(lambda at: sum(brought(at).values()) >= orders)
-    shares = _shared(brought(seconds), orders)
+def _planned(seller: Foreseeing, since: datetime, orders: int, others: Sequence[Source]) -> SellerPlan:
+    operations = operations_of(others)
+    supplies = {operation: supply_of(seller, operation, orders=each) for operation, each in operations.items()}
+    seconds = seconds_left(orders, supplies.values())
+    shares = _shared({operation: int(supply.within(seconds)) for operation, supply in supplies.items()}, orders)
     most = max(shares, key=lambda operation: shares[operation])
     return SellerPlan(
         seller=seller.name,
@@ -214,55 +241,6 @@ def _planned(seller: Seller, since: datetime, orders: int, others: Sequence[Sour
             for operation, part in shares.items()
         ),
     )
-
-
-def _operations(others: Sequence[Source]) -> Mapping[Operation[Any], int]:
-    """What brings whole orders, and how many a request."""
-    from spapi_async.api.orders_2026_01_01 import GET_ORDER, SEARCH_ORDERS
-
-    found: dict[Operation[Any], int] = {SEARCH_ORDERS: _ORDERS_A_SEARCH}
-    if "ids" in others and ("orders_v0" in others or "reports" in others):  # which say what the ids are
-        found[GET_ORDER] = 1
-    if "orders_v0" in others and "reports" not in others:
-        from spapi_async.api.orders_v0 import GET_ORDER_ITEMS
-
-        found[GET_ORDER_ITEMS] = 1
-    return found
-
-
-def _calls_within(seller: Seller, operation: Operation[Any]) -> Callable[[float], int]:
-    """How many calls could leave within so many seconds."""
-
-    def calls(seconds: float) -> int:
-        return _most(lambda count: seller.forecast(operation, count=count) <= seconds)
-
-    return calls
-
-
-def _most(holds: Callable[[int], bool]) -> int:
-    """The largest count from 0 for which it holds, where it holds for all smaller ones."""
-    high = 1
-    while holds(high) and high < 2**40:
-        high *= 2
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return low if low and holds(low) else 0
-
-
-def _least(holds: Callable[[float], bool]) -> float:
-    """The fewest seconds after which it holds, to a tenth."""
-    if holds(0.0):
-        return 0.0
-    high = 1.0
-    while not holds(high):
-        high *= 2
-    low = high / 2
-    while high - low > 0.1:
-        middle = (low + high) / 2
-        low, high = (low, middle) if holds(middle) else (middle, high)
-    return high
 
 
 def _shared(brought: Mapping[Operation[Any], int], orders: int) -> dict[Operation[Any], int]:
@@ -294,25 +272,40 @@ def what_if(
     """
     if sellers < 1 or orders_per_day < 0 or history_days < 0:
         raise ConfigurationError("sellers must be 1 or more, orders-per-day and history-days 0 or more")
-    operations = _operations(other_sources(sources, possible=True))
+    others = other_sources(sources, possible=True)
+    operations = operations_of(others)
     plans = {operation: operation.usage_plan for operation in operations}
     each_day = orders_per_day / sellers
     search = next(iter(operations))
     rate = plans[search].rate
-    searches = max(each_day / _ORDERS_A_SEARCH, _DAY * rate)  # as often as quota sustains, or more for many orders
     history = round(each_day * history_days)
-    seconds = _least(
-        lambda at: (
-            sum(each * (plans[operation].burst + plans[operation].rate * at) for operation, each in operations.items())
-            >= history
-        )
+    seconds = seconds_left(
+        history,
+        [Supply(plans[operation].burst, plans[operation].rate, each) for operation, each in operations.items()],
     )
     return Outlook(
         sellers=sellers,
         orders_a_seller_a_day=round(each_day, 1),
         possible_a_seller_a_day=round(sum(plans[name].rate * _DAY * each for name, each in operations.items()), 1),
-        share_of_quota=round(each_day / _ORDERS_A_SEARCH / (_DAY * rate), 4),
-        freshness=round(SEARCH_DELAY.total_seconds() + _DAY / searches / 2, 1),
+        share_of_quota=round(each_day / operations[search] / (_DAY * rate), 4),
+        freshness=round(SEARCH_DELAY.total_seconds() + 0.5 / max(rate, _listing_rate(others)), 1),
         history_orders_a_seller=history,
         history_seconds=round(seconds, 1),
+        listed_seconds=round(_listed(history_days), 1) if "reports" in others else None,
     )
+
+
+def _listing_rate(others: Sequence[Source]) -> float:
+    """How often a second Orders v0 may be asked what changed."""
+    if "orders_v0" not in others:
+        return 0.0
+    from spapi_async.api.orders_v0 import GET_ORDERS
+
+    return GET_ORDERS.usage_plan.rate
+
+
+def _listed(days: float) -> float:
+    from spapi_async.api.reports_2021_06_30 import CREATE_REPORT
+
+    plan = CREATE_REPORT.usage_plan
+    return seconds_left(math.ceil(timedelta(days=days) / MONTH), [Supply(plan.burst, plan.rate, 1)])

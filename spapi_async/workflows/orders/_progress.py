@@ -9,7 +9,9 @@ import msgspec
 
 __all__ = [
     "DatasetRefused",
+    "OrdersForecast",
     "OrdersFresh",
+    "OrdersListed",
     "OrdersReconciled",
     "PageStored",
     "Progress",
@@ -49,6 +51,9 @@ class SellerWaits(SyncEvent, frozen=True, kw_only=True):
 class PageStored(SyncEvent, frozen=True, kw_only=True):
     """A page was committed. ``orders`` and ``items`` are its own, ``total`` counts this run's orders of the seller.
 
+    ``operation`` brought it. ``completed`` of its orders are there with their details now and were not before: none of
+    a list that names orders without details.
+
     ``latest`` is the latest update on the page and ``upper_bound`` the end of the window, where known: between them
     lies what is left, if Amazon's pages come in order of time.
     """
@@ -60,6 +65,33 @@ class PageStored(SyncEvent, frozen=True, kw_only=True):
     unreadable: int = 0
     latest: datetime | None
     upper_bound: datetime | None
+    operation: str = ""
+    completed: int = 0
+
+
+class OrdersListed(SyncEvent, frozen=True, kw_only=True):
+    """All orders of a history up to ``listed_to`` are stored at least without details, of those up to ``upper_bound``.
+
+    ``left`` lack their details, which is known when the list is complete.
+    """
+
+    operation: str
+    listed_to: datetime
+    upper_bound: datetime
+    left: int | None = None
+
+
+class OrdersForecast(SyncEvent, frozen=True, kw_only=True):
+    """How long a seller's sync still takes, with the quota at hand and at the pace so far.
+
+    ``left`` orders are to be read in ``seconds``, most of them by ``limited_by``, if quota limits it. Where order
+    reports list a history, all of it is stored without details in ``listed_in`` seconds, once that can be said.
+    """
+
+    left: int
+    seconds: float
+    limited_by: str | None
+    listed_in: float | None = None
 
 
 class SellerFinished(SyncEvent, frozen=True, kw_only=True):

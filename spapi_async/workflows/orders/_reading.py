@@ -21,23 +21,9 @@ from spapi_async._codec.response import REQUEST_ID, decode
 from spapi_async._core.caller import Reply
 from spapi_async._core.operation import Operation
 from spapi_async.errors import DecodeError
+from spapi_async.workflows.orders._personal import Piece
 
-__all__ = ["Piece", "read_again", "read_order", "read_pieces", "read_token"]
-
-
-class Piece(msgspec.Struct, frozen=True):
-    """One entry of a page.
-
-    Attributes:
-        raw: its JSON, mended where it had to be.
-        content: the same as plain values, by Amazon's names; None where it is no object at all.
-    """
-
-    raw: bytes
-    content: dict[str, Any] | None
-
-    def __repr__(self) -> str:
-        return f"<Piece of {len(self.raw)} bytes>"  # an order holds personal data
+__all__ = ["read_again", "read_order", "read_pieces", "read_token"]
 
 
 def read_again(response: Reply[Any], operation: Operation[Any]) -> Reply[Any]:
@@ -78,13 +64,13 @@ def read_token(response: Reply[Any], operation: Operation[Any]) -> str | None:
     return token  # type: ignore[no-any-return]
 
 
-def read_order(response: Reply[Any]) -> Piece:
-    """The one order of a ``getOrder`` of Orders 2026-01-01.
+def read_order(response: Reply[Any], *, member: str = "order") -> Piece:
+    """The one order of a ``getOrder``: of Orders 2026-01-01, or of Orders v0, where the member is ``payload``.
 
     Raises:
         DecodeError: the reply holds none.
     """
-    entry = getattr(response.body, "order", None)
+    entry = getattr(response.body, "order", None) if member == "order" else response.body
     if not isinstance(entry, msgspec.Struct):
         raise DecodeError(
             "the reply holds no order",
@@ -93,7 +79,7 @@ def read_order(response: Reply[Any]) -> Piece:
             raw=response.raw,
         )
     try:
-        raw = bytes(_MEMBERS.decode(mend(response.raw)[0])["order"])
+        raw = bytes(_MEMBERS.decode(mend(response.raw)[0])[member])
     except (ValueError, KeyError):
         # It stood somewhere else, and the reader found it all the same.
         raw = _ENCODER.encode(msgspec.to_builtins(entry, builtin_types=_EXACT, enc_hook=Decimal))
@@ -106,7 +92,7 @@ def _pieces(entries: Any, raws: list[bytes], *, mended: bool) -> Iterator[Piece]
         if isinstance(entry, msgspec.Struct):
             # Where the reader had to mend something, its reading counts, and else it is what the JSON says.
             content = msgspec.to_builtins(entry, builtin_types=_EXACT, enc_hook=Decimal) if mended else json.exact(raw)
-        yield Piece(raw, content if isinstance(content, dict) else None)
+        yield Piece(raw, content if isinstance(content, dict) else None, mended)
 
 
 # What the reader keeps in a type of its own is a number, and msgspec looks at exact types: hence Decimal as the hook.

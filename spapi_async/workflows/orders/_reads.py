@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, Text, cast, select
+from sqlalchemy import Select, Text, cast, func, select
 
 from spapi_async.workflows.orders._checkpoint import Checkpoint
 from spapi_async.workflows.orders._rows import Detail
 from spapi_async.workflows.orders._tables import checkpoints, orders
 
-__all__ = ["coarse", "coarse_dates", "is_coarse", "last_updates", "place_of", "places"]
+__all__ = ["coarse", "count", "dates", "is_coarse", "last_updates", "place_of", "places"]
 
 _IS_COARSE = orders.c.detail == Detail.REPORT.value
 
@@ -36,21 +36,27 @@ def last_updates(seller: str, order_ids: Sequence[str], *, whole: bool) -> Selec
     return query.where(orders.c.detail == Detail.WHOLE.value) if whole else query
 
 
-def coarse(seller: str, limit: int, source: str | None, detail: Detail) -> Select[Any]:
+def coarse(seller: str, limit: int, detail: Detail) -> Select[Any]:
     """Orders of which no more is known, the one updated longest ago first."""
     payload = cast(orders.c.payload, Text).label("payload")
     query = select(orders.c.order_id, orders.c.last_updated_at, orders.c.source, payload)
     query = query.where(orders.c.seller == seller, orders.c.detail == detail.value)
-    if source is not None:
-        query = query.where(orders.c.source == source)
     return query.order_by(orders.c.last_updated_at, orders.c.order_id).limit(limit)
 
 
-def coarse_dates(seller: str, before: datetime, limit: int) -> Select[Any]:
-    """The last updates of orders without details, the latest first."""
+def count(seller: str, *, coarse: bool, created_since: datetime | None, places: Sequence[str]) -> Select[Any]:
+    """How many orders are stored without details, or with them; of these marketplaces and purchased since, if given."""
+    query = select(func.count()).where(orders.c.seller == seller, _IS_COARSE if coarse else ~_IS_COARSE)
+    if created_since is not None:
+        query = query.where(orders.c.created_at >= created_since)
+    return query.where(orders.c.marketplace_id.in_(places)) if places else query
+
+
+def dates(seller: str, before: datetime, limit: int, *, coarse: bool) -> Select[Any]:
+    """The last updates of orders, the latest first; ``coarse``: of those without details."""
     updated = orders.c.last_updated_at
-    query = select(updated).where(orders.c.seller == seller, _IS_COARSE, updated < before)
-    return query.order_by(updated.desc()).limit(limit)
+    query = select(updated).where(orders.c.seller == seller, updated < before)
+    return (query.where(_IS_COARSE) if coarse else query).order_by(updated.desc()).limit(limit)
 
 
 def is_coarse(seller: str, order_id: str) -> Select[Any]:

@@ -7,10 +7,12 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
+import msgspec
 from sqlalchemy import Text, cast, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from spapi_async.workflows._cursor import run_on_cursor
+from spapi_async.workflows.orders._report_rows import REPORT_SOURCE, stored_row
 from spapi_async.workflows.orders._rows import V0, V2026, Detail, OrderRow, OrderShape
 from spapi_async.workflows.orders._tables import order_items, orders
 from spapi_async.workflows.orders._vault import PersonalData
@@ -23,7 +25,7 @@ _SHAPES: dict[str, OrderShape] = {shape.source: shape for shape in (V2026, V0)}
 
 
 async def rebuild(connection: AsyncConnection, writer: PageWriter, personal: PersonalData | None) -> int:
-    """Rewrite every order that came from an operation, within the transaction that is open; how many."""
+    """Rewrite every order, within the transaction that is open; how many."""
     done, place = 0, ("", "")
     while True:
         payload = cast(orders.c.payload, Text).label("payload")
@@ -36,9 +38,7 @@ async def rebuild(connection: AsyncConnection, writer: PageWriter, personal: Per
         )
         found = list(await connection.execute(query))
         for seller, group in groupby(found, key=lambda row: row.seller):
-            # What only a list or a report brought has no items in its payload, and stays as it is.
-            chosen = [row for row in group if row.source in _SHAPES and row.detail != Detail.REPORT.value]
-            rows = [row for row in await _rows(connection, seller, chosen) if row is not None]
+            rows = [row for row in await _rows(connection, seller, list(group)) if row is not None]
             rewrite = partial(writer.rewrite, seller=seller, rows=rows, personal=personal, at=datetime.now(UTC))
             await run_on_cursor(connection, rewrite)
             done += len(rows)
@@ -48,7 +48,7 @@ async def rebuild(connection: AsyncConnection, writer: PageWriter, personal: Per
 
 
 async def _rows(connection: AsyncConnection, seller: str, stored: list[Any]) -> list[OrderRow | None]:
-    apart = [row.order_id for row in stored if _SHAPES[row.source].detail is Detail.V0]
+    apart = [row.order_id for row in stored if row.detail == Detail.V0.value]
     items: dict[str, list[bytes]] = {order_id: [] for order_id in apart}
     if apart:
         query = select(order_items.c.order_id, cast(order_items.c.payload, Text)).where(
@@ -61,7 +61,19 @@ async def _rows(connection: AsyncConnection, seller: str, stored: list[Any]) -> 
 
 def _row(stored: Any, items: list[bytes] | None) -> OrderRow | None:
     try:
-        row = _SHAPES[stored.source].row(stored.payload.encode(), items=items)
+        row = _read(stored, items)
     except (ValueError, ArithmeticError, RecursionError, TypeError):
         return None  # it was made a row once, by another program: what that made of it stays
-    return row if row.order_id == stored.order_id else None
+    return row if row is not None and row.order_id == stored.order_id else None
+
+
+def _read(stored: Any, items: list[bytes] | None) -> OrderRow | None:
+    """The row of a payload; of what only a list or a report brought the items stay as they are."""
+    if stored.source == REPORT_SOURCE:
+        return stored_row(stored.payload)
+    shape = _SHAPES.get(stored.source)
+    if shape is None:
+        return None
+    if stored.detail == Detail.REPORT.value:
+        return msgspec.structs.replace(shape.row(stored.payload.encode(), items=()), detail=Detail.REPORT)
+    return shape.row(stored.payload.encode(), items=items)

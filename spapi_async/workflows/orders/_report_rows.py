@@ -7,56 +7,126 @@ developer-docs.amazon.com/sp-api/docs/order-reports-attributes#get_flat_file_all
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from typing import Any, NamedTuple
 
 import msgspec
 
-from spapi_async.workflows.orders._rows import CHANNELS, LONGEST_KEY, STATUSES, Detail, OrderRow, read_time
+from spapi_async.workflows.orders._rows import LONGEST_KEY, Detail, OrderRow, channel_of, read_time, status_of
 
-__all__ = ["REPORT", "order_rows"]
+__all__ = ["REPORT", "REPORT_SOURCE", "order_rows", "stored_row"]
 
 REPORT = "GET_FLAT_FILE_ALL_ORDERS_DATA_BY_LAST_UPDATE_GENERAL"
+REPORT_SOURCE = "report"
+"""What a row says of where it came from."""
 
 _ADDED = ("item-price", "item-tax", "shipping-price", "shipping-tax", "gift-wrap-price", "gift-wrap-tax")
 _TAKEN_OFF = ("item-promotion-discount", "ship-promotion-discount")
-# Kept: everything but where the order goes and who bought it.
-_PERSONAL = ("ship-", "buyer-", "recipient-", "purchase-order-number", "gift-message", "customized-")
+# Kept in the payload. Whatever else a report has may say who bought something or where it goes (ship-city, buyer-name,
+# cpf, columns that Amazon adds or heads in another language), and is treated as personal data.
+_KEPT = frozenset(
+    {
+        "amazon-order-id", "merchant-order-id", "purchase-date", "last-updated-date", "order-status", "item-status",
+        "fulfillment-channel", "sales-channel", "order-channel", "url", "ship-service-level", "product-name", "sku",
+        "asin", "quantity", "number-of-items", "currency", *_ADDED, *_TAKEN_OFF, "promotion-ids", "price-designation",
+        "is-business-order", "is-iba", "tax-collection-model", "tax-collection-responsible-party",
+    }
+)  # fmt: skip
+_MOST_HEADINGS = 4096
+_NO_LETTER = re.compile(r"[^a-z0-9]+")
+
+
+class _Headings(dict[str, str]):
+    """The headings of reports, however they are written, as Amazon's documentation has them."""
+
+    def __missing__(self, heading: str) -> str:
+        plain = _NO_LETTER.sub("-", heading.lower()).strip("-")
+        if len(self) < _MOST_HEADINGS:
+            self[heading] = plain
+        return plain
+
+
+_HEADINGS = _Headings()
+
+
+class _Order(NamedTuple):
+    """An order's lines as they are kept, and what else they say, by the place where it stood."""
+
+    lines: list[dict[str, str]]
+    personal: dict[str, Any]
 
 
 def order_rows(lines: Iterable[Mapping[str, str]]) -> list[OrderRow]:
     """The orders of a report's lines, in the order in which they first appear."""
-    orders: dict[str, list[Mapping[str, str]]] = {}
+    orders: dict[str, _Order] = {}
     for line in lines:
-        order_id = line.get("amazon-order-id", "").strip()
+        kept, personal = _split(line)
+        order_id = kept.get("amazon-order-id", "").strip()
         if order_id and len(order_id) <= LONGEST_KEY:
-            orders.setdefault(order_id, []).append(line)
-    return [_row(order_id, found) for order_id, found in orders.items()]
+            order = orders.setdefault(order_id, _Order([], {}))
+            place = f"lines.{len(order.lines)}"
+            order.lines.append(kept)
+            order.personal.update((f"{place}.{name}", cell) for name, cell in personal.items())
+    return [_row(order_id, order) for order_id, order in orders.items()]
 
 
-def _row(order_id: str, lines: Sequence[Mapping[str, str]]) -> OrderRow:
+def stored_row(payload: str) -> OrderRow:
+    """The row of a payload that was stored, as it is made today.
+
+    Raises:
+        ValueError: it is no row's payload.
+    """
+    (row,) = order_rows(msgspec.json.decode(payload, type=_Payload).lines)
+    return row
+
+
+def _split(line: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """What of a line is kept, by the documented headings, and what else is in it."""
+    kept: dict[str, str] = {}
+    personal: dict[str, str] = {}
+    for heading, cell in line.items():
+        name = _HEADINGS[heading]
+        if name in _KEPT and name not in kept:
+            kept[name] = cell
+        elif cell:
+            personal[heading] = cell
+    return kept, personal
+
+
+class _Payload(msgspec.Struct):
+    lines: list[dict[str, str]]
+
+
+def _written(lines: list[dict[str, str]]) -> str:
+    return msgspec.json.encode({"lines": lines}).decode()
+
+
+def _row(order_id: str, order: _Order) -> OrderRow:
+    lines = order.lines
     first = lines[0]
     status, channel = first.get("order-status") or None, first.get("fulfillment-channel") or None
-    kept = [{name: cell for name, cell in line.items() if not name.startswith(_PERSONAL)} for line in lines]
     currencies = {line["currency"] for line in lines if line.get("currency")}
     one_currency = len(currencies) == 1
     return OrderRow(
         order_id=order_id,
         identified=True,
         marketplace_id=None,
-        status=STATUSES.get(status, status) if status else None,
+        status=status_of(status),
         amazon_status=status,
-        channel=CHANNELS.get(channel, channel) if channel else None,
+        channel=channel_of(channel),
         fulfilled_by=channel,
         sales_channel=first.get("sales-channel") or None,
         created_at=read_time(first.get("purchase-date")),
         last_updated_at=_whole_seconds(first.get("last-updated-date")),
         total_amount=_total(lines) if one_currency else None,
         total_currency=currencies.pop() if one_currency else None,
-        source="report",
+        source=REPORT_SOURCE,
         detail=Detail.REPORT,
-        payload=msgspec.json.encode({"lines": kept}).decode(),
+        payload=_written(lines),
+        personal=order.personal,
     )
 
 

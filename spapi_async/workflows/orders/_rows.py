@@ -17,13 +17,7 @@ from typing import Any
 import msgspec
 
 from spapi_async._codec import json, lenient
-from spapi_async.workflows.orders._personal import (
-    PERSONAL_2026,
-    PERSONAL_V0,
-    PERSONAL_V0_ITEM,
-    cut,
-    holds_personal,
-)
+from spapi_async.workflows.orders._personal import Piece, without_personal
 
 __all__ = [
     "CHANNELS",
@@ -33,6 +27,7 @@ __all__ = [
     "V2026",
     "Detail",
     "ItemRow",
+    "NoOrderError",
     "OrderRow",
     "OrderShape",
     "channel_of",
@@ -42,10 +37,12 @@ __all__ = [
 ]
 
 Path = tuple[str, ...]
-Item = bytes | tuple[bytes, Any]
-"""An item's JSON, or that and what it was read as."""
 LONGEST_KEY = 255
 """Characters of an id that the tables are keyed by; Amazon's have 19, and a database refuses to index any length."""
+
+
+class NoOrderError(ValueError):
+    """No row can be made of an entry; says why, and nothing of what it holds."""
 
 
 class Detail(enum.StrEnum):
@@ -143,8 +140,6 @@ class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
 
     source: str
     detail: Detail
-    personal: tuple[Path, ...]
-    item_personal: tuple[Path, ...] = ()
     order_id: Path
     marketplace_id: Path
     status: Path
@@ -165,18 +160,19 @@ class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
     amount: str
     currency: str
 
-    def row(self, payload: bytes, *, content: Any = None, items: Iterable[Item] | None = None) -> OrderRow:
-        """The rows of one order; ``content`` where its JSON was read already, ``items`` where the API sends them apart.
+    def row(self, entry: bytes | Piece, *, items: Iterable[bytes | Piece] | None = None) -> OrderRow:
+        """The rows of one order, from its JSON or from what that was read as; ``items`` where the API sends them apart.
 
         Raises:
-            ValueError: its id is too long to be one.
+            NoOrderError: its id is too long to be one.
         """
-        order = json.exact(payload) if content is None else content
+        piece = _read(entry)
+        payload, order = piece.raw, piece.content
         identifier = self.identify(order)
         if identifier is None and len(_text(_dig(order, self.order_id)) or "") > LONGEST_KEY:
-            raise ValueError(f"an order id of more than {LONGEST_KEY} characters")
+            raise NoOrderError(f"an order id of more than {LONGEST_KEY} characters")
         order_id = identifier or f"unidentified-{hashlib.blake2b(payload, digest_size=10).hexdigest()}"
-        payload, order, personal = _without_personal(payload, order, self.personal, ids=".".join(self.item_id))
+        payload, order, personal = without_personal(piece, ids=".".join(self.item_id))
         parts = _inline(payload, _dig(order, self.items), self.items) if items is None else items
         amount, currency = self._money(order, self.total)
         status, channel = _text(_dig(order, self.status)), _text(_dig(order, self.fulfilled_by))
@@ -206,11 +202,10 @@ class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
         """The order's id; None where it has none that can be one."""
         return _key(_dig(content, self.order_id))
 
-    def _items(self, order_id: str, parts: Iterable[Item], personal: dict[str, Any]) -> tuple[ItemRow, ...]:
+    def _items(self, order_id: str, parts: Iterable[bytes | Piece], personal: dict[str, Any]) -> tuple[ItemRow, ...]:
         rows: dict[str, ItemRow] = {}
         for position, part in enumerate(parts, start=1):
-            payload, item = (part, json.exact(part)) if isinstance(part, bytes) else part
-            payload, item, taken = _without_personal(payload, item, self.item_personal)
+            payload, item, taken = without_personal(_read(part))
             amount, currency = self._money(item, self.price)
             # Amazon has sent items without an id; the position tells them apart within their order.
             item_id = _key(_dig(item, self.item_id)) or f"unidentified-{position}"
@@ -237,7 +232,6 @@ class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
 V2026 = OrderShape(
     source="orders_2026_01_01",
     detail=Detail.WHOLE,
-    personal=PERSONAL_2026,
     order_id=("orderId",),
     marketplace_id=("salesChannel", "marketplaceId"),
     status=("fulfillment", "fulfillmentStatus"),
@@ -262,8 +256,6 @@ V2026 = OrderShape(
 V0 = OrderShape(
     source="orders_v0",
     detail=Detail.V0,
-    personal=PERSONAL_V0,
-    item_personal=PERSONAL_V0_ITEM,
     order_id=("AmazonOrderId",),
     marketplace_id=("MarketplaceId",),
     status=("OrderStatus",),
@@ -299,27 +291,21 @@ def _version(row: OrderRow) -> datetime:
     return row.last_updated_at or datetime.max.replace(tzinfo=UTC)
 
 
-def _inline(payload: bytes, contents: Any, path: Path) -> list[tuple[bytes, Any]]:
+def _read(entry: bytes | Piece) -> Piece:
+    """An entry with its content read."""
+    if isinstance(entry, bytes):
+        return Piece(entry, json.exact(entry))
+    return entry if entry.content is not None else Piece(entry.raw, json.exact(entry.raw))
+
+
+def _inline(payload: bytes, contents: Any, path: Path) -> list[Piece]:
     """The items inside an order, each as the bytes that Amazon sent and as what they were read as."""
     if not path or not isinstance(contents, list):
         return []  # not an object, or its items are no list: the payload keeps what Amazon sent
     raws = lenient.items(payload, ".".join(("$", *path)))
     if raws is None or len(raws) != len(contents):
         raws = [msgspec.json.encode(content) for content in contents]
-    return list(zip(raws, contents, strict=True))
-
-
-def _without_personal(
-    payload: bytes, content: Any, paths: tuple[Path, ...], *, ids: str = ""
-) -> tuple[bytes, Any, dict[str, Any]]:
-    """An order's or item's JSON and content without personal data, and that data."""
-    if not holds_personal(content, paths):
-        return payload, content, {}
-    kept = json.exact(payload)
-    if not holds_personal(kept, paths):
-        kept = content  # the reader found it elsewhere and mended that: what it read is kept
-    payload, taken = cut(kept, paths, ids=ids)
-    return payload, kept, taken
+    return [Piece(raw, content) for raw, content in zip(raws, contents, strict=True)]
 
 
 def _first_shipping(packages: Any) -> datetime | None:

@@ -17,12 +17,14 @@ from spapi_async._codec.first_reader import read_first
 from spapi_async._core.caller import Caller, Reply
 from spapi_async._engine.page_history import PageHistory
 from spapi_async.errors import DecodeError
+from spapi_async.marketplaces import Marketplace
 from spapi_async.workflows.orders._checkpoint import Checkpoint
 from spapi_async.workflows.orders._columns import PAGE, ColumnsPage, quick_row
 from spapi_async.workflows.orders._datasets import Datasets
 from spapi_async.workflows.orders._page import Unreadable
-from spapi_async.workflows.orders._reading import Piece, read_again, read_pieces, read_token
-from spapi_async.workflows.orders._rows import V0, V2026, Item, OrderRow, OrderShape, read_time
+from spapi_async.workflows.orders._personal import Piece
+from spapi_async.workflows.orders._reading import read_again, read_pieces, read_token
+from spapi_async.workflows.orders._rows import V0, V2026, NoOrderError, OrderRow, OrderShape, read_time
 
 __all__ = [
     "DEFAULT_DATASETS",
@@ -57,14 +59,18 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderSource(Protocol):
-    """Yields the pages of a window of orders by their last update."""
+    """Yields the pages of a window of orders by their last update; ``operation`` is what brings them."""
+
+    operation: str
 
     @property
     def stream(self) -> str:
         """Names what is synced: the API, and the marketplaces if not all. Checkpoints are kept apart by it."""
 
     async def page(self, checkpoint: Checkpoint) -> Page:
-        """The page that the checkpoint points at.
+        """A page of the orders updated from ``last_updated_after`` to ``upper_bound``, or as late as there are any.
+
+        ``cursor`` is Amazon's token of a page that is not the first.
 
         Raises:
             SPAPIError: the call failed for good.
@@ -73,6 +79,8 @@ class OrderSource(Protocol):
 
 class Orders2026Source:
     """Orders 2026-01-01: ``searchOrders`` brings the items along, so a page of 100 orders costs one request."""
+
+    operation = "orders_2026_01_01.search_orders"
 
     def __init__(
         self,
@@ -103,7 +111,7 @@ class Orders2026Source:
                 self._seller,
                 SEARCH_ORDERS,
                 last_updated_after=checkpoint.last_updated_after,
-                last_updated_before=self._before,
+                last_updated_before=checkpoint.upper_bound or self._before,
                 marketplace_ids=self._marketplaces or None,
                 max_results_per_page=self._page_size,
                 pagination_token=checkpoint.cursor,
@@ -126,7 +134,7 @@ def page_of(response: Reply[Any]) -> Page:
         if None in rows:
             response = read_again(response, SEARCH_ORDERS)
     if None in rows:
-        rows, unreadable = _rows(V2026, response, [(piece, None) for piece in read_pieces(response, SEARCH_ORDERS)])
+        rows, unreadable = rows_of(V2026, response, [(piece, None) for piece in read_pieces(response, SEARCH_ORDERS)])
     return Page(
         rows=tuple(row for row in rows if row is not None),
         cursor=read_token(response, SEARCH_ORDERS),
@@ -143,6 +151,8 @@ class OrdersV0Source:
     next token (one in 60 s), so larger pages are no faster and would lose more of the dear item calls when a run is
     killed.
     """
+
+    operation = "orders_v0.get_orders"
 
     def __init__(
         self,
@@ -175,14 +185,14 @@ class OrdersV0Source:
             GET_ORDERS,
             marketplace_ids=self._marketplaces,
             last_updated_after=checkpoint.last_updated_after,
-            last_updated_before=self._before,
+            last_updated_before=checkpoint.upper_bound or self._before,
             max_results_per_page=self._page_size,
             next_token=checkpoint.cursor,
         )
         pieces = read_pieces(response, GET_ORDERS)
         cursor = read_token(response, GET_ORDERS)
         items, violations = await self._items_of(pieces)
-        rows, unreadable = _rows(V0, response, list(zip(pieces, items, strict=True)))
+        rows, unreadable = rows_of(V0, response, list(zip(pieces, items, strict=True)))
         return Page(
             rows=rows,
             cursor=cursor,
@@ -191,8 +201,8 @@ class OrdersV0Source:
             unreadable=unreadable,
         )
 
-    async def _items_of(self, orders: Sequence[Piece]) -> tuple[list[list[Item]], int]:
-        items: list[list[Item]] = [[] for _ in orders]
+    async def _items_of(self, orders: Sequence[Piece]) -> tuple[list[list[Piece]], int]:
+        items: list[list[Piece]] = [[] for _ in orders]
         violations = 0
         places = anyio.CapacityLimiter(self._concurrency)
 
@@ -212,7 +222,7 @@ class OrdersV0Source:
             raise _first(failures) from None  # one order's failure ends the page; the others' say no more
         return items, violations
 
-    async def items(self, order_id: str) -> tuple[list[Item], int]:
+    async def items(self, order_id: str) -> tuple[list[Piece], int]:
         """An order's items, and how many violations their replies had.
 
         Raises:
@@ -220,14 +230,14 @@ class OrdersV0Source:
         """
         from spapi_async.api.orders_v0 import GET_ORDER_ITEMS
 
-        items: list[Item] = []
+        items: list[Piece] = []
         violations, token = 0, None
         history = PageHistory(None)
         while True:
             response = await self._seller.call(GET_ORDER_ITEMS, order_id=order_id, next_token=token)
             pieces, following = read_pieces(response, GET_ORDER_ITEMS), read_token(response, GET_ORDER_ITEMS)
             _check(history, [piece.raw for piece in pieces], token, following, GET_ORDER_ITEMS.name)
-            items += [(piece.raw, piece.content) for piece in pieces]
+            items += pieces
             violations += len(response.violations)
             if following is None:
                 return items, violations
@@ -235,29 +245,32 @@ class OrdersV0Source:
 
 
 async def participations(seller: Caller) -> list[str]:
-    """The seller's own marketplaces: ``getOrders`` and others demand some, even where none were chosen."""
+    """The seller's own marketplaces in its region: ``getOrders`` and others demand some where none were chosen."""
     from spapi_async.api.sellers_v1 import GET_MARKETPLACE_PARTICIPATIONS
 
     response = await seller.call(GET_MARKETPLACE_PARTICIPATIONS)
+    elsewhere = {place for place in Marketplace if place.region is not seller.region}
     return sorted(
         entry.marketplace.id
         for entry in response.body or ()
-        if entry.participation is None or entry.participation.is_participating
+        if (entry.participation is None or entry.participation.is_participating)
+        and entry.marketplace.id not in elsewhere
     )
 
 
-def _rows(
-    shape: OrderShape, response: Reply[Any], entries: Sequence[tuple[Piece, list[Item] | None]]
+def rows_of(
+    shape: OrderShape, response: Reply[Any], entries: Sequence[tuple[Piece, list[Piece] | None]]
 ) -> tuple[tuple[OrderRow, ...], tuple[Unreadable, ...]]:
     """The rows of a page; what no row can be made of is set aside, so that it stops neither the page nor the seller."""
     rows, unreadable = [], []
     for piece, items in entries:
         try:
             if piece.content is None:
-                raise ValueError("no JSON object")  # noqa: TRY301
-            rows.append(shape.row(piece.raw, content=piece.content, items=items))
+                raise NoOrderError("no JSON object")
+            rows.append(shape.row(piece, items=items))
         except (ValueError, ArithmeticError, RecursionError, TypeError) as error:
-            reason = str(error) if type(error) is ValueError else type(error).__name__
+            # What others say may quote what they could not read.
+            reason = str(error) if isinstance(error, NoOrderError) else type(error).__name__
             unreadable.append(Unreadable(reason=reason, request_id=response.request_id, raw=piece.raw))
     return tuple(rows), tuple(unreadable)
 

@@ -17,6 +17,7 @@ from sqlalchemy import Column, LargeBinary, Table
 from sqlalchemy.dialects import postgresql
 
 from spapi_async.workflows._cursor import Cursor
+from spapi_async.workflows.orders._across import ITEM_COLUMNS, ORDER_COLUMNS, StoredItem, StoredOrder
 from spapi_async.workflows.orders._tables import (
     JsonText,
     checkpoints,
@@ -28,27 +29,59 @@ from spapi_async.workflows.orders._tables import (
     quota_states,
 )
 from spapi_async.workflows.orders._tables import unreadable as unreadable_entries
+from spapi_async.workflows.orders._verdict import ENTRY_IDS, MOST_PATHS
 
 __all__ = ["Statements", "amount"]
 
 
 _POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
 _PAYLOADS = "SELECT order_id, payload FROM orders WHERE seller = ?1 AND order_id IN (SELECT value FROM json_each(?2))"
-# PostgreSQL writes jsonb anew, in an order and a spacing of its own, so the bytes of two versions never agree. What
-# reads a table beside the statement that writes it reads what was there before.
-_PUT_AND_COMPARE = """
-    WITH put AS ({put} RETURNING seller, order_id, payload)
-    SELECT order_id, CAST(coalesce(before.members, '{{}}') AS text), CAST(coalesce(after.members, '{{}}') AS text),
-        CAST(replaced.payload -> 'orderItems' AS text) = CAST(put.payload -> 'orderItems' AS text)
-    FROM put JOIN orders AS replaced USING (seller, order_id)
-    CROSS JOIN LATERAL (
-        SELECT jsonb_object_agg(key, value) AS members FROM jsonb_each(replaced.payload)
-        WHERE put.payload -> key IS DISTINCT FROM value
-    ) AS before
-    CROSS JOIN LATERAL (
-        SELECT jsonb_object_agg(key, value) AS members FROM jsonb_each(put.payload)
-        WHERE replaced.payload -> key IS DISTINCT FROM value
-    ) AS after
+_BY_ID = """
+    (SELECT CASE WHEN count(*) = count(DISTINCT id) THEN jsonb_object_agg(coalesce(id, ''), entry) END FROM (
+        SELECT entry, CASE jsonb_typeof(entry -> '{id}') WHEN 'string' THEN entry ->> '{id}' END AS id
+        FROM jsonb_array_elements({value}) AS entry
+    ) AS entries)
+"""
+_MEMBERS = """
+    CASE jsonb_typeof({value}) WHEN 'object' THEN {value} WHEN 'array' THEN CASE key {lists} END END
+"""
+
+
+def _members(value: str) -> str:
+    """An object's members, or the entries by their id of a list that has ids, none twice; NULL where it is neither."""
+    lists = " ".join(f"WHEN '{key}' THEN {_BY_ID.format(id=name, value=value)}" for key, name in ENTRY_IDS.items())
+    return _MEMBERS.format(value=value, lists=lists)
+
+
+# What reads a table beside the statement that writes it reads what was there before. Both versions are taken apart
+# where they differ, level by level. Of items it matters that they are the same to the letter: equal numbers may be
+# written in two ways.
+_PUT_AND_COMPARE = f"""
+    WITH RECURSIVE put AS ({{put}} RETURNING seller, order_id, payload),
+    level (order_id, depth, path, same, gone, old, new) AS (
+        SELECT order_id, 0, '',
+            CAST(replaced.payload -> 'orderItems' AS text) = CAST(put.payload -> 'orderItems' AS text), false,
+            replaced.payload, put.payload
+        FROM put JOIN orders AS replaced USING (seller, order_id)
+        UNION ALL
+        SELECT order_id, depth + 1, CASE depth WHEN 0 THEN key ELSE path || '.' || key END, same,
+            inside.new IS NULL, {_members("inside.old")}, {_members("inside.new")}
+        FROM level CROSS JOIN LATERAL (
+            SELECT key, was.value AS old, now.value AS new
+            FROM jsonb_each(level.old) AS was FULL JOIN jsonb_each(level.new) AS now USING (key)
+            WHERE was.value IS DISTINCT FROM now.value OR (
+                (path = 'orderItems' OR (depth = 0 AND key = 'orderItems'))
+                AND CAST(was.value AS text) IS DISTINCT FROM CAST(now.value AS text)
+            )
+        ) AS inside
+        WHERE level.old IS NOT NULL AND level.new IS NOT NULL
+    )
+    SELECT order_id,
+        (array_agg(path ORDER BY path) FILTER (WHERE depth > 0 AND (old IS NULL OR new IS NULL)))[1:{MOST_PATHS}],
+        CASE WHEN bool_or(same) THEN CAST(ARRAY[] AS text[])
+            WHEN NOT coalesce(bool_or(gone) FILTER (WHERE depth = 2 AND path LIKE 'orderItems.%'), true)
+            THEN array_agg(substr(path, 12)) FILTER (WHERE depth = 2 AND path LIKE 'orderItems.%') END
+    FROM level GROUP BY order_id
 """
 
 
@@ -60,14 +93,20 @@ class Statements:
         self.moment: Callable[[datetime | None], Any] = _time_as_text if sqlite else _with_zone
         """A time as the driver takes it: as ``value`` does, without asking what it is."""
         self.put_order = self._upsert_many(orders)
-        self.put_and_compare = "" if sqlite else _PUT_AND_COMPARE.format(put=self.put_order)
-        """The same; of each order that it replaces the id, the members that differ as they were and as they are, and
-        whether its items are the same to the letter: equal numbers may be written in two ways."""
+        self.put_and_compare = "" if sqlite else _PUT_AND_COMPARE.replace("{put}", self.put_order)
+        """The same; of each order that it replaces the id, the places that differ, and the ids of items that differ or
+        came: none where they are the same, NULL where one is gone or that cannot be told."""
         self.put_item = self._upsert_many(order_items)
         self.put_personal = self._upsert_many(order_personal)
         self.put_checkpoint = self._upsert(checkpoints)
         self.put_quota = self._upsert_many(quota_states)
-        self.put_unreadable = self._upsert_many(unreadable_entries)
+        self.put_unreadable = (
+            f"{self._insert_many(unreadable_entries)} ON CONFLICT (seller, digest) DO UPDATE SET"
+            " reason = excluded.reason, request_id = excluded.request_id, raw = coalesce(unreadable.raw, excluded.raw)"
+        )
+        """When an entry was first seen stays: what it was is kept for so long and no longer."""
+        self.end_personal = self._end_personal()
+        """Of orders, as rows of seller, id and time: their personal data goes then, unless it goes earlier."""
         self.put_hole = (
             f"{self._insert(order_holes)} ON CONFLICT (seller, dataset) DO UPDATE SET"
             " updated_from = CASE WHEN excluded.updated_from < order_holes.updated_from THEN excluded.updated_from"
@@ -81,6 +120,9 @@ class Statements:
             "SELECT order_id, last_updated_at, status, source, detail, digest FROM orders"
             f" WHERE seller = $1 AND order_id {ids}"
         )
+        self.stored_orders = self._stored(orders, ORDER_COLUMNS, ids)
+        self.stored_items = self._stored(order_items, ITEM_COLUMNS, ids)
+        """What is compared with what another source says, or came apart from its order."""
         self.payloads = _PAYLOADS if sqlite else ""
         """Order id and payload, where no statement compares."""
         self.drop_items = self._text(f"DELETE FROM order_items WHERE seller = $1 AND order_id {ids}")
@@ -93,6 +135,32 @@ class Statements:
 
     def _text(self, statement: str) -> str:
         return statement.replace("$", "?") if self._sqlite else statement
+
+    def _stored(self, table: Table, columns: Sequence[str], ids: str) -> str:
+        names = ", ".join("CAST(payload AS text)" if name == "payload" else name for name in columns)
+        return self._text(f"SELECT {names} FROM {table.name} WHERE seller = $1 AND order_id {ids}")
+
+    def stored(self, cursor: Cursor, seller: str, order_ids: Iterable[str]) -> dict[str, StoredOrder]:
+        """Columns of orders."""
+        cursor.execute(self.stored_orders, (seller, self.ids(order_ids)))
+        found = [StoredOrder(*row) for row in cursor.fetchall()]
+        return {
+            row.order_id: row._replace(
+                created_at=self.time(row.created_at),
+                last_updated_at=self.time(row.last_updated_at),
+                total_amount=_decimal(row.total_amount),
+            )
+            for row in found
+        }
+
+    def items_of(self, cursor: Cursor, seller: str, order_ids: Iterable[str]) -> dict[str, list[StoredItem]]:
+        """Columns of the items of orders."""
+        cursor.execute(self.stored_items, (seller, self.ids(order_ids)))
+        found: dict[str, list[StoredItem]] = {}
+        for each in cursor.fetchall():
+            item = StoredItem(*each)
+            found.setdefault(item.order_id, []).append(item._replace(price_amount=_decimal(item.price_amount)))
+        return found
 
     def _insert(self, table: Table) -> str:
         places = ", ".join(f"${place}" for place in range(1, len(table.columns) + 1))
@@ -125,6 +193,31 @@ class Statements:
 
     def _upsert_many(self, table: Table) -> str:
         return f"{self._insert_many(table)} {_replacing(table)}"
+
+    def _end_personal(self) -> str:
+        if self._sqlite:
+            return (
+                "UPDATE order_personal SET delete_at = ?3 WHERE seller = ?1 AND order_id = ?2"
+                " AND (delete_at IS NULL OR delete_at > ?3)"
+            )
+        return (
+            "UPDATE order_personal AS kept SET delete_at = sent.delete_at FROM (SELECT seller, order_id,"
+            " CAST(delete_at AS timestamptz) FROM ROWS FROM (json_array_elements_text(CAST(CAST($1 AS text) AS json)),"
+            " json_array_elements_text(CAST(CAST($2 AS text) AS json)),"
+            " json_array_elements_text(CAST(CAST($3 AS text) AS json))) AS sent(seller, order_id, delete_at))"
+            " AS sent(seller, order_id, delete_at) WHERE kept.seller = sent.seller AND kept.order_id = sent.order_id"
+            " AND (kept.delete_at IS NULL OR kept.delete_at > sent.delete_at)"
+        )
+
+    def end(self, cursor: Cursor, ends: Sequence[tuple[str, str, datetime]]) -> None:
+        """Run ``end_personal``."""
+        rows = [(seller, order_id, self.moment(end)) for seller, order_id, end in ends]
+        if self._sqlite:
+            cursor.executemany(self.end_personal, rows)
+        else:
+            cursor.execute(
+                self.end_personal, [msgspec.json.encode(column).decode() for column in zip(*rows, strict=True)]
+            )
 
     def many(self, cursor: Cursor, statement: str, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
         """Run a statement that writes rows of a table, in the order of its columns."""
@@ -196,6 +289,10 @@ def _time_as_text(moment: datetime | None) -> str | None:
 def amount(value: Decimal | None) -> str | None:
     """An amount of money as the statements take it."""
     return None if value is None else format(value, "f")
+
+
+def _decimal(value: Any) -> Decimal | None:
+    return None if value is None else Decimal(value)
 
 
 def _with_zone(moment: datetime | None) -> datetime | None:

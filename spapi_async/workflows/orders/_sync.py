@@ -6,6 +6,7 @@ holds one page in memory at a time.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
@@ -14,7 +15,7 @@ import anyio
 import msgspec
 
 from spapi_async._core.clock import Clock, SystemClock
-from spapi_async.errors import ConfigurationError
+from spapi_async.errors import ConfigurationError, SPAPIError
 from spapi_async.workflows.orders._arguments import (
     check_regions,
     nobody,
@@ -26,14 +27,17 @@ from spapi_async.workflows.orders._arguments import (
 from spapi_async.workflows.orders._checkpoint import Window, moment
 from spapi_async.workflows.orders._database import OrderDatabase
 from spapi_async.workflows.orders._datasets import Datasets
+from spapi_async.workflows.orders._forecast import FULL_PAGE, Forecaster
 from spapi_async.workflows.orders._history import History, Source, other_sources
 from spapi_async.workflows.orders._holding import keep_leases, opened_sink, quotas_of, save_quota
 from spapi_async.workflows.orders._holes import Holes
 from spapi_async.workflows.orders._job import Job, SellerResult
 from spapi_async.workflows.orders._lease import new_holder
 from spapi_async.workflows.orders._page import OrderSink
+from spapi_async.workflows.orders._plan import HISTORY, plan_seller
 from spapi_async.workflows.orders._progress import Progress
 from spapi_async.workflows.orders._quota import Quota
+from spapi_async.workflows.orders._reconcile import Reconciler
 from spapi_async.workflows.orders._seller import Seller
 from spapi_async.workflows.orders._source import DEFAULT_DATASETS, Orders2026Source, OrderSource, OrdersV0Source
 from spapi_async.workflows.orders._vault import RETENTION, PersonalKeys
@@ -43,8 +47,7 @@ __all__ = ["OrdersApi", "SyncReport", "sync_orders"]
 OrdersApi = Literal["orders_2026_01_01", "orders_v0"]
 
 
-# Amazon keeps orders for two years (developer-docs.amazon.com/sp-api/docs/orders-api).
-HISTORY = timedelta(days=730)
+logger = logging.getLogger("spapi_async.workflows.orders")
 
 
 class SyncReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +78,7 @@ class _Task(NamedTuple):
     places: Sequence[str]
     datasets: Datasets
     job: Job
+    ahead: Forecaster | None
 
 
 async def sync_orders(
@@ -93,6 +97,7 @@ async def sync_orders(
     concurrency: int = 50,
     wait: bool = False,
     progress: Progress | None = None,
+    forecast: bool = False,
     clock: Clock | None = None,
 ) -> SyncReport:
     """Fetch what changed since each seller's checkpoint and store it.
@@ -114,11 +119,14 @@ async def sync_orders(
         sources: what a seller's history is read by the first time, beside searches (0.56 orders a second, burst 2,000):
             ``ids`` (one by one, 0.5 a second more), ``orders_v0`` (0.5 a second more; without packages, expenses and
             breakdowns; ends on 2027-03-27), ``reports`` (everything at once, coarse). Today's orders come first. Only
-            ``search`` by default; all are in ``SOURCES``.
+            ``search`` by default; all are in ``SOURCES``. With ``reports`` each run holds what has become two hours,
+            two days and thirty days old against an order report, and fetches what searches have missed.
         page_size: orders a page, 1 to 100.
         concurrency: most sellers at once.
         wait: for sellers that another process works on, rather than report them as failed.
         progress: called with every event.
+        forecast: say to ``progress`` as it goes on how long the rest takes (:class:`OrdersForecast`). Costs one
+            ``getOrderMetrics`` a marketplace; for Orders 2026-01-01 and no ``window``.
         clock: where time comes from.
 
     Raises:
@@ -135,15 +143,20 @@ async def sync_orders(
     chosen = list(sellers)
     check_regions(chosen, places)
     begun = since or moment(clock) - HISTORY
+    foreseen = forecast and span is None and api == "orders_2026_01_01"
 
     def task_of(seller: Seller) -> _Task:
         asked = Datasets(datasets)
         places_there = places_of(seller, places)
         source = _source(api, seller, marketplaces=places_there, datasets=asked, page_size=page_size, window=span)
         start = span.after if span else begun
-        job = Job(seller, source, since=start, window=span, clock=clock, progress=progress or nobody)
+        hears = progress or nobody
+        ahead = (
+            Forecaster(seller, others, page_size=page_size or FULL_PAGE, tell=hears, clock=clock) if foreseen else None
+        )
+        job = Job(seller, source, since=start, window=span, clock=clock, progress=ahead or hears)
         asked.tell = job.refuse
-        return _Task(seller, places_there, asked, job)
+        return _Task(seller, places_there, asked, job, ahead)
 
     tasks = [task_of(seller) for seller in chosen]
     if len({task.job.result.seller for task in tasks}) != len(tasks):
@@ -151,13 +164,15 @@ async def sync_orders(
     async with opened_sink(database, personal=kept, retention=retention) as sink:
 
         async def work(task: _Task, quota: Quota, holder: str) -> None:
-            seller, places_there, asked, job = task
+            seller, places_there, asked, job, _ahead = task
             if not isinstance(sink, OrderDatabase):
                 await job.run(sink, quota, holder=holder, wait=wait)
                 return
             try:
                 holes = Holes(seller, asked, database=sink, quota=quota, places=places_there, clock=clock)
                 await holes.recall()
+                if task.ahead is not None:
+                    await _foresee(task.ahead, task, sink, since=begun, others=others, now=moment(clock))
                 await read(sink, task, quota, holder)
                 if job.result.error is None and api == "orders_2026_01_01" and span is None:
                     await holes.fill(holder)
@@ -181,6 +196,7 @@ async def sync_orders(
                 clock=clock,
             )
             await history.run(holder, wait=wait)
+            await _reconcile(task, sink, holder, others=others, wait=wait, clock=clock)
 
         await _run(tasks, sink, concurrency, clock, work)
     return SyncReport(sellers=tuple(task.job.result for task in tasks))
@@ -199,6 +215,35 @@ def _check_start(since: datetime | None, now: datetime) -> None:
     if since is not None and since > now:
         # Its checkpoint would stay in the future and hide every order until then.
         raise ConfigurationError(f"since must not be in the future: {since.isoformat()}")
+
+
+async def _reconcile(
+    task: _Task, database: OrderDatabase, holder: str, *, others: Sequence[Source], wait: bool, clock: Clock
+) -> None:
+    """Hold what was read against order reports, if those are a source."""
+    if "reports" in others and task.job.result.error is None:
+        reconciler = Reconciler(
+            task.seller, task.job, places=task.places, datasets=task.datasets, database=database, clock=clock
+        )
+        await reconciler.round(holder, wait=wait)
+
+
+async def _foresee(
+    ahead: Forecaster,
+    task: _Task,
+    database: OrderDatabase,
+    *,
+    since: datetime,
+    now: datetime,
+    others: Sequence[Source],
+) -> None:
+    """Tell a forecaster how much there is; where Amazon does not say so, there is no forecast."""
+    try:
+        plan = await plan_seller(task.seller, database, since=since, now=now, places=task.places, others=others)
+    except SPAPIError as error:
+        logger.warning("%s: how long the sync takes cannot be said (%s)", task.seller.name, error)
+    else:
+        ahead.expect(plan.orders, by=[source.operation for source in plan.sources])
 
 
 async def _run(

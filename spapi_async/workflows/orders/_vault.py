@@ -13,12 +13,20 @@ from spapi_async.credentials import Secret
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.orders._rows import OrderRow
 
-__all__ = ["KEYS_VARIABLE", "RETENTION", "PersonalData", "PersonalKeys"]
+__all__ = ["KEYS_VARIABLE", "OVER", "RETENTION", "SILENCE", "PersonalData", "PersonalKeys"]
 
 KEYS_VARIABLE = "SP_API_PERSONAL_KEYS"
 
 RETENTION = timedelta(days=30)
 """Amazon's data protection policy: no longer than 30 days after delivery. Shipment is what an order tells."""
+
+SILENCE = timedelta(days=90)
+"""An order that goes on counts as over when Amazon has said nothing new of it for so long."""
+
+OVER = ("SHIPPED", "CANCELLED", "UNFULFILLABLE")
+"""What orders are called that are over."""
+
+_LONGEST = timedelta(days=36525)
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
@@ -81,7 +89,7 @@ class PersonalData(msgspec.Struct, frozen=True):
 
     Attributes:
         keys: what encrypts it; None keeps it as it is, for disks that are encrypted themselves.
-        retention: from shipment, after which it is deleted.
+        retention: from shipment, after which it is deleted; see ``delete_at``.
     """
 
     keys: PersonalKeys | None
@@ -94,8 +102,8 @@ class PersonalData(msgspec.Struct, frozen=True):
         Raises:
             ConfigurationError: there are no keys.
         """
-        if retention <= timedelta(0):
-            raise ConfigurationError("retention must be longer than 0")
+        if not timedelta(0) < retention <= _LONGEST:
+            raise ConfigurationError("retention must be longer than 0 and not longer than a century")
         keys = PersonalKeys.from_env() if how is None else how
         if keys is None:
             raise ConfigurationError(
@@ -109,15 +117,21 @@ class PersonalData(msgspec.Struct, frozen=True):
         content = _ENCODER.encode(row.personal)
         return content if self.keys is None else self.keys.encrypt(content)
 
-    def delete_at(self, row: OrderRow) -> datetime | None:
-        """When it must go; None while the order has not been shipped.
+    def delete_at(self, row: OrderRow, read_at: datetime) -> datetime:
+        """When it must go: after the retention, which counts from shipment.
 
-        An order that is over without a shipment known (cancelled, or an old one) counts from its last update.
+        An order that is over without a shipment known (cancelled, or an old one) counts from its last update; one that
+        is not over from the end of ``SILENCE`` after that, for some are never called over. A date later than when the
+        order was read is no date, and counts as then.
         """
-        start = row.shipped_at
-        if start is None and row.status in _OVER:
-            start = row.last_updated_at or row.created_at
-        return None if start is None else start + self.retention
+        if row.shipped_at is not None:
+            return min(row.shipped_at, read_at) + self.retention
+        updated = min(row.last_updated_at or row.created_at or read_at, read_at)
+        return updated + self.retention + (timedelta(0) if row.status in OVER else SILENCE)
+
+    def is_near(self, row: OrderRow) -> bool:
+        """Whether the retention has begun."""
+        return row.shipped_at is not None or row.status in OVER
 
 
 def opened(content: bytes, keys: PersonalKeys | None) -> dict[str, Any]:
@@ -131,7 +145,6 @@ def opened(content: bytes, keys: PersonalKeys | None) -> dict[str, Any]:
     return found
 
 
-_OVER = frozenset({"SHIPPED", "CANCELLED", "UNFULFILLABLE"})
 _MAKE_ONE = "`spapi-async keys new` makes one"
 
 

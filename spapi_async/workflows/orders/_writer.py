@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from spapi_async.workflows._cursor import Cursor
+from spapi_async.workflows.orders._across import compared_across, compared_items
 from spapi_async.workflows.orders._lease import LEASE, Lease, lost
 from spapi_async.workflows.orders._page import OrderPage, QuotaStates, Stored, Unreadable
 from spapi_async.workflows.orders._rows import Detail, ItemRow, OrderRow, newest
@@ -25,7 +26,7 @@ from spapi_async.workflows.orders._tables import (
 )
 from spapi_async.workflows.orders._tables import unreadable as unreadable_entries
 from spapi_async.workflows.orders._vault import PersonalData
-from spapi_async.workflows.orders._verdict import EVERYWHERE, Before, Differences, Verdict, compared, judge
+from spapi_async.workflows.orders._verdict import EVERYWHERE, MOST_PATHS, Before, Differences, Verdict, compared, judge
 
 __all__ = ["PageWriter"]
 
@@ -35,6 +36,14 @@ class _Judged(NamedTuple):
     digest: bytes
     before: Before | None
     verdict: Verdict
+
+    @property
+    def is_from_another_source(self) -> bool:
+        return self.before is not None and self.before is not _ANY and self.before.source != self.row.source
+
+    @property
+    def has_items_apart(self) -> bool:
+        return self.before is not None and self.row.detail is Detail.V0 and self.before.source == self.row.source
 
 
 class PageWriter:
@@ -52,7 +61,7 @@ class PageWriter:
         self._begin(cursor, page)
         judged = self._judge(cursor, page.seller, newest(page.rows))
         stored = [each for each in judged if each.verdict.is_stored]
-        paths, items = self._put(cursor, page, stored)
+        paths, items = self.put(cursor, page, stored)
         # The same content, written otherwise or with its personal data moved, is no change.
         published = [each for each in stored if each.before is None or paths.get(each.row.order_id)]
         if personal is not None:
@@ -75,7 +84,7 @@ class PageWriter:
         """Replace orders that are stored by what their payloads say now; the change feed hears nothing."""
         page = OrderPage(seller=seller, rows=rows, checkpoint=None, at=at)
         replaced = [_Judged(row, _digest(row), _ANY, Verdict.DETAIL) for row in rows]
-        self._put(cursor, page, replaced)
+        self.put(cursor, page, replaced)
         if personal is not None:
             self._put_personal(cursor, page, rows, personal)
 
@@ -114,7 +123,7 @@ class PageWriter:
             judged.append(_Judged(row, digest, before, judge(before, row, digest)))
         return judged
 
-    def _put(self, cursor: Cursor, page: OrderPage, stored: Sequence[_Judged]) -> tuple[dict[str, list[str]], int]:
+    def put(self, cursor: Cursor, page: OrderPage, stored: Sequence[_Judged]) -> tuple[dict[str, list[str]], int]:
         """Write orders and their items: where each order that was replaced differs now, and how many items."""
         if not stored:
             return {}, 0
@@ -140,24 +149,44 @@ class PageWriter:
         """Write orders, and say of those that were there what is different."""
         sql, seller, now = self._sql, page.seller, self._sql.value(page.at)
         replaced = [each for each in stored if each.before is not None]
-        # Where they came from APIs whose names differ, everything does.
-        found = {each.row.order_id: EVERYWHERE for each in replaced if _source(each.before) != each.row.source}
+        found = {each.row.order_id: EVERYWHERE for each in replaced if each.before is _ANY}
+        found |= self._compare_across(cursor, seller, [each for each in replaced if each.is_from_another_source])
         payloads = {each.row.order_id: each.row.payload for each in replaced if each.row.order_id not in found}
+        apart = self._compare_items(cursor, seller, [each for each in replaced if each.has_items_apart])
         values = [self._order(each, seller, now) for each in stored]
         if not payloads:
             sql.many(cursor, sql.put_order, orders, values)
         elif sql.put_and_compare:
             sql.many(cursor, sql.put_and_compare, orders, values)
-            for order_id, before, after, same_items in cursor.fetchall():
+            for order_id, paths, items in cursor.fetchall():
                 if order_id in payloads:
-                    differences = compared(before, after)
-                    found[order_id] = differences._replace(items=frozenset()) if same_items else differences
+                    found[order_id] = Differences(paths or [], None if items is None else frozenset(items))
         else:
             cursor.execute(sql.payloads, (seller, sql.ids(payloads)))
             for order_id, before in cursor.fetchall():
                 found[order_id] = compared(before, payloads[order_id])
             sql.many(cursor, sql.put_order, orders, values)
+        for order_id, more in apart.items():
+            found[order_id] = Differences((found[order_id].paths + more)[:MOST_PATHS], None)
         return found
+
+    def _compare_across(self, cursor: Cursor, seller: str, replaced: Sequence[_Judged]) -> dict[str, Differences]:
+        """Where orders differ that another source has brought, whose names are others."""
+        if not replaced:
+            return {}
+        order_ids = [each.row.order_id for each in replaced]
+        stored, items = self._sql.stored(cursor, seller, order_ids), self._sql.items_of(cursor, seller, order_ids)
+        return {
+            each.row.order_id: compared_across(stored[each.row.order_id], items.get(each.row.order_id, ()), each.row)
+            for each in replaced
+        }
+
+    def _compare_items(self, cursor: Cursor, seller: str, replaced: Sequence[_Judged]) -> dict[str, list[str]]:
+        """Where items differ that came apart from their orders."""
+        if not replaced:
+            return {}
+        items = self._sql.items_of(cursor, seller, [each.row.order_id for each in replaced])
+        return {each.row.order_id: compared_items(items.get(each.row.order_id, ()), each.row) for each in replaced}
 
     def _order(self, each: _Judged, seller: str, now: Any) -> tuple[Any, ...]:
         """An order's values, in the order of the table's columns."""
@@ -200,22 +229,30 @@ class PageWriter:
         )
 
     def _put_personal(self, cursor: Cursor, page: OrderPage, rows: Sequence[OrderRow], personal: PersonalData) -> None:
+        """Keep what came, and for no longer what is kept of orders that are over now."""
         sql = self._sql
-        values = [
-            {
-                "seller": page.seller,
-                "order_id": row.order_id,
-                "content": personal.sealed(row),
-                "encrypted": int(personal.keys is not None),
-                "stored_at": page.at,
-                "delete_at": delete_at,
-            }
-            for row in rows
+        values: list[dict[str, Any]] = []
+        ends: list[tuple[str, str, datetime]] = []
+        for row in rows:
+            delete_at = personal.delete_at(row, page.at)
             # What would be deleted at once is not written: backfills bring orders of two years.
-            if row.personal and ((delete_at := personal.delete_at(row)) is None or delete_at > page.at)
-        ]
+            if row.personal and delete_at > page.at:
+                values.append(
+                    {
+                        "seller": page.seller,
+                        "order_id": row.order_id,
+                        "content": personal.sealed(row),
+                        "encrypted": int(personal.keys is not None),
+                        "stored_at": page.at,
+                        "delete_at": delete_at,
+                    }
+                )
+            elif personal.is_near(row):
+                ends.append((page.seller, row.order_id, delete_at))
         if values:
             sql.many(cursor, sql.put_personal, order_personal, sql.rows(order_personal, values))
+        if ends:
+            sql.end(cursor, ends)
 
     def _put_unreadable(self, cursor: Cursor, page: OrderPage, personal: PersonalData | None) -> None:
         if page.unreadable:
@@ -296,10 +333,6 @@ def _changed_items(each: _Judged, differences: Differences) -> Sequence[ItemRow]
 
 _ANY = Before(None, None, "", "", b"")
 """An order that is there, whatever it is."""
-
-
-def _source(before: Before | None) -> str | None:
-    return before.source if before else None
 
 
 def _digest(row: OrderRow) -> bytes:

@@ -202,7 +202,9 @@ class Reports:
         """
         kind = report_type_of(report_type)
         if kind.schedulable is False:
-            raise ConfigurationError(f"{kind.name} cannot be scheduled")
+            raise ConfigurationError(
+                f"{kind.name} cannot be scheduled: request it when it is needed (REPORT_TYPES says which types can be)"
+            )
         body: dict[str, Any] = {
             "reportType": kind.name,
             "marketplaceIds": marketplace_ids(marketplaces, self._caller.region),

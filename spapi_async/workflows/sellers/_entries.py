@@ -87,11 +87,15 @@ class SellerEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ConfigurationError(f"environment variable {self.refresh_token_env} is not set")
         return token
 
+    def place(self, environ: Mapping[str, str]) -> tuple[str | None, str | None]:
+        """Its region and marketplace; the environment's stand in where the file names neither."""
+        if self.region is None and self.marketplace is None:
+            return environ.get("SP_API_REGION") or None, environ.get("SP_API_MARKETPLACE") or None
+        return self.region, self.marketplace
+
     def open(self, app: Opener[C], environ: Mapping[str, str], token: str) -> C:
-        """A handle on this seller; the environment's region stands in where the file names none."""
-        region, marketplace = self.region, self.marketplace
-        if region is None and marketplace is None:
-            region, marketplace = environ.get("SP_API_REGION") or None, environ.get("SP_API_MARKETPLACE") or None
+        """A handle on this seller."""
+        region, marketplace = self.place(environ)
         return app.selling_partner(token, region=region, marketplace=marketplace, seller_id=self.seller_id)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from contextlib import suppress
 
 import pytest
-from redis_limiters import admit_all, limiters, make_account, make_operation, only, permit
+from insides import lanes_of, link_of
+from redis_limiters import SELLER, admit_all, limiters, make_account, make_operation, only, permit
 from servers import RedisServer, free_port
 
+from spapi_async._core.limiter import LimitSnapshot
 from spapi_async.errors import ConfigurationError, ConnectionFailedError, RateLimitWaitError, SPAPIError
 from spapi_async.ratelimit.shared._local_share import LocalShare
 from spapi_async.ratelimit.shared.redis._limiter import RedisRateLimiter
@@ -89,7 +92,7 @@ async def test_a_second_outage_begins_with_what_the_first_left_in_redis(redis_ch
             redis_chaos.fill()
             await notice(limiter)
             sent = await permit(limiter, UNLENT)
-            (lane,) = limiter._lanes.values()
+            (lane,) = lanes_of(limiter).values()
             assert lane.reply is not None
             rates.append(only(limiter.limits()).rate / lane.reply.limits[0].pace)
             sent.observe(status, None)
@@ -148,6 +151,79 @@ async def test_what_was_learned_survives_an_emptied_redis(redis_chaos: RedisServ
         (await permit(limiter, SLOW)).observe(200, None)
         while "down" in repr(limiter):
             await asyncio.sleep(0.02)
+        assert only(await limiter.refresh()).announced_rate == 2.0
+
+
+async def test_every_sellers_rate_survives_an_emptied_redis(redis_chaos: RedisServer) -> None:
+    """More of them than one round trip carries: the memory that the first ones began is not taken for the lost one."""
+    sellers = [make_account(f"seller{number}") for number in range(300)]
+    async with limiters(redis_chaos.url, 1) as (limiter,), asyncio.timeout(120):
+        for seller in sellers:
+            (await permit(limiter, SLOW, seller)).observe(200, 0.01)
+        await limiter.refresh()
+        redis_chaos.kill()
+        await notice(limiter)
+        redis_chaos.restart_empty()
+        while "down" in repr(limiter):
+            await asyncio.sleep(0.02)
+        await limiter.refresh()
+        found = await limiter.snapshot_all()
+        forecast = limiter.forecast(SLOW, sellers[-1])
+    assert Counter((limit.announced_rate, limit.tokens < 2) for limit in found) == {(0.01, True): 300}
+    assert 50 < forecast <= 105
+
+
+async def test_a_restart_that_nobody_met_is_noticed_by_the_next_call(redis_chaos: RedisServer) -> None:
+    """One seller's reply tells that the memory is another one: what is known of the others is handed over at once."""
+    other = make_account("another")
+    async with limiters(redis_chaos.url) as (old, new), asyncio.timeout(120):
+        for seller in (SELLER, other):
+            (await permit(old, SLOW, seller)).observe(200, 2.0)
+        await old.refresh()
+        redis_chaos.restart_empty()
+        await link_of(old).store.probe()  # on a connection of this Redis: nothing fails
+        (await permit(old, SLOW, SELLER)).observe(200, 2.0)
+        while len(found := await new.snapshot_all()) < 2:
+            await asyncio.sleep(0.02)
+        assert {limit.announced_rate for limit in found} == {2.0}
+        assert " up" in repr(old)
+
+
+@pytest.mark.parametrize("remembered", ["nothing", "another seller"])
+async def test_who_knows_a_learned_rate_corrects_those_who_came_first_and_do_not(
+    redis_chaos: RedisServer, remembered: str
+) -> None:
+    """A bucket of a process that knows the published rate alone takes on what another one had learned."""
+    async with limiters(redis_chaos.url) as (knowing, first), asyncio.timeout(120):
+        if remembered == "another seller":
+            (await permit(first, SLOW, make_account("another"))).observe(200, None)
+        (await permit(knowing, SLOW)).observe(200, 2.0)
+        await knowing.refresh()
+        redis_chaos.restart_empty()
+        await link_of(first).store.probe()
+        with suppress(RateLimitWaitError):
+            (await permit(first, SLOW, max_wait=1)).observe(200, None)
+        assert limit_of(first).announced_rate == SLOW.usage_plan.rate
+        await link_of(knowing).store.probe()
+        assert only(await knowing.refresh()).announced_rate == 2.0
+        await first.refresh()
+        assert limit_of(first).announced_rate == 2.0
+        assert first.forecast(SLOW, SELLER) <= 0.5
+        (await permit(first, SLOW, max_wait=5)).observe(200, None)
+
+
+def limit_of(limiter: RedisRateLimiter) -> LimitSnapshot:
+    """What a limiter last heard of the usual seller."""
+    return only(tuple(limit for limit in limiter.limits() if limit.account == SELLER.name))
+
+
+async def test_a_learned_rate_outlives_a_bucket_that_redis_dropped(redis_chaos: RedisServer) -> None:
+    """One alone, because it expired or memory was short: the process that knows its rate says so again."""
+    async with limiters(redis_chaos.url, 1) as (limiter,), asyncio.timeout(120):
+        (await permit(limiter, SLOW)).observe(200, 2.0)
+        await limiter.refresh()
+        (bucket,) = [name for name in redis_chaos.command("KEYS", "*") if SELLER.name in str(name)]
+        redis_chaos.command("DEL", bucket)
         assert only(await limiter.refresh()).announced_rate == 2.0
 
 

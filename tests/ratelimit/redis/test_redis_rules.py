@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 import redis_worker
+import warm_python
 from redis_limiters import limiters, make_account
 from redis_speaker import KEYS, Speaker
 from servers import RedisServer
@@ -29,10 +30,8 @@ WINDOW = LimitSpec(kind="rule", rate=4 / 3600, burst=4, seconds=3600.0, label="s
 
 async def run(*arguments: str) -> dict[str, Any]:
     """What one worker process reports."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(WORKER), *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    output, errors = await process.communicate()
+    process = warm_python.start([str(WORKER), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    output, errors = await asyncio.to_thread(process.communicate)
     assert process.returncode == 0, errors.decode()
     found: dict[str, Any] = json.loads(output)
     return found

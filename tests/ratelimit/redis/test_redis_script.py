@@ -157,6 +157,15 @@ def test_tokens_of_a_memory_that_was_lost_are_not_credited(speaker: Speaker) -> 
     assert reply.plan.level == pytest.approx(0, abs=0.05)
 
 
+def test_a_rate_that_429s_had_lowered_comes_back_lowered(speaker: Speaker) -> None:
+    """Though a process that knew the published rate alone came first."""
+    speaker.ask(1, rate=0.5, burst=2)
+    reply = speaker.ask(1, me="old", rate=0.5, burst=2, known="another memory", known_rate=0.75, known_announced=1.0)
+    assert (reply.plan.announced, reply.plan.rate) == (1.0, 0.75)
+    found = msgspec.msgpack.decode(speaker.client.get(KEYS[0]))
+    assert not found["calm"]
+
+
 @pytest.mark.parametrize(("ago", "crowded"), [(50, 1), (70, 0)])
 def test_urgent_calls_are_remembered_for_a_minute(speaker: Speaker, ago: int, crowded: int) -> None:
     """So long a token is kept for the next, and nobody takes more than is needed."""

@@ -17,7 +17,7 @@ from spapi_async import Application, ConfigurationError, LWAError, Marketplace, 
 from spapi_async.emulator import Emulator
 from spapi_async.emulator.data.products import product
 from spapi_async.workflows.bulk import CrawlProgress, crawl
-from spapi_async.workflows.bulk._crawl import _Run
+from spapi_async.workflows.bulk._crawl import Run
 from spapi_async.workflows.bulk._fan_out import Done, Failed
 from spapi_async.workflows.bulk._journal import FOUND, MISSING, Key
 from spapi_async.workflows.bulk._json_lines import JsonLines
@@ -262,14 +262,14 @@ async def test_an_output_that_is_not_the_crawls_own_is_refused() -> None:
 
 def test_only_failures_in_a_row_are_hopeless() -> None:
     """Two hundred of them end a run; one answer in between, found or not, begins anew."""
-    run = _Run(None, None, total=None, seconds_for=float, progress=None)  # type: ignore[arg-type]
+    run = Run(None, None, total=None, seconds_for=float, progress=None)  # type: ignore[arg-type]
     key = Key("a", "US")
     down = Failed(key, ServerError("down", status=503))
     for answer in (Done(key, b"{}"), Failed(key, NotFoundError("no", status=404))):
         for _ in range(199):
-            run._entry(down)
-        assert run._entry(answer).status in {FOUND, MISSING}
+            run.entry(down)
+        assert run.entry(answer).status in {FOUND, MISSING}
     for _ in range(199):
-        run._entry(down)
+        run.entry(down)
     with pytest.raises(ServerError):
-        run._entry(down)
+        run.entry(down)

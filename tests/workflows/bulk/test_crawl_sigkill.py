@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
+import subprocess
 from pathlib import Path
 
 import pytest
+import warm_python
 from crawl_outputs import TARGETS, rows
 
 from spapi_async.emulator import Emulator
@@ -18,9 +19,10 @@ COUNT = 200
 SEARCH = "catalog_items_2022_04_01.search_catalog_items"
 
 
-async def start(url: str, target: str, *more: str, count: int = COUNT) -> asyncio.subprocess.Process:
+def start(url: str, target: str, *more: str, count: int = COUNT) -> warm_python.Process:
     """The worker, in the current folder."""
-    return await asyncio.create_subprocess_exec(sys.executable, str(WORKER), url, target, str(count), *more)
+    words = [str(WORKER), url, target, str(count), *more]
+    return warm_python.start(words, stderr=subprocess.DEVNULL)  # where the disk is full, that is none of its files
 
 
 def check(target: str, count: int = COUNT) -> None:
@@ -36,10 +38,10 @@ async def test_killed_between_output_and_journal(
     """What was written and not recorded is cut off, and asked again; the very first rows too."""
     monkeypatch.chdir(tmp_path)
     async with Emulator(rate_scale=50) as emulator:
-        killed = await start(emulator.url, target, f"written {number}")
-        assert await killed.wait() == -signal.SIGKILL
-        finished = await start(emulator.url, target)
-        assert await finished.wait() == 0
+        killed = start(emulator.url, target, f"written {number}")
+        assert await asyncio.to_thread(killed.wait) == -signal.SIGKILL
+        finished = start(emulator.url, target)
+        assert await asyncio.to_thread(finished.wait) == 0
     check(target)
 
 
@@ -55,16 +57,16 @@ async def test_killed_while_amazon_holds_each_request(
             if held > 1:
                 emulator.faults({"operation": SEARCH, "times": held - 1})  # these it answers
             emulator.faults({"operation": SEARCH, "times": None, "delay": 30.0})
-            worker = await start(emulator.url, target)
+            worker = start(emulator.url, target)
             while emulator.stats()["faults"] < held:
-                assert worker.returncode is None
+                assert worker.poll() is None
                 await asyncio.sleep(0.02)
             await asyncio.sleep(0.2)
             worker.kill()
-            await worker.wait()
+            await asyncio.to_thread(worker.wait)
         emulator.reset()
-        finished = await start(emulator.url, target)
-        assert await finished.wait() == 0
+        finished = start(emulator.url, target)
+        assert await asyncio.to_thread(finished.wait) == 0
     check(target)
 
 
@@ -77,16 +79,16 @@ async def test_killed_while_the_output_is_made_whole(
     """A second run has as many rows as the first, the old ones or others; it dies between a file and its journal."""
     monkeypatch.chdir(tmp_path)
     async with Emulator(rate_scale=100) as emulator:
-        first = await start(emulator.url, target, count=40)
-        assert await first.wait() == 0
-        second = await start(emulator.url, target, step, *again, count=40 if again else 80)
-        killed = await second.wait()
+        first = start(emulator.url, target, count=40)
+        assert await asyncio.to_thread(first.wait) == 0
+        second = start(emulator.url, target, step, *again, count=40 if again else 80)
+        killed = await asyncio.to_thread(second.wait)
         assert killed == -signal.SIGKILL or (target == "items.jsonl" and not again)  # nothing is superseded: no copy
-        finished = await start(emulator.url, target, count=80)
-        assert await finished.wait() == 0
+        finished = start(emulator.url, target, count=80)
+        assert await asyncio.to_thread(finished.wait) == 0
         check(target, 80)
-        last = await start(emulator.url, target, "again", count=80)
-        assert await last.wait() == 0
+        last = start(emulator.url, target, "again", count=80)
+        assert await asyncio.to_thread(last.wait) == 0
     check(target, 80)
 
 
@@ -98,8 +100,8 @@ async def test_a_disk_that_is_full_costs_nothing_that_holds(
     """Whichever file meets the limit, journal or output: the crawl ends with an error, and the next one goes on."""
     monkeypatch.chdir(tmp_path)
     async with Emulator(rate_scale=100) as emulator:
-        full = await start(emulator.url, target, f"full {bytes_left}")
-        assert await full.wait() == 1
-        finished = await start(emulator.url, target)
-        assert await finished.wait() == 0
+        full = start(emulator.url, target, f"full {bytes_left}")
+        assert await asyncio.to_thread(full.wait) == 1
+        finished = start(emulator.url, target)
+        assert await asyncio.to_thread(finished.wait) == 0
     check(target)

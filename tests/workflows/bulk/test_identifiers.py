@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from spapi_async import ConfigurationError
 from spapi_async.workflows.bulk import read_identifiers
-from spapi_async.workflows.bulk._input import _lines
+from spapi_async.workflows.bulk._input import lines_of
 
 GOOD: dict[str, bytes] = {
     "line ends of Unix": b"B01\nB02\nB03\n",
@@ -97,5 +97,5 @@ def test_lines_do_not_depend_on_how_the_file_arrives(parts: list[bytes], data: s
             return piece
 
     whole = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    read: Callable[..., list[bytes]] = lambda pipe: list(_lines(pipe))  # noqa: E731
+    read: Callable[..., list[bytes]] = lambda pipe: list(lines_of(pipe))  # noqa: E731
     assert [line for line in read(Pipe()) if line] == [line for line in whole.split(b"\n") if line]

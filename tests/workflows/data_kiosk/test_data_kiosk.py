@@ -59,7 +59,7 @@ async def emulated(journal: RunStore | None = None) -> AsyncIterator[tuple[Emula
 
 def asked(emulator: Emulator) -> int:
     """How many queries there are."""
-    return sum(len(list(seller.jobs.newest_first("query"))) for seller in emulator._world.sellers)
+    return sum(len(list(seller.jobs.newest_first("query"))) for seller in emulator.world.sellers)
 
 
 class Units(msgspec.Struct, rename="camel"):
@@ -216,7 +216,7 @@ class Download(KilledCommand):
         _, complaint = process.communicate(timeout=120)
         assert (process.returncode, complaint) == (0, b"")
         rows = [json.loads(line) for line in self.out.read_text(encoding="utf-8").splitlines()]
-        made = [job for seller in self.emulator._world.sellers for job in seller.jobs.newest_first("query")]
+        made = [job for seller in self.emulator.world.sellers for job in seller.jobs.newest_first("query")]
         assert sorted(job.facts["page"] for job in made) == list(range(1, len(made) + 1))
         assert len(rows) == len(products_sold(self.emulator))
         assert not Path(f"{self.out}.part").exists()

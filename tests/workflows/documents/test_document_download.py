@@ -11,6 +11,7 @@ from typing import cast
 
 import pytest
 from document_fixtures import document_at, emulated, read_all, report_at, s3, served
+from insides import download_of, session_pool
 from raw_server import raw_server, stay_silent
 from virtual_time import StandingTimeLoop
 
@@ -28,7 +29,7 @@ async def test_no_token_and_no_amazon_header_reaches_the_presigned_url() -> None
     async with emulated() as (_, seller), served(s3("200 OK", b"x")) as server:
         async with report_at(seller, server.url + "/d?X-Signature=1") as document:
             assert await document.read() == b"x"
-        pool = seller.application._pool
+        pool = session_pool(seller.application)
         async with pool.stream("PUT", server.url, headers={}, body=b"{}", session_key="documents"):
             pass
     for request in server.requests:
@@ -259,7 +260,7 @@ async def test_leaving_early_closes_the_connection() -> None:
             async for _ in document.iter_bytes():
                 break
         assert document.bytes_read <= 65536
-        assert document._download._stack is None
+        assert download_of(document).stack is None
 
 
 def _fifty_megabytes() -> bytes:
@@ -283,6 +284,21 @@ async def test_fifty_megabytes_are_read_in_bounded_memory() -> None:
     assert document.bytes_read > 45_000_000
     assert lines > 698_000
     assert peak < 1_500_000  # the server's buffers are in this process too
+
+
+async def test_rows_are_handed_out_as_they_come() -> None:
+    """A report of a million and a half rows is not held: some hundred of them are at a time."""
+    rows = b"".join(b"902-3159896-%07d\tA product with a title of usual length\t19.99\r\n" % at for at in range(30_000))
+    reply = s3("200 OK", gzip.compress(b"order\ttitle\tprice\r\n" + rows, 1))
+    async with served(reply) as server, document_at(server.url, gzipped=True) as document, document:
+        tracemalloc.start()
+        read = 0
+        async for row in document.iter_rows():
+            read += len(row) == 3
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert read == 30_000
+    assert peak < 2_000_000  # and the server's buffers
 
 
 async def test_a_decompression_bomb_neither_fills_memory_nor_holds_the_loop() -> None:

@@ -70,7 +70,7 @@ async def test_a_feed_goes_up_and_its_result_comes_down(kind: str, tmp_path: Pat
     data: Any = {"bytes": content, "path": file, "pieces": _pieces()}[kind]
     async with emulated() as (emulator, seller):
         wanted = await seller.documents.upload(data)
-        stored = emulator._world.documents.get(wanted)
+        stored = emulator.world.documents.get(wanted)
         assert stored is not None
         assert stored.content == content
         body = {"feedType": "JSON_LISTINGS_FEED", "marketplaceIds": ["ATVPDKIKX0DER"], "inputFeedDocumentId": wanted}
@@ -87,7 +87,7 @@ async def test_an_upload_that_breaks_is_repeated() -> None:
             {"operation": "document", "disconnect": "after"}, {"operation": "document", "status": 503, "body": "html"}
         )
         wanted = await seller.documents.upload(b"{}", "application/json")
-        stored = emulator._world.documents.get(wanted)
+        stored = emulator.world.documents.get(wanted)
     assert stored is not None
     assert stored.content == b"{}"
 
@@ -173,7 +173,7 @@ async def test_a_gzip_report_of_the_emulator_is_what_gzip_makes_of_it() -> None:
     """The bytes handed out are those of the standard library."""
     async with emulated() as (emulator, seller):
         wanted = await report_document(seller, emulatorRows="2000", emulatorGzip="members")
-        stored = emulator._world.documents.get(wanted)
+        stored = emulator.world.documents.get(wanted)
         assert stored is not None
         assert stored.content is not None
         async with seller.documents.report(wanted) as document:
@@ -184,7 +184,7 @@ async def test_a_large_feed_goes_up_in_pieces() -> None:
     """Three megabytes of bytes in memory: no warning, no blocked loop, every byte."""
     content = bytes(range(256)) * 12_000
     async with emulated() as (emulator, seller):
-        stored = emulator._world.documents.get(await seller.documents.upload(content, "text/plain; charset=UTF-8"))
+        stored = emulator.world.documents.get(await seller.documents.upload(content, "text/plain; charset=UTF-8"))
     assert stored is not None
     assert stored.content == content
 

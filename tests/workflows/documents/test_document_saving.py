@@ -126,7 +126,7 @@ class SlowFile(io.BytesIO):
 async def test_a_file_is_closed_behind_a_write_whose_caller_was_cancelled() -> None:
     """The thread writes on when its caller is gone; what comes later is not written."""
     slow = SlowFile()
-    file = _targets._File(lambda: slow, gzipped=False)
+    file = _targets.FileTarget(lambda: slow, gzipped=False)
     writing = asyncio.create_task(file.write(bytes(2_000_000)))
     await asyncio.to_thread(slow.begun.wait, 10)
     writing.cancel()

@@ -160,7 +160,7 @@ def test_cr_lf_cut_in_two_is_one_line_end() -> None:
     assert lines == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("content", [b"", b"\x1f", gzip.compress(b"x")[:-1]])
+@pytest.mark.parametrize("content", [b"", b"\x1f", gzip.compress(b"x", mtime=0)[:-1]])
 def test_a_gzip_that_ends_before_its_trailer_was_cut_off(content: bytes) -> None:
     """An empty file too: a gzip of nothing has twenty bytes."""
     gunzip = Gunzip()
@@ -172,10 +172,10 @@ def test_a_gzip_that_ends_before_its_trailer_was_cut_off(content: bytes) -> None
     whole.finish()
 
 
-@pytest.mark.parametrize("library", [zlib, _gzip._zlib], ids=["zlib", "isal if installed"])
+@pytest.mark.parametrize("library", [zlib, _gzip.deflate], ids=["zlib", "isal if installed"])
 def test_gzip_steps_are_bounded(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """However far a chunk expands, each piece is small; isal is an extra, and zlib does as well."""
-    monkeypatch.setattr(_gzip, "_zlib", library)
+    monkeypatch.setattr(_gzip, "deflate", library)
     packed = gzip.compress(bytes(5_000_000)) + gzip.compress(bytes(5_000_000))
     gunzip = Gunzip()
     sizes = [len(piece) for piece in gunzip.feed(packed)]

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from document_fixtures import emulated, s3, served
+from insides import session_pool
 
 from spapi_async import ConfigurationError, DocumentError
 
@@ -78,12 +79,12 @@ async def test_the_emulators_store_checks_what_its_destination_signed() -> None:
     """MD5, type and the headers beside them: an upload that lacks one is refused, and ours lacks none."""
     async with emulated() as (emulator, seller):
         wanted = await seller.documents.upload(b"a picture", "image/png", resource=RESOURCE, marketplace="US")
-        stored = emulator._world.documents.get(wanted)
+        stored = emulator.world.documents.get(wanted)
         assert stored is not None
         assert stored.content == b"a picture"
         stored.upload_headers = {**stored.upload_headers, "x-amz-meta-other": "1"}
-        form = emulator._world.documents.url(emulator.url, stored, emulator._world.now())
-        async with seller.application._pool.stream(
+        form = emulator.world.documents.url(emulator.url, stored, emulator.world.now())
+        async with session_pool(seller.application).stream(
             "PUT", form, headers={"content-type": "image/png"}, body=b"x", session_key="documents"
         ) as reply:
             assert reply.status == 403

@@ -30,7 +30,7 @@ class Submission(KilledCommand):
         _, complaint = process.communicate(timeout=120)
         assert (process.returncode, complaint) == (0, b"")
         assert "records successful" in self.out.read_text("cp1252")
-        made = [job for seller in self.emulator._world.sellers for job in seller.jobs.newest_first("feed")]
+        made = [job for seller in self.emulator.world.sellers for job in seller.jobs.newest_first("feed")]
         assert len(made) == 1
 
 

@@ -67,7 +67,7 @@ async def test_content_may_come_in_any_shape(shape: str, tmp_path: Path) -> None
     content: Any = {"bytes": text.encode(), "text": text, "path": path, "stream": pieces()}[shape]
     async with feeds_emulated() as (emulator, seller):
         result = await seller.feeds.submit(STOCK, content, marketplaces=["US"])
-        (document,) = [each for each in emulator._world.documents._documents.values() if each.upload_type]
+        (document,) = [each for each in emulator.world.documents.stored.values() if each.upload_type]
         assert document.content == text.encode()
         assert document.upload_type == "text/tab-separated-values; charset=UTF-8"
     assert "Number of records successful" in result.text

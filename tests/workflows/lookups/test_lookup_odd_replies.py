@@ -30,11 +30,11 @@ OFFERS = [
 IDENTIFIERS = [{"marketplaceId": "ATVPDKIKX0DER", "identifiers": [{"identifierType": "EAN", "identifier": "K"}]}]
 FEES = {"Status": "Success", "FeesEstimateIdentifier": {"SellerInputIdentifier": "0"}, "Error": {"Code": "x"}}
 BODIES: list[tuple[Rule[Any, Any], Any]] = [
-    (_catalog._ITEM, {"items": [{"asin": "K"}], "pagination": {}}),
-    (_catalog._BY_BARCODE, {"items": [{"asin": "B", "identifiers": IDENTIFIERS}]}),
-    (_listings._ITEM, {"items": [{"sku": "K"}], "pagination": {}}),
-    (_inventory._SUMMARY, {"payload": {"inventorySummaries": [{"sellerSku": "K"}]}, "pagination": {}}),
-    (_fees._ESTIMATE, [FEES, {**FEES, "Status": "ClientError"}]),
+    (_catalog.ITEM, {"items": [{"asin": "K"}], "pagination": {}}),
+    (_catalog.BY_BARCODE, {"items": [{"asin": "B", "identifiers": IDENTIFIERS}]}),
+    (_listings.ITEM, {"items": [{"sku": "K"}], "pagination": {}}),
+    (_inventory.SUMMARY, {"payload": {"inventorySummaries": [{"sellerSku": "K"}]}, "pagination": {}}),
+    (_fees.ESTIMATE, [FEES, {**FEES, "Status": "ClientError"}]),
     (pricing.OFFERS, {"responses": OFFERS}),
     (pricing.LISTING_OFFERS, {"responses": OFFERS}),
     (pricing.PRICE, {"payload": [{"status": "Success", "ASIN": "K", "Product": {}}]}),
@@ -100,7 +100,7 @@ async def test_an_odd_reply_is_read_or_an_error_of_the_librarys(rule: Rule[Any, 
 async def test_bytes_that_are_kept_are_json_in_utf8(odd: bytes, place: str) -> None:
     """They go into files and databases: where Amazon's own cannot, what was read is written anew."""
     whole, entry = (odd + b"," if place == name else b"" for name in ("body", "entry"))
-    found = await look_up(_catalog._ITEM, b'{%s"items": [{%s"asin": "K"}]}' % (whole, entry), raw=True)
+    found = await look_up(_catalog.ITEM, b'{%s"items": [{%s"asin": "K"}]}' % (whole, entry), raw=True)
     found["K"].decode()
     assert bytes(msgspec.json.decode(found["K"], type=dict[str, msgspec.Raw])["asin"]) == b'"K"'
 

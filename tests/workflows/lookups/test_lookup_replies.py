@@ -60,20 +60,20 @@ def _offers(key: str) -> dict[str, Any]:
     return {"status": {"statusCode": 200}, "request": {"Asin": key, "SellerSKU": key}, "body": {"payload": payload}}
 
 
-def _fee(key: str) -> _fees._Key:
-    return _fees._Key("ASIN", key, US, Decimal(1), None, "USD", True, None)
+def _fee(key: str) -> _fees.Key:
+    return _fees.Key("ASIN", key, US, Decimal(1), None, "USD", True, None)
 
 
 PRODUCT = {"Identifiers": {"MarketplaceASIN": {"MarketplaceId": US.value, "ASIN": "B"}}}
 SUBJECTS = {
     "catalog": Subject(
-        _catalog._ITEM, _catalog._Group(US, ("summaries",)), lambda key: {"asin": key}, lambda each: {"items": each}
+        _catalog.ITEM, _catalog.Group(US, ("summaries",)), lambda key: {"asin": key}, lambda each: {"items": each}
     ),
     "listings": Subject(
-        _listings._ITEM, _listings._Group(US, "A1", (), None), lambda key: {"sku": key}, lambda each: {"items": each}
+        _listings.ITEM, _listings.Group(US, "A1", (), None), lambda key: {"sku": key}, lambda each: {"items": each}
     ),
     "inventory": Subject(
-        _inventory._SUMMARY, _inventory._Group(US, False), lambda key: {"sellerSku": key},
+        _inventory.SUMMARY, _inventory.Group(US, False), lambda key: {"sellerSku": key},
         lambda each: {"payload": {"granularity": {}, "inventorySummaries": each}},
     ),
     "offers": Subject(_rules.OFFERS, _rules.OffersGroup(US, "New", None), _offers, lambda each: {"responses": each}),
@@ -100,7 +100,7 @@ SUBJECTS = {
         lambda each: {"responses": each},
     ),
     "fees": Subject(
-        _fees._ESTIMATE, None,
+        _fees.ESTIMATE, None,
         lambda key: {"Status": "Success", "FeesEstimateIdentifier": {
             "SellerInputIdentifier": str((FIRST, SECOND).index(key) if key in (FIRST, SECOND) else 7), "IdValue": key}},
         lambda each: each,

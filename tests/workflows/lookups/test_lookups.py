@@ -22,7 +22,7 @@ from spapi_async import (
 )
 from spapi_async.emulator import Emulator
 from spapi_async.emulator.data.products import product
-from spapi_async.workflows.catalog._catalog import _BY_BARCODE, _barcode_answers, _Barcodes
+from spapi_async.workflows.catalog._catalog import BY_BARCODE, Barcodes, barcode_answers
 from spapi_async.workflows.lookups._fetch import fetch_batch
 
 
@@ -128,7 +128,7 @@ def test_items_find_those_who_asked_by_any_form_of_their_code() -> None:
     )
     asked = ["012345678905", "00012345678905", "316148410X"]
     owners: dict[Any, list[str]] = {}
-    for code, item, _ in _barcode_answers(_Barcodes("ATVPDKIKX0DER", (), "GTIN"), asked, body):
+    for code, item, _ in barcode_answers(Barcodes("ATVPDKIKX0DER", (), "GTIN"), asked, body):
         owners.setdefault(code, []).append(item.asin)
     assert owners == {"012345678905": ["B1", "B2"], "00012345678905": ["B1", "B2"], "316148410X": ["B3"], None: ["B4"]}
 
@@ -143,9 +143,9 @@ async def test_a_code_of_several_items_is_read_to_the_last_page() -> None:
         async def call(self, _: Any, *, page_token: str | None = None, **__: Any) -> Any:
             return SimpleNamespace(body=pages[page_token], raw=b"", request_id=None)
 
-    group: Any = _Barcodes("ATVPDKIKX0DER", (), "EAN")
+    group: Any = Barcodes("ATVPDKIKX0DER", (), "EAN")
     amazon: Any = Amazon()
-    fetched = await fetch_batch(_BY_BARCODE, group, ["4006381333931"], amazon, raw=False)
+    fetched = await fetch_batch(BY_BARCODE, group, ["4006381333931"], amazon, raw=False)
     assert [item.asin for item in fetched.found["4006381333931"]] == ["B1", "B2"]
 
 

@@ -20,6 +20,7 @@ from spapi_async.workflows.orders._listing import Listed
 from spapi_async.workflows.orders._page import CoarseOrder
 from spapi_async.workflows.orders._report_rows import order_rows
 from spapi_async.workflows.orders._rows import V2026
+from spapi_async.workflows.orders._walk import Sorting
 
 pytest_plugins = ("sync_fixtures",)
 
@@ -41,6 +42,7 @@ class Listing:
     """All orders, at once."""
 
     name = "list"
+    is_exact = True
 
     async def listed(self, window: Window) -> AsyncIterator[Listed]:
         """Coarse rows."""
@@ -51,8 +53,6 @@ class Listing:
 
 class Refining:
     """Counts what it is asked for."""
-
-    source: str | None = None
 
     def __init__(self, name: str, *, stale: Sequence[str] = (), unknown: Sequence[str] = ()) -> None:
         self.name = name
@@ -72,6 +72,7 @@ class NoQuota:
     """Searches that get no quota."""
 
     stream = "orders_2026_01_01"
+    operation = "orders_2026_01_01.search_orders"
 
     async def page(self, checkpoint: Checkpoint) -> Any:
         """Never."""
@@ -86,12 +87,13 @@ async def read(url: str, *refiners: Refining) -> dict[str, int]:
             seller="s",
             stream="o",
             history=history,
-            search=lambda _: NoQuota(),
+            search=NoQuota(),
             lists=[Listing()],
             refiners=refiners,
             database=database,
             page_size=100,
             clock=SystemClock(),
+            sorting=Sorting(),
             count=lambda rows, _stored, _unreadable: len(rows),
             tell=lambda _: None,
             drop=lambda _source, _error: None,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+import warm_python
 from order_databases import (
     CREDENTIALS,
     emulated_orders,
@@ -32,11 +32,11 @@ HELD = (
 SECONDS = 60.0
 
 
-def follow(emulator: Emulator, url: str) -> subprocess.Popen[bytes]:
+def follow(emulator: Emulator, url: str) -> warm_python.Process:
     """The command, with every source."""
     words = ["-m", "spapi_async", "sync", "orders", "--follow", "--sources", "all", "--every", "1s"]
-    return subprocess.Popen(
-        [sys.executable, *words, "--endpoint", emulator.url, "--database", url],
+    return warm_python.start(
+        [*words, "--endpoint", emulator.url, "--database", url],
         env={**os.environ, **CREDENTIALS},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import anyio
 import pytest
+import warm_python
 from order_databases import CREDENTIALS, emulated_orders, query, stored_orders
 
 from spapi_async.emulator import Emulator
@@ -19,11 +19,11 @@ LIST, ITEMS = "orders_v0.get_orders", "orders_v0.get_order_items"
 CREATE, DOCUMENT = "reports_2021_06_30.create_report", "reports_2021_06_30.get_report_document"
 
 
-def start(emulator: Emulator, url: str, sources: str) -> subprocess.Popen[bytes]:
+def start(emulator: Emulator, url: str, sources: str) -> warm_python.Process:
     """The command, as a user starts it."""
     words = ["sync", "orders", "--database", url, "--sources", sources, "--page-size", "10"]
     variables = {**os.environ, **CREDENTIALS, "SP_API_ENDPOINT": emulator.url}
-    return subprocess.Popen([sys.executable, "-m", "spapi_async", *words], env=variables, stderr=subprocess.DEVNULL)
+    return warm_python.start(["-m", "spapi_async", *words], env=variables, stderr=subprocess.DEVNULL)
 
 
 async def until(condition: Callable[[], bool]) -> None:

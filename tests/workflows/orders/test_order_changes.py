@@ -8,8 +8,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from insides import database_engine
 
 from spapi_async.workflows.orders import Change, CursorError, OrderDatabase, OrderPage, OrderRow, Stored
+from spapi_async.workflows.orders._report_rows import order_rows
 from spapi_async.workflows.orders._rows import V0, V2026
 from spapi_async.workflows.orders._tables import order_items
 
@@ -51,7 +53,7 @@ async def test_each_change_says_what_became_of_the_order(database_url: str) -> N
         await store(database, order("a", day=1))
         changes = await read(database)
         found = [(change.kind, change.status_before, change.status_after, set(change.paths)) for change in changes]
-        async with database._connected().connect() as connection:
+        async with database_engine(database).connect() as connection:
             items = (await connection.execute(order_items.select())).all()
     assert found == [
         ("new", None, "UNSHIPPED", set()),
@@ -88,14 +90,109 @@ async def test_places_are_compared_alike_in_every_database(
     assert set(change.paths) == {"lastUpdatedTime", *paths}
 
 
-async def test_an_order_from_another_version_of_the_api_differs_everywhere(database_url: str) -> None:
-    """Its names are others, so no place of one is a place of the other."""
-    first = V0.row(b'{"AmazonOrderId":"a","LastUpdateDate":"2026-01-01T00:00:00Z"}', items=[])
+V0_ORDER = {
+    "AmazonOrderId": "a",
+    "PurchaseDate": "2026-01-01T00:00:00Z",
+    "LastUpdateDate": "2026-01-01T00:00:00Z",
+    "OrderStatus": "Unshipped",
+    "FulfillmentChannel": "MFN",
+    "SalesChannel": "Amazon.de",
+    "ShipmentServiceLevelCategory": "Expedited",
+    "LatestShipDate": "2026-01-05T00:00:00Z",
+    "OrderTotal": {"Amount": "20.00", "CurrencyCode": "EUR"},
+}
+V0_ITEM = {
+    "OrderItemId": "1",
+    "ASIN": "B1",
+    "Title": "Tee",
+    "QuantityOrdered": 2,
+    "QuantityShipped": 0,
+    "ItemPrice": {"Amount": "20.0", "CurrencyCode": "EUR"},
+}
+SAME: dict[str, Any] = {
+    "createdTime": "2026-01-01T00:00:00.000Z",
+    "salesChannel": {"channelName": "AMAZON", "marketplaceName": "Amazon.de"},
+    "proceeds": {"grandTotal": {"amount": "20", "currencyCode": "EUR"}},
+    "programs": [],
+    "fulfillment": {
+        "fulfillmentStatus": "UNSHIPPED",
+        "fulfilledBy": "MERCHANT",
+        "fulfillmentServiceLevel": "EXPEDITED",
+        "shipByWindow": {"latestDateTime": "2026-01-05T00:00:00+00:00"},
+    },
+    "orderItems": [
+        {
+            "orderItemId": "1",
+            "quantityOrdered": 2,
+            "product": {
+                "asin": "B1",
+                "title": "Tee",
+                "price": {"unitPrice": {"amount": "10.00", "currencyCode": "EUR"}},
+            },
+            "fulfillment": {"quantityFulfilled": 0},
+        }
+    ],
+}
+
+
+def v0(*items: dict[str, Any], **fields: Any) -> OrderRow:
+    """An order of Orders v0, which brings its items apart."""
+    return V0.row(msgspec.json.encode(V0_ORDER | fields), items=[msgspec.json.encode(V0_ITEM | item) for item in items])
+
+
+def whole(**fields: Any) -> OrderRow:
+    """The same order by Orders 2026-01-01, updated a day later."""
+    return order("a", day=2, **{**SAME, **fields})
+
+
+def line(**columns: str) -> OrderRow:
+    """The same order by a report."""
+    facts = {"amazon-order-id": "a", "purchase-date": "2026-01-01T00:00:00Z", "order-status": "Unshipped"}
+    more = {"fulfillment-channel": "Merchant", "sales-channel": "Amazon.de", "currency": "EUR", "item-price": "20.00"}
+    return order_rows([facts | more | {name.replace("_", "-"): cell for name, cell in columns.items()}])[0]
+
+
+SHIPPED: dict[str, Any] = {**SAME["fulfillment"], "fulfillmentStatus": "SHIPPED"}
+UNTOLD = {"ShipmentServiceLevelCategory", "LatestShipDate"}  # by reports
+LATER = {"LastUpdateDate": "2026-01-03T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "paths"),
+    [
+        (v0({}), whole(), {"lastUpdatedTime"}),
+        (v0({}), whole(fulfillment=SHIPPED), {"lastUpdatedTime", "fulfillment.fulfillmentStatus"}),
+        (v0({}), whole(packages=[{"packageReferenceId": "1"}]), {"lastUpdatedTime", "packages"}),
+        (v0({}, OrderTotal=None), whole(), {"lastUpdatedTime", "proceeds"}),
+        (v0({}), whole(proceeds={}), {"lastUpdatedTime", "proceeds.grandTotal"}),
+        (v0({"Title": "Old"}), whole(), {"lastUpdatedTime", "orderItems.1.product.title"}),
+        (v0({}, {"OrderItemId": "2"}), whole(), {"lastUpdatedTime", "orderItems.2"}),
+        (v0(), whole(), {"lastUpdatedTime", "orderItems.1"}),
+        (whole(), v0({}, **LATER, OrderStatus="Shipped"), {"LastUpdateDate", "OrderStatus"}),
+        (whole(), v0({"QuantityShipped": 1}, **LATER), {"LastUpdateDate", "items.1.QuantityShipped"}),
+        (v0({}), v0({}, **LATER), {"LastUpdateDate"}),
+        (v0({}), v0({"QuantityShipped": 1}, **LATER), {"LastUpdateDate", "items.1.QuantityShipped"}),
+        (v0({}), v0({}, {"OrderItemId": "2"}), {"items.2"}),
+        (v0({}), v0({"QuantityShipped": 1, "IsGift": True}), {"items.1.QuantityShipped", "items.1.IsGift"}),
+        (line(last_updated_date="2026-01-01T00:00:00Z"), v0({}, **LATER), {"LastUpdateDate", "items.1", *UNTOLD}),
+        (
+            v0({}),
+            line(last_updated_date="2026-01-04T00:00:00Z", order_status="Shipped"),
+            {"last-updated-date", "order-status"},
+        ),
+        (v0({}), line(last_updated_date="2026-01-04T00:00:00Z", currency="USD"), {"last-updated-date", "currency"}),
+    ],
+)
+async def test_a_change_says_what_differs_whatever_source_brought_either_version(
+    database_url: str, before: OrderRow, after: OrderRow, paths: set[str]
+) -> None:
+    """By the names of the one read now; what both know in other words is the same, and what only one knows has come."""
     async with OrderDatabase(database_url) as database:
-        await store(database, first, order("b"))
-        await store(database, order("a", day=2), order("b", day=2))
-        changes = [change for change in await read(database) if change.kind == "updated"]
-    assert {change.order_id: set(change.paths) for change in changes} == {"a": {"*"}, "b": {"lastUpdatedTime"}}
+        await store(database, before, order("b"))
+        await store(database, after, order("b", day=2))
+        _, _, *changes = await read(database)
+    found = {change.order_id: set(change.paths) for change in changes}
+    assert found == {"a": paths, "b": {"lastUpdatedTime"}}
 
 
 @pytest.mark.parametrize(
@@ -116,7 +213,7 @@ async def test_the_table_of_items_holds_those_of_the_latest_version(
         for day, version in enumerate(versions, 1):
             listed = [{"orderItemId": item, "quantityOrdered": number} for item, number in version.items()]
             await store(database, order("a", day=day, orderItems=listed), order("b", day=day))
-        async with database._connected().connect() as connection:
+        async with database_engine(database).connect() as connection:
             rows = (await connection.execute(order_items.select().where(order_items.c.order_id == "a"))).all()
     latest = {item.replace("\0", ""): number for item, number in versions[-1].items()}
     assert {row.order_item_id: row.quantity_ordered for row in rows} == latest
@@ -187,7 +284,7 @@ async def test_a_database_from_a_backup_knows_no_later_cursor(sqlite_url: str) -
     async with OrderDatabase(sqlite_url) as database:
         await store(database, order("a"), order("b"))
         *_, last = await read(database)
-        async with database._connected().begin() as connection:
+        async with database_engine(database).begin() as connection:
             await connection.exec_driver_sql("DELETE FROM order_changes WHERE number = 2")
             await connection.exec_driver_sql("UPDATE change_feed SET last = 1")
         with pytest.raises(CursorError, match="backup"):
@@ -201,7 +298,7 @@ async def test_a_follower_sees_every_change_once_while_four_write(database_url: 
     """In the order of commits, with a long-running reader's transaction open all the while."""
     seen: list[Change] = []
     async with OrderDatabase(database_url) as database, OrderDatabase(database_url) as other:
-        async with other._connected().connect() as dump:
+        async with database_engine(other).connect() as dump:
             await dump.exec_driver_sql("SELECT count(*) FROM orders")
 
             async def write(writer: int) -> None:
@@ -228,12 +325,12 @@ async def test_rebuilding_fills_columns_anew_without_a_change(database_url: str)
     """Whatever stood in them; the feed hears nothing."""
     async with OrderDatabase(database_url) as database:
         await store(database, order("a", fulfillment={"fulfillmentStatus": "SHIPPED"}), order("b", items=("1", "2")))
-        async with database._connected().begin() as connection:
+        async with database_engine(database).begin() as connection:
             await connection.exec_driver_sql("UPDATE orders SET status = 'wrong', items = 77")
             await connection.exec_driver_sql("DELETE FROM order_items")
         assert await database.rebuild() == 2
         assert await database.counts() == (2, 3)
-        async with database._connected().connect() as connection:
+        async with database_engine(database).connect() as connection:
             rows = (await connection.exec_driver_sql("SELECT order_id, status, items FROM orders ORDER BY 1")).all()
         assert [tuple(row) for row in rows] == [("a", "SHIPPED", 1), ("b", None, 2)]
         assert len(await read(database)) == 2

@@ -107,6 +107,26 @@ def output_of(program: str) -> str:
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
 
 
+async def test_what_was_given_back_is_not_renewed(database_url: str) -> None:
+    """A process that works on another stream leaves this one to others, or takes it up again itself."""
+    async with OrderDatabase(database_url) as database:
+        given_back = await database.hold("s", "o", "me", now=NOW)
+        await database.hold("s", "p", "me", now=NOW)
+        await database.release(given_back, now=NOW)
+        await database.renew("me", now=NOW)
+        again = await database.hold("s", "o", "me", now=NOW)
+        assert again.fencing == given_back.fencing + 1
+        await database.release(again, now=NOW)
+        await database.renew("me", now=NOW)
+        assert (await database.hold("s", "o", "you", now=NOW)).holder == "you"
+
+
+@pytest.mark.parametrize("holder", ["", "me"])
+def test_a_name_that_is_no_process_of_this_machine_is_not_gone(holder: str) -> None:
+    """Only what is known to have ended is replaced before its lease is over."""
+    assert not is_gone(holder)
+
+
 async def test_a_holder_of_this_machine_that_has_ended_is_replaced_at_once(database_url: str) -> None:
     """Nobody waits a minute for a process that was killed; a holder elsewhere is waited for."""
     program = "from spapi_async.workflows.orders._lease import new_holder; print(new_holder())"

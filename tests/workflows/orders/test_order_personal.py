@@ -9,14 +9,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from insides import database_engine
 
 from spapi_async.errors import ConfigurationError
-from spapi_async.workflows.orders import OrderDatabase, OrderPage, OrderRow, PersonalKeys
-from spapi_async.workflows.orders._personal import PERSONAL_2026, cut, holds_personal
-from spapi_async.workflows.orders._rows import V0, V2026
-from spapi_async.workflows.orders._tables import order_changes
+from spapi_async.workflows.orders import OrderDatabase, OrderPage, OrderRow, PersonalKeys, Unreadable
+from spapi_async.workflows.orders._report_rows import order_rows
+from spapi_async.workflows.orders._rows import V0, V2026, Detail
+from spapi_async.workflows.orders._tables import order_changes, order_personal, orders, unreadable
 from spapi_async.workflows.orders._vault import PersonalData
 
 pytest_plugins = ("sync_fixtures",)
@@ -44,14 +43,6 @@ ORDER = {
         }
     ],
 }
-
-
-KEYS = st.sampled_from(sorted({key for path in PERSONAL_2026 for key in path} | {"orderItemId", "x"}))
-JSON = st.recursive(
-    st.none() | st.integers(0, 3) | st.text(max_size=2),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
-    max_leaves=20,
-)
 
 
 def row(**fields: Any) -> OrderRow:
@@ -152,17 +143,104 @@ async def test_it_goes_thirty_days_after_shipment_and_makes_no_change(sqlite_url
                 assert MARK.encode() not in file.read()
 
 
-async def test_an_order_that_is_shipped_later_is_swept_later(sqlite_url: str) -> None:
-    """Before shipment nothing counts; a shipped order's last update does where no package says more."""
-    unshipped = {"fulfillment": {"fulfillmentStatus": "UNSHIPPED"}, "packages": []}
-    async with OrderDatabase(sqlite_url, personal="plain") as database:
-        await database.store(page(row(**unshipped)))
-        assert await database.sweep(now=NOW + timedelta(days=300)) == 0
-        shipped = row(packages=[], lastUpdatedTime="2026-03-01T00:00:00Z", buyer=None, recipient=None)
-        bare = msgspec.json.decode(shipped.payload)
-        await database.store(page(V2026.row(msgspec.json.encode(bare)), at=NOW + timedelta(days=40)))
+UNSHIPPED = {"fulfillment": {"fulfillmentStatus": "UNSHIPPED"}, "packages": []}
+BARE: dict[str, Any] = {"buyer": None, "recipient": None, "payment": None, "tax": None, "orderItems": []}
+
+
+async def test_an_order_that_is_shipped_later_is_swept_later(database_url: str) -> None:
+    """The retention counts from shipment; from the last update where no package says more."""
+    async with OrderDatabase(database_url, personal="plain") as database:
+        await database.store(page(row(**UNSHIPPED)))
+        assert await database.sweep(now=NOW + timedelta(days=60)) == 0
+    async with OrderDatabase(database_url) as database:  # which keeps none itself
+        shipped = row(packages=[], lastUpdatedTime="2026-03-01T00:00:00Z")
+        await database.store(page(shipped, at=NOW + timedelta(days=40)))
         assert await database.sweep(now=datetime(2026, 3, 30, tzinfo=UTC)) == 0
         assert await database.sweep(now=datetime(2026, 4, 1, tzinfo=UTC)) == 1
+
+
+async def test_an_order_that_is_never_over_is_swept_too(database_url: str) -> None:
+    """Ninety days without news count as its end, and news begin them anew."""
+    async with OrderDatabase(database_url, personal="plain") as database:
+        await database.store(page(row(orderId="silent", **UNSHIPPED), row(orderId="other", **UNSHIPPED)))
+        later = row(orderId="other", lastUpdatedTime="2026-05-01T00:00:00Z", **UNSHIPPED)
+        await database.store(page(later, at=datetime(2026, 5, 2, tzinfo=UTC)))
+        assert await database.sweep(now=datetime(2026, 5, 19, tzinfo=UTC)) == 0
+        assert await database.sweep(now=datetime(2026, 5, 21, tzinfo=UTC)) == 1
+        assert await database.sweep(now=datetime(2026, 8, 30, tzinfo=UTC)) == 1
+
+
+async def test_what_earlier_programs_gave_no_end_is_swept_too(database_url: str) -> None:
+    """It counts from when it was stored."""
+    async with OrderDatabase(database_url, personal="plain") as database:
+        await database.store(page(row(**UNSHIPPED)))
+        async with database_engine(database).begin() as connection:
+            await connection.execute(order_personal.update().values(delete_at=None))
+        assert await database.sweep(now=NOW + timedelta(days=119)) == 0
+        assert await database.sweep(now=NOW + timedelta(days=121)) == 1
+
+
+async def test_an_order_that_turns_out_to_be_over_brings_its_end_nearer(database_url: str) -> None:
+    """Also where nothing personal came with the news."""
+    async with OrderDatabase(database_url, personal="plain") as database:
+        await database.store(page(row(**UNSHIPPED), row(orderId="2", **UNSHIPPED)))
+        gone = {"packages": [{"packageReferenceId": "p", "shipTime": SHIPPED}], **BARE}
+        bare = msgspec.json.decode(row(lastUpdatedTime="2026-02-10T00:00:00Z", **gone).payload)
+        await database.store(page(V2026.row(msgspec.json.encode(bare)), at=datetime(2026, 2, 10, tzinfo=UTC)))
+        assert await database.sweep(now=datetime(2026, 2, 18, tzinfo=UTC)) == 0
+        assert await database.sweep(now=datetime(2026, 2, 20, tzinfo=UTC)) == 1
+        assert await database.personal_data("s", "2") is not None
+
+
+@pytest.mark.parametrize(
+    "date", ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00", "2030-01-01T00:00:00Z", "0001-01-01T00:00:00Z"]
+)
+async def test_a_date_that_cannot_be_keeps_nothing_for_ever(sqlite_url: str, date: str) -> None:
+    """And costs no page."""
+    async with OrderDatabase(sqlite_url, personal="plain") as database:
+        odd = row(lastUpdatedTime=date, packages=[{"shipTime": date}])
+        await database.store(page(odd, row(orderId="2", lastUpdatedTime=date, **UNSHIPPED)))
+        await database.sweep(now=NOW + timedelta(days=121))
+        assert [await database.personal_data("s", order_id) for order_id in ("1", "2")] == [None, None]
+
+
+async def test_entries_that_cannot_be_read_are_emptied_in_time(sqlite_url: str) -> None:
+    """Counted from the first time, however often Amazon sends them; the rest of what is known of them stays."""
+    entry = Unreadable(reason="no JSON object", request_id="r", raw=MARK.encode())
+    async with OrderDatabase(sqlite_url, personal=PersonalKeys([PersonalKeys.new()])) as database:
+        for day in range(40):
+            moment = NOW + timedelta(days=day)
+            await database.store(OrderPage(seller="s", rows=(), checkpoint=None, at=moment, unreadable=[entry]))
+            if day in (29, 31):
+                await database.sweep(now=moment)
+                async with database_engine(database).connect() as connection:
+                    (found,) = (await connection.execute(unreadable.select())).all()
+                assert (found.raw is None, found.size) == (day == 31, len(MARK))
+
+
+async def test_rebuilding_moves_what_earlier_programs_left_in_payloads(database_url: str) -> None:
+    """Of whole orders, of what a list of v0 brought, and of lines of reports, whose items stay as they are."""
+    async with OrderDatabase(database_url) as database:
+        coarse = msgspec.structs.replace(V0.row(b'{"AmazonOrderId":"2"}', items=()), detail=Detail.REPORT)
+        (line,) = order_rows([{"amazon-order-id": "3", "sku": "S"}])
+        left = {
+            "1": {**ORDER, "buyerPhone": MARK},
+            "2": {"AmazonOrderId": "2", "OtherBuyer": {"BuyerName": MARK}},
+            "3": {"lines": [{"amazon-order-id": "3", "sku": "S", "Ship-City": MARK}]},
+        }
+        await database.store(page(row(), coarse, line))
+        async with database_engine(database).begin() as connection:
+            for order_id, content in left.items():
+                payload = msgspec.json.encode(content).decode()
+                await connection.exec_driver_sql(
+                    f"UPDATE orders SET payload = '{payload}' WHERE order_id = '{order_id}'"
+                )
+        assert await database.rebuild() == 3
+        async with database_engine(database).connect() as connection:
+            found = {each.order_id: each for each in await connection.execute(orders.select())}
+    assert MARK not in repr(found)
+    assert [found[order_id].detail for order_id in "123"] == ["whole", "report", "report"]
+    assert "sku" in repr(found["3"].payload)
 
 
 async def test_what_would_be_deleted_at_once_is_not_written(sqlite_url: str) -> None:
@@ -208,12 +286,3 @@ async def test_the_change_feed_and_the_file_hold_none(sqlite_url: str) -> None:
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             assert MARK not in repr(connection.execute(f"SELECT * FROM {name}").fetchall()), name
     assert order_changes.name == "order_changes"
-
-
-@given(JSON)
-def test_what_is_looked_for_is_what_is_cut(content: Any) -> None:
-    """An order in which nothing is found loses nothing, and one in which something is found loses it."""
-    there = holds_personal(content, PERSONAL_2026)
-    _, taken = cut(content, PERSONAL_2026, ids="orderItemId")
-    assert bool(taken) == there
-    assert not holds_personal(content, PERSONAL_2026)

@@ -6,14 +6,24 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import anyio
 import msgspec
 import pytest
+from order_databases import query
 
 from spapi_async import Application, ConfigurationError
 from spapi_async._core.operation import Operation
 from spapi_async.cli.application import run
 from spapi_async.emulator.server import Emulator
-from spapi_async.workflows.orders import SOURCES, Source, plan_orders, sync_orders, what_if
+from spapi_async.workflows.orders import (
+    SOURCES,
+    PageStored,
+    Source,
+    SyncEvent,
+    plan_orders,
+    sync_orders,
+    what_if,
+)
 from spapi_async.workflows.orders._plan import _planned, _shared
 
 pytest_plugins = ("sync_fixtures",)
@@ -79,6 +89,32 @@ async def test_a_plan_counts_what_a_sync_then_reads(sqlite_url: str) -> None:
         assert after.seconds == 0
 
 
+async def test_a_plan_leaves_out_what_is_stored(sqlite_url: str) -> None:
+    """A run that was stopped half-way has so much less to do; orders that are only listed count as not read."""
+    since = datetime.now(UTC) - timedelta(days=100)
+    stored, scope = 0, anyio.CancelScope()
+
+    def heard(event: SyncEvent) -> None:
+        nonlocal stored
+        if isinstance(event, PageStored):
+            stored += event.completed
+            if stored >= 60:
+                scope.cancel()
+
+    async with (
+        Emulator(orders=150, rate_scale=1000) as emulator,
+        Application("app", "secret", endpoint=emulator.url) as app,
+    ):
+        seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
+        with scope:
+            await sync_orders([seller], sqlite_url, since=since, page_size=10, progress=heard)
+        plan = await plan_orders([seller], sqlite_url, since=since)
+        assert 60 <= stored < 150
+        assert plan.orders == 150 - stored
+        query(sqlite_url, "UPDATE orders SET detail = 'report' WHERE rowid <= 20")
+        assert (await plan_orders([seller], sqlite_url, since=since)).orders == 170 - stored
+
+
 def test_an_outlook_is_arithmetic() -> None:
     """200 sellers with 250 orders a day each use a two-hundredth of what searches allow."""
     outlook = what_if(sellers=200, orders_per_day=50_000)
@@ -88,7 +124,11 @@ def test_an_outlook_is_arithmetic() -> None:
     assert outlook.freshness == pytest.approx(120 + 180 / 2, rel=0.01)
     assert outlook.history_orders_a_seller == 182_500
     fast = what_if(sellers=200, orders_per_day=50_000, sources=["ids", "orders_v0"])
+    assert fast.freshness == pytest.approx(120 + 60 / 2, rel=0.01)
+    assert fast.listed_seconds is None
     assert fast.history_seconds == pytest.approx(outlook.history_seconds * 0.56 / 1.56, rel=0.02)
+    listed = what_if(sellers=1, orders_per_day=400, sources=["ids", "reports"])
+    assert listed.listed_seconds == pytest.approx((25 - 15) * 60, rel=0.01)  # a report is of thirty days at most
     with pytest.raises(ConfigurationError):
         what_if(sellers=0, orders_per_day=1)
 

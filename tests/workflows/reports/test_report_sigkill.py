@@ -41,7 +41,7 @@ class Job(KilledCommand):
 
     def reports(self) -> int:
         """How many reports there are."""
-        return sum(len(list(seller.jobs.newest_first("report"))) for seller in self.emulator._world.sellers)
+        return sum(len(list(seller.jobs.newest_first("report"))) for seller in self.emulator.world.sellers)
 
 
 @pytest.mark.parametrize("point", HELD)

@@ -60,7 +60,7 @@ async def seller(emulator: Emulator) -> AsyncIterator[SellingPartner]:
 
 def made(emulator: Emulator, kind: str) -> int:
     """How many jobs there are."""
-    return sum(len(list(seller.jobs.newest_first(kind))) for seller in emulator._world.sellers)
+    return sum(len(list(seller.jobs.newest_first(kind))) for seller in emulator.world.sellers)
 
 
 @pytest.mark.parametrize("kind", KINDS)

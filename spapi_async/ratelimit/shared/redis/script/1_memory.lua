@@ -205,7 +205,7 @@ for index, spec in ipairs(req.limits) do
   if b and (b.w ~= nil) ~= (spec.seconds > 0) then b = converted(b, spec) end
   if not b and not spec.optional then
     b = create(spec)
-    if amnesia and index == 1 then
+    if index == 1 then   -- whoever comes first knows best, unless somebody comes who knows more: section 4
       b.a = req.known_announced
       b.r = min(req.known_rate, b.a)
       b.calm = b.r >= b.a

@@ -14,6 +14,13 @@ local function announce(rate)
   if s.k < 0 then s.k = s.k * pace(s) / before end   -- as in settle
 end
 
+-- Of the memory that was lost this process knows a rate, and nobody who came before it did. (A header would have said so.)
+if amnesia and s.a == all[1].spec.rate and req.known_announced ~= s.a then
+  announce(req.known_announced)
+  s.r = min(s.r, req.known_rate)
+  s.calm = s.r >= s.a
+end
+
 local function learn_burst(b, spare)
   local smaller = max(1, math.floor(b.z - spare + 1e-6))
   if spare < 2 or smaller >= b.z then return end

@@ -1,0 +1,340 @@
+"""How long a sync still takes, said again while it runs: what is left, by the quota at hand and by the pace so far.
+
+Each operation that brings whole orders is a *supply*: a bucket of calls that may leave at once, filled at a rate, and
+the orders that a call has turned out to bring. The end is the moment by which all supplies together have brought what
+is left. Order reports list a history coarsely before; the last of them comes one turnaround after it was asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+from spapi_async._core.clock import Clock
+from spapi_async._core.operation import Operation
+from spapi_async._core.options import Priority, call_options
+from spapi_async.workflows.orders._backfill import LEFT
+from spapi_async.workflows.orders._listing import AT_ONCE, MONTH
+from spapi_async.workflows.orders._progress import (
+    OrdersForecast,
+    OrdersListed,
+    PageStored,
+    Progress,
+    SellerStarted,
+    SourceDropped,
+    SyncEvent,
+)
+
+__all__ = [
+    "FULL_PAGE",
+    "Forecaster",
+    "Foreseeing",
+    "Supply",
+    "history_left",
+    "operations_of",
+    "seconds_left",
+    "supply_of",
+]
+
+_SEARCH, _REPORTS = "orders_2026_01_01.search_orders", "reports_2021_06_30.create_report"
+_MANY = 1000  # calls: more than any burst, so that what a bucket lets through beyond is its rate
+_PRECISION = 0.01  # seconds
+_ROUNDING = 1e-6  # calls
+_FULL_PAGES = 5  # pages that the first ones are averaged with: they are of windows whose density was a guess
+_OFTEN = 1.0  # seconds between two forecasts
+
+FULL_PAGE = 100
+"""Orders that a search brings at most."""
+
+
+class Supply(NamedTuple):
+    """What one operation brings.
+
+    Attributes:
+        tokens: calls that may leave at once.
+        rate: calls a second.
+        orders: whole orders a call brings.
+        seconds: that a call takes beside its wait for quota; the next one leaves after it.
+        waiting: calls that wait for quota.
+    """
+
+    tokens: float
+    rate: float
+    orders: float
+    seconds: float = 0.0
+    waiting: int = 0
+
+    def within(self, seconds: float) -> float:
+        """Orders that it brings in so many seconds: by whole calls, for half a call brings nothing."""
+        calls = self._calls(seconds)
+        if self.seconds > 0:
+            calls = min(calls, math.floor(seconds / self.seconds + _ROUNDING))
+        return max(calls, 0) * self.orders
+
+    def next_call(self, after: int = 0) -> float:
+        """Seconds until a call may leave after so many others."""
+        return max((after + 1 - self.tokens) / self.rate, 0.0)
+
+    def _calls(self, seconds: float) -> int:
+        return math.floor(self.tokens + self.rate * seconds + _ROUNDING)
+
+
+def seconds_left(left: float, supplies: Iterable[Supply]) -> float:
+    """The fewest seconds in which the supplies together bring so many orders; infinite if they never do."""
+    able = [supply for supply in supplies if supply.orders > 0 and supply.rate > 0]
+    if left <= 0:
+        return 0.0
+    if not able:
+        return math.inf
+
+    def enough(seconds: float) -> bool:
+        return sum(supply.within(seconds) for supply in able) >= left
+
+    if enough(0.0):
+        return 0.0
+    high = 1.0
+    while not enough(high):
+        high *= 2
+    low = 0.0 if high == 1.0 else high / 2
+    while high - low > _PRECISION:
+        middle = (low + high) / 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def history_left(left: float, search: Supply, others: Sequence[Supply], *, page_size: int) -> float:
+    """Seconds until a history is read by searches and others, and after it the newest end, by one search more.
+
+    The last orders are left to the others, so that the search which ends it all need not wait for quota: that is
+    decided when the search before has brought its page.
+    """
+    leave = page_size * LEFT * len(others)
+    searched = search.waiting
+    while True:
+        decided = search.next_call(searched - 1) if searched else 0.0
+        rest = left - searched * search.orders
+        if rest - sum(other.within(decided) for other in others) <= leave:
+            return max(seconds_left(rest, others), search.next_call(searched))
+        searched += 1
+
+
+class Foreseeing(Protocol):
+    """What a limiter says of calls to come: the part of a seller that a forecast needs."""
+
+    @property
+    def name(self) -> str:
+        """Identifies the seller without secrets."""
+
+    def forecast(
+        self, operation: Operation[Any], arguments: Mapping[str, Any] | None = None, *, count: int = 1
+    ) -> float:
+        """Seconds until that many calls which come now could have left."""
+
+
+def supply_of(seller: Foreseeing, operation: Operation[Any], *, orders: float, seconds: float = 0.0) -> Supply:
+    """A seller's supply by an operation, as its limiter sees it now; calls that wait bring orders, too."""
+    tokens, rate = _bucket(seller, operation)
+    waiting = math.ceil(max(-tokens - _ROUNDING, 0.0))
+    return Supply(tokens + waiting, rate, orders, seconds, waiting)
+
+
+def _bucket(seller: Foreseeing, operation: Operation[Any]) -> tuple[float, float]:
+    """Calls that may leave now behind those that wait, below zero where some do; and calls a second."""
+    with call_options(priority=Priority.BULK):  # behind everything that waits
+        first = seller.forecast(operation, count=_MANY)
+        second = seller.forecast(operation, count=2 * _MANY)
+    rate = _MANY / max(second - first, 1e-9)
+    return _MANY - first * rate, rate
+
+
+def operations_of(others: Iterable[str], *, page_size: int = FULL_PAGE) -> dict[Operation[Any], int]:
+    """What brings whole orders where these sources are used beside searches, and how many a request at most."""
+    from spapi_async.api.orders_2026_01_01 import GET_ORDER, SEARCH_ORDERS
+
+    sources = set(others)
+    found: dict[Operation[Any], int] = {SEARCH_ORDERS: page_size}
+    if "ids" in sources and sources & {"orders_v0", "reports"}:  # which say what the ids are
+        found[GET_ORDER] = 1
+    if "orders_v0" in sources:
+        from spapi_async.api.orders_v0 import GET_ORDER_ITEMS
+
+        found[GET_ORDER_ITEMS] = 1
+    return found
+
+
+class Forecaster:
+    """Stands between one seller's sync and who hears of it: passes each event on, and says what it means for the end.
+
+    Says nothing before :meth:`expect`, for nobody knows then how much there is.
+    """
+
+    def __init__(
+        self,
+        seller: Foreseeing,
+        others: Iterable[str],
+        *,
+        page_size: int = FULL_PAGE,
+        tell: Progress,
+        clock: Clock,
+    ) -> None:
+        self._seller = seller
+        self._sources = set(others) - {"search"}
+        brings = operations_of(self._sources, page_size=page_size)
+        self._supplies = {operation.name: _Pace(operation, each) for operation, each in brings.items()}
+        self._reads_again = bool(self._sources)  # the newest end, when the history has been read
+        self._readings = 0
+        self._reports = _Reports(seller) if "reports" in self._sources else None
+        self._page_size = page_size
+        self._tell = tell
+        self._clock = clock
+        self._left: float | None = None
+        self._said_at = -math.inf
+
+    def expect(self, orders: int, *, by: Collection[str]) -> None:
+        """So many orders are to be read from now on, by these operations."""
+        self._left = orders
+        self._supplies = {name: pace for name, pace in self._supplies.items() if name in by}
+
+    def __call__(self, event: SyncEvent) -> None:
+        """Take an event in and pass it on, followed by a forecast where it changes one."""
+        now = self._clock.monotonic()
+        self._take(event, now)
+        self._tell(event)
+        if isinstance(event, PageStored | OrdersListed) and self._left is not None and self._is_due(now):
+            self._said_at = now
+            self._tell(self._forecast(now))
+
+    def _is_due(self, now: float) -> bool:
+        return now - self._said_at >= _OFTEN or not self._left
+
+    def _take(self, event: SyncEvent, now: float) -> None:
+        if isinstance(event, PageStored):
+            self._take_page(event, now)
+        elif isinstance(event, OrdersListed):
+            if event.left is not None:
+                self._left = event.left  # counted, where before it was Amazon's count by purchase
+            if self._reports is not None and event.operation == _REPORTS:
+                self._reports.listed(event.listed_to, event.upper_bound, now)
+        elif isinstance(event, SourceDropped):
+            self._drop(event.source)
+        elif isinstance(event, SellerStarted):
+            self._start(now)
+
+    def _start(self, now: float) -> None:
+        """The newest end is read, the history after it, and the newest end again."""
+        self._readings += 1
+        self._reads_again = self._reads_again and self._readings == 1
+        if self._reports is not None:
+            self._reports.begin(now)
+
+    def _take_page(self, event: PageStored, now: float) -> None:
+        if self._left is not None:
+            self._left = max(self._left - event.completed, 0)
+        pace = self._supplies.get(event.operation)
+        if pace is not None:
+            pace.brought(event.completed, now, free=self._seller.forecast(pace.operation) == 0)
+
+    def _drop(self, operation: str) -> None:
+        """Amazon refuses it; where nothing lists orders any more, nothing can be fetched by its id."""
+        self._supplies.pop(operation, None)
+        source = {_REPORTS: "reports", "orders_v0.get_orders": "orders_v0"}.get(operation)
+        self._sources.discard(source or "")
+        if source == "reports":
+            self._reports = None
+        if not self._sources & {"reports", "orders_v0"}:
+            self._supplies = {name: pace for name, pace in self._supplies.items() if name == _SEARCH}
+
+    def _forecast(self, now: float) -> OrdersForecast:
+        left = self._left or 0
+        supplies = {name: pace.supply(self._seller) for name, pace in self._supplies.items()}
+        if self._reads_again:
+            others = [supply for name, supply in supplies.items() if name != _SEARCH]
+            seconds = history_left(left, supplies[_SEARCH], others, page_size=self._page_size)
+        else:
+            seconds = seconds_left(left, supplies.values())
+        most = max(supplies, key=lambda name: supplies[name].within(seconds), default=None)
+        return OrdersForecast(
+            seller=self._seller.name,
+            left=round(left),
+            seconds=seconds,
+            limited_by=most if seconds > 0 else None,
+            listed_in=self._reports.seconds_left(now) if self._reports is not None else None,
+        )
+
+
+class _Pace:
+    """What an operation has brought so far in this run."""
+
+    def __init__(self, operation: Operation[Any], orders: int) -> None:
+        self.operation = operation
+        self.orders = orders
+        self._calls = 0
+        self._brought = 0
+        self._seconds = 0.0
+        self._free_since: float | None = None
+
+    def brought(self, orders: int, now: float, *, free: bool) -> None:
+        """A call brought so many; ``free``: the next one need not wait for quota."""
+        self._calls += 1
+        self._brought += orders
+        if self._free_since is not None:
+            last = now - self._free_since
+            self._seconds = min(last, self._seconds or last)  # the least: it may have had nothing to do for a while
+        self._free_since = now if free else None
+
+    def supply(self, seller: Foreseeing) -> Supply:
+        """What is to be expected of it."""
+        each = (self._brought + _FULL_PAGES * self.orders) / (self._calls + _FULL_PAGES)
+        return supply_of(seller, self.operation, orders=each, seconds=self._seconds)
+
+
+class _Reports:
+    """When the last order report of a history will be there."""
+
+    def __init__(self, seller: Foreseeing) -> None:
+        from spapi_async.api.reports_2021_06_30 import CREATE_REPORT
+
+        self._seller = seller
+        self._create = CREATE_REPORT
+        self._began_at: float | None = None
+        self._turnaround: float | None = None
+        self._done = 0  # reports
+        self._left = 0
+        self._last_asked_at = -math.inf
+
+    def begin(self, now: float) -> None:
+        """The first of them is about to be asked for."""
+        if self._began_at is None:
+            self._began_at = now
+
+    def listed(self, to: datetime, upper_bound: datetime, now: float) -> None:
+        """Another one has been stored."""
+        self._done += 1
+        self._left = math.ceil((upper_bound - to) / MONTH)
+        if self._turnaround is None and self._began_at is not None:
+            self._turnaround = now - self._began_at
+        if self._done % AT_ONCE == 0:
+            self._look(now, asked=0)
+
+    def seconds_left(self, now: float) -> float | None:
+        """Until all are stored; None before the first one has shown how long it takes."""
+        if self._turnaround is None:
+            return None
+        if self._left == 0:
+            return 0.0
+        if self._done % AT_ONCE:
+            self._look(now, asked=AT_ONCE - self._done % AT_ONCE)
+        else:
+            self._look(now, asked=AT_ONCE)
+        return max(self._last_asked_at + self._turnaround - now, 0.0)
+
+    def _look(self, now: float, *, asked: int) -> None:
+        """Foresee when the last one is asked for; ``asked``: those of this round, whose calls have left or wait."""
+        tokens, rate = _bucket(self._seller, self._create)
+        ahead = max(self._left - asked, 0)
+        if tokens < 0 or ahead:
+            self._last_asked_at = now + max(ahead - tokens, 0.0) / rate
+        elif self._last_asked_at == -math.inf:
+            self._last_asked_at = now

@@ -1,0 +1,84 @@
+"""The pages of one window, fetched as its walk asks for them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from spapi_async._core.clock import Clock
+from spapi_async._engine.page_history import PageHistory
+from spapi_async.workflows.orders._checkpoint import SETTLED, Checkpoint, moment
+from spapi_async.workflows.orders._page import Unreadable
+from spapi_async.workflows.orders._source import OrderSource, Page, check_progress
+from spapi_async.workflows.orders._walk import Answer, Ask, Walk
+
+__all__ = ["Pages"]
+
+
+class Pages:
+    """Reads a window by a source; its walk says how far it is.
+
+    Args:
+        before: where the window ends; None: as late as Amazon looks.
+    """
+
+    def __init__(self, source: OrderSource, walk: Walk, *, seller: str, before: datetime | None, clock: Clock) -> None:
+        self._walk = walk
+        self._source = source
+        self._seller = seller
+        self._before = before
+        self._clock = clock
+        self._history = PageHistory(None)
+        self._aside: set[int] = set()  # hashes of what no row could be made of
+
+    async def fetch(self) -> Page:
+        """The next page that is asked for, without what the page before it brought already.
+
+        Raises:
+            SPAPIError: the call failed for good.
+        """
+        walk, ask = self._walk, self._walk.ask
+        if ask.token is None:
+            self._history = PageHistory(None)
+        page = await self._ask(ask)
+        if page.unreadable:
+            page = await self._ask(ask)  # what was garbled on the way is right now, what Amazon stores is not
+        check_progress(page, self._place(ask), self._source.stream, self._history)
+        known = walk.known
+        walk.take(
+            Answer(
+                updates=[(row.order_id, row.last_updated_at) for row in page.rows],
+                token=page.cursor,
+                bound=page.upper_bound,
+                settled=moment(self._clock) - SETTLED,
+            )
+        )
+        return msgspec.structs.replace(
+            page,
+            rows=tuple(row for row in page.rows if known.get(row.order_id, _NEVER) != row.last_updated_at),
+            upper_bound=walk.bound,
+            unreadable=tuple(entry for entry in page.unreadable if self._is_first(entry)),
+        )
+
+    def _is_first(self, entry: Unreadable) -> bool:
+        """Whether it has not been met in this window."""
+        before = len(self._aside)
+        self._aside.add(hash(entry.raw))
+        return len(self._aside) > before
+
+    async def _ask(self, ask: Ask) -> Page:
+        return await self._source.page(self._place(ask))
+
+    def _place(self, ask: Ask) -> Checkpoint:
+        return Checkpoint(
+            seller=self._seller,
+            stream=self._source.stream,
+            last_updated_after=ask.after,
+            upper_bound=ask.before or self._before,
+            cursor=ask.token,
+        )
+
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+"""No order's last update."""

@@ -1,0 +1,234 @@
+"""Personal data stands in ``order_personal`` and nowhere else, wherever and however it came."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from damaged_orders import damaged, examples, seed_of_this_run
+from hypothesis import given
+from hypothesis import strategies as st
+from insides import database_engine
+from planted_orders import MARK, planted_2026, planted_lines, planted_v0
+
+from spapi_async._codec.first_reader import decode_first, read_first
+from spapi_async._codec.response import decode
+from spapi_async.api.orders_2026_01_01 import SEARCH_ORDERS
+from spapi_async.api.orders_v0 import GET_ORDER_ITEMS, GET_ORDERS
+from spapi_async.errors import DecodeError
+from spapi_async.models import orders_2026_01_01
+from spapi_async.workflows.orders import OrderDatabase, OrderPage, OrderRow, PersonalKeys, Unreadable
+from spapi_async.workflows.orders import _column_types as column_types
+from spapi_async.workflows.orders._columns import PAGE, quick_row
+from spapi_async.workflows.orders._personal import cut, holds_personal, is_personal
+from spapi_async.workflows.orders._reading import read_pieces
+from spapi_async.workflows.orders._report_rows import order_rows
+from spapi_async.workflows.orders._rows import V0
+from spapi_async.workflows.orders._source import Page, page_of, rows_of
+
+pytest_plugins = ("sync_fixtures",)
+
+NOW = datetime(2026, 2, 1, tzinfo=UTC)
+
+
+def by_both(order: Any, *, broken: bytes = b"") -> Iterator[Page]:
+    """The page of an order read by its columns, and by its model; ``broken`` makes the model's reader mend it."""
+    body = b'{"orders":[%b]%b}' % (order if isinstance(order, bytes) else json.dumps(order).encode(), broken)
+    with read_first(SEARCH_ORDERS, PAGE):
+        yield page_of(
+            decode_first(SEARCH_ORDERS, 200, {}, body, attempts=1, rate_limit=None)
+            or decode(SEARCH_ORDERS, 200, {}, body)
+        )
+    yield page_of(decode(SEARCH_ORDERS, 200, {}, body))
+
+
+def of_v0(order: dict[str, Any], item: dict[str, Any]) -> list[OrderRow]:
+    """The rows of an order of v0, as its source makes them."""
+    page = decode(GET_ORDERS, 200, {}, json.dumps({"payload": {"Orders": [order]}}).encode())
+    items = decode(GET_ORDER_ITEMS, 200, {}, json.dumps({"payload": {"OrderItems": [item]}}).encode())
+    found = list(zip(read_pieces(page, GET_ORDERS), [read_pieces(items, GET_ORDER_ITEMS)], strict=True))
+    return list(rows_of(V0, page, found)[0])
+
+
+def kept(row: OrderRow) -> str:
+    """Everything of a row but its personal data."""
+    return repr(msgspec.to_builtins(msgspec.structs.replace(row, personal={})))
+
+
+def holds(row: OrderRow) -> bool:
+    """Whether the marker was moved, not lost."""
+    return MARK in msgspec.json.encode(row.personal).decode()
+
+
+def test_a_marker_at_any_personal_place_is_cut_out_of_an_order() -> None:
+    """Whatever the case of its name, in lists, as text in an object's place, beside members that nobody knows."""
+    seed = seed_of_this_run()
+    rng = random.Random(seed)
+    for number in range(examples(1500)):
+        order = planted_2026(rng)
+        for page in by_both(order, broken=rng.choice([b"", b"", b',"lastUpdatedBefore":"soon"'])):
+            for row in page.rows:
+                assert MARK not in kept(row), f"seed {seed}, order {number}: {order}"
+                assert holds(row), f"seed {seed}, order {number}: {order}"
+            assert MARK not in repr([entry.reason for entry in page.unreadable])
+
+
+def test_a_marker_at_any_personal_place_is_cut_out_of_an_order_of_v0() -> None:
+    """And out of its items, which come apart."""
+    seed = seed_of_this_run()
+    rng = random.Random(seed)
+    for number in range(examples(1000)):
+        order, item = planted_v0(rng)
+        for row in of_v0(order, item):
+            assert MARK not in kept(row), f"seed {seed}, order {number}: {order} {item}"
+            assert holds(row), f"seed {seed}, order {number}: {order} {item}"
+
+
+def test_damage_brings_no_marker_to_light() -> None:
+    """Pages whose values, names and bytes were damaged after the marker was planted."""
+    seed = seed_of_this_run()
+    rng, said = random.Random(seed), list[str]()
+    for _ in range(examples(1500)):
+        order = planted_2026(rng)
+        body = damaged({"orders": [order], "lastUpdatedBefore": "2026-01-21T00:00:00Z"}, rng)
+        try:
+            page = page_of(decode(SEARCH_ORDERS, 200, {}, body))
+        except DecodeError as error:
+            said.append(f"{error} {error!r}")
+            continue
+        said += [f"{entry} {entry.reason}" for entry in page.unreadable]
+    assert len(said) > 10
+    assert MARK not in "".join(said), f"seed {seed}"
+
+
+def test_a_marker_in_any_column_but_the_known_is_cut_out_of_a_report() -> None:
+    """However the heading is written, and in whatever language; known headings are known however they are written."""
+    seed = seed_of_this_run()
+    rng = random.Random(seed)
+    for number in range(examples(1000)):
+        lines = planted_lines(rng)
+        (row,) = order_rows(lines)
+        assert MARK not in kept(row), f"seed {seed}, report {number}: {lines}"
+        assert holds(row), f"seed {seed}, report {number}: {lines}"
+        assert (row.status, row.total_currency) == ("UNSHIPPED", "USD")
+
+
+PERSONAL = (
+    "buyer BUYER Buyer_Info itemBuyerInfo recipient payment tax TAX gift-message giftMessageText customization"
+    " customized-url shippingAddress ship_to_address postalCode Buyer\u200bEmail \uff22\uff35\uff39\uff25\uff32"
+)
+NOT_PERSONAL = (
+    "IsBuyerRequestedCancel BuyerRequestedCancel ItemTax taxCollections MarketplaceTaxInfo giftWrapLevel requester"
+    " shipFromAddress DefaultShipFromLocationAddress recipientAgeVerification IsAccessPointOrder"
+)
+
+
+@pytest.mark.parametrize("name", PERSONAL.split())
+def test_these_names_are_personal(name: str) -> None:
+    """However they are written."""
+    assert is_personal(name)
+
+
+@pytest.mark.parametrize("name", NOT_PERSONAL.split())
+def test_these_names_are_not(name: str) -> None:
+    """They say what was sold, or are the seller's own."""
+    assert not is_personal(name)
+
+
+KEYS = st.sampled_from(
+    ["buyer", "tax", "product", "customization", "giftOption", "giftMessage", "orderItems", "orderItemId", "x"]
+)
+JSON = st.recursive(
+    st.none() | st.integers(0, 3) | st.text(max_size=2) | st.sampled_from(['{"buyer":1}', "[]", '{"buyer']),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(JSON)
+def test_what_is_looked_for_is_what_is_cut(content: Any) -> None:
+    """An order in which nothing is found loses nothing, and one in which something is found loses it."""
+    there = holds_personal(content)
+    _, taken = cut(content, ids="orderItemId")
+    assert bool(taken) == there
+    assert not holds_personal(content)
+
+
+def test_nothing_is_lost_where_two_places_have_one_name() -> None:
+    """Two items of one id have a gift message each."""
+    items = [{"orderItemId": "7", "giftMessage": each} for each in "ab"]
+    _, taken = cut({"orderItems": items}, ids="orderItemId")
+    assert sorted(taken.values()) == ["a", "b"]
+
+
+def test_json_without_end_is_searched_without_recursion() -> None:
+    """As deep as any reader goes."""
+    content: Any = {"buyer": MARK}
+    for _ in range(50_000):
+        content = [content]
+    assert holds_personal(content)
+
+
+def test_every_name_of_the_model_is_known_to_the_columns() -> None:
+    """An order with a member that they do not know is searched by every name, which costs more."""
+    order = full(orders_2026_01_01.Order)
+    known = quick_row(msgspec.json.encode(order | {"orderItems": [full(orders_2026_01_01.OrderItem)]}))
+    assert known is not None
+    column_types.KNOWN_ORDER.decode(msgspec.json.encode(order | {"orderItems": []}))
+    column_types.KNOWN_ITEM.decode(msgspec.json.encode(full(orders_2026_01_01.OrderItem)))
+
+
+def full(model: Any) -> Any:
+    """JSON with every member of a model."""
+    return {
+        field.encode_name: _sample(msgspec.inspect.type_info(field.type)) for field in msgspec.structs.fields(model)
+    }
+
+
+def _sample(kind: Any) -> Any:
+    inspect = msgspec.inspect
+    if isinstance(kind, inspect.UnionType):
+        return _sample(next(each for each in kind.types if not isinstance(each, inspect.NoneType)))
+    if isinstance(kind, inspect.ListType):
+        return [_sample(kind.item_type)]
+    if isinstance(kind, inspect.StructType):
+        return full(kind.cls)
+    simple: dict[Any, Any] = {inspect.DateTimeType: "2026-01-01T00:00:00Z", inspect.IntType: 1, inspect.BoolType: True}
+    return simple.get(type(kind), "1")
+
+
+async def test_no_table_log_or_error_holds_a_marker(sqlite_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Orders of every source in several versions, what cannot be read among them; the one table has them encrypted."""
+    caplog.set_level(logging.DEBUG)
+    rng = random.Random(seed_of_this_run())
+    keys = PersonalKeys([PersonalKeys.new()])
+    async with OrderDatabase(sqlite_url, personal=keys) as database:
+        for version in range(examples(40)):
+            rows, unreadable = list[OrderRow](), list[Unreadable]()
+            for number in range(5):
+                names = {"orderId": f"o{number}", "lastUpdatedTime": f"2026-01-{version % 28 + 1:02}T00:00:00Z"}
+                page = next(by_both(planted_2026(rng) | names))
+                rows += page.rows
+                unreadable += page.unreadable
+            unreadable += next(by_both(json.dumps([MARK]).encode())).unreadable
+            rows += of_v0(*planted_v0(rng)) + order_rows(planted_lines(rng))
+            await database.store(OrderPage(seller="s", rows=rows, checkpoint=None, at=NOW, unreadable=unreadable))
+        await database.rebuild()
+        assert MARK in repr(await database.personal_data("s", "o1"))
+        assert [change async for change in database.changes(limit=None)]
+        async with database_engine(database).begin() as connection:
+            await connection.exec_driver_sql("DROP TABLE order_changes")
+        with pytest.raises(Exception, match="order_changes") as failure:
+            await database.store(OrderPage(seller="t", rows=rows, checkpoint=None, at=NOW))
+    assert MARK not in f"{failure.value} {failure.value!r} {caplog.text}"
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as connection:
+        assert MARK not in "\n".join(connection.iterdump())
+        assert connection.execute("SELECT count(raw) FROM unreadable").fetchone() != (0,)

@@ -1,0 +1,163 @@
+"""What :mod:`warm_python` forks programs from: ``warm_server.py SOCKET``, the number of a connection to requests.
+
+A request is a line of JSON with the descriptors of the program's streams and of a connection that hears its process id
+and, when it has ended, its exit code.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import importlib.util
+import io
+import json
+import os
+import pkgutil
+import select
+import signal
+import socket
+import sys
+import time
+import types
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import spapi_async
+
+OTHERS = (
+    "aiosqlite", "alembic.config", "anyio._backends._asyncio", "pytest", "redis.asyncio",
+    "sqlalchemy.dialects.postgresql.asyncpg", "sqlalchemy.dialects.sqlite.aiosqlite", "sqlalchemy.ext.asyncio",
+    "typer._adapters", "uvloop",
+)  # fmt: skip
+APIS = (
+    "catalog_items_2022_04_01", "data_kiosk_2023_11_15", "feeds_2021_06_30", "orders_2026_01_01", "orders_v0",
+    "reports_2021_06_30",
+)  # fmt: skip
+NOT_IMPORTED = {"api", "models", "emulator", "codegen", "migrations", "__main__"}
+
+
+def import_all() -> None:
+    """What takes the time when programs of the suite start."""
+    for _, name, _ in pkgutil.walk_packages(spapi_async.__path__, "spapi_async."):
+        if NOT_IMPORTED.isdisjoint(name.split(".")):
+            importlib.import_module(name)
+    for name in (*OTHERS, *(f"spapi_async.api.{api}" for api in APIS)):
+        with suppress(ModuleNotFoundError):
+            importlib.import_module(name)
+
+
+Program = Callable[[], None]
+
+
+def serve(requests: socket.socket) -> Program | None:
+    """Fork a process for each request: there, what it is to do; here, None once nobody asks any more."""
+    rung, bell = socket.socketpair()
+    for end in (rung, bell):
+        end.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
+    running: dict[int, socket.socket] = {}
+    while True:
+        ready, _, _ = select.select([requests, rung], [], [])
+        if rung in ready:
+            with suppress(BlockingIOError):
+                rung.recv(4096)
+            _tell_ends(running)
+        if requests in ready:
+            head, numbers, _, _ = socket.recv_fds(requests, 10, 4)
+            if not head:
+                return None
+            request = json.loads(requests.recv(int(head), socket.MSG_WAITALL))
+            status = socket.socket(fileno=numbers[0])
+            if not (child := os.fork()):
+                signal.set_wakeup_fd(-1)
+                for each in (requests, rung, bell, status, *running.values()):
+                    each.close()
+                return _begin(request, numbers[1:])
+            for number in numbers[1:]:
+                os.close(number)
+            running[child] = status
+            _tell(status, child)
+
+
+def _tell_ends(running: dict[int, socket.socket]) -> None:
+    """Say of each process that has ended how it did."""
+    while True:
+        try:
+            ended, code = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if not ended:
+            return
+        with running.pop(ended) as status:
+            _tell(status, os.waitstatus_to_exitcode(code))
+
+
+def _tell(status: socket.socket, number: int) -> None:
+    with suppress(OSError):  # nobody waits for it
+        status.sendall(b"%d\n" % number)
+
+
+def _begin(request: Mapping[str, Any], streams: list[int]) -> Program:
+    """Make this process what a new interpreter would be."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if request["session"]:
+        os.setsid()
+    for number, given in enumerate(streams):
+        os.dup2(given, number)
+        os.close(given)
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["env"])
+    time.tzset()
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    buffering = 0 if request["env"].get("PYTHONUNBUFFERED") else -1
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        binary: Any = open(number, "wb", buffering=buffering, closefd=False)  # noqa: SIM115
+        errors = "backslashreplace" if number == 2 else "strict"
+        text = io.TextIOWrapper(binary, errors=errors, line_buffering=number == 2, write_through=not buffering)
+        setattr(sys, name, text)
+        setattr(sys, f"__{name}__", text)
+    sys.excepthook = _as_if_alone
+    return _program(request["words"])
+
+
+def _program(words: list[str]) -> Program:
+    """What ``python`` would do with these words."""
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    code: Any
+    if words[0] == "-c":
+        code, place, sys.argv = compile(words[1], "<string>", "exec"), "", ["-c", *words[2:]]
+    elif words[0] == "-m":
+        spec = importlib.util.find_spec(words[1])
+        if spec is not None and spec.submodule_search_locations is not None:
+            spec = importlib.util.find_spec(f"{words[1]}.__main__")
+        assert spec is not None
+        code, place = spec.loader.get_code(spec.name), str(Path.cwd())  # type: ignore[union-attr]
+        main.__spec__, main.__file__, sys.argv = spec, spec.origin, [str(spec.origin), *words[2:]]
+    else:
+        path = Path(words[0]).absolute()
+        code, place = compile(path.read_bytes(), str(path), "exec"), str(path.resolve().parent)
+        main.__file__, sys.argv = str(path), words
+    sys.path[0] = place
+    return lambda: exec(code, vars(main))
+
+
+def _as_if_alone(kind: type[BaseException], error: BaseException, trace: types.TracebackType | None) -> None:
+    """A traceback begins with the program's own first line."""
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    sys.__excepthook__(kind, error.with_traceback(trace), trace)
+
+
+if __name__ == "__main__":
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    import_all()
+    gc.collect()
+    gc.freeze()
+    program = serve(connection)
+    if program is not None:
+        program()

@@ -1,0 +1,88 @@
+"""What a newcomer tries is true: every program of the guides runs, and every command line is one."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from spapi_async.cli.application import app
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+PROGRAMS = sorted(EXAMPLES.glob("*/*.py"))
+PAGES = [ROOT / "README.md", *sorted(EXAMPLES.glob("*/README.md"))]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("calls/priorities.py", r"(order was updated on .* with \d+ bulk calls waiting\n){5}"),
+        ("notifications/without_a_queue.py", r"(ORDER_CHANGE [\d-]+ \w+\n){3}"),
+        ("personal_data/buyers.py", r"orders hold no buyer\n.+ of .+ has a buyer, encrypted on the disk\n"),
+    ],
+)
+def test_a_program_runs(name: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """As its docstring says: on an emulator of its own."""
+    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+    assert re.fullmatch(said, capsys.readouterr().out)
+
+
+def test_the_example_of_tests_passes() -> None:
+    """As its docstring says, with a configuration that knows nothing of this repository."""
+    words = ["-c", "/dev/null", "--rootdir", str(EXAMPLES), "-p", "no:cacheprovider", "-o", "asyncio_mode=auto"]
+    command = [sys.executable, "-m", "pytest", "-q", *words, str(EXAMPLES / "testing" / "test_my_orders.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert "4 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: str(program.relative_to(EXAMPLES)))
+def test_a_program_is_linked_and_run_by_a_test(program: Path) -> None:
+    """Its guide leads to it; a test has its name (a module is imported by it without ``.py``)."""
+    assert f"]({program.name})" in (program.parent / "README.md").read_text(encoding="utf-8")
+    named = re.compile(rf"\b{program.stem}(\.py)?\"|\b{program.stem}:")
+    assert any(named.search(test.read_text(encoding="utf-8")) for test in (ROOT / "tests").rglob("test_*.py"))
+
+
+def command_lines() -> list[str]:
+    """Every command line in a block of README and guides, without its comment."""
+    found = []
+    fence = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    for page in PAGES:
+        for language, block in fence.findall(page.read_text(encoding="utf-8")):
+            for line in block.splitlines() if not language else ():
+                found += [part.strip() for part in line.split("&&") if part.strip().startswith("spapi-async ")]
+    return found
+
+
+def replace_callbacks(command: Any, ran: list[dict[str, Any]]) -> None:
+    """Have every command note its arguments instead of doing anything."""
+    if hasattr(command, "commands"):
+        for below in command.commands.values():
+            replace_callbacks(below, ran)
+        command.callback = None if command.callback is None else lambda **_: None
+    else:
+        command.callback = lambda **arguments: ran.append(arguments)
+
+
+def test_there_are_command_lines() -> None:
+    """The pattern above still finds them."""
+    assert len(command_lines()) > 20
+
+
+@pytest.mark.parametrize("line", sorted(set(command_lines())))
+def test_a_command_line_of_the_guides_is_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Command, options and arguments exist, and their values are of the right kind."""
+    monkeypatch.setenv("SP_API_REDIS", "redis://localhost")
+    command = typer.main.get_command(app)
+    ran: list[dict[str, Any]] = []
+    replace_callbacks(command, ran)
+    command.main(args=shlex.split(line, comments=True)[1:], prog_name="spapi-async", standalone_mode=False)
+    assert len(ran) == 1

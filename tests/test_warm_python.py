@@ -1,0 +1,67 @@
+"""A program that begins with its imports done behaves as one that an interpreter of its own runs."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import warm_python
+
+PROGRAM = """
+import asyncio, atexit, os, sys, threading
+print(sys.argv, sys.path[0], __name__, os.getcwd(), os.environ["ASKED"], sys.modules["__main__"].__dict__ is globals())
+print(sorted(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else "")
+print(os.getpid() == os.getpgrp(), sys.flags, sys.stdin.read(), sys.stdout.encoding.lower(), sys.stderr.errors)
+atexit.register(print, "at the end")
+threading.Thread(target=lambda: [threading.main_thread().join(), print("in a thread")]).start()
+"""
+ENDS = {
+    "": 0,
+    "sys.exit(3)": 3,
+    "sys.exit('in words')": 1,
+    "def fail(): 1 / 0\nfail()": 1,
+    "os.kill(os.getpid(), 9)": -9,
+    "raise KeyboardInterrupt": -signal.SIGINT,
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("session", [False, True])
+def test_it_says_and_does_what_a_cold_one_does(end: str, session: bool, tmp_path: Path) -> None:
+    """Arguments, folders, streams, exit codes and tracebacks, of a file and of a string."""
+    (tmp_path / "program.py").write_text(f"{PROGRAM}{end}")
+    env, pipe = {**os.environ, "ASKED": "yes"}, subprocess.PIPE
+    for words in (["program.py", "a", "b"], ["-c", f"{PROGRAM}{end}", "a"]):
+        cold = subprocess.run(
+            [sys.executable, *words], stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe,
+            check=False, cwd=tmp_path, env=env, start_new_session=session,
+        )  # fmt: skip
+        warm = warm_python.start(words, cwd=tmp_path, env=env, stdout=pipe, stderr=pipe, start_new_session=session)
+        assert (*warm.communicate(), warm.returncode) == (cold.stdout, cold.stderr, cold.returncode)
+        assert warm.returncode == ENDS[end]
+
+
+def test_modules_run_as_programs() -> None:
+    """What lies in a package's ``__main__``, with its own arguments."""
+    process = warm_python.start(["-m", "spapi_async", "call"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out, err = process.communicate()
+    assert (process.returncode, out) == (2, b"")
+    assert b"see spapi-async call --help" in err
+
+
+def test_it_can_be_looked_at_and_killed() -> None:
+    """While it runs there is no exit code; a wait for it ends when it was to end."""
+    process = warm_python.start(["-c", "import time; time.sleep(600)"])
+    assert process.poll() is None
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.01)
+    process.kill()
+    assert process.wait(60) == process.poll() == -signal.SIGKILL
+
+
+def test_what_an_interpreter_reads_before_it_begins_cannot_be_given() -> None:
+    """It would have no effect."""
+    with pytest.raises(AssertionError, match="PYTHONHASHSEED"):
+        warm_python.start(["-c", ""], env={**os.environ, "PYTHONHASHSEED": "1"})

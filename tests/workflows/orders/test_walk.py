@@ -1,0 +1,186 @@
+"""Windows of more than one page, read from a list whose tokens are numbers of orders to skip."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from spapi_async.workflows.orders._walk import Answer, Ask, Sorted, Sorting, Walk
+
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+DAYS = 20
+END = BEGIN + timedelta(days=DAYS)
+NOW = END + timedelta(days=1)
+PAGE = 10
+
+Order = tuple[str, datetime]
+Key = Callable[[Order], Any]
+BY_UPDATE: Key = lambda order: (order[1], order[0])  # noqa: E731
+BY_ID: Key = lambda order: order[0]  # noqa: E731
+NEWEST_FIRST: Key = lambda order: -order[1].timestamp()  # noqa: E731
+
+
+class Amazon:
+    """A list of orders that are updated while it is read, whose pages come in some order."""
+
+    def __init__(self, count: int, key: Key, *, seed: int = 1, crowd: int = 0) -> None:
+        self.rng = random.Random(seed)
+        self.orders = {f"{n:05d}": BEGIN + timedelta(seconds=self.rng.randrange(DAYS * 86_400)) for n in range(count)}
+        moment = BEGIN + timedelta(days=3, seconds=7)
+        self.orders |= {f"c{n:04d}": moment for n in range(crowd)}
+        self.key = key
+        self.now = NOW
+        self.requests = 0
+
+    def update(self, count: int) -> None:
+        """Some orders leave wherever they are."""
+        self.now += timedelta(seconds=1)
+        for order_id in self.rng.sample(sorted(self.orders), count):
+            self.orders[order_id] = self.now
+
+    def answer(self, ask: Ask, before: datetime | None) -> Answer:
+        """A page; half of it in no order."""
+        self.requests += 1
+        end = ask.before or before or self.now
+        found = sorted(((name, date) for name, date in self.orders.items() if ask.after <= date <= end), key=self.key)
+        skipped = int(ask.token or 0)
+        page = found[skipped : skipped + PAGE]
+        self.rng.shuffle(page)
+        token = str(skipped + PAGE) if len(found) > skipped + PAGE else None
+        return Answer(page, token, end, settled=self.now - timedelta(minutes=10))
+
+    def read(self, walk: Walk, before: datetime | None, *, updates: int = 0) -> dict[str, datetime]:
+        """Read a window to its end; what was found."""
+        found: dict[str, datetime] = {}
+        for _ in range(5000):
+            answer = self.answer(walk.ask, before)
+            found.update((order_id, date) for order_id, date in answer.updates if date)
+            walk.take(answer)
+            if walk.is_complete:
+                return found
+            self.update(updates)
+        raise AssertionError(f"no end: {walk!r}")
+
+
+def stayed(amazon: Amazon) -> dict[str, datetime]:
+    """The orders that are still in the window."""
+    return {name: date for name, date in amazon.orders.items() if date <= END}
+
+
+@pytest.mark.parametrize("key", [BY_UPDATE, BY_ID, NEWEST_FIRST], ids=["by update", "by id", "newest first"])
+@pytest.mark.parametrize("before", [END, None], ids=["closed", "open"])
+@pytest.mark.parametrize("crowd", [0, 35])
+def test_no_order_is_lost_that_stays(key: Key, before: datetime | None, crowd: int) -> None:
+    """Whatever order pages come in, and though two orders leave between any two requests."""
+    for seed in range(20):
+        amazon = Amazon(300, key, seed=seed, crowd=crowd)
+        found = amazon.read(Walk(BEGIN, before, Sorting()), before, updates=2 if before else 0)
+        assert stayed(amazon).items() <= found.items()
+
+
+def test_an_open_window_ends_with_every_order() -> None:
+    """Those that left while it was read stand at its end."""
+    for seed in range(20):
+        amazon = Amazon(200, BY_UPDATE, seed=seed)
+        walk = Walk(BEGIN, None, Sorting())
+        assert amazon.read(walk, None, updates=1) == amazon.orders
+        assert walk.read_to == amazon.now
+
+
+def test_pages_that_come_by_update_cost_a_request_each_and_one_to_see_that_they_do() -> None:
+    """Beside the one order of each that is met again: the next window begins with it."""
+    sorting = Sorting()
+    amazon = Amazon(300, BY_UPDATE)
+    amazon.read(Walk(BEGIN, END, sorting), END)
+    assert sorting.state is Sorted.YES
+    assert amazon.requests <= 300 // (PAGE - 1) + 2
+    before = amazon.requests
+    amazon.read(Walk(BEGIN, END, sorting), END)
+    assert amazon.requests - before <= 300 // (PAGE - 1) + 1
+
+
+@pytest.mark.parametrize("key", [BY_ID, NEWEST_FIRST], ids=["by id", "newest first"])
+def test_pages_in_another_order_are_found_out_by_the_second_request(key: Key) -> None:
+    """Windows are halved then, which costs some times as many requests, but not more."""
+    sorting = Sorting()
+    amazon = Amazon(300, key)
+    walk = Walk(BEGIN, END, sorting)
+    for _ in range(2):
+        walk.take(amazon.answer(walk.ask, END))
+    assert sorting.state is Sorted.NO
+    amazon.read(walk, END)
+    assert amazon.requests < 4 * 300 // PAGE
+
+
+def test_an_order_that_a_trusted_page_should_have_held_is_read_and_so_is_all_before_it() -> None:
+    """What was taken on trust is read again from where the walk began."""
+    sorting = Sorting()
+    amazon = Amazon(300, BY_UPDATE)
+    walk = Walk(BEGIN, END, sorting)
+    for _ in range(4):
+        walk.take(amazon.answer(walk.ask, END))
+    reached = walk.read_to
+    assert sorting.state is Sorted.YES
+    stranger = ("stranger", reached - timedelta(seconds=1))
+    answer = amazon.answer(walk.ask, END)
+    walk.take(answer._replace(updates=[*answer.updates[1:], stranger]))
+    assert (sorting.state, walk.has_gone_back, walk.read_to) == (Sorted.NO, True, BEGIN)
+    found = amazon.read(walk, END, updates=1)
+    assert stayed(amazon).items() <= found.items()
+
+
+def test_what_lists_may_show_late_proves_nothing() -> None:
+    """In the last minutes an order may be missing from a page that comes by update: trust waits for settled times."""
+    sorting = Sorting()
+    amazon = Amazon(40, BY_UPDATE)
+    walk = Walk(BEGIN, END, sorting)
+    for _ in range(6):
+        walk.take(amazon.answer(walk.ask, END)._replace(settled=BEGIN))
+    assert sorting.state is Sorted.UNKNOWN
+    assert walk.read_to > BEGIN
+
+
+@pytest.mark.parametrize("date", [BEGIN - timedelta(days=9), END + timedelta(days=9)])
+def test_a_date_outside_the_window_is_no_place_to_go_on_from(date: datetime) -> None:
+    """An order of the year 2099 would hide all others."""
+    amazon = Amazon(60, BY_UPDATE)
+    walk = Walk(BEGIN, END, Sorting())
+    answer = amazon.answer(walk.ask, END)
+    walk.take(answer._replace(updates=[*answer.updates, ("odd", date)]))
+    assert stayed(amazon).items() <= amazon.read(walk, END).items()
+
+
+def test_pages_without_dates_are_followed_by_their_tokens() -> None:
+    """An empty page does not say where the others are."""
+    walk = Walk(BEGIN, END, Sorting())
+    walk.take(Answer([], "t", END, NOW))
+    assert walk.ask == Ask(BEGIN, None, "t")
+    walk.take(Answer([("a", None)], "u", END, NOW))
+    assert walk.ask == Ask(BEGIN, None, "u")
+    walk.take(Answer([("b", BEGIN)], None, END, NOW))
+    assert (walk.is_complete, walk.read_to) == (True, END)
+
+
+def test_a_walk_goes_on_where_an_earlier_run_came_to() -> None:
+    """Its first request begins there."""
+    amazon = Amazon(200, BY_UPDATE)
+    walk = Walk(BEGIN, END, Sorting())
+    found: dict[str, Any] = {}
+    for _ in range(5):
+        answer = amazon.answer(walk.ask, END)
+        found.update(answer.updates)
+        walk.take(answer)
+    found.update(amazon.read(Walk(walk.read_to, END, Sorting()), END))
+    assert found == amazon.orders
+
+
+@pytest.mark.parametrize(("bound", "read_to"), [(None, BEGIN), (BEGIN - timedelta(days=9), BEGIN), (END, END)])
+def test_an_open_window_ends_where_amazon_says(bound: datetime | None, read_to: datetime) -> None:
+    """Where it leaves its bound out nothing is skipped, and where its clock jumps nothing is read again."""
+    walk = Walk(BEGIN, None, Sorting())
+    walk.take(Answer([("a", None)], None, bound, NOW))
+    assert (walk.is_complete, walk.read_to) == (True, read_to)
