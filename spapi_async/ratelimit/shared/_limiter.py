@@ -223,9 +223,8 @@ class SharedRateLimiter:
         self._home.enter()
         if self._link.down:
             raise self._outage_error(None)
-        heard = []
+        heard = [lane.exchange.next_over() for lane in self._lanes.values()]
         for lane in self._lanes.values():
-            heard.append(lane.exchange.next_over())
             self._submit(lane)
         await asyncio.gather(*heard)
         if self._link.down:
@@ -314,8 +313,7 @@ class SharedRateLimiter:
         if lane.timer is not None:
             lane.timer.cancel()
             lane.timer = None
-        due = lane.due()
-        if due is not None:
+        if (due := lane.due()) is not None:
             lane.timer = asyncio.get_running_loop().call_at(due, self._alarm, lane)
 
     def _submit(self, lane: Lane) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,8 @@ from redis_limiters import SELLER, admit_all, limiters, make_account, make_opera
 from servers import RedisCluster, RedisServer, redis_binaries
 
 from spapi_async.errors import ConnectionFailedError
+from spapi_async.ratelimit.shared._store import Outage
+from spapi_async.ratelimit.shared.redis._store import RedisStore
 
 BOTH = make_operation(1 / 180, 5, application_rate=1 / 180, application_burst=3)
 SLOW = make_operation(1 / 180, 5)
@@ -100,3 +103,28 @@ async def test_a_node_that_died_holds_up_no_call() -> None:
                 await limiter.refresh()
             for number in range(20):
                 (await permit(limiter, make_operation(100, 5, f"tests_v0.thing_{number}"))).observe(200, None)
+
+
+async def test_a_probe_that_got_no_answer_leaves_no_connection_behind() -> None:
+    """The answer may still come, and would be taken for the next one's."""
+    connections = []
+
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        with contextlib.suppress(OSError):
+            while await reader.read(1000):
+                pass
+        writer.close()
+
+    server = await asyncio.start_server(hear, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    store = RedisStore(f"redis://127.0.0.1:{port}/0", prefix="spapi", cluster=False, timeout=0.05, me="me")
+    for number in (1, 2, 3):
+        with pytest.raises(Outage):
+            await store.probe()
+        async with asyncio.timeout(10):
+            while len(connections) < number:
+                await asyncio.sleep(0.01)
+    await store.disconnect()
+    server.close()
+    await server.wait_closed()

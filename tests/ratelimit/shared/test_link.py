@@ -291,6 +291,17 @@ async def test_a_permit_counts_once() -> None:
 
 
 @virtual_time
+async def test_a_forecast_counts_the_calls_that_are_asked_about() -> None:
+    """Five are there and ten flow in each second: the fifth may leave now, the sixth in a tenth of a second."""
+    shared = limiter(FakeStore())
+    (await take(shared)).observe(200, None)
+    await shared.refresh()
+    for count, wait in ((1, 0.0), (5, 0.0), (6, 0.1), (10, 0.5)):
+        assert shared.forecast(PLAN, make_account("one"), count=count) == pytest.approx(wait)
+    await shared.aclose()
+
+
+@virtual_time
 async def test_a_link_that_was_never_used_says_nothing_when_it_closes() -> None:
     """No exchange, so nothing to take leave of."""
     store = FakeStore()
