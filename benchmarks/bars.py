@@ -7,6 +7,12 @@ from typing import Any
 
 import msgspec
 from imports import DEAREST
+from live import ALONE as FOLLOWED_ALONE
+from live import QUEUE as FOLLOWED_BY_QUEUE
+from live import V0 as FOLLOWED_BY_V0
+from orders import COARSE, LOOP, SEARCHES
+from orders import REPORTS as BY_REPORTS
+from orders import V0 as BY_V0
 
 __all__ = ["SOURCES", "Bar", "bars", "bars_table"]
 
@@ -59,6 +65,8 @@ def bars(results: Result) -> list[Bar]:
         "streaming": _streaming,
         "documents": _documents,
         "bulk": _bulk,
+        "orders": _orders,
+        "live": _live,
     }
     return [bar for name, judge in judges.items() if name in results for bar in judge(results[name])]
 
@@ -188,6 +196,48 @@ def _bulk(result: Result) -> list[Bar]:
         Bar("processor time a look-up: times an item of a page of 20", 1.5, result["cost"]["ratio"]),
         Bar("crawl: MB", 150, crawled["peak_mb"]),
         Bar("crawl: 429s", 0, crawled["throttled"]),
+    ]
+
+
+def _orders(result: Result) -> list[Bar]:
+    runs = {row["run"]: row for row in result["runs"]}
+    loop = runs[LOOP]["hours_that_quota_allows"]  # without a loss; measured, it takes longer
+    coarse = runs[COARSE]
+    return [
+        *(
+            Bar(f"{row['orders']:,} orders, {name}: times what quota allows", 1.1, row["ratio"])
+            for name, row in runs.items()
+            if name in (BY_V0, BY_REPORTS, SEARCHES)
+        ),
+        Bar("orders with Orders v0: times as fast as the loop", 3.5, loop / runs[BY_V0]["hours"], at_most=False),
+        Bar("orders without it: times as fast as the loop", 2.4, loop / runs[BY_REPORTS]["hours"], at_most=False),
+        Bar(
+            f"{coarse['orders']:,} orders, {COARSE}: hours, with processor time",
+            1.0,
+            coarse["hours"] + coarse["processor_seconds"] / 3600,
+        ),
+        *(
+            Bar(f"{name}: forecast off by, from a tenth of the work on", 0.1, row["forecast_off_at_most_afterwards"])
+            for name, row in runs.items()
+            if row["forecast_off_at_most_afterwards"] is not None
+        ),
+        Bar("orders: throttled replies", 0, sum(row["throttled"] for row in runs.values()), source=_QUOTA),
+    ]
+
+
+def _live(result: Result) -> list[Bar]:
+    runs = {row["run"]: row for row in result["runs"]}
+    bounds = {FOLLOWED_BY_QUEUE: 5.0, FOLLOWED_BY_V0: 165.0, FOLLOWED_ALONE: 225.0}
+    return [
+        *(
+            Bar(f"followed {name}: median of seconds to the commit", bound, runs[name]["median_seconds"])
+            for name, bound in bounds.items()
+        ),
+        *(
+            Bar(f"followed {name}: orders missing once reconciled", 0, runs[name]["missing_after_it"])
+            for name in bounds
+        ),
+        Bar("followed: throttled replies", 0, sum(row["throttled"] for row in runs.values()), source=_QUOTA),
     ]
 
 

@@ -88,7 +88,7 @@ class Running:
             rows = await self.query("SELECT order_id, extract(epoch FROM last_updated_at)::bigint AS at FROM orders")
         except asyncpg.UndefinedTableError:
             return False
-        sellers = self.emulator._world.sellers  # noqa: SLF001 - what no client could ask for at once
+        sellers = self.emulator.world.sellers  # what no client could ask for at once
         truth = {order.order_id: int(order.updated) for seller in sellers for order in seller.orders.since(0)}
         return len(sellers) == self.asked.sellers and {row["order_id"]: row["at"] for row in rows} == truth
 

@@ -201,7 +201,7 @@ async def _differences(emulator: Emulator, url: str) -> int:
             async for change in database.changes(limit=None)
             if change.updated_at is not None
         }
-    books = [seller.orders for seller in emulator._world.sellers]  # noqa: SLF001 - what is true
+    books = [seller.orders for seller in emulator.world.sellers]
     return sum(int(latest.get(order.order_id, 0)) != int(order.updated) for book in books for order in book.since(0))
 
 

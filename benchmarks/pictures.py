@@ -227,7 +227,10 @@ def orders_picture(result: Result, path: Path) -> None:
         if row["allowed"]:
             done.plot(*zip(*row["allowed"], strict=True), color="black", linestyle=":", label="what the quotas allow")
         done.set_title("\n".join(textwrap.wrap(f"{row['run']}: {end:.2f} h, {row['throttled']} × 429", 36)), fontsize=9)  # noqa: RUF001  # a times sign
-        if row["foreseen"]:
+        if not row["foreseen"]:
+            foreseen.axis("off")
+            done.tick_params(labelbottom=True)
+        else:
             foreseen.plot(*zip(*row["foreseen"], strict=True), color=_COLOURS[_OURS], label="foreseen end")
         foreseen.axhspan(0.9 * end, 1.1 * end, color="#868e96", alpha=0.2, label="the end, ± 10 %")
         foreseen.axvline(row["tenth_at"], color="black", linewidth=0.8, linestyle=":", label="a tenth is done")
@@ -256,5 +259,5 @@ def live_picture(result: Result, path: Path) -> None:
     )  # fmt: skip
     panel.xaxis.set_major_formatter(_number)
     panel.grid(visible=True, alpha=0.2)
-    panel.legend(fontsize=8, loc="upper left")
+    panel.legend(fontsize=8, loc="center")
     _save(figure, path)

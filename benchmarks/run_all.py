@@ -25,8 +25,10 @@ import bulk
 import documents
 import imports
 import limiter
+import live
 import memory
 import msgspec
+import orders
 import overhead
 import pictures
 import queueing
@@ -55,6 +57,8 @@ MEASUREMENTS: dict[str, Callable[[bool], Any]] = {
     "streaming": lambda quick: streaming.measure(rounds=2 if quick else streaming.ROUNDS),
     "documents": lambda quick: documents.measure(*((100, 2) if quick else (documents.MEGABYTES, documents.PAIRS))),
     "bulk": lambda quick: bulk.measure(seconds=4.0, identifiers=20_000) if quick else bulk.measure(),
+    "orders": lambda quick: orders.measure(history=30_000) if quick else orders.measure(),
+    "live": lambda quick: live.measure(sellers=4, minutes=2.0) if quick else live.measure(),
 }
 _TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "overhead": ("Processor time per call, and multiples of the floor", overhead.table),
@@ -66,12 +70,16 @@ _TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "streaming": ("Reading a report", streaming.table),
     "documents": ("Documents of gigabytes", documents.table),
     "bulk": ("Items of the catalogue in bulk", bulk.table),
+    "orders": ("Orders of a new seller", orders.table),
+    "live": ("Orders followed as they change", live.table),
 }
 _PICTURES: dict[str, Callable[[Any, Path], None]] = {
     "overhead": pictures.overhead_picture,
     "limiter": pictures.limiter_picture,
     "queueing": pictures.queueing_picture,
     "scaling": pictures.scaling_picture,
+    "orders": pictures.orders_picture,
+    "live": pictures.live_picture,
 }
 
 

@@ -11,6 +11,7 @@ import spapi_async
 
 PACKAGE = Path(spapi_async.__file__).parent
 FORBIDDEN = {"klass", "dice", "goods", "believable", "pardon", "farewell", "hurried", "told"}
+NAMED_TUPLE = {"_replace", "_fields", "_asdict", "_value2member_map_"}  # public, whatever they are called
 GENERATED = {"api", "models"}
 
 
@@ -33,6 +34,27 @@ def test_no_name_is_one_of_the_forbidden_words() -> None:
         if path.relative_to(PACKAGE).parts[0] not in GENERATED:
             words = {word for name in names_in(path) for word in re.split(r"_|(?<=[a-z])(?=[A-Z])", name.lower())}
             assert words & FORBIDDEN == set(), path
+
+
+def privates_in(path: Path) -> Iterator[str]:
+    """Private names of other objects that a test reads, sets or imports; private modules are no names."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute):
+            own = isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"}
+            private = node.attr.startswith("_") and not node.attr.startswith("__") and node.attr not in NAMED_TUPLE
+            if private and not own:
+                yield f"{path.name}:{node.lineno}: {ast.unparse(node)}"
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("spapi_async"):
+            folder = PACKAGE.parent.joinpath(*(node.module or "").split("."))
+            for name in (each.name for each in node.names):
+                if name.startswith("_") and not (folder / f"{name}.py").exists() and not (folder / name).is_dir():
+                    yield f"{path.name}:{node.lineno}: {node.module}.{name}"
+
+
+def test_tests_look_inside_in_few_places() -> None:
+    """What callers cannot see is no promise; the exceptions stand in ``insides.py``, each name once."""
+    found = [name for path in sorted((PACKAGE.parent / "tests").rglob("*.py")) for name in privates_in(path)]
+    assert len(found) <= 20, found
 
 
 def test_the_front_page_is_short_and_its_links_lead_somewhere() -> None:

@@ -38,7 +38,7 @@ class _AtWork(Protocol):
 
 
 _at_work: weakref.WeakValueDictionary[str, _AtWork] = weakref.WeakValueDictionary()
-_hinted: set[str] = set()
+hinted: set[str] = set()
 
 
 def begin_work(client_id: str, pipeline: _AtWork) -> None:
@@ -50,8 +50,8 @@ def begin_work(client_id: str, pipeline: _AtWork) -> None:
     first = _at_work.get(client_id)
     if first is None or not first.busy:
         _at_work[client_id] = pipeline
-    elif first is not pipeline and client_id not in _hinted:
-        _hinted.add(client_id)
+    elif first is not pipeline and client_id not in hinted:
+        hinted.add(client_id)
         logger.warning(
             "a second Application of client id %s is at work in this process: they share neither tokens nor quota. "
             "Make one, and pass it (or its sellers) to every task",

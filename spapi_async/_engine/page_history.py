@@ -29,23 +29,23 @@ _REMEMBERED = 4096
 class PageHistory:
     """What was read so far, as far as it is needed to tell that more of it leads nowhere."""
 
-    __slots__ = ("_anchor", "_anchored_next", "_empty", "_followed", "_pages")
+    __slots__ = ("_anchored_next", "_empty", "_pages", "anchor", "followed")
 
     def __init__(self, token: str | None) -> None:
-        self._followed = {hash(token): None}
-        self._anchor: Sequence[Any] = ()
+        self.followed = {hash(token): None}
+        self.anchor: Sequence[Any] = ()
         self._anchored_next = 1
         self._pages = self._empty = 0
 
     def was_followed(self, token: str) -> bool:
         """Whether this token has led to a page before."""
-        return hash(token) in self._followed
+        return hash(token) in self.followed
 
     def follow(self, token: str) -> None:
         """Take note that this token is followed."""
-        self._followed[hash(token)] = None
-        if len(self._followed) > _REMEMBERED:
-            del self._followed[next(iter(self._followed))]
+        self.followed[hash(token)] = None
+        if len(self.followed) > _REMEMBERED:
+            del self.followed[next(iter(self.followed))]
 
     def problem(self, items: Sequence[Any] | None, *, empty: bool, by_token: bool, last: bool) -> str | None:
         """Why this page must not be handed out; None where it may be. ``items`` is None where it has no list of them.
@@ -60,11 +60,11 @@ class PageHistory:
                 return None
             self._empty = 0  # whoever asks again has more patience
             return f"it is the {MOST_EMPTY}th empty page in a row, and names another"
-        if items == self._anchor and not last:
+        if items == self.anchor and not last:
             return "it holds the items of an earlier page, which had another token, and names another still"
         self._empty = 0
         self._pages += 1
         assert items is not None
         if self._pages >= self._anchored_next:
-            self._anchor, self._anchored_next = items, 2 * self._pages
+            self.anchor, self._anchored_next = items, 2 * self._pages
         return None

@@ -103,13 +103,13 @@ class SessionPool:
         "_max_reply_size",
         "_proxies",
         "_proxy",
-        "_sessions",
         "_ssl",
         "_streams",
         "_timeout",
         "_trust_env",
         "_watch",
         "heard",
+        "sessions",
         "total",
     )
 
@@ -140,13 +140,13 @@ class SessionPool:
         self._proxies: dict[str, str | None] = {}
         self._max_reply_size = max_reply_size
         self.heard: dict[str, tuple[float, int | str]] = {}  # last status or failure by session key, and when
-        self._sessions: dict[str, _Session] = {}
+        self.sessions: dict[str, _Session] = {}
         self._streams: set[OpenedReply] = set()
         self._forgotten = forgotten
         self._home = HomeLoop(what, drop=self._drop, close=self._close_forgotten)
         self._closed = False
         # By then nothing else holds the sessions, which complain when they go first.
-        weakref.finalize(self, _leave_behind, self._sessions, forgotten)
+        weakref.finalize(self, _leave_behind, self.sessions, forgotten)
 
     async def exchange(
         self,
@@ -187,7 +187,7 @@ class SessionPool:
                         headers=headers if token is None else {**headers, TOKEN_HEADER: token.reveal()},
                         data=body.reveal().encode() if isinstance(body, Secret) else body,
                         allow_redirects=False,
-                        proxy=self._environment_proxy(url) if self._trust_env else None,
+                        proxy=self.environment_proxy(url) if self._trust_env else None,
                     )
                     # A small reply has come whole by now, and its end gave the connection back: to take it as it is
                     # costs 3 percent of a call less than reading it, which gives it back at the end or closes it.
@@ -272,7 +272,7 @@ class SessionPool:
                     auto_decompress=False,
                     timeout=bounds,
                     read_bufsize=CHUNK,
-                    proxy=self._environment_proxy(url.reveal()) if self._trust_env else None,
+                    proxy=self.environment_proxy(url.reveal()) if self._trust_env else None,
                 )
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -303,32 +303,32 @@ class SessionPool:
         await self._home.aclose()
 
     async def _close_sessions(self) -> None:
-        sessions = [opened.session for opened in self._sessions.values()]
-        self._sessions.clear()
+        sessions = [opened.session for opened in self.sessions.values()]
+        self.sessions.clear()
         for session in sessions:
             await session.close()
 
     async def _close_forgotten(self) -> None:
         """The loop ends and nobody closed the pool."""
         self._watch = Watch()
-        if self._sessions:
+        if self.sessions:
             await self._close_sessions()
             self._forgotten()
 
     def _drop(self, forked: bool) -> None:  # noqa: FBT001 - HomeLoop calls it
         """Leave sessions and timers behind: nothing of theirs works here, not even closing."""
-        for opened in self._sessions.values():
+        for opened in self.sessions.values():
             disown(opened.session, forked=forked)
             if forked:
                 leave_to_parent(opened)
-        self._sessions.clear()
+        self.sessions.clear()
         self._streams.clear()
         self._watch = Watch()
 
     def _session(self, session_key: str) -> _Session:
         if asyncio.get_running_loop() is not self._home.loop:
             self._home.enter()
-        return self._sessions.get(session_key) or self._open(session_key)
+        return self.sessions.get(session_key) or self._open(session_key)
 
     def _open(self, session_key: str) -> _Session:
         if self._closed:
@@ -343,15 +343,15 @@ class SessionPool:
             timeout=self._client_timeout,
             proxy=self._proxy,
             # Not trust_env: aiohttp would look every host up in ~/.netrc, whose default entry is for any of them, and
-            # send the password found there along with a presigned URL. The proxies are read by _environment_proxy.
+            # send the password found there along with a presigned URL. The proxies are read by environment_proxy.
         )
         # aiohttp silently sends GET, PUT and DELETE a second time when a kept connection breaks. That repeat has no
         # token of the usage plan, and a PUT of Amazon's need not be idempotent: whether to repeat is for retry to say.
         session._retry_connection = False  # noqa: SLF001
-        opened = self._sessions[session_key] = _Session(session, asyncio.Semaphore(self._connections), os.getpid())
+        opened = self.sessions[session_key] = _Session(session, asyncio.Semaphore(self._connections), os.getpid())
         return opened
 
-    def _environment_proxy(self, url: str) -> str | None:
+    def environment_proxy(self, url: str) -> str | None:
         """The proxy that the environment names for this host, if any; looked up once for each host."""
         host = host_of(url)
         if host not in self._proxies:
@@ -360,7 +360,7 @@ class SessionPool:
         return self._proxies[host]
 
     def __repr__(self) -> str:
-        return f"SessionPool(open={sorted(self._sessions)})"
+        return f"SessionPool(open={sorted(self.sessions)})"
 
 
 def _leave_behind(sessions: dict[str, _Session], forgotten: Callable[[], None]) -> None:

@@ -17,11 +17,11 @@ __all__ = ["Watch"]
 class Watch:
     """Bounds blocks of code in time; each length has its own queue, and there are few lengths."""
 
-    __slots__ = ("_most", "_queues")
+    __slots__ = ("most", "queues")
 
     def __init__(self) -> None:
-        self._queues: dict[float, _Queue] = {}
-        self._most = MOST_LENGTHS
+        self.queues: dict[float, _Queue] = {}
+        self.most = MOST_LENGTHS
 
     def bounded(self, seconds: float) -> _Limit:
         """A context manager that raises TimeoutError when its block takes longer.
@@ -29,17 +29,17 @@ class Watch:
         Like ``asyncio.timeout``: the task is cancelled, and the cancellation is turned into TimeoutError at the block's
         end unless somebody else cancelled it too.
         """
-        queue = self._queues.get(seconds)
+        queue = self.queues.get(seconds)
         if queue is None:
-            if len(self._queues) >= self._most:
-                self._queues = {length: kept for length, kept in self._queues.items() if kept.open}
-                self._most = max(MOST_LENGTHS, 2 * len(self._queues))  # a look at each, once in as many new ones
-            queue = self._queues[seconds] = _Queue(seconds)
+            if len(self.queues) >= self.most:
+                self.queues = {length: kept for length, kept in self.queues.items() if kept.open}
+                self.most = max(MOST_LENGTHS, 2 * len(self.queues))  # a look at each, once in as many new ones
+            queue = self.queues[seconds] = _Queue(seconds)
         return _Limit(queue)
 
     def expire_all(self) -> None:
         """Let every block that is under watch end as if its time was up."""
-        for queue in self._queues.values():
+        for queue in self.queues.values():
             for limit in queue.limits:
                 limit.expire()
 

@@ -35,7 +35,7 @@ class AccessTokens:
         max_entries: int = 100_000,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._clock = clock
         self._shared = shared
         self._observers = observers
@@ -43,11 +43,11 @@ class AccessTokens:
         self._breakdown = Breakdown(clock)
         self._secret_replaced_at = float("-inf")
         self._names: dict[str, str] = {}  # what observers call each grant: as the handle is called that first needed it
-        self._cache: TokenCache[Grant] = TokenCache(self._fetch, clock=clock, max_entries=max_entries, uniform=uniform)
+        self.cache: TokenCache[Grant] = TokenCache(self._fetch, clock=clock, max_entries=max_entries, uniform=uniform)
 
     def cached(self, grant: Grant) -> Secret | None:
         """The token at hand, without waiting."""
-        return self._cache.cached(grant)
+        return self.cache.cached(grant)
 
     async def get(self, grant: Grant, name: str | None = None) -> Secret:
         """The token of a grant, which events call ``name``.
@@ -58,15 +58,15 @@ class AccessTokens:
         """
         if name is not None and self._observers:
             self._names[grant.key] = name
-        return await self._cache.get(grant)
+        return await self.cache.get(grant)
 
     def retire(self, value: Secret) -> Retirement:
         """Stop serving this token."""
-        return self._cache.retire(value)
+        return self.cache.retire(value)
 
     def predates_secret(self, value: Secret, grant: Grant) -> bool:
         """Whether a token was issued before the client secret was last replaced, or is not the current one."""
-        current = self._cache.current(grant)
+        current = self.cache.current(grant)
         return current is None or current.value != value or current.issued_at < self._secret_replaced_at
 
     async def redeem(self, form: Mapping[str, str | Secret]) -> Grants:
@@ -75,24 +75,24 @@ class AccessTokens:
         Raises:
             LWAError: Login with Amazon refused.
         """
-        granted = await self._endpoint.issue(form)
+        granted = await self.endpoint.issue(form)
         self._refusals.forget()
         return granted
 
     def replace_client_secret(self, new: Secret) -> None:
         """Use the new client secret from now on; exchanges under way with the old one go on with it where they must."""
-        self._endpoint.replace_client_secret(new)
+        self.endpoint.replace_client_secret(new)
         self._refusals.forget()
         self._breakdown.forget()
         self._secret_replaced_at = self._clock.time()
 
     def statistics(self) -> CacheStatistics:
         """Counts."""
-        return self._cache.statistics()
+        return self.cache.statistics()
 
     async def aclose(self) -> None:
         """End what is under way."""
-        await self._cache.aclose()
+        await self.cache.aclose()
 
     async def _fetch(self, grant: Grant, stale: Secret | None) -> Token:
         return await self._shared.fetch(f"lwa:{grant.key}", stale, lambda: self._issue(grant))
@@ -102,7 +102,7 @@ class AccessTokens:
         probe = self._breakdown.check()
         generation = self._refusals.generation
         try:
-            token = (await self._endpoint.issue(grant.form())).access_token
+            token = (await self.endpoint.issue(grant.form())).access_token
         except BaseException as error:
             self._breakdown.ended(error, probe=probe)
             if isinstance(error, LWAError):

@@ -98,7 +98,7 @@ class TokenCache(Generic[K]):
         self._entries: OrderedDict[K, _Entry] = OrderedDict()
         self._keys: dict[Secret, set[K]] = {}  # by token value; one restricted token may serve several keys
         self._former: OrderedDict[Secret, None] = OrderedDict()
-        self._flights: dict[K, asyncio.Task[Token | BaseException]] = {}
+        self.flights: dict[K, asyncio.Task[Token | BaseException]] = {}
         self._home = HomeLoop("the token cache", drop=self._forget_flights)
         self._closed = False
         self._fetched = self._failed = self._retired = 0
@@ -114,8 +114,8 @@ class TokenCache(Generic[K]):
         self._entries.move_to_end(key)
         if now >= entry.renew_at and not self._closed:
             self._home.enter()
-            if key not in self._flights:
-                self._take_off(key)
+            if key not in self.flights:
+                self.take_off(key)
         return entry.token.value
 
     async def get(self, key: K) -> Secret:
@@ -130,9 +130,9 @@ class TokenCache(Generic[K]):
         if self._closed:
             raise ClosedError("the application is closed")
         self._home.enter()
-        flight = self._flights.get(key)
+        flight = self.flights.get(key)
         if flight is None or flight.done():  # done, and still here: it was cancelled before it could begin
-            flight = self._take_off(key)
+            flight = self.take_off(key)
         outcome = await _outcome(flight)
         if isinstance(outcome, Token):
             return outcome.value
@@ -174,7 +174,7 @@ class TokenCache(Generic[K]):
         """Counts, for tests and for operators."""
         return CacheStatistics(
             tokens=len(self._entries),
-            flights=len(self._flights),
+            flights=len(self.flights),
             fetched=self._fetched,
             failed=self._failed,
             retired=self._retired,
@@ -183,20 +183,20 @@ class TokenCache(Generic[K]):
     async def aclose(self) -> None:
         """End the flights; who waits for one gets an error."""
         self._closed = True
-        if self._flights:
+        if self.flights:
             self._home.enter()
-        flights = list(self._flights.values())
+        flights = list(self.flights.values())
         for flight in flights:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
-        self._flights.clear()  # one cancelled before its first step could not do so itself
+        self.flights.clear()  # one cancelled before its first step could not do so itself
 
     def _forget_flights(self, forked: bool) -> None:  # noqa: ARG002, FBT001 - neither loop's will ever land
-        self._flights.clear()
+        self.flights.clear()
 
-    def _take_off(self, key: K) -> asyncio.Task[Token | BaseException]:
+    def take_off(self, key: K) -> asyncio.Task[Token | BaseException]:
         flight = background(self._fly(key), "spapi-async token")
-        self._flights[key] = flight
+        self.flights[key] = flight
         return flight
 
     async def _fly(self, key: K) -> Token | BaseException:
@@ -219,8 +219,8 @@ class TokenCache(Generic[K]):
             self.put(key, token)
             return token
         finally:
-            if self._flights.get(key) is flight:  # not a later loop's, where this is what a dead loop left behind
-                del self._flights[key]
+            if self.flights.get(key) is flight:  # not a later loop's, where this is what a dead loop left behind
+                del self.flights[key]
 
     def _note_failure(self, key: K, error: Exception) -> None:
         entry = self._entries.get(key)

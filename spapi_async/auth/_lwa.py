@@ -117,8 +117,8 @@ class TokenEndpoint:
         self._endpoints = endpoints
         self._exchange = exchange
         self._clock = clock or SystemClock()
-        self._retry_delays = tuple(retry_delays)
-        self._timeout = timeout
+        self.retry_delays = tuple(retry_delays)
+        self.timeout = timeout
         self._uniform = uniform
 
     def replace_client_secret(self, new: Secret) -> None:
@@ -148,7 +148,7 @@ class TokenEndpoint:
             return grants
 
     async def _issue_with_retries(self, form: Mapping[str, str | Secret], secret: Secret) -> Grants:
-        for delay in self._retry_delays:
+        for delay in self.retry_delays:
             try:
                 return await self._issue_once(form, secret)
             except TransportError:
@@ -169,7 +169,7 @@ class TokenEndpoint:
             # As a query string, or with another content type, the endpoint answers 500.
             headers={"Content-Type": "application/x-www-form-urlencoded;charset=UTF-8", "Accept": "application/json"},
             body=_encoded(fields),
-            timeout=self._timeout,
+            timeout=self.timeout,
             session_key="lwa",
         )
         if reply.status != 200:

@@ -115,7 +115,7 @@ def resource_for(operation: Operation[Any], *, path: str, data_elements: Sequenc
     return None if restriction is None else resource
 
 
-class _Key(msgspec.Struct, frozen=True):
+class RestrictedKey(msgspec.Struct, frozen=True):
     """Whose token, for what. The account comes first: no token is ever found under another seller's key."""
 
     account: Account
@@ -146,14 +146,14 @@ class RestrictedTokens:
         self._clock = clock
         self._shared = shared
         self._observers = observers
-        self._tokens: TokenCache[_Key] = TokenCache(
+        self._tokens: TokenCache[RestrictedKey] = TokenCache(
             self._fetch_shared, clock=clock, max_entries=max_entries, uniform=uniform
         )
         # Apart, because documents are many and asked for once: they shall not crowd out the tokens that last.
-        self._documents: TokenCache[_Key] = TokenCache(
+        self._documents: TokenCache[RestrictedKey] = TokenCache(
             self._fetch_batched, clock=clock, max_entries=max_documents, uniform=uniform
         )
-        self._batches: dict[Account, _Batch] = {}
+        self._batches: dict[Account, Batch] = {}
         self._home = HomeLoop("the broker of restricted tokens", drop=self._forget_batches)
 
     async def token(self, account: Account, resource: RestrictedResource, *, batched: bool) -> Secret:
@@ -163,7 +163,7 @@ class RestrictedTokens:
             SPAPIError: the Tokens call failed, after every permitted retry.
         """
         cache = self._documents if batched else self._tokens
-        return await cache.get(_Key(account, (resource,), None))
+        return await cache.get(RestrictedKey(account, (resource,), None))
 
     async def delegated(
         self, account: Account, resources: Sequence[RestrictedResource], target_application: str
@@ -175,7 +175,7 @@ class RestrictedTokens:
         """
         if not 1 <= len(resources) <= MAX_RESOURCES:
             raise ConfigurationError(f"a restricted token takes 1 to {MAX_RESOURCES} resources, not {len(resources)}")
-        key = _Key(account, tuple(resources), target_application)
+        key = RestrictedKey(account, tuple(resources), target_application)
         await self._tokens.get(key)
         token = self._tokens.current(key)
         assert token is not None
@@ -186,7 +186,7 @@ class RestrictedTokens:
         outcome = self._tokens.retire(value)
         if outcome is not Retirement.UNKNOWN:
             return outcome
-        return self._documents.retire(value, only=_Key(account, (resource,), None) if resource else None)
+        return self._documents.retire(value, only=RestrictedKey(account, (resource,), None) if resource else None)
 
     def statistics(self) -> tuple[CacheStatistics, CacheStatistics]:
         """Counts of the tokens that last, and of those for single documents."""
@@ -204,17 +204,17 @@ class RestrictedTokens:
     def _forget_batches(self, forked: bool) -> None:  # noqa: ARG002, FBT001 - neither loop's will ever be sent
         self._batches.clear()
 
-    async def _fetch_shared(self, key: _Key, stale: Secret | None) -> Token:
+    async def _fetch_shared(self, key: RestrictedKey, stale: Secret | None) -> Token:
         return await self._shared.fetch(
             f"rdt:{key.digest()}", stale, lambda: self._issue(key.account, key.resources, key.target_application)
         )
 
-    async def _fetch_batched(self, key: _Key, stale: Secret | None) -> Token:  # noqa: ARG002 - a batch is always new
+    async def _fetch_batched(self, key: RestrictedKey, stale: Secret | None) -> Token:  # noqa: ARG002 - a batch is always new
         account = key.account
         self._home.enter()
         batch = self._batches.get(account)
         if batch is None:
-            batch = self._batches[account] = _Batch(
+            batch = self._batches[account] = Batch(
                 lambda resources: self._issue(account, resources, None),
                 on_idle=lambda: self._batches.pop(account, None),
             )
@@ -244,7 +244,7 @@ class RestrictedTokens:
         return token
 
 
-class _Batch:
+class Batch:
     """Gathers the resources asked for while a Tokens call is under way, and sends them together in the next."""
 
     def __init__(

@@ -122,8 +122,8 @@ class SharedTokens:
     ) -> None:
         self._store = store
         self._clock = clock
-        self._timeout = timeout
-        self._patience = patience
+        self.timeout = timeout
+        self.patience = patience
         self._uniform = uniform
         self._failing = False  # so that an outage is said once
         self.used_at: float | None = None
@@ -158,7 +158,7 @@ class SharedTokens:
     async def _find_or_lease(self, store: TokenStore, key: str, stale: Secret | None, owner: str) -> Token | None:
         """Another worker's token; or None, and then it is for this one to ask Amazon."""
         token = await self._find(store, key, stale)
-        give_up_at = self._clock.monotonic() + self._patience
+        give_up_at = self._clock.monotonic() + self.patience
         while token is None:
             if await self._guarded(store.acquire(key, owner, ttl=LEASE)):
                 return await self._find(store, key, stale)  # it may have come between the look and the lease
@@ -197,7 +197,7 @@ class SharedTokens:
     async def _guarded(self, step: Awaitable[T]) -> T:
         self.used_at = self._clock.time()
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self.timeout):
                 outcome = await step
         except Exception as error:  # noqa: BLE001 - no failure of the store may break a call
             if not self._failing:

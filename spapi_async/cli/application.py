@@ -120,9 +120,9 @@ def _root(
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; an error is one line on stderr, whatever it is."""
     # Whoever embeds the library configures its loggers; here most would only repeat the error above its line. What a
-    # shared store has to say is in no error: the command goes on without it, and so does a plan without a database.
+    # shared store has to say is in no error: the command goes on without it, and so do fleets and plans.
     logging.getLogger("spapi_async").addHandler(logging.NullHandler())
-    for name in ("spapi_async.ratelimit", "spapi_async.auth", "spapi_async.workflows.orders.plan"):
+    for name in ("spapi_async.auth", "spapi_async.fleet", "spapi_async.ratelimit", "spapi_async.workflows.orders.plan"):
         logger = logging.getLogger(name)
         if not any(isinstance(handler, _Line) for handler in logger.handlers):
             logger.addHandler(_Line(logging.WARNING))

@@ -45,6 +45,9 @@ def emulator(
     shuffled_pages: Annotated[
         bool, typer.Option("--shuffled-pages", help="The orders of a page come in no order.")
     ] = False,
+    unsorted_lists: Annotated[
+        bool, typer.Option("--unsorted-lists", help="Searches list orders in no order, and shift as with --page-shift.")
+    ] = False,
     v0_status_dates: Annotated[
         bool, typer.Option("--v0-status-dates", help="Orders v0 dates an update by the last change of status.")
     ] = False,
@@ -70,6 +73,7 @@ def emulator(
                 list_lag=list_lag,
                 page_shift=page_shift,
                 shuffled_pages=shuffled_pages,
+                unsorted_lists=unsorted_lists,
                 v0_status_dates=v0_status_dates,
             )
         )

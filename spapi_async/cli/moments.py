@@ -47,4 +47,6 @@ def show_span(seconds: float) -> str:
     """So much time in words, as precise as it matters."""
     if seconds < 120:
         return f"{seconds:.0f} s"
+    if seconds < 600:
+        return f"{seconds / 60:.1f} min"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"

@@ -133,10 +133,13 @@ def _show_outlook(outlook: Outlook, *, as_json: bool) -> None:
     if as_json:
         print_json(outlook)
         return
+    coarse = outlook.listed_seconds
+    listed = "" if coarse is None else f", listed by reports {show_span(coarse)} after the first one"
     typer.echo(
         f"{outlook.sellers:,} sellers with {outlook.orders_a_seller_a_day:,.0f} orders a day each\n"
         f"keeping up takes {outlook.share_of_quota:.1%} of the searches' quota; "
         f"{outlook.possible_a_seller_a_day:,.0f} orders a day each would be possible\n"
         f"a change is stored after {show_span(outlook.freshness)} (median, without notifications)\n"
         f"a history of {outlook.history_orders_a_seller:,} orders each takes {show_span(outlook.history_seconds)}"
+        f"{listed}"
     )

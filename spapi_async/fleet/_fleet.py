@@ -18,7 +18,7 @@ import msgspec
 from spapi_async import Application, SellerDirectory, SellingPartner
 from spapi_async._core.store_url import address_of
 from spapi_async.api.orders_2026_01_01 import SEARCH_ORDERS
-from spapi_async.errors import ConfigurationError, LeaseError, LWAError, SPAPIError
+from spapi_async.errors import ConfigurationError, LeaseError, LeaseLostError, LWAError, SPAPIError
 from spapi_async.fleet._board import Board
 from spapi_async.fleet._jobs import Job, order_sync
 from spapi_async.fleet._policy import Outcome, SellerState, after, is_due
@@ -285,6 +285,8 @@ class Fleet:
 
     def _judge(self, seller: SellingPartner, error: Exception) -> tuple[Outcome, str]:
         if isinstance(error, LeaseError):
+            if isinstance(error, LeaseLostError):
+                logger.warning("%s", error)
             return Outcome.HELD, ""
         reason = _said(error)
         logger.warning("%s failed: %s", seller.name, reason)

@@ -38,11 +38,11 @@ class _Entry(Generic[L]):
 class Turns(Generic[L]):
     """Lanes by priority and ticket; joining and leaving cost O(log n)."""
 
-    __slots__ = ("_counts", "_entries", "_heaps", "_number", "_passed", "total")
+    __slots__ = ("_counts", "_entries", "_number", "_passed", "heaps", "total")
 
     def __init__(self) -> None:
         self._entries: dict[L, _Entry[L]] = {}
-        self._heaps: list[list[_Entry[L]]] = [[] for _ in range(PRIORITIES)]
+        self.heaps: list[list[_Entry[L]]] = [[] for _ in range(PRIORITIES)]
         self._counts = [0] * PRIORITIES
         self._passed = [0] * PRIORITIES
         self._number = 0
@@ -53,7 +53,7 @@ class Turns(Generic[L]):
         self.leave(lane)
         self._number += 1
         entry = self._entries[lane] = _Entry(lane, priority, ticket, self._number)
-        heapq.heappush(self._heaps[priority], entry)
+        heapq.heappush(self.heaps[priority], entry)
         self._counts[priority] += 1
         self.total += 1
 
@@ -65,14 +65,14 @@ class Turns(Generic[L]):
         entry.lane = None
         self._counts[entry.priority] -= 1
         self.total -= 1
-        heap = self._heaps[entry.priority]
+        heap = self.heaps[entry.priority]
         if len(heap) > 2 * self._counts[entry.priority] + _DEAD:
             heap[:] = [each for each in heap if each.lane is not None]
             heapq.heapify(heap)
 
     def first(self) -> L:
         """Whose turn it is; somebody waits."""
-        heap = self._heaps[choose(self._counts, self._passed)]
+        heap = self.heaps[choose(self._counts, self._passed)]
         while heap[0].lane is None:
             heapq.heappop(heap)
         return heap[0].lane

@@ -34,10 +34,10 @@ class Waiter:
 class Line:
     """Waiters by priority. Every operation takes constant time, leaving a line too (amortised)."""
 
-    __slots__ = ("_gone", "_passed", "_waiters", "counts", "impatient", "total")
+    __slots__ = ("_gone", "_passed", "counts", "impatient", "total", "waiters")
 
     def __init__(self) -> None:
-        self._waiters: list[deque[Waiter] | None] = [None] * PRIORITIES
+        self.waiters: list[deque[Waiter] | None] = [None] * PRIORITIES
         self._passed = [0] * PRIORITIES
         self._gone = 0
         self.counts = [0] * PRIORITIES
@@ -46,9 +46,9 @@ class Line:
 
     def join(self, waiter: Waiter) -> None:
         """Stand at the end of the line of its priority."""
-        waiters = self._waiters[waiter.priority]
+        waiters = self.waiters[waiter.priority]
         if waiters is None:
-            waiters = self._waiters[waiter.priority] = deque()
+            waiters = self.waiters[waiter.priority] = deque()
         waiters.append(waiter)
         self.counts[waiter.priority] += 1
         self.total += 1
@@ -62,15 +62,15 @@ class Line:
         self._strike(waiter)
         self._gone += 1
         if self._gone > self.total + 16:
-            for priority, waiters in enumerate(self._waiters):
+            for priority, waiters in enumerate(self.waiters):
                 if waiters is not None:
-                    self._waiters[priority] = deque(each for each in waiters if each.queued)
+                    self.waiters[priority] = deque(each for each in waiters if each.queued)
             self._gone = 0
 
     def pop(self) -> Waiter | None:
         """Who is served next; None when nobody waits."""
         while self.total:
-            waiters = self._waiters[serve(self.counts, self._passed)]
+            waiters = self.waiters[serve(self.counts, self._passed)]
             while waiters:
                 waiter = waiters.popleft()
                 if not waiter.queued:
@@ -89,7 +89,7 @@ class Line:
 
     def oldest(self, priority: int) -> int:
         """The number of the call that has waited longest with this priority; somebody does."""
-        waiters = self._waiters[priority]
+        waiters = self.waiters[priority]
         assert waiters
         while not waiters[0].queued:
             waiters.popleft()
@@ -106,7 +106,7 @@ class Line:
 
     def in_order(self) -> Iterator[Waiter]:
         """Everybody, in about the order of service (the shares of lower priorities left aside)."""
-        return (each for waiters in self._waiters for each in waiters or () if each.queued)
+        return (each for waiters in self.waiters for each in waiters or () if each.queued)
 
     def clear(self) -> list[Waiter]:
         """Send everybody away; who was there."""

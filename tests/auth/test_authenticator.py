@@ -401,7 +401,7 @@ async def test_a_code_is_exchanged_for_a_refresh_token() -> None:
 async def test_a_code_that_buys_no_refresh_token_is_an_error() -> None:
     """A reply without one is not an authorisation."""
     amazon = FakeAmazon()
-    amazon.script = [lambda _: amazon._grant({"client_secret": "secret", "grant_type": "x", "code": "c"})]
+    amazon.script = [lambda _: amazon.grant({"client_secret": "secret", "grant_type": "x", "code": "c"})]
     with pytest.raises(AuthError, match="no refresh token"):
         await authenticator(amazon).exchange_code("code")
 

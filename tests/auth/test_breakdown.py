@@ -76,9 +76,9 @@ async def test_a_probe_that_is_cancelled_makes_room_for_another() -> None:
     amazon.script = [DOWN] * 2
     await asyncio.gather(*tokens_of("ab", auth), return_exceptions=True)  # type: ignore[call-overload]
     await asyncio.sleep(1)
-    probe = asyncio.create_task(auth._access.get(account("c").grant))
+    probe = asyncio.create_task(auth.access.get(account("c").grant))
     await asyncio.sleep(1)
-    auth._access._cache._flights[account("c").grant].cancel()
+    auth.access.cache.flights[account("c").grant].cancel()
     await asyncio.gather(probe, return_exceptions=True)
     assert await auth.token(PLAIN, account("d"), request()) == "Atza|Atzr|d#1"
 

@@ -126,7 +126,7 @@ async def test_no_fault_makes_a_secret_show(stage: Stage, fault: str, caplog: py
     shown = [text for error in stage.errors for text in everything_an_error_shows(error)]
     shown += [f"{record.getMessage()} {record.exc_text} {vars(record)}" for record in caplog.records]
     shown += [repr(stage.events), pickle.dumps(stage.events).decode("latin-1")]
-    parts = (stage.app, stage.app._auth, stage.app._pool, stage.app._pipeline, stage.app.limiter, stage.orders)
+    parts = (stage.app, *vars(stage.app).values(), stage.orders)
     shown += [text for part in parts for text in (repr(part), str(part), repr(getattr(part, "__dict__", "")))]
     assert_silent(shown, stage.secrets())
     assert bool(stage.errors) == (fault not in ("nothing", "tokens expired", "tokens revoked", "lwa hung up"))

@@ -116,7 +116,7 @@ async def test_fifty_workers_cost_one_call(redis_url: str) -> None:  # noqa: F81
     stores = [RedisTokenStore(redis_url, keys=[KEY], timeout=60) for _ in range(50)]
     workers = [authenticator(amazon, store=store, clock=SystemClock()) for store in stores]
     for worker in workers:
-        worker._shared._timeout = worker._shared._patience = 60  # a busy machine is no reason to go without the store
+        worker.wait_for_the_store(60)  # a busy machine is no reason to go without the store
     tokens = await asyncio.gather(*(worker.token(PLAIN, account(), request()) for worker in workers))
     assert set(tokens) == {"Atza|Atzr|a#1"}
     assert len(amazon.forms) == 1

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from fake_amazon import ADDRESS, ALL_ELEMENTS, DOCUMENT, ORDER, FakeAmazon, account, authenticator, document, request
+from insides import task_of
 from virtual_time import virtual_time
 
 from spapi_async._core.options import call_options
 from spapi_async.auth import Authenticator, RestrictedResource, restricted_resource
-from spapi_async.auth._rdt import _Batch, _Key
+from spapi_async.auth._rdt import Batch, RestrictedKey
 from spapi_async.auth._token import Token
 from spapi_async.credentials import Account
 from spapi_async.errors import AuthError, BadRequestError, ConfigurationError, QuotaExceededError
@@ -206,12 +207,13 @@ def test_a_batch_that_an_ended_loop_left_behind_is_started_anew() -> None:
     async def issue(_: Sequence[RestrictedResource]) -> Token:
         return token
 
-    batch = _Batch(issue, on_idle=lambda: None)
+    batch = Batch(issue, on_idle=lambda: None)
 
     async def leave_at_once() -> None:
         batch.add(resource)
-        assert batch._task
-        batch._task.cancel()
+        task = task_of(batch)
+        assert task
+        task.cancel()
 
     async def use() -> Token:
         return await batch.add(resource)
@@ -230,7 +232,7 @@ async def test_batches_whose_token_was_too_long_stay_smaller() -> None:
         return Token("x" * 1000 * len(resources), issued_at=0.0, expires_at=3600.0)
 
     idle: list[int] = []
-    batch = _Batch(issue, on_idle=lambda: idle.append(len(sizes)))
+    batch = Batch(issue, on_idle=lambda: idle.append(len(sizes)))
     paths = [RestrictedResource(method="GET", path=f"/{number}") for number in range(16)]
     await asyncio.gather(*[batch.add(path) for path in paths[:8]])
     assert sizes == [8, 4, 4]
@@ -244,7 +246,9 @@ def test_a_delegated_token_is_kept_apart_from_ones_own() -> None:
     """By its digest in a shared store too: it is of no use to this application."""
     resources = (RestrictedResource(method="GET", path="/a"),)
     digests = {
-        _Key(who, resources, target).digest() for who in (account("a"), account("b")) for target in (None, "t", "u")
+        RestrictedKey(who, resources, target).digest()
+        for who in (account("a"), account("b"))
+        for target in (None, "t", "u")
     }
     assert len(digests) == 6
 
@@ -256,5 +260,5 @@ async def test_one_document_whose_token_is_too_long_gets_it_all_the_same() -> No
     async def issue(resources: Sequence[RestrictedResource]) -> Token:
         return Token("x" * 9000, issued_at=0.0, expires_at=3600.0)
 
-    token = await _Batch(issue, on_idle=lambda: None).add(RestrictedResource(method="GET", path="/1"))
+    token = await Batch(issue, on_idle=lambda: None).add(RestrictedResource(method="GET", path="/1"))
     assert len(token.value.reveal()) == 9000

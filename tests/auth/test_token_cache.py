@@ -6,6 +6,7 @@ import pickle
 from typing import Any
 
 import pytest
+from insides import collect_silently
 from virtual_time import VirtualClock, virtual_time
 
 from spapi_async._core.options import CallOptions, Priority, call_options, current_options
@@ -301,7 +302,7 @@ def test_a_flight_that_an_ended_loop_left_behind_is_started_anew() -> None:
     source = Source(latency=0.0)
 
     async def leave_at_once() -> None:
-        source.cache._take_off("a").cancel()
+        source.cache.take_off("a").cancel()
 
     asyncio.run(leave_at_once())
     assert asyncio.run(source.get("a")) == "a#1"
@@ -339,7 +340,7 @@ def test_what_a_dead_loop_left_behind_ends_no_flight_of_a_later_one() -> None:
     loop, later = asyncio.new_event_loop(), asyncio.new_event_loop()
     abandoned = loop.create_task(source.get("a"))
     loop.run_until_complete(asyncio.sleep(0.01))
-    (flight,) = source.cache._flights.values()
+    (flight,) = source.cache.flights.values()
     coroutine = flight.get_coro()
     assert coroutine is not None
 
@@ -353,5 +354,5 @@ def test_what_a_dead_loop_left_behind_ends_no_flight_of_a_later_one() -> None:
     later.close()
     tasks: list[Any] = [abandoned, flight]
     for task in tasks:
-        task._log_destroy_pending = False
+        collect_silently(task)
     loop.close()

@@ -295,10 +295,11 @@ def test_emulator_command_passes_its_options_on(monkeypatch: pytest.MonkeyPatch)
             raise OSError(0, "started")
 
     monkeypatch.setattr("spapi_async.emulator.Emulator", Started)
-    words = "--days 730 --search-delay 0 --list-lag 180 --page-shift --shuffled-pages --v0-status-dates"
+    flags = ("page_shift", "shuffled_pages", "unsorted_lists", "v0_status_dates")
+    words = "--days 730 --search-delay 0 --list-lag 180 " + " ".join(f"--{flag.replace('_', '-')}" for flag in flags)
     assert run(["emulator", *words.split()]) == 2
     asked = {"days": 730.0, "search_delay": 0.0, "list_lag": 180.0}
-    assert seen.items() >= {**asked, "page_shift": True, "shuffled_pages": True, "v0_status_dates": True}.items()
+    assert seen.items() >= {**asked, **dict.fromkeys(flags, True)}.items()
 
 
 def test_emulator_command_on_a_port_in_use(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:

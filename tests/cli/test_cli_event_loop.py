@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 
 import pytest
+from insides import session_pool
 
 from spapi_async.cli import event_loop, target
 from spapi_async.cli.event_loop import run_async
@@ -37,7 +38,9 @@ async def test_amazon_is_reached_through_the_environments_proxy(
     for name in ("LWA_APP_ID", "LWA_CLIENT_SECRET", "SP_API_REFRESH_TOKEN"):
         monkeypatch.setenv(name, "made-up")
     monkeypatch.setenv("SP_API_REGION", "NA")
+    monkeypatch.setenv("https_proxy", "http://proxy:1")
     monkeypatch.delenv("SP_API_ENDPOINT", raising=False)
     async with connected(Target(endpoint=endpoint)) as connection:
-        assert connection.application._pool._trust_env is trusted
+        pool = session_pool(connection.application)
+        assert pool.environment_proxy("https://amazon.example") == ("http://proxy:1" if trusted else None)
     assert target.Connection(sellers=connection.sellers).seller is connection.seller

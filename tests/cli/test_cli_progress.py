@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from spapi_async import RequestFinished, ViolationsFound, Waited
+from spapi_async.cli.moments import show_span
 from spapi_async.cli.progress import SyncBar, quota_state, window_share
 from spapi_async.cli.tally import Tally
 from spapi_async.ratelimit import LimitSnapshot
@@ -127,3 +128,11 @@ def test_a_tally_adds_up_what_the_events_tell() -> None:
         tally(Waited(**call, seconds=1.25))
     tally(ViolationsFound(**call, paths=("$.a", "$.b"), request_id=None))
     assert tally.facts() == {"requests": 2, "throttled": 1, "waited": 2.5, "violations": 2}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0, "0 s"), (119.4, "119 s"), (150, "2.5 min"), (3600, "60 min"), (9000, "2.5 h")]
+)
+def test_a_span_is_as_precise_as_it_matters(seconds: float, words: str) -> None:
+    """Seconds, minutes, hours."""
+    assert show_span(seconds) == words

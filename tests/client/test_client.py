@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from insides import token_endpoint
 from raw_server import hang_up, raw_server
 
 from spapi_async import (
@@ -355,7 +356,7 @@ async def test_an_observer_that_raises_breaks_no_call() -> None:
 async def test_what_a_client_raises_pickles() -> None:
     """To another process, with its facts."""
     async with raw_server(hang_up) as server, Application("app", "secret", endpoint=server.url, timeout=1) as app:
-        app._auth._access._endpoint._retry_delays = ()
+        token_endpoint(app).retry_delays = ()
         with pytest.raises(SPAPIError) as caught:
             await app.selling_partner("Atzr|a", region="na").sellers_v1.get_marketplace_participations()
     copy = pickle.loads(pickle.dumps(caught.value))

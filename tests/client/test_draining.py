@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+from insides import engine_of, lanes_of, session_pool
 from raw_server import Answer, raw_server, reply
 
 from spapi_async import (
@@ -102,7 +103,7 @@ async def test_a_grace_that_is_no_number_of_seconds_is_refused(grace: object) ->
 
 async def test_several_applications_of_one_client_are_hinted_at_once(caplog: pytest.LogCaptureFixture) -> None:
     """Twelve tasks with one each: they share neither tokens nor quota, and one line says so."""
-    unclosed._hinted.discard("twelve")
+    unclosed.hinted.discard("twelve")
     async with Emulator(rate_scale=1000, latency=0.05) as emulator:
 
         async def task(number: int) -> None:
@@ -125,7 +126,7 @@ async def test_applications_one_after_another_are_nobodys_business(caplog: pytes
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-async def test_a_forked_child_has_no_right_to_its_parents_burst() -> None:
+async def test_a_forked_child_has_no_right_to_its_parents_burst(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its buckets begin empty, those that the parent never used too; that quota is not shared is said once."""
     from spapi_async.api.orders_v0 import GET_ORDER
     from spapi_async.credentials import Account, Grant
@@ -134,7 +135,7 @@ async def test_a_forked_child_has_no_right_to_its_parents_burst() -> None:
 
     limiter = LocalRateLimiter()
     account = Account(Grant.refresh_token("app", "Atzr|a"), Region.NA)
-    limiter._home._pid = -1  # as a child of a fork finds it
+    monkeypatch.setattr(os, "getpid", lambda: -1)  # as in the child of a fork
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         lane = None
@@ -142,7 +143,7 @@ async def test_a_forked_child_has_no_right_to_its_parents_burst() -> None:
             async with asyncio.timeout(0.01):
                 await limiter.acquire(GET_ORDER, account, priority=1, max_wait=None)  # type: ignore[arg-type]
         except TimeoutError:
-            lane = limiter._lanes[account.key, GET_ORDER]
+            lane = lanes_of(limiter)[account.key, GET_ORDER]
     assert lane is not None
     assert [type(w.message) for w in caught] == [SPAPIWarning]
     assert "RedisRateLimiter" in str(caught[0].message)
@@ -223,6 +224,6 @@ async def test_a_block_in_a_cancelled_scope_closes_all_the_same(shared: bool, re
             group.cancel_scope.cancel()
         app, database, journal = opened
         assert app.closed
-        assert app._pool._sessions == {}
-        assert database._engine is None
-        assert journal._engine is None
+        assert session_pool(app).sessions == {}
+        assert engine_of(database) is None
+        assert engine_of(journal) is None

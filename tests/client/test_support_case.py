@@ -3,6 +3,7 @@
 import pickle
 
 import pytest
+from insides import token_endpoint
 from raw_server import answering, raw_server, reply
 
 from spapi_async import Application, NotFoundError, SPAPIError
@@ -20,7 +21,7 @@ NOT_FOUND = reply(
 
 async def the_error() -> SPAPIError:
     async with raw_server(answering(NOT_FOUND)) as server, Application("app", "secret", endpoint=server.url) as app:
-        app._auth._access._endpoint.issue = granted  # type: ignore[method-assign, assignment]
+        token_endpoint(app).issue = granted
         with pytest.raises(NotFoundError) as caught:
             await app.selling_partner("Atzr|a", region="na").orders_v0.get_order_items("MARK-1", next_token="MARK")
         return caught.value

@@ -109,6 +109,19 @@ async def test_the_orders_of_a_page_come_in_no_order(path: str) -> None:
         assert in_order != shuffled_page
 
 
+@pytest.mark.parametrize("path", [V0, V2026])
+async def test_page_after_page_may_come_in_no_order(path: str) -> None:
+    """The first page is none of the oldest orders then; both together hold them all."""
+    pages = []
+    for unsorted in (False, True):
+        async with running(orders=20, throttle=False, clock=HandClock(), unsorted_lists=unsorted) as api:
+            first, token, _ = await first_page(api, path)
+            pages.append((set(first), set(await second_page(api, path, token))))
+    (oldest, newest), (some, others) = pages
+    assert some != oldest
+    assert some | others == oldest | newest
+
+
 @pytest.mark.parametrize(("statuses", "moves"), [(("Shipped", "Canceled"), False), (("Unshipped", "Pending"), True)])
 async def test_v0_dates_changes_of_status_alone(statuses: tuple[str, ...], moves: bool) -> None:
     """Another change moves neither the date in v0 nor the place in its list; 2026-01-01 shows any change."""

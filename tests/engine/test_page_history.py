@@ -159,8 +159,8 @@ def test_a_million_pages_take_no_more_memory_than_a_few() -> None:
     for number in range(200_000):
         history.follow(f"t{number}")
         assert history.problem([number], empty=False, by_token=True, last=False) is None
-    assert len(history._followed) <= 4096
-    assert len(history._anchor) == 1
+    assert len(history.followed) <= 4096
+    assert len(history.anchor) == 1
     assert history.was_followed("t199999")
 
 

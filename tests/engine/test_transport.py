@@ -269,7 +269,7 @@ def test_a_pool_works_in_one_loop_after_another() -> None:
             while status is None:
                 with suppress(RequestTimeoutError):  # a busy machine
                     status = (await get(pool, server)).status
-            await pool._sessions["na"].session.close()  # the pool itself stays open
+            await pool.sessions["na"].session.close()  # the pool itself stays open
             return status
 
     async def second() -> None:
@@ -297,6 +297,6 @@ async def test_the_proxy_is_that_of_the_urls_scheme(scheme: str, monkeypatch: py
     monkeypatch.setenv("no_proxy", "near.example")
     pool = SessionPool(user_agent="t", trust_env=True)
     named = {"http": "http://plain:1", "https": "http://secure:2"}[scheme]
-    assert pool._environment_proxy(f"{scheme}://far.example/x") == named
-    assert pool._environment_proxy(f"{scheme}://near.example/x") is None
+    assert pool.environment_proxy(f"{scheme}://far.example/x") == named
+    assert pool.environment_proxy(f"{scheme}://near.example/x") is None
     await pool.aclose()

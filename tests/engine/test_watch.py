@@ -126,7 +126,7 @@ def test_closed_limits_behind_an_open_one_are_swept_out() -> None:
             with watch.bounded(60.0):
                 pass
         hanging.cancel()
-        return len(watch._queues[60.0].limits)
+        return len(watch.queues[60.0].limits)
 
     assert run(main()) <= SLACK + 3
 
@@ -143,12 +143,12 @@ def test_limits_of_many_lengths_are_not_looked_through_for_each_new_one() -> Non
         watch = Watch()
         calls = [asyncio.create_task(_hang(watch, 60.0 + number)) for number in range(1000)]
         await asyncio.sleep(0)
-        most, kept = watch._most, len(watch._queues)
+        most, kept = watch.most, len(watch.queues)
         await asyncio.gather(*(call for call in calls if call.cancel()), return_exceptions=True)
         for number in range(kept + 10):
             with watch.bounded(1e6 + number):
                 pass
-        return most, kept, len(watch._queues)
+        return most, kept, len(watch.queues)
 
     most, kept, left = run(main())
     assert (most, kept) == (1024, 1000)

@@ -20,6 +20,7 @@ from typing import Any
 import anyio
 import pytest
 import warm_python
+from insides import database_engine
 from order_databases import CREDENTIALS
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
@@ -34,19 +35,25 @@ from spapi_async.fleet import Fleet
 from spapi_async.fleet._jobs import job_named
 from spapi_async.ratelimit import RedisRateLimiter
 from spapi_async.workflows.journal import Journal
-from spapi_async.workflows.orders import OrderDatabase, SellerFailed, SyncEvent, follow_orders
+from spapi_async.workflows.orders import OrderDatabase, SellerFailed, SyncEvent, follow_orders, sync_orders
 
 pytest_plugins = ("sync_fixtures",)
 
 SELLERS = 12
 LISTINGS = "GET_MERCHANT_LISTINGS_ALL_DATA"
+SEARCH = "orders_2026_01_01.search_orders"
 
 
 @pytest.fixture
 def sellers(tmp_path: Path) -> str:
     """A file of sellers."""
-    path = tmp_path / "sellers.json"
-    entries = [{"seller_id": f"A{n}", "region": "NA", "refresh_token": f"Atzr|{n}"} for n in range(SELLERS)]
+    return sellers_file(tmp_path, SELLERS)
+
+
+def sellers_file(folder: Path, count: int) -> str:
+    """So many of them."""
+    path = folder / "sellers.json"
+    entries = [{"seller_id": f"A{n}", "region": "NA", "refresh_token": f"Atzr|{n}"} for n in range(count)]
     path.write_text(json.dumps(entries))
     path.chmod(0o600)
     return str(path)
@@ -55,9 +62,11 @@ def sellers(tmp_path: Path) -> str:
 class Processes:
     """A fleet's processes, as a user starts them."""
 
-    def __init__(self, emulator: Emulator, redis: str, database: str, sellers: str) -> None:
+    def __init__(
+        self, emulator: Emulator, redis: str, database: str, sellers: str, *, slice_seconds: float = 5
+    ) -> None:
         self._variables = {**os.environ, **CREDENTIALS, "SP_API_ENDPOINT": emulator.url, "SP_API_REDIS": redis}
-        self._options = ["--database", database, "--sellers", sellers, "--every", "1s", "--slice", "5"]
+        self._options = ["--database", database, "--sellers", sellers, "--every", "1s", "--slice", str(slice_seconds)]
         self.running: list[warm_python.Process] = []
 
     def start(self, what: str) -> warm_python.Process:
@@ -77,9 +86,9 @@ class Processes:
 
 
 @contextmanager
-def fleet(*arguments: Any) -> Iterator[Processes]:
+def fleet(*arguments: Any, **options: Any) -> Iterator[Processes]:
     """Its processes end with the block."""
-    processes = Processes(*arguments)
+    processes = Processes(*arguments, **options)
     try:
         yield processes
     finally:
@@ -104,8 +113,8 @@ async def listening(redis_url: str) -> int:
 
 async def stored(database: str) -> dict[tuple[str, str], str]:
     """Every order with its last update."""
-    async with OrderDatabase(database) as opened:
-        rows = await opened._rows(__import__("sqlalchemy").text("SELECT seller, order_id, last_updated_at FROM orders"))
+    async with OrderDatabase(database) as opened, database_engine(opened).connect() as connection:
+        rows = (await connection.execute(text("SELECT seller, order_id, last_updated_at FROM orders"))).all()
     return {(row.seller, row.order_id): str(row.last_updated_at.timestamp()) for row in rows}
 
 
@@ -166,11 +175,56 @@ async def test_tables_equal_the_truth_whatever_happens_to_processes(
     assert len(versions) == len(set(versions))
 
 
+async def test_a_worker_suspended_beyond_its_lease_writes_nothing_when_it_wakes(
+    redis_url: str, postgres_url: str, tmp_path: Path
+) -> None:
+    """With a page in hand: another has the seller since, and what it stored stays as it is, checkpoint and all."""
+    anchor = datetime.now(UTC).timestamp() - 3600
+    async with (
+        Emulator(orders=20, rate_scale=2000, search_delay=0.0, anchor=anchor) as emulator,
+        Application("app", "secret", endpoint=emulator.url) as app,
+        OrderDatabase(postgres_url) as database,
+    ):
+
+        async def asked() -> bool:
+            return SEARCH in emulator.stats()["operations"]
+
+        async def noted() -> bool:
+            return (await Fleet.status_of(redis_url)).sellers[0].due_at > 0
+
+        places = (emulator, redis_url, postgres_url, sellers_file(tmp_path, 1))
+        with fleet(*places, slice_seconds=60) as processes:
+            emulator.faults({"operation": SEARCH, "hold": 2.0})
+            sleeper, scheduler = processes.start("worker"), processes.start("schedule")
+            await until(asked)
+            sleeper.send_signal(signal.SIGSTOP)
+            scheduler.kill()
+            async with database._connected().begin() as connection:  # as if a minute had passed
+                await connection.execute(text("UPDATE leases SET expires_at = expires_at - interval '2 minutes'"))
+            emulator.change_orders(add=1, update=3)
+            seller = app.selling_partner("Atzr|0", region="NA", seller_id="A0")
+            assert (await sync_orders([seller], database)).failed == ()
+            before = await _everything(database)
+            sleeper.send_signal(signal.SIGCONT)
+            await until(noted)
+            sleeper.kill()
+            assert sleeper.stderr is not None
+            assert b"A0@na was taken over by another process" in await anyio.to_thread.run_sync(sleeper.stderr.read)
+        assert await _everything(database) == before
+    assert {order_id: updated for (_, order_id), updated in (await stored(postgres_url)).items()} == truth(emulator)
+
+
+async def _everything(database: OrderDatabase) -> list[Any]:
+    tables = ("orders", "order_items", "order_changes", "checkpoints", "leases", "quota_states")
+    return [sorted(map(repr, await database._rows(text(f"SELECT * FROM {table}")))) for table in tables]
+
+
 async def _cut_connections(url: str) -> None:
     async with OrderDatabase(url) as database:
         others = "datname = current_database() AND pid <> pg_backend_pid()"
         cut = text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
-        await database._rows(cut)
+        async with database_engine(database).connect() as connection:
+            await connection.execute(cut)
 
 
 async def test_a_fleet_and_a_follower_share_a_database(redis_url: str, postgres_url: str, sellers: str) -> None:

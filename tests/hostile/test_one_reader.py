@@ -20,7 +20,7 @@ from spapi_async.marketplaces import Region
 from spapi_async.workflows.orders._checkpoint import resume
 from spapi_async.workflows.orders._reading import read_pieces, read_token
 from spapi_async.workflows.orders._rows import V0, V2026, OrderRow, OrderShape, read_time
-from spapi_async.workflows.orders._source import Orders2026Source, OrdersV0Source, Page, _rows, check_progress
+from spapi_async.workflows.orders._source import Orders2026Source, OrdersV0Source, Page, check_progress, rows_of
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 PAGE_2026: dict[str, Any] = {
@@ -72,7 +72,7 @@ def read_by_both(
     plain = getattr(response.body, "orders", None)
     parts: list[Any] | None = [] if shape is V0 else None
     try:
-        rows, aside = _rows(shape, response, [(piece, parts) for piece in read_pieces(response, operation)])
+        rows, aside = rows_of(shape, response, [(piece, parts) for piece in read_pieces(response, operation)])
     except DecodeError:
         assert not isinstance(plain, list)  # there is no list, and iter_orders finds nothing either
         return None

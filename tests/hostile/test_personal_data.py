@@ -16,6 +16,7 @@ import pytest
 from damaged_orders import damaged, examples, seed_of_this_run
 from hypothesis import given
 from hypothesis import strategies as st
+from insides import database_engine
 from planted_orders import MARK, planted_2026, planted_lines, planted_v0
 
 from spapi_async._codec.first_reader import decode_first, read_first
@@ -31,7 +32,7 @@ from spapi_async.workflows.orders._personal import cut, holds_personal, is_perso
 from spapi_async.workflows.orders._reading import read_pieces
 from spapi_async.workflows.orders._report_rows import order_rows
 from spapi_async.workflows.orders._rows import V0
-from spapi_async.workflows.orders._source import Page, _rows, page_of
+from spapi_async.workflows.orders._source import Page, page_of, rows_of
 
 pytest_plugins = ("sync_fixtures",)
 
@@ -54,7 +55,7 @@ def of_v0(order: dict[str, Any], item: dict[str, Any]) -> list[OrderRow]:
     page = decode(GET_ORDERS, 200, {}, json.dumps({"payload": {"Orders": [order]}}).encode())
     items = decode(GET_ORDER_ITEMS, 200, {}, json.dumps({"payload": {"OrderItems": [item]}}).encode())
     found = list(zip(read_pieces(page, GET_ORDERS), [read_pieces(items, GET_ORDER_ITEMS)], strict=True))
-    return list(_rows(V0, page, found)[0])
+    return list(rows_of(V0, page, found)[0])
 
 
 def kept(row: OrderRow) -> str:
@@ -223,7 +224,7 @@ async def test_no_table_log_or_error_holds_a_marker(sqlite_url: str, caplog: pyt
         await database.rebuild()
         assert MARK in repr(await database.personal_data("s", "o1"))
         assert [change async for change in database.changes(limit=None)]
-        async with database._connected().begin() as connection:
+        async with database_engine(database).begin() as connection:
             await connection.exec_driver_sql("DROP TABLE order_changes")
         with pytest.raises(Exception, match="order_changes") as failure:
             await database.store(OrderPage(seller="t", rows=rows, checkpoint=None, at=NOW))

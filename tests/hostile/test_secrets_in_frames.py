@@ -11,6 +11,7 @@ import pytest
 from hostile_campaign import CLIENT_SECRET, REFRESH_TOKEN, hostile_application, locals_shown
 from hostile_faults import FAULTS
 from hostile_server import HostileServer, order_id
+from insides import page_writer, token_endpoint
 from rich.traceback import Traceback
 from structlog.tracebacks import ExceptionDictTransformer
 
@@ -135,7 +136,7 @@ async def test_a_cancelled_call_shows_no_secret() -> None:
 async def test_an_unreachable_host_shows_no_secret() -> None:
     """The request never left; its headers and form stay in."""
     async with Application("app", CLIENT_SECRET, endpoint="http://127.0.0.1:1") as app:
-        app._auth._access._endpoint._retry_delays = ()
+        token_endpoint(app).retry_delays = ()
         error = await error_of(app.selling_partner(REFRESH_TOKEN, region="na").orders_v0.get_order("1"))
         assert error is not None
         assert_silent(error, "unreachable")
@@ -220,7 +221,7 @@ async def test_a_failed_sync_shows_no_buyer() -> None:
     async with HostileServer(1, share=0.0) as server, hostile_application(server) as app:
         seller = app.selling_partner(REFRESH_TOKEN, region="na")
         async with OrderDatabase("sqlite:///:memory:") as database:
-            database._writer._put = broken  # type: ignore[method-assign,assignment]
+            page_writer(database).put = broken
             (result,) = (await sync_orders([seller], database)).sellers
     assert isinstance(result.error, LookupError)
     assert_silent(result.error, "sync", [locals_shown])

@@ -19,11 +19,12 @@ def test_the_bucket_leaks_as_aiolimiter_does(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(AsyncLimiter, "_loop", SimpleNamespace(time=lambda: moment))
     theirs, ours = AsyncLimiter(10.0, 5.0), TokenBucket(2.0, 10.0, 0.0)
     for moment, taken in ((0.0, 9), (1.5, 4), (1.75, 0), (2.0, 2), (60.0, 10), (60.5, 1)):
-        theirs._leak()
-        assert ours.tokens(moment) == theirs.max_rate - theirs._level
+        tokens = ours.tokens(moment)
+        assert [theirs.has_capacity(tokens), theirs.has_capacity(tokens + 1e-9)] == [True, False]
         assert ours.has_token(moment) is theirs.has_capacity(1.0)
         for _ in range(taken):
-            theirs._level += 1
+            with pytest.raises(StopIteration):  # it has capacity, so it awaits nothing
+                theirs.acquire().send(None)
             ours.launch(request := Flight(moment))
             ours.land(request, moment)
     assert (ours.burst, ours.burst / ours.rate) == (theirs.max_rate, theirs.time_period)

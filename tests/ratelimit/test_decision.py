@@ -238,4 +238,4 @@ def test_those_who_left_a_line_do_not_pile_up() -> None:
         turns.leave("fickle")
     assert turns.total == 1
     assert turns.first() == "patient"
-    assert sum(map(len, turns._heaps)) < 50
+    assert sum(map(len, turns.heaps)) < 50

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
-from redis_worker import make_account
+from redis_worker import make_account, make_operation
 
 from spapi_async._core.clock import SystemClock
 from spapi_async._core.events import Event, Observers, Throttled
@@ -19,6 +21,7 @@ from spapi_async.api.reports_2021_06_30 import CREATE_REPORT
 from spapi_async.credentials import Account
 from spapi_async.errors import RateLimitWaitError
 from spapi_async.ratelimit import (
+    Bucket,
     LimitSnapshot,
     LocalRateLimiter,
     Permit,
@@ -27,6 +30,7 @@ from spapi_async.ratelimit import (
     RedisRateLimiter,
     Window,
 )
+from spapi_async.ratelimit.shared._limiter import SharedRateLimiter
 
 SALES = {"body": {"reportType": "GET_SALES_AND_TRAFFIC_REPORT"}}
 OTHER = {"body": {"reportType": "GET_MERCHANT_LISTINGS_ALL_DATA"}}
@@ -38,14 +42,22 @@ SELLER, ANOTHER = make_account(), make_account("another")
 Make = Callable[..., Any]
 
 
-@pytest.fixture(params=["local", "redis"])
+def _redis(request: pytest.FixtureRequest) -> Make:
+    return partial(RedisRateLimiter, request.getfixturevalue("redis_url"), timeout=5.0)
+
+
+LIMITERS: dict[str, Callable[[pytest.FixtureRequest], Make]] = {"local": lambda _: LocalRateLimiter, "redis": _redis}
+"""Each limiter there is; another store is a line here."""
+
+
+@pytest.fixture(params=LIMITERS)
 def make(request: pytest.FixtureRequest) -> Make:
-    """Makes limiters of one kind; those of Redis share what they know, as processes do."""
-    url = request.getfixturevalue("redis_url") if request.param == "redis" else None
+    """Makes limiters of one kind; those of a store share what they know, as processes do."""
+    kind = LIMITERS[request.param](request)
 
     @asynccontextmanager
     async def make(**options: Any) -> AsyncIterator[RateLimiter]:
-        limiter = LocalRateLimiter(**options) if url is None else RedisRateLimiter(url, timeout=5.0, **options)
+        limiter = kind(**options)
         try:
             yield limiter
         finally:
@@ -75,7 +87,7 @@ async def passes(limiter: RateLimiter, operation: Any, arguments: Any, *, seller
 
 async def shown(limiter: Any) -> dict[str, LimitSnapshot]:
     """The limits of the one seller by what they apply to."""
-    if isinstance(limiter, RedisRateLimiter):
+    if isinstance(limiter, SharedRateLimiter):
         await limiter.refresh()
     return {limit.rule or ("application" if not limit.account else "plan"): limit for limit in limiter.limits()}
 
@@ -134,6 +146,56 @@ async def test_a_seller_that_is_named_takes_its_credentials_bucket_along(redis_u
         await limiter.aclose()
 
 
+async def test_in_a_silence_no_more_is_on_the_way_than_the_bucket_holds(make: Make) -> None:
+    """What left while nothing was heard may arrive all together: five of a burst of five, not fifty a second."""
+    quick = make_operation(50.0, 5)
+    async with make() as limiter:
+        for _ in range(40):
+            (await take(limiter, quick, None)).observe(200, None)
+        silent, began = [], asyncio.get_running_loop().time()
+        while asyncio.get_running_loop().time() < began + 0.7:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.7):
+                    silent.append(await take(limiter, quick, None))
+        assert 5 <= len(silent) <= 20  # as many as left before the first reply was overdue are on their way too
+        for permit in silent:
+            permit.observe(200, None)
+        (await take(limiter, quick, None)).observe(200, None)  # what comes now is heard again
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "spent", "left"),
+    [
+        (Bucket(0.001, 5), Window(4, 3600.0), 3, 1),
+        (Bucket(0.001, 5), Window(100, 3600.0), 5, 0),
+        (Bucket(0.001, 2), Window(4, 3600.0), 0, 2),
+        (Window(4, 3600.0), Bucket(0.001, 5), 3, 1),
+        (Window(4, 3600.0), Bucket(0.001, 5), 4, 0),
+        (Window(4, 3600.0), Bucket(0.001, 2), 1, 1),
+    ],
+)
+async def test_a_rule_that_becomes_another_kind_of_limit_forgets_nothing(
+    redis_url: str, old: Bucket | Window, new: Bucket | Window, spent: int, left: int
+) -> None:
+    """Two versions of a program, one after the other or side by side: neither finds more than the other left."""
+    before, after = ([PlanRule(CREATE_REPORT.name, "body.reportType", "OLD", (limit,))] for limit in (old, new))
+    arguments = {"body": {"reportType": "OLD"}}
+    local, shared = LocalRateLimiter(rules=before), RedisRateLimiter(redis_url, timeout=5.0, rules=before)
+    for limiter in (local, shared):
+        for _ in range(spent):
+            (await take(limiter, CREATE_REPORT, arguments)).observe(202, None)
+        await shown(limiter)
+        if not spent:
+            (await take(limiter, CREATE_REPORT, arguments)).release()
+            await shown(limiter)
+    again, other = LocalRateLimiter(rules=after), RedisRateLimiter(redis_url, timeout=5.0, rules=after)
+    again.load_state(local.dump_state())
+    for limiter in (again, other):
+        assert await passes(limiter, CREATE_REPORT, arguments) == left
+    for limiter in (local, shared, again, other):
+        await limiter.aclose()
+
+
 async def test_sellers_share_a_limit_of_the_application(make: Make) -> None:
     """A rule of scope "application" counts every seller's calls; who is refused by it pays nothing."""
     rule = PlanRule(
@@ -170,7 +232,7 @@ async def test_an_unsent_request_gives_back_to_every_limit(make: Make) -> None:
     async with make() as limiter:
         for _ in range(4):
             (await take(limiter, CREATE_REPORT, SALES)).release()
-        if isinstance(limiter, RedisRateLimiter):
+        if isinstance(limiter, SharedRateLimiter):
             await limiter.refresh()
         assert await passes(limiter, CREATE_REPORT, SALES) == 4
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from insides import download_of
 from raw_server import Answer, RawServer, raw_server
 
 from spapi_async import Application, Region, SellingPartner
@@ -35,10 +36,11 @@ class HurriedClock(SystemClock):
 @asynccontextmanager
 async def emulated(**options: Any) -> AsyncIterator[tuple[Emulator, SellingPartner]]:
     """An emulator whose reports are done at once, and a seller on it."""
+    observers = options.pop("observers", ())
     settings: dict[str, Any] = {"processing": 0.0, "orders": 60, **options}
     async with (
         Emulator(**settings) as emulator,
-        Application("app", "secret", endpoint=emulator.url, clock=HurriedClock()) as app,
+        Application("app", "secret", endpoint=emulator.url, clock=HurriedClock(), observers=observers) as app,
     ):
         yield emulator, app.selling_partner("Atzr|seller", region=Region.NA)
 
@@ -73,11 +75,12 @@ async def document_at(
 def report_at(seller: SellingPartner, url: str) -> Document:
     """A report whose document the API says is at this URL."""
     opened = seller.documents.report("amzn1.spdoc.1.4.na.any")
+    download = download_of(opened)
 
     async def locate() -> Location:
-        return Location.given(url, opened._download.operation)
+        return Location.given(url, download.operation)
 
-    opened._download._locate = locate
+    download.locate = locate
     return opened
 
 

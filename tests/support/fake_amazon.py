@@ -13,6 +13,7 @@ from virtual_time import VirtualClock
 from spapi_async._core.endpoints import Endpoints
 from spapi_async._core.operation import Operation, Restriction, UsagePlan
 from spapi_async.auth import Authenticator
+from spapi_async.auth._access import AccessTokens
 from spapi_async.credentials import Account, Grant, Secret
 from spapi_async.marketplaces import Region
 
@@ -129,12 +130,12 @@ class FakeAmazon:
         self.forms.append(form)
         step = self.script.pop(0) if self.script else None
         await asyncio.sleep(self.latency)
-        outcome = step(form) if step else self._grant(form)
+        outcome = step(form) if step else self.grant(form)
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
 
-    def _grant(self, form: dict[str, str]) -> FakeReply:
+    def grant(self, form: dict[str, str]) -> FakeReply:
         if form["client_secret"] not in self.secrets:
             return lwa_error(401, "invalid_client", "Client authentication failed")(form)  # type: ignore[return-value]
         owner = form.get("refresh_token") or form.get("scope") or form["code"]
@@ -174,7 +175,16 @@ def authenticator(amazon: FakeAmazon, **options: Any) -> "RevealingAuthenticator
 
 
 class RevealingAuthenticator(Authenticator):
-    """An Authenticator whose tokens tests can compare."""
+    """An Authenticator whose tokens tests can compare, and some of its parts."""
+
+    @property
+    def access(self) -> AccessTokens:
+        """The access tokens, and the cache behind them."""
+        return self._access
+
+    def wait_for_the_store(self, seconds: float) -> None:
+        """However slow the machine is."""
+        self._shared.timeout = self._shared.patience = seconds
 
     async def token(self, *arguments: Any, **options: Any) -> str:  # type: ignore[override]
         return (await super().token(*arguments, **options)).reveal()

@@ -14,6 +14,18 @@ from spapi_async.workflows.notifications._messages import Handling, Messages
 __all__ = ["FakeSqs"]
 
 
+class OpenMessages(Messages):
+    """Messages whose end is in the test's hands."""
+
+    async def close(self) -> None:
+        """As the end of ``async with queue as messages``."""
+        await self._close()
+
+    def hang(self) -> None:
+        """Nobody extends the visibility any more, as when the loop is blocked."""
+        self._extending.cancel()
+
+
 class FakeSqs:
     """What a client of one queue sees.
 
@@ -33,14 +45,14 @@ class FakeSqs:
         self.waits = True
 
     @asynccontextmanager
-    async def messages(self, **handling: Any) -> AsyncIterator[Messages]:
+    async def messages(self, **handling: Any) -> AsyncIterator[OpenMessages]:
         """The queue, open."""
         how = {"url": "queue", "wait": 20, "visibility": 60, "tries": 5, "set_aside": None, **handling}
-        messages = Messages(self, Handling(**how), self.clock)
+        messages = OpenMessages(self, Handling(**how), self.clock)
         try:
             yield messages
         finally:
-            await messages._close()
+            await messages.close()
 
     def hidden(self) -> int:
         """How many messages are in somebody's hands."""

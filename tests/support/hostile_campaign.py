@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 from hostile_server import BUYER, ORDERS, HostileServer, order_id
+from insides import token_endpoint
 
 from spapi_async import Application, OutcomeUnknownError, RetryPolicy, SellingPartner, SPAPIError, call_options
 from spapi_async.workflows.orders import OrderDatabase, sync_orders
@@ -85,8 +86,8 @@ async def hostile_application(server: HostileServer, **options: Any) -> AsyncIte
     """An application that talks to it and does not dwell on failures."""
     options = {"retry": RetryPolicy(attempts=2, base=0.001, throttled_attempts=3), **options}
     async with Application("app", CLIENT_SECRET, endpoint=server.url, max_reply_size=2_000_000, **options) as app:
-        endpoint = app._auth._access._endpoint
-        endpoint._retry_delays, endpoint._timeout = (0.001, 0.001), TIMEOUT
+        endpoint = token_endpoint(app)
+        endpoint.retry_delays, endpoint.timeout = (0.001, 0.001), TIMEOUT
         yield app
 
 

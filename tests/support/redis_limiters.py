@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from insides import link_of
 from redis_worker import make_account, make_operation
 
 from spapi_async._core.limiter import LimitSnapshot
@@ -67,5 +68,5 @@ def only(snapshots: tuple[LimitSnapshot, ...]) -> LimitSnapshot:
 
 async def crash(limiter: RedisRateLimiter) -> None:
     """What a SIGKILL leaves: nothing is said, nothing returned, the connection is gone."""
-    limiter._link.state = LinkState.DOWN
+    link_of(limiter).state = LinkState.DOWN
     await limiter.aclose()

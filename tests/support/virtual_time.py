@@ -100,6 +100,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Seconds since the loop began."""
         return self._jumping.now
 
+    @property
+    def timers(self) -> int:
+        """How many are set."""
+        return len(self._scheduled)  # type: ignore[attr-defined]
+
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Wait for threads as long as it takes: from Python 3.12 on asyncio sets a timer, which would jump."""
         await super().shutdown_default_executor()

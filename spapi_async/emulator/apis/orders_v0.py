@@ -80,7 +80,7 @@ class Search:
         self, call: Call, token: str | None, size: int, fixed: dict[str, Any], wanted: Callable[[StoredOrder], bool]
     ) -> tuple[Sequence[StoredOrder], str | None]:
         """The orders of one page, and the token of the next."""
-        if call.world.settings.page_shift:
+        if call.world.settings.page_shift or call.world.settings.unsorted_lists:
             return self._shifting_page(call, token, size, fixed, wanted)
         after = (self.start, "")
         if token is not None:
@@ -101,6 +101,8 @@ class Search:
         if token is not None:
             self.end, skipped = read_token(token, fixed, call.now, _lifetime(call))
         orders = list(self._found(call, (self.start, ""), wanted))
+        if call.world.settings.unsorted_lists:
+            orders.sort(key=lambda order: chance(order.order_id, "list").random())
         end = skipped + size
         following = next_token(fixed, call.now, [self.end, end]) if end < len(orders) else None
         return _as_a_page(call, orders[skipped:end]), following

@@ -46,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         shuffled_pages: whether the orders of a page come in no order, for Amazon documents none.
         page_shift: whether a token of an order search is a number of orders to skip: one that changes between two
             pages leaves its place, and its neighbour slides onto a page that has been read already.
+        unsorted_lists: whether page after page of an order search comes in no order, for Amazon documents none; tokens
+            are numbers of orders to skip then, as with ``page_shift``.
         v0_status_dates: whether Orders v0 dates an order's last update, and lists it, by its last change of status;
             Orders 2026-01-01 and reports do by any change.
         processing: seconds that a report, feed or query takes.
@@ -75,6 +77,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     list_lag: float = 0.0
     shuffled_pages: bool = False
     page_shift: bool = False
+    unsorted_lists: bool = False
     v0_status_dates: bool = False
     processing: float = 0.5
     report_cooldown: float = 0.0

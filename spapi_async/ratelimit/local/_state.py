@@ -8,7 +8,8 @@ import msgspec
 
 from spapi_async.errors import ConfigurationError
 from spapi_async.ratelimit._adaptation import MEMORY
-from spapi_async.ratelimit._meter import Meter
+from spapi_async.ratelimit._conversion import ages_of_bucket, tokens_of_window
+from spapi_async.ratelimit._meter import NEVER, Meter
 from spapi_async.ratelimit._window import SlidingLog
 
 __all__ = ["BucketState", "pack", "restore", "state_of", "unpack"]
@@ -20,7 +21,7 @@ class BucketState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     ``key`` is the operation and whoever pays, or the operation, application and region of a shared bucket; a rule adds
     two parts. ``age`` is the time since the 429 that taught ``rate`` and ``burst``; None if they are the announced
     ones.
-    ``ages`` are of the requests in a window, and ``blocked`` the seconds for which a 429 still closes it.
+    ``ages`` are of the requests in a window of ``seconds``; for ``blocked`` seconds more a 429 keeps it closed.
     """
 
     key: tuple[str, ...]
@@ -31,6 +32,12 @@ class BucketState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     age: float | None = None
     ages: list[float] = []
     blocked: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def is_window(self) -> bool:
+        """Saved of a window; early versions did not save its length."""
+        return bool(self.seconds or self.ages)
 
     def later(self, seconds: float) -> BucketState:
         """The same bucket when this much time has passed with no call."""
@@ -85,6 +92,7 @@ def state_of(meter: Meter, now: float) -> BucketState:
             burst=counter.burst,
             ages=counter.state(now),
             blocked=counter.blocked(now),
+            seconds=counter.seconds,
         )
     return BucketState(
         key=meter.charge.key,
@@ -101,8 +109,17 @@ def restore(meter: Meter, state: BucketState, now: float) -> None:
     counter, adaptation = meter.counter, meter.adaptation
     if isinstance(counter, SlidingLog) or adaptation is None:
         assert isinstance(counter, SlidingLog)
-        counter.restore(state.ages, now)
+        ages = state.ages
+        if not state.is_window:
+            tokens = min(state.tokens, state.burst)
+            ages = ages_of_bucket(tokens, state.rate, state.burst, counter.requests, counter.seconds)
+        counter.restore(ages, now)
         counter.block(now + state.blocked)
+        return
+    if state.is_window:
+        ages = [age for age in state.ages if age < (state.seconds or NEVER)]
+        tokens = tokens_of_window(ages, int(state.burst), state.blocked, adaptation.rate, adaptation.burst)
+        counter.set_tokens(tokens, now)
         return
     lowered = state.age is not None and state.age < MEMORY
     # No header tells the rate of any other limit: it is what the rule says today, whatever it said when this was saved.

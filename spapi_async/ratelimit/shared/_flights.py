@@ -2,14 +2,61 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
+from spapi_async.ratelimit._bucket import LONGEST_SILENCE
 from spapi_async.ratelimit._jitter import UNKNOWN, Jitter
 from spapi_async.ratelimit.shared._slot import Slot
 
-__all__ = ["Flights"]
+__all__ = ["Flights", "Silence"]
 
 _SPAN = 5.0  # seconds; the longest round trip is remembered for one to two of these
+
+
+class Silence:
+    """Requests of this process for one bucket of which nothing is heard: they may arrive late, and all together.
+
+    The rule of ``_bucket.py``: when a reply is overdue and none came of what left later, none of them may have arrived.
+    However long that lasts, Amazon's bucket then holds no more than its burst for all of them. A silence is usually
+    everybody's, so each process has its part of the burst.
+
+    Attributes:
+        most: how many may be on their way in a silence.
+    """
+
+    __slots__ = ("_unheard", "most")
+
+    def __init__(self, most: float) -> None:
+        self.most = most
+        self._unheard: dict[Slot, tuple[float, float]] = {}  # when each left and its reply is due, in that order
+
+    def depart(self, slot: Slot, now: float, answered_by: float) -> None:
+        """A request leaves now."""
+        self._unheard[slot] = now, answered_by
+
+    def end(self, slot: Slot) -> None:
+        """It was answered, or is given up: whatever left before it has arrived too."""
+        if slot in self._unheard:
+            for earlier in list(self._unheard):
+                del self._unheard[earlier]
+                if earlier is slot:
+                    break
+
+    def recall(self, slot: Slot) -> None:
+        """It did not leave after all."""
+        self._unheard.pop(slot, None)
+
+    def lasts(self, now: float) -> float:
+        """Seconds for which no other request may leave, if nothing is heard."""
+        unheard = self._unheard
+        while unheard and (first := next(iter(unheard.items())))[1][0] + LONGEST_SILENCE <= now:
+            del unheard[first[0]]
+        too_many = len(unheard) + 1 - max(int(self.most), 1)
+        if too_many <= 0 or next(iter(unheard.values()))[1] > now:
+            return 0.0
+        left_at, _ = next(itertools.islice(unheard.values(), too_many - 1, None))
+        return left_at + LONGEST_SILENCE - now
 
 
 class Flights:
@@ -23,7 +70,7 @@ class Flights:
     __slots__ = ("_departed", "_earlier", "_jitter", "_lately", "_turned_at", "landed_at", "replied")
 
     def __init__(self) -> None:
-        self._departed: dict[Slot, float] = {}  # in order of departure
+        self._departed: dict[Slot, tuple[float, Silence]] = {}  # in order of departure
         self._jitter = Jitter()
         self._lately = self._earlier = 0.0
         self._turned_at = 0.0
@@ -33,18 +80,25 @@ class Flights:
     def __len__(self) -> int:
         return len(self._departed)
 
-    def depart(self, slot: Slot, now: float) -> None:
+    def depart(self, slot: Slot, now: float, silence: Silence) -> None:
         """A token was given to a call: its request leaves now. If that is late, it counts as the network's doing."""
-        self._departed[slot] = now if slot.leased else slot.at
+        self._departed[slot] = (now if slot.leased else slot.at), silence
         slot.proven = self.replied
+        silence.depart(slot, now, now + self._jitter.patience)
 
     def recall(self, slot: Slot) -> None:
         """It did not leave after all."""
-        self._departed.pop(slot, None)
+        if slot in self._departed:
+            _, silence = self._departed.pop(slot)
+            silence.recall(slot)
 
     def land(self, slot: Slot, now: float, *, replied: bool) -> None:
         """Its outcome is known: a reply came, or it is given up."""
-        round_trip = now - self._departed.pop(slot, now)
+        round_trip = 0.0
+        if slot in self._departed:
+            left_at, silence = self._departed.pop(slot)
+            silence.end(slot)
+            round_trip = now - left_at
         self.landed_at = now
         self._turn(now)
         self._lately = max(self._lately, round_trip)

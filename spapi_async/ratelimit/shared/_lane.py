@@ -13,6 +13,7 @@ from spapi_async.credentials import Account
 from spapi_async.ratelimit._waiting import SHORTEST_TIMER, Line
 from spapi_async.ratelimit.shared._demand import Demand
 from spapi_async.ratelimit.shared._exchange import Exchange, Need, Phase
+from spapi_async.ratelimit.shared._flights import Silence
 from spapi_async.ratelimit.shared._forecast import wait_for
 from spapi_async.ratelimit.shared._local_share import LocalShare
 from spapi_async.ratelimit.shared._promises import Caller, Promises
@@ -66,6 +67,7 @@ class Lane:
         self._kind, self._value, self._former = terms.kind, terms.value, len(terms.former)
         self._demand = Demand(self.touched_at, can_be_lent=not any(spec.seconds for spec in terms.specs))
         self._used_at = self.touched_at
+        self._silence = settings.silences.setdefault(self.keys[0], Silence(terms.specs[0].burst))
         self._has_passed = False  # whether a call was answered otherwise than by a 429
 
     def __repr__(self) -> str:
@@ -145,6 +147,8 @@ class Lane:
 
     def _next_slot(self, now: float) -> Slot | None:
         self._expire(now)
+        if self._silence.lasts(now) > 0:
+            return None
         slot = self.stock.take(now)
         if slot is not None:
             if slot.leased:
@@ -158,7 +162,7 @@ class Lane:
         else:
             return None
         self._used_at = now
-        self.view.flights.depart(slot, now)
+        self.view.flights.depart(slot, now, self._silence)
         return slot
 
     def _expire(self, now: float) -> None:
@@ -193,7 +197,7 @@ class Lane:
             return True
         if exchange.unproven and self.view.flights.replied and not self.view.flights:
             return True
-        if any(self._uncovered()):
+        if any(self.stock.uncovered(self.queue.counts)):
             return now >= self._ask_at()
         return self._prefetch(now) > 0
 
@@ -203,10 +207,11 @@ class Lane:
         quiet = exchange.phase is Phase.QUIET
         times: list[float] = []
         if self.queue.total:
-            times.append(self.stock.first_at())
+            silence = self._silence.lasts(now)
+            times.append(max(self.stock.first_at(), now + silence))
             if self.shares:
-                times.append(now + max(share.delay(now) for share in self.shares))
-            elif quiet and any(self._uncovered()):
+                times.append(now + max(silence, *(share.delay(now) for share in self.shares)))
+            elif quiet and any(self.stock.uncovered(self.queue.counts)):
                 times.append(self._ask_at())
         if self.stock:
             times.append(self.stock.first_end(self._used_at + self._settings.lease_seconds))
@@ -220,10 +225,6 @@ class Lane:
         if self.exchange.poll_at > -math.inf or self.promises.undecided or not self.stock:
             return self.exchange.poll_at
         return self.stock.last_at() - self._settings.lease_seconds / 2
-
-    def _uncovered(self) -> tuple[int, int, int]:
-        """Waiting calls, by priority, that no granted token is meant for yet."""
-        return self.stock.uncovered(self.queue.counts)
 
     def _prefetch(self, now: float) -> int:
         """How many tokens to take on lease for calls that are expected, without a visit for each."""
@@ -249,7 +250,7 @@ class Lane:
     def request(self) -> Request:
         """What to send now; freezes the feedback it carries."""
         now = self._settings.now()
-        waiting = self._uncovered()
+        waiting = self.stock.uncovered(self.queue.counts)
         if Need.HURRY in self.exchange.needs:
             waiting = (max(waiting[0], 1), waiting[1], waiting[2])
         expected = max(0, self._wish(now) - len(self.stock) - sum(waiting))
@@ -305,6 +306,7 @@ class Lane:
             self.stock.put(slot)
         self.announced = reply.plan.announced
         self.view.heard(reply.marker, reply.shared_processes)
+        self._silence.most = reply.plan.burst / reply.processes
         self.promises.judge()
         if before is not None and (reply.pace < before.pace or reply.throttled > before.throttled):
             self.promises.judge_again()
@@ -341,13 +343,10 @@ class Lane:
         feedback.hits += 1
         feedback.hit_at = max(feedback.hit_at, self.exchange.store_time(admitted_at))
         feedback.hit_limit = limit
-        feedback.others_pass = int(any(self._is_kin(lane) and lane._has_passed for lane in lanes))  # noqa: SLF001
+        kin = (lane for lane in lanes if lane.keys[0] == self.keys[0] and lane._value != self._value)  # noqa: SLF001
+        feedback.others_pass = int(any(lane._has_passed for lane in kin))  # noqa: SLF001
         if self.shares:
             self.shares[0].throttled(self._settings.now(), admitted_at)
-
-    def _is_kin(self, other: Lane) -> bool:
-        """Whether it pays from the same usage plan for calls with another value of the argument."""
-        return other.keys[0] == self.keys[0] and other._value != self._value
 
     # ---- outages ----------------------------------------------------------------------------------------------------
 

@@ -271,6 +271,7 @@ class SharedRateLimiter:
         drop_lanes(self._lanes.values(), forked=forked)
         self._lanes.clear()
         self._settings.shares.clear()
+        self._settings.silences.clear()
         for view in self._views.values():
             view.flights = Flights()
         former = self._link
@@ -300,7 +301,8 @@ class SharedRateLimiter:
         if self._link.down and self._on_outage == "local":
             self._make_local(lane)
         if len(self._lanes) % _SWEEP_EVERY == 0:
-            forget_idle(self._lanes, self._clock.monotonic(), (self._views, self._shown, self._settings.shares))
+            held = self._views, self._shown, self._settings.shares, self._settings.silences
+            forget_idle(self._lanes, self._clock.monotonic(), held)
         return lane
 
     def _attend(self, lane: Lane) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import msgspec
 
 from spapi_async.errors import ConfigurationError
-from spapi_async.ratelimit.shared._flights import Flights
+from spapi_async.ratelimit.shared._flights import Flights, Silence
 from spapi_async.ratelimit.shared._local_share import LocalShare
 
 __all__ = ["MEANWHILE", "LaneSettings", "OperationView", "check_settings", "new_name"]
@@ -44,7 +44,7 @@ class LaneSettings(msgspec.Struct, kw_only=True):
     """Of all lanes.
 
     ``number`` gives the next request or feedback number; numbers never repeat, whatever lane uses them. ``shares`` are
-    this process's parts of limits while the store is away, by key.
+    this process's parts of limits while the store is away, by key; ``silences`` tell of its requests by plan.
     """
 
     me: str
@@ -53,6 +53,7 @@ class LaneSettings(msgspec.Struct, kw_only=True):
     number: Callable[[], int]
     now: Callable[[], float]
     shares: dict[str, LocalShare]
+    silences: dict[str, Silence] = msgspec.field(default_factory=dict)
 
 
 class OperationView:

@@ -53,18 +53,18 @@ class Download:
         "_deadline",
         "_etag",
         "_fresh",
-        "_locate",
         "_progress",
         "_reply",
         "_resources",
-        "_stack",
         "_timeout",
         "complete",
         "headers",
+        "locate",
         "location",
         "operation",
         "received",
         "requests",
+        "stack",
         "started",
         "total",
     )
@@ -78,11 +78,11 @@ class Download:
         progress: Progress | None = None,
     ) -> None:
         self._resources = resources
-        self._locate = locate
+        self.locate = locate
         self._progress = progress
         self._deadline = Deadline(resources.clock, None, operation)
         self._timeout: float | None = None
-        self._stack: AsyncExitStack | None = None
+        self.stack: AsyncExitStack | None = None
         self._reply: StreamedReply | None = None
         self._fresh = False
         self._etag: str | None = None
@@ -112,7 +112,7 @@ class Download:
         self.started = self._resources.clock.monotonic()
         self._timeout = options.timeout
         self._deadline = Deadline(self._resources.clock, options.deadline, self.operation)
-        self.location = await self._deadline.bounded(self._locate())
+        self.location = await self._deadline.bounded(self.locate())
         await self._connect_with_retries(list(PAUSES))
         assert self._reply is not None
         self.headers = self._reply.headers
@@ -153,7 +153,7 @@ class Download:
 
     async def aclose(self) -> None:
         """Give the connection back, or close it."""
-        stack, self._stack, self._reply = self._stack, None, None
+        stack, self.stack, self._reply = self.stack, None, None
         if stack is not None:
             await stack.aclose()
 
@@ -208,7 +208,7 @@ class Download:
                 raise refusal
             if self._fresh:
                 raise expired_twice(refusal)
-            self.location = await self._locate()
+            self.location = await self.locate()
             self._fresh = True
 
     async def _request(self) -> RefusedError | None:
@@ -223,5 +223,5 @@ class Download:
             )
             if reply.status != (206 if self.received else 200) and not (self.received and reply.status == 200):
                 return await refusal_of(reply, self.operation)
-            self._reply, self._stack = reply, stack.pop_all()
+            self._reply, self.stack = reply, stack.pop_all()
         return None

@@ -84,13 +84,13 @@ def split_items(items: bytes) -> Iterator[bytes]:
 class ItemScanner:
     """Finds the items of the array at a path."""
 
-    __slots__ = ("_at", "_buffer", "_done", "_final", "_more", "_more_size", "_path", "_steps", "_wanted")
+    __slots__ = ("_at", "_done", "_final", "_more_size", "_path", "_steps", "_wanted", "buffer", "more")
 
     def __init__(self, path: tuple[str, ...]) -> None:
         self._path = path
-        self._buffer = b""
+        self.buffer = b""
         self._at = 0  # how far the buffer has been read
-        self._more: list[bytes] = []  # what came since
+        self.more: list[bytes] = []  # what came since
         self._more_size = 0
         self._wanted = 1  # bytes without which it is not worth trying again
         self._final = False
@@ -105,7 +105,7 @@ class ItemScanner:
         """
         if self._done:
             return
-        self._more.append(data)
+        self.more.append(data)
         self._more_size += len(data)
         if self._more_size >= self._wanted:
             yield from self._batches()
@@ -121,14 +121,14 @@ class ItemScanner:
             yield from self._batches()
 
     def _batches(self) -> Iterator[bytes]:
-        self._buffer = b"".join((self._buffer[self._at :], *self._more))
-        self._at, self._more, self._more_size = 0, [], 0
+        self.buffer = b"".join((self.buffer[self._at :], *self.more))
+        self._at, self.more, self._more_size = 0, [], 0
         for batch in self._steps:
             if not batch:
                 return
             yield batch
         self._done = True
-        self._buffer, self._at = b"", 0
+        self.buffer, self._at = b"", 0
 
     def _find_and_scan(self) -> Steps:
         for depth, key in enumerate(self._path):
@@ -149,7 +149,7 @@ class ItemScanner:
     def _items(self) -> Steps:
         """The items; called inside the array, before its first item."""
         while True:
-            buffer, at = self._buffer, self._at
+            buffer, at = self.buffer, self._at
             found = _ITEMS.match(buffer, at)
             assert found is not None  # perhaps of nothing
             self._at = found.end()
@@ -165,10 +165,10 @@ class ItemScanner:
             if end is None:
                 yield from self._need_more()
                 continue
-            after = self._buffer[end : end + 1]
+            after = self.buffer[end : end + 1]
             if after not in (b",", b"]"):
                 raise self._broken()
-            item = self._buffer[self._at : end].rstrip()
+            item = self.buffer[self._at : end].rstrip()
             self._at = end + 1
             yield item
             if after == b"]":
@@ -179,12 +179,12 @@ class ItemScanner:
         end = self._measured()
         if end is None:
             return None
-        blank = _BLANK.match(self._buffer, end)
+        blank = _BLANK.match(self.buffer, end)
         assert blank is not None
-        return blank.end() if blank.end() < len(self._buffer) else None
+        return blank.end() if blank.end() < len(self.buffer) else None
 
     def _measured(self) -> int | None:
-        buffer, at = self._buffer, self._at
+        buffer, at = self.buffer, self._at
         if buffer[at : at + 1] == b'"':
             found = _KEY.match(buffer, at)
             return None if found is None else found.end()
@@ -209,7 +209,7 @@ class ItemScanner:
     def _enter(self, key: str, depth: int) -> Steps:
         """Go to the value of this key; called inside its object."""
         while (yield from self._next_byte()) == b'"':
-            while (found := _KEY.match(self._buffer, self._at)) is None:
+            while (found := _KEY.match(self.buffer, self._at)) is None:
                 yield from self._need_more()
             self._at = found.end()
             name = _decoded_key(found[0])
@@ -225,7 +225,7 @@ class ItemScanner:
             if after != b",":
                 raise self._broken()
             self._at += 1
-        if self._buffer[self._at : self._at + 1] != b"}":
+        if self.buffer[self._at : self._at + 1] != b"}":
             raise self._broken()
         shown = self._shown(depth + 1)
         raise DecodeError(f"the document has no {shown}", path=shown)
@@ -238,7 +238,7 @@ class ItemScanner:
             if byte == b'"':
                 yield from self._skip_string()
             elif byte in (b"{", b"["):
-                whole = _BALANCED.match(self._buffer, self._at)
+                whole = _BALANCED.match(self.buffer, self._at)
                 self._at = self._at + 1 if whole is None else whole.end()
                 depth += whole is None
                 self._check(depth)
@@ -249,17 +249,17 @@ class ItemScanner:
                 depth -= 1
             if not depth:
                 return
-            between = _TO_BRACKET.match(self._buffer, self._at)
+            between = _TO_BRACKET.match(self.buffer, self._at)
             assert between is not None
             self._at = between.end()
 
     def _skip_string(self) -> Steps:
         self._at += 1
         while True:
-            found = _IN_STRING.match(self._buffer, self._at)
+            found = _IN_STRING.match(self.buffer, self._at)
             assert found is not None
             self._at = found.end()
-            if self._buffer[self._at : self._at + 1] == b'"':
+            if self.buffer[self._at : self._at + 1] == b'"':
                 self._at += 1
                 return
             yield from self._any_more()  # it stands at the end, or before a backslash there
@@ -267,11 +267,11 @@ class ItemScanner:
     def _skip_scalar(self) -> Steps:
         begun = False
         while True:
-            found = _SCALAR.match(self._buffer, self._at)
+            found = _SCALAR.match(self.buffer, self._at)
             assert found is not None
             begun = begun or found.end() > self._at
             self._at = found.end()
-            if self._at < len(self._buffer):
+            if self._at < len(self.buffer):
                 break
             yield from self._any_more()
         if not begun:
@@ -280,19 +280,19 @@ class ItemScanner:
     def _next_byte(self) -> Generator[bytes, None, bytes]:
         """The next byte that is not blank, still unread."""
         while True:
-            blank = _BLANK.match(self._buffer, self._at)
+            blank = _BLANK.match(self.buffer, self._at)
             assert blank is not None
             self._at = blank.end()
-            if self._at < len(self._buffer):
-                return self._buffer[self._at : self._at + 1]
+            if self._at < len(self.buffer):
+                return self.buffer[self._at : self._at + 1]
             yield from self._any_more()
 
     def _only_blanks(self) -> Steps:
         while True:
-            blank = _BLANK.match(self._buffer, self._at)
+            blank = _BLANK.match(self.buffer, self._at)
             assert blank is not None
             self._at = blank.end()
-            if self._at < len(self._buffer):
+            if self._at < len(self.buffer):
                 raise DecodeError("there is more behind the end of the JSON value")
             if self._final:
                 return
@@ -308,7 +308,7 @@ class ItemScanner:
 
     def _need_more(self) -> Steps:
         """Go on when there is twice as much of what is not complete."""
-        size = len(self._buffer) - self._at
+        size = len(self.buffer) - self._at
         if size > LONGEST_ITEM:
             raise DecodeError(f"an item of {self._shown()} is longer than {LONGEST_ITEM:,} bytes", path=self._shown())
         if self._final:

@@ -89,7 +89,7 @@ class QuotedRows:
         self._open, self._held, self._held_size = "", [], 0
         if not whole:
             return []
-        rows, rest = self._parsed(whole)
+        rows, rest = self.parsed(whole)
         if rows and not self._width:
             self._width = len(rows[0])
         if self._is_merged(rows):
@@ -100,7 +100,7 @@ class QuotedRows:
             rows += found
         return rows
 
-    def _parsed(self, whole: str) -> tuple[Rows, str]:
+    def parsed(self, whole: str) -> tuple[Rows, str]:
         """The rows up to the first that is not closed or breaks the rules, and the text from there on."""
         try:
             return [row for row in self._parser(io.StringIO(whole, newline="")) if row], ""

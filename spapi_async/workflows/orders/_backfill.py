@@ -35,7 +35,7 @@ from spapi_async.errors import AuthError, ClosedError, NotFoundError, SPAPIError
 from spapi_async.workflows.orders._checkpoint import Checkpoint, Window, moment
 from spapi_async.workflows.orders._database import OrderDatabase
 from spapi_async.workflows.orders._lease import Lease
-from spapi_async.workflows.orders._listing import CoarseList, is_refused
+from spapi_async.workflows.orders._listing import CoarseList, first_of, is_refused
 from spapi_async.workflows.orders._page import NO_QUOTA, CoarseOrder, OrderPage, QuotaStates, Stored, Unreadable
 from spapi_async.workflows.orders._progress import OrdersListed, PageStored, SyncEvent
 from spapi_async.workflows.orders._rows import Detail, OrderRow
@@ -43,12 +43,15 @@ from spapi_async.workflows.orders._searching import Searching
 from spapi_async.workflows.orders._source import OrderSource
 from spapi_async.workflows.orders._walk import Sorting
 
-__all__ = ["Backfill", "Refiner"]
+__all__ = ["LEFT", "Backfill", "Refiner"]
 
 logger = logging.getLogger("spapi_async.workflows.orders")
 
 _AT_A_TIME = 50  # coarse rows that a refiner looks up at once
 _PATIENCE = 2.0  # seconds until a refiner without work looks again
+
+LEFT = 1.5
+"""Pages that each refiner fetches while searches earn two: the first would come late, the second is spared."""
 
 
 class Refiner(Protocol):
@@ -159,7 +162,7 @@ class Backfill:
             try:
                 await self._list_by(source)
             except* SPAPIError as failures:
-                error = _first(failures)
+                error = first_of(failures)
                 if isinstance(error, AuthError | ClosedError):
                     raise error from None
                 self._drop(source.name, error)  # a report that failed is no reason to stop: others list, or searches do
@@ -267,8 +270,7 @@ class Backfill:
         """Search until nothing is left that searches could bring, and again when others have ended."""
         while True:
             turn, self._is_searching = self._turn, True
-            # Fewer orders than a page holds are fetched one by one before quota allows another search.
-            await self._searching.go_on(leave=self._page_size if self._refiners else 0)
+            await self._searching.go_on(leave=int(self._page_size * LEFT * len(self._refiners)))
             self._is_searching = False
             await self._look_whether_done()
             await turn.wait()
@@ -319,8 +321,3 @@ def _is_refined(row: OrderRow, order: CoarseOrder) -> bool:
     """Whether it replaces the coarse row: an older one does not, and would be fetched for ever."""
     dates = (row.last_updated_at, order.last_updated_at)
     return dates[0] is None or dates[1] is None or dates[0] >= dates[1]
-
-
-def _first(failures: BaseExceptionGroup[SPAPIError]) -> SPAPIError:
-    first = failures.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first

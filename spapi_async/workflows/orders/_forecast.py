@@ -8,13 +8,14 @@ is left. Order reports list a history coarsely before; the last of them comes on
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from spapi_async._core.clock import Clock
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority, call_options
+from spapi_async.workflows.orders._backfill import LEFT
 from spapi_async.workflows.orders._listing import AT_ONCE, MONTH
 from spapi_async.workflows.orders._progress import (
     OrdersForecast,
@@ -26,11 +27,21 @@ from spapi_async.workflows.orders._progress import (
     SyncEvent,
 )
 
-__all__ = ["FULL_PAGE", "Forecaster", "Foreseeing", "Supply", "operations_of", "seconds_left", "supply_of"]
+__all__ = [
+    "FULL_PAGE",
+    "Forecaster",
+    "Foreseeing",
+    "Supply",
+    "history_left",
+    "operations_of",
+    "seconds_left",
+    "supply_of",
+]
 
 _SEARCH, _REPORTS = "orders_2026_01_01.search_orders", "reports_2021_06_30.create_report"
 _MANY = 1000  # calls: more than any burst, so that what a bucket lets through beyond is its rate
 _PRECISION = 0.01  # seconds
+_ROUNDING = 1e-6  # calls
 _FULL_PAGES = 5  # pages that the first ones are averaged with: they are of windows whose density was a guess
 _OFTEN = 1.0  # seconds between two forecasts
 
@@ -42,23 +53,32 @@ class Supply(NamedTuple):
     """What one operation brings.
 
     Attributes:
-        tokens: calls that may leave at once; below zero where some wait already.
+        tokens: calls that may leave at once.
         rate: calls a second.
         orders: whole orders a call brings.
         seconds: that a call takes beside its wait for quota; the next one leaves after it.
+        waiting: calls that wait for quota.
     """
 
     tokens: float
     rate: float
     orders: float
     seconds: float = 0.0
+    waiting: int = 0
 
     def within(self, seconds: float) -> float:
         """Orders that it brings in so many seconds: by whole calls, for half a call brings nothing."""
-        calls = self.tokens + self.rate * seconds
+        calls = self._calls(seconds)
         if self.seconds > 0:
-            calls = min(calls, seconds / self.seconds)
-        return max(math.floor(calls + 1e-6), 0) * self.orders
+            calls = min(calls, math.floor(seconds / self.seconds + _ROUNDING))
+        return max(calls, 0) * self.orders
+
+    def next_call(self, after: int = 0) -> float:
+        """Seconds until a call may leave after so many others."""
+        return max((after + 1 - self.tokens) / self.rate, 0.0)
+
+    def _calls(self, seconds: float) -> int:
+        return math.floor(self.tokens + self.rate * seconds + _ROUNDING)
 
 
 def seconds_left(left: float, supplies: Iterable[Supply]) -> float:
@@ -84,6 +104,22 @@ def seconds_left(left: float, supplies: Iterable[Supply]) -> float:
     return high
 
 
+def history_left(left: float, search: Supply, others: Sequence[Supply], *, page_size: int) -> float:
+    """Seconds until a history is read by searches and others, and after it the newest end, by one search more.
+
+    The last orders are left to the others, so that the search which ends it all need not wait for quota: that is
+    decided when the search before has brought its page.
+    """
+    leave = page_size * LEFT * len(others)
+    searched = search.waiting
+    while True:
+        decided = search.next_call(searched - 1) if searched else 0.0
+        rest = left - searched * search.orders
+        if rest - sum(other.within(decided) for other in others) <= leave:
+            return max(seconds_left(rest, others), search.next_call(searched))
+        searched += 1
+
+
 class Foreseeing(Protocol):
     """What a limiter says of calls to come: the part of a seller that a forecast needs."""
 
@@ -97,15 +133,20 @@ class Foreseeing(Protocol):
         """Seconds until that many calls which come now could have left."""
 
 
-def supply_of(
-    seller: Foreseeing, operation: Operation[Any], *, orders: float, seconds: float = 0.0, under_way: int = 0
-) -> Supply:
-    """A seller's supply by an operation, as its limiter sees it now; ``under_way``: calls whose orders are to come."""
+def supply_of(seller: Foreseeing, operation: Operation[Any], *, orders: float, seconds: float = 0.0) -> Supply:
+    """A seller's supply by an operation, as its limiter sees it now; calls that wait bring orders, too."""
+    tokens, rate = _bucket(seller, operation)
+    waiting = math.ceil(max(-tokens - _ROUNDING, 0.0))
+    return Supply(tokens + waiting, rate, orders, seconds, waiting)
+
+
+def _bucket(seller: Foreseeing, operation: Operation[Any]) -> tuple[float, float]:
+    """Calls that may leave now behind those that wait, below zero where some do; and calls a second."""
     with call_options(priority=Priority.BULK):  # behind everything that waits
         first = seller.forecast(operation, count=_MANY)
         second = seller.forecast(operation, count=2 * _MANY)
     rate = _MANY / max(second - first, 1e-9)
-    return Supply(_MANY - first * rate + under_way, rate, orders, seconds)
+    return _MANY - first * rate, rate
 
 
 def operations_of(others: Iterable[str], *, page_size: int = FULL_PAGE) -> dict[Operation[Any], int]:
@@ -139,10 +180,13 @@ class Forecaster:
         clock: Clock,
     ) -> None:
         self._seller = seller
-        self._sources = set(others)
+        self._sources = set(others) - {"search"}
         brings = operations_of(self._sources, page_size=page_size)
         self._supplies = {operation.name: _Pace(operation, each) for operation, each in brings.items()}
+        self._reads_again = bool(self._sources)  # the newest end, when the history has been read
+        self._readings = 0
         self._reports = _Reports(seller) if "reports" in self._sources else None
+        self._page_size = page_size
         self._tell = tell
         self._clock = clock
         self._left: float | None = None
@@ -175,7 +219,14 @@ class Forecaster:
                 self._reports.listed(event.listed_to, event.upper_bound, now)
         elif isinstance(event, SourceDropped):
             self._drop(event.source)
-        elif isinstance(event, SellerStarted) and self._reports is not None:
+        elif isinstance(event, SellerStarted):
+            self._start(now)
+
+    def _start(self, now: float) -> None:
+        """The newest end is read, the history after it, and the newest end again."""
+        self._readings += 1
+        self._reads_again = self._reads_again and self._readings == 1
+        if self._reports is not None:
             self._reports.begin(now)
 
     def _take_page(self, event: PageStored, now: float) -> None:
@@ -197,8 +248,12 @@ class Forecaster:
 
     def _forecast(self, now: float) -> OrdersForecast:
         left = self._left or 0
-        supplies = {name: pace.supply(self._seller, now) for name, pace in self._supplies.items()}
-        seconds = seconds_left(left, supplies.values())
+        supplies = {name: pace.supply(self._seller) for name, pace in self._supplies.items()}
+        if self._reads_again:
+            others = [supply for name, supply in supplies.items() if name != _SEARCH]
+            seconds = history_left(left, supplies[_SEARCH], others, page_size=self._page_size)
+        else:
+            seconds = seconds_left(left, supplies.values())
         most = max(supplies, key=lambda name: supplies[name].within(seconds), default=None)
         return OrdersForecast(
             seller=self._seller.name,
@@ -219,11 +274,9 @@ class _Pace:
         self._brought = 0
         self._seconds = 0.0
         self._free_since: float | None = None
-        self._at = -math.inf
 
     def brought(self, orders: int, now: float, *, free: bool) -> None:
         """A call brought so many; ``free``: the next one need not wait for quota."""
-        self._at = now
         self._calls += 1
         self._brought += orders
         if self._free_since is not None:
@@ -231,10 +284,10 @@ class _Pace:
             self._seconds = min(last, self._seconds or last)  # the least: it may have had nothing to do for a while
         self._free_since = now if free else None
 
-    def supply(self, seller: Foreseeing, now: float) -> Supply:
-        """What is to be expected of it; unless it has just brought something, one call is under way or waits."""
+    def supply(self, seller: Foreseeing) -> Supply:
+        """What is to be expected of it."""
         each = (self._brought + _FULL_PAGES * self.orders) / (self._calls + _FULL_PAGES)
-        return supply_of(seller, self.operation, orders=each, seconds=self._seconds, under_way=int(now != self._at))
+        return supply_of(seller, self.operation, orders=each, seconds=self._seconds)
 
 
 class _Reports:
@@ -279,10 +332,9 @@ class _Reports:
 
     def _look(self, now: float, *, asked: int) -> None:
         """Foresee when the last one is asked for; ``asked``: those of this round, whose calls have left or wait."""
-        supply = supply_of(self._seller, self._create, orders=1)
-        waiting = max(-supply.tokens, 0.0)
+        tokens, rate = _bucket(self._seller, self._create)
         ahead = max(self._left - asked, 0)
-        if waiting or ahead:
-            self._last_asked_at = now + max(ahead - supply.tokens, 0.0) / supply.rate
+        if tokens < 0 or ahead:
+            self._last_asked_at = now + max(ahead - tokens, 0.0) / rate
         elif self._last_asked_at == -math.inf:
             self._last_asked_at = now

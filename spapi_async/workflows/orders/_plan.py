@@ -26,6 +26,7 @@ from spapi_async.workflows.orders._checkpoint import moment
 from spapi_async.workflows.orders._database import OrderDatabase
 from spapi_async.workflows.orders._forecast import Foreseeing, Supply, operations_of, seconds_left, supply_of
 from spapi_async.workflows.orders._history import Source, other_sources
+from spapi_async.workflows.orders._listing import MONTH
 from spapi_async.workflows.orders._seller import Seller
 from spapi_async.workflows.orders._source import SEARCH_DELAY, participations
 
@@ -90,6 +91,8 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
         share_of_quota: of the searches, for keeping up with new orders.
         freshness: median of seconds from a change to its commit, followed without notifications.
         history_seconds: for the days of history.
+        listed_seconds: until order reports may have listed that history without details, beside the minutes that
+            Amazon takes for one; None without reports.
     """
 
     sellers: int
@@ -99,6 +102,7 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     freshness: float
     history_orders_a_seller: int
     history_seconds: float
+    listed_seconds: float | None = None
 
 
 async def plan_orders(
@@ -268,12 +272,12 @@ def what_if(
     """
     if sellers < 1 or orders_per_day < 0 or history_days < 0:
         raise ConfigurationError("sellers must be 1 or more, orders-per-day and history-days 0 or more")
-    operations = operations_of(other_sources(sources, possible=True))
+    others = other_sources(sources, possible=True)
+    operations = operations_of(others)
     plans = {operation: operation.usage_plan for operation in operations}
     each_day = orders_per_day / sellers
     search = next(iter(operations))
     rate = plans[search].rate
-    searches = max(each_day / operations[search], _DAY * rate)  # as often as quota sustains, or more for many orders
     history = round(each_day * history_days)
     seconds = seconds_left(
         history,
@@ -284,7 +288,24 @@ def what_if(
         orders_a_seller_a_day=round(each_day, 1),
         possible_a_seller_a_day=round(sum(plans[name].rate * _DAY * each for name, each in operations.items()), 1),
         share_of_quota=round(each_day / operations[search] / (_DAY * rate), 4),
-        freshness=round(SEARCH_DELAY.total_seconds() + _DAY / searches / 2, 1),
+        freshness=round(SEARCH_DELAY.total_seconds() + 0.5 / max(rate, _listing_rate(others)), 1),
         history_orders_a_seller=history,
         history_seconds=round(seconds, 1),
+        listed_seconds=round(_listed(history_days), 1) if "reports" in others else None,
     )
+
+
+def _listing_rate(others: Sequence[Source]) -> float:
+    """How often a second Orders v0 may be asked what changed."""
+    if "orders_v0" not in others:
+        return 0.0
+    from spapi_async.api.orders_v0 import GET_ORDERS
+
+    return GET_ORDERS.usage_plan.rate
+
+
+def _listed(days: float) -> float:
+    from spapi_async.api.reports_2021_06_30 import CREATE_REPORT
+
+    plan = CREATE_REPORT.usage_plan
+    return seconds_left(math.ceil(timedelta(days=days) / MONTH), [Supply(plan.burst, plan.rate, 1)])

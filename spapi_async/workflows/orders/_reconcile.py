@@ -8,6 +8,7 @@ API, and what differs is fetched by its id. The change feed shows what was found
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -16,20 +17,22 @@ import msgspec
 
 from spapi_async._core.clock import Clock
 from spapi_async._core.options import Priority, call_options
-from spapi_async.errors import AuthError, ClosedError, NotFoundError, SPAPIError
+from spapi_async.errors import AuthError, ClosedError, LeaseHeldError, LeaseLostError, NotFoundError, SPAPIError
 from spapi_async.workflows.orders._checkpoint import Checkpoint, Window, moment
 from spapi_async.workflows.orders._database import OrderDatabase
 from spapi_async.workflows.orders._datasets import Datasets
 from spapi_async.workflows.orders._history import ByIds
 from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._lease import Lease
-from spapi_async.workflows.orders._listing import ReportList, is_refused
+from spapi_async.workflows.orders._listing import ReportList, first_of, is_refused
 from spapi_async.workflows.orders._page import OrderPage
 from spapi_async.workflows.orders._progress import OrdersReconciled
 from spapi_async.workflows.orders._rows import OrderRow
 from spapi_async.workflows.orders._seller import Seller
 
 __all__ = ["STAGES", "Reconciler", "Stage"]
+
+logger = logging.getLogger("spapi_async.workflows.orders")
 
 
 class Stage(NamedTuple):
@@ -101,6 +104,24 @@ class Reconciler:
                 )
             )
         return found
+
+    async def round(self, holder: str, *, wait: bool) -> None:
+        """Reconcile what is due, and leave it to the next round where no report can be had now.
+
+        Raises:
+            SPAPIError: the seller's token cannot be had, or the application was closed.
+        """
+        try:
+            async with self._job.held(self._database, holder, wait=wait) as lease:
+                await self.go_on(lease)
+        except* SPAPIError as failures:
+            error = first_of(failures)
+            if isinstance(error, AuthError | ClosedError | LeaseHeldError | LeaseLostError):
+                raise error from None
+            if is_refused(error):
+                self._job.drop(self._reports.name, error)
+            else:
+                logger.warning("%s could not be held against a report yet (%s)", self._seller.name, error)
 
     async def window(self, after: datetime, before: datetime, lease: Lease | None = None) -> int:
         """Hold the orders updated in a window against a report; how many were missing or outdated.

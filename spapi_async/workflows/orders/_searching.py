@@ -23,7 +23,7 @@ Store = Callable[[Sequence[OrderRow], Checkpoint, Sequence[Unreadable]], Awaitab
 
 _SECOND = timedelta(seconds=1)  # Amazon's dates are cut to whole seconds
 _FIRST_STEP = timedelta(days=1)
-_SPARE = 33  # one order in so many is left free in a page, for what was not listed
+_SPARE = 100  # one order in so many is left free in a page: a full one may have a token
 _SHARE = 3  # a window of unknown content has a third of what is left at most, so that searches and lists meet
 
 

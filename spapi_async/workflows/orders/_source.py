@@ -134,7 +134,7 @@ def page_of(response: Reply[Any]) -> Page:
         if None in rows:
             response = read_again(response, SEARCH_ORDERS)
     if None in rows:
-        rows, unreadable = _rows(V2026, response, [(piece, None) for piece in read_pieces(response, SEARCH_ORDERS)])
+        rows, unreadable = rows_of(V2026, response, [(piece, None) for piece in read_pieces(response, SEARCH_ORDERS)])
     return Page(
         rows=tuple(row for row in rows if row is not None),
         cursor=read_token(response, SEARCH_ORDERS),
@@ -192,7 +192,7 @@ class OrdersV0Source:
         pieces = read_pieces(response, GET_ORDERS)
         cursor = read_token(response, GET_ORDERS)
         items, violations = await self._items_of(pieces)
-        rows, unreadable = _rows(V0, response, list(zip(pieces, items, strict=True)))
+        rows, unreadable = rows_of(V0, response, list(zip(pieces, items, strict=True)))
         return Page(
             rows=rows,
             cursor=cursor,
@@ -258,7 +258,7 @@ async def participations(seller: Caller) -> list[str]:
     )
 
 
-def _rows(
+def rows_of(
     shape: OrderShape, response: Reply[Any], entries: Sequence[tuple[Piece, list[Piece] | None]]
 ) -> tuple[tuple[OrderRow, ...], tuple[Unreadable, ...]]:
     """The rows of a page; what no row can be made of is set aside, so that it stops neither the page nor the seller."""

@@ -29,27 +29,59 @@ from spapi_async.workflows.orders._tables import (
     quota_states,
 )
 from spapi_async.workflows.orders._tables import unreadable as unreadable_entries
+from spapi_async.workflows.orders._verdict import ENTRY_IDS, MOST_PATHS
 
 __all__ = ["Statements", "amount"]
 
 
 _POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
 _PAYLOADS = "SELECT order_id, payload FROM orders WHERE seller = ?1 AND order_id IN (SELECT value FROM json_each(?2))"
-# PostgreSQL writes jsonb anew, in an order and a spacing of its own, so the bytes of two versions never agree. What
-# reads a table beside the statement that writes it reads what was there before.
-_PUT_AND_COMPARE = """
-    WITH put AS ({put} RETURNING seller, order_id, payload)
-    SELECT order_id, CAST(coalesce(before.members, '{{}}') AS text), CAST(coalesce(after.members, '{{}}') AS text),
-        CAST(replaced.payload -> 'orderItems' AS text) = CAST(put.payload -> 'orderItems' AS text)
-    FROM put JOIN orders AS replaced USING (seller, order_id)
-    CROSS JOIN LATERAL (
-        SELECT jsonb_object_agg(key, value) AS members FROM jsonb_each(replaced.payload)
-        WHERE put.payload -> key IS DISTINCT FROM value
-    ) AS before
-    CROSS JOIN LATERAL (
-        SELECT jsonb_object_agg(key, value) AS members FROM jsonb_each(put.payload)
-        WHERE replaced.payload -> key IS DISTINCT FROM value
-    ) AS after
+_BY_ID = """
+    (SELECT CASE WHEN count(*) = count(DISTINCT id) THEN jsonb_object_agg(coalesce(id, ''), entry) END FROM (
+        SELECT entry, CASE jsonb_typeof(entry -> '{id}') WHEN 'string' THEN entry ->> '{id}' END AS id
+        FROM jsonb_array_elements({value}) AS entry
+    ) AS entries)
+"""
+_MEMBERS = """
+    CASE jsonb_typeof({value}) WHEN 'object' THEN {value} WHEN 'array' THEN CASE key {lists} END END
+"""
+
+
+def _members(value: str) -> str:
+    """An object's members, or the entries by their id of a list that has ids, none twice; NULL where it is neither."""
+    lists = " ".join(f"WHEN '{key}' THEN {_BY_ID.format(id=name, value=value)}" for key, name in ENTRY_IDS.items())
+    return _MEMBERS.format(value=value, lists=lists)
+
+
+# What reads a table beside the statement that writes it reads what was there before. Both versions are taken apart
+# where they differ, level by level. Of items it matters that they are the same to the letter: equal numbers may be
+# written in two ways.
+_PUT_AND_COMPARE = f"""
+    WITH RECURSIVE put AS ({{put}} RETURNING seller, order_id, payload),
+    level (order_id, depth, path, same, gone, old, new) AS (
+        SELECT order_id, 0, '',
+            CAST(replaced.payload -> 'orderItems' AS text) = CAST(put.payload -> 'orderItems' AS text), false,
+            replaced.payload, put.payload
+        FROM put JOIN orders AS replaced USING (seller, order_id)
+        UNION ALL
+        SELECT order_id, depth + 1, CASE depth WHEN 0 THEN key ELSE path || '.' || key END, same,
+            inside.new IS NULL, {_members("inside.old")}, {_members("inside.new")}
+        FROM level CROSS JOIN LATERAL (
+            SELECT key, was.value AS old, now.value AS new
+            FROM jsonb_each(level.old) AS was FULL JOIN jsonb_each(level.new) AS now USING (key)
+            WHERE was.value IS DISTINCT FROM now.value OR (
+                (path = 'orderItems' OR (depth = 0 AND key = 'orderItems'))
+                AND CAST(was.value AS text) IS DISTINCT FROM CAST(now.value AS text)
+            )
+        ) AS inside
+        WHERE level.old IS NOT NULL AND level.new IS NOT NULL
+    )
+    SELECT order_id,
+        (array_agg(path ORDER BY path) FILTER (WHERE depth > 0 AND (old IS NULL OR new IS NULL)))[1:{MOST_PATHS}],
+        CASE WHEN bool_or(same) THEN CAST(ARRAY[] AS text[])
+            WHEN NOT coalesce(bool_or(gone) FILTER (WHERE depth = 2 AND path LIKE 'orderItems.%'), true)
+            THEN array_agg(substr(path, 12)) FILTER (WHERE depth = 2 AND path LIKE 'orderItems.%') END
+    FROM level GROUP BY order_id
 """
 
 
@@ -61,9 +93,9 @@ class Statements:
         self.moment: Callable[[datetime | None], Any] = _time_as_text if sqlite else _with_zone
         """A time as the driver takes it: as ``value`` does, without asking what it is."""
         self.put_order = self._upsert_many(orders)
-        self.put_and_compare = "" if sqlite else _PUT_AND_COMPARE.format(put=self.put_order)
-        """The same; of each order that it replaces the id, the members that differ as they were and as they are, and
-        whether its items are the same to the letter: equal numbers may be written in two ways."""
+        self.put_and_compare = "" if sqlite else _PUT_AND_COMPARE.replace("{put}", self.put_order)
+        """The same; of each order that it replaces the id, the places that differ, and the ids of items that differ or
+        came: none where they are the same, NULL where one is gone or that cannot be told."""
         self.put_item = self._upsert_many(order_items)
         self.put_personal = self._upsert_many(order_personal)
         self.put_checkpoint = self._upsert(checkpoints)

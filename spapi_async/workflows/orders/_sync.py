@@ -37,6 +37,7 @@ from spapi_async.workflows.orders._page import OrderSink
 from spapi_async.workflows.orders._plan import HISTORY, plan_seller
 from spapi_async.workflows.orders._progress import Progress
 from spapi_async.workflows.orders._quota import Quota
+from spapi_async.workflows.orders._reconcile import Reconciler
 from spapi_async.workflows.orders._seller import Seller
 from spapi_async.workflows.orders._source import DEFAULT_DATASETS, Orders2026Source, OrderSource, OrdersV0Source
 from spapi_async.workflows.orders._vault import RETENTION, PersonalKeys
@@ -118,7 +119,8 @@ async def sync_orders(
         sources: what a seller's history is read by the first time, beside searches (0.56 orders a second, burst 2,000):
             ``ids`` (one by one, 0.5 a second more), ``orders_v0`` (0.5 a second more; without packages, expenses and
             breakdowns; ends on 2027-03-27), ``reports`` (everything at once, coarse). Today's orders come first. Only
-            ``search`` by default; all are in ``SOURCES``.
+            ``search`` by default; all are in ``SOURCES``. With ``reports`` each run holds what has become two hours,
+            two days and thirty days old against an order report, and fetches what searches have missed.
         page_size: orders a page, 1 to 100.
         concurrency: most sellers at once.
         wait: for sellers that another process works on, rather than report them as failed.
@@ -194,6 +196,7 @@ async def sync_orders(
                 clock=clock,
             )
             await history.run(holder, wait=wait)
+            await _reconcile(task, sink, holder, others=others, wait=wait, clock=clock)
 
         await _run(tasks, sink, concurrency, clock, work)
     return SyncReport(sellers=tuple(task.job.result for task in tasks))
@@ -212,6 +215,17 @@ def _check_start(since: datetime | None, now: datetime) -> None:
     if since is not None and since > now:
         # Its checkpoint would stay in the future and hide every order until then.
         raise ConfigurationError(f"since must not be in the future: {since.isoformat()}")
+
+
+async def _reconcile(
+    task: _Task, database: OrderDatabase, holder: str, *, others: Sequence[Source], wait: bool, clock: Clock
+) -> None:
+    """Hold what was read against order reports, if those are a source."""
+    if "reports" in others and task.job.result.error is None:
+        reconciler = Reconciler(
+            task.seller, task.job, places=task.places, datasets=task.datasets, database=database, clock=clock
+        )
+        await reconciler.round(holder, wait=wait)
 
 
 async def _foresee(

@@ -15,14 +15,16 @@ import msgspec
 from spapi_async._codec import json
 from spapi_async.workflows.orders._rows import Detail, OrderRow
 
-__all__ = ["EVERYWHERE", "MOST_PATHS", "Before", "Differences", "Verdict", "compared", "judge"]
+__all__ = ["ENTRY_IDS", "EVERYWHERE", "MOST_PATHS", "Before", "Differences", "Verdict", "compared", "judge"]
 
 MOST_PATHS = 100
 """Changed places that a change lists; one that rewrote the order lists the first of them."""
 
 _RICHNESS = {Detail.REPORT: 0, Detail.V0: 1, Detail.WHOLE: 2}
 _ITEMS = "orderItems"
-_IDS = {_ITEMS: "orderItemId", "packages": "packageReferenceId"}
+ENTRY_IDS = {_ITEMS: "orderItemId", "packages": "packageReferenceId"}
+"""Lists whose entries have an id, and its name."""
+
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _TEXT = msgspec.json.Decoder(str)
@@ -119,7 +121,7 @@ def _take_items(old: _Members, new: _Members) -> frozenset[str] | None:
         return None
     if old[_ITEMS] == new[_ITEMS]:
         return frozenset()
-    before, after = _by_id(old[_ITEMS], _IDS[_ITEMS]), _by_id(new[_ITEMS], _IDS[_ITEMS])
+    before, after = _by_id(old[_ITEMS], ENTRY_IDS[_ITEMS]), _by_id(new[_ITEMS], ENTRY_IDS[_ITEMS])
     if before is None or after is None:
         return None
     old[_ITEMS], new[_ITEMS] = before, after
@@ -150,8 +152,8 @@ def _members(value: Any, key: str) -> _Members | None:
     """An object's members, or the entries by their id of a list that has ids; None where it is neither."""
     if type(value) is dict:
         return value
-    if key in _IDS:
-        return _by_id(value, _IDS[key])
+    if key in ENTRY_IDS:
+        return _by_id(value, ENTRY_IDS[key])
     return _OBJECT.decode(value) if memoryview(value)[0] == _BRACE else None
 
 

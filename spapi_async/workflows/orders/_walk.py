@@ -11,7 +11,7 @@ that would cost half as many requests again and more. It need not where pages co
 then the first page holds everything up to its own latest update, and the next window begins there. Whether they do is
 measured, once for each seller and run. The first page with a successor is asked for again up to a second before its
 latest update. That narrower window has no successor and nothing new if pages come by update; if it has, they do not,
-and windows are halved from then on. Either way it is read whole. Afterwards each window reaches back over a fiftieth
+and windows are halved from then on. Either way it is read whole. Afterwards each window reaches back over a hundredth
 of the page before it: an order there that this page did not hold says the same, and then everything that was taken on
 trust is read again. What was updated in the last minutes proves nothing: lists show it late (``SETTLED``).
 
@@ -39,7 +39,7 @@ from typing import NamedTuple
 __all__ = ["Answer", "Ask", "Sorted", "Sorting", "Walk"]
 
 _SECOND = timedelta(seconds=1)  # the grain of Amazon's dates
-_REACH = 50  # a fiftieth of a page is met again
+_REACH = 100  # a hundredth of a page is met again
 
 
 class Sorted(enum.Enum):

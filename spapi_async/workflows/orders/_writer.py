@@ -61,7 +61,7 @@ class PageWriter:
         self._begin(cursor, page)
         judged = self._judge(cursor, page.seller, newest(page.rows))
         stored = [each for each in judged if each.verdict.is_stored]
-        paths, items = self._put(cursor, page, stored)
+        paths, items = self.put(cursor, page, stored)
         # The same content, written otherwise or with its personal data moved, is no change.
         published = [each for each in stored if each.before is None or paths.get(each.row.order_id)]
         if personal is not None:
@@ -84,7 +84,7 @@ class PageWriter:
         """Replace orders that are stored by what their payloads say now; the change feed hears nothing."""
         page = OrderPage(seller=seller, rows=rows, checkpoint=None, at=at)
         replaced = [_Judged(row, _digest(row), _ANY, Verdict.DETAIL) for row in rows]
-        self._put(cursor, page, replaced)
+        self.put(cursor, page, replaced)
         if personal is not None:
             self._put_personal(cursor, page, rows, personal)
 
@@ -123,7 +123,7 @@ class PageWriter:
             judged.append(_Judged(row, digest, before, judge(before, row, digest)))
         return judged
 
-    def _put(self, cursor: Cursor, page: OrderPage, stored: Sequence[_Judged]) -> tuple[dict[str, list[str]], int]:
+    def put(self, cursor: Cursor, page: OrderPage, stored: Sequence[_Judged]) -> tuple[dict[str, list[str]], int]:
         """Write orders and their items: where each order that was replaced differs now, and how many items."""
         if not stored:
             return {}, 0
@@ -158,17 +158,16 @@ class PageWriter:
             sql.many(cursor, sql.put_order, orders, values)
         elif sql.put_and_compare:
             sql.many(cursor, sql.put_and_compare, orders, values)
-            for order_id, before, after, same_items in cursor.fetchall():
+            for order_id, paths, items in cursor.fetchall():
                 if order_id in payloads:
-                    differences = compared(before, after)
-                    found[order_id] = differences._replace(items=frozenset()) if same_items else differences
+                    found[order_id] = Differences(paths or [], None if items is None else frozenset(items))
         else:
             cursor.execute(sql.payloads, (seller, sql.ids(payloads)))
             for order_id, before in cursor.fetchall():
                 found[order_id] = compared(before, payloads[order_id])
             sql.many(cursor, sql.put_order, orders, values)
-        for order_id, paths in apart.items():
-            found[order_id] = Differences((found[order_id].paths + paths)[:MOST_PATHS], None)
+        for order_id, more in apart.items():
+            found[order_id] = Differences((found[order_id].paths + more)[:MOST_PATHS], None)
         return found
 
     def _compare_across(self, cursor: Cursor, seller: str, replaced: Sequence[_Judged]) -> dict[str, Differences]:

@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+from insides import lanes_of
 from simulated import SimulatedAmazon, account, operation, saturate, take
 from virtual_time import VirtualClock, virtual_time
 
@@ -231,7 +232,7 @@ def test_one_limiter_serves_one_loop_after_another() -> None:
 
     asyncio.run(leave_one_waiting())
     asyncio.run(go_on())
-    assert limiter._lanes[seller.key, fast].line.total == 0
+    assert lanes_of(limiter)[seller.key, fast].line.total == 0
 
 
 def test_a_forked_process_begins_with_nothing_at_the_rate_of_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from insides import registry_of
 from simulated import GRACE, ReferenceBucket, account
 from virtual_time import run
 
@@ -122,7 +123,7 @@ class World:
         assert all(passed), "more admitted than a limit allows"
         if permit.waited and not self.kept:
             assert any(each.is_tight(now) for each in references), "room lay everywhere while a call waited"
-        self.kept = sum(meter.counter.kept for meter in self.limiter._registry.meters.values())
+        self.kept = sum(meter.counter.kept for meter in registry_of(self.limiter).meters.values())
         self.served.append((seller, kind, priority, number))
         permit.observe(200, None)
 

@@ -8,8 +8,9 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from insides import lanes_of, registry_of
 from simulated import account, operation, take
-from virtual_time import run, virtual_time
+from virtual_time import VirtualTimeLoop, run, virtual_time
 
 from spapi_async._core.options import Priority
 from spapi_async.errors import RateLimitWaitError
@@ -228,9 +229,10 @@ async def test_tens_of_thousands_of_calls_wait_in_thousands_of_buckets() -> None
 
     tasks = [asyncio.create_task(call(number)) for number in range(27_500)]
     await asyncio.sleep(0.5)
-    assert (done, limiter._lanes[sellers[7].key, op].line.total) == (2_500, 10)
-    scheduled = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
-    assert len(scheduled) <= 2_501
+    assert (done, lanes_of(limiter)[sellers[7].key, op].line.total) == (2_500, 10)
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    assert loop.timers <= 2_501
     for task in tasks[15_000:]:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -249,8 +251,8 @@ async def test_those_who_left_do_not_pile_up() -> None:
         await asyncio.sleep(0)
         task.cancel()
         await asyncio.sleep(0)
-    line = limiter._lanes[account().key, slow].line
-    assert sum(len(waiters) for waiters in line._waiters if waiters) < 100
+    line = lanes_of(limiter)[account().key, slow].line
+    assert sum(len(waiters) for waiters in line.waiters if waiters) < 100
     await patient
 
 
@@ -274,7 +276,7 @@ async def test_opening_buckets_forgets_idle_ones() -> None:
     for number in range(3000):
         await take(limiter, op, account(str(number)))
         await asyncio.sleep(0.1)
-    assert len(limiter._lanes) < 250
+    assert len(lanes_of(limiter)) < 250
 
 
 @virtual_time
@@ -302,9 +304,9 @@ async def test_sellers_who_leave_the_shared_tier_do_not_pile_up() -> None:
         await asyncio.sleep(0)
         task.cancel()
         await asyncio.sleep(0)
-    shared_by_all = limiter._registry.meters[shared.name, "amzn1.app", "na"]
+    shared_by_all = registry_of(limiter).meters[shared.name, "amzn1.app", "na"]
     assert (shared_by_all.line.total, shared_by_all.lanes) == (0, {})
-    assert sum(map(len, shared_by_all.line._heaps)) < 50
+    assert sum(map(len, shared_by_all.line.heaps)) < 50
     assert (await take(limiter, shared, account("second"))).waited == pytest.approx(1000.0)
 
 

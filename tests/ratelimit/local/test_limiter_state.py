@@ -136,6 +136,23 @@ async def test_a_rule_that_was_changed_holds_after_a_restart() -> None:
 
 
 @virtual_time
+async def test_a_rule_that_was_a_window_keeps_what_closed_it() -> None:
+    """As a bucket it is as empty for as long, though no request of ours is in it."""
+    saved = await saved_after_reports(Window(4, 3600), 429)
+    limiter = restored(saved, seconds_later=0, rules=sales_rule(Bucket(0.01, 5)))
+    assert limiter.forecast(CREATE_REPORT, account(), SALES) == pytest.approx(900)
+
+
+@virtual_time
+async def test_a_rule_that_was_a_bucket_opens_as_that_would() -> None:
+    """A bucket that has been full for a day is worth its burst, whatever the window holds."""
+    saved = await saved_after_reports(Bucket(0.01, 5), 202)
+    limiter = restored(saved, seconds_later=86_400, rules=sales_rule(Window(12, 3600)))
+    assert limiter.forecast(CREATE_REPORT, account(), SALES, count=5) == 0.0
+    assert limiter.forecast(CREATE_REPORT, account(), SALES, count=6) == pytest.approx(100.0)
+
+
+@virtual_time
 async def test_a_saved_state_holds_no_secret() -> None:
     """Digests, not tokens."""
     assert b"Atzr" not in await saved_after(3)

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
+from insides import lanes_of
 from redis_limiters import SELLER, admit_all, crash, limiters, make_account, make_operation, only, permit
 from servers import RedisServer
 
@@ -322,10 +323,10 @@ async def test_closing_gives_back_what_was_on_lease(redis_url: str) -> None:
     """After aclose() no entry of the process is left in Redis, and tokens that it did not use are."""
     async with limiters(redis_url, 1) as (watcher,):
         async with limiters(redis_url, 1) as (limiter,):
-            used, (lane, *_) = 0, [*limiter._lanes.values(), None]
+            used, (lane, *_) = 0, [*lanes_of(limiter).values(), None]
             while used < 30 or lane is None or not len(lane.stock):
                 (await permit(limiter, FAST)).observe(200, None)
-                used, (lane,) = used + 1, limiter._lanes.values()
+                used, (lane,) = used + 1, lanes_of(limiter).values()
             on_lease = len(lane.stock)
         assert on_lease > 0
         assert only(await watcher.snapshot_all()).admitted == used

@@ -8,6 +8,7 @@ from collections import Counter
 from contextlib import suppress
 
 import pytest
+from insides import lanes_of, link_of
 from redis_limiters import SELLER, admit_all, limiters, make_account, make_operation, only, permit
 from servers import RedisServer, free_port
 
@@ -91,7 +92,7 @@ async def test_a_second_outage_begins_with_what_the_first_left_in_redis(redis_ch
             redis_chaos.fill()
             await notice(limiter)
             sent = await permit(limiter, UNLENT)
-            (lane,) = limiter._lanes.values()
+            (lane,) = lanes_of(limiter).values()
             assert lane.reply is not None
             rates.append(only(limiter.limits()).rate / lane.reply.limits[0].pace)
             sent.observe(status, None)
@@ -180,7 +181,7 @@ async def test_a_restart_that_nobody_met_is_noticed_by_the_next_call(redis_chaos
             (await permit(old, SLOW, seller)).observe(200, 2.0)
         await old.refresh()
         redis_chaos.restart_empty()
-        await old._link.store.probe()  # on a connection of this Redis: nothing fails
+        await link_of(old).store.probe()  # on a connection of this Redis: nothing fails
         (await permit(old, SLOW, SELLER)).observe(200, 2.0)
         while len(found := await new.snapshot_all()) < 2:
             await asyncio.sleep(0.02)
@@ -199,11 +200,11 @@ async def test_who_knows_a_learned_rate_corrects_those_who_came_first_and_do_not
         (await permit(knowing, SLOW)).observe(200, 2.0)
         await knowing.refresh()
         redis_chaos.restart_empty()
-        await first._link.store.probe()
+        await link_of(first).store.probe()
         with suppress(RateLimitWaitError):
             (await permit(first, SLOW, max_wait=1)).observe(200, None)
         assert limit_of(first).announced_rate == SLOW.usage_plan.rate
-        await knowing._link.store.probe()
+        await link_of(knowing).store.probe()
         assert only(await knowing.refresh()).announced_rate == 2.0
         await first.refresh()
         assert limit_of(first).announced_rate == 2.0

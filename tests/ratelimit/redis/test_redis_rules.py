@@ -217,3 +217,40 @@ def test_requests_of_a_process_that_left_may_still_be_on_their_way(redis_url: st
     reply = speaker.ask(3, me="other", clear=first.now + 5, landed=first.now - 60, **plan)
     assert not reply.delays
     speaker.close()
+
+
+def ahead(state: dict[str, Any], *moments: str) -> None:
+    """As a server had kept it whose clock was an hour ahead."""
+    for name in ("at", *moments):
+        state[name] += 3600
+    for process in state["p"].values():
+        process.update({name: process[name] + 3600 for name in ("s", "q", "w") if name in process})
+
+
+def test_a_clock_that_goes_back_closes_no_window_for_longer(redis_url: str) -> None:
+    """A replica whose clock is an hour behind takes over: what was spent just now was spent just now."""
+    speaker = Speaker(redis_url)
+    speaker.ask(1, more={"sales": WINDOW}, waiting=(0, 4, 0))
+    for place in (0, 2):
+        names = ["t"] if place == 0 else []
+        key = [KEYS[0], KEYS[1], f"{KEYS[0]}|sales"][place]
+        state = msgspec.msgpack.decode(speaker.client.get(key))
+        ahead(state, *names)
+        if place:
+            state.update(log=[moment + 3600 for moment in state["log"]], block=state["at"] + 900)
+        speaker.client.set(key, msgspec.msgpack.encode(state))
+    window = speaker.ask(2, more={"sales": WINDOW}, waiting=(0, 0, 0)).limits[1]
+    assert window.starts == pytest.approx([0.0] * 4, abs=30)
+    assert window.opens == pytest.approx(900, abs=30)
+    speaker.close()
+
+
+def test_a_429_after_the_clock_went_back_is_news(redis_url: str) -> None:
+    """The one before it was not an hour from now."""
+    speaker = Speaker(redis_url)
+    speaker.ask(1, feedback=[Feedback(seq=1, hits=1, hit_at=time.time())])
+    lowered = speaker.ask(2, waiting=(0, 0, 0)).plan.rate
+    alter(speaker, 0, lambda state: ahead(state, "t", "cut"))
+    news = [Feedback(seq=3, hits=1, hit_at=time.time() + 0.01)]
+    assert speaker.ask(3, waiting=(0, 0, 0), feedback=news).plan.rate < lowered
+    speaker.close()

@@ -188,3 +188,40 @@ def test_the_applications_bucket_of_an_earlier_version_is_taken_over(speaker: Sp
     reply = speaker.ask(2, more=more, waiting=(0, 0, 0)).limits[1]
     assert (reply.rate, reply.throttled) == (0.85, 1)
     assert "app" not in msgspec.msgpack.decode(speaker.client.get(KEYS[1]))
+
+
+def burst_of(speaker: Speaker, n: int, published: int, **changes: Any) -> float:
+    """The burst that is believed in, as a process hears that takes this one for published."""
+    return speaker.ask(n, rate=0.01, burst=published, me=f"of {published}", **changes).plan.burst
+
+
+def test_what_a_429_taught_of_a_burst_holds_for_processes_that_differ(speaker: Speaker) -> None:
+    """Two versions of a program, one of which believes in ten and one in four, or in three: none forgets four."""
+    sold = speaker.ask(1, rate=0.01, burst=10, me="of 10", waiting=(0, 5, 0))
+    assert len(sold.delays) == 5
+    hit = [Feedback(seq=1, hits=1, hit_at=sold.now)]
+    assert burst_of(speaker, 2, 10, waiting=(0, 0, 0), feedback=hit) == 4  # served
+    for number, (published, believed) in enumerate([(7, 4), (10, 4), (4, 4), (10, 4), (3, 3), (20, 4)], 3):
+        assert burst_of(speaker, number, published, waiting=(0, 0, 0)) == believed
+
+
+@pytest.mark.parametrize("others", [10, 20])
+def test_a_taught_burst_is_doubted_as_far_as_anybody_takes_for_published(speaker: Speaker, others: int) -> None:
+    """It grows back under whichever process calls; what is regained is not taken for taught any more."""
+    speaker.ask(1, rate=0.01, burst=others, me="other", waiting=(0, 0, 0))
+    speaker.ask(1, rate=1e4, burst=10, waiting=(0, 0, 0))
+    key = KEYS[0]
+    state = msgspec.msgpack.decode(speaker.client.get(key))
+    state.update(k=9, z=9, zt=9, calm=False, bn=99)
+    speaker.client.set(key, msgspec.msgpack.encode(state))
+    assert speaker.ask(2, rate=1e4, burst=10).plan.burst == 10
+    assert speaker.ask(2, rate=0.01, burst=20, me="other", waiting=(0, 0, 0)).plan.burst == (20 if others == 10 else 10)
+
+
+def test_a_burst_that_one_process_takes_for_whole_is_doubted_by_another(speaker: Speaker) -> None:
+    """Five of five taught nothing more; to whom ten are published it grows back."""
+    speaker.ask(1, rate=1e4, burst=5, waiting=(0, 0, 0))
+    state = msgspec.msgpack.decode(speaker.client.get(KEYS[0]))
+    state.update(zt=5, bm=10, calm=True, bn=99)
+    speaker.client.set(KEYS[0], msgspec.msgpack.encode(state))
+    assert speaker.ask(2, rate=1e4, burst=10).plan.burst == 6

@@ -13,7 +13,7 @@ from redis_worker import make_account, make_operation
 from spapi_async._core.options import Priority
 from spapi_async.errors import RateLimitWaitError
 from spapi_async.ratelimit.shared._exchange import Phase
-from spapi_async.ratelimit.shared._flights import Flights
+from spapi_async.ratelimit.shared._flights import Flights, Silence
 from spapi_async.ratelimit.shared._lane import Lane
 from spapi_async.ratelimit.shared._local_share import LocalShare
 from spapi_async.ratelimit.shared._promises import Caller
@@ -298,7 +298,7 @@ def test_the_slowest_round_trip_outlives_its_span() -> None:
     """Not only the latest span counts; two later it is forgotten."""
     flights = Flights()
     slot = Slot(0.0)
-    flights.depart(slot, 0.0)
+    flights.depart(slot, 0.0, Silence(10.0))
     flights.land(slot, 0.4, replied=True)
     assert flights.slowest(6.0) == pytest.approx(0.4)
     assert flights.slowest(20.0) == 0.0
@@ -308,11 +308,65 @@ def test_a_request_that_leaves_late_counts_as_late() -> None:
     """Its round trip begins when its token was due: that is when the store takes it to have left."""
     flights = Flights()
     first, slot = Slot(0.0), Slot(10.0)
-    flights.depart(first, 0.0)
+    flights.depart(first, 0.0, Silence(10.0))
     flights.land(first, 0.1, replied=True)
-    flights.depart(slot, 10.3)
+    flights.depart(slot, 10.3, Silence(10.0))
     flights.land(slot, 10.4, replied=True)
     assert flights.slowest(10.4) == pytest.approx(0.4)
+
+
+def test_a_silence_holds_tokens_back_until_something_is_heard(process: Process) -> None:
+    """Two processes, ten tokens at once: five each; the reply to a later request ends it, or a second."""
+    lane = process.lane
+    process.exchange(*[LEASED] * 20, processes=2, lease=100.0)
+    for _ in range(20):
+        taken = lane.take()
+        assert taken
+        process.now += 0.1
+        lane.heard(taken, 200)
+    process.exchange(*[LEASED] * 20, processes=2, lease=100.0)
+    first = [lane.take() for _ in range(6)]
+    assert all(first)  # as long as no reply is overdue
+    process.now += 0.2
+    assert lane.take() is None
+    process.wait()
+    assert lane.due() == pytest.approx(process.now + 0.8)
+    lane.heard(first[0], 200)  # type: ignore[arg-type]
+    assert lane.take() is None
+    lane.heard(first[2], 200)  # type: ignore[arg-type]  # three are still on their way, and due
+    lane.dispatch()
+    assert not lane.queue.total
+    assert lane.take()
+    assert lane.take() is None
+    process.wait()
+    process.now += 0.3  # the one that waited left 0.3 s after those three: it is they who make way first
+    assert lane.due() == pytest.approx(process.now + 0.5)
+    lane.heard(first[5], 200)  # type: ignore[arg-type]
+    lane.dispatch()
+    assert not lane.queue.total
+
+
+def test_nothing_is_held_back_for_longer_than_a_second(process: Process) -> None:
+    """Then whatever left has arrived, answered or not; what never left is not waited for at all."""
+    lane = process.lane
+    process.exchange(*[LEASED] * 40, processes=10, lease=100.0)
+    for _ in range(20):
+        taken = lane.take()
+        assert taken
+        process.now += 0.1
+        lane.heard(taken, 200)
+    unsent = lane.take()
+    process.now += 0.2
+    assert unsent
+    assert lane.take() is None
+    lane.put_back(unsent)
+    assert lane.take()
+    process.now += 0.2
+    assert lane.take() is None
+    process.now += 0.8
+    process.exchange(LEASED, LEASED, processes=10)
+    assert lane.take()
+    assert lane.take()  # whose reply is not due yet
 
 
 def test_each_process_has_its_part_of_a_burst() -> None:
@@ -353,3 +407,29 @@ def test_a_hand_back_cannot_overfill_a_part() -> None:
     share.put_back()
     share.put_back()
     assert share.level(0.0) == 10.0
+
+
+@pytest.mark.parametrize(
+    ("plan", "value", "status", "passed"),
+    [
+        ("plan", "B", 200, 1),
+        ("plan", "A", 200, 0),
+        ("plan", "B", 429, 0),
+        ("plan", "B", None, 0),
+        ("other", "B", 200, 0),
+    ],
+)
+def test_another_value_passes_where_a_call_of_it_was_answered(
+    process: Process, plan: str, value: str, status: int | None, passed: int
+) -> None:
+    """Of the same plan, with another value of the argument, and not by a 429."""
+
+    def lane_of(plan: str, value: str) -> Lane:
+        terms = Terms(kind=value, value=value, keys=(plan, "memory"), former=(), specs=(PLAN,), places={})
+        view, settings = process.view, process.settings
+        return Lane(make_operation(1.0, 10), make_account(), terms=terms, view=view, settings=settings)
+
+    refused, other = lane_of("plan", "A"), lane_of(plan, value)
+    other.heard(Slot(100.0), status)
+    refused.heard_throttle(100.0, 0, [refused, other])
+    assert refused.exchange.outbox.feedback().others_pass == passed

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from insides import lanes_of, link_of, task_of
 from redis_worker import make_account, make_operation
 from virtual_time import VirtualClock, virtual_time
 
@@ -121,10 +122,10 @@ async def test_an_exchange_that_fails_is_lost_whatever_the_reason(
     shared = limiter(store)
     store.broken = mistake
     assert (await take(shared)).waited < 1.0
-    states = [shared._link.state]
+    states = [link_of(shared).state]
     store.broken = None
     await asyncio.sleep(2)
-    states.append(shared._link.state)
+    states.append(link_of(shared).state)
     assert states == [LinkState.DOWN, LinkState.UP]
     lost, after = store.batches[0][0], store.batches[1][0]
     assert after.lost == lost.n
@@ -162,7 +163,7 @@ async def test_on_return_every_lane_is_heard_and_no_old_part_is_spent(caplog: py
     await asyncio.sleep(2)
     assert set(store.asked) == {make_account(seller).name for seller in ("one", "two")}
     assert sum(feedback.spent for batch in store.batches for request in batch for feedback in request.feedback) == 1
-    assert all(not lane.shares for lane in shared._lanes.values())
+    assert all(not lane.shares for lane in lanes_of(shared).values())
     await shared.aclose()
 
 
@@ -212,7 +213,7 @@ async def test_while_all_is_quiet_there_is_no_task() -> None:
     for _ in range(2):
         (await take(shared)).observe(200, None)
         await asyncio.sleep(10)
-        assert shared._link._task is None
+        assert task_of(link_of(shared)) is None
         assert asyncio.all_tasks() == {asyncio.current_task()}
     await shared.aclose()
 
@@ -224,8 +225,9 @@ async def test_a_batch_whose_task_is_cancelled_is_sent_again() -> None:
     shared = limiter(store)
     call = asyncio.create_task(take(shared))
     await asyncio.sleep(0.005)
-    assert shared._link._task is not None
-    shared._link._task.cancel()
+    task = task_of(link_of(shared))
+    assert task is not None
+    task.cancel()
     async with asyncio.timeout(5):
         await call
     (lost,), (after,) = store.batches
@@ -240,7 +242,7 @@ async def test_a_cancellation_that_the_store_swallows_ends_the_task() -> None:
     shared = limiter(store)
     call = asyncio.create_task(take(shared))
     await asyncio.sleep(0.005)
-    task = shared._link._task
+    task = task_of(link_of(shared))
     assert task is not None
     store.swallows = True
     another = asyncio.create_task(take(shared, "two"))
@@ -282,7 +284,7 @@ async def test_a_permit_counts_once() -> None:
     permit.release()
     another.observe(200, None)
     another.observe(429, None)
-    (lane,) = shared._lanes.values()
+    (lane,) = lanes_of(shared).values()
     assert (lane.in_flight, lane.throttled) == (0, 0)
     assert "closed" in repr(permit)
     await shared.aclose()

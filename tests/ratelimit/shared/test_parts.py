@@ -13,7 +13,7 @@ from redis_worker import make_account, make_operation
 from spapi_async._core.options import Priority
 from spapi_async.ratelimit._waiting import Line
 from spapi_async.ratelimit.shared._exchange import Exchange
-from spapi_async.ratelimit.shared._flights import Flights
+from spapi_async.ratelimit.shared._flights import Flights, Silence
 from spapi_async.ratelimit.shared._lane import Lane
 from spapi_async.ratelimit.shared._leaving import forget_idle
 from spapi_async.ratelimit.shared._local_share import LocalShare
@@ -30,11 +30,21 @@ def test_the_longest_round_trip_is_told_and_not_the_last() -> None:
     flights = Flights()
     for began, took in ((0.0, 0.9), (1.0, 0.1)):
         slot = Slot(began, leased=True)
-        flights.depart(slot, began)
+        flights.depart(slot, began, Silence(10.0))
         flights.land(slot, began + took, replied=True)
     assert flights.slowest(2.0) == pytest.approx(0.9)
     assert flights.slowest(6.0) == pytest.approx(0.9)
     assert flights.slowest(12.0) == 0.0
+
+
+def test_a_silence_lasts_until_as_many_have_arrived_as_are_too_many() -> None:
+    """Of a bucket of one both must have: the one that left last tells when."""
+    silence = Silence(1.0)
+    silence.depart(Slot(0.0), 0.0, 0.1)
+    silence.depart(Slot(0.5), 0.5, 0.6)
+    assert silence.lasts(0.05) == 0.0
+    assert silence.lasts(0.6) == pytest.approx(0.9)
+    assert silence.lasts(1.5) == 0.0
 
 
 def test_a_rate_that_429s_lowered_keeps_its_proportion_when_the_header_changes() -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from fake_amazon import operation
+from insides import link_of, task_of
 
 from spapi_async import Priority, Region
 from spapi_async._core.operation import UsagePlan
@@ -33,8 +34,8 @@ async def test_a_call_is_served_whatever_happens_to_the_task_behind_it(redis_url
     call = asyncio.create_task(acquire(limiter, what))
     for _ in range(steps):
         await asyncio.sleep(0)
-    if limiter._link._task is not None:
-        limiter._link._task.cancel()
+    if (task := task_of(link_of(limiter))) is not None:
+        task.cancel()
     permit = await call
     permit.observe(200, None)  # type: ignore[attr-defined]
     await limiter.aclose()

@@ -11,6 +11,7 @@ from typing import cast
 
 import pytest
 from document_fixtures import document_at, emulated, read_all, report_at, s3, served
+from insides import download_of, session_pool
 from raw_server import raw_server, stay_silent
 from virtual_time import StandingTimeLoop
 
@@ -28,7 +29,7 @@ async def test_no_token_and_no_amazon_header_reaches_the_presigned_url() -> None
     async with emulated() as (_, seller), served(s3("200 OK", b"x")) as server:
         async with report_at(seller, server.url + "/d?X-Signature=1") as document:
             assert await document.read() == b"x"
-        pool = seller.application._pool
+        pool = session_pool(seller.application)
         async with pool.stream("PUT", server.url, headers={}, body=b"{}", session_key="documents"):
             pass
     for request in server.requests:
@@ -259,7 +260,7 @@ async def test_leaving_early_closes_the_connection() -> None:
             async for _ in document.iter_bytes():
                 break
         assert document.bytes_read <= 65536
-        assert document._download._stack is None
+        assert download_of(document).stack is None
 
 
 def _fifty_megabytes() -> bytes:

@@ -9,16 +9,9 @@ import pytest
 from document_fixtures import emulated, report_at, report_document, s3, served
 from raw_server import raw_server
 
-from spapi_async import Application, DocumentError, DocumentFinished, Event, SellingPartner
+from spapi_async import Application, DocumentError, DocumentFinished, Event
 
 BODY = b"sku\tqty\r\n" + b"A-1\t5\r\n" * 4000
-
-
-def observed(seller: SellingPartner) -> list[Event]:
-    """What an observer that comes late hears from now on."""
-    heard: list[Event] = []
-    seller.application._resources.observers._observers = (heard.append,)
-    return heard
 
 
 def documents_in(heard: list[Event]) -> list[tuple[object, ...]]:
@@ -39,9 +32,9 @@ async def test_a_download_is_told_with_its_size_and_requests() -> None:
     """Once, when it is closed; a connection that broke shows as one request more."""
     half = s3("200 OK", BODY[:9000], 'ETag: "1"', length=len(BODY))
     rest = s3("206 Partial", BODY[9000:], 'ETag: "1"', f"Content-Range: bytes 9000-{len(BODY) - 1}/{len(BODY)}")
-    async with emulated() as (_, seller), served(half, rest) as server:
+    heard: list[Event] = []
+    async with emulated(observers=[heard.append]) as (_, seller), served(half, rest) as server:
         document = report_at(seller, server.url + "/d")
-        heard = observed(seller)
         async with document:
             assert await document.read() == BODY
             assert documents_in(heard) == []
@@ -50,9 +43,9 @@ async def test_a_download_is_told_with_its_size_and_requests() -> None:
 
 async def test_a_download_left_early_is_told_as_incomplete() -> None:
     """Its reader had enough, which is no error."""
-    async with emulated() as (_, seller), served(s3("200 OK", BODY * 40)) as server:
+    heard: list[Event] = []
+    async with emulated(observers=[heard.append]) as (_, seller), served(s3("200 OK", BODY * 40)) as server:
         document = report_at(seller, server.url + "/d")
-        heard = observed(seller)
         async with document:
             async for _row in document.iter_rows():
                 break
@@ -64,9 +57,12 @@ async def test_a_download_left_early_is_told_as_incomplete() -> None:
 
 async def test_a_download_that_is_refused_is_told_with_its_error() -> None:
     """Although it was never open."""
-    async with emulated() as (_, seller), served(s3("404 Not Found", b"<Code>NoSuchKey</Code>")) as server:
+    heard: list[Event] = []
+    async with (
+        emulated(observers=[heard.append]) as (_, seller),
+        served(s3("404 Not Found", b"<Code>NoSuchKey</Code>")) as server,
+    ):
         document = report_at(seller, server.url + "/d")
-        heard = observed(seller)
         with pytest.raises(DocumentError):
             async with document:
                 pass
@@ -75,8 +71,8 @@ async def test_a_download_that_is_refused_is_told_with_its_error() -> None:
 
 async def test_an_upload_is_told() -> None:
     """With what it took to get through."""
-    async with emulated() as (_, seller):
-        heard = observed(seller)
+    heard: list[Event] = []
+    async with emulated(observers=[heard.append]) as (_, seller):
         await seller.documents.upload(BODY)
     assert documents_in(heard) == [("create_feed_document", len(BODY), 1, True, None)]
 
@@ -99,9 +95,9 @@ async def test_a_download_can_be_cancelled_in_the_middle(tmp_path: Path, way: st
                 async for _row in document.iter_rows():
                     pass
 
-    async with emulated() as (_, seller), raw_server(half) as server:
+    heard: list[Event] = []
+    async with emulated(observers=[heard.append]) as (_, seller), raw_server(half) as server:
         document = report_at(seller, server.url + "/d")
-        heard = observed(seller)
         reader = asyncio.create_task(consume())
         while not document.bytes_read:
             await asyncio.sleep(0)

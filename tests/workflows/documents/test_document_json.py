@@ -237,8 +237,8 @@ def test_time_grows_with_the_size_and_not_with_its_square(unit: bytes) -> None:
         total = 0
         for at in range(0, len(content), 1000):
             assert list(scanner.feed(content[at : at + 1000])) == []
-            if not scanner._more:
-                total += len(scanner._buffer)
+            if not scanner.more:
+                total += len(scanner.buffer)
         assert sum(map(len, scanner.finish())) == len(content) - 2
         looked_at.append(total)
     assert looked_at[1] < 6 * looked_at[0]

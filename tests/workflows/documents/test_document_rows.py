@@ -246,14 +246,14 @@ def test_rows_after_a_quote_that_is_never_closed_do_not_wait_for_ever() -> None:
 def test_an_open_row_is_not_read_again_for_each_small_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes looked at grow with the size of the file, however small the pieces are in which it comes."""
     looked_at = 0
-    parsed = QuotedRows._parsed
+    parsed = QuotedRows.parsed
 
     def counting(self: QuotedRows, whole: str) -> Any:
         nonlocal looked_at
         looked_at += len(whole)
         return parsed(self, whole)
 
-    monkeypatch.setattr(QuotedRows, "_parsed", counting)
+    monkeypatch.setattr(QuotedRows, "parsed", counting)
     text = '"a\tb""\n' + 'y""\n' * 20_000
     assert len(read(text, range(0, len(text), 50), Dialect("\t", quoted=True), 2)) == 20_001
     assert looked_at < 8 * len(text)

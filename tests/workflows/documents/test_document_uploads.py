@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from document_fixtures import emulated, s3, served
+from insides import session_pool
 
 from spapi_async import ConfigurationError, DocumentError
 
@@ -83,7 +84,7 @@ async def test_the_emulators_store_checks_what_its_destination_signed() -> None:
         assert stored.content == b"a picture"
         stored.upload_headers = {**stored.upload_headers, "x-amz-meta-other": "1"}
         form = emulator.world.documents.url(emulator.url, stored, emulator.world.now())
-        async with seller.application._pool.stream(
+        async with session_pool(seller.application).stream(
             "PUT", form, headers={"content-type": "image/png"}, body=b"x", session_key="documents"
         ) as reply:
             assert reply.status == 403

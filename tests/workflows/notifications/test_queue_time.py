@@ -62,7 +62,7 @@ async def test_work_of_a_reader_that_hangs_itself_reappears() -> None:
     sqs = FakeSqs([body(1)])
     async with sqs.messages(visibility=60) as messages:
         message = await anext(loop := aiter(messages))
-        messages._extending.cancel()
+        messages.hang()
         await asyncio.sleep(61)
         assert sqs.hidden() == 0
         async with sqs.messages() as others:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from insides import database_engine
 
 from spapi_async.workflows.orders import Change, CursorError, OrderDatabase, OrderPage, OrderRow, Stored
 from spapi_async.workflows.orders._report_rows import order_rows
@@ -52,7 +53,7 @@ async def test_each_change_says_what_became_of_the_order(database_url: str) -> N
         await store(database, order("a", day=1))
         changes = await read(database)
         found = [(change.kind, change.status_before, change.status_after, set(change.paths)) for change in changes]
-        async with database._connected().connect() as connection:
+        async with database_engine(database).connect() as connection:
             items = (await connection.execute(order_items.select())).all()
     assert found == [
         ("new", None, "UNSHIPPED", set()),
@@ -212,7 +213,7 @@ async def test_the_table_of_items_holds_those_of_the_latest_version(
         for day, version in enumerate(versions, 1):
             listed = [{"orderItemId": item, "quantityOrdered": number} for item, number in version.items()]
             await store(database, order("a", day=day, orderItems=listed), order("b", day=day))
-        async with database._connected().connect() as connection:
+        async with database_engine(database).connect() as connection:
             rows = (await connection.execute(order_items.select().where(order_items.c.order_id == "a"))).all()
     latest = {item.replace("\0", ""): number for item, number in versions[-1].items()}
     assert {row.order_item_id: row.quantity_ordered for row in rows} == latest
@@ -283,7 +284,7 @@ async def test_a_database_from_a_backup_knows_no_later_cursor(sqlite_url: str) -
     async with OrderDatabase(sqlite_url) as database:
         await store(database, order("a"), order("b"))
         *_, last = await read(database)
-        async with database._connected().begin() as connection:
+        async with database_engine(database).begin() as connection:
             await connection.exec_driver_sql("DELETE FROM order_changes WHERE number = 2")
             await connection.exec_driver_sql("UPDATE change_feed SET last = 1")
         with pytest.raises(CursorError, match="backup"):
@@ -297,7 +298,7 @@ async def test_a_follower_sees_every_change_once_while_four_write(database_url: 
     """In the order of commits, with a long-running reader's transaction open all the while."""
     seen: list[Change] = []
     async with OrderDatabase(database_url) as database, OrderDatabase(database_url) as other:
-        async with other._connected().connect() as dump:
+        async with database_engine(other).connect() as dump:
             await dump.exec_driver_sql("SELECT count(*) FROM orders")
 
             async def write(writer: int) -> None:
@@ -324,12 +325,12 @@ async def test_rebuilding_fills_columns_anew_without_a_change(database_url: str)
     """Whatever stood in them; the feed hears nothing."""
     async with OrderDatabase(database_url) as database:
         await store(database, order("a", fulfillment={"fulfillmentStatus": "SHIPPED"}), order("b", items=("1", "2")))
-        async with database._connected().begin() as connection:
+        async with database_engine(database).begin() as connection:
             await connection.exec_driver_sql("UPDATE orders SET status = 'wrong', items = 77")
             await connection.exec_driver_sql("DELETE FROM order_items")
         assert await database.rebuild() == 2
         assert await database.counts() == (2, 3)
-        async with database._connected().connect() as connection:
+        async with database_engine(database).connect() as connection:
             rows = (await connection.exec_driver_sql("SELECT order_id, status, items FROM orders ORDER BY 1")).all()
         assert [tuple(row) for row in rows] == [("a", "SHIPPED", 1), ("b", None, 2)]
         assert len(await read(database)) == 2

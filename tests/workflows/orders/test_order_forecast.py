@@ -25,7 +25,14 @@ from spapi_async.workflows.orders import (
     SyncEvent,
     sync_orders,
 )
-from spapi_async.workflows.orders._forecast import Forecaster, Supply, operations_of, seconds_left, supply_of
+from spapi_async.workflows.orders._forecast import (
+    Forecaster,
+    Supply,
+    history_left,
+    operations_of,
+    seconds_left,
+    supply_of,
+)
 
 SEARCH, BY_ID, ITEMS = "orders_2026_01_01.search_orders", "orders_2026_01_01.get_order", "orders_v0.get_order_items"
 REPORTS = "reports_2021_06_30.create_report"
@@ -91,7 +98,7 @@ def forecasts(seller: Moving, sources: Sequence[Source], *events: SyncEvent, lef
         (501, [Supply(5, 0.01, 100)], 100),
         (700, [Supply(5, 0.01, 100)], 200),
         (1000, [Supply(0, 0.01, 100), Supply(0, 1, 1)], 500),
-        (100, [Supply(-1, 0.01, 100)], 200),
+        (101, [Supply(0.5, 0.01, 100)], 150),
         (50, [Supply(100, 1, 1, seconds=0.5)], 25),
         (50, [Supply(100, 0, 1)], math.inf),
     ],
@@ -103,12 +110,30 @@ def test_the_end_is_when_all_supplies_together_have_brought_what_is_left(
     assert seconds_left(left, supplies) == pytest.approx(seconds, abs=0.02)
 
 
+@pytest.mark.parametrize(
+    ("left", "search", "others", "seconds"),
+    [
+        (0, Supply(0.5, 0.01, 100), [], 50),  # the newest end alone
+        (0, Supply(5.5, 0.01, 100), [Supply(0, 1, 1)], 0),
+        (200, Supply(0, 0.01, 100), [], 300),  # two pages, and the newest end
+        (150, Supply(0, 0.01, 100), [Supply(0, 1, 1)], 150),  # few enough for the other, while a call is spared
+        (160, Supply(0, 0.01, 100), [Supply(0, 1, 1)], 200),  # one page, sixty by the other, and the newest end
+        (150, Supply(0, 0.01, 100, waiting=1), [Supply(0, 1, 1)], 200),  # that page is asked for already
+        (550, Supply(0, 0.01, 100, waiting=1), [Supply(0, 1, 1)], 350),  # decided at 100 and 200: too many, few enough
+        (1200, Supply(1, 0.01, 100), [Supply(0, 1, 1)] * 2, 400),
+    ],
+)
+def test_a_history_ends_with_one_search_more(left: float, search: Supply, others: list[Supply], seconds: float) -> None:
+    """For which a call is spared, where others bring the last orders meanwhile."""
+    assert history_left(left, search, others, page_size=100) == pytest.approx(seconds, abs=0.02)
+
+
 def test_a_supply_is_what_the_limiter_foresees() -> None:
-    """Its tokens, its rate, and the call that is under way."""
-    seller = Moving(search_orders=-0.5)
+    """Its tokens and its rate; a call that waits for half a token more has taken half a one."""
     ((search, each), *_) = operations_of(()).items()
-    found = supply_of(seller, search, orders=each, under_way=1)
-    assert found == pytest.approx(Supply(0.5, 0.0056, 100))
+    for tokens, at_hand, waiting in ((7.25, 7.25, 0), (0.0, 0.0, 0), (-0.5, 0.5, 1), (-1.5, 0.5, 2), (-2.0, 0.0, 2)):
+        found = supply_of(Moving(search_orders=tokens), search, orders=each)
+        assert found == pytest.approx(Supply(at_hand, 0.0056, 100, waiting=waiting), abs=1e-9)
 
 
 def test_what_is_left_shrinks_with_what_was_completed() -> None:
@@ -144,8 +169,8 @@ def test_a_source_that_was_dropped_brings_nothing_more() -> None:
         seller = Moving(search_orders=0.0, get_order=0.0)
         gone = SourceDropped(seller="one@na", source=source, reason="403")
         before, after = forecasts(seller, ["ids", "reports"], page(SEARCH, 100), gone, page(SEARCH, 100), left=5200)
-        assert before.seconds < 5100 / (0.56 + 0.49)
-        assert after.seconds == pytest.approx(50 / 0.0056, rel=0.001)
+        assert before.seconds < 5100 / (0.56 + 0.49) + 1 / 0.0056
+        assert after.seconds == pytest.approx((50 + 1) / 0.0056, rel=0.001)
 
 
 def listed(months: int) -> OrdersListed:
@@ -172,6 +197,17 @@ def test_what_is_left_is_counted_when_all_is_listed() -> None:
     *_, before, after = forecasts(seller, ["ids", "reports"], *events, left=10_000)
     assert (before.left, after.left) == (10_000, 9000)
     assert after.listed_in == 0
+
+
+def test_the_newest_end_is_read_again_after_a_history() -> None:
+    """Which waits for a search, and is the last of it; without a history it is read once."""
+    started = SellerStarted(seller="one@na", last_updated_after=END, resumed=False)
+    events = [started, page(SEARCH, 100), page(BY_ID, 100), started, page(SEARCH, 0)]
+    seller = Moving(search_orders=0.5, get_order=0.0)
+    *_, before, after = forecasts(seller, ["ids", "reports"], *events, left=200)
+    assert before.seconds == pytest.approx((1 - 0.5) / 0.0056, rel=0.001)
+    assert after.seconds == 0
+    assert forecasts(seller, ["search"], started, page(SEARCH, 100), left=100)[-1].seconds == 0
 
 
 def test_nothing_is_foreseen_of_an_unknown_number() -> None:

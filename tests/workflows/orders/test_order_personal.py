@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from insides import database_engine
 
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.orders import OrderDatabase, OrderPage, OrderRow, PersonalKeys, Unreadable
@@ -173,7 +174,7 @@ async def test_what_earlier_programs_gave_no_end_is_swept_too(database_url: str)
     """It counts from when it was stored."""
     async with OrderDatabase(database_url, personal="plain") as database:
         await database.store(page(row(**UNSHIPPED)))
-        async with database._connected().begin() as connection:
+        async with database_engine(database).begin() as connection:
             await connection.execute(order_personal.update().values(delete_at=None))
         assert await database.sweep(now=NOW + timedelta(days=119)) == 0
         assert await database.sweep(now=NOW + timedelta(days=121)) == 1
@@ -212,7 +213,7 @@ async def test_entries_that_cannot_be_read_are_emptied_in_time(sqlite_url: str) 
             await database.store(OrderPage(seller="s", rows=(), checkpoint=None, at=moment, unreadable=[entry]))
             if day in (29, 31):
                 await database.sweep(now=moment)
-                async with database._connected().connect() as connection:
+                async with database_engine(database).connect() as connection:
                     (found,) = (await connection.execute(unreadable.select())).all()
                 assert (found.raw is None, found.size) == (day == 31, len(MARK))
 
@@ -228,14 +229,14 @@ async def test_rebuilding_moves_what_earlier_programs_left_in_payloads(database_
             "3": {"lines": [{"amazon-order-id": "3", "sku": "S", "Ship-City": MARK}]},
         }
         await database.store(page(row(), coarse, line))
-        async with database._connected().begin() as connection:
+        async with database_engine(database).begin() as connection:
             for order_id, content in left.items():
                 payload = msgspec.json.encode(content).decode()
                 await connection.exec_driver_sql(
                     f"UPDATE orders SET payload = '{payload}' WHERE order_id = '{order_id}'"
                 )
         assert await database.rebuild() == 3
-        async with database._connected().connect() as connection:
+        async with database_engine(database).connect() as connection:
             found = {each.order_id: each for each in await connection.execute(orders.select())}
     assert MARK not in repr(found)
     assert [found[order_id].detail for order_id in "123"] == ["whole", "report", "report"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from insides import database_engine
 from order_databases import emulated_orders
 from sqlalchemy import text
 
@@ -71,9 +72,7 @@ async def synced(
 
 async def damage(database: OrderDatabase) -> None:
     """As if a page had slid: two orders were never seen, a third only as it was before."""
-    engine = database._engine
-    assert engine is not None
-    async with engine.begin() as connection:
+    async with database_engine(database).begin() as connection:
         ids = (await connection.execute(text("SELECT order_id FROM orders ORDER BY order_id LIMIT 3"))).scalars().all()
         await connection.execute(text("DELETE FROM orders WHERE order_id IN (:a, :b)"), {"a": ids[0], "b": ids[1]})
         older = datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None)

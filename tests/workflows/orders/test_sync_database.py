@@ -14,6 +14,7 @@ import anyio
 import anyio.lowlevel
 import msgspec
 import pytest
+from insides import database_engine
 from sqlalchemy import Table, select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -48,7 +49,7 @@ def order(
 
 async def rows(database: OrderDatabase, table: Table) -> list[Any]:
     """Every row of a table, by its key."""
-    async with database._connected().connect() as connection:
+    async with database_engine(database).connect() as connection:
         return list((await connection.execute(select(table).order_by(*table.primary_key))).all())
 
 
@@ -129,7 +130,7 @@ async def test_items_that_an_update_leaves_alone_are_not_written(database_url: s
     """They are counted all the same; the same number in other digits is another price to whoever reads the text."""
     async with OrderDatabase(database_url) as database:
         await store(database, with_item("1.0", day=1))
-        async with database._connected().begin() as connection:
+        async with database_engine(database).begin() as connection:
             await connection.exec_driver_sql("UPDATE order_items SET title = 'untouched'")
         assert await store(database, with_item("1.0", day=2, programs=["PRIME"])) == Stored(
             updated=1, items=1, changed=frozenset("a")
@@ -298,7 +299,7 @@ async def test_what_is_unreadable_is_listed_once_and_withheld(database_url: str)
 async def test_an_error_of_the_database_shows_no_row(sqlite_url: str) -> None:
     """SQLAlchemy would print the parameters of the statement."""
     async with OrderDatabase(sqlite_url) as database:
-        async with database._connected().begin() as connection:
+        async with database_engine(database).begin() as connection:
             await connection.exec_driver_sql("DROP TABLE order_items")
         with pytest.raises(SQLAlchemyError) as caught:
             await store(database, order("1", buyer={"buyerName": "Jane Doe"}))

@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
+from insides import page_writer
 from order_databases import emulated_orders, query, stored_orders
 
 from spapi_async import Application, ConfigurationError, LWAError, SellingPartner, ServerError, call_options
@@ -171,7 +172,8 @@ async def test_cancelled_run_keeps_the_page_it_was_committing(sqlite_url: str, m
     """Ctrl-C during a commit: the commit ends first, and the next run asks for the page after it."""
     async with emulator() as running, application(running) as app, OrderDatabase(sqlite_url) as database:
         with anyio.CancelScope() as scope:
-            committing, loop, cancelled = database._writer._put, asyncio.get_running_loop(), threading.Event()
+            writer = page_writer(database)
+            committing, loop, cancelled = writer.put, asyncio.get_running_loop(), threading.Event()
 
             def cancelled_meanwhile(*words: Any) -> Any:
                 loop.call_soon_threadsafe(scope.cancel)  # this is the database's thread
@@ -179,7 +181,7 @@ async def test_cancelled_run_keeps_the_page_it_was_committing(sqlite_url: str, m
                 assert cancelled.wait(30)
                 return committing(*words)
 
-            monkeypatch.setattr(database._writer, "_put", cancelled_meanwhile)
+            monkeypatch.setattr(writer, "put", cancelled_meanwhile)
             await sync_orders([seller(app)], database, page_size=20)
         assert scope.cancelled_caught
         assert len(stored_orders(sqlite_url)) == 20

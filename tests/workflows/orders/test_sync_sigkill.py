@@ -73,7 +73,7 @@ def test_killed_at_random_points_it_ends_with_every_order_once(spapi_emulator: E
 
 POINTS = {
     "before the transaction": "database.OrderDatabase.store = at(database.OrderDatabase.store, 'before')",
-    "inside the transaction": "writer.PageWriter._put = killed_after(writer.PageWriter._put)",
+    "inside the transaction": "writer.PageWriter.put = killed_after(writer.PageWriter.put)",
     "after the commit": "database.OrderDatabase.store = at(database.OrderDatabase.store, 'after')",
 }
 KILLER = """

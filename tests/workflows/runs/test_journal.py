@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from fake_jobs import REQUEST, FakeAmazon
+from insides import engine_of
 
 from spapi_async import Application
 from spapi_async._core.journal import Entry, Stage
@@ -172,8 +173,8 @@ async def test_an_application_closes_its_journal(tmp_path: Path) -> None:
     journal = Journal(f"sqlite:///{tmp_path / 'runs.db'}")
     async with Application("app", "secret", journal=journal):
         await journal.open()
-        assert journal._engine is not None
-    assert journal._engine is None
+        assert engine_of(journal) is not None
+    assert engine_of(journal) is None
 
 
 class _RealClock:

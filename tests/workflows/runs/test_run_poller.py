@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from fake_jobs import REQUEST, FakeAmazon
+from insides import collect_silently
 from virtual_time import VirtualTimeLoop, virtual_time
 
 from spapi_async import call_options
@@ -230,7 +231,7 @@ def test_a_poller_serves_the_next_loop_too() -> None:
     once()
     for task in left:
         assert not task.done()
-        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        collect_silently(task)
 
 
 @virtual_time

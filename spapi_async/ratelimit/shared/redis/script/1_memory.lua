@@ -10,12 +10,14 @@
 --
 -- A bucket:  k tokens, negative when tokens that do not exist yet have been sold, to be used when they do; t the moment
 --            of k; pc the pace from then on; h how many of them are not counted on, o when it last ran over, d by how much requests of processes
---            that have left came late since (see settle); r rate, a announced rate, b published burst, z believed burst;
+--            that have left came late since (see settle); r rate, a announced rate, b published burst, z believed burst, zt what a 429
+--            taught of it, bm the largest that any process takes for published;
 --            la until when requests of processes that have left may have arrived;
 --            u when an urgent call was last seen, x from when the token kept for urgent calls is there; adm and thr calls
 --            admitted and throttled; p processes; v, sh whose turn it is; the rest is adaptation's.
 -- A window:  w its seconds, b requests in it, log when each arrived at the latest, ascending; block until when nobody
 --            passes; adm, thr, p, cut as a bucket's.
+-- Both:      at the server's time at the last exchange.
 -- A process: n its last request, f its last feedback, g and gl what its last request was given (and on lease), c calls that
 --            wait and e such as are expected, by priority, q when it will ask again, y which limits it pays from, a the
 --            argument's value that may have one of its own,
@@ -44,6 +46,7 @@ local BURST_PATIENCE, LONGEST_BURST_PATIENCE = 100, 3200
 local PASSED_OVER = 9
 local URGENT_MEMORY = 60.0  -- a token is kept for urgent calls for so long after the last one was seen
 local LEND = 0.75           -- part of a bucket that may be on lease
+local BACKWARDS = 1.0       -- seconds by which a clock that goes back is merely being set right
 
 local req = cmsgpack.unpack(ARGV[1])
 local clock = redis.call('TIME')
@@ -89,6 +92,41 @@ local function drain(b)
   b.seeded = 1
 end
 
+-- What a bucket is worth as a window, and the other way round: _conversion.py, which says why.
+local function into_window(b, spec)
+  local w = fresh_window(spec.burst, spec.seconds, true)
+  local level = min(b.k + max(0, now - b.t) * b.r, b.z)
+  local spent = min(max(math.ceil(b.z - level - 1e-9), 0), spec.burst)
+  for place = 1, spec.burst - spent do
+    local wait = (place - level) / b.r
+    if wait > 1e-9 then w.log[#w.log + 1] = now - max(w.w - wait, 0) end
+  end
+  for _ = 1, spent do w.log[#w.log + 1] = now end
+  return w
+end
+
+local function into_bucket(w, spec)
+  local b = fresh_bucket(spec.rate, spec.burst, true)
+  local before, entries = nil, 0
+  for _, moment in ipairs(w.log) do
+    if moment + w.w > now then
+      if before then b.k = min(b.k + (moment - before) * b.r, b.z) end
+      b.k, before, entries = b.k - 1, moment, entries + 1
+    end
+  end
+  if before then b.k = min(b.k + (now - before) * b.r, b.z) end
+  b.k = min(b.k, w.b - entries)
+  if w.block > now then b.k = min(b.k, 1 - (w.block - now) * b.r) end
+  return b
+end
+
+-- Two versions of a program have different rules for one key: nothing that was spent is forgotten, nobody starts full.
+local function converted(old, spec)
+  local b = spec.seconds > 0 and into_window(old, spec) or into_bucket(old, spec)
+  for _, name in ipairs({'adm', 'thr', 'p', 'cut', 'i', 'seeded'}) do b[name] = old[name] end
+  return b
+end
+
 local function create(spec)
   local b
   if spec.seconds > 0 then
@@ -105,8 +143,33 @@ end
 -- limits without gaps. b its state, e this process's entry, sold what is sold of it in this exchange.
 local all, limits = {}, {}
 
+-- The clock has gone back, as after a failover to a server that is behind: what was an hour ago still is an hour ago. Or a
+-- window would stay closed, and no 429 be news, until the clock has caught up.
+local function turn_back(b)
+  local ahead = (b.at or now) - now
+  if ahead <= BACKWARDS then return end
+  for _, name in ipairs({'t', 'o', 'u', 'x', 'cut', 'la', 'block'}) do
+    if b[name] then b[name] = b[name] - ahead end
+  end
+  for index, moment in ipairs(b.log or {}) do b.log[index] = moment - ahead end
+  for _, e in pairs(b.p) do
+    for _, name in ipairs({'s', 'q', 'w', 'x', 'bk', 'cl', 'la', 'ps'}) do
+      if e[name] then e[name] = e[name] - ahead end
+    end
+  end
+end
+
+-- Processes may differ in what they take for published, as two versions of a program do. What a 429 taught holds for all.
+local function publish(b, burst)
+  local taught = b.zt or (b.z < b.b and b.z) or burst
+  b.b, b.bm = burst, max(b.bm or b.b, burst)
+  b.z = min(taught, burst)
+  if b.z < b.b then b.calm = false end
+end
+
 local function enter(index, spec, b)
-  if b.b ~= spec.burst then b.b, b.z = spec.burst, spec.burst end
+  b.at = now
+  if b.w then b.b = spec.burst elseif b.b ~= spec.burst then publish(b, spec.burst) end
   if b.w then
     b.w = spec.seconds
   elseif spec.kind ~= 'plan' and b.a ~= spec.rate then
@@ -138,7 +201,8 @@ for index, spec in ipairs(req.limits) do
     b.p = {}
     shared.app = nil
   end
-  if b and (b.w ~= nil) ~= (spec.seconds > 0) then b = nil end
+  if b then turn_back(b) end
+  if b and (b.w ~= nil) ~= (spec.seconds > 0) then b = converted(b, spec) end
   if not b and not spec.optional then
     b = create(spec)
     if index == 1 then   -- whoever comes first knows best, unless somebody comes who knows more: section 4

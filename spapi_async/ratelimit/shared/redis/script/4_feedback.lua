@@ -25,7 +25,7 @@ local function learn_burst(b, spare)
   local smaller = max(1, math.floor(b.z - spare + 1e-6))
   if spare < 2 or smaller >= b.z then return end
   if b.z < b.b then b.bp = min(2 * b.bp, LONGEST_BURST_PATIENCE) end
-  b.z = smaller
+  b.z, b.zt = smaller, smaller
 end
 
 local function lower_rate(b)
@@ -81,7 +81,7 @@ local function culprit(named, seen)
   local suspect = shared.suspect
   shared.suspect = {KEYS[1], now, req.kind}
   if named > 0 and all[named] then return all[named] end
-  if suspect and now - suspect[2] < SUSPICION then
+  if suspect and math.abs(now - suspect[2]) < SUSPICION then
     if suspect[1] ~= KEYS[1] then
       for _, limit in ipairs(limits) do
         if limit.spec.shared then return limit end

@@ -212,7 +212,10 @@ local function recover(b, count)
     end
     if b.z < b.b then
       b.bn = b.bn + 1
-      if b.bn >= b.bp then b.bn, b.z = 0, min(b.z + 1, b.b) end
+      if b.bn >= b.bp then
+        b.bn, b.z = 0, min(b.z + 1, b.b)
+        b.zt = b.z < (b.bm or b.b) and b.z or nil
+      end
     end
   end
 end

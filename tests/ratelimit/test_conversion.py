@@ -1,0 +1,93 @@
+"""A rule that changes from a bucket into a window or back: what is carried over, in the library and in the script."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from redis_speaker import KEYS, Speaker
+
+from spapi_async.ratelimit._bucket import TokenBucket
+from spapi_async.ratelimit._conversion import ages_of_bucket, tokens_of_window
+from spapi_async.ratelimit._window import SlidingLog
+from spapi_async.ratelimit.shared._store import LimitSpec
+
+HOUR = 3600.0
+
+
+@given(
+    tokens=st.floats(-3, 8),
+    rate=st.sampled_from([0.0005, 0.01, 1.0]),
+    requests=st.integers(1, 12),
+)
+@example(tokens=8.0, rate=0.0005, requests=12)
+@example(tokens=0.0, rate=1.0, requests=4)
+def test_a_window_made_of_a_bucket_admits_no_more_than_either(tokens: float, rate: float, requests: int) -> None:
+    """Not now, and not later: each place opens when the bucket would have had a token, spent ones after a window."""
+    bucket, window = TokenBucket(rate, 8.0, 0.0), SlidingLog(requests, HOUR)
+    bucket.set_tokens(tokens, 0.0)
+    window.restore(ages_of_bucket(tokens, rate, 8.0, requests, HOUR), 0.0)
+    spent = min(8 - tokens, requests)
+    assert window.tokens(0.0) <= max(requests - spent + 1e-6, 0)
+    for number in range(1, requests + 1):
+        assert window.delay(0.0, number) >= min(bucket.delay(0.0, number), HOUR) - 1e-6
+
+
+@given(ages=st.lists(st.floats(0, HOUR - 1), max_size=6), rate=st.sampled_from([0.0005, 0.01, 1.0]))
+@example(ages=[0.0, 0.0, 0.0], rate=1.0)
+@example(ages=[], rate=0.01)
+@example(ages=[3000.0, 10.0, 10.0], rate=0.001)
+def test_a_bucket_made_of_a_window_has_what_its_requests_left(ages: list[float], rate: float) -> None:
+    """As if it had been a bucket all the time, and never more than was left of the window."""
+    bucket = TokenBucket(rate, 5.0, -HOUR)
+    for age in sorted(ages, reverse=True):
+        bucket.set_tokens(bucket.tokens(-age) - 1, -age)
+    tokens = tokens_of_window(ages, 6, 0.0, rate, 5.0)
+    assert tokens == pytest.approx(min(bucket.tokens(0.0), 6 - len(ages)), abs=1e-6)
+
+
+def test_a_window_that_a_429_closed_is_a_bucket_that_is_as_empty() -> None:
+    """The next leaves when the window would have opened."""
+    bucket = TokenBucket(0.01, 5.0, 0.0)
+    bucket.set_tokens(tokens_of_window([], 4, 900.0, 0.01, 5.0), 0.0)
+    assert bucket.delay(0.0) == pytest.approx(900.0)
+
+
+def kept(speaker: Speaker, state: dict[str, Any], spec: LimitSpec) -> Any:
+    """How the script sees a limit that was kept so."""
+    speaker.ask(1, more={"rule": LimitSpec(kind="rule", rate=1.0, burst=1)}, waiting=(0, 0, 0))
+    common = {"adm": 9, "thr": 2, "p": {}, "cut": 0, "i": "rule"}
+    speaker.client.set(f"{KEYS[0]}|rule", msgspec.msgpack.encode({**common, **state}))
+    return speaker.ask(2, more={"rule": spec}, waiting=(0, 0, 0)).limits[1]
+
+
+@pytest.mark.parametrize("tokens", [-1.5, 0.0, 2.5, 8.0])
+@pytest.mark.parametrize("requests", [4, 12])
+def test_the_script_makes_the_same_window_of_a_bucket(redis_url: str, tokens: float, requests: int) -> None:
+    """Entry by entry; what was admitted and refused is still counted."""
+    speaker = Speaker(redis_url)
+    state = {"k": tokens, "t": time.time(), "r": 0.01, "a": 0.01, "b": 8, "z": 8}
+    window = kept(speaker, state, LimitSpec(kind="rule", rate=requests / HOUR, burst=requests, seconds=HOUR))
+    ages = ages_of_bucket(tokens, 0.01, 8.0, requests, HOUR)
+    assert [-start for start in window.starts] == pytest.approx(ages, abs=30)
+    assert (window.admitted, window.throttled, window.seconds) == (9, 2, HOUR)
+    speaker.close()
+
+
+@pytest.mark.parametrize("ages", [[], [0.0, 0.0, 0.0], [3000.0, 700.0, 10.0], [4000.0, 10.0]])
+@pytest.mark.parametrize("blocked", [0.0, 500.0])
+def test_the_script_makes_the_same_bucket_of_a_window(redis_url: str, ages: list[float], blocked: float) -> None:
+    """Token by token."""
+    speaker = Speaker(redis_url)
+    now = time.time()
+    log = [now - age for age in ages]
+    state = {"w": HOUR, "b": 4, "log": log, "block": now + blocked if blocked else 0}
+    bucket = kept(speaker, state, LimitSpec(kind="rule", rate=0.001, burst=5))
+    inside = [age for age in ages if age < HOUR]
+    assert bucket.level == pytest.approx(tokens_of_window(inside, 4, blocked, 0.001, 5.0), abs=0.05)
+    assert (bucket.admitted, bucket.throttled) == (9, 2)
+    speaker.close()

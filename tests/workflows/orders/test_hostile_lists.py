@@ -1,0 +1,166 @@
+"""Orders that change while they are read, from lists that shift, lag, shuffle, and date otherwise: none is lost."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import pytest
+from order_databases import emulated_versions, query, stored_versions
+
+from spapi_async import Application
+from spapi_async._engine.retry import RetryPolicy
+from spapi_async.emulator.server import Emulator
+from spapi_async.workflows.orders import PageStored, Source, SyncEvent, SyncReport, follow_orders, sync_orders
+
+pytest_plugins = ("sync_fixtures",)
+
+SINCE = datetime.now(UTC) - timedelta(days=90)
+LAG = 0.3
+SOURCES: list[list[Source]] = [
+    ["search"],
+    ["ids"],
+    ["ids", "reports"],
+    ["search", "reports"],
+    ["ids", "orders_v0"],
+    ["orders_v0"],
+    ["search", "ids", "orders_v0", "reports"],
+]
+
+
+def emulator(**options: Any) -> Emulator:
+    """Quota many times Amazon's, so that every source waits a little; tokens are numbers of orders to skip."""
+    usual = {"orders": 150, "rate_scale": 40_000, "processing": 0.02, "search_delay": 0.0, "page_shift": True}
+    return Emulator(**{**usual, "anchor": datetime.now(UTC).timestamp() - 3600, **options})
+
+
+class Changes:
+    """Progress with which an order changes whenever a page has been stored, ``most`` times at most.
+
+    ``after`` so many pages something is called.
+    """
+
+    def __init__(
+        self, running: Emulator, *, most: int = 80, after: Mapping[int, Callable[[], None]] | None = None
+    ) -> None:
+        self._running = running
+        self._most = most
+        self._after = after or {}
+        self.pages = 0
+
+    def __call__(self, event: SyncEvent) -> None:
+        if isinstance(event, PageStored):
+            self.pages += 1
+            if self.pages <= self._most:
+                self._running.change_orders(update=1)
+            if self.pages in self._after:
+                self._after[self.pages]()
+
+
+@asynccontextmanager
+async def selling(running: Emulator) -> AsyncIterator[Any]:
+    """A seller in an application of its own, as in a process."""
+    retry = RetryPolicy(attempts=2, base=0.001, throttled_attempts=3)
+    async with Application("app", "secret", endpoint=running.url, retry=retry) as app:
+        yield app.selling_partner("Atzr|one", region="NA", seller_id="one")
+
+
+async def sync(running: Emulator, url: str, sources: Sequence[Source], **options: Any) -> SyncReport:
+    """One run."""
+    async with selling(running) as seller:
+        return await sync_orders([seller], url, sources=sources, since=SINCE, page_size=5, **options)
+
+
+def lost(running: Emulator, url: str) -> set[str]:
+    """Orders that the database does not know at all."""
+    return set(emulated_versions(running)) - set(stored_versions(url))
+
+
+def coarse(url: str) -> int:
+    """Orders of which no more is known than what a list says."""
+    return int(query(url, "SELECT count(*) FROM orders WHERE detail = 'report'")[0][0])
+
+
+@pytest.mark.parametrize("sources", SOURCES, ids="+".join)
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_no_shifted_page_loses_an_order(sqlite_url: str, sources: list[Source], seed: int) -> None:
+    """One run has every order; the next one their last changes, too."""
+    async with emulator(seed=seed) as running:
+        changes = Changes(running)
+        report = await sync(running, sqlite_url, sources, progress=changes)
+        assert report.failed == ()
+        assert changes.pages > 30
+        assert (lost(running, sqlite_url), coarse(sqlite_url)) == (set(), 0)
+        await sync(running, sqlite_url, sources)
+        assert stored_versions(sqlite_url) == emulated_versions(running)
+    doubled = "SELECT order_id FROM order_changes WHERE kind = 'new' GROUP BY 1 HAVING count(*) > 1"
+    assert query(sqlite_url, doubled) == []
+
+
+@pytest.mark.parametrize("sources", SOURCES, ids="+".join)
+async def test_nor_do_lists_that_do_everything_at_once(sqlite_url: str, sources: list[Source]) -> None:
+    """Changes show late, pages are shuffled, and v0 dates by status."""
+    hostile = {"list_lag": LAG, "shuffled_pages": True, "v0_status_dates": True}
+    async with emulator(seed=3, **hostile) as running:
+        await sync(running, sqlite_url, sources, progress=Changes(running))
+        await anyio.sleep(LAG)
+        await sync(running, sqlite_url, sources)
+        assert stored_versions(sqlite_url) == emulated_versions(running)
+        assert coarse(sqlite_url) == 0
+
+
+@pytest.mark.parametrize("sources", SOURCES, ids="+".join)
+async def test_nor_do_runs_that_end_in_the_middle(sqlite_url: str, sources: list[Source]) -> None:
+    """Each goes on from what was committed, whatever has changed between them."""
+    async with emulator(seed=4) as running:
+        for pages in (2, 3, 5, 8, 13):
+            with anyio.CancelScope() as scope:
+                changes = Changes(running, after={pages: scope.cancel})
+                await sync(running, sqlite_url, sources, progress=changes)
+            assert scope.cancelled_caught
+        await sync(running, sqlite_url, sources)
+        assert coarse(sqlite_url) == 0
+        await sync(running, sqlite_url, sources)
+        assert stored_versions(sqlite_url) == emulated_versions(running)
+
+
+@pytest.mark.parametrize("unsorted", [False, True], ids=["by update", "in no order"])
+async def test_pages_in_no_order_lose_none(sqlite_url: str, unsorted: bool) -> None:
+    """Nothing documents that pages come by update: where they do not, windows are halved until one page holds them."""
+    async with emulator(seed=5, unsorted_lists=unsorted) as running:
+        report = await sync(running, sqlite_url, ["search"], progress=Changes(running))
+        assert report.failed == ()
+        assert lost(running, sqlite_url) == set()
+        await sync(running, sqlite_url, ["search"])
+        assert stored_versions(sqlite_url) == emulated_versions(running)
+
+
+@pytest.mark.parametrize("sources", [["search"], ["ids", "orders_v0"], ["ids", "reports"]], ids="+".join)
+async def test_followed_orders_end_as_amazon_has_them(sqlite_url: str, sources: list[Source]) -> None:
+    """The history, and bursts that fill several pages between two searches."""
+    async with emulator(seed=6) as running, selling(running) as seller:
+
+        async def follow() -> None:
+            changes = Changes(running, most=60)
+            await follow_orders([seller], sqlite_url, sources=sources, since=SINCE, progress=changes)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(follow)
+            with anyio.fail_after(60):
+                while len(versions(sqlite_url)) < 150:
+                    await anyio.sleep(0.02)
+                running.change_orders(add=130, update=70)
+                while versions(sqlite_url) != emulated_versions(running) or coarse(sqlite_url):
+                    await anyio.sleep(0.02)
+            group.cancel_scope.cancel()
+
+
+def versions(url: str) -> dict[str, int]:
+    """What is stored so far, if anything."""
+    try:
+        return stored_versions(url)
+    except Exception:  # noqa: BLE001 - the tables are not there yet
+        return {}
