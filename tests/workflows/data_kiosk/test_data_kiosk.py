@@ -214,7 +214,8 @@ class Download(KilledCommand):
         """Go on to the end: a query for each page at the emulator, and every row once."""
         process = self.start()
         _, complaint = process.communicate(timeout=120)
-        assert (process.returncode, complaint) == (0, b"")
+        said = f"{self.out}: {len(products_sold(self.emulator)):,} rows\n"
+        assert (process.returncode, complaint.decode()) == (0, said)
         rows = [json.loads(line) for line in self.out.read_text(encoding="utf-8").splitlines()]
         made = [job for seller in self.emulator.world.sellers for job in seller.jobs.newest_first("query")]
         assert sorted(job.facts["page"] for job in made) == list(range(1, len(made) + 1))

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from botocore.loaders import JSONFileLoader
 from sqs_server import counts, send
 
 from spapi_async.errors import ConfigurationError
@@ -191,3 +192,20 @@ def test_what_is_no_queues_url_is_refused(url: str) -> None:
     """An ARN does not say where to connect."""
     with pytest.raises(ConfigurationError, match="queue's URL"):
         SqsQueue(url)
+
+
+async def test_what_botocore_knows_of_services_is_read_once(sqs_queue: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes 50 ms, in which nothing else goes on."""
+    async with SqsQueue(sqs_queue):
+        pass
+    read: list[str] = []
+    load = JSONFileLoader.load_file
+
+    def load_file(loader: JSONFileLoader, path: str) -> Any:
+        read.append(path)
+        return load(loader, path)
+
+    monkeypatch.setattr(JSONFileLoader, "load_file", load_file)
+    async with SqsQueue(sqs_queue):
+        pass
+    assert read == []
