@@ -29,7 +29,7 @@ try:
     from sqlalchemy import delete, func, select, update
     from sqlalchemy.dialects import postgresql
     from sqlalchemy.dialects import sqlite as sqlite_dialect
-    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
     raise ModuleNotFoundError('order sync needs an extra: pip install "spapi-async[sync]"') from error
 
@@ -44,6 +44,7 @@ from spapi_async.workflows._sql import (
 )
 from spapi_async.workflows.orders import _holes_sql, _personal_sql, _reads
 from spapi_async.workflows.orders._connected import Connected
+from spapi_async.workflows.orders._numbers import OUT_OF_RANGE, with_numbers_in_range
 from spapi_async.workflows.orders._rebuild import rebuild
 from spapi_async.workflows.orders._rows import Detail
 from spapi_async.workflows.orders._statements import Statements
@@ -157,6 +158,14 @@ class OrderDatabase(Connected):
         Raises:
             LeaseLostError: another process has taken the stream over; nothing was written.
         """
+        try:
+            return await self._store(page)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != OUT_OF_RANGE:
+                raise
+        return await self._store(msgspec.structs.replace(page, rows=[with_numbers_in_range(row) for row in page.rows]))
+
+    async def _store(self, page: OrderPage) -> Stored:
         async with self._write() as connection:
             return await run_on_cursor(connection, lambda cursor: self._writer.write(cursor, page, self.personal))
 

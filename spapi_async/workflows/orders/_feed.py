@@ -23,8 +23,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         cursor: give it to ``changes(after=…)`` to go on after this change. Opaque.
         kind: ``new``, ``updated`` (Amazon says so), or ``detail`` (the same version, of which more is known now).
-        paths: the places that differ, by Amazon's names, ids standing for list entries; ``*``: the order came from
-            another version of the API, whose names differ. Empty for new orders.
+        paths: the places that differ, by Amazon's names, ids standing for list entries; an order that another
+            source had brought is compared by what both know. ``*``: it cannot be compared. Empty for new orders.
         status_before, status_after: in the words of Orders 2026-01-01.
         source: which operation or report brought it.
         updated_at: Amazon's time of the order's last update.

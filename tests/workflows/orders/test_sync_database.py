@@ -304,3 +304,14 @@ async def test_an_error_of_the_database_shows_no_row(sqlite_url: str) -> None:
         with pytest.raises(SQLAlchemyError) as caught:
             await store(database, order("1", buyer={"buyerName": "Jane Doe"}))
     assert "Jane" not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", ["1e999999", "-1e-999999", "1" + "0" * 140_000, "0." + "1" * 20_000])
+async def test_a_number_beyond_any_type_costs_no_page(database_url: str, number: str) -> None:
+    """PostgreSQL's numbers end: what is beyond is kept as text, and the orders beside it as they are."""
+    payload = f'{{"orderId":"odd","x":[{number}],"y":1.50,"orderItems":[{{"orderItemId":"1","x":{number}}}]}}'
+    rows = [V2026.row(payload.encode()), V2026.row(b'{"orderId":"plain","x":1.50}')]
+    async with OrderDatabase(database_url) as database:
+        for _ in range(2):
+            stored = await database.store(OrderPage(seller="s", rows=rows, checkpoint=None, at=NOW))
+        assert (stored.unchanged, await database.counts()) == (2, (2, 1))
