@@ -91,7 +91,7 @@ def test_limits_of_a_running_jobs_redis(
     capsys.readouterr()
     assert run(["limits", "--redis", redis_url, "--json"]) == 0
     (bucket,) = json.loads(capsys.readouterr().out)
-    assert (bucket["operation"], bucket["burst"], bucket["admitted"]) == ("orders_2026_01_01.search_orders", 20, 3)
+    assert (bucket["operation"], bucket["burst"], bucket["admitted"]) == ("orders_2026_01_01.search_orders", 20, 5)
 
 
 def test_the_address_of_redis_may_stand_in_the_environment(
