@@ -21,7 +21,7 @@
     │   ├── QuotaExceededError        429, after every permitted retry
     │   └── ServerError               5xx, after every permitted retry
     ├── RateLimitWaitError            the wait for quota would exceed max_wait
-    ├── DecodeError                   a 2xx body that is not JSON, (strict) breaks its model, or is no page
+    ├── DecodeError                   a 2xx body that is not JSON, (strict) breaks its model, or is not a page
     ├── DocumentError                 reports, feeds, Data Kiosk documents
     │   ├── DocumentTruncatedError
     │   ├── DocumentUrlExpiredError

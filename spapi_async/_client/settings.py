@@ -50,7 +50,7 @@ def check_seller_id(seller_id: object) -> None:
     """Refuse what would break keys, tables or lines of a log.
 
     Raises:
-        ConfigurationError: it is no id.
+        ConfigurationError: it is not an id.
     """
     if not isinstance(seller_id, str) or not seller_id.strip() or set(seller_id) & set("@|{}"):
         raise ConfigurationError(f'seller_id must be like "A1EXAMPLE", not {seller_id!r}')

@@ -89,7 +89,7 @@ def items(body: bytes, path: str) -> list[bytes] | None:
 
 
 def keys(declared: Any) -> frozenset[str]:
-    """The keys that an object of this type may have; none where it is no object."""
+    """The keys that an object of this type may have; none where it is not an object."""
     shape = _struct_in(_shape(declared))
     return frozenset() if shape is None else frozenset(field.key for field in shape.fields)
 
@@ -107,7 +107,7 @@ def wire_path(declared: Any, member: str | None, names: Sequence[str]) -> str:
 
 
 def required_fields(declared: Any, member: str | None) -> tuple[str, ...]:
-    """The fields that an object of this type, or of its ``member``'s, must have; none where it is no object."""
+    """The fields that an object of this type, or of its ``member``'s, must have; none where it is not an object."""
     shape = _struct_in(_shape(declared))
     if shape is not None and member is not None:
         shape = _struct_in(next(field.shape for field in shape.fields if field.name == member))

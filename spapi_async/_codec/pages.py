@@ -47,7 +47,7 @@ def next_token_of(page: Any, paging: Paging) -> Any:
 
 
 def why_no_page(body: bytes, known_keys: frozenset[str]) -> str | None:
-    """What a reply without a list of items is, if it is no page at all: not even an empty one."""
+    """What a reply without a list of items is, if it is not a page at all: not even an empty one."""
     if not body.strip():
         return "empty body"
     content = json.parse(body)

@@ -151,7 +151,7 @@ def decode(
     if operation.paging is not None and not errors and items_of(value, operation.paging) is None:
         if what := why_no_page(body, reader.keys):
             raise DecodeError(
-                f"the body of this {status} is no page: {what} ({len(body)} bytes)",
+                f"the body of this {status} is not a page: {what} ({len(body)} bytes)",
                 raw=body,
                 operation=operation.name,
                 request_id=request_id,

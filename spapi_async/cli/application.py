@@ -109,7 +109,7 @@ def _root(
     ] = False,
     log_format: Annotated[
         LogFormat | None,
-        typer.Option("--log-format", help="Log to stderr, as JSON lines: every call, and what the library has to say."),
+        typer.Option("--log-format", help="Log to stderr as JSON lines: every call, and the library's warnings."),
     ] = None,
 ) -> None:
     """Amazon's Selling Partner API from the command line."""

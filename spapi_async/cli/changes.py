@@ -26,7 +26,7 @@ def changes(
         str | None,
         typer.Option("--after", metavar="CURSOR", help="The cursor of the last change that was seen; all by default."),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 1000,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most this many.")] = 1000,
     as_json: JsonOption = False,
 ) -> None:
     """List the changes after a cursor, oldest first, in the order of commits.

@@ -62,7 +62,7 @@ def crawl(
         str, typer.Option("--output", metavar="FILE", help="items.jsonl, items.parquet or sqlite:///items.db.")
     ],
     marketplace: Annotated[
-        list[str] | None, typer.Option("--marketplace", help="Look here (US, DE, an id); repeatable.")
+        list[str] | None, typer.Option("--marketplace", help="Where to look (US, DE, an id); repeatable.")
     ] = None,
     include: Annotated[
         list[str] | None,

@@ -68,7 +68,7 @@ def doctor(
 
 @app.command("order")
 def order(
-    order_id: Annotated[str, typer.Argument(metavar="ID", help="Such as 902-3159896-1390916.")],
+    order_id: Annotated[str, typer.Argument(metavar="ID", help="An order id, such as 902-3159896-1390916.")],
     *,
     endpoint: EndpointOption = None,
     emulator: EmulatorOption = False,

@@ -29,27 +29,29 @@ def emulator(
     orders: OrdersOption = 200,
     rate_scale: RateScaleOption = 1.0,
     latency: LatencyOption = 0.0,
-    days: Annotated[float, typer.Option("--days", min=0.001, help="How many days hold the orders' updates.")] = 60.0,
+    days: Annotated[
+        float, typer.Option("--days", min=0.001, help="Over how many days the orders' updates are spread.")
+    ] = 60.0,
     search_delay: Annotated[
-        float, typer.Option("--search-delay", metavar="SECONDS", min=0.0, help="Order searches lag behind by so much.")
+        float, typer.Option("--search-delay", metavar="SECONDS", min=0.0, help="How far order searches lag behind.")
     ] = 120.0,
     list_lag: Annotated[
         float,
         typer.Option(
-            "--list-lag", metavar="SECONDS", min=0.0, help="A change appears in searches up to so much later."
+            "--list-lag", metavar="SECONDS", min=0.0, help="A change appears in searches up to this much later."
         ),
     ] = 0.0,
     page_shift: Annotated[
-        bool, typer.Option("--page-shift", help="Orders that change between two pages of a search move the others.")
+        bool, typer.Option("--page-shift", help="Orders that change between two pages of a search shift the others.")
     ] = False,
     shuffled_pages: Annotated[
-        bool, typer.Option("--shuffled-pages", help="The orders of a page come in no order.")
+        bool, typer.Option("--shuffled-pages", help="The orders of a page come in no particular order.")
     ] = False,
     unsorted_lists: Annotated[
         bool, typer.Option("--unsorted-lists", help="Searches list orders in no order, and shift as with --page-shift.")
     ] = False,
     v0_status_dates: Annotated[
-        bool, typer.Option("--v0-status-dates", help="Orders v0 dates an update by the last change of status.")
+        bool, typer.Option("--v0-status-dates", help="In Orders v0 only a change of status moves the last-update date.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -37,7 +37,7 @@ AGAIN = "the feed goes on at Amazon: run the same command again to pick it up"
 
 def feed(
     feed_type: Annotated[str, typer.Argument(metavar="TYPE", help="Such as JSON_LISTINGS_FEED.")],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What is sent, as it is.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to submit, sent as it is.")],
     *,
     out: Annotated[
         str | None, typer.Option("--out", metavar="FILE|-", help="Where Amazon's processing report goes.")
@@ -50,7 +50,8 @@ def feed(
         list[str] | None, typer.Option("--option", metavar="K=V", help="One of Amazon's feedOptions; repeatable.")
     ] = None,
     content_type: Annotated[
-        str | None, typer.Option("--content-type", metavar="TYPE", help="What the file is announced as.")
+        str | None,
+        typer.Option("--content-type", metavar="TYPE", help="The file's content type; the feed type's by default."),
     ] = None,
     journal: JournalOption = None,
     endpoint: EndpointOption = None,

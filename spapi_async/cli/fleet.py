@@ -39,13 +39,19 @@ JournalOption = Annotated[
 SellersOption = Annotated[str, typer.Option("--sellers", metavar="FILE", help="The sellers, as for sync orders.")]
 RedisOption = Annotated[
     str,
-    typer.Option("--redis", metavar="URL", envvar="SP_API_REDIS", show_envvar=True, help="The queue and the quota."),
+    typer.Option(
+        "--redis",
+        metavar="URL",
+        envvar="SP_API_REDIS",
+        show_envvar=True,
+        help="Where the queue and the quota are kept.",
+    ),
 ]
 EveryOption = Annotated[
-    str, typer.Option("--every", metavar="SPAN", help="How often a seller that is complete has its turn again.")
+    str, typer.Option("--every", metavar="SPAN", help="How often a seller that is up to date is synced again.")
 ]
-NameOption = Annotated[str, typer.Option("--name", help="Of the fleet: several may share one Redis.")]
-SliceOption = Annotated[float, typer.Option("--slice", metavar="SECONDS", help="The longest that a slice takes.")]
+NameOption = Annotated[str, typer.Option("--name", help="The fleet's name; several fleets may share one Redis.")]
+SliceOption = Annotated[float, typer.Option("--slice", metavar="SECONDS", help="The longest that a slice may take.")]
 SinceOption = Annotated[str | None, typer.Option("--since", metavar="TIME", help="Where a new seller starts.")]
 
 
@@ -83,7 +89,7 @@ def worker(
     name: NameOption = "orders",
     slice_seconds: SliceOption = 50.0,
     since: SinceOption = None,
-    concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="Slices at once.")] = 20,
+    concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="How many slices run at once.")] = 20,
     metrics: MetricsOption = None,
 ) -> None:
     """Carry out slices, until SIGTERM. What is cut off goes on in another worker."""

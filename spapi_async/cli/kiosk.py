@@ -46,7 +46,7 @@ def kiosk(
     latency: LatencyOption = 0.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask a query, wait for it, and write its rows to a file, all pages of them.
+    """Run a query, wait for it, and write the rows of all its pages to a file.
 
     What is asked is written down first: interrupt it at any moment, run it again, and it goes on waiting for the same
     query.

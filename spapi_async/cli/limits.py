@@ -33,16 +33,14 @@ def limits(
     context: typer.Context,
     *,
     redis: RedisOption = None,
-    prefix: Annotated[
-        str, typer.Option("--prefix", help="What the job's limiter begins its Redis keys with.")
-    ] = "spapi",
+    prefix: Annotated[str, typer.Option("--prefix", help="The prefix of the limiter's Redis keys.")] = "spapi",
     endpoint: EndpointOption = None,
-    interval: Annotated[float, typer.Option("--interval", metavar="SECONDS", min=0.1, help="Between two looks.")] = 1.0,
+    interval: Annotated[float, typer.Option("--interval", metavar="SECONDS", min=0.1, help="How often to look.")] = 1.0,
     seller: Annotated[
-        str | None, typer.Option("--seller", metavar="NAME", help="Only sellers whose name holds this.")
+        str | None, typer.Option("--seller", metavar="NAME", help="Only sellers whose name contains this.")
     ] = None,
     operation: Annotated[
-        str | None, typer.Option("--operation", metavar="NAME", help="Only operations whose name holds this.")
+        str | None, typer.Option("--operation", metavar="NAME", help="Only operations whose name contains this.")
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Print the table once and end.")] = False,
     as_json: JsonOption = False,
@@ -98,7 +96,7 @@ async def _emulator(endpoint: str) -> AsyncIterator[Fetch]:
             except (aiohttp.ClientError, TimeoutError) as error:
                 raise ConnectionFailedError(f"no emulator answers at {endpoint}: {error}") from error
             if reply.status != HTTPStatus.OK:
-                raise ConfigurationError(f"{endpoint} is no emulator: {url} answered {reply.status}")
+                raise ConfigurationError(f"{endpoint} is not an emulator: {url} answered {reply.status}")
             return msgspec.json.decode(body, type=_Limits).limits
 
         yield fetch

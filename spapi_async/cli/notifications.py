@@ -30,19 +30,19 @@ def subscribe(
     destination: Annotated[str, typer.Argument(help="A queue's URL or ARN, or the id of a destination.")],
     *,
     marketplace: Annotated[
-        list[str] | None, typer.Option("--marketplace", help="These alone; may be repeated.")
+        list[str] | None, typer.Option("--marketplace", help="Only these (US, DE, an id); repeatable.")
     ] = None,
     order_change_type: Annotated[
-        list[str] | None, typer.Option("--order-change-type", help="These alone, of ORDER_CHANGE; may be repeated.")
+        list[str] | None, typer.Option("--order-change-type", help="Of ORDER_CHANGE: only these; repeatable.")
     ] = None,
     aggregation: Annotated[
-        str | None, typer.Option("--aggregation", help="FiveMinutes or TenMinutes, of ANY_OFFER_CHANGED.")
+        str | None, typer.Option("--aggregation", help="Of ANY_OFFER_CHANGED: FiveMinutes or TenMinutes.")
     ] = None,
     filter_expression: Annotated[
         str | None, typer.Option("--filter", metavar="CEL", help="A condition on the payload.")
     ] = None,
     payload_version: Annotated[
-        str | None, typer.Option("--payload-version", help="The newest known, if not given.")
+        str | None, typer.Option("--payload-version", help="The newest known by default.")
     ] = None,
     endpoint: EndpointOption = None,
     emulator: EmulatorOption = False,
@@ -76,14 +76,16 @@ async def _subscribe(target: Target, kind: str, destination: str, options: dict[
 def unsubscribe(
     notification_type: Annotated[str, typer.Argument(metavar="TYPE", help="Such as ORDER_CHANGE.")],
     destination: Annotated[
-        str | None, typer.Argument(help="Only what goes there: a queue's URL or ARN, or the id of a destination.")
+        str | None, typer.Argument(help="Only subscriptions to this destination: a queue's URL or ARN, or an id.")
     ] = None,
     *,
-    subscription: Annotated[str | None, typer.Option("--subscription", metavar="ID", help="Only this one.")] = None,
+    subscription: Annotated[
+        str | None, typer.Option("--subscription", metavar="ID", help="Only this subscription.")
+    ] = None,
     delete_destination: Annotated[
         bool,
         typer.Option(
-            "--delete-destination", help="Delete where they went, too: other sellers' subscriptions to it end as well."
+            "--delete-destination", help="Also delete the destination: other sellers' subscriptions to it end, too."
         ),
     ] = False,
     endpoint: EndpointOption = None,
@@ -113,7 +115,7 @@ async def _unsubscribe(
 @app.command("list")
 def list_(
     notification_types: Annotated[
-        list[str] | None, typer.Argument(metavar="[TYPE]...", help="All types that are known, if none is given.")
+        list[str] | None, typer.Argument(metavar="[TYPE]...", help="All known types by default.")
     ] = None,
     *,
     endpoint: EndpointOption = None,
@@ -164,9 +166,10 @@ def _place(destination: Destination) -> str:
 def listen(
     queue: Annotated[str, typer.Argument(metavar="QUEUE_URL", help="AWS credentials are found as botocore does.")],
     *,
-    count: Annotated[int | None, typer.Option("--max", metavar="N", min=1, help="End after so many.")] = None,
+    count: Annotated[int | None, typer.Option("--max", metavar="N", min=1, help="End after this many.")] = None,
     set_aside: Annotated[
-        str | None, typer.Option("--set-aside", metavar="QUEUE_URL", help="Where messages go that cannot be read.")
+        str | None,
+        typer.Option("--set-aside", metavar="QUEUE_URL", help="Where messages that cannot be read are sent."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

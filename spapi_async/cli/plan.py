@@ -57,7 +57,7 @@ def orders(
         list[str] | None, typer.Option("--marketplace", help="Only this marketplace (US, DE, an id); repeatable.")
     ] = None,
     what_if: Annotated[
-        bool, typer.Option("--what-if", help="Compute it for made-up sellers, without a call: sellers=200 …")
+        bool, typer.Option("--what-if", help="Compute it for imaginary sellers, without a call: sellers=200 …")
     ] = False,
     sellers: Annotated[str | None, typer.Option("--sellers", metavar="FILE", help="As for sync orders.")] = None,
     endpoint: EndpointOption = None,

@@ -106,10 +106,13 @@ def get(
         list[str] | None, typer.Option("--option", metavar="K=V", help="One of Amazon's reportOptions; repeatable.")
     ] = None,
     reuse: Annotated[
-        str | None, typer.Option("--reuse", metavar="SPAN", help="Take one that was asked for in the last 2h, say.")
+        str | None,
+        typer.Option(
+            "--reuse", metavar="SPAN", help="Take a report of the same request that is no older than this, such as 2h."
+        ),
     ] = None,
     no_data: Annotated[
-        NoDataWish, typer.Option("--no-data", help="What a report stands for that is cancelled for want of data.")
+        NoDataWish, typer.Option("--no-data", help="What a report becomes that Amazon cancels for lack of data.")
     ] = NoDataWish.error,
     journal: JournalOption = None,
     endpoint: EndpointOption = None,
@@ -161,7 +164,7 @@ def get(
 def types(
     *,
     search: Annotated[
-        str | None, typer.Option("--search", metavar="WORD", help="Only types whose name holds it.")
+        str | None, typer.Option("--search", metavar="WORD", help="Only types whose name contains it.")
     ] = None,
     restricted: Annotated[
         bool, typer.Option("--restricted", help="Only those that need a restricted data token.")
@@ -193,7 +196,8 @@ def types(
 @app.command("list")
 def list_reports(
     report_types: Annotated[
-        list[str] | None, typer.Argument(metavar="[TYPE]...", help="Ask Amazon about these; else the open runs.")
+        list[str] | None,
+        typer.Argument(metavar="[TYPE]...", help="Ask Amazon about these types; without any, list the open runs."),
     ] = None,
     *,
     journal: JournalOption = None,

@@ -78,7 +78,7 @@ def orders(
         ),
     ] = None,
     api: Annotated[
-        OrdersApiName, typer.Option("--api", help="orders_v0 needs one request more for each order.")
+        OrdersApiName, typer.Option("--api", help="orders_v0 needs one more request for each order.")
     ] = OrdersApiName.orders_2026_01_01,
     marketplace: Annotated[
         list[str] | None, typer.Option("--marketplace", help="Only this marketplace (US, DE, an id); repeatable.")
@@ -93,11 +93,13 @@ def orders(
     ] = False,
     from_: Annotated[
         str | None,
-        typer.Option("--from", metavar="TIME", help="Read the orders updated from then to --to again (ISO 8601)."),
+        typer.Option(
+            "--from", metavar="TIME", help="Read the orders updated between this time and --to again (ISO 8601)."
+        ),
     ] = None,
-    to: Annotated[str | None, typer.Option("--to", metavar="TIME", help="The end of what is read again.")] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="TIME", help="The end of that window (ISO 8601).")] = None,
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Fill all columns anew from the stored payloads, without a call.")
+        bool, typer.Option("--rebuild", help="Fill all columns again from the stored payloads, without a call.")
     ] = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for sellers that another process works on, rather than fail.")
@@ -120,12 +122,17 @@ def orders(
     ] = None,
     every: Annotated[
         str | None,
-        typer.Option("--every", metavar="SPAN", help="With --follow: a round in this time, such as 1h, and no more."),
+        typer.Option(
+            "--every",
+            metavar="SPAN",
+            help="With --follow: search each seller this often, such as 1h, instead of as often as quota allows.",
+        ),
     ] = None,
     metrics: MetricsOption = None,
-    page_size: Annotated[int | None, typer.Option("--page-size", min=1, max=100, help="Orders a page.")] = None,
+    page_size: Annotated[int | None, typer.Option("--page-size", min=1, max=100, help="Orders per page.")] = None,
     max_wait: Annotated[
-        float | None, typer.Option("--max-wait", metavar="SECONDS", min=0.0, help="Stop if quota needs a longer wait.")
+        float | None,
+        typer.Option("--max-wait", metavar="SECONDS", min=0.0, help="Fail at once if quota needs a longer wait."),
     ] = None,
     sellers: Annotated[
         str | None,

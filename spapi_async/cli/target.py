@@ -40,7 +40,9 @@ EndpointOption = Annotated[
 ]
 EmulatorOption = Annotated[bool, typer.Option("--emulator", help="Talk to an emulator started in this process.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="The emulator's data set: the same seed, the same data.")]
-OrdersOption = Annotated[int, typer.Option("--orders", min=0, help="How many orders the emulator holds.")]
+OrdersOption = Annotated[
+    int, typer.Option("--orders", min=0, help="How many orders each of the emulator's sellers has.")
+]
 RateScaleOption = Annotated[
     float,
     typer.Option("--rate-scale", min=0.001, help="The emulator's usage plans, this many times faster than Amazon's."),

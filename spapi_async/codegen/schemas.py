@@ -136,7 +136,7 @@ def _limits(node: Mapping[str, Any], where: str) -> Constraints:
     if isinstance(default, dict) and _kind(node, where) in ("object", "all_of", "any"):
         default = None  # the defaults of bodies and replies are not used
     if default is not None and not isinstance(default, str | int | float):
-        raise ModelError(where, "a default that is no scalar is not understood")
+        raise ModelError(where, "a default that is not a scalar is not understood")
     refuse_infinite(default, below(where, "default"))
     return Constraints(
         enum=tuple(dict.fromkeys(str(value) for value in values)),

@@ -142,7 +142,7 @@ class ClassTable:
         return self._definitions[schema.ref]
 
     def _is_class(self, schema: Schema) -> bool:
-        if schema.kind == "all_of" and len(schema.parts) == 1:  # one part that is no object is but another name of it
+        if schema.kind == "all_of" and len(schema.parts) == 1:  # a part that is not an object: another name of it
             part = self.resolve(schema.parts[0])
             return part.kind in ("object", "all_of")
         return schema.is_enum or bool(schema.properties) or schema.kind == "all_of"

@@ -110,7 +110,7 @@ class Fleet:
         if not 0 < slice_seconds <= LONGEST_SLICE:
             raise ConfigurationError(f"slice_seconds must be more than 0 and at most {LONGEST_SLICE:g}")
         if every <= timedelta(0):
-            raise ConfigurationError("every must be longer than nothing")
+            raise ConfigurationError(f"every must be more than zero, not {every!r}")
         if (database is None) == (job is None):
             raise ConfigurationError("a fleet has a database for orders, or a job of its own")
         self.name = name
@@ -179,7 +179,9 @@ class Fleet:
         async with self._application(for_names=True) as app:
             listed = await self._directory.sellers(app)
         if nameless := sum(seller.seller_id is None for seller in listed):
-            raise ConfigurationError(f"{nameless} sellers of the directory have no seller_id: a fleet goes by it")
+            raise ConfigurationError(
+                f"{nameless} sellers of the directory have no seller_id; a fleet needs one of each"
+            )
         return [seller.name for seller in listed]
 
     async def _queue_due(self, broker: RedisStreamBroker, board: Board) -> int:

@@ -52,5 +52,5 @@ def job_named(name: str) -> Job:
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(f"--job {name}: {error}") from None
     if not callable(found):
-        raise ConfigurationError(f"--job {name}: that is no function")
+        raise ConfigurationError(f"--job {name}: that is not a function")
     return found  # type: ignore[no-any-return]

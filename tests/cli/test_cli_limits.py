@@ -91,7 +91,7 @@ def test_limits_of_a_running_jobs_redis(
     capsys.readouterr()
     assert run(["limits", "--redis", redis_url, "--json"]) == 0
     (bucket,) = json.loads(capsys.readouterr().out)
-    assert (bucket["operation"], bucket["burst"], bucket["admitted"]) == ("orders_2026_01_01.search_orders", 20, 3)
+    assert (bucket["operation"], bucket["burst"], bucket["admitted"]) == ("orders_2026_01_01.search_orders", 20, 5)
 
 
 def test_the_address_of_redis_may_stand_in_the_environment(
@@ -120,7 +120,7 @@ def test_limits_of_nobody(words: tuple[str, ...], capsys: pytest.CaptureFixture[
 def test_limits_of_something_else(spapi_emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
     """A host that is no emulator is told from one that is away."""
     assert run(["limits", "--endpoint", f"{spapi_emulator.url}/elsewhere"]) == 2
-    assert "is no emulator" in capsys.readouterr().err
+    assert "is not an emulator" in capsys.readouterr().err
 
 
 def test_limits_of_what_is_no_url(capsys: pytest.CaptureFixture[str]) -> None:

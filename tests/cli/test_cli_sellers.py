@@ -136,11 +136,11 @@ def test_sellers_of_two_regions_are_planned_on_one_emulator(
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("s.toml", "x = hush", "is no list of sellers: Invalid value"),
-        ("s.json", '{"sellers": [{"refresh_token": 5}]}', "is no list of sellers: Expected `str | null`, got `int`"),
+        ("s.toml", "x = hush", "is not a list of sellers: Invalid value"),
+        ("s.json", '{"sellers": [{"refresh_token": 5}]}', "is not a list of sellers: Expected `str | null`, got `int`"),
         ("s.json", '[{"refresh_tokn": "hush"}]', "unknown field `refresh_tokn`"),
         ("s.json", "[]", "lists no sellers"),
-        ("s.json", b"\xff\xfe", "is no list of sellers"),
+        ("s.json", b"\xff\xfe", "is not a list of sellers"),
         (
             "s.json",
             '[{"region": "NA"}]',

@@ -47,7 +47,7 @@ REFUSED = [
     (with_schema({"type": "array"}), "$.definitions.Thing: is an array without items"),
     (with_schema({"$ref": "other.json#/Thing"}), "$.definitions.Thing: $ref 'other.json#/Thing'"),
     (with_schema({"$ref": "#/definitions/A", "enum": ["a"]}), "$.definitions.Thing: $ref beside enum"),
-    (with_schema({"type": "string", "default": {}}), "$.definitions.Thing: a default that is no scalar"),
+    (with_schema({"type": "string", "default": {}}), "$.definitions.Thing: a default that is not a scalar"),
     (with_schema(True), "$.definitions.Thing: a schema must be an object"),
     (swagger(info=[]), "$.info: must be an object, not list"),
     (swagger() | {"definitions": []}, "$.definitions: must be an object, not list"),

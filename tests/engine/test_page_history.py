@@ -82,7 +82,7 @@ async def test_a_first_page_may_have_found_nothing(body: Any) -> None:
 @pytest.mark.parametrize("body", [b"", b" ", b"null", b"[]", b'"x"', b'{"message": "x"}', b'{"a": 1}'])
 async def test_what_is_no_page_is_an_error_even_as_the_first(body: bytes) -> None:
     """A gateway's message is not an empty list."""
-    with pytest.raises(DecodeError, match="no page"):
+    with pytest.raises(DecodeError, match="not a page"):
         await anext(PageIterator[Any](Pages(body), GET_ORDERS, {}))
 
 

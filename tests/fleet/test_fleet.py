@@ -437,7 +437,7 @@ def test_a_fleet_has_a_database_or_a_job(sellers: str, database: str | None, job
         (("--job", "no_module_of_this_name:work"), "No module named 'no_module_of_this_name'"),
         (("--job", "json:nothing"), "nothing"),
         (("--job", "json"), "MODULE:FUNCTION"),
-        (("--job", "sys:path"), "that is no function"),
+        (("--job", "sys:path"), "that is not a function"),
     ],
 )
 def test_a_job_that_is_none_is_a_usage_error(

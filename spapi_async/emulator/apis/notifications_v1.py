@@ -28,7 +28,7 @@ def _create_destination(call: Call) -> Reply:
     if ("sqs" in wanted) == ("eventBridge" in wanted):
         raise bad_input("The resourceSpecification must have one of sqs and eventBridge.")
     if "sqs" in wanted and not str(wanted["sqs"]["arn"]).startswith("arn:aws"):
-        raise bad_input("The ARN is not valid.", f"{wanted['sqs']['arn']} is no queue's")
+        raise bad_input("The ARN is not valid.", f"{wanted['sqs']['arn']} is not a queue's ARN")
     if "eventBridge" in wanted:
         bus = wanted["eventBridge"]
         source = f"aws.partner/sellingpartnerapi.amazon.com/{bus['accountId']}/{call.token.application}"

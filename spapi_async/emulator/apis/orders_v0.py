@@ -159,7 +159,7 @@ def find_order(call: Call) -> StoredOrder:
     """The order that the path names.
 
     Raises:
-        Refusal: 400 for what is no order id, 404 for one that this seller does not have.
+        Refusal: 400 for what is not an order id, 404 for one that this seller does not have.
     """
     order_id = call.arguments["orderId"]
     order = call.seller.orders.get(order_id)

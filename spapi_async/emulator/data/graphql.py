@@ -301,7 +301,7 @@ class _Reader:
         try:
             return msgspec.json.decode(token)  # numbers and texts are written as in JSON
         except msgspec.DecodeError:
-            raise GraphQLError(f"Invalid syntax: {token} is no value") from None
+            raise GraphQLError(f"Invalid syntax: {token} is not a value") from None
 
     def unexpected(self, wanted: str) -> GraphQLError:
         """What stands, or does not stand, where something else is due."""

@@ -66,7 +66,7 @@ def _walk(
     below = node.literals.get(segment)
     if below is not None and (found := _walk(below, segments, index + 1, values, method)):
         return found
-    # An empty segment is no value: "/orders/v0/orders/" names no order.
+    # An empty segment is not a value: "/orders/v0/orders/" names no order.
     if node.parameter is not None and segment:
         found = _walk(node.parameter, segments, index + 1, [*values, segment], method)
         if found:

@@ -30,7 +30,7 @@ def read_identifiers(source: str | Path) -> Iterator[str]:
     Gzip is known by its first bytes, whatever the file is called; lines end as on any system.
 
     Raises:
-        ConfigurationError: the file cannot be read, is no text, or its compressed data is damaged.
+        ConfigurationError: the file cannot be read, is not text, or its compressed data is damaged.
     """
     with ExitStack() as stack:
         try:
@@ -56,7 +56,7 @@ def _opened(source: str | Path, stack: ExitStack) -> BufferedReader | gzip.GzipF
 
 
 def lines_of(stream: BufferedReader | gzip.GzipFile) -> Iterator[bytes]:
-    """Lines without their ends; what is no text is read up to the first line that is too long."""
+    """Lines without their ends; what is not text is read up to the first line that is too long."""
     rest = b""
     while chunk := stream.read1(_CHUNK):
         *lines, rest = _END.split(rest + chunk)

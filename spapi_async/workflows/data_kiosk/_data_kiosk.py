@@ -72,7 +72,7 @@ class DataKiosk:
     async def download(self, query: str, type: Any = Any) -> AsyncIterator[Rows[Any]]:  # noqa: A002 - as documents
         """Ask a query, wait for it and read it: ``async with … as rows: async for row in rows``.
 
-        Rows are plain values, or ``type``; pages follow one another by themselves, and no data is no rows. When the
+        Rows are plain values, or ``type``; pages follow one another by themselves, and no data means no rows. When the
         block ends without an error the query is over for the journal: the same one is asked anew.
 
         Raises:

@@ -66,7 +66,7 @@ class QueryRun:
         return self
 
     async def rows(self, type: Any = Any) -> AsyncGenerator[Any, None]:  # noqa: A002 - as documents have it
-        """The rows of all pages, as plain values or as ``type``; no data is no rows.
+        """The rows of all pages, as plain values or as ``type``; no data means no rows.
 
         Each further page is a query of its own with the same text and Amazon's token; it is asked for when the page
         before it has been read. They may be read again until the run is closed.

@@ -38,7 +38,7 @@ _CODECS = {
     "ms936": "gb18030",
     "xmswin936": "gb18030",
     "xwindowsiso2022jp": "iso2022_jp_ext",
-    "utf8": "utf-8-sig",  # a byte order mark is no text
+    "utf8": "utf-8-sig",  # a byte order mark is not text
     "usascii": "utf-8-sig",
     "ascii": "utf-8-sig",
     "xutf16lebom": "utf-16",

@@ -154,7 +154,7 @@ class Document:
         """Rows of a delimited file as dicts by the names in its first row.
 
         A row that is short has ``""`` for what it lacks; cells beyond the header are kept as ``"column 12"``; both are
-        counted in :attr:`uneven`. The second of two columns named ``price`` is ``"price 2"``. Blank lines are no rows.
+        counted in :attr:`uneven`. The second of two columns named ``price`` is ``"price 2"``. Blank lines are not rows.
 
         Args:
             delimiter: what separates cells; a tab where the header has one, by default, else what fits most lines.
@@ -177,7 +177,7 @@ class Document:
     async def iter_cells(
         self, delimiter: str = AUTO, *, quotes: bool | None = None, skip: int = 0
     ) -> AsyncGenerator[list[str], None]:
-        """Rows of a delimited file as lists, the header among them; blank lines are no rows."""
+        """Rows of a delimited file as lists, the header among them; blank lines are not rows."""
         layout = Layout.given(delimiter, quotes=quotes, skip=skip)
         begun = False
         async with aclosing(self._batches(layout)) as batches:

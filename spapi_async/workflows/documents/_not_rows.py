@@ -28,10 +28,10 @@ _XML = re.compile(r"<(?:\?xml\s|!DOCTYPE|!--|html|[A-Za-z_][\w.:-]*[\s/>])", re.
 
 
 def refuse_binary(start: bytes) -> None:
-    """Say what a document is that begins like this and is no text.
+    """Say what a document is that begins like this and is not text.
 
     Raises:
-        DocumentError: it is something known that is no text.
+        DocumentError: it is something known that is not text.
     """
     kind = next((kind for magic, kind in _KINDS if start.startswith(magic)), None)
     if kind is not None:
@@ -39,7 +39,7 @@ def refuse_binary(start: bytes) -> None:
 
 
 def refuse_what_is_not_rows(piece: str) -> None:
-    """Say what a document is that begins like this and is no file of rows.
+    """Say what a document is that begins like this and is not a file of rows.
 
     Raises:
         DocumentError: it is JSON or XML. What an error document says is in the message.

@@ -20,7 +20,7 @@ Rows = list[list[str]]
 
 
 class RowReader(Protocol):
-    """Reads rows; blank lines are no rows."""
+    """Reads rows; blank lines are not rows."""
 
     def feed(self, text: str) -> Rows:
         """The rows that are complete."""

@@ -79,7 +79,7 @@ def result_of(feed_id: str, feed_type: str, document_id: str | None, report: byt
     """Read a processing report.
 
     Raises:
-        DocumentError: a JSON feed's report that does not say what became of the feed: it is no JSON object, has neither
+        DocumentError: a JSON feed's report that does not say what became of it: it is not a JSON object, has neither
             issues nor a summary, or is another feed's.
     """
     content: Mapping[str, Any] = {}

@@ -139,7 +139,7 @@ def following_token(body: Any, name: str) -> Mapping[str, Any] | None:
     """
     token = getattr(getattr(body, "pagination", None), "next_token", None)
     if token and not isinstance(token, str):
-        raise DecodeError("the token of the next page is no text", path="$.pagination.nextToken")
+        raise DecodeError("the token of the next page is not text", path="$.pagination.nextToken")
     return {name: token} if token else None
 
 

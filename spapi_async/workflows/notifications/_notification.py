@@ -121,7 +121,7 @@ def parse(message: Message) -> Notification:
 
 
 async def iter_notifications(source: AsyncIterable[Message]) -> AsyncIterator[Notification]:
-    """The notifications of any async iterable of messages; what is no notification is logged and left out."""
+    """The notifications of any async iterable of messages; what is not a notification is logged and left out."""
     async for message in source:
         try:
             found = parse(message)
@@ -237,7 +237,7 @@ def _content(payload: Any) -> Any:
 
 
 def _seller_id(payload: Any) -> str | None:
-    """Whom it is about. An account that is no seller's (a vendor group's) is nobody's seller id."""
+    """Whom it is about. An account that is not a seller's (a vendor group's) is nobody's seller id."""
     content = _content(payload)
     for name in ("sellerid", "merchantid", "sellingpartnerid"):
         if isinstance(found := _member(content, name), str) and found:

@@ -34,7 +34,7 @@ class SqsQueue:
         region: where the URL does not say it.
         wait: seconds that one request waits for messages.
         visibility: seconds after which a message reappears that nobody has extended; extended while work goes on.
-        tries: how often a message is handed out before it is set aside. What is no notification is set aside at once.
+        tries: how often a message is handed out before it is set aside. Other messages are set aside at once.
         set_aside: URL of the queue for such messages. Without it they stay, out of sight for an hour at a time.
         clock: where time comes from.
         options: further arguments of botocore's ``create_client``.
@@ -122,7 +122,7 @@ def queue_arn(url: str, region: str | None = None) -> str:
     """``https://sqs.us-east-1.amazonaws.com/1234/name`` is ``arn:aws:sqs:us-east-1:1234:name``.
 
     Raises:
-        ConfigurationError: it is no queue's URL.
+        ConfigurationError: it is not a queue's URL.
     """
     region, _ = _location(url, region)
     account, _, name = urlsplit(url).path.strip("/").rpartition("/")

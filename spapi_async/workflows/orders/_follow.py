@@ -99,7 +99,7 @@ async def follow_orders(
     places, datasets = places_in(marketplaces), one_or_more(datasets)
     clock = clock or SystemClock()
     if every is not None and every <= timedelta(0):
-        raise ConfigurationError("every must be longer than nothing")
+        raise ConfigurationError(f"every must be more than zero, not {every!r}")
     if since is not None and (since.tzinfo is None or since > moment(clock)):
         raise ConfigurationError("since must have a time zone and not be in the future")
     kept = personal_for(database, personal, retention, datasets)
@@ -223,7 +223,7 @@ async def _listen(messages: MessageSource, names: Mapping[str, Sequence[Follower
         try:
             notification = parse(message)
         except DecodeError as error:
-            logger.warning("a message is no notification: %s", error)
+            logger.warning("a message is not a notification: %s", error)
             continue
         hint = hint_of(notification)
         if hint is not None:

@@ -85,7 +85,7 @@ def other_sources(sources: Sequence[str], *, possible: bool) -> tuple[Source, ..
     found = tuple(source for source in SOURCES if source in named and source != "search")
     if found and not possible:
         raise ConfigurationError(
-            "other sources than searches need an OrderDatabase and Orders 2026-01-01, and go with no window"
+            "sources other than search need an OrderDatabase and Orders 2026-01-01, and do not go with a window"
         )
     return found
 

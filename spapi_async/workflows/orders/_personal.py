@@ -58,7 +58,7 @@ class Piece(msgspec.Struct, frozen=True):
 
     Attributes:
         raw: its JSON, mended where it had to be.
-        content: the same as plain values, by Amazon's names; None where it is no object at all.
+        content: the same as plain values, by Amazon's names; None where it is not an object at all.
         mended: whether ``content`` is what the model's reader made of it, members that the model has not left out.
     """
 

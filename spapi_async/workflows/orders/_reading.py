@@ -60,7 +60,7 @@ def read_token(response: Reply[Any], operation: Operation[Any]) -> str | None:
     token: Any = next_token_of(response.body, operation.paging)
     path = lenient.wire_path(operation.response_type, operation.unwrap, operation.paging.token_path)
     if token is NO_TOKEN or (token and any(violation.path == path for violation in response.violations)):
-        raise _no_page(response, operation, "it has something else in the place of the next page's token")
+        raise _no_page(response, operation, "the next page's token is not text")
     return token  # type: ignore[no-any-return]
 
 

@@ -301,7 +301,7 @@ def _read(entry: bytes | Piece) -> Piece:
 def _inline(payload: bytes, contents: Any, path: Path) -> list[Piece]:
     """The items inside an order, each as the bytes that Amazon sent and as what they were read as."""
     if not path or not isinstance(contents, list):
-        return []  # not an object, or its items are no list: the payload keeps what Amazon sent
+        return []  # not an object, or its items are not a list: the payload keeps what Amazon sent
     raws = lenient.items(payload, ".".join(("$", *path)))
     if raws is None or len(raws) != len(contents):
         raws = [msgspec.json.encode(content) for content in contents]

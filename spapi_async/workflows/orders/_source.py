@@ -291,7 +291,7 @@ def _check(history: PageHistory, held: Sequence[Any], token: str | None, followi
         raise _repeated(what)
     problem = history.problem(held, empty=not held, by_token=token is not None, last=following is None)
     if problem is not None:
-        raise DecodeError(f"the page at the checkpoint leads nowhere: {problem}", operation=what, cursor=token)
+        raise DecodeError(f"the page at the checkpoint leads to no other: {problem}", operation=what, cursor=token)
     if following is not None:
         history.follow(following)
 

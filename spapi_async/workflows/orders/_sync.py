@@ -204,14 +204,14 @@ async def sync_orders(
 
 def _check_numbers(page_size: int | None, concurrency: int) -> None:
     if page_size is not None and not 1 <= page_size <= 100:
-        raise ConfigurationError("page_size must be between 1 and 100")
+        raise ConfigurationError(f"page_size must be between 1 and 100, not {page_size!r}")
     if concurrency < 1:
-        raise ConfigurationError("concurrency must be 1 or more")
+        raise ConfigurationError(f"concurrency must be 1 or more, not {concurrency!r}")
 
 
 def _check_start(since: datetime | None, now: datetime) -> None:
     if since is not None and since.tzinfo is None:
-        raise ConfigurationError("since must have a time zone")
+        raise ConfigurationError(f"since must have a time zone, such as tzinfo=UTC, not {since!r}")
     if since is not None and since > now:
         # Its checkpoint would stay in the future and hide every order until then.
         raise ConfigurationError(f"since must not be in the future: {since.isoformat()}")

@@ -70,7 +70,7 @@ class V0List:
 
 
 def _coarse(piece: Piece) -> OrderRow | None:
-    """A header without items; one that is no order is left to the searches, which set it aside."""
+    """A header without items; one that is not an order is left to the searches, which set it aside."""
     try:
         row = V0.row(piece, items=())
     except (ValueError, ArithmeticError, RecursionError, TypeError):

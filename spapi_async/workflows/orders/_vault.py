@@ -103,7 +103,7 @@ class PersonalData(msgspec.Struct, frozen=True):
             ConfigurationError: there are no keys.
         """
         if not timedelta(0) < retention <= _LONGEST:
-            raise ConfigurationError("retention must be longer than 0 and not longer than a century")
+            raise ConfigurationError(f"retention must be more than zero and at most a century, not {retention!r}")
         keys = PersonalKeys.from_env() if how is None else how
         if keys is None:
             raise ConfigurationError(

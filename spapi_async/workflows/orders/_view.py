@@ -83,7 +83,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
         """The view of an order of Orders 2026-01-01: its struct, its JSON, or that as plain values.
 
         Raises:
-            DecodeError: it is no JSON object, or its id cannot be one.
+            DecodeError: it is not a JSON object, or its id cannot be one.
         """
         content = _content(order)
         return _view(_row(V2026.row, _encoded(content), None), content)
@@ -97,7 +97,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
         """The view of an order of Orders v0, from ``getOrder`` and ``getOrderItems``.
 
         Raises:
-            DecodeError: it is no JSON object, or its id cannot be one.
+            DecodeError: it is not a JSON object, or its id cannot be one.
         """
         content, contents = _content(order), tuple(_content(item) for item in items)
         row = _row(V0.row, _encoded(content), [_encoded(item) for item in contents])
@@ -163,7 +163,7 @@ def _row(make: Any, payload: bytes, items: list[bytes] | None) -> OrderRow:
     try:
         row: OrderRow = make(payload, items=items)
     except (ValueError, ArithmeticError, RecursionError, TypeError) as error:
-        raise DecodeError(f"no order can be made of it: {type(error).__name__}") from None
+        raise DecodeError(f"this is not an order that can be read: {type(error).__name__}") from None
     return row
 
 

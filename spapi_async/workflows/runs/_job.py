@@ -51,7 +51,7 @@ def job_from(reply: Any, name: str, *, operation: str, document: str, asked: str
         asked: the id that was asked for.
 
     Raises:
-        DecodeError: it is no object, has no status, is about another job, or names its document by what is no id.
+        DecodeError: it is not an object, has no status, is about another job, or its document's id is not one.
     """
     # What a read says can be asked again; what it does not say is neither the end of a job nor "no data".
     status = _text(getattr(reply, "processing_status", None))
@@ -64,7 +64,7 @@ def job_from(reply: Any, name: str, *, operation: str, document: str, asked: str
         raise DecodeError(f"the reply to a question about {name} {asked} is about {job_id}", operation=operation)
     found = getattr(reply, document, None)
     if found is not None and not _text(found):
-        raise DecodeError(f"{name} {job_id} names its document by what is no id", operation=operation)
+        raise DecodeError(f"{name} {job_id} names its document by something that is not an id", operation=operation)
     return Job(
         id=job_id,
         status=status,

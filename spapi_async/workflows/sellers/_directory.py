@@ -234,4 +234,4 @@ def _entry_of(row: Mapping[str, Any]) -> SellerEntry:
     try:
         return msgspec.convert(facts, SellerEntry)
     except msgspec.ValidationError as error:  # names the place and the kind, never the value
-        raise ConfigurationError(f"a row of the table is no seller: {error}") from None
+        raise ConfigurationError(f"a row of the table is not a seller: {error}") from None

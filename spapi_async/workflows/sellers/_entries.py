@@ -140,7 +140,7 @@ def parse_sellers(content: bytes, path: str) -> list[SellerEntry]:
             entries = entries.sellers if isinstance(entries, _File) else entries
     except (msgspec.MsgspecError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         # The parsers name a place and a kind, never the text there, which may be a token.
-        raise ConfigurationError(f"{path} is no list of sellers: {error}") from None
+        raise ConfigurationError(f"{path} is not a list of sellers: {error}") from None
     if not entries:
         raise ConfigurationError(f"{path} lists no sellers")
     if any(entry.refresh_token for entry in entries):
