@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -16,11 +17,14 @@ except ModuleNotFoundError as error:  # pragma: no cover - tested in a process o
 
 __all__ = ["Board", "SellerState"]
 
+_AT_ONCE = 1000  # states in one transaction
 _STATE = msgspec.json.Decoder(SellerState)
 
 
 class Board:
-    """Sellers' states in a hash, and a mark for each slice that waits or runs, which expires by itself.
+    """Sellers' states in a hash, when they are due in a sorted set, and a mark for each slice that waits or runs.
+
+    A mark expires by itself. To look who is due costs as much as there are such sellers, however many are on the board.
 
     Args:
         redis: a client; closed by whoever made it.
@@ -31,6 +35,7 @@ class Board:
     def __init__(self, redis: Redis, name: str, *, slice_seconds: float) -> None:
         self._redis: Any = redis
         self._sellers = f"spapi:fleet:{name}:sellers"
+        self._due = f"spapi:fleet:{name}:due"
         self._queued = f"spapi:fleet:{name}:queued:"
         self._expiry = int(slice_seconds * 2) + 2
 
@@ -52,18 +57,28 @@ class Board:
         except msgspec.MsgspecError:
             return SellerState(seller=seller)
 
-    async def put(self, state: SellerState) -> None:
-        """Write a seller's state."""
-        await self._redis.hset(self._sellers, state.seller, msgspec.json.encode(state))
+    async def due(self, now: float) -> list[str]:
+        """Sellers whose next slice should have begun, the longest due first."""
+        return [name.decode() for name in await self._redis.zrangebyscore(self._due, "-inf", now)]
+
+    async def put(self, *states: SellerState) -> None:
+        """Write sellers' states; those that only a new authorisation helps are never due."""
+        async with self._redis.pipeline(transaction=True) as pipeline:
+            for state in states:
+                pipeline.hset(self._sellers, state.seller, msgspec.json.encode(state))
+                pipeline.zadd(self._due, {state.seller: math.inf if state.revoked else state.due_at})
+            await pipeline.execute()
 
     async def keep(self, sellers: Collection[str]) -> None:
         """Have these sellers and no others on the board; new ones are due at once."""
-        known = {name.decode() for name in await self._redis.hkeys(self._sellers)}
+        known = {name.decode() for name in await self._redis.zrange(self._due, 0, -1)}
         gone = known.difference(sellers)
         if gone:
             await self._redis.hdel(self._sellers, *gone)
-        for seller in sorted(set(sellers) - known):
-            await self.put(SellerState(seller=seller))
+            await self._redis.zrem(self._due, *gone)
+        new = sorted(set(sellers) - known)
+        for start in range(0, len(new), _AT_ONCE):
+            await self.put(*(SellerState(seller=seller) for seller in new[start : start + _AT_ONCE]))
 
     async def mark(self, seller: str) -> bool:
         """Claim the one place in the queue that a seller has; False where a slice of it waits or runs already."""

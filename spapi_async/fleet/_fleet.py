@@ -21,7 +21,7 @@ from spapi_async.api.orders_2026_01_01 import SEARCH_ORDERS
 from spapi_async.errors import ConfigurationError, LeaseError, LeaseLostError, LWAError, SPAPIError
 from spapi_async.fleet._board import Board
 from spapi_async.fleet._jobs import Job, order_sync
-from spapi_async.fleet._policy import Outcome, SellerState, after, is_due
+from spapi_async.fleet._policy import Outcome, SellerState, after
 from spapi_async.fleet._queue import PAUSE, connection_of, listen, queue_of
 from spapi_async.ratelimit import RedisRateLimiter
 from spapi_async.workflows._sql import reason
@@ -187,17 +187,13 @@ class Fleet:
     async def _queue_due(self, broker: RedisStreamBroker, board: Board) -> int:
         """Queue what is due, the longest due first, each seller once; how many."""
         queued = 0
-        for state in await board.states():
-            if not is_due(state, time.time()):
-                if not state.revoked:
-                    break
-                continue
-            if await board.mark(state.seller):
+        for seller in await board.due(time.time()):
+            if await board.mark(seller):
                 kicker: Any = AsyncKicker(task_name=_TASK, broker=broker, labels={})
                 try:
-                    await kicker.kiq(state.seller)
+                    await kicker.kiq(seller)
                 except SendTaskError:
-                    await board.unmark(state.seller)  # or it would have no turn until the mark expires
+                    await board.unmark(seller)  # or it would have no turn until the mark expires
                     raise
                 queued += 1
         return queued
@@ -310,7 +306,7 @@ class Fleet:
             ConfigurationError: Redis cannot be reached.
         """
         address_of(redis)  # refuses what cannot be one
-        client = Redis.from_url(redis)
+        client = Redis.from_url(redis, socket_timeout=60.0)  # a hundred thousand sellers take seconds
         try:
             board = Board(client, name, slice_seconds=LONGEST_SLICE)
             states = await board.states()

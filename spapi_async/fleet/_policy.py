@@ -7,7 +7,7 @@ import random
 
 import msgspec
 
-__all__ = ["LONGEST_PAUSE", "Outcome", "SellerState", "after", "is_due"]
+__all__ = ["LONGEST_PAUSE", "Outcome", "SellerState", "after"]
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0  # seconds after a failure, doubled each time
 HELD_PAUSE = 5.0  # seconds until a seller is tried again that another process works on
@@ -45,11 +45,6 @@ class SellerState(msgspec.Struct, frozen=True, kw_only=True):
     failures: int = 0
     reason: str = ""
     revoked: bool = False
-
-
-def is_due(state: SellerState, now: float) -> bool:
-    """Whether a slice should be queued."""
-    return not state.revoked and state.due_at <= now
 
 
 def after(

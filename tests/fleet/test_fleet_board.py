@@ -1,0 +1,47 @@
+"""Who is due, as the processes of a fleet share it in Redis."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from spapi_async.fleet._board import Board, SellerState
+
+
+@pytest.fixture
+async def board(redis_url: str) -> AsyncIterator[Board]:
+    """An empty one."""
+    async with Redis.from_url(redis_url) as client:
+        yield Board(client, "test", slice_seconds=50)
+
+
+async def test_the_longest_due_come_first_and_others_not_at_all(board: Board) -> None:
+    """A seller that is revoked is never due, one that gets another time is due then."""
+    times = {"A": 30.0, "B": 10.0, "C": 50.0, "D": 20.0}
+    await board.put(*(SellerState(seller=seller, due_at=at) for seller, at in times.items()))
+    await board.put(SellerState(seller="D", due_at=20.0, revoked=True))
+    assert await board.due(30.0) == ["B", "A"]
+    await board.put(SellerState(seller="B", due_at=40.0), SellerState(seller="D", due_at=20.0))
+    assert await board.due(45.0) == ["D", "A", "B"]
+    assert [state.seller for state in await board.states()] == ["D", "A", "B", "C"]
+
+
+async def test_a_board_follows_the_directory(board: Board) -> None:
+    """Who is new is due at once, who is gone never again; of the others nothing changes, however many there are."""
+    await board.keep(["A", "B"])
+    await board.put(SellerState(seller="B", due_at=70.0, complete_at=5.0))
+    many = [f"S{number:04}" for number in range(2500)]
+    await board.keep(["B", *many])
+    assert await board.due(60.0) == many
+    assert await board.state("B") == SellerState(seller="B", due_at=70.0, complete_at=5.0)
+    assert len(await board.states()) == 2501
+
+
+async def test_a_seller_has_one_place_in_the_queue(board: Board) -> None:
+    """Until its slice is over."""
+    assert [await board.mark("A"), await board.mark("A"), await board.mark("B")] == [True, False, True]
+    assert await board.queued(["A", "B", "C"]) == 2
+    await board.unmark("A")
+    assert await board.mark("A")
