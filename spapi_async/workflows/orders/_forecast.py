@@ -184,7 +184,6 @@ class Forecaster:
         self._reads_again = bool(self._sources)  # the newest end, when the history has been read
         self._readings = 0
         self._reports = _Reports(seller) if "reports" in self._sources else None
-        self._page_size = page_size
         self._tell = tell
         self._clock = clock
         self._left: float | None = None
