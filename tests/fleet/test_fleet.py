@@ -199,7 +199,7 @@ async def test_a_worker_suspended_beyond_its_lease_writes_nothing_when_it_wakes(
             await until(asked)
             sleeper.send_signal(signal.SIGSTOP)
             scheduler.kill()
-            async with database._connected().begin() as connection:  # as if a minute had passed
+            async with database_engine(database).begin() as connection:  # as if a minute had passed
                 await connection.execute(text("UPDATE leases SET expires_at = expires_at - interval '2 minutes'"))
             emulator.change_orders(add=1, update=3)
             seller = app.selling_partner("Atzr|0", region="NA", seller_id="A0")
@@ -216,7 +216,8 @@ async def test_a_worker_suspended_beyond_its_lease_writes_nothing_when_it_wakes(
 
 async def _everything(database: OrderDatabase) -> list[Any]:
     tables = ("orders", "order_items", "order_changes", "checkpoints", "leases", "quota_states")
-    return [sorted(map(repr, await database._rows(text(f"SELECT * FROM {table}")))) for table in tables]
+    async with database_engine(database).connect() as connection:
+        return [sorted(map(repr, (await connection.execute(text(f"SELECT * FROM {table}"))).all())) for table in tables]
 
 
 async def _cut_connections(url: str) -> None:

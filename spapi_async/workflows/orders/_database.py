@@ -173,8 +173,7 @@ class OrderDatabase(Connected):
     async def quota(self, application: str) -> dict[str, str]:
         """The limiter's state as last saved for each account of an application."""
         query = select(quota_states.c.account, quota_states.c.state).where(quota_states.c.application == application)
-        async with self._connected().connect() as connection:
-            return {row.account: row.state for row in await connection.execute(query)}
+        return {row.account: row.state for row in await self._rows(query)}
 
     @to_the_end
     async def store_quota(self, quota: QuotaStates, *, now: datetime) -> None:
@@ -206,8 +205,7 @@ class OrderDatabase(Connected):
         self, seller: str, *, coarse: bool, created_since: datetime | None = None, places: Sequence[str] = ()
     ) -> int:
         """How many orders of a seller are stored without details, or with them."""
-        query = _reads.count(seller, coarse=coarse, created_since=created_since, places=places)
-        ((found,),) = await self._rows(query)
+        ((found,),) = await self._rows(_reads.count(seller, coarse=coarse, created_since=created_since, places=places))
         return int(found)
 
     @to_the_end
