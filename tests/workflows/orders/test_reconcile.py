@@ -17,7 +17,14 @@ from spapi_async import Application, SPAPIError
 from spapi_async._core.clock import SystemClock
 from spapi_async._engine.retry import RetryPolicy
 from spapi_async.emulator.server import Emulator
-from spapi_async.workflows.orders import OrderDatabase, Orders2026Source, OrdersReconciled, SyncEvent, sync_orders
+from spapi_async.workflows.orders import (
+    OrderDatabase,
+    Orders2026Source,
+    OrdersReconciled,
+    SourceDropped,
+    SyncEvent,
+    sync_orders,
+)
 from spapi_async.workflows.orders._checkpoint import Checkpoint
 from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._page import OrderPage
@@ -153,3 +160,39 @@ async def test_a_report_that_is_refused_leaves_the_place(sqlite_url: str) -> Non
         with pytest.raises((SPAPIError, ExceptionGroup)):
             await reconciler.window(SINCE, NOW)
         assert (await database.counts())[0] == 60
+
+
+async def test_a_sync_reconciles_what_is_due(sqlite_url: str) -> None:
+    """With reports among the sources, in each run; what was lost is found by the next one."""
+    async with synced(sqlite_url) as (_, database, reconciler):
+        seller = reconciler._seller
+        earlier = Checkpoint(seller=seller.name, stream=STAGES[0].stream("orders_2026_01_01"), last_updated_after=SINCE)
+        await database.store(OrderPage(seller=seller.name, rows=(), checkpoint=earlier, at=NOW))
+        await damage(database)
+        options: dict[str, Any] = {"since": SINCE, "clock": Later(3)}
+        await sync_orders([seller], database, sources=["ids"], **options)
+        assert (await database.counts())[0] == 58
+        heard: list[SyncEvent] = []
+        report = await sync_orders([seller], database, sources=["ids", "reports"], progress=heard.append, **options)
+        assert report.failed == ()
+        assert (await database.counts())[0] == 60
+        found = [event.found for event in heard if isinstance(event, OrdersReconciled)]
+        assert found[0] >= 2  # the outdated one may stand where searches reach back to
+        assert found[1:] == [0, 0]
+
+
+@pytest.mark.parametrize(("status", "said"), [(403, 1), (500, 0)])
+async def test_a_sync_without_reports_is_complete_all_the_same(sqlite_url: str, status: int, said: int) -> None:
+    """One that is refused is said to be; one that fails is asked for again by the next run."""
+    async with synced(sqlite_url) as (emulator, database, reconciler):
+        seller = reconciler._seller
+        earlier = Checkpoint(seller=seller.name, stream=STAGES[0].stream("orders_2026_01_01"), last_updated_after=SINCE)
+        await database.store(OrderPage(seller=seller.name, rows=(), checkpoint=earlier, at=NOW))
+        emulator.faults({"operation": REQUEST, "status": status, "times": None})
+        heard: list[SyncEvent] = []
+        report = await sync_orders(
+            [seller], database, sources=["reports"], since=SINCE, clock=Later(3), progress=heard.append
+        )
+        assert report.failed == ()
+        assert len([event for event in heard if isinstance(event, SourceDropped)]) == said
+        assert await database.checkpoint(seller.name, earlier.stream) == earlier
