@@ -187,7 +187,7 @@ class SessionPool:
                         headers=headers if token is None else {**headers, TOKEN_HEADER: token.reveal()},
                         data=body.reveal().encode() if isinstance(body, Secret) else body,
                         allow_redirects=False,
-                        proxy=self.environment_proxy(url) if self._trust_env else None,
+                        proxy=self.environment_proxy(url),
                     )
                     # A small reply has come whole by now, and its end gave the connection back: to take it as it is
                     # costs 3 percent of a call less than reading it, which gives it back at the end or closes it.
@@ -272,7 +272,7 @@ class SessionPool:
                     auto_decompress=False,
                     timeout=bounds,
                     read_bufsize=CHUNK,
-                    proxy=self.environment_proxy(url.reveal()) if self._trust_env else None,
+                    proxy=self.environment_proxy(url.reveal()),
                 )
             )
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -352,7 +352,9 @@ class SessionPool:
         return opened
 
     def environment_proxy(self, url: str) -> str | None:
-        """The proxy that the environment names for this host, if any; looked up once for each host."""
+        """The proxy that the environment names for this host, if it is asked; looked up once for each host."""
+        if not self._trust_env:
+            return None
         host = host_of(url)
         if host not in self._proxies:
             name, scheme = host.rpartition(":")[0] or host, url.partition("://")[0]

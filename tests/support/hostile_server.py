@@ -14,6 +14,7 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
@@ -185,7 +186,8 @@ def right_reply(method: str, target: str) -> Good:  # noqa: PLR0911 - a table of
     if parts.path == "/batches/products/pricing/v0/itemOffers":
         return Good(200, {"responses": [{"status": {"statusCode": 200}, "body": {"payload": {"ASIN": "SPOIL"}}}]})
     if parts.path == "/orders/2026-01-01/orders":
-        return _page(query.get("paginationToken"), None, "orders", _order_2026)
+        within = [n for n in range(ORDERS) if _lies_within(_updated(n), query)]
+        return _page(query.get("paginationToken"), None, "orders", _order_2026, within)
     if parts.path == "/finances/2024-06-19/transactions":
         return _page(query.get("nextToken"), "payload", "transactions", lambda n: {"transactionId": order_id(n)})
     if parts.path.endswith("/address"):
@@ -199,7 +201,7 @@ def _order_2026(number: int) -> dict[str, Any]:
     return {
         "orderId": order_id(number),
         "createdTime": "2026-01-01T10:00:00Z",
-        "lastUpdatedTime": f"2026-01-02T10:00:{number:02}Z",
+        "lastUpdatedTime": f"{_updated(number):%Y-%m-%dT%H:%M:%SZ}",
         "salesChannel": {"channelName": "AMAZON", "marketplaceId": "ATVPDKIKX0DER"},
         "buyer": {"buyerName": BUYER},
         "packages": "SPOIL",
@@ -207,11 +209,24 @@ def _order_2026(number: int) -> dict[str, Any]:
     }
 
 
-def _page(token: list[str] | None, wrapper: str | None, key: str, item: Any) -> Good:
+def _updated(number: int) -> datetime:
+    return datetime(2026, 1, 2, 10, 0, number, tzinfo=UTC)
+
+
+def _lies_within(moment: datetime, query: dict[str, list[str]]) -> bool:
+    """Bounds are inclusive, and either may be absent."""
+    (after,) = query.get("lastUpdatedAfter", ["1970-01-01T00:00:00Z"])
+    (before,) = query.get("lastUpdatedBefore", ["9999-01-01T00:00:00Z"])
+    return datetime.fromisoformat(after) <= moment <= datetime.fromisoformat(before)
+
+
+def _page(
+    token: list[str] | None, wrapper: str | None, key: str, item: Any, numbers: Sequence[int] = range(ORDERS)
+) -> Good:
     start = int(token[0].removeprefix("after-")) if token else 0
-    end = min(start + PAGE, ORDERS)
-    page: dict[str, Any] = {key: [item(number) for number in range(start, end)]}
-    following = f"after-{end}" if end < ORDERS else None
+    end = min(start + PAGE, len(numbers))
+    page: dict[str, Any] = {key: [item(number) for number in numbers[start:end]]}
+    following = f"after-{end}" if end < len(numbers) else None
     if wrapper is None:
         page |= {"pagination": {"nextToken": following}, "lastUpdatedBefore": "2026-01-03T00:00:00Z"}
         return Good(200, page, None, key)
