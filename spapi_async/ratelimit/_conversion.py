@@ -14,13 +14,17 @@ __all__ = ["ages_of_bucket", "tokens_of_window"]
 
 _EPSILON = 1e-9
 
+_MOST_ENTRIES = 1000
+"""Of a bucket in debt, where the window holds fewer: ten times the largest burst that Amazon publishes."""
+
 
 def ages_of_bucket(tokens: float, rate: float, burst: float, requests: int, seconds: float) -> list[float]:
     """The entries of a window, by age, that stand for a bucket.
 
-    What was spent may have been spent just now. A place for which the bucket has no token yet opens when that flows in.
+    What was spent may have been spent just now, and all of it counts: another version's window may hold more. A place
+    for which the bucket has no token yet opens when that flows in.
     """
-    spent = min(max(math.ceil(burst - tokens - _EPSILON), 0), requests)
+    spent = min(max(math.ceil(burst - tokens - _EPSILON), 0), max(requests, _MOST_ENTRIES))
     waits = ((place - tokens) / rate for place in range(1, requests - spent + 1))
     held = [max(seconds - wait, 0.0) for wait in waits if wait > _EPSILON]
     return [*held, *[0.0] * spent]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -35,6 +37,18 @@ def test_a_window_made_of_a_bucket_admits_no_more_than_either(tokens: float, rat
     assert window.tokens(0.0) <= max(requests - spent + 1e-6, 0)
     for number in range(1, requests + 1):
         assert window.delay(0.0, number) >= min(bucket.delay(0.0, number), HOUR) - 1e-6
+
+
+def test_all_that_a_bucket_spent_is_in_the_window_made_of_it() -> None:
+    """Also what is more than the window holds, for one that holds more; but no debt fills the memory."""
+    ages = ages_of_bucket(0.0, 0.01, 5.0, 4, HOUR)
+    narrow, wide = SlidingLog(4, HOUR), SlidingLog(6, HOUR)
+    narrow.restore(ages, 0.0)
+    wide.restore(narrow.state(1.0), 1.0)
+    assert (narrow.tokens(0.0), wide.tokens(1.0)) == (-1.0, 1.0)
+    assert narrow.delay(1.0) == HOUR - 1
+    assert len(ages_of_bucket(-1e12, 0.01, 5.0, 4, HOUR)) == 1000
+    assert len(ages_of_bucket(-1e12, 0.01, 5.0, 2000, HOUR)) == 2000
 
 
 @given(ages=st.lists(st.floats(0, HOUR - 1), max_size=6), rate=st.sampled_from([0.0005, 0.01, 1.0]))
@@ -78,7 +92,7 @@ def test_the_script_makes_the_same_window_of_a_bucket(redis_url: str, tokens: fl
     speaker.close()
 
 
-@pytest.mark.parametrize("ages", [[], [0.0, 0.0, 0.0], [3000.0, 700.0, 10.0], [4000.0, 10.0]])
+@pytest.mark.parametrize("ages", [[], [0.0, 0.0, 0.0], [3000.0, 700.0, 10.0], [4000.0, 10.0], [9.0] * 5])
 @pytest.mark.parametrize("blocked", [0.0, 500.0])
 def test_the_script_makes_the_same_bucket_of_a_window(redis_url: str, ages: list[float], blocked: float) -> None:
     """Token by token."""
@@ -90,4 +104,34 @@ def test_the_script_makes_the_same_bucket_of_a_window(redis_url: str, ages: list
     inside = [age for age in ages if age < HOUR]
     assert bucket.level == pytest.approx(tokens_of_window(inside, 4, blocked, 0.001, 5.0), abs=0.05)
     assert (bucket.admitted, bucket.throttled) == (9, 2)
+    speaker.close()
+
+
+VERSIONS = {
+    **{f"window of {number}": (number, HOUR) for number in (4, 6)},
+    **{f"bucket of {number}": (number, 0.0) for number in (3, 5)},
+}
+
+
+def chains() -> Iterator[tuple[str, ...]]:
+    """Four versions in turn; no bucket comes right after a bucket, which keeps its level and not what was spent."""
+    for chain in itertools.product(VERSIONS, repeat=4):
+        pairs = list(itertools.pairwise(chain))
+        if not any(one == next_one or one[0] == next_one[0] == "b" for one, next_one in pairs):
+            yield chain
+
+
+@pytest.mark.parametrize("wanted", [(9, 9, 9, 9), (1, 9, 9, 9), (2, 9, 9, 9), (4, 1, 9, 9)])
+def test_versions_of_a_rule_together_admit_no_more_than_the_widest(redis_url: str, wanted: tuple[int, ...]) -> None:
+    """Whichever comes after which: six, where one holds six."""
+    speaker = Speaker(redis_url)
+    for chain in chains():
+        speaker.client.flushall()
+        passed = 0
+        for turn, (name, number) in enumerate(zip(chain, wanted, strict=True)):
+            burst, seconds = VERSIONS[name]
+            rule = LimitSpec(kind="rule", rate=burst / (10 * HOUR), burst=burst, seconds=seconds)
+            reply = speaker.ask(1, me=f"process {turn}", burst=100, more={"rule": rule}, waiting=(0, number, 0))
+            passed += sum(delay < 60 for delay, _ in reply.delays)
+        assert passed <= max(VERSIONS[name][0] for name in chain), chain
     speaker.close()

@@ -14,6 +14,7 @@ from spapi_async.ratelimit._bucket import Flight
 from spapi_async.ratelimit._decision import assign, blame, predict, seat, unseat
 from spapi_async.ratelimit._jitter import Jitter
 from spapi_async.ratelimit._meter import Lane, Meter
+from spapi_async.ratelimit._shares import PATIENCE
 from spapi_async.ratelimit._turns import Turns
 from spapi_async.ratelimit._waiting import Waiter
 
@@ -151,6 +152,53 @@ def test_two_busy_limits_hand_nobody_to_and_fro_for_ever(desk: Desk) -> None:
     assert moment < 15.0
     assert len(desk.left) >= 115
     assert (left.counter.kept, right.counter.kept) == (0, 0)
+
+
+@pytest.fixture
+def kept(desk: Desk) -> tuple[Meter, Meter, Lane]:
+    """A lane that waits at the right at 1 s, and is kept a place at the left, where it was its turn often enough."""
+    left, right = meter(Bucket(1.0, 2), "left"), meter(Bucket(1.25, 1), "right")
+    left.counter.set_tokens(0.0, 0.0)  # type: ignore[union-attr]
+    lane = desk.lane(left, right)
+    for name in ("first", "second"):
+        desk.call(lane, name)
+    lane.moves = PATIENCE
+    right.counter.set_tokens(0.0, 1.0)  # type: ignore[union-attr]
+    desk.decide([left], 1.0)
+    assert (lane.stand, left.counter.kept, desk.left) == (right, 1, [])
+    return left, right, lane
+
+
+def test_whoever_is_served_has_used_the_places_kept_for_it(desk: Desk, kept: tuple[Meter, Meter, Lane]) -> None:
+    """Though its next call waits at the same limit again, and for no longer."""
+    left, right, lane = kept
+    desk.decide([right], 1.81)
+    assert desk.left == [(1.81, "first")]
+    assert (lane.stand, left.counter.kept, lane.kept) == (right, 0, [])
+    assert left.counter.tokens(1.81) == pytest.approx(0.81)
+
+
+def test_a_place_is_kept_no_longer_than_the_next_one_takes(desk: Desk, kept: tuple[Meter, Meter, Lane]) -> None:
+    """When the other limit turns out to be in debt, the place goes to whoever can use it."""
+    left, right, lane = kept
+    desk.call(desk.lane(left), "other", 1.0)
+    assert desk.left == []
+    right.counter.set_tokens(-3.0, 1.0)  # type: ignore[union-attr]
+    desk.call(lane, "third", 1.0)
+    assert desk.left == [(1.0, "other")]
+    assert (left.counter.kept, lane.kept) == (0, [])
+
+
+def test_no_place_is_kept_for_calls_that_gave_up(desk: Desk, kept: tuple[Meter, Meter, Lane]) -> None:
+    """It goes to whoever waits for it, in the same moment."""
+    left, right, lane = kept
+    desk.call(desk.lane(left), "other", 1.0)
+    lane.line.clear()
+    looked_at = seat(lane, 1.0)
+    assert set(looked_at) == {left, right}
+    assert left.counter.kept == 0
+    desk.decide(looked_at, 1.0)
+    assert desk.left == [(1.0, "other")]
 
 
 def test_a_lane_that_nobody_waits_in_any_more_stands_nowhere(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spapi_async.ratelimit._shares import PATIENCE
 from spapi_async.ratelimit._turns import Turns
 
 
@@ -28,3 +29,19 @@ def test_those_count_as_before_who_are_as_urgent_or_more() -> None:
     assert [turns.up_to(priority) for priority in range(3)] == [1, 3, 4]
     turns.leave("b")
     assert [turns.up_to(priority) for priority in range(3)] == [1, 2, 3]
+
+
+def test_who_is_passed_over_often_enough_goes_next() -> None:
+    """Urgent lanes come again and again: eight of them go first, then the patient one; and so the next patient one."""
+    turns: Turns[str] = Turns()
+    served = []
+    turns.join("patient", 2, 0)
+    for number in range(20):
+        turns.join("urgent", 0, number)
+        lane = turns.first()
+        turns.serve(lane)
+        served.append(lane)
+        if lane == "patient":
+            turns.join("patient", 2, number)
+    patient = [place for place, lane in enumerate(served) if lane == "patient"]
+    assert patient == [PATIENCE, 2 * PATIENCE + 1]

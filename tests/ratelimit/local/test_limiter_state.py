@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -74,6 +75,16 @@ async def test_buckets_not_used_again_are_saved_again() -> None:
     for _ in range(2):
         assert (await take(limiter, SLOW, account())).waited == 0.0
     assert (await take(limiter, SLOW, account())).waited > 0.0
+
+
+@virtual_time
+async def test_buckets_not_used_again_have_filled_up_while_that_run_went_on() -> None:
+    """It took ten seconds: one more token is there when the third run begins."""
+    second = restored(await saved_after(10), seconds_later=10)
+    await asyncio.sleep(10)
+    third = restored(second.dump_state(), seconds_later=10)
+    assert third.forecast(SLOW, account(), count=2) == 0.0
+    assert third.forecast(SLOW, account(), count=3) == pytest.approx(10.0)
 
 
 @virtual_time

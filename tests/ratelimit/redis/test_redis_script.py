@@ -225,3 +225,19 @@ def test_a_burst_that_one_process_takes_for_whole_is_doubted_by_another(speaker:
     state.update(zt=5, bm=10, calm=True, bn=99)
     speaker.client.set(KEYS[0], msgspec.msgpack.encode(state))
     assert speaker.ask(2, rate=1e4, burst=10).plan.burst == 6
+
+
+@pytest.mark.parametrize(
+    ("since", "left"), [(0.0, [-50.0, -10.0]), (-3000.0, [-50.0, -10.0]), (-3700.0, [-3000.0, -50.0, -10.0])]
+)
+def test_what_comes_back_to_a_window_is_its_oldest_entry(speaker: Speaker, since: float, left: list[float]) -> None:
+    """Whichever was meant: what stays goes later than it might. An entry that has gone already does not come back."""
+    more = {"rule": LimitSpec(kind="rule", rate=4 / 3600, burst=4, seconds=3600.0)}
+    now = speaker.ask(1, more=more, waiting=(0, 0, 0)).now
+    state = msgspec.msgpack.decode(speaker.client.get(f"{KEYS[0]}|rule"))
+    state["log"] = [now - 3000.0, now - 50.0, now - 10.0]
+    speaker.client.set(f"{KEYS[0]}|rule", msgspec.msgpack.encode(state))
+    back = [Feedback(seq=1, credit=1, credit_at=now + since)]
+    speaker.ask(2, more=more, waiting=(0, 0, 0), feedback=back)
+    state = msgspec.msgpack.decode(speaker.client.get(f"{KEYS[0]}|rule"))
+    assert [moment - now for moment in state["log"]] == pytest.approx(left, abs=0.001)

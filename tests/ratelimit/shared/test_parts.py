@@ -12,8 +12,10 @@ from redis_worker import make_account, make_operation
 
 from spapi_async._core.options import Priority
 from spapi_async.ratelimit._waiting import Line
+from spapi_async.ratelimit.shared._demand import Demand
 from spapi_async.ratelimit.shared._exchange import Exchange
 from spapi_async.ratelimit.shared._flights import Flights, Silence
+from spapi_async.ratelimit.shared._forecast import limit_wait
 from spapi_async.ratelimit.shared._lane import Lane
 from spapi_async.ratelimit.shared._leaving import forget_idle
 from spapi_async.ratelimit.shared._local_share import LocalShare
@@ -54,6 +56,43 @@ def test_a_rate_that_429s_lowered_keeps_its_proportion_when_the_header_changes()
     lowered = share.rate
     share.announce(4.0)
     assert share.rate == pytest.approx(lowered / 2)
+
+
+@pytest.mark.parametrize(("level", "left"), [(4.0, 0.0), (-3.0, -2.0)])
+def test_a_429_takes_what_a_local_share_had_and_leaves_what_it_owes(level: float, left: float) -> None:
+    """Tokens sold for a later moment are still to be paid for."""
+    share = LocalShare(1 / 0.95, 10.0, 1, level, now=0.0)
+    share.throttled(now=1.0, admitted_at=0.5)
+    assert share.level(1.0) == pytest.approx(left)
+
+
+def busy(calls_a_second: float, *, can_be_lent: bool = True) -> Demand:
+    """What is known at 60 s of so many calls, evenly spaced."""
+    demand = Demand(0.0, can_be_lent=can_be_lent)
+    for number in range(round(60 * calls_a_second)):
+        demand.arrived(number / calls_a_second)
+    return demand
+
+
+def test_tokens_are_taken_along_where_they_flow_quickly() -> None:
+    """From four a second on; below that, each call may well pay a visit of its own. Of a window none can be lent."""
+    demand = busy(50.0)
+    assert [demand.wish(60.0, pace, 1.0) for pace in (1.0, 3.9)] == [0, 0]
+    assert [demand.wish(60.0, pace, 1.0) for pace in (4.0, 8.0, 20.0)] == [10, 10, 20]
+    assert busy(50.0, can_be_lent=False).wish(60.0, 20.0, 1.0) == 0
+
+
+def test_few_calls_take_along_what_four_leases_will_use() -> None:
+    """Up to ten; nobody who makes no calls takes any."""
+    assert [busy(rate).wish(60.0, 20.0, 1.0) for rate in (1.0, 2.0, 5.0)] == [3, 7, 10]
+    assert Demand(0.0, can_be_lent=True).wish(60.0, 20.0, 1.0) == 0
+
+
+@pytest.mark.parametrize(("age", "wait"), [(0.0, 9.0), (3.0, 6.0), (1000.0, 2.0)])
+def test_a_bucket_that_nobody_asked_about_for_long_is_full_and_no_fuller(age: float, wait: float) -> None:
+    """Of a capacity of eight, the tenth call waits for two tokens, however old the reply is."""
+    state = LimitState(level=1.0, rate=1.0, announced=1.0, burst=8, pace=1.0, capacity=8.0)
+    assert limit_wait(state, age, 10) == wait
 
 
 def lane(settings: LaneSettings, name: str) -> Lane:
@@ -153,4 +192,21 @@ def test_a_caller_whose_request_is_lost_again_and_again_is_judged_once() -> None
     promises.judge()
     assert asked == [3]
     promises.forget(caller)
+    loop.close()
+
+
+def test_as_long_as_a_promise_is_to_be_kept_the_others_are_asked_about() -> None:
+    """Whether it can be kept depends on who else waits; without one nobody needs to know."""
+    loop = asyncio.new_event_loop()
+    line = Line()
+    promises = Promises(make_operation(1.0, 1), line, lambda priority, ahead: 9.0)
+    caller = Caller(loop.create_future(), Priority.NORMAL, 20.0, 0)
+    line.join(caller)
+    assert not promises.ask()
+    promises.enter(caller)
+    assert promises.ask()
+    promises.judge()
+    assert promises.ask()
+    promises.forget(caller)
+    assert not promises.ask()
     loop.close()

@@ -46,6 +46,7 @@ local BURST_PATIENCE, LONGEST_BURST_PATIENCE = 100, 3200
 local PASSED_OVER = 9
 local URGENT_MEMORY = 60.0  -- a token is kept for urgent calls for so long after the last one was seen
 local LEND = 0.75           -- part of a bucket that may be on lease
+local MOST_ENTRIES = 1000   -- as in _conversion.py
 local BACKWARDS = 1.0       -- seconds by which a clock that goes back is merely being set right
 
 local req = cmsgpack.unpack(ARGV[1])
@@ -96,7 +97,7 @@ end
 local function into_window(b, spec)
   local w = fresh_window(spec.burst, spec.seconds, true)
   local level = min(b.k + max(0, now - b.t) * b.r, b.z)
-  local spent = min(max(math.ceil(b.z - level - 1e-9), 0), spec.burst)
+  local spent = min(max(math.ceil(b.z - level - 1e-9), 0), max(spec.burst, MOST_ENTRIES))
   for place = 1, spec.burst - spent do
     local wait = (place - level) / b.r
     if wait > 1e-9 then w.log[#w.log + 1] = now - max(w.w - wait, 0) end

@@ -1,0 +1,62 @@
+"""The one timer of a limit with a line: what it is set for, and that it goes when nobody waits."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from simulated import account, operation, take
+from virtual_time import virtual_time
+
+from spapi_async._core.options import Priority
+from spapi_async.ratelimit import LocalRateLimiter
+
+
+@pytest.fixture
+def timers(monkeypatch: pytest.MonkeyPatch) -> list[asyncio.TimerHandle]:
+    """Every timer that is set."""
+    found: list[asyncio.TimerHandle] = []
+    real = asyncio.BaseEventLoop.call_at
+
+    def call_at(*arguments: object, **more: object) -> asyncio.TimerHandle:
+        found.append(real(*arguments, **more))  # type: ignore[arg-type]
+        return found[-1]
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "call_at", call_at)
+    return found
+
+
+def moments(timers: list[asyncio.TimerHandle]) -> list[float]:
+    """When those will fire that nobody has cancelled."""
+    return [timer.when() for timer in timers if not timer.cancelled()]
+
+
+@virtual_time
+async def test_no_timer_stays_for_a_call_that_gave_up(timers: list[asyncio.TimerHandle]) -> None:
+    """The last one to wait takes it along."""
+    limiter, slow = LocalRateLimiter(), operation(0.1, 1)
+    await take(limiter, slow, account())
+    waiting = asyncio.create_task(take(limiter, slow, account()))
+    await asyncio.sleep(0)
+    assert moments(timers) == [10.0]
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert moments(timers) == []
+
+
+@pytest.mark.parametrize(("rate", "when"), [(0.2, 5.0), (0.05, 20.0)])
+def test_a_limit_whose_rate_changes_has_one_timer(timers: list[asyncio.TimerHandle], rate: float, when: float) -> None:
+    """It moves, earlier or later; the old one does not fire as well."""
+
+    @virtual_time
+    async def scenario() -> None:
+        limiter, slow = LocalRateLimiter(), operation(0.1, 2)
+        early = await limiter.acquire(slow, account(), priority=Priority.NORMAL, max_wait=None)
+        await take(limiter, slow, account())
+        waiting = asyncio.create_task(take(limiter, slow, account()))
+        await asyncio.sleep(0)
+        early.observe(200, rate)
+        assert moments(timers) == [when]
+        waiting.cancel()
+
+    scenario()
