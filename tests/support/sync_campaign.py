@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from insides import database_engine
 from servers import PostgresServer
 
 from spapi_async import Application
@@ -61,7 +62,7 @@ async def follow(url: str, changes: int) -> None:
     pages, seen = changes // WRITERS // SIZE, list[Change]()
     total = pages * WRITERS * SIZE
     async with OrderDatabase(url) as reader, OrderDatabase(url) as dumped:
-        async with dumped._connected().connect() as dump:
+        async with database_engine(dumped).connect() as dump:
             await dump.exec_driver_sql("SELECT count(*) FROM orders")
 
             async def write(number: int) -> None:

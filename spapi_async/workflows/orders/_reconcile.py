@@ -68,7 +68,7 @@ class Reconciler:
         database: OrderDatabase,
         clock: Clock,
     ) -> None:
-        self._seller = seller
+        self.seller = seller
         self._job = job
         self._reports = ReportList(seller, marketplaces=places)
         self._by_id = ByIds(seller, datasets)
@@ -82,16 +82,16 @@ class Reconciler:
             SPAPIError: a call failed for good; the next time begins at the same place.
         """
         found = 0
-        live = await self._database.checkpoint(self._seller.name, self._job.stream)
+        live = await self._database.checkpoint(self.seller.name, self._job.stream)
         if live is None:
             return 0
         now = moment(self._clock)
         for stage in STAGES:
             stream, late = stage.stream(self._job.stream), 0
             until = min(now - stage.age, live.last_updated_after)
-            done = await self._database.checkpoint(self._seller.name, stream)
+            done = await self._database.checkpoint(self.seller.name, stream)
             if done is None:  # what was read before anybody reconciled is history, which lists have listed
-                done = Checkpoint(seller=self._seller.name, stream=stream, last_updated_after=until)
+                done = Checkpoint(seller=self.seller.name, stream=stream, last_updated_after=until)
                 await self._store((), done, lease)
             elif until > done.last_updated_after and until - done.last_updated_after >= stage.span:
                 late = await self._window(Window(done.last_updated_after, until), lease)
@@ -100,7 +100,7 @@ class Reconciler:
             found += late
             self._job.tell(
                 OrdersReconciled(
-                    seller=self._seller.name, hours=stage.hours, reconciled_to=done.last_updated_after, found=late
+                    seller=self.seller.name, hours=stage.hours, reconciled_to=done.last_updated_after, found=late
                 )
             )
         return found
@@ -121,7 +121,7 @@ class Reconciler:
             if is_refused(error):
                 self._job.drop(self._reports.name, error)
             else:
-                logger.warning("%s could not be held against a report yet (%s)", self._seller.name, error)
+                logger.warning("%s could not be held against a report yet (%s)", self.seller.name, error)
 
     async def window(self, after: datetime, before: datetime, lease: Lease | None = None) -> int:
         """Hold the orders updated in a window against a report; how many were missing or outdated.
@@ -136,7 +136,7 @@ class Reconciler:
         with call_options(priority=Priority.BULK):
             async for part in self._reports.listed(window):
                 known = await self._database.last_updates(
-                    self._seller.name, [row.order_id for row in part.rows], whole=False
+                    self.seller.name, [row.order_id for row in part.rows], whole=False
                 )
                 for row in part.rows:
                     if _differs(row, known.get(row.order_id)) and await self._fetch(row.order_id, lease):
@@ -155,9 +155,7 @@ class Reconciler:
         return row is not None and await self._store((row,), None, lease)
 
     async def _store(self, rows: Sequence[OrderRow], checkpoint: Checkpoint | None, lease: Lease | None) -> bool:
-        page = OrderPage(
-            seller=self._seller.name, rows=rows, checkpoint=checkpoint, at=moment(self._clock), lease=lease
-        )
+        page = OrderPage(seller=self.seller.name, rows=rows, checkpoint=checkpoint, at=moment(self._clock), lease=lease)
         stored = await self._database.store(page)
         if rows:
             self._job.count(rows, stored, ())

@@ -165,7 +165,7 @@ async def test_a_report_that_is_refused_leaves_the_place(sqlite_url: str) -> Non
 async def test_a_sync_reconciles_what_is_due(sqlite_url: str) -> None:
     """With reports among the sources, in each run; what was lost is found by the next one."""
     async with synced(sqlite_url) as (_, database, reconciler):
-        seller = reconciler._seller
+        seller = reconciler.seller
         earlier = Checkpoint(seller=seller.name, stream=STAGES[0].stream("orders_2026_01_01"), last_updated_after=SINCE)
         await database.store(OrderPage(seller=seller.name, rows=(), checkpoint=earlier, at=NOW))
         await damage(database)
@@ -185,7 +185,7 @@ async def test_a_sync_reconciles_what_is_due(sqlite_url: str) -> None:
 async def test_a_sync_without_reports_is_complete_all_the_same(sqlite_url: str, status: int, said: int) -> None:
     """One that is refused is said to be; one that fails is asked for again by the next run."""
     async with synced(sqlite_url) as (emulator, database, reconciler):
-        seller = reconciler._seller
+        seller = reconciler.seller
         earlier = Checkpoint(seller=seller.name, stream=STAGES[0].stream("orders_2026_01_01"), last_updated_after=SINCE)
         await database.store(OrderPage(seller=seller.name, rows=(), checkpoint=earlier, at=NOW))
         emulator.faults({"operation": REQUEST, "status": status, "times": None})
