@@ -15,6 +15,9 @@ What searches have read is complete (:mod:`._walk`), and so is what is named by 
 order report. So a report is read to its end, though searches were quicker: it is the first that they are held against.
 A list by ``getOrders`` is not waited for once searches have read everything.
 
+An order that no refiner can fetch stays coarse and holds nothing up. Run with a history that is complete, and no lists,
+this fetches what is coarse still.
+
 An order that is updated meanwhile leaves the history. If it was named, its coarse row is still there, and is fetched by
 its id; if not, it stands at the newest end, which whoever runs this reads afterwards.
 """
@@ -126,15 +129,13 @@ class Backfill:
         self._done = anyio.Event()
 
     async def run(self, lease: Lease | None) -> None:
-        """Work until the history is complete; at once if it is.
+        """Work until the history is complete, and every coarse row was tried that nothing else has made whole.
 
         Raises:
             SPAPIError: a search failed for good; what was committed stays.
         """
         self._lease = lease
         history = self._history
-        if history.upper_bound is None or history.upper_bound <= history.last_updated_after:
-            return
         listed = await self._listed()
         self._searching.named_to = listed.last_updated_after
         with call_options(priority=Priority.BULK):

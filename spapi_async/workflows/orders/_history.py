@@ -70,6 +70,8 @@ class ByIds:
             row = V2026.row(piece)
         except (ValueError, ArithmeticError, RecursionError, TypeError):
             return None
+        if row.order_id != order_id:
+            return None
         return msgspec.structs.replace(row, lacks=lacks) if lacks else row
 
 
@@ -142,15 +144,26 @@ class History:
     async def go_on(self, holder: str, *, wait: bool) -> bool:
         """Read what is left of the history; whether there was any.
 
+        Where nothing is left, the orders are fetched that are coarse still, because an earlier run could not: each is
+        asked for once.
+
         Raises:
             SPAPIError: a search failed for good; what was committed stays.
         """
         history = await self._history()
-        if history is None or (history.upper_bound or history.last_updated_after) <= history.last_updated_after:
+        if history is None:
+            return False
+        is_read = (history.upper_bound or history.last_updated_after) <= history.last_updated_after
+        if is_read and not await self._is_any_coarse():
             return False
         async with self._job.held(self._database, holder, wait=wait, stream=self._stream) as lease:
-            await self._backfill(history).run(lease)
-        return True
+            await self._backfill(history, lists=() if is_read else self._lists()).run(lease)
+        return not is_read
+
+    async def _is_any_coarse(self) -> bool:
+        """Whether there is an order that a source of this run could make whole."""
+        can_refine = "ids" in self._sources or "orders_v0" in self._sources
+        return can_refine and bool(await self._database.coarse(self._seller.name, limit=1))
 
     async def refill(self, lease: Lease | None) -> None:
         """Fetch whole what only Orders v0 has brought: it has no packages, expenses or breakdowns.
@@ -200,18 +213,28 @@ class History:
     async def _history(self) -> Checkpoint | None:
         return await self._database.checkpoint(self._seller.name, self._stream)
 
-    def _backfill(self, history: Checkpoint) -> Backfill:
-        """The searches always take part. Reports list first, because they bring everything at once."""
+    def _lists(self) -> Sequence[CoarseList]:
+        """Reports list first, because they bring everything at once."""
         seller, places = self._seller, self._places
         lists: list[CoarseList] = [ReportList(seller, marketplaces=places)] if "reports" in self._sources else []
-        refiners: list[Refiner] = [ByIds(seller, self._datasets)] if "ids" in self._sources else []
         if "orders_v0" in self._sources:
-            from spapi_async.workflows.orders._v0_history import V0Items, V0List
+            from spapi_async.workflows.orders._v0_history import V0List
 
             lists.append(V0List(seller, marketplaces=places))
-            refiners.append(V0Items(seller))
+        return lists
 
-        search = Orders2026Source(seller, marketplaces=places, datasets=self._datasets, page_size=self._page_size)
+    def _refiners(self) -> Sequence[Refiner]:
+        refiners: list[Refiner] = [ByIds(self._seller, self._datasets)] if "ids" in self._sources else []
+        if "orders_v0" in self._sources:
+            from spapi_async.workflows.orders._v0_history import V0Items
+
+            refiners.append(V0Items(self._seller))
+        return refiners
+
+    def _backfill(self, history: Checkpoint, *, lists: Sequence[CoarseList]) -> Backfill:
+        """The searches always take part."""
+        seller = self._seller
+        search = Orders2026Source(seller, marketplaces=self._places, datasets=self._datasets, page_size=self._page_size)
         from spapi_async.api.orders_2026_01_01 import SEARCH_ORDERS
 
         return Backfill(
@@ -220,7 +243,7 @@ class History:
             history=history,
             search=search,
             lists=lists,
-            refiners=refiners,
+            refiners=self._refiners(),
             database=self._database,
             page_size=self._page_size,
             clock=self._clock,

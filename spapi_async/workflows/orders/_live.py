@@ -37,7 +37,7 @@ __all__ = ["Follower", "KnowingSink", "Lister"]
 logger = logging.getLogger("spapi_async.workflows.orders")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0  # seconds after a seller's failure, doubled each time
-_RECONCILE = 3600.0  # seconds between two reconciliations: a report each, whatever was found
+_ROUND = 3600.0  # seconds until what could not be fetched is tried again, and a report held against what was
 _MANY = 1000  # calls: more than any burst, so that the forecast of one more is the sustained pace
 
 
@@ -137,18 +137,18 @@ class Follower:
                 group.start_soon(self._list_for_ever, lister)
 
     async def _read_history(self, history: History, holder: str, lease: Lease | None) -> None:
-        """What is older than the first search, with the quota that live orders leave."""
+        """What is older than the first search, with the quota that live orders leave; then what is to be done again."""
         pause = _FIRST_PAUSE
         while True:
             try:
-                await history.go_on(holder, wait=True)
-                await history.refill(lease)
                 while True:
+                    await history.go_on(holder, wait=True)
+                    await history.refill(lease)
                     if self._reconciler is not None:
                         await self._reconciler.go_on(lease)
                     if self._holes is not None:
                         await self._holes.fill(holder)
-                    await self._clock.sleep(_RECONCILE)
+                    await self._clock.sleep(_ROUND)
             except Exception as error:
                 if isinstance(self._report(error), ClosedError):
                     raise

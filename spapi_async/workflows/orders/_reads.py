@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, Text, cast, func, select
+from sqlalchemy import Select, Text, and_, cast, func, select
 
 from spapi_async.workflows.orders._checkpoint import Checkpoint
 from spapi_async.workflows.orders._rows import Detail
-from spapi_async.workflows.orders._tables import checkpoints, orders
+from spapi_async.workflows.orders._tables import NOT_WHOLE, checkpoints, orders
 
 __all__ = ["coarse", "count", "dates", "is_coarse", "last_updates", "place_of", "places"]
 
-_IS_COARSE = orders.c.detail == Detail.REPORT.value
+# The index of what is not whole serves only queries that repeat its condition.
+_IS_COARSE = and_(NOT_WHOLE, orders.c.detail == Detail.REPORT.value)
 
 
 def places(seller: str, stream: str | None = None) -> Select[Any]:
@@ -40,7 +41,7 @@ def coarse(seller: str, limit: int, detail: Detail) -> Select[Any]:
     """Orders of which no more is known, the one updated longest ago first."""
     payload = cast(orders.c.payload, Text).label("payload")
     query = select(orders.c.order_id, orders.c.last_updated_at, orders.c.source, payload)
-    query = query.where(orders.c.seller == seller, orders.c.detail == detail.value)
+    query = query.where(orders.c.seller == seller, NOT_WHOLE, orders.c.detail == detail.value)
     return query.order_by(orders.c.last_updated_at, orders.c.order_id).limit(limit)
 
 

@@ -32,10 +32,12 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
 __all__ = [
+    "NOT_WHOLE",
     "JsonText",
     "change_feed",
     "checkpoints",
@@ -99,6 +101,9 @@ class JsonText(TypeDecorator[str]):
 
 metadata = MetaData()
 
+NOT_WHOLE = text("detail <> 'whole'")
+"""Of an order that may be fetched again: few, so that it costs nothing to look whether there are any."""
+
 orders = Table(
     "orders",
     metadata,
@@ -122,6 +127,12 @@ orders = Table(
     Column("payload", JsonText, nullable=False),
     Index("orders_by_seller_and_update", "seller", "last_updated_at"),
     Index("orders_by_update", "last_updated_at"),
+    Index(
+        "orders_not_whole",
+        *("seller", "detail", "last_updated_at", "order_id"),
+        sqlite_where=NOT_WHOLE,
+        postgresql_where=NOT_WHOLE,
+    ),
 )
 
 order_items = Table(

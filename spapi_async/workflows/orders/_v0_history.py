@@ -102,9 +102,10 @@ class V0Items:
         header = order.payload.encode() if order.source == V0.source else await self._header(order.order_id)
         items, _ = await self._items(order.order_id)
         try:
-            return V0.row(header, items=items)
+            row = V0.row(header, items=items)
         except (ValueError, ArithmeticError, RecursionError, TypeError):
             return None
+        return row if row.order_id == order.order_id else None
 
     async def _header(self, order_id: str) -> Piece:
         from spapi_async.api.orders_v0 import GET_ORDER

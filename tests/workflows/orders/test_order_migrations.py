@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from sqlalchemy import Column, Connection, Integer, Table, inspect
+from sqlalchemy.engine.interfaces import ReflectedIndex
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from spapi_async.errors import ConfigurationError
@@ -166,11 +167,16 @@ def reflected(connection: Connection) -> dict[str, Any]:
         table: {
             "columns": [{**column, "type": repr(column["type"])} for column in found.get_columns(table)],
             "key": found.get_pk_constraint(table),
-            "indexes": sorted(map(repr, found.get_indexes(table))),
+            "indexes": sorted(repr({**index, "dialect_options": _texts(index)}) for index in found.get_indexes(table)),
             "rules": [found.get_unique_constraints(table), found.get_check_constraints(table)],
         }
         for table in found.get_table_names()
     }
+
+
+def _texts(index: ReflectedIndex) -> dict[str, str]:
+    """The condition of an index, which is an object that equals no other."""
+    return {name: str(value) for name, value in index.get("dialect_options", {}).items()}
 
 
 async def schema_of(url: str) -> dict[str, Any]:

@@ -1,0 +1,142 @@
+"""Orders that a list has named and nothing could fetch: each later run tries them again, and fails for none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import pytest
+from order_databases import emulated_orders, query, stored_orders
+
+from spapi_async import Application
+from spapi_async._engine.retry import RetryPolicy
+from spapi_async.emulator.server import Emulator
+from spapi_async.workflows.orders import OrderDatabase, Source, follow_orders, sync_orders
+
+pytest_plugins = ("sync_fixtures",)
+
+SEARCH, BY_ID = "orders_2026_01_01.search_orders", "orders_2026_01_01.get_order"
+LIST, ITEMS = "orders_v0.get_orders", "orders_v0.get_order_items"
+REPORTS = "reports_2021_06_30.create_report"
+ORDERS = 10
+SINCE = datetime.now(UTC) - timedelta(days=90)
+RETRY = RetryPolicy(attempts=2, base=0.001, throttled_attempts=3)
+
+
+def emulator() -> Emulator:
+    """Ten orders of sixty days: three runs ask for each within the burst of 30."""
+    return Emulator(orders=ORDERS, rate_scale=6000, processing=0.02, anchor=datetime.now(UTC).timestamp() - 3600)
+
+
+async def sync(running: Emulator, url: str, sources: Sequence[Source]) -> None:
+    """One run in an application of its own, as in a new process. It does not fail."""
+    async with Application("app", "secret", endpoint=running.url, retry=RETRY) as app:
+        seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
+        report = await sync_orders([seller], url, sources=sources, since=SINCE)
+        assert report.failed == ()
+
+
+async def left_coarse(running: Emulator, url: str, sources: Sequence[Source], **fault: Any) -> None:
+    """A run whose calls for single orders go wrong; no search of the history answers before it is over."""
+    running.faults(
+        {"operation": SEARCH},  # today's
+        {"operation": SEARCH, "delay": 600, "times": 1},
+        *({"operation": operation, "times": None, **fault} for operation in (BY_ID, ITEMS)),
+    )
+    await sync(running, url, sources)
+    assert coarse(url) == len(emulated_orders(running)) == ORDERS
+
+
+def coarse(url: str) -> int:
+    """Orders of which no more is known than what a list says."""
+    return int(query(url, "SELECT count(*) FROM orders WHERE detail = 'report'")[0][0])
+
+
+def requests(running: Emulator, operation: str) -> int:
+    """How many requests of an operation the emulator has seen."""
+    counts = running.stats()["operations"].get(operation)
+    return int(counts["requests"]) if counts else 0
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"status": 404}, {"status": 500}, {"body": {"order": {"orderId": "of another"}}}],
+    ids=["404", "500", "another order"],
+)
+@pytest.mark.parametrize(
+    ("sources", "operation"), [(["ids", "reports"], BY_ID), (["orders_v0"], ITEMS)], ids=["reports", "getOrders"]
+)
+async def test_the_next_run_makes_whole_what_one_left_coarse(
+    sqlite_url: str, sources: list[Source], operation: str, fault: dict[str, Any]
+) -> None:
+    """Whatever went wrong; each is asked for once, nothing is listed again, and then there is nothing left to do."""
+    async with emulator() as running:
+        await left_coarse(running, sqlite_url, sources, **fault)
+        running.faults({"clear": True})
+        before = {name: requests(running, name) for name in (operation, SEARCH, REPORTS, LIST)}
+        for _ in range(2):
+            await sync(running, sqlite_url, sources)
+        assert coarse(sqlite_url) == 0
+        assert stored_orders(sqlite_url) == emulated_orders(running)
+        after = {name: requests(running, name) - before[name] for name in before}
+        assert after == {operation: ORDERS, SEARCH: 2, REPORTS: 0, LIST: 0}
+
+
+@pytest.mark.parametrize("sources", [["ids", "reports"], ["orders_v0"], ["ids", "orders_v0"]], ids="+".join)
+async def test_an_order_that_amazon_never_gives_costs_a_request_a_run(sqlite_url: str, sources: list[Source]) -> None:
+    """One, by whichever source, and it stays as it is."""
+    async with emulator() as running:
+        await left_coarse(running, sqlite_url, sources, status=404)
+        for _ in range(2):
+            before = requests(running, BY_ID) + requests(running, ITEMS)
+            await sync(running, sqlite_url, sources)
+            assert requests(running, BY_ID) + requests(running, ITEMS) - before == ORDERS
+            assert coarse(sqlite_url) == ORDERS
+
+
+async def test_without_a_source_of_single_orders_they_stay_as_they_are(sqlite_url: str) -> None:
+    """The run costs its search."""
+    async with emulator() as running:
+        await left_coarse(running, sqlite_url, ["ids", "reports"], status=404)
+        before = requests(running, SEARCH)
+        await sync(running, sqlite_url, ["reports"])
+        assert (coarse(sqlite_url), requests(running, SEARCH) - before) == (ORDERS, 1)
+
+
+async def test_orders_that_are_followed_are_tried_again_in_each_round(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a restart first, and again when that has been in vain."""
+    monkeypatch.setattr("spapi_async.workflows.orders._live._ROUND", 0.02)
+    async with (
+        emulator() as running,
+        Application("app", "secret", endpoint=running.url, retry=RETRY) as app,
+        anyio.create_task_group() as group,
+    ):
+        await left_coarse(running, sqlite_url, ["ids", "reports"], status=404)
+        before = requests(running, BY_ID)
+        seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
+        options: dict[str, Any] = {"since": SINCE, "sources": ["ids"]}
+        group.start_soon(lambda: follow_orders([seller], sqlite_url, **options))
+        with anyio.fail_after(60):
+            while requests(running, BY_ID) - before <= ORDERS:
+                await anyio.sleep(0.01)
+            assert coarse(sqlite_url) == ORDERS
+            running.faults({"clear": True})
+            while coarse(sqlite_url):
+                await anyio.sleep(0.01)
+        group.cancel_scope.cancel()
+
+
+async def test_looking_for_coarse_orders_reads_an_index(sqlite_url: str) -> None:
+    """A million whole orders make it no slower: they are not in it."""
+    async with OrderDatabase(sqlite_url) as database:
+        assert await database.coarse("one@na", limit=1) == []
+    plan = query(
+        sqlite_url,
+        "EXPLAIN QUERY PLAN SELECT order_id, last_updated_at, source, payload FROM orders WHERE seller = 'one@na'"
+        " AND detail <> 'whole' AND detail = 'report' ORDER BY last_updated_at, order_id LIMIT 1",
+    )
+    assert [str(line[3]) for line in plan] == ["SEARCH orders USING INDEX orders_not_whole (seller=? AND detail=?)"]
