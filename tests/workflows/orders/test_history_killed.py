@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -31,6 +33,11 @@ MOMENTS = {
     "ids,reports": (TOKEN, PLACES, CREATE, REPORT, DOCUMENT, DOWNLOAD, SEARCH, BY_ID),
     "ids,orders_v0,reports": (HEADER, ITEMS),
 }
+RIVALS = {BY_ID: (HEADER, ITEMS), HEADER: (BY_ID,), ITEMS: (BY_ID,)}
+"""What else makes orders whole, and could leave nothing for a request; beside searches, which could for all."""
+
+CERTAIN = (TOKEN, DOWNLOAD)
+"""Nothing is done without a token, and an order report is read to its end, whatever searches have read."""
 
 
 def start(emulator: Emulator, url: str, sources: str) -> warm_python.Process:
@@ -47,22 +54,38 @@ async def until(condition: Callable[[], bool]) -> None:
             await anyio.sleep(0.005)
 
 
-def faults(emulator: Emulator) -> int:
-    """How many requests have been held."""
-    return int(emulator.stats()["faults"])
+def hold(emulator: Emulator, moment: str) -> None:
+    """Hold the answer to the first request of an operation, and act on none that could make it needless.
+
+    Only the first search is answered, which reads the newest orders, of which there are none.
+    """
+    rules: list[dict[str, Any]] = [{"operation": moment, "hold": 600}]
+    if moment in CERTAIN:
+        emulator.faults(*rules)
+        return
+    if moment != SEARCH:
+        rules.append({"operation": SEARCH})
+    rules += [{"operation": rival, "delay": 600, "times": None} for rival in (SEARCH, *RIVALS.get(moment, ()))]
+    emulator.faults(*rules)
+
+
+def acted_on(emulator: Emulator, moment: str) -> bool:
+    """Whether a request of an operation has come, and waits for its answer."""
+    stats = emulator.stats()
+    return stats["faults"] > 0 if moment in CERTAIN else moment in stats["operations"]
 
 
 @pytest.mark.parametrize(("sources", "moment"), [(each, moment) for each in MOMENTS for moment in MOMENTS[each]])
 async def test_killed_while_each_request_is_held(tmp_path: Path, sources: str, moment: str) -> None:
-    """The emulator holds the first request of an operation; the process dies there, and the next one goes on."""
+    """The emulator holds the first answer of an operation; the process dies there, and the next one goes on."""
     url = f"sqlite:///{tmp_path / 'orders.db'}"
-    # A search begins with the last order of the one before and brings one more: reports have the time they need.
-    scale = 100 if moment in (HEADER, ITEMS, BY_ID) else 600
-    async with Emulator(orders=120, rate_scale=scale, processing=0.05, search_delay=0.0, page_shift=True) as emulator:
-        emulator.faults({"operation": moment, "delay": 30, "times": 1})
+    options: dict[str, Any] = {"orders": 120, "rate_scale": 600, "processing": 0.05, "search_delay": 0.0}
+    anchor = datetime.now(UTC).timestamp() - 3600
+    async with Emulator(**options, page_shift=True, anchor=anchor) as emulator:
+        hold(emulator, moment)
         process = await anyio.to_thread.run_sync(start, emulator, url, sources)
         try:
-            await until(lambda: faults(emulator) > 0 or process.poll() is not None)
+            await until(lambda: acted_on(emulator, moment) or process.poll() is not None)
             assert process.poll() is None, f"{moment} was not asked for"
         finally:
             process.kill()
