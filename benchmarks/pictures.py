@@ -162,7 +162,7 @@ def _plain_ticks(panel: Any, points: list[int], name: str) -> None:
     panel.grid(visible=True, which="both", alpha=0.2)
 
 
-def _number(value: float, _position: int) -> str:
+def _number(value: float, _position: float) -> str:
     return f"{value:,.0f}"
 
 
