@@ -29,7 +29,10 @@ NOW = datetime(2026, 2, 1, tzinfo=UTC)
 
 
 class LeapingClock(SystemClock):
-    """Pauses move the clock on at once."""
+    """Short pauses, as of a sync that waits for a lease, move the clock on at once; renewals stay as far apart as ever.
+
+    If those leapt as well, the lease could be over before the sync first asks for it.
+    """
 
     __slots__ = ("ahead",)
 
@@ -40,6 +43,9 @@ class LeapingClock(SystemClock):
         return super().time() + self.ahead
 
     async def sleep(self, seconds: float) -> None:
+        if seconds >= LEASE.total_seconds() / 3:
+            await super().sleep(seconds)
+            return
         self.ahead += seconds
         await asyncio.sleep(0)
 
