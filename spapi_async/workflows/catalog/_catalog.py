@@ -148,7 +148,8 @@ class Catalog(LookUps):
             NotFoundError: the marketplace has no such item.
         """
         check_asin(asin)
-        return await self._look_up(ITEM, asin, Group, marketplace, tuple(included_data))  # type: ignore[no-any-return]
+        answer: Item = await self._look_up(ITEM, asin, Group, marketplace, tuple(included_data))
+        return answer
 
     async def by_barcode(
         self,
@@ -172,4 +173,5 @@ class Catalog(LookUps):
         if not (isinstance(code, str) and _BARCODE(code) and code.strip("0")):
             raise ConfigurationError(f"{code!r} is not a barcode: 6 to 14 digits, such as 4006381333931")
         included = tuple(dict.fromkeys((*included_data, "identifiers")))  # by which answers find their callers
-        return await self._look_up(BY_BARCODE, code, Barcodes, marketplace, included, kind)  # type: ignore[no-any-return]
+        answer: tuple[Item, ...] = await self._look_up(BY_BARCODE, code, Barcodes, marketplace, included, kind)
+        return answer

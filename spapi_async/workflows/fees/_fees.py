@@ -152,7 +152,8 @@ class Fees(LookUps):
             fulfilled_by_amazon,
             program,
         )
-        return await self._ask(ESTIMATE, None, key)  # type: ignore[no-any-return]
+        answer: FeesEstimateResult = await self._ask(ESTIMATE, None, key)
+        return answer
 
 
 def _amount(name: str, value: Decimal | int | str) -> Decimal:

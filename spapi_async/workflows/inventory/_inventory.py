@@ -114,4 +114,5 @@ class Inventory(LookUps):
             NotFoundError: Amazon has never held this SKU.
         """
         check_sku(sku)
-        return await self._look_up(SUMMARY, sku, Group, marketplace, details)  # type: ignore[no-any-return]
+        answer: SkuSummary = await self._look_up(SUMMARY, sku, Group, marketplace, details)
+        return answer

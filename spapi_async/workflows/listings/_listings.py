@@ -86,4 +86,5 @@ class Listings(LookUps):
         """
         check_sku(sku)
         facts = (self._seller_id(), tuple(included_data), issue_locale)
-        return await self._look_up(ITEM, sku, Group, marketplace, *facts)  # type: ignore[no-any-return]
+        answer: Item = await self._look_up(ITEM, sku, Group, marketplace, *facts)
+        return answer

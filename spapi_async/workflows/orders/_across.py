@@ -16,16 +16,8 @@ from spapi_async.workflows.orders._report_rows import REPORT_SOURCE
 from spapi_async.workflows.orders._rows import V0, V2026, Detail, ItemRow, OrderRow, OrderShape, Path, read_time
 from spapi_async.workflows.orders._verdict import EVERYWHERE, MOST_PATHS, Differences
 
-__all__ = ["ITEM_COLUMNS", "ORDER_COLUMNS", "StoredItem", "StoredOrder", "compared_across", "compared_items"]
+__all__ = ["StoredOrder", "compared_across", "compared_items"]
 
-ORDER_COLUMNS = (
-    "order_id", "marketplace_id", "status", "channel", "sales_channel", "created_at", "last_updated_at", "total_amount",
-    "total_currency", "source", "payload",
-)  # fmt: skip
-ITEM_COLUMNS = (
-    "order_id", "order_item_id", "asin", "seller_sku", "title", "quantity_ordered", "quantity_shipped", "price_amount",
-    "price_currency", "payload",
-)  # fmt: skip
 
 _SHAPES = {shape.source: shape for shape in (V2026, V0)}
 _REPORTS = {
@@ -48,7 +40,7 @@ _OTHERS: Mapping[Path, str] = {
 
 
 class StoredOrder(NamedTuple):
-    """The columns of an order that is stored, in the order of ``ORDER_COLUMNS``."""
+    """The columns of an order that is stored, as far as they are compared."""
 
     order_id: str
     marketplace_id: str | None
@@ -63,22 +55,7 @@ class StoredOrder(NamedTuple):
     payload: str
 
 
-class StoredItem(NamedTuple):
-    """The columns of an item, in the order of ``ITEM_COLUMNS``."""
-
-    order_id: str
-    order_item_id: str
-    asin: str | None
-    seller_sku: str | None
-    title: str | None
-    quantity_ordered: int | None
-    quantity_shipped: int | None
-    price_amount: Decimal | None
-    price_currency: str | None
-    payload: str
-
-
-def compared_across(before: StoredOrder, items: Sequence[StoredItem], row: OrderRow) -> Differences:
+def compared_across(before: StoredOrder, items: Sequence[ItemRow], row: OrderRow) -> Differences:
     """How an order differs from what another source has said of it."""
     if row.source == REPORT_SOURCE:
         columns = [name for column, name in _REPORTS.items() if getattr(before, column) != getattr(row, column)]
@@ -94,12 +71,12 @@ def compared_across(before: StoredOrder, items: Sequence[StoredItem], row: Order
     return Differences(paths[:MOST_PATHS], None)
 
 
-def compared_items(items: Sequence[StoredItem], row: OrderRow) -> list[str]:
+def compared_items(items: Sequence[ItemRow], row: OrderRow) -> list[str]:
     """Where items differ that come apart from their order: those of Orders v0."""
     return _compared_items(items, row, _SHAPES[row.source], across=False)
 
 
-def _compared_items(items: Sequence[StoredItem], row: OrderRow, shape: OrderShape, *, across: bool) -> list[str]:
+def _compared_items(items: Sequence[ItemRow], row: OrderRow, shape: OrderShape, *, across: bool) -> list[str]:
     place = ".".join(shape.items) or "items"
     before, now = {item.order_item_id: item for item in items}, {item.order_item_id: item for item in row.items}
     paths: list[str] = []
@@ -139,7 +116,7 @@ def _of_order(before: StoredOrder, row: OrderRow, shape: OrderShape, after: Any)
     return columns
 
 
-def _of_item(before: StoredItem, item: ItemRow, shape: OrderShape) -> list[_Column]:
+def _of_item(before: ItemRow, item: ItemRow, shape: OrderShape) -> list[_Column]:
     price = before.price_amount
     if price is not None and before.quantity_ordered and shape is V2026:
         price = price / before.quantity_ordered  # of all units, in Orders v0

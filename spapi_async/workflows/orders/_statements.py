@@ -17,7 +17,8 @@ from sqlalchemy import Column, LargeBinary, Table
 from sqlalchemy.dialects import postgresql
 
 from spapi_async.workflows._cursor import Cursor
-from spapi_async.workflows.orders._across import ITEM_COLUMNS, ORDER_COLUMNS, StoredItem, StoredOrder
+from spapi_async.workflows.orders._across import StoredOrder
+from spapi_async.workflows.orders._rows import ItemRow
 from spapi_async.workflows.orders._tables import (
     JsonText,
     checkpoints,
@@ -120,8 +121,8 @@ class Statements:
             "SELECT order_id, last_updated_at, status, source, detail, digest FROM orders"
             f" WHERE seller = $1 AND order_id {ids}"
         )
-        self.stored_orders = self._stored(orders, ORDER_COLUMNS, ids)
-        self.stored_items = self._stored(order_items, ITEM_COLUMNS, ids)
+        self.stored_orders = self._stored(orders, StoredOrder._fields, ids)
+        self.stored_items = self._stored(order_items, ItemRow.__struct_fields__, ids)
         """What is compared with what another source says, or came apart from its order."""
         self.payloads = _PAYLOADS if sqlite else ""
         """Order id and payload, where no statement compares."""
@@ -153,13 +154,14 @@ class Statements:
             for row in found
         }
 
-    def items_of(self, cursor: Cursor, seller: str, order_ids: Iterable[str]) -> dict[str, list[StoredItem]]:
+    def items_of(self, cursor: Cursor, seller: str, order_ids: Iterable[str]) -> dict[str, list[ItemRow]]:
         """Columns of the items of orders."""
         cursor.execute(self.stored_items, (seller, self.ids(order_ids)))
-        found: dict[str, list[StoredItem]] = {}
-        for each in cursor.fetchall():
-            item = StoredItem(*each)
-            found.setdefault(item.order_id, []).append(item._replace(price_amount=_decimal(item.price_amount)))
+        found: dict[str, list[ItemRow]] = {}
+        for row in cursor.fetchall():
+            columns = dict(zip(ItemRow.__struct_fields__, row, strict=True))
+            item = ItemRow(**{**columns, "price_amount": _decimal(columns["price_amount"])})
+            found.setdefault(item.order_id, []).append(item)
         return found
 
     def _insert(self, table: Table) -> str:

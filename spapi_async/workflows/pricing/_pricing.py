@@ -58,7 +58,10 @@ class Pricing(LookUps):
             NotFoundError: the marketplace does not know it. One without offers is an answer with no offers in it.
         """
         check_asin(asin)
-        return await self._look_up(OFFERS, asin, OffersGroup, marketplace, item_condition, customer_type)  # type: ignore[no-any-return]
+        answer: GetOffersResult = await self._look_up(
+            OFFERS, asin, OffersGroup, marketplace, item_condition, customer_type
+        )
+        return answer
 
     async def listing_offers(
         self,
@@ -75,7 +78,10 @@ class Pricing(LookUps):
             NotFoundError: the seller has no such listing.
         """
         check_sku(sku)
-        return await self._look_up(LISTING_OFFERS, sku, OffersGroup, marketplace, item_condition, customer_type)  # type: ignore[no-any-return]
+        answer: GetOffersResult = await self._look_up(
+            LISTING_OFFERS, sku, OffersGroup, marketplace, item_condition, customer_type
+        )
+        return answer
 
     async def price(
         self,
@@ -93,7 +99,8 @@ class Pricing(LookUps):
             NotFoundError: the marketplace does not know it.
         """
         rule, key = _by_either(asin, sku, PRICE, PRICE_OF_SKU)
-        return await self._look_up(rule, key, PriceGroup, marketplace, item_condition, offer_type)  # type: ignore[no-any-return]
+        answer: Price = await self._look_up(rule, key, PriceGroup, marketplace, item_condition, offer_type)
+        return answer
 
     async def competitive_price(
         self,
@@ -110,7 +117,8 @@ class Pricing(LookUps):
             NotFoundError: the marketplace does not know it.
         """
         rule, key = _by_either(asin, sku, COMPETITIVE_PRICE, COMPETITIVE_PRICE_OF_SKU)
-        return await self._look_up(rule, key, PriceGroup, marketplace, None, None, customer_type)  # type: ignore[no-any-return]
+        answer: Price = await self._look_up(rule, key, PriceGroup, marketplace, None, None, customer_type)
+        return answer
 
     async def competitive_summary(
         self,
@@ -133,7 +141,10 @@ class Pricing(LookUps):
         included, pairs = tuple(included_data), tuple((str(one), str(other)) for one, other in lowest_priced_offers)
         if pairs and _LOWEST not in included:
             included += (_LOWEST,)
-        return await self._look_up(COMPETITIVE_SUMMARY, asin, SummaryGroup, marketplace, included, pairs)  # type: ignore[no-any-return]
+        answer: CompetitiveSummaryResponseBody = await self._look_up(
+            COMPETITIVE_SUMMARY, asin, SummaryGroup, marketplace, included, pairs
+        )
+        return answer
 
     async def expected_price(
         self, sku: str, *, marketplace: Marketplace | str | None = None
@@ -147,7 +158,10 @@ class Pricing(LookUps):
             NotFoundError: the seller has no such SKU.
         """
         check_sku(sku)
-        return await self._look_up(EXPECTED_PRICE, sku, PriceGroup, marketplace)  # type: ignore[no-any-return]
+        answer: FeaturedOfferExpectedPriceResponseBody = await self._look_up(
+            EXPECTED_PRICE, sku, PriceGroup, marketplace
+        )
+        return answer
 
 
 def _by_either(
