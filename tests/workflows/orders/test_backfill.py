@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import msgspec
 import pytest
 
@@ -17,9 +18,9 @@ from spapi_async.workflows.orders import OrderDatabase, OrderRow
 from spapi_async.workflows.orders._backfill import Backfill
 from spapi_async.workflows.orders._checkpoint import Checkpoint, Window
 from spapi_async.workflows.orders._listing import Listed
-from spapi_async.workflows.orders._page import CoarseOrder
+from spapi_async.workflows.orders._page import CoarseOrder, OrderPage
 from spapi_async.workflows.orders._report_rows import order_rows
-from spapi_async.workflows.orders._rows import V2026
+from spapi_async.workflows.orders._rows import V2026, Detail
 from spapi_async.workflows.orders._walk import Sorting
 
 pytest_plugins = ("sync_fixtures",)
@@ -83,16 +84,36 @@ class NoQuota:
         await anyio.sleep_forever()
 
 
-async def read(url: str, *refiners: Refining) -> dict[str, int]:
-    """Run a history to its end; the orders by detail."""
-    history = Checkpoint(seller="s", stream="o history", last_updated_after=BEGIN, upper_bound=END)
-    async with OrderDatabase(url) as database:
+class SlowLooks(OrderDatabase):
+    """Tells that orders are coarse when several of these have been fetched since, as a busy database does."""
+
+    def __init__(self, url: str, refiner: Refining) -> None:
+        super().__init__(url)
+        self._refiner = refiner
+
+    async def coarse(self, seller: str, *, limit: int, detail: Detail = Detail.REPORT) -> list[CoarseOrder]:
+        """Where only a few were asked for, that is by who wants to know whether anything is left."""
+        found = await super().coarse(seller, limit=limit, detail=detail)
+        if limit < len(ORDERS):
+            before = self._refiner.fetched.total()
+            while self._refiner.fetched.total() < min(before + 3, len(ORDERS)):
+                await anyio.lowlevel.checkpoint()
+        return found
+
+
+async def read(database: OrderDatabase, *refiners: Refining, listed: bool = False) -> dict[str, int]:
+    """Run a history to its end; the orders by detail. ``listed``: it was read before, and is all coarse still."""
+    history = Checkpoint(seller="s", stream="o history", last_updated_after=BEGIN, upper_bound=BEGIN if listed else END)
+    async with database:
+        if listed:
+            rows = [row async for part in Listing().listed(Window(BEGIN, END)) for row in part.rows]
+            await database.store(OrderPage(seller="s", rows=rows, checkpoint=history, at=END))
         backfill = Backfill(
             seller="s",
             stream="o",
             history=history,
             search=NoQuota(),
-            lists=[Listing()],
+            lists=[] if listed else [Listing()],
             refiners=refiners,
             database=database,
             page_size=100,
@@ -115,7 +136,7 @@ async def read(url: str, *refiners: Refining) -> dict[str, int]:
 async def test_two_refiners_share_the_orders_and_none_is_fetched_twice(database_url: str) -> None:
     """And it is over when the last is stored, not before."""
     first, second = Refining("first"), Refining("second")
-    assert await read(database_url, first, second) == {"all": 20, "coarse": 0}
+    assert await read(OrderDatabase(database_url), first, second) == {"all": 20, "coarse": 0}
     assert first.fetched + second.fetched == Counter(ORDERS)
     assert min(first.fetched.total(), second.fetched.total()) > 0
 
@@ -124,5 +145,12 @@ async def test_two_refiners_share_the_orders_and_none_is_fetched_twice(database_
 async def test_an_order_that_stays_coarse_is_fetched_once_and_holds_nothing_up(sqlite_url: str, what: str) -> None:
     """Amazon knows it no more, or gives an older one: the next run tries again."""
     refiner = Refining("one", **{what: ORDERS[3:5]})
-    assert await read(sqlite_url, refiner) == {"all": 20, "coarse": 2}
+    assert await read(OrderDatabase(sqlite_url), refiner) == {"all": 20, "coarse": 2}
+    assert refiner.fetched == Counter(ORDERS)
+
+
+async def test_it_goes_on_while_orders_become_hopeless_faster_than_the_database_answers(sqlite_url: str) -> None:
+    """What is left is held against what nothing could be done about when it was looked at, not afterwards."""
+    refiner = Refining("one", unknown=ORDERS)
+    assert await read(SlowLooks(sqlite_url, refiner), refiner, listed=True) == {"all": 20, "coarse": 20}
     assert refiner.fetched == Counter(ORDERS)
