@@ -14,7 +14,6 @@ import anyio
 
 from spapi_async._core.caller import Caller
 from spapi_async._core.resources import Resources
-from spapi_async.api.feeds_2021_06_30 import Feeds20210630
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region
 from spapi_async.workflows.documents import Documents
@@ -53,7 +52,7 @@ class Feeds:
         self._caller = caller
         self._resources = resources
         self._documents = Documents(caller, resources)
-        self._kind = FeedKind(Feeds20210630(caller))
+        self._kind = FeedKind(caller)
 
     async def submit(
         self,

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from spapi_async._core.caller import Caller
 from spapi_async.api.feeds_2021_06_30 import GET_FEED, GET_FEEDS, Feeds20210630
 from spapi_async.errors import ConfigurationError, OutcomeUnknownError
+from spapi_async.workflows._bucket import bucket_of
 from spapi_async.workflows.runs import FINAL_STATUSES, Job, job_from, jobs_in, places_of
 
 if TYPE_CHECKING:
@@ -30,12 +32,21 @@ class FeedKind:
     """
 
     name = "feed"
-    get_rate = GET_FEED.usage_plan.rate
-    list_rate = GET_FEEDS.usage_plan.rate
 
-    def __init__(self, api: Feeds20210630) -> None:
-        self._api = api
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._api = Feeds20210630(caller)
         self.documents: dict[str, str] = {}
+
+    @property
+    def get_rate(self) -> float:
+        """The rate of getFeed."""
+        return bucket_of(self._caller, GET_FEED).rate
+
+    @property
+    def list_rate(self) -> float:
+        """The rate of getFeeds."""
+        return bucket_of(self._caller, GET_FEEDS).rate
 
     async def create(self, request: Mapping[str, Any]) -> str:
         """CreateFeed over the document that was uploaded for it."""

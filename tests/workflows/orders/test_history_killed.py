@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
@@ -40,9 +40,13 @@ CERTAIN = (TOKEN, DOWNLOAD)
 """Nothing is done without a token, and an order report is read to its end, whatever searches have read."""
 
 
+SINCE = (datetime.now(UTC) - timedelta(days=70)).strftime("%Y-%m-%dT%H:%M:%SZ")
+"""All of the emulator's orders are of the last sixty days: three order reports list them."""
+
+
 def start(emulator: Emulator, url: str, sources: str) -> warm_python.Process:
     """The command, as a user starts it."""
-    words = ["sync", "orders", "--database", url, "--sources", sources, "--page-size", "2"]
+    words = ["sync", "orders", "--database", url, "--since", SINCE, "--sources", sources, "--page-size", "2"]
     variables = {**os.environ, **CREDENTIALS, "SP_API_ENDPOINT": emulator.url}
     return warm_python.start(["-m", "spapi_async", *words], env=variables, stdout=PIPE, stderr=PIPE)
 
