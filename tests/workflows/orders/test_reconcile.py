@@ -29,9 +29,9 @@ from spapi_async.workflows.orders._checkpoint import Checkpoint
 from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._page import OrderPage
 from spapi_async.workflows.orders._reconcile import STAGES, Reconciler
-from spapi_async.workflows.runs import _steps
 
-pytest_plugins = ("sync_fixtures",)
+pytest_plugins = ("sync_fixtures", "run_fixtures")
+pytestmark = pytest.mark.usefixtures("quick_polls", "impatient")
 
 BY_ID = "orders_2026_01_01.get_order"
 REQUEST = "reports_2021_06_30.create_report"
@@ -183,12 +183,8 @@ async def test_a_sync_reconciles_what_is_due(sqlite_url: str) -> None:
 
 
 @pytest.mark.parametrize(("status", "said"), [(403, 1), (500, 0)])
-async def test_a_sync_without_reports_is_complete_all_the_same(
-    sqlite_url: str, status: int, said: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_sync_without_reports_is_complete_all_the_same(sqlite_url: str, status: int, said: int) -> None:
     """One that is refused is said to be; one that fails is asked for again by the next run."""
-    for name, seconds in (("POLITE_SECONDS", 0.05), ("LOOK_AGAIN_SECONDS", 0.1), ("SETTLED_SECONDS", 0.3)):
-        monkeypatch.setattr(_steps, name, seconds)  # whether a 500 has made a report is known after a minute
     async with synced(sqlite_url) as (emulator, database, reconciler):
         seller = reconciler.seller
         earlier = Checkpoint(seller=seller.name, stream=STAGES[0].stream("orders_2026_01_01"), last_updated_after=SINCE)

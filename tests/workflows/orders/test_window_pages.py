@@ -49,9 +49,13 @@ async def test_times_that_nobody_keeps_to_are_an_error(
     before: datetime | None, first: datetime, apart: timedelta
 ) -> None:
     """After some halvings, and not after every second of two years."""
-    source = Deaf(first, apart)
-    pages = Pages(source, walk := Walk(BEGIN, before, Sorting()), seller="s", before=before, clock=SystemClock())
-    with pytest.raises(DecodeError, match="does not keep to the times of the request"):
+    source, walk = Deaf(first, apart), Walk(BEGIN, before, Sorting())
+    pages = Pages(source, walk, seller="s", before=before, clock=SystemClock())
+
+    async def read() -> None:
         while not walk.is_complete:
             await pages.fetch()
+
+    with pytest.raises(DecodeError, match="does not keep to the times of the request"):
+        await read()
     assert source.requests < 100
