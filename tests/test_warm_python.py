@@ -24,6 +24,8 @@ ENDS = {
     "def fail(): 1 / 0\nfail()": 1,
     "os.kill(os.getpid(), 9)": -9,
     "raise KeyboardInterrupt": -signal.SIGINT,
+    "sys.exit(True)": 1,
+    "class Left:\n    def __del__(self): print('left open', file=sys.stderr)\nleft = [Left()]; left.append(left)": 0,
 }
 
 
@@ -41,6 +43,16 @@ def test_it_says_and_does_what_a_cold_one_does(end: str, session: bool, tmp_path
         warm = warm_python.start(words, cwd=tmp_path, env=env, stdout=pipe, stderr=pipe, start_new_session=session)
         assert (*warm.communicate(), warm.returncode) == (cold.stdout, cold.stderr, cold.returncode)
         assert warm.returncode == ENDS[end]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_output_that_cannot_be_written_at_the_end_is_an_error() -> None:
+    """As the interpreter's own exit code says, where output is buffered until then."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    program = "import os; os.dup2(os.open('/dev/full', os.O_WRONLY), 1); print('lost')"
+    process = warm_python.start(["-c", program], env=env, stderr=subprocess.PIPE)
+    _, err = process.communicate()
+    assert (process.returncode, err.splitlines()[-1]) == (120, b"OSError: [Errno 28] No space left on device")
 
 
 def test_modules_run_as_programs() -> None:

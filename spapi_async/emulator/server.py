@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -82,12 +83,7 @@ class Emulator:
         self._figures = plans
         self._throttle = throttle
         self._clock: Clock = clock or SystemClock()
-        if operations is None:
-            from spapi_async.api import operations as every_operation
-
-            operations = every_operation()
-        self._routes = Routes(operations.values())
-        self._restricted = Routes(each for each in operations.values() if each.restriction is not None)
+        self._routes, self._restricted = _every_route() if operations is None else _routes_of(operations)
         self._desk = TokenDesk(seed)
         self._lwa = LoginWithAmazon(
             self._desk, self._clock.time, seed=seed, applications=applications, token_lifetime=token_lifetime
@@ -254,6 +250,20 @@ class Emulator:
 def run(emulator: Emulator) -> None:
     """Run an emulator until interrupted."""
     asyncio.run(serve(emulator))
+
+
+@functools.cache
+def _every_route() -> tuple[Routes, Routes]:
+    """Made once: it takes longer than all else that an emulator needs to start, and never changes."""
+    from spapi_async.api import operations
+
+    return _routes_of(operations())
+
+
+def _routes_of(operations: Mapping[str, Operation[Any]]) -> tuple[Routes, Routes]:
+    """Those of all operations, and of the restricted ones."""
+    every = operations.values()
+    return Routes(every), Routes(each for each in every if each.restriction is not None)
 
 
 async def serve(emulator: Emulator) -> None:

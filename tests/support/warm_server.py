@@ -6,6 +6,7 @@ and, when it has ended, its exit code.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import importlib.util
@@ -17,6 +18,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 import time
 import types
 from collections.abc import Callable, Mapping
@@ -153,11 +155,40 @@ def _as_if_alone(kind: type[BaseException], error: BaseException, trace: types.T
     sys.__excepthook__(kind, error.with_traceback(trace), trace)
 
 
+def run(program: Program | None) -> None:
+    """Do what a program does, and end as quickly as it may."""
+    if program is None:
+        return
+    code: Any = None
+    try:
+        program()
+    except SystemExit as error:
+        if not isinstance(error.code, int | None):
+            raise
+        code = error.code
+    del program
+    _end(int(code or 0))
+
+
+def _end(code: int) -> None:
+    """Do what the interpreter does at its end, but leave what was imported as it is: to take it apart takes 80 ms."""
+    getattr(threading, "_shutdown")()  # noqa: B009 - it waits for threads
+    atexit._run_exitfuncs()
+    if threading.active_count() == 1:
+        del sys.modules["__main__"]
+        gc.collect()  # what the program left open says so
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None and not stream.closed:
+                stream.flush()
+    except OSError:
+        sys.exit(code)  # the interpreter knows what that means
+    os._exit(code)
+
+
 if __name__ == "__main__":
     connection = socket.socket(fileno=int(sys.argv[1]))
     import_all()
     gc.collect()
     gc.freeze()
-    program = serve(connection)
-    if program is not None:
-        program()
+    run(serve(connection))
