@@ -9,9 +9,9 @@ from typing import Any
 
 import anyio
 
-from spapi_async import Application, ClosedError, Priority, SPAPIError, call_options
+from spapi_async import Application, ClosedError, Priority, call_options
 from spapi_async.web._endpoints import Endpoints
-from spapi_async.web._problem import Problem, problem
+from spapi_async.web._problem import Problem, problem, spapi_error
 
 __all__ = ["SPAPIMiddleware"]
 
@@ -85,7 +85,7 @@ class SPAPIMiddleware:
                 request.on_disconnect = handling.cancel
                 await self.app(scope, request.receive, response.send)
         except Exception as error:
-            cause = _spapi_error(error)
+            cause = spapi_error(error)
             if cause is None or response.begun:
                 await response.flush()
                 raise
@@ -200,12 +200,3 @@ def _is_end(message: Message) -> bool:
     """Whether the answer is whole with it; ``pathsend`` is a file that the server sends by itself."""
     kind = message["type"]
     return kind == "http.response.pathsend" or (kind == "http.response.body" and not message.get("more_body", False))
-
-
-def _spapi_error(error: BaseException) -> SPAPIError | None:
-    """The library's error in what a framework raises: itself, or the first in a task group's."""
-    if isinstance(error, SPAPIError):
-        return error
-    if isinstance(error, BaseExceptionGroup):
-        return next((found for each in error.exceptions if (found := _spapi_error(each)) is not None), None)
-    return None
