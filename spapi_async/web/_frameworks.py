@@ -7,7 +7,7 @@ from typing import Any
 
 from spapi_async import Application, Priority, SPAPIError, call_options
 from spapi_async.web._endpoints import Endpoints
-from spapi_async.web._problem import problem
+from spapi_async.web._problem import problem, spapi_error
 
 __all__ = ["aiohttp_middleware", "litestar_handlers"]
 
@@ -18,8 +18,8 @@ def aiohttp_middleware(
     """A middleware for aiohttp.web: ``web.Application(middlewares=[aiohttp_middleware(application)])``.
 
     As :class:`SPAPIMiddleware`: urgent calls that wait no longer than ``max_wait`` seconds, errors as problem+json,
-    ``/health``, and ``/metrics`` where ``exposition`` is given. A client that goes away cancels its handler where the
-    server was started with ``handler_cancellation=True``.
+    ``/health``, and ``/metrics`` where ``exposition`` is given. A response that has begun is never replaced. A client
+    that goes away cancels its handler where the server was started with ``handler_cancellation=True``.
     """
     from aiohttp import web
 
@@ -37,8 +37,11 @@ def aiohttp_middleware(
         try:
             with call_options(priority=Priority.INTERACTIVE, max_wait=max_wait):
                 return await handler(request)
-        except SPAPIError as error:
-            found = problem(error)
+        except Exception as error:
+            cause = spapi_error(error)
+            if cause is None or request.writer.output_size > 0:  # nothing can take the place of what has been sent
+                raise
+            found = problem(cause)
             return web.Response(status=found.status, headers=found.headers, body=found.body)
 
     return middleware

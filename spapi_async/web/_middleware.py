@@ -9,9 +9,9 @@ from typing import Any
 
 import anyio
 
-from spapi_async import Application, ClosedError, Priority, SPAPIError, call_options
+from spapi_async import Application, ClosedError, Priority, call_options
 from spapi_async.web._endpoints import Endpoints
-from spapi_async.web._problem import Problem, problem
+from spapi_async.web._problem import Problem, problem, spapi_error
 
 __all__ = ["SPAPIMiddleware"]
 
@@ -35,7 +35,8 @@ class SPAPIMiddleware:
     - A :class:`SPAPIError` that nobody handled becomes a :class:`Problem`. A framework's own answer of 500 is held back
       until the application has returned or raised, because frameworks send it before they raise; a response that has
       begun is never replaced.
-    - When the client goes away, what works for it is cancelled, and gives its place in line back.
+    - When the client goes away before it has its answer, what works for it is cancelled, and gives its place in line
+      back. Background tasks, which run after the answer, are not.
 
     Args:
         app: an ASGI application.
@@ -74,16 +75,17 @@ class SPAPIMiddleware:
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             await send({"type": "http.response.body", "body": answer.body})
             return
-        response, request = _Response(send), _Request(receive)
         if self.application.closed:
-            await response.replace(problem(ClosedError("the application is closed")))
+            await _Response(send).replace(problem(ClosedError("the application is closed")))
             return
+        request = _Request(receive)
+        response = _Response(send, on_end=request.answered)
         try:
             with anyio.CancelScope() as handling, call_options(priority=Priority.INTERACTIVE, max_wait=self.max_wait):
                 request.on_disconnect = handling.cancel
                 await self.app(scope, request.receive, response.send)
         except Exception as error:
-            cause = _spapi_error(error)
+            cause = spapi_error(error)
             if cause is None or response.begun:
                 await response.flush()
                 raise
@@ -131,9 +133,13 @@ class _Request:
             self._last = asyncio.create_task(self._next())
         return message
 
+    def answered(self) -> None:
+        """The client has everything: that it goes now ends nothing. Servers say so at once, before it is gone."""
+        self.on_disconnect = lambda: None
+
     async def aclose(self) -> None:
         """Listen no longer."""
-        self.on_disconnect = lambda: None
+        self.answered()
         tasks = [task for task in (self._first, self._last) if task is not None]
         for task in tasks:
             task.cancel()
@@ -143,8 +149,9 @@ class _Request:
 class _Response:
     """What goes to the client. An answer of 500 is held back until it is known why it was given."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, *, on_end: Callable[[], None] = lambda: None) -> None:
         self._send = send
+        self._on_end = on_end
         self._held: list[Message] = []
         self._size = 0
         self.begun = False
@@ -157,23 +164,26 @@ class _Response:
             if self._size > _MOST_HELD:
                 await self.flush()
             return
-        self.begun = True
-        await self._send(message)
+        await self._pass_on(message)
 
     async def flush(self) -> None:
         """Pass on what was held."""
         held, self._held = self._held, []
         for message in held:
-            self.begun = True
-            await self._send(message)
+            await self._pass_on(message)
 
     async def replace(self, answer: Problem) -> None:
         """Send this instead of what was held."""
         self._held.clear()
-        self.begun = True
         headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
-        await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": answer.body})
+        await self._pass_on({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await self._pass_on({"type": "http.response.body", "body": answer.body})
+
+    async def _pass_on(self, message: Message) -> None:
+        self.begun = True
+        if _is_end(message):
+            self._on_end()
+        await self._send(message)
 
 
 def _path(scope: Scope) -> str:
@@ -186,10 +196,7 @@ def _is_failure(message: Message) -> bool:
     return bool(message["type"] == "http.response.start" and message["status"] == 500)
 
 
-def _spapi_error(error: BaseException) -> SPAPIError | None:
-    """The library's error in what a framework raises: itself, or the first in a task group's."""
-    if isinstance(error, SPAPIError):
-        return error
-    if isinstance(error, BaseExceptionGroup):
-        return next((found for each in error.exceptions if (found := _spapi_error(each)) is not None), None)
-    return None
+def _is_end(message: Message) -> bool:
+    """Whether the answer is whole with it; ``pathsend`` is a file that the server sends by itself."""
+    kind = message["type"]
+    return kind == "http.response.pathsend" or (kind == "http.response.body" and not message.get("more_body", False))

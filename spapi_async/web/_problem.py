@@ -32,7 +32,7 @@ from spapi_async.errors import (
     UnsupportedMediaTypeError,
 )
 
-__all__ = ["Problem", "problem"]
+__all__ = ["Problem", "problem", "spapi_error"]
 
 _SHORTEST_WAIT = 1  # second, where nobody knows how long
 
@@ -101,3 +101,12 @@ def _whole_seconds(seconds: float | None) -> int:
     if seconds is None or not math.isfinite(seconds):
         return _SHORTEST_WAIT
     return max(math.ceil(seconds), _SHORTEST_WAIT)
+
+
+def spapi_error(error: BaseException) -> SPAPIError | None:
+    """The library's error in what a framework raises: itself, or the first in a task group's."""
+    if isinstance(error, SPAPIError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for each in error.exceptions if (found := spapi_error(each)) is not None), None)
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import runpy
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -209,3 +210,12 @@ def test_the_feeds_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert "NOT-THERE ['SKU NOT-THERE does not exist.']" in out
     assert "records successful" in out
+
+
+async def test_one_content_may_be_submitted_to_two_places_at_once(sqlite_url: str) -> None:
+    """Each feed is made of the document that was uploaded for it, though one is done before the other's turn comes."""
+    async with feeds_emulated() as (emulator, _), merchant_on(emulator.url, Journal(sqlite_url)) as seller:
+        runs = await asyncio.gather(
+            *(seller.feeds.request(STOCK, b"same", marketplaces=[place]) for place in ("US", "CA", "MX"))
+        )
+        assert len({run.feed_id for run in runs}) == feeds_made(emulator) == feeds_made(emulator, UPLOAD) == 3
