@@ -1,4 +1,4 @@
-"""Calls inside a web request: urgent, patient for a bounded time, and given up with the client. Pure ASGI 3."""
+"""Calls inside a web request: urgent, with a bounded wait, cancelled when the client disconnects. Pure ASGI 3."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 logger = logging.getLogger("spapi_async.web")
 
-_MOST_HELD = 64 * 1024  # bytes of a framework's answer of 500; a longer one is nobody's error page
+_MOST_HELD = 64 * 1024  # bytes of a framework's response 500; a longer one is not its error page
 
 
 class SPAPIMiddleware:
-    """Runs an ASGI application with what its calls of Amazon need.
+    """Runs an ASGI application with the options, errors and endpoints that its calls of Amazon need.
 
     Works around a whole application (``SPAPIMiddleware(app, application=…)``) and inside one (``app.add_middleware``).
 
@@ -35,8 +35,8 @@ class SPAPIMiddleware:
     - A :class:`SPAPIError` that nobody handled becomes a :class:`Problem`. A framework's own answer of 500 is held back
       until the application has returned or raised, because frameworks send it before they raise; a response that has
       begun is never replaced.
-    - When the client goes away before it has its answer, what works for it is cancelled, and gives its place in line
-      back. Background tasks, which run after the answer, are not.
+    - When the client disconnects before its response is complete, the work for it is cancelled, and its calls leave the
+      queue for quota. Background tasks, which run after the response, go on.
 
     Args:
         app: an ASGI application.
@@ -65,7 +65,7 @@ class SPAPIMiddleware:
             pass  # refuse here what no call could heed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a connection; what is no HTTP request passes."""
+        """Handle an HTTP request; other connections are passed on unchanged."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -99,10 +99,10 @@ class SPAPIMiddleware:
 
 
 class _Request:
-    """What comes from the client. Once its body is there, a disconnection is listened for and passed on.
+    """The messages from the client. Once the body is complete, a disconnection is awaited and reported.
 
-    The first message is fetched ahead, because most applications never ask for the body of a GET, and one that has not
-    come hides the disconnection behind it. No other is fetched before it is asked for: an upload waits for its reader.
+    The first message is fetched ahead: most applications never read the body of a GET, and an unread body would hide
+    the disconnection behind it. Further messages are fetched only on request, so that an upload waits for its reader.
     """
 
     def __init__(self, receive: Receive) -> None:
@@ -134,11 +134,11 @@ class _Request:
         return message
 
     def answered(self) -> None:
-        """The client has everything: that it goes now ends nothing. Servers say so at once, before it is gone."""
+        """The response is complete, so a disconnection ends nothing any more. Servers report one as soon as it is."""
         self.on_disconnect = lambda: None
 
     async def aclose(self) -> None:
-        """Listen no longer."""
+        """Stop listening."""
         self.answered()
         tasks = [task for task in (self._first, self._last) if task is not None]
         for task in tasks:
@@ -147,7 +147,7 @@ class _Request:
 
 
 class _Response:
-    """What goes to the client. An answer of 500 is held back until it is known why it was given."""
+    """The messages to the client. A response 500 is held back until its cause is known."""
 
     def __init__(self, send: Send, *, on_end: Callable[[], None] = lambda: None) -> None:
         self._send = send
@@ -157,7 +157,7 @@ class _Response:
         self.begun = False
 
     async def send(self, message: Message) -> None:
-        """Pass a message on, or hold it."""
+        """Pass a message on, or hold it back."""
         if not self.begun and (self._held or _is_failure(message)):
             self._held.append(message)
             self._size += len(message.get("body", b""))
