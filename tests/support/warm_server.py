@@ -173,7 +173,7 @@ def run(program: Program | None) -> None:
 def _end(code: int) -> None:
     """Do what the interpreter does at its end, but leave what was imported as it is: to take it apart takes 80 ms."""
     getattr(threading, "_shutdown")()  # noqa: B009 - it waits for threads
-    atexit._run_exitfuncs()
+    getattr(atexit, "_run_exitfuncs")()  # noqa: B009
     if threading.active_count() == 1:
         del sys.modules["__main__"]
         gc.collect()  # what the program left open says so
