@@ -21,8 +21,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -36,14 +38,15 @@ from spapi_async.emulator import Emulator
 from spapi_async.workflows.orders import OrderDatabase, sync_orders
 
 SIZE = 100
+_EARLIEST = "2025-01-01T00:00:00Z"
 RESULT = Path(__file__).resolve().parent / "results" / "sync.json"
 
 
-# ---- the server: pages that were made before -------------------------------------------------------------------------
+# ---- the server: orders that were made before ------------------------------------------------------------------------
 
 
-async def make_pages(orders: int, *, items: bool) -> list[bytes]:
-    """Pages of the emulator's orders, and then the same orders, each updated a day later and shipped."""
+async def make_orders(orders: int, *, items: bool) -> list[list[dict[str, Any]]]:
+    """The emulator's orders by last update, as they were a year ago, and then each updated since and shipped."""
     found: list[dict[str, Any]] = []
     async with Emulator(orders=orders, rate_scale=1e9) as emulator, aiohttp.ClientSession() as session:
         form = {"grant_type": "refresh_token", "refresh_token": "Atzr|x", "client_id": "a", "client_secret": "b"}
@@ -60,9 +63,8 @@ async def make_pages(orders: int, *, items: bool) -> list[bytes]:
             if following is None:
                 break
             parameters["paginationToken"] = following
-    return [
-        page for version in range(2) for page in _pages([_later(each, version, items=items) for each in found], version)
-    ]
+    found.sort(key=lambda order: datetime.fromisoformat(order["lastUpdatedTime"]))
+    return [[_version(each, version, items=items) for each in found] for version in range(2)]
 
 
 def _is_whole(order: dict[str, Any]) -> bool:
@@ -75,12 +77,13 @@ def _is_whole(order: dict[str, Any]) -> bool:
     return True
 
 
-def _later(order: dict[str, Any], version: int, *, items: bool) -> dict[str, Any]:
-    if version == 0:
-        return order
+def _version(order: dict[str, Any], version: int, *, items: bool) -> dict[str, Any]:
+    """The order as it was a year ago, or as it is, shipped."""
     changed = copy.deepcopy(order)
-    moved = datetime.fromisoformat(order["lastUpdatedTime"]) + timedelta(days=1)
-    changed["lastUpdatedTime"] = moved.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if version == 0:
+        moved = datetime.fromisoformat(order["lastUpdatedTime"]) - timedelta(days=365)
+        changed["lastUpdatedTime"] = moved.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return changed
     changed["fulfillment"]["fulfillmentStatus"] = "SHIPPED"
     for item in changed["orderItems"] if items else ():
         # One more than was ordered: whatever stood there before, it is another number.
@@ -88,20 +91,16 @@ def _later(order: dict[str, Any], version: int, *, items: bool) -> dict[str, Any
     return changed
 
 
-def _pages(orders: list[dict[str, Any]], version: int) -> list[bytes]:
-    pages = []
-    for start in range(0, len(orders), SIZE):
-        page: dict[str, Any] = {"orders": orders[start : start + SIZE], "lastUpdatedBefore": "2026-11-01T00:00:00Z"}
-        if start + SIZE < len(orders):
-            page["pagination"] = {"nextToken": f"{version}:{start // SIZE + 1}"}
-        pages.append(msgspec.json.encode(page))
-    return pages
-
-
 async def serve(folder: Path) -> None:
-    """Serve the pages of a folder; which version a first page has is the last that was asked for by ``/_version/N``."""
-    bodies = [path.read_bytes() for path in sorted(folder.glob("*.json"))]  # noqa: ASYNC240
-    half, version = len(bodies) // 2, 0
+    """Serve the orders of a folder, by the times asked for; their version is the last that ``/_version/N`` chose."""
+    versions = [
+        [
+            (datetime.fromisoformat(msgspec.json.decode(raw)["lastUpdatedTime"]), bytes(raw))
+            for raw in msgspec.json.decode((folder / f"{number}.json").read_bytes(), type=list[msgspec.Raw])
+        ]
+        for number in range(2)
+    ]
+    version = 0
 
     async def token(_: web.Request) -> web.Response:
         return web.json_response({"access_token": "Atza|x", "token_type": "bearer", "expires_in": 3600})
@@ -112,10 +111,20 @@ async def serve(folder: Path) -> None:
         return web.Response()
 
     async def page(request: web.Request) -> web.Response:
-        place = request.query.get("paginationToken", f"{version}:0").split(":")
-        body = bodies[int(place[0]) * half + int(place[1])]
+        orders = versions[version]
+        until = (orders[-1][0] + timedelta(seconds=1)).isoformat()
+        first, end = (
+            bisect_left(orders, datetime.fromisoformat(asked), key=itemgetter(0))
+            for asked in (request.query["lastUpdatedAfter"], request.query.get("lastUpdatedBefore", until))
+        )
+        skipped = int(request.query.get("paginationToken", 0))
+        start = first + skipped
+        shown = b",".join(raw for _, raw in orders[start : min(start + SIZE, end)])
+        body = b'{"orders":[%b],"lastUpdatedBefore":"%b"' % (shown, until.encode())
+        if start + SIZE < end:
+            body += b',"pagination":{"nextToken":"%d"}' % (skipped + SIZE)
         headers = {"x-amzn-RateLimit-Limit": "100000"}
-        return web.Response(body=body, content_type="application/json", headers=headers)
+        return web.Response(body=body + b"}", content_type="application/json", headers=headers)
 
     app = web.Application()
     app.router.add_post("/auth/o2/token", token)
@@ -257,7 +266,7 @@ async def floor(server: str, url: str) -> None:
 
 
 async def _fetched(server: str, session: aiohttp.ClientSession, token: str | None) -> _Page:
-    parameters = {"paginationToken": token} if token else {}
+    parameters = {"lastUpdatedAfter": _EARLIEST} | ({"paginationToken": token} if token else {})
     headers = {"x-amz-access-token": "Atza|x"}
     async with session.get(f"{server}/orders/2026-01-01/orders", params=parameters, headers=headers) as reply:
         return _PAGE.decode(await reply.read())
@@ -310,7 +319,7 @@ async def ours(server: str, url: str) -> None:
     """The sync."""
     async with Application("app", "secret", endpoint=server) as app:
         seller = app.selling_partner("Atzr|x", region="NA")
-        report = await sync_orders([seller], url, since=datetime(2025, 1, 1, tzinfo=UTC))
+        report = await sync_orders([seller], url, since=datetime.fromisoformat(_EARLIEST))
         assert not report.failed, report.failed[0].error
 
 
@@ -367,8 +376,8 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as name, PostgresServer() as postgres:
         folder = Path(name)
-        for number, body in enumerate(asyncio.run(make_pages(asked.orders, items=asked.items))):
-            (folder / f"{number:05}.json").write_bytes(body)
+        for version, orders in enumerate(asyncio.run(make_orders(asked.orders, items=asked.items))):
+            (folder / f"{version}.json").write_bytes(msgspec.json.encode(orders))
         command = [sys.executable, __file__, "--serve", str(folder)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None

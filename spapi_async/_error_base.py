@@ -1,4 +1,4 @@
-"""What every error of this library carries: the root of the tree that ``spapi_async.errors`` draws."""
+"""The base class of all errors: the root of the tree that ``spapi_async.errors`` draws."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["ErrorDetail", "SPAPIError"]
 
 
 class ErrorDetail(msgspec.Struct, frozen=True):
-    """One entry of Amazon's ``errors`` list. Amazon leaves out or nulls any of the three."""
+    """One entry of Amazon's ``errors`` list. Amazon may leave out or null any of the three fields."""
 
     code: str = ""
     message: str = ""
@@ -26,12 +26,12 @@ class SPAPIError(Exception):
         operation: ``"orders_v0.get_order"``, or None outside a call.
         request_id: Amazon's ``x-amzn-RequestId``.
         status: HTTP status of the reply.
-        headers: those of the reply, in any case; without cookies and whatever else could hold a secret.
+        headers: the reply's headers, looked up in any case; without cookies and others that could contain a secret.
         rate_limit: requests per second, from ``x-amzn-RateLimit-Limit``.
         retry_after: seconds after which the same call may succeed.
         attempts: how many requests were sent.
-        request: the request's verb and path template and the names of its parameters, without their values.
-        occurred_at: when it was raised, in seconds since the epoch.
+        request: the request's method, path template and parameter names, without values.
+        occurred_at: when the error was raised, in seconds since the epoch.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class SPAPIError(Exception):
         return f"{lead}: {self.message}" if lead else self.message
 
     def support_case(self) -> str:
-        """What Amazon's developer support asks for, to paste into a case; holds no secret and no personal data."""
+        """The facts that Amazon's developer support asks for, as a text for a case; no secret and no personal data."""
         moment = self.occurred_at
         facts = {
             "Operation": self.operation,
@@ -95,4 +95,4 @@ def _rebuild(cls: type[SPAPIError], args: tuple[Any, ...], state: Mapping[str, A
     return error
 
 
-ErrorDetail.__module__ = SPAPIError.__module__ = __name__.replace("_error_base", "errors")  # where they are public
+ErrorDetail.__module__ = SPAPIError.__module__ = __name__.replace("_error_base", "errors")  # the public module

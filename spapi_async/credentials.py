@@ -1,4 +1,4 @@
-"""Who is calling: an application, and the grant by which it acts for a selling partner (or for none)."""
+"""Credentials: secrets, and the grant with which an application acts for a selling partner (or for none)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The secret itself: call it where it is sent and nowhere else."""
+        """The secret itself: call this only where the secret is sent."""
         return self._value
 
     def __repr__(self) -> str:
@@ -40,14 +40,14 @@ class Secret:
         return hash(self._value)
 
     def __reduce__(self) -> str:
-        raise TypeError("a Secret does not pickle")
+        raise TypeError("a Secret cannot be pickled")
 
 
 def as_secret(value: str | Secret, name: str) -> Secret:
-    """What a caller gave, so that no local variable shows it from here on.
+    """Wrap a value given by a caller, so that no local variable shows it from here on.
 
     Raises:
-        ConfigurationError: it is no string.
+        ConfigurationError: it is not a string.
     """
     if not isinstance(value, str | Secret):
         raise ConfigurationError(f"{name} must be a string, not {type(value).__name__}")
@@ -55,17 +55,17 @@ def as_secret(value: str | Secret, name: str) -> Secret:
 
 
 def revealed(secret: str | Secret) -> str:
-    """What a caller gave as text, or as the Secret that this library handed out."""
+    """The text of a secret that was given as text or as a Secret."""
     return secret.reveal() if isinstance(secret, Secret) else secret
 
 
 class Grant:
-    """What an application holds that lets it ask for access tokens.
+    """The authorisation with which an application requests access tokens.
 
     A *refresh token* grant acts for one selling partner; a *client credentials* grant (with a scope) for none; a
-    delegated *restricted data token* opens what another application chose, until it expires.
-    ``key`` identifies it everywhere (tokens, restricted tokens, buckets) without showing it: a digest of application
-    and grant. The client secret is no part of it, so that rotating the secret keeps every cache warm.
+    delegated *restricted data token* gives access to the resources that another application chose, until it expires.
+    ``key`` identifies the grant everywhere (tokens, restricted tokens, buckets) without revealing it: it is a digest of
+    application and grant. It does not include the client secret, so that caches stay valid when the secret is rotated.
     """
 
     __slots__ = ("client_id", "grant_type", "key", "secret")
@@ -92,15 +92,15 @@ class Grant:
 
     @classmethod
     def restricted_data_token(cls, client_id: str, token: str | Secret) -> Grant:
-        """A restricted data token that another application delegated to this one: it is its own access token."""
+        """A restricted data token that another application delegated to this one; it is used as the access token."""
         return cls(client_id, "restricted_data_token", token)
 
     def reveal(self) -> str:
-        """The secret itself, for where it is sent."""
+        """The secret itself: call this only where the secret is sent."""
         return self.secret.reveal()
 
     def form(self) -> dict[str, str | Secret]:
-        """The fields of the token request that this grant contributes."""
+        """The fields that this grant adds to a token request."""
         if self.grant_type == "refresh_token":
             return {"grant_type": self.grant_type, "refresh_token": self.secret}
         return {"grant_type": self.grant_type, "scope": self.secret.reveal()}
@@ -115,15 +115,15 @@ class Grant:
         return f"Grant({self.grant_type}, key={self.key!r})"
 
     def __reduce__(self) -> str:
-        raise TypeError("a Grant holds a secret and does not pickle")
+        raise TypeError("a Grant contains a secret and cannot be pickled")
 
 
 class Account:
-    """Whose quota a call spends and whose token it carries: a grant in a region.
+    """A grant in a region: it decides whose quota a call uses and whose token it carries.
 
-    Two handles of one seller have equal accounts. Tokens are kept by ``key``, the credential; buckets by ``payer``, the
-    seller where the seller id is known: a new authorisation of a seller finds what the old one has spent. ``name`` is
-    what people see.
+    Two handles on one seller have equal accounts. Tokens are kept by ``key``, which stands for the credential; buckets
+    by ``payer``, which stands for the seller if the seller id is known, so that a new authorisation of the seller
+    continues with the buckets of the old one. ``name`` is for display.
     """
 
     __slots__ = ("grant", "key", "name", "payer", "region")

@@ -32,8 +32,8 @@
     │   ├── ReportCancelledError
     │   └── ReportFatalError
     ├── LeaseError                    another process works on the same orders
-    │   ├── LeaseHeldError            it holds them now
-    │   └── LeaseLostError            it has taken them over; nothing was written
+    │   ├── LeaseHeldError            it holds the lease now
+    │   └── LeaseLostError            it has taken the lease over; nothing was written
     └── ClosedError                   the application was closed, before or during the call
 
 Every error says which operation failed and, where known, Amazon's request id, the HTTP status and how many
@@ -131,7 +131,7 @@ class ApiError(SPAPIError):
     """The Selling Partner API answered with a status that is not 2xx.
 
     Attributes:
-        errors: Amazon's ``errors`` entries; empty where the body held none (an HTML page, nothing at all).
+        errors: Amazon's ``errors`` entries; empty if the body has none (an HTML page, an empty body).
     """
 
     def __init__(self, message: str, *, errors: tuple[ErrorDetail, ...] = (), **facts: Any) -> None:
@@ -196,9 +196,9 @@ class DecodeError(SPAPIError):
     """A 2xx reply that cannot be decoded.
 
     Attributes:
-        path: where in the body, as ``$.payload.Orders[3].PurchaseDate``.
-        raw: the body as received. It may hold personal data: it is in no message, no repr and no pickle.
-        cursor: where it is a page of an iteration, the cursor that asks for this page again.
+        path: the place in the body, such as ``$.payload.Orders[3].PurchaseDate``.
+        raw: the body as received. It may contain personal data, so it is in no message, repr or pickle.
+        cursor: for a page of an iteration, the cursor with which this page is fetched again.
     """
 
     def __init__(
@@ -226,12 +226,12 @@ class DocumentUrlExpiredError(DocumentError):
 
 
 class ReportCancelledError(DocumentError):
-    """CANCELLED: somebody cancelled it, or there was no data to return.
+    """The report ended as CANCELLED: it was cancelled on request, or there was no data to return.
 
     Attributes:
-        report_id: which report.
-        asked_for: True where it was cancelled through this library, False where Amazon did it (no data to return, or
-            asked for again too soon), None where that cannot be told.
+        report_id: the report's id.
+        asked_for: True if it was cancelled through this library, False if Amazon cancelled it (no data to return, or
+            requested again too soon), None if that is not known.
     """
 
     def __init__(
@@ -243,11 +243,11 @@ class ReportCancelledError(DocumentError):
 
 
 class ReportFatalError(DocumentError):
-    """FATAL: Amazon could not produce it.
+    """The report ended as FATAL: Amazon could not produce it.
 
     Attributes:
-        report_id: which report.
-        explanation: what the document that Amazon may put in its place says; empty where there is none.
+        report_id: the report's id.
+        explanation: the text of the document that Amazon may supply instead; empty if there is none.
     """
 
     def __init__(self, message: str, *, report_id: str | None = None, explanation: str = "", **facts: Any) -> None:
@@ -257,10 +257,10 @@ class ReportFatalError(DocumentError):
 
 
 class FeedCancelledError(DocumentError):
-    """CANCELLED: somebody cancelled it before Amazon began; nothing of it was carried out.
+    """The feed ended as CANCELLED: it was cancelled before Amazon began, so no message was processed.
 
     Attributes:
-        feed_id: which feed.
+        feed_id: the feed's id.
     """
 
     def __init__(self, message: str, *, feed_id: str | None = None, **facts: Any) -> None:
@@ -269,11 +269,11 @@ class FeedCancelledError(DocumentError):
 
 
 class FeedFatalError(DocumentError):
-    """FATAL: Amazon gave up; none or only some of it was carried out.
+    """The feed ended as FATAL: Amazon gave up; none or only some of its messages were processed.
 
     Attributes:
-        feed_id: which feed.
-        explanation: what the document that Amazon may put in the result's place says; empty where there is none.
+        feed_id: the feed's id.
+        explanation: the text of the document that Amazon may supply instead of a result; empty if there is none.
     """
 
     def __init__(self, message: str, *, feed_id: str | None = None, explanation: str = "", **facts: Any) -> None:
@@ -283,10 +283,10 @@ class FeedFatalError(DocumentError):
 
 
 class QueryCancelledError(DocumentError):
-    """CANCELLED: somebody cancelled the Data Kiosk query.
+    """The Data Kiosk query ended as CANCELLED: it was cancelled on request.
 
     Attributes:
-        query_id: which query.
+        query_id: the query's id.
     """
 
     def __init__(self, message: str, *, query_id: str | None = None, **facts: Any) -> None:
@@ -295,11 +295,11 @@ class QueryCancelledError(DocumentError):
 
 
 class QueryFatalError(DocumentError):
-    """FATAL: Amazon could not answer the Data Kiosk query.
+    """The Data Kiosk query ended as FATAL: Amazon could not answer it.
 
     Attributes:
-        query_id: which query.
-        explanation: what its error document says; empty where there is none.
+        query_id: the query's id.
+        explanation: the text of its error document; empty if there is none.
     """
 
     def __init__(self, message: str, *, query_id: str | None = None, explanation: str = "", **facts: Any) -> None:
@@ -313,7 +313,7 @@ class LeaseError(SPAPIError):
 
     Attributes:
         seller: the seller's name.
-        stream: what is synced of it.
+        stream: the seller's stream of orders that is leased.
     """
 
     def __init__(self, message: str, *, seller: str = "", stream: str = "", **facts: Any) -> None:
@@ -323,11 +323,11 @@ class LeaseError(SPAPIError):
 
 
 class LeaseHeldError(LeaseError):
-    """It holds the stream, and has renewed its lease.
+    """Another process holds the lease on the stream.
 
     Attributes:
-        holder: host, process id and a token of its own.
-        expires_at: when its lease ends if it is not renewed; an aware datetime.
+        holder: that process: its host, its process id and a random token.
+        expires_at: when its lease ends unless it is renewed; an aware datetime.
     """
 
     def __init__(self, message: str, *, holder: str = "", expires_at: datetime | None = None, **facts: Any) -> None:
@@ -337,7 +337,7 @@ class LeaseHeldError(LeaseError):
 
 
 class LeaseLostError(LeaseError):
-    """It took the stream over, because this process had not renewed its lease; nothing was written."""
+    """Another process has taken the stream over, because this one did not renew its lease; nothing was written."""
 
 
 class ClosedError(SPAPIError):
@@ -345,7 +345,7 @@ class ClosedError(SPAPIError):
 
 
 class SPAPIWarning(UserWarning):
-    """Something that works now and is probably not what was meant; each is said once."""
+    """Something that works but is probably a mistake; each warning is issued once."""
 
 
 _BY_STATUS: Mapping[int, type[ApiError]] = {
@@ -362,7 +362,7 @@ _BY_STATUS: Mapping[int, type[ApiError]] = {
 
 
 def error_for_status(status: int) -> type[ApiError]:
-    """The class of error that a status outside 2xx becomes."""
+    """The error class for a status outside 2xx."""
     if status >= 500:
         return ServerError
     return _BY_STATUS.get(status, ApiError)

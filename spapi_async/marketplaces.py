@@ -14,7 +14,7 @@ __all__ = ["Marketplace", "Region"]
 
 
 class Region(enum.StrEnum):
-    """A selling region: one API host, one authorisation per selling partner.
+    """A selling region: it has one API host, and a selling partner authorises an application once per region.
 
     Attributes:
         endpoint: URL of the production host.
@@ -42,7 +42,7 @@ class Region(enum.StrEnum):
         """A region from its name in any case.
 
         Raises:
-            ConfigurationError: no such region.
+            ConfigurationError: there is no such region.
         """
         try:
             return cls(value.strip().lower())
@@ -52,7 +52,7 @@ class Region(enum.StrEnum):
 
 
 class Marketplace(enum.StrEnum):
-    """A marketplace; the value is Amazon's marketplace id, so a member can stand wherever an id is expected."""
+    """A marketplace; its value is Amazon's marketplace id, so a member can be used wherever an id is expected."""
 
     region: Region
     country: str
@@ -100,7 +100,7 @@ class Marketplace(enum.StrEnum):
         """A marketplace from its id or its country code in any case (``UK`` and ``GB`` both).
 
         Raises:
-            ConfigurationError: no such marketplace.
+            ConfigurationError: there is no such marketplace.
         """
         text = value.strip() if isinstance(value, str) else ""
         for place in cls:

@@ -1,1 +1,1 @@
-"""What a program holds: an application and its selling partners."""
+"""The objects that a program works with: an application and its selling partners."""

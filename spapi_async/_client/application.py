@@ -1,4 +1,4 @@
-"""An application: what all of its sellers share, and the handles on them."""
+"""An application, with everything that its sellers share, and handles on selling partners."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Application", "SellingPartner"]
 
-# Any scope does: it marks an account that has no seller; each grantless operation brings its own scope.
+# Any scope will do: it only marks an account without a seller; each grantless operation uses its own scope.
 _NO_SELLER = "sellingpartnerapi::notifications"
 
 
 class SellingPartner(Handle):
-    """A handle on one selling partner in one region, or on none (:meth:`Application.grantless`).
+    """A handle on one selling partner in one region, or on no seller (:meth:`Application.grantless`).
 
-    It holds a key into the application's shared state and nothing else: make as many as you like, and throw them away.
-    Each API version is an attribute, ``seller.orders_2026_01_01``, imported when first used.
+    It contains only a key into the application's shared state: make and discard as many as you like.
+    Each API version is an attribute, such as ``seller.orders_2026_01_01``, and is imported when it is first used.
     """
 
     __slots__ = ("_application",)
@@ -78,32 +78,34 @@ class SellingPartner(Handle):
 class Application:
     """A registered SP-API application: everything its sellers share.
 
-    One aiohttp session for each region, the rate limiter, the token caches. Use it as ``async with Application(...) as
-    app`` or call :meth:`aclose`. Like every asyncio object it belongs to one event loop at a time and to no second
-    thread.
+    These are an aiohttp session for each region, the rate limiter and the token caches. Use it as
+    ``async with Application(...) as app`` or call :meth:`aclose`. Like every asyncio object, it belongs to one event
+    loop at a time and cannot be used from a second thread.
 
     Args:
         client_id: the application's LWA client id.
         client_secret: its LWA client secret.
         endpoint: replaces every region's API host and the token host (emulator, proxy).
         sandbox: call Amazon's sandbox hosts.
-        limiter: a rate limiter to use instead of an in-process one, such as ``RedisRateLimiter``; closed with it.
-        plan_rules: limits that depend on an argument, beside those that Amazon has published.
-        tokens: where tokens are shared between processes, such as ``RedisTokenStore``; closed with it. In memory by
+        limiter: a rate limiter to use instead of an in-process one, such as ``RedisRateLimiter``; closed with the
+            application.
+        plan_rules: limits that depend on an argument, in addition to those that Amazon has published.
+        tokens: where tokens are shared between processes, such as ``RedisTokenStore``; closed with the application. In
+            memory by default.
+        journal: where reports, feeds and queries are recorded before they are requested, so that a restarted process
+            finds them: ``Journal`` of ``spapi_async.workflows.journal``; closed with the application. In memory by
             default.
-        journal: where reports, feeds and queries are written down before they are asked for, so that a restarted
-            process finds them: ``Journal`` of ``spapi_async.workflows.journal``; closed with it. In memory by default.
         retry: when and how often to repeat a request.
         timeout: bounds of one HTTP exchange; a number is the total in seconds.
-        decoding: ``"lenient"`` never loses a page to one field; ``"strict"`` raises DecodeError.
+        decoding: ``"lenient"`` tolerates fields that break the model; ``"strict"`` raises DecodeError.
         user_agent: your ``name/version``; Amazon asks for one.
         observers: functions that are called with every event, such as ``Throttled`` and ``CallFinished``.
-        connections: most open connections for one region; 1 or more.
-        max_reply_size: bytes of the largest reply that is read, after inflation; a larger one is a DecodeError.
-        proxy: URL of an HTTP proxy for everything.
+        connections: the largest number of open connections per region; 1 or more.
+        max_reply_size: the largest reply in bytes, after decompression; a larger one raises DecodeError.
+        proxy: URL of an HTTP proxy for all requests.
         ssl: a context with your own certificate authorities.
-        trust_env: read ``HTTPS_PROXY`` and friends; never ``~/.netrc``, whose passwords are for others.
-        clock: where time comes from.
+        trust_env: read ``HTTPS_PROXY`` and similar variables; ``~/.netrc`` is never read.
+        clock: the source of time.
 
     Raises:
         ConfigurationError: an argument cannot work.
@@ -132,7 +134,7 @@ class Application:
         max_reply_size: int = MAX_REPLY_SIZE,
         clock: Clock | None = None,
     ) -> None:
-        # From here on no local variable shows it, whatever is raised.
+        # From here on no local variable contains the secret as text, whatever is raised.
         client_secret = as_secret(client_secret or "", "client_secret")
         check_client(client_id, client_secret)
         check_at_least_one(connections=connections, max_reply_size=max_reply_size)
@@ -142,7 +144,7 @@ class Application:
         self.client_id = client_id
         self.limiter: RateLimiter
         self._endpoint = endpoint
-        self._seller_ids: dict[str, str] = {}  # by credential and region: the first one given is the one
+        self._seller_ids: dict[str, str] = {}  # by credential and region; the first one given stays
         called = Observers(observers)
         clock = clock or SystemClock()
         endpoints = Endpoints(endpoint, sandbox=sandbox)
@@ -212,13 +214,13 @@ class Application:
         marketplace: Marketplace | str | None = None,
         seller_id: str | None = None,
     ) -> SellingPartner:
-        """A handle on the selling partner who granted this refresh token, in a region or a marketplace's region.
+        """A handle on the selling partner that granted this refresh token, in a region or a marketplace's region.
 
-        Look-ups such as ``seller.catalog.item`` ask in that marketplace, and some need the ``seller_id``.
+        Look-ups such as ``seller.catalog.item`` use that marketplace, and some need the ``seller_id``.
 
         Raises:
-            ConfigurationError: no region, an unknown one, or one that does not serve the marketplace; another
-                ``seller_id`` than this refresh token was given before.
+            ConfigurationError: no region, an unknown one, or one that does not serve the marketplace; or this refresh
+                token was used with another ``seller_id`` before.
         """
         refresh_token = as_secret(refresh_token, "refresh_token")  # from here on no local variable shows it
         grant = Grant.refresh_token(self.client_id, check_refresh_token(refresh_token))
@@ -227,7 +229,7 @@ class Application:
         return self._handle(Account(grant, choose_region(region, marketplace), seller_id), seller_id, place)
 
     def _handle(self, account: Account, seller_id: str | None, marketplace: Marketplace | None) -> SellingPartner:
-        """A handle on a seller under the one name that its credential has."""
+        """A handle on a seller, under the single name that belongs to its credential."""
         known = self._seller_ids.get(account.key)
         if seller_id is None and known is not None:
             account = Account(account.grant, account.region, known)
@@ -261,10 +263,10 @@ class Application:
         return self.limiter.limits()
 
     async def health(self, *, probe: bool = False) -> Health:
-        """How the limiter, the token store, Login with Amazon and the Selling Partner API fared the last time.
+        """How the last use of the limiter, the token store, Login with Amazon and the Selling Partner API went.
 
         Args:
-            probe: ask the hosts now, without a token and outside of every usage plan; otherwise nothing is sent.
+            probe: send a request to each host now, without a token, outside every usage plan; otherwise send nothing.
         """
         from spapi_async._client import health
 
@@ -288,7 +290,7 @@ class Application:
         vendor: bool = False,
         beta: bool = False,
     ) -> str:
-        """The page on which a selling partner of a marketplace lets this application in.
+        """The URL of the page on which a selling partner of a marketplace authorises this application.
 
         ``state`` comes from :func:`spapi_async.auth.new_state`; check the one that comes back with ``verify_state``.
         ``vendor`` picks Vendor Central; ``beta`` is needed while the application is a draft.
@@ -310,30 +312,30 @@ class Application:
         )
 
     async def exchange_code(self, code: str | Secret, redirect_uri: str | None = None) -> Authorization:
-        """The refresh token for the code that a selling partner's browser brought back; it works once, for 5 minutes.
+        """Exchange the code from a selling partner's browser for a refresh token; a code works once, for 5 minutes.
 
         Raises:
-            LWAError: ``invalid_grant`` where the code is used, expired or another application's.
+            LWAError: ``invalid_grant`` if the code was used, has expired or belongs to another application.
         """
         code = as_secret(code or "", "code")
         return await self._auth.exchange_code(code, redirect_uri)
 
     def replace_client_secret(self, new: str | Secret | NewClientSecret) -> None:
-        """Use a rotated client secret from now on; no call under way is dropped.
+        """Use a rotated client secret from now on; calls under way do not fail because of it.
 
-        Takes the secret, or what :func:`spapi_async.auth.parse_secret_notification` made of Amazon's notification.
+        ``new`` is the secret, or the result of :func:`spapi_async.auth.parse_secret_notification`.
 
         Raises:
-            ConfigurationError: it is no client secret, or the notification is about another application.
+            ConfigurationError: ``new`` is not a client secret, or the notification is about another application.
         """
         self._auth.replace_client_secret(checked_client_secret(self.client_id, new))
 
     async def delegate(
         self, seller: SellingPartner, resources: Sequence[RestrictedResource], *, target_application: str
     ) -> DelegatedToken:
-        """A restricted data token of a seller's for another application, which sends it as its access token.
+        """A restricted data token of a seller for another application, which sends it as its access token.
 
-        :func:`spapi_async.auth.restricted_resource` makes the resources, at most 50.
+        :func:`spapi_async.auth.restricted_resource` makes a resource; at most 50 are possible.
         Source: developer-docs.amazon.com/sp-api/docs/delegate-authorization.
 
         Raises:
@@ -351,15 +353,15 @@ class Application:
         """Fetch the tokens of many sellers ahead, ten at a time, so that their first calls need not wait for them.
 
         Raises:
-            AuthError: the first that could not be fetched, after all the others were.
+            AuthError: the first token that could not be fetched; raised after all others have been tried.
         """
         await self._auth.warm_up([seller._account for seller in sellers])  # noqa: SLF001
 
     async def aclose(self, grace: float = 0.0) -> None:
-        """Close sessions, tokens and the limiter; calls still waiting get a ClosedError.
+        """Close sessions, tokens and the limiter; calls that are still waiting raise ClosedError.
 
-        From here on calls are refused; those under way have ``grace`` seconds to end, retries and waits included. An
-        iteration over pages ends with a ClosedError before its next page, and can be taken up from its cursor.
+        New calls are refused. Calls under way have ``grace`` seconds to end, including retries and waits. An iteration
+        over pages raises ClosedError before its next page and can be resumed from its cursor.
 
         Raises:
             ConfigurationError: ``grace`` is not a number of seconds; nothing is closed.
@@ -385,7 +387,7 @@ class Application:
             await self.aclose()
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("an Application does not pickle: make one in each process")
+        raise TypeError("an Application cannot be pickled: make one in each process")
 
     def __repr__(self) -> str:
         return f"<Application {self.client_id}>"
@@ -393,6 +395,6 @@ class Application:
     async def _create_restricted_token(self, account: Account, body: Mapping[str, Any]) -> Any:
         from spapi_async.api.tokens_2021_03_01 import CREATE_RESTRICTED_DATA_TOKEN
 
-        # For a call under way, which may end even while the application drains.
+        # For a call under way, which may still end while the application drains.
         response = await self._pipeline.send_for_another(account, CREATE_RESTRICTED_DATA_TOKEN, {"body": body})
         return response.body

@@ -18,7 +18,7 @@ __all__ = ["connect"]
 async def connect(
     environ: Mapping[str, str] | None = None, **options: Unpack[ApplicationOptions]
 ) -> AsyncIterator[SellingPartner]:
-    """One seller from the environment, and an application that lives as long as the block.
+    """One seller from the environment; its application is closed at the end of the block.
 
     Reads ``SP_API_REFRESH_TOKEN``, ``LWA_APP_ID``, ``LWA_CLIENT_SECRET``, ``SP_API_REGION`` or ``SP_API_MARKETPLACE``,
     ``SP_API_SELLER_ID`` and ``SP_API_ENDPOINT`` if set. Options are those of :class:`Application`.

@@ -1,4 +1,4 @@
-"""A key into what an application shares, for one selling partner, with every operation as a method."""
+"""A key into an application's shared state, for one selling partner, with every operation as a method."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class Handle(Workflows, Namespaces):
-    """What a :class:`~spapi_async.SellingPartner` does; only whose it is, is said there."""
+    """The methods of a :class:`~spapi_async.SellingPartner`, which adds the application that it belongs to."""
 
     __slots__ = ("__dict__", "_account", "_pipeline", "_resources", "marketplace", "seller_id")
 
@@ -58,7 +58,7 @@ class Handle(Workflows, Namespaces):
 
     @makes_coroutine
     def fetch(self, operation: Operation[T], /, **arguments: Any) -> Coroutine[Any, Any, T]:
-        """Call any operation and get the decoded body, payload unwrapped; what the generated methods do."""
+        """Call any operation and get the decoded body, payload unwrapped; the generated methods call this."""
         if not operation.stays:
             warn_of_removal(operation)
         return self._pipeline.fetch(self._account, operation, arguments)
@@ -66,7 +66,7 @@ class Handle(Workflows, Namespaces):
     def iterate(
         self, operation: Operation[Any], /, *, cursor: str | None = None, **arguments: Any
     ) -> PageIterator[Any]:
-        """Iterate over the items of every page of a paged operation; what the generated ``iter_`` methods do."""
+        """Iterate over the items of all pages of a paged operation; the generated ``iter_`` methods call this."""
         if not operation.stays:
             warn_of_removal(operation)
         return PageIterator(self.fetch, operation, arguments, cursor=cursor)
@@ -79,36 +79,36 @@ class Handle(Workflows, Namespaces):
     def forecast(
         self, operation: Operation[Any], arguments: Mapping[str, Any] | None = None, *, count: int = 1
     ) -> float:
-        """Seconds until ``count`` calls that come now could have left; 0.0: at once. Sends nothing.
+        """Seconds until the last of ``count`` calls made now could be sent; 0.0 means at once. Sends nothing.
 
-        ``arguments`` matter where a limit depends on one, such as a report type. Calls that come later with a higher
-        priority, and changes of a rate, are not foreseen.
+        ``arguments`` matter where a limit depends on one, such as a report type. The forecast cannot include later
+        calls with a higher priority or changes of a rate.
         """
         return self._pipeline.forecast(self._account, operation, arguments, count)
 
     def note_throttled(self, operation: Operation[Any], arguments: Mapping[str, Any] | None = None) -> None:
-        """Tell the limiter that an item of a batch said 429 in a reply that did not: it counts as one of the call's."""
+        """Tell the limiter that an item in a batch reply had the status 429; it counts as a 429 of the call."""
         self._pipeline.throttled(self._account, operation, arguments)
 
     @property
     def name(self) -> str:
-        """Who this is in events, limits and logs: ``"A1EXAMPLE@na"`` where the seller id was given, else ``key``."""
+        """The seller's name in events, limits and logs: ``"A1EXAMPLE@na"`` if the seller id was given, else ``key``."""
         return self._account.name
 
     @property
     def key(self) -> str:
-        """What this seller's credential is known by, without any secret; the name where no seller id was given."""
+        """Identifies this seller's credential without any secret; equals ``name`` if no seller id was given."""
         return self._account.key
 
     @property
     def payer(self) -> str:
-        """What this seller's buckets are kept under, in saved state."""
+        """Identifies this seller's buckets in saved state."""
         return self._account.payer
 
     if not TYPE_CHECKING:  # type checkers find the namespaces in Namespaces, and report a misspelt one
 
         def __getattr__(self, name: str) -> Any:
-            # Reached once for each namespace and handle: the namespace is kept in the instance's dictionary.
+            # Called once for each namespace and handle: the namespace is then kept in the instance's dictionary.
             from spapi_async.api import NAMESPACES
 
             if name in WORKFLOWS:
@@ -126,7 +126,7 @@ class Handle(Workflows, Namespaces):
         return sorted({*super().__dir__(), *NAMESPACES, *WORKFLOWS})
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a SellingPartner does not pickle: it belongs to an Application of this process")
+        raise TypeError("a SellingPartner cannot be pickled: it belongs to an Application of this process")
 
     def __repr__(self) -> str:
         return f"<SellingPartner {self._account.name}>"

@@ -1,4 +1,4 @@
-"""What is known of an application's health, and a probe that asks."""
+"""What is known of an application's health, and a probe that sends requests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PATIENCE = 5.0  # seconds that a probe waits for one host
 
 
 def limiter_part(limiter: RateLimiter) -> Part:
-    """A limiter of this process is always at hand; one that shares quota may have lost its store."""
+    """The rate limiter: one inside this process never fails, one that shares quota may have lost its store."""
     is_down = getattr(limiter, "store_is_down", None)
     if is_down is None:
         return Part(ok=True, detail="in this process")
@@ -35,7 +35,7 @@ def lwa_part(pool: SessionPool) -> Part:
 
 
 def amazon_part(pool: SessionPool) -> dict[str, Part]:
-    """The regions that were asked anything."""
+    """The regions that have been sent a request."""
     return {region.value: part for region in Region if (part := _part(pool, region.endpoint)) is not None}
 
 
@@ -50,7 +50,7 @@ def _part(pool: SessionPool, key: str) -> Part | None:
 
 
 async def probe_hosts(pool: SessionPool, endpoints: Endpoints) -> None:
-    """Ask the hosts that were asked before, without a token: any answer says that they are there."""
+    """Send a request without a token to the hosts used before: any reply shows that the host is reachable."""
     used = [region for region in Region if region.endpoint in pool.heard]
     asked = {region.endpoint: endpoints.api(region) + "/" for region in used or [Region.NA]} | {_LWA: endpoints.lwa}
 
@@ -59,7 +59,7 @@ async def probe_hosts(pool: SessionPool, endpoints: Endpoints) -> None:
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
             await pool.exchange("GET", url, headers={"x-amz-date": stamp}, timeout=_PATIENCE, session_key=key)
         except SPAPIError:
-            pass  # which the pool has noted
+            pass  # the pool has recorded it
 
     async with anyio.create_task_group() as group:
         for key, url in asked.items():

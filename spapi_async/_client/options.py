@@ -1,4 +1,4 @@
-"""The options of an application, for functions that pass them on."""
+"""The options of an application, as a type for functions that pass them on."""
 
 from __future__ import annotations
 

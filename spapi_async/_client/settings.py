@@ -1,4 +1,4 @@
-"""What an application is made of, checked before it is made: environment variables, regions, numbers, a proxy's URL."""
+"""Checks of an application's arguments: environment variables, regions, numbers, a proxy's URL."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
 
 
 class Environment:
-    """Environment variables, which hold secrets among others: their repr shows none."""
+    """Environment variables. Some contain secrets, so the repr shows none of them."""
 
     __slots__ = ("_variables",)
 
@@ -47,10 +47,10 @@ class Environment:
 
 
 def check_seller_id(seller_id: object) -> None:
-    """Refuse what would break keys, tables or lines of a log.
+    """Refuse a seller id that would break keys, tables or log lines.
 
     Raises:
-        ConfigurationError: it is not an id.
+        ConfigurationError: it is not a seller id.
     """
     if not isinstance(seller_id, str) or not seller_id.strip() or set(seller_id) & set("@|{}"):
         raise ConfigurationError(f'seller_id must be like "A1EXAMPLE", not {seller_id!r}')
@@ -73,10 +73,10 @@ def read_environment(environ: Environment, names: Sequence[str]) -> list[Secret]
 
 
 def choose_region(region: Region | str | None, marketplace: Marketplace | str | None) -> Region:
-    """The region that is named, or the marketplace's.
+    """The given region, or the marketplace's region.
 
     Raises:
-        ConfigurationError: neither is, it is unknown, or they contradict one another.
+        ConfigurationError: neither is given, one is unknown, or they contradict one another.
     """
     place = None if marketplace is None else Marketplace.parse(marketplace)
     if region is None:
@@ -89,7 +89,7 @@ def choose_region(region: Region | str | None, marketplace: Marketplace | str | 
     return chosen
 
 
-# How Amazon's credentials begin, and what each of them is; none of the others works in its place.
+# The prefixes of Amazon's credentials and what each credential is; they are not interchangeable.
 _KINDS = {
     "amzn1.application-oa2-client.": "an LWA client id",
     "amzn1.oa2-cs.": "an LWA client secret",
@@ -103,13 +103,13 @@ _WHERE = "the developer console shows it under 'LWA credentials'"
 
 
 def check_client(client_id: str, client_secret: Secret) -> None:
-    """Refuse an application's credentials that Login with Amazon would refuse later, in words that help less."""
+    """Refuse credentials that Login with Amazon would refuse later with a less helpful error."""
     _check_credential("client_id", client_id, "an LWA client id", _WHERE)
     _check_credential("client_secret", client_secret, "an LWA client secret", _WHERE)
 
 
 def checked_client_secret(client_id: str, new: Any) -> Any:
-    """What a client secret is replaced by: checked where it is one, and as it is where it is a notification's."""
+    """The new client secret: checked if it is given as text or Secret, unchanged if it comes from a notification."""
     if hasattr(new, "client_secret"):
         return new
     new = as_secret(new, "client_secret")
@@ -125,7 +125,7 @@ def check_refresh_token(refresh_token: Secret) -> Secret:
 
 
 def _check_credential(name: str, given: str | Secret, right: str, where: str) -> None:
-    """By its shape alone; neither the message nor a local variable shows any of it."""
+    """Check only the form of a credential; neither the message nor a local variable shows any part of it."""
     if not isinstance(given, str | Secret) or not revealed(given).strip():
         raise ConfigurationError(f"{name} is missing; {where}")
     if revealed(given) != revealed(given).strip():
@@ -150,7 +150,7 @@ def checked_timeout(timeout: Timeout | float | None) -> Timeout | None:
 
 
 def checked_retry(retry: RetryPolicy | None) -> RetryPolicy:
-    """The retry policy, or the usual one."""
+    """The retry policy, or the default one."""
     if not isinstance(retry, RetryPolicy | None):
         raise ConfigurationError(f"retry must be a RetryPolicy, not {type(retry).__name__}")
     return retry or RetryPolicy()
@@ -163,7 +163,7 @@ def checked_grace(seconds: float) -> float:
     return seconds
 
 
-# What an application is given instead of its own, by a method that each of them has.
+# The parts that a caller can replace, each recognised by one of its methods.
 _PARTS = {
     "limiter": ("acquire", "a limiter: limiter=RedisRateLimiter(url)"),
     "tokens": ("release", "a token store: tokens=RedisTokenStore(url, keys=[...])"),
@@ -174,16 +174,16 @@ _PARTS = {
 
 
 def check_parts(**parts: object) -> None:
-    """Refuse a URL, a class or an empty text where an object belongs; None stands for the usual one."""
+    """Refuse a URL, a class or an empty text in place of an object; None means the default."""
     for name, part in parts.items():
         method, what = _PARTS[name]
         if part is not None and (isinstance(part, type) or not hasattr(part, method)):
-            # Its type alone: a URL may hold a password.
+            # Only its type is shown: a URL may contain a password.
             raise ConfigurationError(f"{name} must be {what}, not {type(part).__name__}")
 
 
 def check_choices(*, decoding: object, **switches: object) -> None:
-    """Refuse other words, and a text such as "false", which would switch on."""
+    """Refuse unknown values of ``decoding``, and switches that are not bool: the text "false" would count as true."""
     if decoding not in ("lenient", "strict"):
         raise ConfigurationError(f'decoding must be "lenient" or "strict", not {decoding!r}')
     for name, switch in switches.items():
@@ -192,16 +192,16 @@ def check_choices(*, decoding: object, **switches: object) -> None:
 
 
 def check_at_least_one(**numbers: int) -> None:
-    """Refuse what would mean no limit at all, or nothing."""
+    """Refuse numbers below 1, which would mean no limit at all, or nothing."""
     for name, number in numbers.items():
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
             raise ConfigurationError(f"{name} must be 1 or more, not {number!r}")
 
 
 def check_proxy(proxy: str | None) -> None:
-    """Refuse here what would look like an unreachable Amazon later."""
+    """Refuse an invalid proxy here; later it would look as if Amazon were unreachable."""
     if proxy is not None and split_url(proxy) is None:
-        # Not the text itself: it may hold a password.
+        # The text itself is not shown: it may contain a password.
         raise ConfigurationError("proxy must be like http://[user:password@]host[:port]")
 
 

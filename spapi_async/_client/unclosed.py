@@ -1,4 +1,4 @@
-"""Applications that nobody closed, and several where one would do: one line each, at the place in the program."""
+"""Warnings about unclosed applications, and about a second application with the same client id."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ logger = logging.getLogger("spapi_async")
 
 
 def name_of(client_id: str) -> str:
-    """An application as messages call it."""
+    """An application's name in messages."""
     return f"Application {client_id!r}"
 
 
 def when_forgotten(client_id: str) -> Callable[[], None]:
-    """What to call when an application that is made right now had to be closed for its user."""
+    """A function that warns, at the line now making the application, that it had to be closed for its user."""
     origin = Origin()
     message = (
         f"{name_of(client_id)} was not closed; its connections have been closed for it. Use `async with "
@@ -31,7 +31,7 @@ def when_forgotten(client_id: str) -> Callable[[], None]:
 
 
 class _AtWork(Protocol):
-    """What is asked of an application's pipeline here."""
+    """The part of an application's pipeline that is used here."""
 
     @property
     def busy(self) -> bool: ...
@@ -42,10 +42,10 @@ hinted: set[str] = set()
 
 
 def begin_work(client_id: str, pipeline: _AtWork) -> None:
-    """Take note that an application begins to work; hint, once, that it has company of the same client id.
+    """Record that an application begins to work; log once if another one with the same client id is at work.
 
-    Twelve tasks with an application each ask Login with Amazon for twelve tokens at once, which throttles eleven of
-    them, and each spends the whole quota of the sellers that they share.
+    Twelve tasks with an application each request twelve tokens at once, of which Login with Amazon throttles eleven,
+    and each application spends the whole quota of the sellers that they share.
     """
     first = _at_work.get(client_id)
     if first is None or not first.busy:
@@ -54,6 +54,6 @@ def begin_work(client_id: str, pipeline: _AtWork) -> None:
         hinted.add(client_id)
         logger.warning(
             "a second Application of client id %s is at work in this process: they share neither tokens nor quota. "
-            "Make one, and pass it (or its sellers) to every task",
+            "Make one application, and pass it (or its sellers) to every task",
             client_id,
         )

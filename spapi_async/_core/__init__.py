@@ -1,1 +1,1 @@
-"""What every layer above speaks of: operations, options, events, time, endpoints, the base of the models."""
+"""Types that all layers above use: operations, options, events, clocks, endpoints, the base of the models."""

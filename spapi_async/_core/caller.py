@@ -1,4 +1,4 @@
-"""Who calls operations, as everything above the client sees it: generated methods, iterators and workflows."""
+"""The protocol of objects that call operations, as used by generated methods, iterators and workflows."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Reply(Protocol[T_co]):
-    """What a caller hands back of a whole reply: the facts of :class:`spapi_async.Response` that workflows read."""
+    """A whole reply, reduced to those attributes of :class:`spapi_async.Response` that workflows read."""
 
     @property
     def body(self) -> T_co:
-        """The decoded body, out of its envelope."""
+        """The decoded body, without its envelope."""
 
     @property
     def status(self) -> int:
@@ -39,30 +39,30 @@ class Reply(Protocol[T_co]):
 
 
 class Caller(Protocol):
-    """Calls operations: a selling partner, or whatever stands in for one.
+    """Calls operations: a selling partner, or an object in place of one.
 
-    Every method takes the operation; ``call`` and ``fetch`` then its arguments by their Python names.
+    Every method takes the operation; ``call`` and ``fetch`` also take the operation's arguments by their Python names.
     """
 
     @property
     def name(self) -> str:
-        """Who it is in events, limits and logs."""
+        """The name in events, limits and logs."""
 
     @property
     def marketplace(self) -> Marketplace | None:
-        """Where the seller sells, as far as whoever made this knows."""
+        """The marketplace given when the handle was made, if any."""
 
     @property
     def seller_id(self) -> str | None:
-        """The seller's own id, as far as whoever made this knows."""
+        """The seller id given when the handle was made, if any."""
 
     @property
     def key(self) -> str:
-        """Identifies its credential in saved state, without any secret."""
+        """Identifies the credential in saved state, without any secret."""
 
     @property
     def region(self) -> Region:
-        """The region that its calls go to."""
+        """The region to which calls go."""
 
     async def call(self, operation: Operation[T], /, **arguments: Any) -> Reply[T]:
         """The whole reply."""
@@ -73,4 +73,4 @@ class Caller(Protocol):
     def forecast(
         self, operation: Operation[Any], arguments: Mapping[str, Any] | None = None, *, count: int = 1
     ) -> float:
-        """Seconds until that many calls which come now could have left."""
+        """Seconds until the last of ``count`` calls made now could be sent."""

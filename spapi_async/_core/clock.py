@@ -1,4 +1,4 @@
-"""Time, injected: everything that waits or dates a thing asks a Clock, so that tests can own the time."""
+"""Injected time: all code that waits or needs the date uses a Clock, so that tests can control the time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Clock", "SystemClock"]
 
 
 class Clock(Protocol):
-    """Where time comes from."""
+    """A source of time."""
 
     def monotonic(self) -> float:
         """Seconds that never jump; comparable with the running loop's ``loop.time()``."""
@@ -26,7 +26,7 @@ class SystemClock:
     """The event loop's clock and the machine's.
 
     ``monotonic`` is the running loop's time, so that timers set with ``loop.call_at`` agree with it; a test that runs
-    on a loop with virtual time thereby owns every wait in the library.
+    on a loop with virtual time thereby controls every wait in the library.
     """
 
     __slots__ = ()
@@ -34,7 +34,7 @@ class SystemClock:
     def monotonic(self) -> float:
         try:
             return asyncio.get_running_loop().time()
-        except RuntimeError:  # after asyncio.run(): limits() to be shown, state to be saved
+        except RuntimeError:  # after asyncio.run(), when limits() is called or state is saved
             return time.monotonic()
 
     def time(self) -> float:

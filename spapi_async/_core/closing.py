@@ -1,4 +1,4 @@
-"""Closing in full, though the block that closes was cancelled."""
+"""Closing completely even if the closing block was cancelled."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ __all__ = ["uncancelled"]
 
 
 def uncancelled() -> AbstractContextManager[object]:
-    """A block whose awaits a cancelled scope of anyio's does not interrupt.
+    """A block in which a cancelled anyio scope does not interrupt awaits.
 
-    asyncio cancels a task once; a scope of anyio's (a task group that ends, a time limit, a web framework's request)
-    cancels at every await until it is left, so that nothing could be closed in it. Nobody has such a scope who has not
-    imported anyio.
+    asyncio cancels a task once. An anyio scope (a task group that ends, a time limit, a web framework's request)
+    cancels at every await until it is left, so that nothing could be closed in it. If anyio has not been imported,
+    there is no such scope.
     """
     anyio = sys.modules.get("anyio")
     return nullcontext() if anyio is None else anyio.CancelScope(shield=True)

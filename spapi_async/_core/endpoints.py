@@ -1,4 +1,4 @@
-"""Which host a request goes to: Amazon's, its sandbox, or one that the caller named."""
+"""The hosts to which requests go: Amazon's, its sandbox, or one that the caller named."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ LWA_PATH = "/auth/o2/token"
 class Endpoints:
     """The API host of each region and the token endpoint.
 
-    ``endpoint`` replaces them all (emulator, proxy); it is the only way to send tokens anywhere but to Amazon over
-    https.
+    ``endpoint`` replaces all of them (emulator, proxy). Without it, tokens are sent only to Amazon, over https.
     """
 
     __slots__ = ("_override", "sandbox")
@@ -36,7 +35,7 @@ class Endpoints:
 
     @property
     def lwa(self) -> str:
-        """URL that Login with Amazon issues tokens at."""
+        """The URL at which Login with Amazon issues tokens."""
         return (self._override or LWA_HOST) + LWA_PATH
 
     def __repr__(self) -> str:
@@ -44,19 +43,19 @@ class Endpoints:
 
 
 def split_url(url: str) -> SplitResult | None:
-    """The parts of an http(s) URL with a host; None for anything else."""
+    """The parts of an http(s) URL that has a host; None for anything else."""
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except (ValueError, AttributeError, TypeError):  # an open bracket, a port that is none; no text at all
+    except (ValueError, AttributeError, TypeError):  # an open bracket, an invalid port; not a text
         return None
     return parts if usable else None
 
 
 def _checked(endpoint: str) -> str:
     parts = split_url(endpoint)
-    spaced = set(endpoint) & set(string.whitespace) if parts is not None else False  # urlsplit leaves some out
+    spaced = set(endpoint) & set(string.whitespace) if parts is not None else False  # urlsplit drops some of it
     if parts is None or spaced or parts.query or parts.fragment or "@" in parts.netloc:
-        # Not the text itself: it may hold a password.
+        # The text itself is not shown: it may contain a password.
         raise ConfigurationError("endpoint must be like https://host[:port], without user, query or fragment")
     return endpoint.rstrip("/")

@@ -1,4 +1,4 @@
-"""What observers are called with: facts to graph and alert on, never a token, a body or personal data."""
+"""Events with which observers are called: facts for graphs and alerts, never a token, a body or personal data."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Waited(Event, frozen=True, kw_only=True):
 
 
 class RequestFinished(Event, frozen=True, kw_only=True):
-    """One HTTP exchange ended: ``status`` (None: no reply), ``seconds`` it took, which ``attempt`` it was (from 1)."""
+    """An HTTP exchange ended: ``status`` (None: no reply), duration in ``seconds``, ``attempt`` counted from 1."""
 
     status: int | None
     seconds: float
@@ -61,11 +61,11 @@ class CallFinished(Event, frozen=True, kw_only=True):
 
 
 class DocumentFinished(Event, frozen=True, kw_only=True):
-    """A document was downloaded or uploaded, in part where it is not ``complete``.
+    """A document was downloaded or uploaded, only in part if it is not ``complete``.
 
-    ``operation`` is the one that gave out its presigned URL; ``size`` counts bytes on the wire, ``requests`` those to
-    the document's host, ``seconds`` the time from the first to the end of reading. ``error`` is the class name of what
-    ended it early, None where its reader had enough.
+    ``operation`` is the operation that returned its presigned URL, ``size`` the number of bytes on the wire,
+    ``requests`` the number of requests to the document's host, ``seconds`` the time from the first request to the end
+    of reading. ``error`` is the class name of the error that ended it early; None if the reader stopped reading.
     """
 
     size: int
@@ -83,7 +83,7 @@ class Throttled(Event, frozen=True, kw_only=True):
 
 
 class RateChanged(Event, frozen=True, kw_only=True):
-    """The limiter's picture of a plan changed, in requests per second.
+    """The limiter's rate for a usage plan changed; rates are in requests per second.
 
     ``reason`` is ``header``, ``throttled`` or ``recovery``.
     """
@@ -94,7 +94,7 @@ class RateChanged(Event, frozen=True, kw_only=True):
 
 
 class ViolationsFound(Event, frozen=True, kw_only=True):
-    """A body broke its model and was read leniently; ``paths`` say where, without values."""
+    """A body broke its model and was read leniently; ``paths`` are the places, without values."""
 
     paths: tuple[str, ...]
     request_id: str | None = None
@@ -111,7 +111,7 @@ Observer = Callable[[Event], None]
 
 
 class Observers:
-    """The observers of an application; false when there are none, so that hot paths build no event for nobody."""
+    """The observers of an application; false if there are none, so that hot paths need not build events."""
 
     __slots__ = ("_observers",)
 
@@ -125,14 +125,14 @@ class Observers:
                 raise ConfigurationError(f"an observer must be a plain function, not {observer!r}")
 
     def joined(self, others: Observers) -> Observers:
-        """These and others; whoever is in both is told once."""
+        """These and others; an observer in both is called once."""
         return Observers(dict.fromkeys((*self._observers, *others._observers)))
 
     def __bool__(self) -> bool:
         return bool(self._observers)
 
     def emit(self, event: Event) -> None:
-        """Tell every observer. One that raises is logged and does not break the call it observes."""
+        """Call every observer. An exception in an observer is logged and does not break the observed call."""
         for observer in self._observers:
             try:
                 observer(event)

@@ -108,6 +108,17 @@ class _StoreFailedError(Exception):
     """The store did not do what it was asked; already logged."""
 
 
+class _Lease:
+    """The right to ask Amazon for a token, as one worker wants it."""
+
+    __slots__ = ("held", "key", "owner")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.owner = secrets.token_hex(16)
+        self.held = False
+
+
 class SharedTokens:
     """Fetches tokens by way of a store."""
 
@@ -143,24 +154,24 @@ class SharedTokens:
         """
         if self._store is None:
             return await issue()
-        owner = secrets.token_hex(16)
+        lease = _Lease(key)
         try:
-            token = await self._find_or_lease(self._store, key, stale, owner)
+            token = await self._find_or_lease(self._store, lease, stale)
+            return token or await self._issue_and_share(self._store, key, issue)
         except _StoreFailedError:
             return await issue()
-        if token is not None:
-            return token
-        try:
-            return await self._issue_and_share(self._store, key, issue)
         finally:
-            await self._quietly(self._store.release(key, owner))
+            if lease.held:
+                await self._quietly(self._store.release(key, lease.owner))
 
-    async def _find_or_lease(self, store: TokenStore, key: str, stale: Secret | None, owner: str) -> Token | None:
+    async def _find_or_lease(self, store: TokenStore, lease: _Lease, stale: Secret | None) -> Token | None:
         """Another worker's token; or None, and then it is for this one to ask Amazon."""
+        key = lease.key
         token = await self._find(store, key, stale)
         give_up_at = self._clock.monotonic() + self.patience
         while token is None:
-            if await self._guarded(store.acquire(key, owner, ttl=LEASE)):
+            lease.held = await self._guarded(store.acquire(key, lease.owner, ttl=LEASE))
+            if lease.held:
                 return await self._find(store, key, stale)  # it may have come between the look and the lease
             if self._clock.monotonic() >= give_up_at:
                 logger.warning("another worker has held the lease on a token too long; asking Amazon without it")

@@ -48,4 +48,4 @@ class Token:
         return f"Token(***, expires_at={self.expires_at:.0f})"
 
     def __reduce__(self) -> str:
-        raise TypeError("a Token does not pickle")
+        raise TypeError("a Token cannot be pickled")

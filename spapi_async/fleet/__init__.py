@@ -1,19 +1,19 @@
-"""Jobs on many machines: slices of work in a queue, shared quota, tokens and leases, one board of who is due.
+"""Jobs on many machines: slices of work in a queue, shared quota, tokens and leases, one board of all sellers.
 
 ::
 
     fleet = Fleet("redis://localhost", "postgresql://localhost/orders", SellerDirectory("sellers.toml"))
-    await fleet.schedule()      # one process: says which seller is due
-    await fleet.work()          # as many as you like, on any host
+    await fleet.schedule()      # in one process: queues the sellers that are due
+    await fleet.work()          # in as many processes as you like, on any host
 
-or ``spapi-async fleet schedule`` and ``spapi-async fleet worker``. Needs the extra ``fleet``.
+The commands are ``spapi-async fleet schedule`` and ``spapi-async fleet worker``. Needs the extra ``fleet``.
 
-The job is the order sync, or ``Fleet(…, None, …, job=function)`` any other: reports, feeds, crawls.
+The job is the order sync or, with ``Fleet(…, None, …, job=function)``, any other: reports, feeds, crawls.
 
-A *slice* is at most a minute of one seller's job. It can be cut off anywhere, because the database knows where to go
-on, so a worker may be killed, added or taken away at any time. One seller's stream is in one place at a time by the
-lease of the order database; quota is shared through :class:`RedisRateLimiter`, access tokens through
-:class:`RedisTokenStore` where keys are given.
+A *slice* is at most a minute of one seller's job. It can be cut off anywhere, because the database records where to
+resume, so workers may be killed, added or removed at any time. The lease in the order database ensures that only one
+process works on a seller's stream. Quota is shared through :class:`RedisRateLimiter`, access tokens through
+:class:`RedisTokenStore` if keys are given.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Fleet", "FleetStatus", "SellerState"]
 
-if not TYPE_CHECKING:  # the command line shows its help without them
+if not TYPE_CHECKING:  # the command line shows its help without importing them
 
     def __getattr__(name: str) -> object:
         if name not in __all__:

@@ -1,4 +1,4 @@
-"""Who is due, and who waits in the queue: shared by all processes of a fleet, in Redis."""
+"""Which sellers are due, and which have a slice in the queue: shared by all processes of a fleet, in Redis."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _STATE = msgspec.json.Decoder(SellerState)
 
 
 class Board:
-    """Sellers' states in a hash, when they are due in a sorted set, and a mark for each slice that waits or runs.
+    """The states of sellers in a hash, their due times in a sorted set, and a mark for each waiting or running slice.
 
-    A mark expires by itself. To look who is due costs as much as there are such sellers, however many are on the board.
+    A mark expires by itself. The cost of finding due sellers grows with their number, not with the size of the board.
 
     Args:
-        redis: a client; closed by whoever made it.
-        name: of the fleet: several may use one Redis.
+        redis: a client; the caller closes it.
+        name: the fleet's name; several fleets may use one Redis.
         slice_seconds: the longest a slice may take.
     """
 
@@ -40,17 +40,17 @@ class Board:
         self._expiry = int(slice_seconds * 2) + 2
 
     async def states(self) -> list[SellerState]:
-        """All of them, the one that is longest due first; what cannot be read is left out."""
+        """All states, the longest due first; unreadable ones are left out."""
         found = []
         for raw in (await self._redis.hgetall(self._sellers)).values():
             try:
                 found.append(_STATE.decode(raw))
             except msgspec.MsgspecError:
-                continue  # another version's: its next slice writes it anew
+                continue  # written by another version: the next slice replaces it
         return sorted(found, key=lambda state: (state.due_at, state.seller))
 
     async def state(self, seller: str) -> SellerState:
-        """One seller's; that of a new one is due at once."""
+        """One seller's state; a new seller is due at once."""
         raw = await self._redis.hget(self._sellers, seller)
         try:
             return _STATE.decode(raw) if raw is not None else SellerState(seller=seller)
@@ -58,11 +58,11 @@ class Board:
             return SellerState(seller=seller)
 
     async def due(self, now: float) -> list[str]:
-        """Sellers whose next slice should have begun, the longest due first."""
+        """Sellers whose next slice should have begun by now, the longest due first."""
         return [name.decode() for name in await self._redis.zrangebyscore(self._due, "-inf", now)]
 
     async def put(self, *states: SellerState) -> None:
-        """Write sellers' states; those that only a new authorisation helps are never due."""
+        """Write the states of sellers; a seller that needs a new authorisation is never due."""
         async with self._redis.pipeline(transaction=True) as pipeline:
             for state in states:
                 pipeline.hset(self._sellers, state.seller, msgspec.json.encode(state))
@@ -70,7 +70,7 @@ class Board:
             await pipeline.execute()
 
     async def keep(self, sellers: Collection[str]) -> None:
-        """Have these sellers and no others on the board; new ones are due at once."""
+        """Make these sellers the only ones on the board; new ones are due at once."""
         known = {name.decode() for name in await self._redis.zrange(self._due, 0, -1)}
         gone = known.difference(sellers)
         if gone:
@@ -81,7 +81,7 @@ class Board:
             await self.put(*(SellerState(seller=seller) for seller in new[start : start + _AT_ONCE]))
 
     async def mark(self, seller: str) -> bool:
-        """Claim the one place in the queue that a seller has; False where a slice of it waits or runs already."""
+        """Claim the seller's only place in the queue; False if one of its slices is already waiting or running."""
         return bool(await self._redis.set(self._queued + seller, b"1", nx=True, ex=self._expiry))
 
     async def unmark(self, seller: str) -> None:
@@ -89,6 +89,6 @@ class Board:
         await self._redis.delete(self._queued + seller)
 
     async def queued(self, sellers: Iterable[str]) -> int:
-        """How many of these sellers have a slice that waits or runs."""
+        """How many of these sellers have a waiting or running slice."""
         keys = [self._queued + seller for seller in sellers]
         return sum(value is not None for value in await self._redis.mget(keys)) if keys else 0

@@ -52,9 +52,9 @@ class FleetStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A fleet at a moment.
 
     Attributes:
-        sellers: on the board, the one longest due first.
-        queued: slices that wait or run.
-        lag: seconds since the seller furthest behind was complete; None where one never was.
+        sellers: all sellers on the board, the longest due first.
+        queued: the number of waiting or running slices.
+        lag: seconds since the seller that is furthest behind was complete; None if a seller never was.
         failing: sellers whose last slice failed.
         revoked: sellers that need a new authorisation.
     """
@@ -67,25 +67,25 @@ class FleetStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fleet:
-    """One fleet, as each of its processes makes it: with the same arguments.
+    """One fleet; each of its processes makes one with the same arguments.
 
     Args:
         redis: ``redis://host``: the queue, the board and the shared quota.
-        database: ``postgresql://…``: where orders go; SQLite for one host alone. None with a ``job``.
-        directory: the sellers; it is read again every minute.
+        database: ``postgresql://…``: where orders are stored; SQLite only on a single host. None with a ``job``.
+        directory: the sellers; it is reloaded every minute.
         job: what to do for each seller instead of the order sync: an async function of a :class:`SellingPartner` that
             returns when everything is done. It is cut off after ``slice_seconds`` and called again, perhaps on another
-            host, so it has to know where to go on: reports do through ``journal=``, crawls by their own.
-        client_id: the application's; ``LWA_APP_ID`` by default, with ``LWA_CLIENT_SECRET`` and ``SP_API_ENDPOINT``.
+            host, so it has to know where to resume: reports do with ``journal=``, crawls with their own journal.
+        client_id: the application's; by default ``LWA_APP_ID``, with ``LWA_CLIENT_SECRET`` and ``SP_API_ENDPOINT``.
         client_secret: see ``client_id``.
-        every: how often a seller that is complete has its turn again.
-        name: of the fleet: several may share one Redis.
-        slice_seconds: the longest that a slice takes, at most 60.
+        every: the time between two slices of a seller that is complete.
+        name: the fleet's name; several fleets may share one Redis.
+        slice_seconds: the longest duration of a slice in seconds, at most 60.
         since: where a seller without a checkpoint starts; two years back by default.
-        sources: what a new seller's history is read by, as for :func:`sync_orders`.
+        sources: the sources of a new seller's history, as for :func:`sync_orders`.
         progress: called with every event of the syncs, such as ``metrics.progress``.
         watch: called with the application of a worker, such as ``metrics.watch``.
-        options: more for :class:`Application`, such as ``tokens`` (a :class:`RedisTokenStore`), ``journal`` and
+        options: other options of :class:`Application`, such as ``tokens`` (a :class:`RedisTokenStore`), ``journal`` and
             ``observers``.
     """
 
@@ -112,7 +112,7 @@ class Fleet:
         if every <= timedelta(0):
             raise ConfigurationError(f"every must be more than zero, not {every!r}")
         if (database is None) == (job is None):
-            raise ConfigurationError("a fleet has a database for orders, or a job of its own")
+            raise ConfigurationError("a fleet needs either a database for orders or a job; give one of them")
         self.name = name
         address_of(redis)  # refuses what cannot be one
         self._redis = redis
@@ -137,10 +137,10 @@ class Fleet:
     async def schedule(self) -> None:
         """Queue a slice of each seller that is due, until cancelled.
 
-        One process does it; a second one takes over when the first is gone. Redis may be away for a while.
+        Only one process schedules; a second one takes over when the first has ended. An outage of Redis is waited out.
 
         Raises:
-            ConfigurationError: the directory cannot be read the first time, or Redis not reached.
+            ConfigurationError: at the start, the directory cannot be read or Redis cannot be reached.
         """
         await self._directory.reload()
         async with self._opened() as (broker, board, redis):
@@ -157,18 +157,18 @@ class Fleet:
                             await self._queue_due(broker, board)
                             await lock.reacquire()
                             await anyio.sleep(_LOOK)
-                except (RedisError, SendTaskError, OSError) as error:  # another has the lock, or Redis is away
+                except (RedisError, SendTaskError, OSError) as error:  # the lock is taken, or Redis is away
                     logger.debug("not scheduling for the moment (%s)", type(error).__name__)
-                    listed = False  # it may come back empty
+                    listed = False  # Redis may come back empty
                     await anyio.sleep(PAUSE)
 
     async def _list(self, board: Board) -> None:
-        """Bring the board in step with the directory; a directory that cannot be read leaves what was known."""
+        """Update the board from the directory; if the directory cannot be read, the board stays unchanged."""
         try:
             await self._directory.reload()
             names = await self._names()
         except ConfigurationError as error:
-            logger.warning("the directory of sellers cannot be read, the last one counts: %s", error)
+            logger.warning("the directory of sellers cannot be read; the sellers read before stay in force: %s", error)
             return
         await board.keep(names)
         for state in await board.states():
@@ -180,12 +180,12 @@ class Fleet:
             listed = await self._directory.sellers(app)
         if nameless := sum(seller.seller_id is None for seller in listed):
             raise ConfigurationError(
-                f"{nameless} sellers of the directory have no seller_id; a fleet needs one of each"
+                f"{nameless} sellers of the directory have no seller_id; a fleet needs one for each seller"
             )
         return [seller.name for seller in listed]
 
     async def _queue_due(self, broker: RedisStreamBroker, board: Board) -> int:
-        """Queue what is due, the longest due first, each seller once; how many."""
+        """Queue a slice of each due seller, the longest due first; returns their number."""
         queued = 0
         for seller in await board.due(time.time()):
             if await board.mark(seller):
@@ -193,7 +193,7 @@ class Fleet:
                 try:
                     await kicker.kiq(seller)
                 except SendTaskError:
-                    await board.unmark(seller)  # or it would have no turn until the mark expires
+                    await board.unmark(seller)  # else the seller would get no slice until the mark expires
                     raise
                 queued += 1
         return queued
@@ -201,13 +201,13 @@ class Fleet:
     # ---- working ----------------------------------------------------------------------------------------------------
 
     async def work(self, *, concurrency: int = 20) -> None:
-        """Carry out slices until cancelled. A slice that is cut off is taken up by another worker where it was.
+        """Carry out slices until cancelled. After a slice was cut off, another worker resumes where it stopped.
 
         Args:
-            concurrency: slices at once.
+            concurrency: the number of slices at once.
 
         Raises:
-            ConfigurationError: Redis cannot be reached, before the first slice; later it is waited for.
+            ConfigurationError: Redis cannot be reached before the first slice; a later outage is waited out.
         """
         async with (
             self._application() as app,
@@ -224,8 +224,8 @@ class Fleet:
                     try:
                         await self._slice_of(seller, app, job, board)
                     except RedisError as error:
-                        # Its work is stored, and the board still says that it is due: it is done again.
-                        logger.warning("what a slice of %s did could not be noted (%s)", seller, type(error).__name__)
+                        # The work is stored, but on the board the seller is still due: its slice is carried out again.
+                        logger.warning("the result of a slice of %s was not noted (%s)", seller, type(error).__name__)
                     finally:
                         running.discard(scope)
                         with (
@@ -241,7 +241,7 @@ class Fleet:
             try:
                 await asyncio.shield(listening)
             finally:
-                # Whatever is cut off here is due still, and goes on elsewhere from its last page.
+                # A seller whose slice is cut off here is still due, and resumes elsewhere from its last page.
                 stop.set()
                 for scope in list(running):
                     scope.cancel()
@@ -252,7 +252,7 @@ class Fleet:
     async def _slice_of(self, name: str, app: Application, job: Job, board: Board) -> None:
         seller = await self._directory.seller(app, name)
         if seller is None:
-            await self._directory.reload()  # it may be new, or authorised anew
+            await self._directory.reload()  # the seller may be new, or newly authorised
             seller = await self._directory.seller(app, name)
         if seller is not None:
             await self._carry_out(seller, job, board)
@@ -266,7 +266,7 @@ class Fleet:
         with anyio.move_on_after(self._slice):
             try:
                 await job(seller)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is this seller's alone
+            except Exception as error:  # noqa: BLE001 - any error concerns only this seller
                 outcome, reason = self._judge(seller, error)
             else:
                 outcome = Outcome.COMPLETE
@@ -300,7 +300,7 @@ class Fleet:
 
     @staticmethod
     async def status_of(redis: str, *, name: str = "orders") -> FleetStatus:
-        """The board of a fleet, for whoever knows its Redis.
+        """The board of a fleet, from its Redis URL and name alone.
 
         Raises:
             ConfigurationError: Redis cannot be reached.
@@ -340,7 +340,7 @@ class Fleet:
 
     @asynccontextmanager
     async def _application(self, *, for_names: bool = False) -> AsyncIterator[Application]:
-        if for_names:  # whatever it is given is closed with it, and others work with that
+        if for_names:  # an application closes what it is given, and others use the same objects
             options = {name: value for name, value in self._options.items() if name in ("endpoint", "sandbox")}
         else:
             options = {"limiter": RedisRateLimiter(self._redis), **self._options}
@@ -375,7 +375,7 @@ def _unreachable(error: Exception) -> ConfigurationError:
 
 
 def _said(error: Exception) -> str:
-    """What may be shown of an error: a database's first line names no values, and those of others may hold anything."""
+    """The text of an error without personal data: a database's first line has no values; other texts may have any."""
     if isinstance(error, SPAPIError):
         return str(error)
     kind = type(error).__name__

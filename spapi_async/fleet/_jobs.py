@@ -16,15 +16,15 @@ from spapi_async.workflows.orders import OrderDatabase, Progress, Source, sync_o
 __all__ = ["Job", "job_named", "order_sync"]
 
 Job = Callable[[SellingPartner], Awaitable[object]]
-"""Works for one seller until everything is done. It may be cut off at any await and is called again then, perhaps on
-another host: a report that is asked for through a journal, or a crawl with its own, goes on where it was."""
+"""Works for one seller until everything is done. It may be cut off at any await and is then called again, perhaps on
+another host: a report that was requested through a journal, or a crawl with its own journal, resumes where it was."""
 
 
 @asynccontextmanager
 async def order_sync(
     database: str, *, since: datetime | None, sources: Sequence[Source], progress: Progress | None
 ) -> AsyncIterator[Job]:
-    """The job that keeps orders in this database in step."""
+    """The job that syncs a seller's orders into this database."""
     async with OrderDatabase(database) as opened:
 
         async def sync(seller: SellingPartner) -> None:
@@ -37,10 +37,10 @@ async def order_sync(
 
 
 def job_named(name: str) -> Job:
-    """The function that ``package.module:function`` names, looked for in the current folder too.
+    """The function that ``package.module:function`` names; the current folder is searched, too.
 
     Raises:
-        ConfigurationError: there is none.
+        ConfigurationError: there is no such function.
     """
     module, colon, function = name.partition(":")
     if not module or not colon or not function:
@@ -52,5 +52,5 @@ def job_named(name: str) -> Job:
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(f"--job {name}: {error}") from None
     if not callable(found):
-        raise ConfigurationError(f"--job {name}: that is not a function")
+        raise ConfigurationError(f"--job {name}: this is not a function")
     return found  # type: ignore[no-any-return]

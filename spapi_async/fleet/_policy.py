@@ -1,4 +1,4 @@
-"""When a seller is due again: pure decisions on what its last slice came to."""
+"""When a seller is due again: pure decisions from the outcome of its last slice."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import msgspec
 __all__ = ["LONGEST_PAUSE", "Outcome", "SellerState", "after"]
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0  # seconds after a failure, doubled each time
-HELD_PAUSE = 5.0  # seconds until a seller is tried again that another process works on
+HELD_PAUSE = 5.0  # seconds until another attempt at a seller on which another process works
 _JITTER = 0.1  # of the time between two slices, so that sellers do not come in waves
 
 
 class Outcome(enum.StrEnum):
-    """What a slice came to."""
+    """How a slice ended."""
 
     COMPLETE = "complete"
     """Everything that Amazon shows is stored."""
     CUT_OFF = "cut_off"
-    """Its time was over: there is more."""
+    """The time of the slice was over; there is more to do."""
     HELD = "held"
     """Another process works on this seller."""
     FAILED = "failed"
     REVOKED = "revoked"
-    """The seller's grant is no more: only a new one helps."""
+    """The seller's grant was revoked: it needs a new authorisation."""
 
 
 class SellerState(msgspec.Struct, frozen=True, kw_only=True):
-    """What the board knows of a seller; times are seconds since the epoch.
+    """A seller's state on the board; times are seconds since the epoch.
 
     Attributes:
         due_at: when its next slice should begin.
-        complete_at: when it was last complete; None: never.
-        failures: slices that failed in a row.
-        reason: why the last one did.
-        revoked: whether only a new authorisation helps.
+        complete_at: when it was last complete; None if never.
+        failures: the number of failed slices in a row.
+        reason: why the last slice failed.
+        revoked: whether the seller needs a new authorisation.
     """
 
     seller: str
@@ -60,12 +60,12 @@ def after(
     """The state after a slice.
 
     Args:
-        state: before it.
-        outcome: what it came to.
+        state: the state before the slice.
+        outcome: how the slice ended.
         now: seconds since the epoch.
         every: seconds between two slices of a seller that is complete.
         quota_in: seconds until its quota allows the next search.
-        reason: of a failure.
+        reason: why it failed.
         rng: for the jitter.
     """
     if outcome is Outcome.COMPLETE:

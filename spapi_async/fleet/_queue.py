@@ -1,4 +1,4 @@
-"""The queue of a fleet: slices in a Redis stream, acknowledged when they are done."""
+"""The queue of a fleet: slices in a Redis stream, acknowledged when they have ended."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ __all__ = ["PAUSE", "connection_of", "listen", "queue_of"]
 
 logger = logging.getLogger("spapi_async.fleet")
 
-_REDELIVERED_AFTER = 1.5  # slices: one that is not acknowledged by then was a killed worker's, and is handed out again
+_REDELIVERED_AFTER = 1.5  # slices; one not acknowledged by then belonged to a killed worker and is delivered again
 PAUSE = 1.0
 """Seconds after a failure of Redis."""
 _WORKERS = "workers"
 
 
-# What the kernel does about a host that is gone: probes after ten quiet seconds, half a minute for what was written.
+# How the kernel detects a lost host: probes after ten idle seconds, at most half a minute for unacknowledged data.
 _KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
 
 
 def connection_of(redis: str) -> dict[str, Any]:
-    """How queue and board are connected: without a timeout for replies.
+    """The connection options of queue and board: no timeout for replies.
 
-    redis-py keeps that by ``asyncio.wait_for()``, which before Python 3.12 loses a cancellation that meets the end of a
-    write: a process that was to stop went on.
+    redis-py implements that timeout with ``asyncio.wait_for()``, which before Python 3.12 loses a cancellation that
+    coincides with the end of a write: a process that should stop would continue.
     """
     settings: dict[str, Any] = {"socket_timeout": None}
     if redis.startswith("unix:"):
@@ -59,12 +59,12 @@ def queue_of(redis: str, fleet: str, *, slice_seconds: float) -> RedisStreamBrok
 
 
 async def listen(broker: RedisStreamBroker, redis: Any, concurrency: int, stop: asyncio.Event) -> None:
-    """Take slices out of the queue until stopped; an outage of Redis is waited out, though it comes back empty."""
+    """Take slices from the queue until stopped; an outage of Redis is waited out, even if Redis comes back empty."""
     while not stop.is_set():
         receiver = Receiver(broker, run_startup=False, max_async_tasks=concurrency, max_prefetch=0)
         try:
-            # Who puts slices in needs no group; a queue that came back empty has none.
-            with contextlib.suppress(ResponseError):  # it is there already
+            # Putting slices in needs no consumer group; after Redis came back empty, the group is missing.
+            with contextlib.suppress(ResponseError):  # the group exists already
                 await redis.xgroup_create(broker.queue_name, _WORKERS, id="0", mkstream=True)
             await receiver.listen(stop)
         except Exception as error:  # noqa: BLE001 - whatever it is, the queue is worth another attempt

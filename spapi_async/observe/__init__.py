@@ -1,4 +1,4 @@
-"""What everybody watches: metrics, traces and logs, each a plain observer of an application.
+"""Monitoring: metrics, traces and logs, each a plain observer of an application.
 
 ::
 
@@ -9,6 +9,6 @@
     metrics.watch(app)                                     # how full the buckets are, at each scrape
     await sync_orders(sellers, database, progress=metrics.progress)
 
-``opentelemetry`` (extra ``otel``) has ``Telemetry`` of the same shape, ``logs`` has ``Logs`` for standard logging. No
-label grows with the number of sellers unless it is asked for.
+``opentelemetry`` (extra ``otel``) has ``Telemetry`` with the same methods; ``logs`` has ``Logs`` for standard logging.
+By default no label has one value per seller.
 """

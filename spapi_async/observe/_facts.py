@@ -1,4 +1,4 @@
-"""What events and limits say, in words and numbers that every backend shows alike."""
+"""What is measured from events and limits, computed once for all backends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Level", "SyncLag", "Watched", "levels", "operation_of", "sync_counts
 
 
 class Watched(Protocol):
-    """An application, by what is read of it."""
+    """The part of an application that is read here."""
 
     def limits(self) -> Iterable[LimitSnapshot]:
         """Snapshots of its buckets."""
@@ -26,7 +26,7 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
     """One operation's buckets together.
 
     Attributes:
-        tokens: in the emptiest of them; negative where calls have borrowed.
+        tokens: in the emptiest of them; negative while a debt is paid off.
         rate: of the slowest, requests a second.
         waiting: calls in all of them.
     """
@@ -38,7 +38,7 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def levels(applications: Iterable[Watched]) -> list[Level]:
-    """The buckets of some applications, by operation: as many as there are operations, however many sellers."""
+    """The buckets of some applications, combined for each operation whatever the number of sellers."""
     found: dict[str, list[LimitSnapshot]] = {}
     for application in applications:
         for limit in application.limits():
@@ -55,9 +55,9 @@ def levels(applications: Iterable[Watched]) -> list[Level]:
 
 
 class SyncLag:
-    """How far the sellers' orders are behind: seconds from what is done to now, of the one furthest behind.
+    """How many seconds order syncs are behind, by the seller that is furthest behind.
 
-    What is done has a name: ``""`` is that everything was read, others are reconciliations.
+    Each kind of progress has a name: ``""`` for reading, the delay of a reconciliation (``"2h"``) for reconciling.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -65,26 +65,26 @@ class SyncLag:
         self._done_to: dict[str, dict[str, float]] = {"": {}}
 
     def reached(self, seller: str, moment: float, *, what: str = "") -> None:
-        """It is done for everything of this seller's up to then."""
+        """Record that this kind of progress has reached ``moment`` for a seller."""
         self._done_to.setdefault(what, {})[seller] = moment
 
     def seconds(self, what: str = "") -> float:
-        """Of the seller that is furthest behind; 0 before the first has come anywhere."""
+        """The lag of the seller that is furthest behind; 0 before there is any progress."""
         return max((self._now() - moment for moment in self._done_to[what].values()), default=0.0)
 
     @property
     def reconciliations(self) -> list[str]:
-        """Those that were heard of."""
+        """The names of the reconciliations seen so far."""
         return [what for what in self._done_to if what]
 
 
 def sync_counts(event: Any, lag: SyncLag) -> Iterator[tuple[str, float, str]]:
-    """What an event of an order sync adds to which metric, and the value of its label; how far it goes is for ``lag``.
+    """The metrics that an event of an order sync increases, with amount and label; progress is recorded in ``lag``.
 
     The metrics: ``orders``, ``unreadable``, ``failures``, ``found_late`` (labelled with the reconciliation) and
     ``freshness`` (with the source).
     """
-    match type(event).__name__:  # the workflows are above, and need not be imported to be watched
+    match type(event).__name__:  # by name: this module must not import the workflows
         case "PageStored":
             yield "orders", event.orders, ""
             yield "unreadable", event.unreadable, ""
@@ -105,7 +105,7 @@ def sync_counts(event: Any, lag: SyncLag) -> Iterator[tuple[str, float, str]]:
 
 @lru_cache(maxsize=512)
 def operation_of(name: str) -> Operation[Any] | None:
-    """The operation of an event; None for a name that is none."""
+    """The operation of this name, or None if there is none."""
     module, _, method = name.partition(".")
     try:
         found = getattr(import_module(f"spapi_async.api.{module}"), method.upper(), None)

@@ -1,10 +1,10 @@
-"""Spans and metrics for OpenTelemetry, by its API alone: without an SDK they cost next to nothing.
+"""Spans and metrics for OpenTelemetry. They use only its API, so without an SDK they cost next to nothing.
 
-A provider that a program sets later is heard of within a tenth of a second.
+A provider that the program sets later is used within a tenth of a second.
 
-Spans: one for each HTTP exchange, of kind CLIENT, after the conventions for HTTP clients: ``http.request.method``,
-``url.template``, ``http.response.status_code``, ``http.request.resend_count``, ``error.type``; with them
-``spapi.operation`` and ``spapi.request_id``. They are children of the span in which the call was made.
+Spans: one of kind CLIENT for each HTTP exchange, with the attributes of the semantic conventions for HTTP clients:
+``http.request.method``, ``url.template``, ``http.response.status_code``, ``http.request.resend_count``, ``error.type``;
+also ``spapi.operation`` and ``spapi.request_id``. A span is a child of the span in which the call was made.
 
 ==============================  =================  ======  ============================================================
 metric                          instrument         unit    attributes
@@ -84,20 +84,24 @@ class Telemetry:
         self._calls = meter.create_histogram("spapi.call.duration", "s", "Calls with their waits and retries")
         self._waits = meter.create_histogram("spapi.quota.wait", "s", "Waits for quota")
         self._throttled = meter.create_counter("spapi.throttled", "{reply}", "Replies of 429")
-        self._violations = meter.create_counter("spapi.violations", "{place}", "Where replies broke their models")
+        self._violations = meter.create_counter(
+            "spapi.violations", "{place}", "Places where replies broke their models"
+        )
         self._tokens = meter.create_counter("spapi.tokens.issued", "{token}", "Tokens fetched")
         self._bytes = meter.create_counter("spapi.document.size", "By", "Bytes of documents on the wire")
         self._syncs: dict[str, Counter | Histogram] = {
             "orders": meter.create_counter("spapi.sync.orders", "{order}", "Orders read by syncs"),
-            "unreadable": meter.create_counter("spapi.sync.unreadable", "{entry}", "That no row could be made of"),
+            "unreadable": meter.create_counter(
+                "spapi.sync.unreadable", "{entry}", "Entries that no row could be made of"
+            ),
             "failures": meter.create_counter("spapi.sync.failures", "{failure}", "Sellers whose sync failed"),
-            "found_late": meter.create_counter("spapi.sync.found_late", "{order}", "That searches had missed"),
-            "freshness": meter.create_histogram("spapi.sync.freshness", "s", "From a change to its commit"),
+            "found_late": meter.create_counter("spapi.sync.found_late", "{order}", "Orders that searches had missed"),
+            "freshness": meter.create_histogram("spapi.sync.freshness", "s", "Time from a change to its commit"),
         }
         meter.create_observable_gauge("spapi.quota.tokens", [self._levels], "{token}", "Tokens in the emptiest bucket")
-        meter.create_observable_gauge("spapi.sync.lag", [self._lags], "s", "Of the seller furthest behind")
+        meter.create_observable_gauge("spapi.sync.lag", [self._lags], "s", "Lag of reading, seller furthest behind")
         meter.create_observable_gauge(
-            "spapi.sync.reconciled.lag", [self._reconciled], "s", "Held against reports, of the seller furthest behind"
+            "spapi.sync.reconciled.lag", [self._reconciled], "s", "Lag of reconciliation, seller furthest behind"
         )
 
     def watch(self, application: Watched) -> None:
@@ -129,7 +133,7 @@ class Telemetry:
                 pass  # newer than this observer
 
     def _heard_now(self) -> bool:
-        """Whether a program had set a provider at the last look; until then the API throws everything away."""
+        """Whether the program had set a provider at the last look; before that, the API discards everything."""
         if (now := time.monotonic()) < self._look_at:
             return False
         self._look_at = now + _LOOK
@@ -180,7 +184,7 @@ class Telemetry:
 
 
 def _shown(event: RequestFinished) -> dict[str, str | int]:
-    """An exchange in the words of the HTTP conventions; nothing that grows with ids or sellers."""
+    """The attributes of an exchange by the HTTP conventions; none has a value per id or seller."""
     shown: dict[str, str | int] = {"spapi.operation": event.operation}
     operation = operation_of(event.operation)
     if operation is not None:

@@ -19,8 +19,8 @@ spapi_sync_orders_total                   counter                               
 spapi_sync_unreadable_total               counter                                entries that no row could be made of
 spapi_sync_failures_total                 counter                                sellers whose sync failed
 spapi_sync_freshness_seconds              histogram  source                      from a change to its commit
-spapi_sync_lag_seconds                    gauge                                  read, of the seller furthest behind
-spapi_sync_reconciled_lag_seconds         gauge      after: 2h, 48h, 720h        held against reports, likewise
+spapi_sync_lag_seconds                    gauge                                  lag of reading, seller furthest behind
+spapi_sync_reconciled_lag_seconds         gauge      after: 2h, 48h, 720h        the same lag for reconciliation
 spapi_sync_found_late_total               counter    after                       orders that searches had missed
 ========================================  =========  ==========================  ======================================
 
@@ -73,7 +73,7 @@ class Metrics:
         self._accounts = accounts
         self._applications: WeakSet[Any] = WeakSet()
         self._lag = SyncLag(time.time)
-        # Of the two histograms that every call is counted in, the series that there are.
+        # The existing series of the two histograms that count every call.
         self._observers_of_requests: dict[tuple[str, int | None, str], Callable[[float], None]] = {}
         self._observers_of_calls: dict[tuple[str, str | None, str], Callable[[float], None]] = {}
         whose = ("account",) if accounts else ()
@@ -98,9 +98,9 @@ class Metrics:
             "unreadable": counter("sync_unreadable", "Entries that no row could be made of", ()),
             "failures": counter("sync_failures", "Sellers whose sync failed", ()),
             "found_late": counter("sync_found_late", "Orders that searches had missed", ("after",)),
-            "freshness": histogram("sync_freshness", "From a change to its commit", ("source",), _FRESHNESS),
+            "freshness": histogram("sync_freshness", "Time from a change to its commit", ("source",), _FRESHNESS),
         }
-        lag = Gauge("spapi_sync_lag_seconds", "Of the seller furthest behind", registry=registry)
+        lag = Gauge("spapi_sync_lag_seconds", "Lag of reading, seller furthest behind", registry=registry)
         lag.set_function(self._lag.seconds)
         registry.register(self)
 
@@ -142,7 +142,7 @@ class Metrics:
                 pass  # newer than this observer
 
     def _begin_requests(self, series: tuple[str, int | None, str]) -> Callable[[float], None]:
-        """What counts an exchange of this operation, status and account: ``labels()`` takes a lock each time."""
+        """The series of an operation, status and account, kept because ``labels()`` takes a lock each time."""
         operation, status, whose = series
         labels = (operation, "none" if status is None else str(status), *((whose,) if self._accounts else ()))
         observe: Callable[[float], None] = self._requests.labels(*labels).observe
@@ -166,7 +166,7 @@ class Metrics:
                 child.inc(amount)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """How full the buckets are now; Prometheus' registry asks."""
+        """How full the buckets are now; called by Prometheus' registry."""
         tokens = GaugeMetricFamily("spapi_quota_tokens", "Tokens in the emptiest bucket", labels=["operation"])
         rate = GaugeMetricFamily("spapi_quota_rate", "Requests a second of the slowest bucket", labels=["operation"])
         waiting = GaugeMetricFamily("spapi_quota_waiting", "Calls that wait for quota", labels=["operation"])
@@ -175,14 +175,14 @@ class Metrics:
             rate.add_metric([level.operation], level.rate)
             waiting.add_metric([level.operation], level.waiting)
         lag = GaugeMetricFamily(
-            "spapi_sync_reconciled_lag_seconds", "Held against reports, of the seller furthest behind", labels=["after"]
+            "spapi_sync_reconciled_lag_seconds", "Lag of reconciliation, seller furthest behind", labels=["after"]
         )
         for after in self._lag.reconciliations:
             lag.add_metric([after], self._lag.seconds(after))
         yield from (tokens, rate, waiting, lag)
 
     def describe(self) -> list[Any]:
-        """Nothing ahead: what :meth:`collect` gives depends on what was called."""
+        """Empty: which metrics :meth:`collect` returns depends on the calls made so far."""
         return []
 
     def exposition(self) -> bytes:

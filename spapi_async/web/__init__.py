@@ -5,12 +5,12 @@
     app = FastAPI()
     app.add_middleware(SPAPIMiddleware, application=application, max_wait=2.0)
 
-Inside a request every call is INTERACTIVE and waits for quota no longer than ``max_wait``; what it raises becomes
-``application/problem+json``, 503 with ``Retry-After`` where quota is short; a client that goes away takes its calls
-along. ``/health`` says how the parts of the application fare, ``/metrics`` what they did.
+Inside a request every call has the priority INTERACTIVE and waits no longer than ``max_wait`` for quota. An error of
+the library becomes an ``application/problem+json`` response, 503 with ``Retry-After`` if quota is short. When a client
+disconnects, its calls are cancelled. ``/health`` shows the state of the application's parts, ``/metrics`` its metrics.
 
-``lifespan`` opens and closes the application with the web application, ``json_response`` answers with structs,
-``aiohttp_middleware`` and ``litestar_handlers`` are for frameworks that need something of their own.
+``lifespan`` opens and closes the application with the web application, ``json_response`` responds with structs,
+``aiohttp_middleware`` and ``litestar_handlers`` are for frameworks that need their own integration.
 """
 
 from spapi_async.web._frameworks import aiohttp_middleware, litestar_handlers

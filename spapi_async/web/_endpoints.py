@@ -1,4 +1,4 @@
-"""What a middleware answers itself: ``/health`` and ``/metrics``."""
+"""The paths that the middleware answers itself: ``/health`` and ``/metrics``."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ class Endpoints:
 
     Args:
         application: whose health it is.
-        health: 200 while no part failed the last time it was used, 503 otherwise; the parts as JSON. Sends nothing.
-        metrics: where ``exposition`` is given, what it returns: ``Metrics().exposition`` of
+        health: the path that shows the parts as JSON: 200 unless a part failed when it was last used, else 503. No
+            request is sent to Amazon.
+        metrics: the path that shows what ``exposition`` returns, if that is given: ``Metrics().exposition`` of
             :mod:`spapi_async.observe.prometheus`.
     """
 
@@ -46,7 +47,7 @@ class Endpoints:
         self._exposition = exposition
 
     async def answer(self, method: str, path: str) -> Answer | None:
-        """The answer to a request; None: it is not for these."""
+        """The response to a request, or None if the request is for the web application."""
         if method not in ("GET", "HEAD"):
             return None
         if path == self._health:

@@ -1,4 +1,4 @@
-"""What ASGI middleware cannot do: aiohttp.web has a protocol of its own, and Litestar answers errors by itself."""
+"""For frameworks that ASGI middleware does not reach: aiohttp.web is not ASGI, and Litestar handles errors itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from spapi_async import Application, Priority, SPAPIError, call_options
 from spapi_async.web._endpoints import Endpoints
-from spapi_async.web._problem import problem
+from spapi_async.web._problem import problem, spapi_error
 
 __all__ = ["aiohttp_middleware", "litestar_handlers"]
 
@@ -17,15 +17,16 @@ def aiohttp_middleware(
 ) -> Any:
     """A middleware for aiohttp.web: ``web.Application(middlewares=[aiohttp_middleware(application)])``.
 
-    As :class:`SPAPIMiddleware`: urgent calls that wait no longer than ``max_wait`` seconds, errors as problem+json,
-    ``/health``, and ``/metrics`` where ``exposition`` is given. A client that goes away cancels its handler where the
-    server was started with ``handler_cancellation=True``.
+    Does the same as :class:`SPAPIMiddleware`: urgent calls that wait no longer than ``max_wait`` seconds, errors as
+    problem+json, ``/health``, and ``/metrics`` where ``exposition`` is given. A response that has begun is never
+    replaced. When a client disconnects, its handler is cancelled if the server was started with
+    ``handler_cancellation=True``.
     """
     from aiohttp import web
 
     endpoints = Endpoints(application, exposition=exposition)
     with call_options(max_wait=max_wait):
-        pass  # refuse here what no call could heed
+        pass  # refuses an invalid value here, not in each request
 
     @web.middleware
     async def middleware(
@@ -37,8 +38,11 @@ def aiohttp_middleware(
         try:
             with call_options(priority=Priority.INTERACTIVE, max_wait=max_wait):
                 return await handler(request)
-        except SPAPIError as error:
-            found = problem(error)
+        except Exception as error:
+            cause = spapi_error(error)
+            if cause is None or request.writer.output_size > 0:  # nothing can take the place of what has been sent
+                raise
+            found = problem(cause)
             return web.Response(status=found.status, headers=found.headers, body=found.body)
 
     return middleware
@@ -47,8 +51,8 @@ def aiohttp_middleware(
 def litestar_handlers() -> dict[Any, Any]:
     """Handlers of the library's errors for Litestar: ``Litestar(…, exception_handlers=litestar_handlers())``.
 
-    Litestar answers errors before a middleware sees them. Use :class:`SPAPIMiddleware` beside them for priority,
-    ``max_wait``, ``/health`` and clients that go away.
+    Litestar handles errors before a middleware sees them. Use :class:`SPAPIMiddleware` as well, for priority,
+    ``max_wait``, ``/health`` and clients that disconnect.
     """
     from litestar import Response
 

@@ -10,12 +10,12 @@ __all__ = ["json_response"]
 
 
 def json_response(value: Any, status: int = 200, response_class: Any = None) -> Any:
-    """Answer with what Amazon would have sent, in a route of FastAPI or Starlette.
+    """A JSON response with Amazon's names and number formats, for a route of FastAPI or Starlette.
 
     Args:
         value: a struct, or lists and mappings of them.
         status: the HTTP status.
-        response_class: what makes the response of ``content``, ``status_code`` and ``media_type``; Starlette's
+        response_class: called with ``content``, ``status_code`` and ``media_type`` to make the response; Starlette's
             ``Response`` by default.
     """
     if response_class is None:

@@ -18,7 +18,7 @@ def lifespan(
 
     Args:
         application: closed at the end; calls under way have ``grace`` seconds to end.
-        sellers: whose tokens are fetched before the first request comes, so that it need not wait for them.
+        sellers: their tokens are fetched before the first request, so that it need not wait for them.
         grace: seconds.
     """
 

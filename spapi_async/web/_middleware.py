@@ -1,4 +1,4 @@
-"""Calls inside a web request: urgent, patient for a bounded time, and given up with the client. Pure ASGI 3."""
+"""Calls inside a web request: urgent, with a bounded wait, cancelled when the client disconnects. Pure ASGI 3."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import anyio
 
-from spapi_async import Application, ClosedError, Priority, SPAPIError, call_options
+from spapi_async import Application, ClosedError, Priority, call_options
 from spapi_async.web._endpoints import Endpoints
-from spapi_async.web._problem import Problem, problem
+from spapi_async.web._problem import Problem, problem, spapi_error
 
 __all__ = ["SPAPIMiddleware"]
 
@@ -23,11 +23,11 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 logger = logging.getLogger("spapi_async.web")
 
-_MOST_HELD = 64 * 1024  # bytes of a framework's answer of 500; a longer one is nobody's error page
+_MOST_HELD = 64 * 1024  # bytes of a framework's response 500; a longer one is not its error page
 
 
 class SPAPIMiddleware:
-    """Runs an ASGI application with what its calls of Amazon need.
+    """Runs an ASGI application with the options, errors and endpoints that its calls of Amazon need.
 
     Works around a whole application (``SPAPIMiddleware(app, application=…)``) and inside one (``app.add_middleware``).
 
@@ -35,7 +35,8 @@ class SPAPIMiddleware:
     - A :class:`SPAPIError` that nobody handled becomes a :class:`Problem`. A framework's own answer of 500 is held back
       until the application has returned or raised, because frameworks send it before they raise; a response that has
       begun is never replaced.
-    - When the client goes away, what works for it is cancelled, and gives its place in line back.
+    - When the client disconnects before its response is complete, the work for it is cancelled, and its calls leave the
+      queue for quota. Background tasks, which run after the response, go on.
 
     Args:
         app: an ASGI application.
@@ -64,7 +65,7 @@ class SPAPIMiddleware:
             pass  # refuse here what no call could heed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a connection; what is no HTTP request passes."""
+        """Handle an HTTP request; other connections are passed on unchanged."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -74,16 +75,17 @@ class SPAPIMiddleware:
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             await send({"type": "http.response.body", "body": answer.body})
             return
-        response, request = _Response(send), _Request(receive)
         if self.application.closed:
-            await response.replace(problem(ClosedError("the application is closed")))
+            await _Response(send).replace(problem(ClosedError("the application is closed")))
             return
+        request = _Request(receive)
+        response = _Response(send, on_end=request.answered)
         try:
             with anyio.CancelScope() as handling, call_options(priority=Priority.INTERACTIVE, max_wait=self.max_wait):
                 request.on_disconnect = handling.cancel
                 await self.app(scope, request.receive, response.send)
         except Exception as error:
-            cause = _spapi_error(error)
+            cause = spapi_error(error)
             if cause is None or response.begun:
                 await response.flush()
                 raise
@@ -97,10 +99,10 @@ class SPAPIMiddleware:
 
 
 class _Request:
-    """What comes from the client. Once its body is there, a disconnection is listened for and passed on.
+    """The messages from the client. Once the body is complete, a disconnection is awaited and reported.
 
-    The first message is fetched ahead, because most applications never ask for the body of a GET, and one that has not
-    come hides the disconnection behind it. No other is fetched before it is asked for: an upload waits for its reader.
+    The first message is fetched ahead: most applications never read the body of a GET, and an unread body would hide
+    the disconnection behind it. Further messages are fetched only on request, so that an upload waits for its reader.
     """
 
     def __init__(self, receive: Receive) -> None:
@@ -131,9 +133,13 @@ class _Request:
             self._last = asyncio.create_task(self._next())
         return message
 
-    async def aclose(self) -> None:
-        """Listen no longer."""
+    def answered(self) -> None:
+        """The response is complete, so a disconnection ends nothing any more. Servers report one as soon as it is."""
         self.on_disconnect = lambda: None
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+        self.answered()
         tasks = [task for task in (self._first, self._last) if task is not None]
         for task in tasks:
             task.cancel()
@@ -141,39 +147,43 @@ class _Request:
 
 
 class _Response:
-    """What goes to the client. An answer of 500 is held back until it is known why it was given."""
+    """The messages to the client. A response 500 is held back until its cause is known."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, *, on_end: Callable[[], None] = lambda: None) -> None:
         self._send = send
+        self._on_end = on_end
         self._held: list[Message] = []
         self._size = 0
         self.begun = False
 
     async def send(self, message: Message) -> None:
-        """Pass a message on, or hold it."""
+        """Pass a message on, or hold it back."""
         if not self.begun and (self._held or _is_failure(message)):
             self._held.append(message)
             self._size += len(message.get("body", b""))
             if self._size > _MOST_HELD:
                 await self.flush()
             return
-        self.begun = True
-        await self._send(message)
+        await self._pass_on(message)
 
     async def flush(self) -> None:
         """Pass on what was held."""
         held, self._held = self._held, []
         for message in held:
-            self.begun = True
-            await self._send(message)
+            await self._pass_on(message)
 
     async def replace(self, answer: Problem) -> None:
         """Send this instead of what was held."""
         self._held.clear()
-        self.begun = True
         headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
-        await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": answer.body})
+        await self._pass_on({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await self._pass_on({"type": "http.response.body", "body": answer.body})
+
+    async def _pass_on(self, message: Message) -> None:
+        self.begun = True
+        if _is_end(message):
+            self._on_end()
+        await self._send(message)
 
 
 def _path(scope: Scope) -> str:
@@ -186,10 +196,7 @@ def _is_failure(message: Message) -> bool:
     return bool(message["type"] == "http.response.start" and message["status"] == 500)
 
 
-def _spapi_error(error: BaseException) -> SPAPIError | None:
-    """The library's error in what a framework raises: itself, or the first in a task group's."""
-    if isinstance(error, SPAPIError):
-        return error
-    if isinstance(error, BaseExceptionGroup):
-        return next((found for each in error.exceptions if (found := _spapi_error(each)) is not None), None)
-    return None
+def _is_end(message: Message) -> bool:
+    """Whether the answer is whole with it; ``pathsend`` is a file that the server sends by itself."""
+    kind = message["type"]
+    return kind == "http.response.pathsend" or (kind == "http.response.body" and not message.get("more_body", False))

@@ -1,4 +1,4 @@
-"""An error as an HTTP answer (RFC 9457): pure, and in our own words, for Amazon's may hold what a buyer wrote."""
+"""An error as an HTTP response (RFC 9457). Pure; the texts are our own, since Amazon's may quote a buyer."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ from spapi_async.errors import (
     UnsupportedMediaTypeError,
 )
 
-__all__ = ["Problem", "problem"]
+__all__ = ["Problem", "problem", "spapi_error"]
 
-_SHORTEST_WAIT = 1  # second, where nobody knows how long
+_SHORTEST_WAIT = 1  # second; used when the wait is unknown
 
-# The first class that fits decides, so the narrower ones come first.
+# The first matching class decides, so subclasses come first.
 _ANSWERS: tuple[tuple[type[BaseException], int, str], ...] = (
     (RateLimitWaitError, 503, "The quota at Amazon is used up for the moment."),
     (QuotaExceededError, 503, "The quota at Amazon is used up for the moment."),
     (ClosedError, 503, "The service is shutting down."),
     (LeaseError, 503, "Another process works on this at the moment."),
     (RequestTimeoutError, 504, "Amazon did not answer in time."),
-    (OutcomeUnknownError, 502, "Amazon may have carried this out: look before it is repeated."),
+    (OutcomeUnknownError, 502, "Amazon may have carried this out: check before repeating it."),
     (ConnectionFailedError, 502, "Amazon could not be reached."),
     (TransportError, 502, "Amazon could not be reached."),
     (AuthError, 502, "Amazon gave no authorisation."),
     (ForbiddenError, 502, "Amazon does not allow this."),
-    (NotFoundError, 404, "Amazon does not know this."),
-    (BadRequestError, 400, "Amazon does not take this request."),
-    (ConflictError, 409, "This conflicts with what Amazon holds."),
+    (NotFoundError, 404, "Amazon did not find this."),
+    (BadRequestError, 400, "Amazon did not accept this request."),
+    (ConflictError, 409, "This conflicts with the state of the resource at Amazon."),
     (PayloadTooLargeError, 413, "This is too large for Amazon."),
-    (UnsupportedMediaTypeError, 415, "Amazon does not take this kind of content."),
+    (UnsupportedMediaTypeError, 415, "Amazon does not accept this type of content."),
     (UnprocessableError, 422, "Amazon cannot carry out this request."),
     (ApiError, 502, "Amazon failed."),
     (DecodeError, 502, "Amazon's answer could not be read."),
@@ -62,10 +62,10 @@ _ANSWERS: tuple[tuple[type[BaseException], int, str], ...] = (
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """An answer: its status, its headers, and a body of ``application/problem+json``.
+    """A response: its status, its headers, and a body of ``application/problem+json``.
 
-    The body names the operation and Amazon's request id where they are known. It holds no secret, no personal data and
-    none of Amazon's words.
+    The body names the operation and Amazon's request id where they are known. It contains no secret, no personal data
+    and no text of Amazon's.
     """
 
     status: int
@@ -74,11 +74,11 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 def problem(error: BaseException) -> Problem:
-    """The answer to a client whose request ended in this error.
+    """The response to a client whose request ended in this error.
 
-    Quota that is short is 503 with ``Retry-After`` in whole seconds, rounded up; what Amazon or the network did is 502
-    or 504; what the client asked for in vain is what Amazon called it (400, 404, 409, 413, 415, 422); anything that is
-    no :class:`SPAPIError` is 500.
+    Too little quota is 503 with ``Retry-After`` in whole seconds, rounded up. A failure of Amazon or the network is 502
+    or 504. A request that Amazon refused has Amazon's status (400, 404, 409, 413, 415, 422). Any exception that is not
+    an :class:`SPAPIError` is 500.
     """
     status, detail = next(
         ((status, detail) for kind, status, detail in _ANSWERS if isinstance(error, kind)),
@@ -101,3 +101,12 @@ def _whole_seconds(seconds: float | None) -> int:
     if seconds is None or not math.isfinite(seconds):
         return _SHORTEST_WAIT
     return max(math.ceil(seconds), _SHORTEST_WAIT)
+
+
+def spapi_error(error: BaseException) -> SPAPIError | None:
+    """The library's own error in an exception: the exception itself, or the first one in an exception group."""
+    if isinstance(error, SPAPIError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for each in error.exceptions if (found := spapi_error(each)) is not None), None)
+    return None

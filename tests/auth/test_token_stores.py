@@ -69,6 +69,40 @@ async def test_a_refusal_gives_the_lease_back() -> None:
     assert asyncio.get_running_loop().time() == 0
 
 
+class OvertakenStore(MemoryTokenStore):
+    """Another worker's token arrives after the first look and before the lease; then the store may fail."""
+
+    def __init__(self, *, fails: bool) -> None:
+        super().__init__(clock=VirtualClock())
+        self._fails = fails
+        self._leased = False
+
+    async def acquire(self, key: str, owner: str, *, ttl: float) -> bool:
+        if not self._leased:
+            self._leased = True
+            now = VirtualClock().time()
+            await self.set(key, Token("Atza|other", issued_at=now, expires_at=now + 3600).dump(), ttl=3600)
+        return await super().acquire(key, owner, ttl=ttl)
+
+    async def get(self, key: str) -> bytes | None:
+        if self._leased and self._fails:
+            raise ConnectionError
+        return await super().get(key)
+
+
+@pytest.mark.parametrize(("fails", "token"), [(False, "Atza|other"), (True, "Atza|Atzr|a#1")])
+def test_who_needs_the_lease_no_longer_gives_it_back(fails: bool, token: str) -> None:
+    """The token that it was for is there already, or the store is away: the next worker waits for nobody."""
+
+    @virtual_time
+    async def scenario() -> None:
+        store = OvertakenStore(fails=fails)
+        assert await authenticator(FakeAmazon(), store=store).token(PLAIN, account(), request()) == token
+        assert await store.acquire(f"lwa:{account().grant.key}", "the next", ttl=10)
+
+    scenario()
+
+
 class BrokenStore(MemoryTokenStore):
     """Fails, or hangs, in one of its methods."""
 

@@ -427,7 +427,7 @@ def test_a_redis_that_is_away_at_the_start_is_one_line(
 @pytest.mark.parametrize(("database", "job"), [(None, None), ("sqlite:///o.db", print)])
 def test_a_fleet_has_a_database_or_a_job(sellers: str, database: str | None, job: Any) -> None:
     """Neither would do nothing, both would leave one out."""
-    with pytest.raises(ConfigurationError, match="a job of its own"):
+    with pytest.raises(ConfigurationError, match="either a database for orders or a job"):
         Fleet("redis://localhost", database, SellerDirectory(sellers), job=job)
 
 
@@ -439,7 +439,7 @@ def test_a_fleet_has_a_database_or_a_job(sellers: str, database: str | None, job
         (("--job", "no_module_of_this_name:work"), "No module named 'no_module_of_this_name'"),
         (("--job", "json:nothing"), "nothing"),
         (("--job", "json"), "MODULE:FUNCTION"),
-        (("--job", "sys:path"), "that is not a function"),
+        (("--job", "sys:path"), "this is not a function"),
     ],
 )
 def test_a_job_that_is_none_is_a_usage_error(

@@ -30,7 +30,8 @@ class FakeSqs:
     """What a client of one queue sees.
 
     ``troubles`` are raised by the next requests for messages, ``refusals`` are the codes with which the next deletions
-    fail one by one; ``received_at`` is when messages were asked for.
+    fail one by one; ``received_at`` is when messages were asked for. ``answers_after`` is how many seconds changes of
+    visibility take, and ``hold_aside`` what messages that are set aside wait for.
     """
 
     def __init__(self, bodies: Sequence[str] = ()) -> None:
@@ -43,6 +44,8 @@ class FakeSqs:
         self.refusals: list[dict[str, Any]] = []
         self.received_at: list[float] = []
         self.waits = True
+        self.answers_after = 0.0
+        self.hold_aside: asyncio.Event | None = None
 
     @asynccontextmanager
     async def messages(self, **handling: Any) -> AsyncIterator[OpenMessages]:
@@ -95,6 +98,7 @@ class FakeSqs:
         return {"Failed": failed} if failed else {}
 
     async def change_message_visibility_batch(self, **arguments: Any) -> dict[str, Any]:
+        await asyncio.sleep(self.answers_after)
         for entry in arguments["Entries"]:
             for each in self.stored:
                 if each.get("receipt") == entry["ReceiptHandle"]:
@@ -102,6 +106,8 @@ class FakeSqs:
         return {}
 
     async def send_message(self, **arguments: Any) -> None:
+        if self.hold_aside is not None:
+            await self.hold_aside.wait()
         if self.aside_troubles:
             raise self.aside_troubles.pop(0)
         self.aside.append(arguments["MessageBody"])

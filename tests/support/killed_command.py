@@ -16,13 +16,14 @@ from spapi_async.emulator.server import Emulator
 
 __all__ = ["HELD", "KilledCommand", "faults"]
 
-# The command line as a user starts it, but with a minute's patience cut to seconds.
+# The command line as a user starts it, but with a minute's patience cut to a second, and quick polls.
 PROGRAM = """
 import os, signal, sys
 from spapi_async.workflows import journal
-from spapi_async.workflows.runs import _steps
+from spapi_async.workflows.runs import _poller, _steps
 
-_steps.POLITE_SECONDS, _steps.LOOK_AGAIN_SECONDS, _steps.SETTLED_SECONDS = 0.1, 0.2, 3.0
+_steps.POLITE_SECONDS, _steps.LOOK_AGAIN_SECONDS, _steps.SETTLED_SECONDS = 0.1, 0.2, 1.5
+_poller.pause = lambda waiting, terms: 0.05
 
 def killing(method, stage, when):
     async def swap(self, old, new):

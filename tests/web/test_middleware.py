@@ -14,7 +14,7 @@ import aiohttp
 import anyio
 import pytest
 import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import BackgroundTasks, FastAPI, Request
 from fastapi.responses import StreamingResponse
 
 from spapi_async import Application, Priority, SellingPartner
@@ -195,6 +195,39 @@ async def test_a_disconnection_cancels_and_is_passed_on() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+@pytest.mark.parametrize("way", ["around", "inside"])
+async def test_a_background_task_outlives_the_answer(way: str) -> None:
+    """Servers report a disconnection as soon as the answer is whole: what is done after it goes on."""
+    framework = FastAPI()
+    answered, ended = asyncio.Event(), asyncio.get_running_loop().create_future()
+
+    async def work() -> None:
+        try:
+            await answered.wait()
+            for _ in range(10):  # until whatever the server has to say has been said
+                await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            ended.set_result("cancelled")
+            raise
+        ended.set_result("done")
+
+    @framework.get("/")
+    async def begin(tasks: BackgroundTasks) -> None:
+        tasks.add_task(work)
+
+    app: Any = framework
+    async with Application("app", "secret") as application:
+        if way == "around":
+            app = SPAPIMiddleware(app, application=application)
+        else:
+            app.add_middleware(SPAPIMiddleware, application=application)
+        async with served(app) as url, aiohttp.ClientSession() as client:
+            async with client.get(url) as reply:
+                assert reply.status == 200
+            answered.set()
+            assert await ended == "done"
+
+
 async def test_an_upload_is_fetched_as_it_is_read() -> None:
     """One message ahead at most: who reads slowly holds up the client, not the memory."""
     fetched = 0
@@ -244,8 +277,9 @@ async def test_other_connections_pass_and_a_closed_application_is_503() -> None:
     async with Application("app", "secret") as application:
         middleware = SPAPIMiddleware(anything, application=application)
         assert await handled(middleware, kind="lifespan") == [{"type": "passed"}]
-    start, _ = await handled(middleware, BODY)
+    start, _ = await handled(middleware)
     assert start["status"] == 503
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_a_long_answer_of_500_is_passed_on() -> None:

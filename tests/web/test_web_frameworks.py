@@ -13,6 +13,7 @@ import msgspec
 import pytest
 import uvicorn
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 from fastapi import FastAPI
 from litestar import Litestar, get
 from litestar.middleware import DefineMiddleware
@@ -141,6 +142,30 @@ async def test_aiohttp_web_has_a_middleware_of_its_own() -> None:
             assert (await fetch(f"{url}/nowhere"))[0] == 404
         finally:
             await runner.cleanup()
+
+
+async def test_aiohttp_web_replaces_no_response_that_has_begun() -> None:
+    """A client never finds an answer in another's body; errors of a task group are answered like others."""
+    async with Application("app", "secret") as application:
+
+        async def stream(request: web.Request) -> web.StreamResponse:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            await response.write(b"begun")
+            raise NotFoundError("no")
+
+        async def grouped(_: web.Request) -> web.Response:
+            raise ExceptionGroup("tasks", [NotFoundError("no")])
+
+        app = web.Application(middlewares=[aiohttp_middleware(application)])
+        app.add_routes([web.get("/stream", stream), web.get("/grouped", grouped)])
+        async with TestServer(app) as server:
+            assert (await fetch(str(server.make_url("/grouped"))))[0] == 404
+            reader, writer = await asyncio.open_connection(server.host, server.port)
+            writer.write(b"GET /stream HTTP/1.1\r\nHost: here\r\n\r\n")
+            reply = await reader.read()
+            writer.close()
+        assert reply.endswith(b"begun\r\n")
 
 
 @pytest.mark.parametrize("way", ["around", "inside"])

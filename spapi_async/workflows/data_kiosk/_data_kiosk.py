@@ -8,7 +8,6 @@ from typing import Any, TypeVar, overload
 
 from spapi_async._core.caller import Caller
 from spapi_async._core.resources import Resources
-from spapi_async.api.data_kiosk_2023_11_15 import DataKiosk20231115
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.data_kiosk._kind import QueryKind, without_space
 from spapi_async.workflows.data_kiosk._run import QueryRun, Rows
@@ -34,7 +33,7 @@ class DataKiosk:
         self._caller = caller
         self._resources = resources
         self._documents = Documents(caller, resources)
-        self._kind = QueryKind(DataKiosk20231115(caller))
+        self._kind = QueryKind(caller)
 
     async def request(self, query: str) -> QueryRun:
         """Ask a query; the run that follows it.

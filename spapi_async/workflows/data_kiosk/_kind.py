@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from spapi_async._core.caller import Caller
 from spapi_async.api.data_kiosk_2023_11_15 import GET_QUERIES, GET_QUERY, DataKiosk20231115
 from spapi_async.errors import OutcomeUnknownError
+from spapi_async.workflows._bucket import bucket_of
 from spapi_async.workflows.runs import FINAL_STATUSES, Job, job_from, jobs_in
 
 if TYPE_CHECKING:
@@ -29,12 +31,21 @@ class QueryKind:
     """
 
     name = "query"
-    get_rate = GET_QUERY.usage_plan.rate
-    list_rate = GET_QUERIES.usage_plan.rate
 
-    def __init__(self, api: DataKiosk20231115) -> None:
-        self._api = api
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._api = DataKiosk20231115(caller)
         self.tokens: dict[str, str] = {}
+
+    @property
+    def get_rate(self) -> float:
+        """The rate of getQuery."""
+        return bucket_of(self._caller, GET_QUERY).rate
+
+    @property
+    def list_rate(self) -> float:
+        """The rate of getQueries."""
+        return bucket_of(self._caller, GET_QUERIES).rate
 
     async def create(self, request: Mapping[str, Any]) -> str:
         """CreateQuery, for the first page or the one after another."""

@@ -14,11 +14,10 @@ import anyio
 
 from spapi_async._core.caller import Caller
 from spapi_async._core.resources import Resources
-from spapi_async.api.feeds_2021_06_30 import Feeds20210630
 from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region
 from spapi_async.workflows.documents import Documents
-from spapi_async.workflows.feeds._kind import CONTENT, FeedKind
+from spapi_async.workflows.feeds._kind import CONTENT, DOCUMENT, FeedKind
 from spapi_async.workflows.feeds._listings import ListingsFeed
 from spapi_async.workflows.feeds._result import FeedResult
 from spapi_async.workflows.feeds._run import FeedRun
@@ -53,7 +52,7 @@ class Feeds:
         self._caller = caller
         self._resources = resources
         self._documents = Documents(caller, resources)
-        self._kind = FeedKind(Feeds20210630(caller))
+        self._kind = FeedKind(caller)
 
     async def submit(
         self,
@@ -112,13 +111,8 @@ class Feeds:
             run = await self._runs.plan(request)
             if run.job_id is None:
                 # Before the journal's claim, which is short; a document that is not used expires after two days.
-                feeds = self._runs.kind
-                assert isinstance(feeds, FeedKind)
-                feeds.documents[digest] = await self._documents.upload(data, content_type or kind.content_type)
-                try:
-                    await run.requested()
-                finally:
-                    feeds.documents.pop(digest, None)
+                document = await self._documents.upload(data, content_type or kind.content_type)
+                await run.requested({DOCUMENT: document})
         return FeedRun(self._documents, run)
 
     @asynccontextmanager

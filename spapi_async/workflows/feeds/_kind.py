@@ -6,44 +6,52 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from spapi_async._core.caller import Caller
 from spapi_async.api.feeds_2021_06_30 import GET_FEED, GET_FEEDS, Feeds20210630
 from spapi_async.errors import ConfigurationError, OutcomeUnknownError
+from spapi_async.workflows._bucket import bucket_of
 from spapi_async.workflows.runs import FINAL_STATUSES, Job, job_from, jobs_in, places_of
 
 if TYPE_CHECKING:
     from spapi_async.models.feeds_2021_06_30 import Feed
 
-__all__ = ["CONTENT", "FeedKind"]
+__all__ = ["CONTENT", "DOCUMENT", "FeedKind"]
 
 CONTENT = "content"
 """The member of a run's request that tells its content from any other; Amazon is not sent it."""
+
+DOCUMENT = "inputFeedDocumentId"
+"""The member that says where the content was uploaded; no entry keeps it, for it expires."""
 
 _TYPES_A_CALL = 10  # getFeeds.feedTypes
 _PAGE = 100
 
 
 class FeedKind:
-    """The feeds of one seller.
-
-    Attributes:
-        documents: the uploaded document of each content that is about to be submitted.
-    """
+    """The feeds of one seller."""
 
     name = "feed"
-    get_rate = GET_FEED.usage_plan.rate
-    list_rate = GET_FEEDS.usage_plan.rate
 
-    def __init__(self, api: Feeds20210630) -> None:
-        self._api = api
-        self.documents: dict[str, str] = {}
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._api = Feeds20210630(caller)
+
+    @property
+    def get_rate(self) -> float:
+        """The rate of getFeed."""
+        return bucket_of(self._caller, GET_FEED).rate
+
+    @property
+    def list_rate(self) -> float:
+        """The rate of getFeeds."""
+        return bucket_of(self._caller, GET_FEEDS).rate
 
     async def create(self, request: Mapping[str, Any]) -> str:
         """CreateFeed over the document that was uploaded for it."""
         body = {name: value for name, value in request.items() if name != CONTENT}
-        document = self.documents.get(request[CONTENT])
-        if document is None:
+        if DOCUMENT not in body:
             raise ConfigurationError("a feed that was begun elsewhere needs its content again: submit it once more")
-        made = await self._api.create_feed(body={**body, "inputFeedDocumentId": document})
+        made = await self._api.create_feed(body=body)
         if not isinstance(made.feed_id, str) or not made.feed_id:
             raise OutcomeUnknownError("Amazon took the feed and named no id", operation="feeds_2021_06_30.create_feed")
         return made.feed_id

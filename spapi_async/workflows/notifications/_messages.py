@@ -91,6 +91,7 @@ class Messages:
         self._returned: list[_Hold] = []  # to become visible again
         self._poison: deque[tuple[_Hold, str]] = deque()  # to set aside, and why
         self._receiving = asyncio.Lock()
+        self._telling = asyncio.Lock()  # what SQS hears of messages in hand, in order: its last word counts
         self.set_aside = 0
         self._extending = asyncio.create_task(self._extend_for_ever())
 
@@ -142,7 +143,8 @@ class Messages:
         if not found and self._clock.monotonic() - asked_at < _IDLE:  # what stands in for SQS may not wait
             await self._clock.sleep(_IDLE)
         while self._poison:
-            await self._put_aside(*self._poison.popleft())
+            await self._put_aside(*self._poison[0])
+            self._poison.popleft()  # only now: a reader that is cancelled leaves it to the next
 
     def _take(self, hold: _Hold) -> None:
         """A message has come: to be handed out, or to be set aside."""
@@ -177,14 +179,23 @@ class Messages:
 
     async def _settle(self) -> None:
         """Delete what has been handled and put back what has not; what fails now is tried again the next time."""
+        async with self._telling:
+            await self._settle_in_turn()
+
+    async def _settle_in_turn(self) -> None:
         returned, self._returned = self._returned, []
         for hold in returned:
             self._held.pop(hold.receipt, None)
             if hold.done and hold.retry_after is None:  # said after its loop was left
                 self._handled.append(hold.receipt)
         returned = [hold for hold in returned if hold.receipt not in self._handled]
-        with contextlib.suppress(TransportError):  # the message reappears by itself
+        try:
             await self._change_visibility([(hold.receipt, hold.retry_after or 0) for hold in returned])
+        except TransportError:
+            pass  # the message reappears by itself
+        except BaseException:
+            self._returned += returned
+            raise
         left: list[str] = []
         while self._handled:
             batch, self._handled = self._handled[:_BATCH], self._handled[_BATCH:]
@@ -206,8 +217,9 @@ class Messages:
         while True:
             await self._clock.sleep(self._how.visibility / 3)
             try:
-                await self._settle()
-                await self._change_visibility([(receipt, self._how.visibility) for receipt in self._held])
+                async with self._telling:
+                    await self._settle_in_turn()
+                    await self._change_visibility([(receipt, self._how.visibility) for receipt in self._held])
             except (TransportError, ConfigurationError) as error:  # then messages may reappear, and be handled twice
                 logger.warning("the visibility of messages could not be extended: %s", error)
 

@@ -262,9 +262,10 @@ class Backfill:
         searching = self._searching
         if self._claimed or self._awaits_list or not (searching.is_met or searching.has_read_all):
             return
-        left = await self._database.coarse(self._seller, limit=len(self._beyond) + 1)
+        beyond = frozenset(self._beyond)  # it grows while the database answers, and the limit is of now
+        left = await self._database.coarse(self._seller, limit=len(beyond) + 1)
         nobody_left = not (self._refiners or self._is_searching)
-        if nobody_left or all(order.order_id in self._beyond for order in left):
+        if nobody_left or all(order.order_id in beyond for order in left):
             self._done.set()
 
     # ---- searches ---------------------------------------------------------------------------------------------------

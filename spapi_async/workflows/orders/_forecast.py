@@ -8,13 +8,13 @@ is left. Order reports list a history coarsely before; the last of them comes on
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from spapi_async._core.clock import Clock
 from spapi_async._core.operation import Operation
-from spapi_async._core.options import Priority, call_options
+from spapi_async.workflows._bucket import Foreseeing, bucket_of
 from spapi_async.workflows.orders._listing import AT_ONCE, MONTH
 from spapi_async.workflows.orders._progress import (
     OrdersForecast,
@@ -29,7 +29,6 @@ from spapi_async.workflows.orders._progress import (
 __all__ = [
     "FULL_PAGE",
     "Forecaster",
-    "Foreseeing",
     "Supply",
     "history_left",
     "operations_of",
@@ -38,7 +37,6 @@ __all__ = [
 ]
 
 _SEARCH, _REPORTS = "orders_2026_01_01.search_orders", "reports_2021_06_30.create_report"
-_MANY = 1000  # calls: more than any burst, so that what a bucket lets through beyond is its rate
 _PRECISION = 0.01  # seconds
 _ROUNDING = 1e-6  # calls
 _FULL_PAGES = 5  # pages that the first ones are averaged with: they are of windows whose density was a guess
@@ -118,33 +116,11 @@ def history_left(left: float, search: Supply, others: Sequence[Supply]) -> float
         searched += 1
 
 
-class Foreseeing(Protocol):
-    """What a limiter says of calls to come: the part of a seller that a forecast needs."""
-
-    @property
-    def name(self) -> str:
-        """Identifies the seller without secrets."""
-
-    def forecast(
-        self, operation: Operation[Any], arguments: Mapping[str, Any] | None = None, *, count: int = 1
-    ) -> float:
-        """Seconds until that many calls which come now could have left."""
-
-
 def supply_of(seller: Foreseeing, operation: Operation[Any], *, orders: float, seconds: float = 0.0) -> Supply:
     """A seller's supply by an operation, as its limiter sees it now; calls that wait bring orders, too."""
-    tokens, rate = _bucket(seller, operation)
+    tokens, rate = bucket_of(seller, operation)
     waiting = math.ceil(max(-tokens - _ROUNDING, 0.0))
     return Supply(tokens + waiting, rate, orders, seconds, waiting)
-
-
-def _bucket(seller: Foreseeing, operation: Operation[Any]) -> tuple[float, float]:
-    """Calls that may leave now behind those that wait, below zero where some do; and calls a second."""
-    with call_options(priority=Priority.BULK):  # behind everything that waits
-        first = seller.forecast(operation, count=_MANY)
-        second = seller.forecast(operation, count=2 * _MANY)
-    rate = _MANY / max(second - first, 1e-9)
-    return _MANY - first * rate, rate
 
 
 def operations_of(others: Iterable[str], *, page_size: int = FULL_PAGE) -> dict[Operation[Any], int]:
@@ -329,7 +305,7 @@ class _Reports:
 
     def _look(self, now: float, *, asked: int) -> None:
         """Foresee when the last one is asked for; ``asked``: those of this round, whose calls have left or wait."""
-        tokens, rate = _bucket(self._seller, self._create)
+        tokens, rate = bucket_of(self._seller, self._create)
         ahead = max(self._left - asked, 0)
         if tokens < 0 or ahead:
             self._last_asked_at = now + max(ahead - tokens, 0.0) / rate

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from spapi_async._core.clock import Clock
 from spapi_async._engine.page_history import PageHistory
+from spapi_async.errors import DecodeError
 from spapi_async.workflows.orders._checkpoint import SETTLED, Checkpoint, moment
 from spapi_async.workflows.orders._page import Unreadable
 from spapi_async.workflows.orders._source import OrderSource, Page, check_progress
@@ -45,6 +46,7 @@ class Pages:
         if page.unreadable:
             page = await self._ask(ask)  # what was garbled on the way is right now, what Amazon stores is not
         check_progress(page, self._place(ask), self._source.stream, self._history)
+        _check_window(page, ask, self._source.stream)
         known = walk.known
         walk.take(
             Answer(
@@ -80,5 +82,26 @@ class Pages:
         )
 
 
+def _check_window(page: Page, ask: Ask, stream: str) -> None:
+    """Refuse more than a page of orders that do not belong to the single second asked for.
+
+    A server that does not keep to the times of a request would be asked for each second of two years, and would answer
+    each with all orders.
+
+    Raises:
+        DecodeError: no order was updated in that second, and more are to follow.
+    """
+    if page.cursor is None or ask.before is None or ask.before - ask.after > _SECOND:
+        return
+    dates = [row.last_updated_at for row in page.rows if row.last_updated_at is not None]
+    if dates and not any(ask.after - _SECOND < date <= ask.before for date in dates):
+        raise DecodeError(
+            f"orders updated from {ask.after.isoformat()} to {ask.before.isoformat()} were asked for, and the reply"
+            f" holds others: it does not keep to the times of the request",
+            operation=stream,
+        )
+
+
+_SECOND = timedelta(seconds=1)  # dates are cut to whole seconds
 _NEVER = datetime.min.replace(tzinfo=UTC)
 """No order's last update."""

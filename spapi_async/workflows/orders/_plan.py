@@ -20,11 +20,12 @@ import msgspec
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async._core.operation import Operation
 from spapi_async.errors import ConfigurationError
+from spapi_async.workflows._bucket import Foreseeing
 from spapi_async.workflows._sql import MissingDatabaseError
 from spapi_async.workflows.orders._arguments import check_regions, places_in, places_of
 from spapi_async.workflows.orders._checkpoint import moment
 from spapi_async.workflows.orders._database import OrderDatabase
-from spapi_async.workflows.orders._forecast import Foreseeing, Supply, operations_of, seconds_left, supply_of
+from spapi_async.workflows.orders._forecast import Supply, operations_of, seconds_left, supply_of
 from spapi_async.workflows.orders._history import Source, other_sources
 from spapi_async.workflows.orders._listing import MONTH
 from spapi_async.workflows.orders._seller import Seller

@@ -111,11 +111,13 @@ class Searching:
         seller, size = self.history.seller, max(self._page_size - self._page_size // _SPARE, 1)
         found = await self._database.dates(seller, before=left.before, limit=size, coarse=True)
         coarse = [date for date in found if date + _SECOND > left.after]
-        if not coarse or spared(await self._database.count(seller, coarse=True)):
+        # Orders are made whole, and leave with a later date, between these three looks.
+        count = await self._database.count(seller, coarse=True) if coarse else 0
+        if not count or spared(count):
             return None
         before = min(coarse[0] + _SECOND, left.before)
         stored = await self._database.dates(seller, before=before, limit=size)
-        after = max(coarse[min(size, len(coarse)) - 1], stored[-1])
+        after = max([coarse[min(size, len(coarse)) - 1], *stored[-1:]])
         return Window(max(after, left.after), before)
 
     async def _read(self, window: Window) -> None:

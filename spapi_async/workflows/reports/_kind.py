@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from spapi_async._core.caller import Caller
 from spapi_async.api.reports_2021_06_30 import GET_REPORT, GET_REPORTS, Reports20210630
 from spapi_async.errors import OutcomeUnknownError
+from spapi_async.workflows._bucket import bucket_of
 from spapi_async.workflows.runs import FINAL_STATUSES, Job, job_from, jobs_in, places_of
 
 if TYPE_CHECKING:
@@ -24,11 +26,20 @@ class ReportKind:
     """The reports of one seller."""
 
     name = "report"
-    get_rate = GET_REPORT.usage_plan.rate
-    list_rate = GET_REPORTS.usage_plan.rate
 
-    def __init__(self, api: Reports20210630) -> None:
-        self._api = api
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._api = Reports20210630(caller)
+
+    @property
+    def get_rate(self) -> float:
+        """The rate of getReport."""
+        return bucket_of(self._caller, GET_REPORT).rate
+
+    @property
+    def list_rate(self) -> float:
+        """The rate of getReports."""
+        return bucket_of(self._caller, GET_REPORTS).rate
 
     async def create(self, request: Mapping[str, Any]) -> str:
         """CreateReport."""

@@ -50,7 +50,7 @@ class Reports:
         self._resources = resources
         self._api = Reports20210630(caller)
         self._documents = Documents(caller, resources)
-        self._kind = ReportKind(self._api)
+        self._kind = ReportKind(caller)
 
     async def request(
         self,

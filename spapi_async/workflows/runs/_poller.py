@@ -247,5 +247,7 @@ class Poller:
 
     def _dismissed(self, watched: _Watched) -> list[asyncio.Future[Job]]:
         """Those who still wait for it; it is not asked about any more."""
-        self._watched.pop(watched.job_id, None)
+        # An answer may come when whoever asked has gone and somebody else waits: they are asked for by themselves.
+        if self._watched.get(watched.job_id) is watched:
+            del self._watched[watched.job_id]
         return [future for future in watched.futures if not future.done()]

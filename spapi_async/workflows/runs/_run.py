@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -41,7 +42,7 @@ _ORDER = list(Stage)
 class Run:
     """One run on its way; any number of them may follow the same entry."""
 
-    __slots__ = ("_desk", "_given_up", "_job", "_late", "_looks", "_lost", "_store", "entry", "request")
+    __slots__ = ("_desk", "_given_up", "_job", "_late", "_looks", "_lost", "_store", "_supplement", "entry", "request")
 
     def __init__(self, desk: Desk, entry: Entry, *, store: RunStore | None = None, job: Job | None = None) -> None:
         self._desk = desk
@@ -49,6 +50,7 @@ class Run:
         self._job = job
         self._given_up = False
         self._looks = self._lost = self._late = 0
+        self._supplement: Mapping[str, Any] = {}
         self.entry = entry
         self.request: dict[str, Any] = msgspec.json.decode(entry.request)
 
@@ -72,13 +74,17 @@ class Run:
         """Seconds until Amazon is asked again; None where nobody waits."""
         return None if self.entry.job_id is None else self._desk.poller.next_in(self.entry.job_id)
 
-    async def requested(self) -> str:
+    async def requested(self, supplement: Mapping[str, Any] | None = None) -> str:
         """Go on until Amazon has given the run an id.
+
+        Args:
+            supplement: members of the request that no entry keeps, because each who sends it has others.
 
         Raises:
             OutcomeUnknownError: requests were lost again and again, or it cannot be told which job is this run's.
             SPAPIError: Amazon refused.
         """
+        self._supplement = supplement or {}
         await self._advance(Stage.WAITING)
         assert self.entry.job_id is not None
         return self.entry.job_id
@@ -151,7 +157,7 @@ class Run:
             limits["max_wait"] = most if options.max_wait is None else min(most, options.max_wait)
         try:
             with call_options(**limits):  # type: ignore[arg-type]
-                job_id = await desk.kind.create(self.request)
+                job_id = await desk.kind.create({**self.request, **self._supplement})
         except (OutcomeUnknownError, DecodeError):
             self._given_up = True
             self._lost += 1

@@ -28,9 +28,10 @@ from spapi_async._core.journal import RunStore
 from spapi_async.cli.application import run as run_command
 from spapi_async.emulator import Emulator
 from spapi_async.workflows.journal import Journal
-from spapi_async.workflows.runs import _steps, explanation_of
+from spapi_async.workflows.runs import explanation_of
 
-pytest_plugins = ("sync_fixtures",)
+pytest_plugins = ("sync_fixtures", "run_fixtures")
+pytestmark = pytest.mark.usefixtures("quick_polls")
 
 CREATE = "data_kiosk_2023_11_15.create_query"
 
@@ -159,13 +160,6 @@ async def test_the_same_query_is_asked_once_until_its_rows_were_read(database_ur
             assert asked(emulator) == 3
             await seller.data_kiosk.request(query("PAGED"))
             assert asked(emulator) == 4
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request counts as settled after a moment rather than a minute."""
-    for name, seconds in (("POLITE_SECONDS", 0.05), ("LOOK_AGAIN_SECONDS", 0.1), ("SETTLED_SECONDS", 0.3)):
-        monkeypatch.setattr(_steps, name, seconds)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -25,6 +25,9 @@ from spapi_async.emulator import Emulator
 from spapi_async.workflows.data_kiosk import _run
 from spapi_async.workflows.runs import error_said_in
 
+pytest_plugins = ("run_fixtures",)
+pytestmark = pytest.mark.usefixtures("quick_polls")
+
 
 class Loose(msgspec.Struct):
     """Takes any object for a row."""

@@ -18,7 +18,8 @@ from spapi_async.workflows.feeds._result import FeedIssue, result_of
 from spapi_async.workflows.feeds._submitted import outcomes_of
 from spapi_async.workflows.journal import Journal
 
-pytest_plugins = ("sync_fixtures",)
+pytest_plugins = ("sync_fixtures", "run_fixtures")
+pytestmark = pytest.mark.usefixtures("quick_polls")
 
 SUMMARY = {"errors": 0, "warnings": 0, "messagesProcessed": 3, "messagesAccepted": 3, "messagesInvalid": 0}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import runpy
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -24,9 +25,9 @@ from spapi_async.emulator import Emulator
 from spapi_async.workflows.feeds import FEED_TYPES, FeedResult, ListingsFeed
 from spapi_async.workflows.feeds._result import result_of
 from spapi_async.workflows.journal import Journal
-from spapi_async.workflows.runs import _steps
 
-pytest_plugins = ("sync_fixtures",)
+pytest_plugins = ("sync_fixtures", "run_fixtures")
+pytestmark = pytest.mark.usefixtures("quick_polls")
 
 STOCK = "POST_FLAT_FILE_INVLOADER_DATA"
 
@@ -105,13 +106,6 @@ async def test_the_same_feed_is_submitted_once_until_its_result_was_read(databas
                 await seller.feeds.request(STOCK, b"one", marketplaces=["US"]),
             ]
             assert len({run.feed_id for run in others} | {first.feed_id}) == 5 == feeds_made(emulator)
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request counts as settled after a moment rather than a minute."""
-    for name, seconds in (("POLITE_SECONDS", 0.05), ("LOOK_AGAIN_SECONDS", 0.1), ("SETTLED_SECONDS", 0.3)):
-        monkeypatch.setattr(_steps, name, seconds)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -216,3 +210,12 @@ def test_the_feeds_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert "NOT-THERE ['SKU NOT-THERE does not exist.']" in out
     assert "records successful" in out
+
+
+async def test_one_content_may_be_submitted_to_two_places_at_once(sqlite_url: str) -> None:
+    """Each feed is made of the document that was uploaded for it, though one is done before the other's turn comes."""
+    async with feeds_emulated() as (emulator, _), merchant_on(emulator.url, Journal(sqlite_url)) as seller:
+        runs = await asyncio.gather(
+            *(seller.feeds.request(STOCK, b"same", marketplaces=[place]) for place in ("US", "CA", "MX"))
+        )
+        assert len({run.feed_id for run in runs}) == feeds_made(emulator) == feeds_made(emulator, UPLOAD) == 3

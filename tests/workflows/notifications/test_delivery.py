@@ -15,8 +15,8 @@ import warm_python
 from sqs_server import ENVIRONMENT, counts, send
 
 EXAMPLE = Path(__file__).parents[3] / "examples/notifications/notifications.py"
-COUNT = 10_000
-DELIVERED_TWICE = 500
+COUNT = int(os.environ.get("NOTIFICATIONS", "2000"))
+DELIVERED_TWICE = COUNT // 20
 
 
 def body(number: int) -> str:
@@ -57,7 +57,7 @@ async def feed(queue: str, numbers: list[int], path: Path) -> None:
         await send(queue, [body(number) for number in numbers[start : start + 100]])
 
 
-async def test_ten_thousand_notifications_are_stored_once_each(sqs_queue: str, tmp_path: Path) -> None:
+async def test_each_notification_is_stored_once(sqs_queue: str, tmp_path: Path) -> None:
     """Twice the reader is killed in the middle; what it held reappears, and the table's key finds what comes again."""
     numbers = [*range(COUNT), *range(DELIVERED_TWICE)]
     random.Random(17).shuffle(numbers)

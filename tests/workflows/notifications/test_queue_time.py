@@ -143,6 +143,54 @@ async def test_entries_that_are_broken_cost_no_other() -> None:
         assert messages.set_aside == 1
 
 
+@virtual_time
+async def test_a_message_is_set_aside_though_its_reader_gave_up() -> None:
+    """A time limit cut the reader off while the message was on its way out; the next reader sees it through."""
+    sqs = FakeSqs(["not a notification", body(1)])
+    sqs.hold_aside = asyncio.Event()
+    async with sqs.messages(set_aside="aside") as messages:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(5):
+                await first(messages)
+        sqs.hold_aside.set()
+        assert (await first(messages)).key == "id-1"
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(100):
+                await first(messages)
+        assert (sqs.aside, sqs.stored) == (["not a notification"], [])
+
+
+@virtual_time
+async def test_what_is_put_back_is_not_hidden_by_an_older_extension() -> None:
+    """Twelve are in hand when they are extended, in two requests; one is put back for later between them."""
+    sqs = FakeSqs([body(number) for number in range(12)])
+    async with sqs.messages(visibility=60) as messages:
+        loops = [aiter(messages) for _ in range(12)]
+        in_hand = [await anext(loop) for loop in loops]
+        sqs.answers_after = 2.0
+        await asyncio.sleep(20.5)  # the first ten are being extended
+        in_hand[11].retry(after=600)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(10):
+                await anext(loops[11])
+        (message,) = [each for each in sqs.stored if each["body"] == body(11)]
+        assert message["visible_at"] > 600
+
+
+@virtual_time
+async def test_what_was_being_put_back_when_the_block_ended_is_put_back() -> None:
+    """The reader stopped in the middle of the request that said when the message may reappear."""
+    sqs = FakeSqs([body(1)])
+    async with sqs.messages(visibility=60) as messages:
+        message = await anext(loop := aiter(messages))
+        message.retry(after=600)
+        sqs.answers_after = 1.0
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await anext(loop)
+    assert sqs.stored[0]["visible_at"] > 600
+
+
 def test_a_queue_takes_a_clock() -> None:
     """And none of botocore's arguments is called so."""
     from virtual_time import VirtualClock

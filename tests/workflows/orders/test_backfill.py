@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import msgspec
 import pytest
 
@@ -17,9 +18,9 @@ from spapi_async.workflows.orders import OrderDatabase, OrderRow
 from spapi_async.workflows.orders._backfill import Backfill
 from spapi_async.workflows.orders._checkpoint import Checkpoint, Window
 from spapi_async.workflows.orders._listing import Listed
-from spapi_async.workflows.orders._page import CoarseOrder
+from spapi_async.workflows.orders._page import CoarseOrder, OrderPage
 from spapi_async.workflows.orders._report_rows import order_rows
-from spapi_async.workflows.orders._rows import V2026
+from spapi_async.workflows.orders._rows import V2026, Detail
 from spapi_async.workflows.orders._walk import Sorting
 
 pytest_plugins = ("sync_fixtures",)
@@ -54,13 +55,16 @@ class Listing:
 class Refining:
     """Counts what it is asked for."""
 
-    def __init__(self, name: str, *, stale: Sequence[str] = (), unknown: Sequence[str] = ()) -> None:
+    def __init__(
+        self, name: str, *, stale: Sequence[str] = (), unknown: Sequence[str] = (), updated_at: str | None = None
+    ) -> None:
         self.name = name
         self.fetched: Counter[str] = Counter()
-        self._stale, self._unknown = stale, unknown
+        self._stale, self._unknown, self._updated_at = stale, unknown, updated_at
 
     def seconds(self, count: int) -> float:
-        """One at a time."""
+        """One at a time; like a forecast, it is asked for one call at least."""
+        assert count > 0
         return float(count)
 
     async def fetch(self, order: CoarseOrder) -> OrderRow | None:
@@ -69,7 +73,7 @@ class Refining:
         await anyio.sleep(0.005)
         if order.order_id in self._unknown:
             raise NotFoundError("no such order")
-        return whole(order.order_id, at=BEGIN.isoformat() if order.order_id in self._stale else None)
+        return whole(order.order_id, at=BEGIN.isoformat() if order.order_id in self._stale else self._updated_at)
 
 
 class NoQuota:
@@ -83,16 +87,58 @@ class NoQuota:
         await anyio.sleep_forever()
 
 
-async def read(url: str, *refiners: Refining) -> dict[str, int]:
-    """Run a history to its end; the orders by detail."""
-    history = Checkpoint(seller="s", stream="o history", last_updated_after=BEGIN, upper_bound=END)
-    async with OrderDatabase(url) as database:
+class SlowLooks(OrderDatabase):
+    """Tells that orders are coarse when several of these have been fetched since, as a busy database does."""
+
+    def __init__(self, url: str, refiner: Refining) -> None:
+        super().__init__(url)
+        self._refiner = refiner
+
+    async def coarse(self, seller: str, *, limit: int, detail: Detail = Detail.REPORT) -> list[CoarseOrder]:
+        """Where only a few were asked for, that is by who wants to know whether anything is left."""
+        found = await super().coarse(seller, limit=limit, detail=detail)
+        if limit < len(ORDERS):
+            before = self._refiner.fetched.total()
+            while self._refiner.fetched.total() < min(before + 3, len(ORDERS)):
+                await anyio.lowlevel.checkpoint()
+        return found
+
+
+class SlowDates(OrderDatabase):
+    """Answers a look at dates when everything has been made whole meanwhile."""
+
+    def __init__(self, url: str, *, coarse: bool) -> None:
+        super().__init__(url)
+        self._slow = coarse
+        self.was_slow = False
+
+    async def dates(self, seller: str, *, before: datetime, limit: int, coarse: bool = False) -> list[datetime]:
+        """For coarse orders those of before, for all orders what is there then."""
+        found = await super().dates(seller, before=before, limit=limit, coarse=coarse)
+        if coarse is not self._slow or not found:
+            return found
+        while await self.count(seller, coarse=True):
+            await anyio.lowlevel.checkpoint()
+        self.was_slow = True
+        return found if coarse else await super().dates(seller, before=before, limit=limit)
+
+
+async def read(
+    database: OrderDatabase, *refiners: Refining, named: bool = False, unread_to: datetime = END
+) -> dict[str, int]:
+    """Run a history to its end; the orders by detail. ``named``: an earlier run has listed all of it."""
+    history = Checkpoint(seller="s", stream="o history", last_updated_after=BEGIN, upper_bound=unread_to)
+    async with database:
+        if named:
+            rows = [row async for part in Listing().listed(Window(BEGIN, END)) for row in part.rows]
+            listed = Checkpoint(seller="s", stream="o listed", last_updated_after=END, upper_bound=END)
+            await database.store(OrderPage(seller="s", rows=rows, checkpoint=listed, at=END))
         backfill = Backfill(
             seller="s",
             stream="o",
             history=history,
             search=NoQuota(),
-            lists=[Listing()],
+            lists=[] if named else [Listing()],
             refiners=refiners,
             database=database,
             page_size=100,
@@ -115,7 +161,7 @@ async def read(url: str, *refiners: Refining) -> dict[str, int]:
 async def test_two_refiners_share_the_orders_and_none_is_fetched_twice(database_url: str) -> None:
     """And it is over when the last is stored, not before."""
     first, second = Refining("first"), Refining("second")
-    assert await read(database_url, first, second) == {"all": 20, "coarse": 0}
+    assert await read(OrderDatabase(database_url), first, second) == {"all": 20, "coarse": 0}
     assert first.fetched + second.fetched == Counter(ORDERS)
     assert min(first.fetched.total(), second.fetched.total()) > 0
 
@@ -123,6 +169,23 @@ async def test_two_refiners_share_the_orders_and_none_is_fetched_twice(database_
 @pytest.mark.parametrize("what", ["stale", "unknown"])
 async def test_an_order_that_stays_coarse_is_fetched_once_and_holds_nothing_up(sqlite_url: str, what: str) -> None:
     """Amazon knows it no more, or gives an older one: the next run tries again."""
-    refiner = Refining("one", **{what: ORDERS[3:5]})
-    assert await read(sqlite_url, refiner) == {"all": 20, "coarse": 2}
+    some = ORDERS[3:5]
+    refiner = Refining("one", stale=some) if what == "stale" else Refining("one", unknown=some)
+    assert await read(OrderDatabase(sqlite_url), refiner) == {"all": 20, "coarse": 2}
     assert refiner.fetched == Counter(ORDERS)
+
+
+async def test_it_goes_on_while_orders_become_hopeless_faster_than_the_database_answers(sqlite_url: str) -> None:
+    """What is left is held against what nothing could be done about when it was looked at, not afterwards."""
+    refiner = Refining("one", unknown=ORDERS)
+    assert await read(SlowLooks(sqlite_url, refiner), refiner, named=True, unread_to=BEGIN) == {"all": 20, "coarse": 20}
+    assert refiner.fetched == Counter(ORDERS)
+
+
+@pytest.mark.parametrize("coarse", [True, False])
+async def test_orders_become_whole_while_a_search_for_them_is_prepared(sqlite_url: str, coarse: bool) -> None:
+    """Each of the looks at the database that choose its window may find none left, and none with such a date."""
+    database = SlowDates(sqlite_url, coarse=coarse)
+    refiner = Refining("one", updated_at=(END + timedelta(days=1)).isoformat())
+    assert await read(database, refiner, named=True) == {"all": 20, "coarse": 0}
+    assert database.was_slow

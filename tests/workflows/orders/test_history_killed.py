@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import anyio
@@ -40,11 +40,15 @@ CERTAIN = (TOKEN, DOWNLOAD)
 """Nothing is done without a token, and an order report is read to its end, whatever searches have read."""
 
 
+SINCE = (datetime.now(UTC) - timedelta(days=70)).strftime("%Y-%m-%dT%H:%M:%SZ")
+"""All of the emulator's orders are of the last sixty days: three order reports list them."""
+
+
 def start(emulator: Emulator, url: str, sources: str) -> warm_python.Process:
     """The command, as a user starts it."""
-    words = ["sync", "orders", "--database", url, "--sources", sources, "--page-size", "2"]
+    words = ["sync", "orders", "--database", url, "--since", SINCE, "--sources", sources, "--page-size", "2"]
     variables = {**os.environ, **CREDENTIALS, "SP_API_ENDPOINT": emulator.url}
-    return warm_python.start(["-m", "spapi_async", *words], env=variables, stderr=subprocess.DEVNULL)
+    return warm_python.start(["-m", "spapi_async", *words], env=variables, stdout=PIPE, stderr=PIPE)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -79,7 +83,7 @@ def acted_on(emulator: Emulator, moment: str) -> bool:
 async def test_killed_while_each_request_is_held(tmp_path: Path, sources: str, moment: str) -> None:
     """The emulator holds the first answer of an operation; the process dies there, and the next one goes on."""
     url = f"sqlite:///{tmp_path / 'orders.db'}"
-    options: dict[str, Any] = {"orders": 120, "rate_scale": 600, "processing": 0.05, "search_delay": 0.0}
+    options: dict[str, Any] = {"orders": 120, "rate_scale": 6000, "processing": 0.05, "search_delay": 0.0}
     anchor = datetime.now(UTC).timestamp() - 3600
     async with Emulator(**options, page_shift=True, anchor=anchor) as emulator:
         hold(emulator, moment)
@@ -89,12 +93,13 @@ async def test_killed_while_each_request_is_held(tmp_path: Path, sources: str, m
             assert process.poll() is None, f"{moment} was not asked for"
         finally:
             process.kill()
-            process.wait()
+            process.communicate()
         emulator.faults({"clear": True})
         emulator.change_orders(update=3)
         for _ in range(2):  # the second brings what changed during the first
             process = await anyio.to_thread.run_sync(start, emulator, url, sources)
-            assert await anyio.to_thread.run_sync(process.wait) == 0
+            out, err = await anyio.to_thread.run_sync(process.communicate)
+            assert process.returncode == 0, (out + err).decode()
         assert stored_orders(url) == emulated_orders(emulator)
         assert stored_versions(url) == emulated_versions(emulator)
     twice = "SELECT order_id FROM order_changes WHERE kind = 'new' GROUP BY seller, order_id HAVING count(*) > 1"

@@ -85,10 +85,9 @@ def coarse(url: str) -> int:
 
 
 @pytest.mark.parametrize("sources", SOURCES, ids="+".join)
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_no_shifted_page_loses_an_order(sqlite_url: str, sources: list[Source], seed: int) -> None:
+async def test_no_shifted_page_loses_an_order(sqlite_url: str, sources: list[Source]) -> None:
     """One run has every order; the next one their last changes, too."""
-    async with emulator(seed=seed) as running:
+    async with emulator(seed=1) as running:
         changes = Changes(running)
         report = await sync(running, sqlite_url, sources, progress=changes)
         assert report.failed == ()

@@ -30,7 +30,8 @@ from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._page import OrderPage
 from spapi_async.workflows.orders._reconcile import STAGES, Reconciler
 
-pytest_plugins = ("sync_fixtures",)
+pytest_plugins = ("sync_fixtures", "run_fixtures")
+pytestmark = pytest.mark.usefixtures("quick_polls", "impatient")
 
 BY_ID = "orders_2026_01_01.get_order"
 REQUEST = "reports_2021_06_30.create_report"

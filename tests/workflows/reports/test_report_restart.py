@@ -14,7 +14,8 @@ from spapi_async.emulator import Emulator
 from spapi_async.errors import ReportFatalError
 from spapi_async.workflows.journal import Journal
 
-pytest_plugins = ("sync_fixtures",)
+pytest_plugins = ("sync_fixtures", "run_fixtures")
+pytestmark = pytest.mark.usefixtures("quick_polls")
 
 
 @asynccontextmanager
@@ -106,7 +107,7 @@ async def test_a_run_that_another_process_has_read_is_followed_to_its_end(databa
 async def test_the_quota_of_other_calls_does_not_break_a_run(database_url: str) -> None:
     """With fifteen reports asked for, the sixteenth waits for its token with the journal told."""
     async with (
-        reports_emulated(throttle=True, rate_scale=20) as (emulator, _),
+        reports_emulated(throttle=True, rate_scale=100) as (emulator, _),
         process(emulator, database_url) as seller,
     ):
         for number in range(17):

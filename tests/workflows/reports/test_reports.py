@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import xml.etree.ElementTree as ET
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +17,9 @@ from spapi_async.errors import (
     ReportCancelledError,
     ReportFatalError,
 )
+
+pytest_plugins = ("run_fixtures",)
+pytestmark = pytest.mark.usefixtures("quick_polls")
 
 PENDING = "GET_FLAT_FILE_PENDING_ORDERS_DATA"
 SETTLEMENT = "GET_V2_SETTLEMENT_REPORT_DATA_FLAT_FILE_V2"
@@ -358,27 +360,6 @@ async def test_what_cannot_be_scheduled_is_refused() -> None:
     async with reports_emulated() as (_, seller):
         with pytest.raises(ConfigurationError, match="cannot be scheduled"):
             await seller.reports.schedule(INVENTORY, every="P1D", marketplaces=US)
-
-
-async def test_a_notification_ends_a_wait() -> None:
-    """Polling alone would come round only after half a minute."""
-    async with reports_emulated(processing=1.0) as (_, seller):
-        messages: asyncio.Queue[Any] = asyncio.Queue()
-
-        async def source() -> Any:
-            while True:
-                yield await messages.get()
-
-        run = await seller.reports.request(LISTINGS, marketplaces=US)
-        started = time.monotonic()
-        async with seller.reports.wake_on(source()):
-            waiting = asyncio.create_task(run.wait())
-            await asyncio.sleep(1.1)
-            assert run.next_poll_in is not None
-            assert run.next_poll_in > 10
-            messages.put_nowait({"Body": f'{{"reportId": "{run.report_id}"}}'})
-            await waiting
-        assert time.monotonic() - started < 20
 
 
 async def test_a_source_of_notifications_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -12,7 +12,10 @@ from kiosk_queries import QUERY
 from spapi_async import Application, DecodeError, OutcomeUnknownError, SellingPartner
 from spapi_async.emulator import Emulator
 from spapi_async.models.feeds_2021_06_30 import Feed, FeedProcessingStatus
-from spapi_async.workflows.runs import _steps, job_from, places_of
+from spapi_async.workflows.runs import job_from, places_of
+
+pytest_plugins = ("run_fixtures",)
+pytestmark = pytest.mark.usefixtures("quick_polls", "impatient")
 
 KINDS = {
     "report": ("reports_2021_06_30", "reports", "reportDocumentId"),
@@ -45,9 +48,7 @@ async def done(seller: SellingPartner, kind: str) -> bool:
 
 
 @pytest.fixture
-async def emulator(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Emulator]:
-    for name, seconds in (("POLITE_SECONDS", 0.05), ("LOOK_AGAIN_SECONDS", 0.1), ("SETTLED_SECONDS", 0.3)):
-        monkeypatch.setattr(_steps, name, seconds)
+async def emulator() -> AsyncIterator[Emulator]:
     async with Emulator(processing=0.0, orders=10, throttle=False) as emulator:
         yield emulator
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from kiosk_queries import QUERY
+from report_fixtures import LISTINGS, reports_emulated
 
 from spapi_async import Application
 from spapi_async.emulator import Emulator
@@ -138,3 +139,24 @@ async def never() -> Any:
     """A source that brings nothing."""
     await asyncio.Event().wait()
     yield
+
+
+async def test_a_notification_ends_a_wait() -> None:
+    """Polling alone would come round only after half a minute."""
+    async with reports_emulated(processing=1.0) as (_, seller):
+        messages: asyncio.Queue[Any] = asyncio.Queue()
+
+        async def source() -> Any:
+            while True:
+                yield await messages.get()
+
+        run = await seller.reports.request(LISTINGS, marketplaces=["US"])
+        started = time.monotonic()
+        async with seller.reports.wake_on(source()):
+            waiting = asyncio.create_task(run.wait())
+            await asyncio.sleep(1.1)
+            assert run.next_poll_in is not None
+            assert run.next_poll_in > 10
+            messages.put_nowait({"Body": f'{{"reportId": "{run.report_id}"}}'})
+            await waiting
+        assert time.monotonic() - started < 20

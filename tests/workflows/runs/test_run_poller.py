@@ -12,6 +12,7 @@ from virtual_time import VirtualTimeLoop, virtual_time
 from spapi_async import call_options
 from spapi_async._core.options import current_options
 from spapi_async.errors import ForbiddenError, NotFoundError, ServerError
+from spapi_async.workflows.runs import Job
 from spapi_async.workflows.runs._poller import Poller
 
 
@@ -259,3 +260,31 @@ async def test_one_who_gives_up_leaves_the_job_to_the_others() -> None:
     assert poller.next_in(job_id) is not None
     assert await patient <= 130
     assert poller.next_in(job_id) is None
+
+
+class SlowAmazon(FakeAmazon):
+    """Whose answers come when the test lets them."""
+
+    def __init__(self) -> None:
+        super().__init__(takes=0.0)
+        self.answers = asyncio.Event()
+
+    async def get(self, job_id: str) -> Job:
+        found = await super().get(job_id)
+        await self.answers.wait()
+        return found
+
+
+@virtual_time
+async def test_who_waits_again_while_an_answer_is_on_its_way_hears_of_the_end() -> None:
+    """The answer was to a question for somebody who has gone; it dismisses nobody else."""
+    amazon = SlowAmazon()
+    poller, job_id = poller_of(amazon), amazon.make()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(10):
+            await watch(poller, job_id, age=5)
+    waiting = asyncio.create_task(watch(poller, job_id, age=15))
+    await asyncio.sleep(1)
+    amazon.answers.set()
+    async with asyncio.timeout(60):
+        await waiting
