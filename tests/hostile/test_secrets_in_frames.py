@@ -78,7 +78,7 @@ def calls(seller: SellingPartner) -> dict[str, Callable[[], Awaitable[Any]]]:
     }
 
 
-SERVERS = 8  # at once: most of a fault's time is waiting
+SERVERS = 20  # at once: most of a fault's time is waiting
 
 
 @pytest.mark.parametrize("decoding", ["lenient", "strict"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 
 from alembic.command import upgrade as run_migrations
@@ -32,7 +34,7 @@ def upgrade(connection: Connection, shown: str, *, create: bool = True) -> tuple
         ConfigurationError: a newer program has been here.
         MissingDatabaseError: there are no tables, and none are to be made.
     """
-    script = ScriptDirectory(str(Path(__file__).parent))
+    script = _script()
     head = script.get_current_head()
     assert head is not None
     tables = set(inspect(connection).get_table_names())
@@ -41,7 +43,7 @@ def upgrade(connection: Connection, shown: str, *, create: bool = True) -> tuple
     if current is None and "orders" not in tables:
         if not create:
             raise MissingDatabaseError(f"database {shown} has no order tables: no sync has written to it")
-        metadata.create_all(connection)
+        _create(connection, tables)
         context.stamp(script, head)
     else:
         if current is None:
@@ -57,6 +59,21 @@ def upgrade(connection: Connection, shown: str, *, create: bool = True) -> tuple
             _migrate(connection)
     _identify(connection)
     return current, head
+
+
+@functools.cache
+def _script() -> ScriptDirectory:
+    """The migrations, whose modules alembic loads anew for each of these."""
+    return ScriptDirectory(str(Path(__file__).parent))
+
+
+def _create(connection: Connection, present: Collection[str]) -> None:
+    """Make what is not there. SQLite has told all there is; elsewhere tables may be found in another schema."""
+    if connection.dialect.name == "sqlite":
+        missing = [table for table in metadata.sorted_tables if table.name not in present]
+        metadata.create_all(connection, missing, checkfirst=False)
+    else:
+        metadata.create_all(connection)
 
 
 def _migrate(connection: Connection) -> None:
