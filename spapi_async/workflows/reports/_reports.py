@@ -199,6 +199,7 @@ class Reports:
 
         Raises:
             ConfigurationError: the type cannot be scheduled.
+            OutcomeUnknownError: Amazon took it twice and named no schedule.
         """
         kind = report_type_of(report_type)
         if kind.schedulable is False:
@@ -294,23 +295,34 @@ class Reports:
     async def _scheduled(self, body: Mapping[str, Any]) -> str | None:
         """The id of a schedule that says the same."""
         reply = await self._api.get_report_schedules(report_types=[body["reportType"]])
-        for schedule in reply.report_schedules or ():
+        listed = reply.report_schedules  # which lenient decoding lets hold anything
+        for schedule in listed if isinstance(listed, list) else ():
             if (
-                places_of(schedule.marketplace_ids) == set(body["marketplaceIds"])
+                isinstance(schedule, msgspec.Struct)
+                and _is_id(schedule.report_schedule_id)
+                and places_of(schedule.marketplace_ids) == set(body["marketplaceIds"])
                 and schedule.period == body["period"]
                 and (schedule.report_options or {}) == body.get("reportOptions", {})
             ):
-                return str(schedule.report_schedule_id)
+                return schedule.report_schedule_id
         return None
 
     async def _create_schedule(self, body: Mapping[str, Any]) -> str:
         made = await self._api.create_report_schedule(body=body)
-        return str(made.report_schedule_id)
+        if not _is_id(made.report_schedule_id):
+            raise OutcomeUnknownError(
+                "Amazon took the request and named no schedule", operation="reports_2021_06_30.create_report_schedule"
+            )
+        return made.report_schedule_id
 
 
 def _made_at(report: Report) -> float:
     moment = job_of(report).created_at
     return 0.0 if moment is None else moment.timestamp()
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 def _usefulness(job: Job) -> tuple[bool, float]:
