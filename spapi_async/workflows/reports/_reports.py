@@ -28,6 +28,7 @@ __all__ = ["Reports"]
 
 Places = Sequence[Marketplace | str]
 
+_FAILED = ("CANCELLED", "FATAL")
 _MOST_FILTERED = 10  # getReports.marketplaceIds
 
 
@@ -254,18 +255,24 @@ class Reports:
         if reuse is None:
             return [await runs.plan(request) for request in requests]
         since = await runs.store.now() - reuse.total_seconds()
-        entries = [await runs.recent(request, since=since) for request in requests]
+        known = [await self._known(request, since) for request in requests]
         listed: Sequence[Job] = ()
-        if None in entries and self._kind.interchangeable(requests[0]):
+        if None in known and self._kind.interchangeable(requests[0]):
             jobs = await self._kind.jobs(requests, datetime.fromtimestamp(since, UTC))
-            listed = sorted((job for job in jobs if job.status not in ("CANCELLED", "FATAL")), key=_usefulness)
+            listed = sorted((job for job in jobs if job.status not in _FAILED), key=_usefulness)
         planned = []
-        for request, entry in zip(requests, entries, strict=True):
-            found = next((job for job in listed if self._kind.matches(request, job)), None)
-            if entry is not None and entry.job_id is not None:
-                found = await self._kind.get(entry.job_id)
+        for request, job in zip(requests, known, strict=True):
+            found = job or next((job for job in listed if self._kind.matches(request, job)), None)
             planned.append(await runs.plan(request) if found is None else await runs.adopt(request, found))
         return planned
+
+    async def _known(self, request: Mapping[str, Any], since: float) -> Job | None:
+        """The job that the journal has of a request, as Amazon tells of it now: one that was left may have failed."""
+        entry = await self._runs.recent(request, since=since)
+        if entry is None or entry.job_id is None:
+            return None
+        job = await self._kind.get(entry.job_id)
+        return None if job.status in _FAILED else job
 
     async def _run_of(self, report: Report) -> ReportRun:
         job = job_of(report)

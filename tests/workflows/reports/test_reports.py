@@ -284,6 +284,19 @@ async def test_a_failed_report_is_not_reused() -> None:
         assert calls(emulator) == 1
 
 
+async def test_a_report_that_was_cancelled_here_is_not_reused() -> None:
+    """Nobody has asked Amazon about it since: the journal knows its id and not its end."""
+    async with reports_emulated(processing=60.0) as (emulator, seller):
+        first = await seller.reports.request(LISTINGS, marketplaces=US)
+        await first.cancel()
+        again = await seller.reports.request(LISTINGS, marketplaces=US, reuse=timedelta(hours=1))
+        assert again.report_id != first.report_id
+        options: dict[str, Any] = {"marketplaces": US, "options": {"custom": "true"}}
+        await (await seller.reports.request(LISTINGS, **options)).cancel()
+        await seller.reports.request(LISTINGS, reuse=timedelta(hours=1), **options)
+        assert calls(emulator) == 4
+
+
 async def test_a_request_whose_reply_is_lost_is_found() -> None:
     """Amazon acted: there is one report, and this is its run."""
     async with reports_emulated() as (emulator, seller):
