@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import msgspec
@@ -19,6 +19,14 @@ __all__ = ["Board", "SellerState"]
 
 _AT_ONCE = 1000  # states in one transaction
 _STATE = msgspec.json.Decoder(SellerState)
+
+# A state takes the place of the one that it was made from, and of no other.
+_SWAP = """
+if redis.call('hget', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('hset', KEYS[1], ARGV[1], ARGV[3])
+redis.call('zadd', KEYS[2], ARGV[4], ARGV[1])
+return 1
+"""
 
 
 class Board:
@@ -38,6 +46,7 @@ class Board:
         self._due = f"spapi:fleet:{name}:due"
         self._queued = f"spapi:fleet:{name}:queued:"
         self._expiry = int(slice_seconds * 2) + 2
+        self._swap: Any = redis.register_script(_SWAP)
 
     async def states(self) -> list[SellerState]:
         """All of them, the one that is longest due first; what cannot be read is left out."""
@@ -51,11 +60,7 @@ class Board:
 
     async def state(self, seller: str) -> SellerState:
         """One seller's; that of a new one is due at once."""
-        raw = await self._redis.hget(self._sellers, seller)
-        try:
-            return _STATE.decode(raw) if raw is not None else SellerState(seller=seller)
-        except msgspec.MsgspecError:
-            return SellerState(seller=seller)
+        return _state(seller, await self._redis.hget(self._sellers, seller))
 
     async def due(self, now: float) -> list[str]:
         """Sellers whose next slice should have begun, the longest due first."""
@@ -66,8 +71,16 @@ class Board:
         async with self._redis.pipeline(transaction=True) as pipeline:
             for state in states:
                 pipeline.hset(self._sellers, state.seller, msgspec.json.encode(state))
-                pipeline.zadd(self._due, {state.seller: math.inf if state.revoked else state.due_at})
+                pipeline.zadd(self._due, {state.seller: _score(state)})
             await pipeline.execute()
+
+    async def change(self, seller: str, change: Callable[[SellerState], SellerState]) -> None:
+        """Make one seller's state another, whoever else changes it; one that is on the board no longer stays away."""
+        while (raw := await self._redis.hget(self._sellers, seller)) is not None:
+            state = change(_state(seller, raw))
+            new = [seller, raw, msgspec.json.encode(state), _score(state)]
+            if await self._swap(keys=[self._sellers, self._due], args=new):
+                return
 
     async def keep(self, sellers: Collection[str]) -> None:
         """Have these sellers and no others on the board; new ones are due at once."""
@@ -92,3 +105,15 @@ class Board:
         """How many of these sellers have a slice that waits or runs."""
         keys = [self._queued + seller for seller in sellers]
         return sum(value is not None for value in await self._redis.mget(keys)) if keys else 0
+
+
+def _state(seller: str, raw: bytes | None) -> SellerState:
+    """What is kept of a seller; nothing is known of one whose state another version wrote."""
+    try:
+        return _STATE.decode(raw) if raw is not None else SellerState(seller=seller)
+    except msgspec.MsgspecError:
+        return SellerState(seller=seller)
+
+
+def _score(state: SellerState) -> float:
+    return math.inf if state.revoked else state.due_at

@@ -28,10 +28,11 @@ from servers import RedisServer
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from spapi_async import Application, ConfigurationError, SellerDirectory, SellingPartner
+from spapi_async import Application, ConfigurationError, LeaseHeldError, SellerDirectory, SellingPartner
 from spapi_async.cli.application import run
 from spapi_async.emulator import Emulator
-from spapi_async.fleet import Fleet
+from spapi_async.fleet import Fleet, SellerState
+from spapi_async.fleet._board import Board
 from spapi_async.fleet._jobs import job_named
 from spapi_async.ratelimit import RedisRateLimiter
 from spapi_async.workflows.journal import Journal
@@ -270,6 +271,30 @@ async def test_a_fleet_and_a_follower_share_a_database(redis_url: str, postgres_
     # An order that a list names first is new without its details, which others bring: each of these is a change, once.
     versions = [(each.seller, each.order_id, each.updated_at, each.kind, each.source) for each in changes]
     assert len(versions) == len(set(versions))
+
+
+async def test_who_found_a_seller_held_does_not_undo_what_its_holder_noted(redis_url: str, tmp_path: Path) -> None:
+    """The slice began before the other one was over: that it is complete, and when it is due, stays."""
+    sellers = SellerDirectory(sellers_file(tmp_path, 1))
+    noted = SellerState(seller="A0@na", due_at=time.time() + 3600, complete_at=time.time())
+
+    async def job(seller: SellingPartner) -> None:
+        async with Redis.from_url(redis_url) as client:  # as the worker that holds it
+            await Board(client, "own", slice_seconds=5).put(noted)
+        raise LeaseHeldError("held", seller=seller.name, stream="own", holder="another", expires_at=datetime.now(UTC))
+
+    fleet = Fleet(redis_url, None, sellers, job=job, name="own", slice_seconds=5, client_id="a", client_secret="b")
+    async with anyio.create_task_group() as group:
+        group.start_soon(fleet.schedule)
+        group.start_soon(fleet.work)
+
+        async def over() -> bool:
+            status = await fleet.status()
+            return bool(status.sellers and status.sellers[0].due_at and not status.queued)
+
+        await until(over)
+        group.cancel_scope.cancel()
+    assert (await fleet.status()).sellers == (noted,)
 
 
 async def test_a_redis_that_comes_back_empty_holds_a_fleet_up_and_no_more(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec.structs import replace
 from redis.asyncio import Redis
 
 from spapi_async.fleet._board import Board, SellerState
@@ -37,6 +39,16 @@ async def test_a_board_follows_the_directory(board: Board) -> None:
     assert await board.due(60.0) == many
     assert await board.state("B") == SellerState(seller="B", due_at=70.0, complete_at=5.0)
     assert len(await board.states()) == 2501
+
+
+async def test_a_change_is_made_of_what_is_kept(board: Board) -> None:
+    """Two that change a seller at once both count; one that has left the board stays away."""
+    await board.keep(["A"])
+    changing = [board.change("A", lambda state: replace(state, failures=state.failures + 1)) for _ in range(20)]
+    await asyncio.gather(*changing, board.change("B", lambda state: state))
+    assert await board.states() == [SellerState(seller="A", failures=20)]
+    await board.change("A", lambda state: replace(state, due_at=0.1 + 0.2))
+    assert await board.due(0.1 + 0.2) == ["A"]
 
 
 async def test_a_seller_has_one_place_in_the_queue(board: Board) -> None:
