@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ except ModuleNotFoundError as error:  # pragma: no cover - tested in a process o
 
 __all__ = ["Board", "SellerState"]
 
-_AT_ONCE = 1000  # states in one transaction
+_AT_ONCE = 1000  # sellers in one command: Redis does one at a time, and quota waits behind it
 _STATE = msgspec.json.Decoder(SellerState)
 
 # A state takes the place of the one that it was made from, and of no other.
@@ -50,13 +50,13 @@ class Board:
 
     async def states(self) -> list[SellerState]:
         """All of them, the one that is longest due first; what cannot be read is left out."""
-        found = []
-        for raw in (await self._redis.hgetall(self._sellers)).values():
+        found: dict[bytes, SellerState] = {}  # a scan may come by a seller twice
+        async for seller, raw in self._redis.hscan_iter(self._sellers, count=_AT_ONCE):
             try:
-                found.append(_STATE.decode(raw))
+                found[seller] = _STATE.decode(raw)
             except msgspec.MsgspecError:
                 continue  # another version's: its next slice writes it anew
-        return sorted(found, key=lambda state: (state.due_at, state.seller))
+        return sorted(found.values(), key=lambda state: (state.due_at, state.seller))
 
     async def state(self, seller: str) -> SellerState:
         """One seller's; that of a new one is due at once."""
@@ -65,6 +65,10 @@ class Board:
     async def due(self, now: float) -> list[str]:
         """Sellers whose next slice should have begun, the longest due first."""
         return [name.decode() for name in await self._redis.zrangebyscore(self._due, "-inf", now)]
+
+    async def revoked(self) -> list[str]:
+        """Sellers that only a new authorisation helps."""
+        return [name.decode() for name in await self._redis.zrangebyscore(self._due, math.inf, math.inf)]
 
     async def put(self, *states: SellerState) -> None:
         """Write sellers' states; those that only a new authorisation helps are never due."""
@@ -84,14 +88,13 @@ class Board:
 
     async def keep(self, sellers: Collection[str]) -> None:
         """Have these sellers and no others on the board; new ones are due at once."""
-        known = {name.decode() for name in await self._redis.zrange(self._due, 0, -1)}
-        gone = known.difference(sellers)
-        if gone:
+        # Whoever is there all the time is in a scan, which ranks that change meanwhile do not promise.
+        known = {name.decode() async for name, _ in self._redis.zscan_iter(self._due, count=_AT_ONCE)}
+        for gone in _some(known.difference(sellers)):
             await self._redis.hdel(self._sellers, *gone)
             await self._redis.zrem(self._due, *gone)
-        new = sorted(set(sellers) - known)
-        for start in range(0, len(new), _AT_ONCE):
-            await self.put(*(SellerState(seller=seller) for seller in new[start : start + _AT_ONCE]))
+        for new in _some(set(sellers) - known):
+            await self.put(*(SellerState(seller=seller) for seller in new))
 
     async def mark(self, seller: str) -> bool:
         """Claim the one place in the queue that a seller has; False where a slice of it waits or runs already."""
@@ -103,8 +106,18 @@ class Board:
 
     async def queued(self, sellers: Iterable[str]) -> int:
         """How many of these sellers have a slice that waits or runs."""
-        keys = [self._queued + seller for seller in sellers]
-        return sum(value is not None for value in await self._redis.mget(keys)) if keys else 0
+        count = 0
+        for some in _some(sellers):
+            marks = await self._redis.mget([self._queued + seller for seller in some])
+            count += sum(mark is not None for mark in marks)
+        return count
+
+
+def _some(sellers: Iterable[str]) -> Iterator[Sequence[str]]:
+    """So many at a time as one command may take."""
+    names = sorted(sellers)
+    for start in range(0, len(names), _AT_ONCE):
+        yield names[start : start + _AT_ONCE]
 
 
 def _state(seller: str, raw: bytes | None) -> SellerState:

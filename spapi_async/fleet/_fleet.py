@@ -171,9 +171,8 @@ class Fleet:
             logger.warning("the directory of sellers cannot be read, the last one counts: %s", error)
             return
         await board.keep(names)
-        for state in await board.states():
-            if state.revoked:  # perhaps there is a new authorisation: a slice finds out
-                await board.change(state.seller, lambda state: msgspec.structs.replace(state, revoked=False))
+        for seller in await board.revoked():  # perhaps there is a new authorisation: a slice finds out
+            await board.change(seller, lambda state: msgspec.structs.replace(state, revoked=False))
 
     async def _names(self) -> list[str]:
         async with self._application(for_names=True) as app:

@@ -41,6 +41,23 @@ async def test_a_board_follows_the_directory(board: Board) -> None:
     assert len(await board.states()) == 2501
 
 
+async def test_no_command_takes_the_whole_board(redis_url: str, board: Board) -> None:
+    """Redis does one at a time: what all sellers' quota is asked of does not stand still for a look at them."""
+    many = [f"S{number:04}" for number in range(2500)]
+    await board.keep(many)
+    await board.put(SellerState(seller="S0007", revoked=True))
+    async with Redis.from_url(redis_url) as client:
+        await client.config_resetstat()
+        assert (len(await board.states()), await board.queued(many), await board.revoked()) == (2500, 0, ["S0007"])
+        await board.keep(many[:1200])
+        told = await client.info("commandstats")
+    calls = {name.removeprefix("cmdstat_"): each["calls"] for name, each in told.items()}
+    assert {"hgetall", "zrange"}.isdisjoint(calls)
+    assert [calls[name] for name in ("mget", "hdel", "zrem")] == [3, 2, 2]
+    assert min(calls["hscan"], calls["zscan"]) >= 2
+    assert {state.seller for state in await board.states()} == set(many[:1200])
+
+
 async def test_a_change_is_made_of_what_is_kept(board: Board) -> None:
     """Two that change a seller at once both count; one that has left the board stays away."""
     await board.keep(["A"])
