@@ -119,14 +119,17 @@ class TokenCache(Generic[K]):
         return entry.token.value
 
     async def get(self, key: K) -> Secret:
+        """As :meth:`token`, its value alone."""
+        return self.cached(key) or (await self.token(key)).value
+
+    async def token(self, key: K) -> Token:
         """The token for ``key``: the cached one, or that of the flight under way, or a new one.
 
         Raises:
             SPAPIError: whatever ``fetch`` raised; each caller gets a copy of its own.
         """
-        cached = self.cached(key)
-        if cached is not None:
-            return cached
+        if self.cached(key) is not None:
+            return self._entries[key].token
         if self._closed:
             raise ClosedError("the application is closed")
         self._home.enter()
@@ -135,7 +138,7 @@ class TokenCache(Generic[K]):
             flight = self.take_off(key)
         outcome = await _outcome(flight)
         if isinstance(outcome, Token):
-            return outcome.value
+            return outcome
         raise _copy_of(outcome)
 
     def retire(self, value: Secret, *, only: K | None = None) -> Retirement:
