@@ -64,14 +64,20 @@ class CacheStatistics(msgspec.Struct, frozen=True, kw_only=True):
 class _Entry:
     """A token in its place; mutable where the cache's policy is."""
 
-    __slots__ = ("rejected", "renew_at", "replacement", "token", "usable_until")
+    __slots__ = ("fresh_until", "rejected", "renew_at", "token", "usable_until")
 
-    def __init__(self, token: Token, *, replacement: bool, uniform: Callable[[float, float], float]) -> None:
+    def __init__(self, token: Token, *, uniform: Callable[[float, float], float]) -> None:
         self.token = token
-        self.replacement = replacement
+        self.fresh_until = float("-inf")
         self.rejected = False
         self.renew_at = token.expires_at - token.lifetime * uniform(RENEW_LATEST, RENEW_EARLIEST)
         self.usable_until = token.expires_at - min(token.lifetime * TRANSIT, TRANSIT_SECONDS)
+
+    def replaces_a_rejected_one(self, clock: Clock) -> None:
+        """It is fresh for a while, by the clock that never jumps: a wall clock set back must not keep it for hours."""
+        now = clock.time()
+        age = max(now - self.token.issued_at, 0.0)
+        self.fresh_until = clock.monotonic() + min(FRESH - age, self.usable_until - now)
 
 
 class TokenCache(Generic[K]):
@@ -119,14 +125,17 @@ class TokenCache(Generic[K]):
         return entry.token.value
 
     async def get(self, key: K) -> Secret:
+        """As :meth:`token`, its value alone."""
+        return self.cached(key) or (await self.token(key)).value
+
+    async def token(self, key: K) -> Token:
         """The token for ``key``: the cached one, or that of the flight under way, or a new one.
 
         Raises:
             SPAPIError: whatever ``fetch`` raised; each caller gets a copy of its own.
         """
-        cached = self.cached(key)
-        if cached is not None:
-            return cached
+        if self.cached(key) is not None:
+            return self._entries[key].token
         if self._closed:
             raise ClosedError("the application is closed")
         self._home.enter()
@@ -135,7 +144,7 @@ class TokenCache(Generic[K]):
             flight = self.take_off(key)
         outcome = await _outcome(flight)
         if isinstance(outcome, Token):
-            return outcome.value
+            return outcome
         raise _copy_of(outcome)
 
     def retire(self, value: Secret, *, only: K | None = None) -> Retirement:
@@ -146,8 +155,8 @@ class TokenCache(Generic[K]):
             return Retirement.REPLACED if keys or value in self._former else Retirement.UNKNOWN
         if all(entry.rejected for entry in entries):
             return Retirement.REPLACED
-        now = self._clock.time()
-        if any(entry.replacement and now < min(entry.token.issued_at + FRESH, entry.usable_until) for entry in entries):
+        now = self._clock.monotonic()
+        if any(now < entry.fresh_until for entry in entries):
             return Retirement.TOO_FRESH
         for entry in entries:
             entry.rejected = True
@@ -160,7 +169,9 @@ class TokenCache(Generic[K]):
         old = self._entries.pop(key, None)
         if old is not None:
             self._forget(key, old)
-        self._entries[key] = _Entry(token, replacement=old is not None and old.rejected, uniform=self._uniform)
+        entry = self._entries[key] = _Entry(token, uniform=self._uniform)
+        if old is not None and old.rejected:
+            entry.replaces_a_rejected_one(self._clock)
         self._keys.setdefault(token.value, set()).add(key)
         while len(self._entries) > self._max_entries:
             self._forget(*self._entries.popitem(last=False))

@@ -175,11 +175,7 @@ class RestrictedTokens:
         """
         if not 1 <= len(resources) <= MAX_RESOURCES:
             raise ConfigurationError(f"a restricted token takes 1 to {MAX_RESOURCES} resources, not {len(resources)}")
-        key = RestrictedKey(account, tuple(resources), target_application)
-        await self._tokens.get(key)
-        token = self._tokens.current(key)
-        assert token is not None
-        return token
+        return await self._tokens.token(RestrictedKey(account, tuple(resources), target_application))
 
     def retire(self, value: Secret, account: Account, resource: RestrictedResource | None) -> Retirement:
         """Stop serving this token; where one document of several is meant, for that one only."""

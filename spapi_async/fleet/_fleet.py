@@ -171,9 +171,8 @@ class Fleet:
             logger.warning("the directory of sellers cannot be read; the sellers read before stay in force: %s", error)
             return
         await board.keep(names)
-        for state in await board.states():
-            if state.revoked:  # perhaps there is a new authorisation: a slice finds out
-                await board.put(msgspec.structs.replace(state, revoked=False))
+        for seller in await board.revoked():  # perhaps there is a new authorisation: a slice finds out
+            await board.change(seller, lambda state: msgspec.structs.replace(state, revoked=False))
 
     async def _names(self) -> list[str]:
         async with self._application(for_names=True) as app:
@@ -258,10 +257,9 @@ class Fleet:
             await self._carry_out(seller, job, board)
             return
         reason = self._directory.revoked.get(name.partition("@")[0], "not in the directory")
-        await board.put(msgspec.structs.replace(await board.state(name), revoked=True, reason=reason))
+        await board.change(name, lambda state: msgspec.structs.replace(state, revoked=True, reason=reason))
 
     async def _carry_out(self, seller: SellingPartner, job: Job, board: Board) -> None:
-        before = await board.state(seller.name)
         outcome, reason = Outcome.CUT_OFF, ""
         with anyio.move_on_after(self._slice):
             try:
@@ -270,16 +268,15 @@ class Fleet:
                 outcome, reason = self._judge(seller, error)
             else:
                 outcome = Outcome.COMPLETE
-        state = after(
-            before,
-            outcome,
-            now=time.time(),
-            every=self._every,
-            quota_in=0.0 if self._own_job else _quota_in(seller),
-            reason=reason,
-            rng=self._rng,
-        )
-        await board.put(state)
+        facts: dict[str, Any] = {
+            "now": time.time(),
+            "every": self._every,
+            "quota_in": 0.0 if self._own_job else _quota_in(seller),
+            "reason": reason,
+            "rng": self._rng,
+        }
+        # What it was before does not count: another process may have worked on this seller and noted it meanwhile.
+        await board.change(seller.name, lambda state: after(state, outcome, **facts))
 
     def _judge(self, seller: SellingPartner, error: Exception) -> tuple[Outcome, str]:
         if isinstance(error, LeaseError):

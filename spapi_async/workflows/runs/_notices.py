@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -66,8 +66,7 @@ class Notices:
             yield
         finally:
             listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await listening
+            await asyncio.wait([listening])  # raises what befalls this task, and not what becomes of that one
 
 
 def job_ids(message: Any) -> list[tuple[str, str]]:

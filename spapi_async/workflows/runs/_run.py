@@ -20,7 +20,7 @@ from spapi_async.errors import (
     SPAPIError,
 )
 from spapi_async.workflows.runs import _steps
-from spapi_async.workflows.runs._desk import Desk
+from spapi_async.workflows.runs._desk import Desk, Turn
 from spapi_async.workflows.runs._job import Job
 from spapi_async.workflows.runs._poller import PASSING
 from spapi_async.workflows.runs._steps import Todo, adoptable, claimed, closed, created_after, decide, finished, known
@@ -134,9 +134,12 @@ class Run:
 
     async def _send(self) -> None:
         async with AsyncExitStack() as stack:
+            turn: Turn | None = None
             if self._store.lasting:
-                await stack.enter_async_context(self._desk.turn(self.request))
+                turn = await stack.enter_async_context(self._desk.turn(self.request))
             while (wait := await self._claim_and_create()) is not None:
+                if turn is not None:
+                    turn.quota_at = self._desk.clock.monotonic() + wait
                 await self._desk.clock.sleep(wait)
                 await self._reload()
                 if self.entry.stage is not Stage.PLANNED:
