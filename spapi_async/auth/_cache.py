@@ -1,4 +1,4 @@
-"""A cache of tokens in which one flight fetches each, however many callers want it and whoever of them gives up."""
+"""A cache of tokens: a single task fetches each token for all waiting callers, even if some of them are cancelled."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ logger = logging.getLogger("spapi_async.auth")
 
 K = TypeVar("K", bound=Hashable)
 
-# Shares of a token's lifetime, counted back from its end. Of Amazon's hour: renewed in the background when 1.8 to 3.6
-# minutes are left (drawn anew for each token, so that many sellers' tokens got together do not fall due together), and
-# no longer served when 30 seconds are left, which the request carrying it may spend on the way.
+# Shares of a token's lifetime, counted back from its end. With Amazon's one hour: a token is renewed in the background
+# when 1.8 to 3.6 minutes are left (random for each token, so that tokens fetched together are renewed at different
+# times), and is no longer used when 30 seconds are left, the time that its request may take.
 RENEW_EARLIEST, RENEW_LATEST = 0.06, 0.03
 TRANSIT, TRANSIT_SECONDS = 0.01, 30.0
 
 RETRY_RENEWAL = 20.0
-"""Seconds between background renewals while they fail and the old token still serves."""
+"""Seconds between attempts of a background renewal while the old token is still usable."""
 
 FRESH = 60.0
-"""Seconds for which the replacement of a rejected token is not replaced again: the fault is not the token's age."""
+"""Seconds for which the replacement of a rejected token is not replaced again: then age is not the cause."""
 
 REMEMBERED = 2048
-"""Former tokens remembered, to recognise one that is rejected after another caller has had it replaced."""
+"""Former tokens remembered, to recognise one that is rejected after it was already replaced."""
 
 
 class Retirement(enum.Enum):
-    """What came of asking for a token's retirement."""
+    """The outcome of retiring a token."""
 
     RETIRED = "it was current and will be replaced"
     REPLACED = "it had been replaced, or is being"
@@ -52,7 +52,7 @@ class Retirement(enum.Enum):
 
 
 class CacheStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts since the start; ``tokens`` and ``flights`` are of now."""
+    """Counts since the start; ``tokens`` and ``flights`` are current numbers."""
 
     tokens: int
     flights: int
@@ -62,7 +62,7 @@ class CacheStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Entry:
-    """A token in its place; mutable where the cache's policy is."""
+    """A cached token, with the mutable state of the cache's policy."""
 
     __slots__ = ("fresh_until", "rejected", "renew_at", "token", "usable_until")
 
@@ -81,12 +81,12 @@ class _Entry:
 
 
 class TokenCache(Generic[K]):
-    """Tokens by key, least recently used out first.
+    """Tokens by key; the least recently used one is dropped first.
 
-    ``fetch(key, stale)`` gets a new token; ``stale`` is the value of the one to replace, if any, which must not come
-    back. It runs in a task of its own and with call options of its own: a caller's cancellation, timeout or priority is
-    no business of the others who wait for the same token. Its failure reaches everyone who waits, and is forgotten
-    then.
+    ``fetch(key, stale)`` gets a new token; ``stale`` is the value of the token to replace, if any, and must not be
+    returned. It runs in a task of its own with default call options: the cancellation, timeout or priority of one
+    caller does not affect the others that wait for the same token. Its failure is raised to every waiting caller and is
+    not cached.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class TokenCache(Generic[K]):
         self._fetched = self._failed = self._retired = 0
 
     def cached(self, key: K) -> Secret | None:
-        """The token for ``key`` that is here already; when it grows old, its renewal begins in the background."""
+        """The cached token for ``key``, if any; if it is about to expire, its renewal begins in the background."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -125,11 +125,11 @@ class TokenCache(Generic[K]):
         return entry.token.value
 
     async def get(self, key: K) -> Secret:
-        """As :meth:`token`, its value alone."""
+        """The value of :meth:`token`."""
         return self.cached(key) or (await self.token(key)).value
 
     async def token(self, key: K) -> Token:
-        """The token for ``key``: the cached one, or that of the flight under way, or a new one.
+        """The token for ``key``: the cached one, the one being fetched, or a new one.
 
         Raises:
             SPAPIError: whatever ``fetch`` raised; each caller gets a copy of its own.
@@ -140,7 +140,7 @@ class TokenCache(Generic[K]):
             raise ClosedError("the application is closed")
         self._home.enter()
         flight = self.flights.get(key)
-        if flight is None or flight.done():  # done, and still here: it was cancelled before it could begin
+        if flight is None or flight.done():  # done but still listed: it was cancelled before it began
             flight = self.take_off(key)
         outcome = await _outcome(flight)
         if isinstance(outcome, Token):
@@ -148,7 +148,7 @@ class TokenCache(Generic[K]):
         raise _copy_of(outcome)
 
     def retire(self, value: Secret, *, only: K | None = None) -> Retirement:
-        """Stop serving exactly this token, under every key or under ``only`` one; a newer one stays."""
+        """Stop using exactly this token, under every key or only under the key ``only``; a newer token stays."""
         keys = self._keys.get(value, ())
         entries = [self._entries[key] for key in keys if only is None or key == only]
         if not entries:
@@ -165,7 +165,7 @@ class TokenCache(Generic[K]):
         return Retirement.RETIRED
 
     def put(self, key: K, token: Token) -> None:
-        """Serve ``token`` for ``key`` from now on."""
+        """Use ``token`` for ``key`` from now on."""
         old = self._entries.pop(key, None)
         if old is not None:
             self._forget(key, old)
@@ -177,7 +177,7 @@ class TokenCache(Generic[K]):
             self._forget(*self._entries.popitem(last=False))
 
     def current(self, key: K) -> Token | None:
-        """The token in place for ``key``, whether or not it may still be served."""
+        """The token stored for ``key``, even if it may not be used any more."""
         entry = self._entries.get(key)
         return entry.token if entry else None
 
@@ -192,7 +192,7 @@ class TokenCache(Generic[K]):
         )
 
     async def aclose(self) -> None:
-        """End the flights; who waits for one gets an error."""
+        """End the flights; callers that wait for one get an error."""
         self._closed = True
         if self.flights:
             self._home.enter()
@@ -211,7 +211,7 @@ class TokenCache(Generic[K]):
         return flight
 
     async def _fly(self, key: K) -> Token | BaseException:
-        """Fetch, and return the outcome either way: a task that raises would need somebody to look at it."""
+        """Fetch, and return the token or the error: a task that raised would log an error if nobody awaited it."""
         stale = self.current(key)
         flight = asyncio.current_task()
         try:
@@ -221,7 +221,7 @@ class TokenCache(Generic[K]):
                 token = await self._fetch(key, stale.value if stale else None)
         except asyncio.CancelledError:
             return _closed_meanwhile()
-        except Exception as error:  # noqa: BLE001 - it is raised to everyone who waits
+        except Exception as error:  # noqa: BLE001 - it is raised to every waiting caller
             self._failed += 1
             self._note_failure(key, error)
             return error
@@ -238,7 +238,7 @@ class TokenCache(Generic[K]):
         now = self._clock.time()
         if entry is not None and now < entry.usable_until:
             entry.renew_at = now + RETRY_RENEWAL * self._uniform(0.5, 1.0)
-            logger.warning("a token could not be renewed early (%s); the old one still serves", type(error).__name__)
+            logger.warning("a token could not be renewed early (%s); the old token stays in use", type(error).__name__)
 
     def _forget(self, key: K, entry: _Entry) -> None:
         value = entry.token.value
@@ -260,7 +260,7 @@ async def _outcome(flight: asyncio.Task[Token | BaseException]) -> Token | BaseE
     except asyncio.CancelledError:
         caller = asyncio.current_task()
         if flight.cancelled() and caller is not None and not caller.cancelling():
-            return _closed_meanwhile()  # it is the flight that was cancelled, before it had begun
+            return _closed_meanwhile()  # the flight was cancelled, before it had begun
         raise
 
 
@@ -269,7 +269,7 @@ def _closed_meanwhile() -> ClosedError:
 
 
 def _copy_of(error: BaseException) -> BaseException:
-    """Each waiter raises an error of its own: a shared one would gather the tracebacks of them all."""
+    """A copy of the error for each waiting caller: a shared error would collect the tracebacks of all of them."""
     if not isinstance(error, SPAPIError):
         return error
     mine: Any = copy.copy(error)

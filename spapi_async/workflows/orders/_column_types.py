@@ -1,9 +1,9 @@
-"""What of Orders 2026-01-01 the columns need, as types for one decode; and every name there is beside it.
+"""Types that decode the parts of Orders 2026-01-01 that the columns need, and types that list all known members.
 
-Each type has two forms. The first knows the members that columns and personal data need, and lets others pass. The
-second, ``_Known…``, knows every member of the model and none beside: where an order fits it, the names say that nothing
-personal stands anywhere but in the places below. Amazon adds members without notice; an order that has one is searched
-for personal data by every name in it. A test holds the second form against the model.
+Each type has two forms. The first has the members that columns and personal data need, and ignores others. The second,
+``_Known…``, has exactly the members of the model: if an order fits it, personal data can only be in the places below.
+Amazon adds members without notice; an order with an unknown member is searched for personal data by every name in it.
+A test compares the second form with the model.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Order(_Columns):
     tax: _Raw = _ABSENT
 
 
-# ---- every name there is ---------------------------------------------------------------------------------------------
+# ---- all known members -----------------------------------------------------------------------------------------------
 
 
 class _KnownMoney(Money, forbid_unknown_fields=True):
@@ -120,7 +120,7 @@ class _KnownMoney(Money, forbid_unknown_fields=True):
 
 
 class _KnownAmount(_Columns, forbid_unknown_fields=True):
-    """Money of which no column is made: whether it is an amount is not looked at."""
+    """Money without a column: its amount is not checked."""
 
     amount: _Scalar = None
     currency_code: _Scalar = None

@@ -1,8 +1,8 @@
-"""A page of Orders 2026-01-01 read for its columns alone: one decode of each order and item, straight into rows.
+"""Reads a page of Orders 2026-01-01 only for its columns: one decode of each order and item, straight into rows.
 
-A page of a hundred orders has some ten thousand values, and the tables have columns for a few of them. An order that
-does not fit these types exactly (a number where text should be, a required member that is not there) makes its whole
-page a matter of the reader of everything, in ``_reading`` and ``_rows``; a test holds the two against each other.
+A page of a hundred orders has some ten thousand values, and the tables have columns for a few of them. If an order does
+not fit these types exactly (a number instead of text, a missing required member), the whole page is read by the general
+reader in ``_reading`` and ``_rows`` instead; a test compares the two.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Pagination(_Columns):
 
 
 class ColumnsPage(_Columns):
-    """A page, its orders as they came."""
+    """A page; its orders are undecoded."""
 
     orders: list[msgspec.Raw]
     pagination: _Pagination | None = None
@@ -48,7 +48,7 @@ _ITEMS = msgspec.json.Decoder(_Items)
 
 
 def quick_row(payload: bytes) -> OrderRow | None:
-    """The rows of an order; None where it has to be read by its model."""
+    """The rows of an order; None if it has to be read by its model."""
     try:
         return _row(payload)
     except (ValueError, ArithmeticError, RecursionError):
@@ -60,7 +60,7 @@ def _row(payload: bytes) -> OrderRow:
     raws = order.order_items
     personal: dict[str, Any] = {}
     if surprises and holds_personal(content := json.exact(payload)):
-        return V2026.row(Piece(payload, content))  # it may stand where the columns come from
+        return V2026.row(Piece(payload, content))  # personal data may be where a column comes from
     if not surprises and _is_personal(order, items):
         payload, personal = _without_personal(json.exact(payload))
         raws = _ITEMS.decode(payload).order_items
@@ -91,8 +91,8 @@ def _row(payload: bytes) -> OrderRow:
 
 
 def _decoded(payload: bytes) -> tuple[Order, Sequence[Item], bool]:
-    """An order, its items, and whether it has members that the model has not, or text that may be JSON itself."""
-    escapes = b"\\" in payload  # one byte is found at once, and most orders do not have it
+    """An order, its items, and whether it has unknown members, or text that may itself be JSON."""
+    escapes = b"\\" in payload  # searching one byte is fast, and most orders do not contain it
     if escapes and b"\\u0000" in payload:
         raise ValueError("text in a database cannot have NUL")
     try:
@@ -108,7 +108,7 @@ _JSON_IN_TEXT = re.compile(rb'"(?:\s|\\[bfnrt])*(?:[{\[]|\\u)')
 
 
 def _without_personal(content: Any) -> tuple[bytes, dict[str, Any]]:
-    """The JSON of an order of known members without personal data, and that data by its place."""
+    """The JSON of an order with only known members, without personal data, and that data by its place."""
     taken = {name: content.pop(name) for name in _WHOLE if name in content}
     for item in content["orderItems"]:
         place = f"orderItems.{item['orderItemId']}"

@@ -1,4 +1,4 @@
-"""What all runs of one seller and kind share: how Amazon is asked, where entries are kept, one poller, and turns."""
+"""Objects that all runs of one seller and kind share: the kind, the store of entries, one poller, and turns."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Desk:
 
     @asynccontextmanager
     async def turn(self, request: Mapping[str, Any]) -> AsyncIterator[Turn]:
-        """One at a time sends what is short of the same quota: who comes first is first.
+        """Lets one run at a time send requests that wait for the same quota, in order of arrival.
 
         Raises:
-            RateLimitWaitError: the turn comes later than the caller may wait; at once, where it is known when.
+            RateLimitWaitError: the turn comes later than the caller may wait; raised at once if it is known when.
         """
         # The type is the first value of every request: limits may be set on it alone.
         key = str(next(iter(request.values()), ""))

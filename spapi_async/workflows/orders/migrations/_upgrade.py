@@ -1,4 +1,4 @@
-"""Brings a database to the version of this program: makes it, migrates it, or refuses it."""
+"""Brings a database to the version of this program: creates the tables, migrates them, or refuses the database."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ __all__ = ["VERSION_TABLE", "upgrade"]
 
 VERSION_TABLE = "spapi_orders_version"
 FIRST = "0001"
-"""The tables of programs that kept no version."""
+"""The tables of programs that stored no version."""
 
 logger = logging.getLogger("spapi_async.workflows.orders")
 
 
 def upgrade(connection: Connection, shown: str, *, create: bool = True) -> tuple[str | None, str]:
-    """Make or migrate the tables within the transaction that is open; the versions before and after.
+    """Create or migrate the tables within the open transaction; returns the versions before and after.
 
     Raises:
-        ConfigurationError: a newer program has been here.
-        MissingDatabaseError: there are no tables, and none are to be made.
+        ConfigurationError: a newer program has migrated the tables.
+        MissingDatabaseError: there are no tables, and ``create`` is False.
     """
     script = _script()
     head = script.get_current_head()
@@ -84,6 +84,6 @@ def _migrate(connection: Connection) -> None:
 
 
 def _identify(connection: Connection) -> None:
-    """Give the database the name that cursors carry, once."""
+    """Give the database its id, which is part of cursors, once."""
     if connection.execute(select(change_feed.c.database_id)).first() is None:
         connection.execute(change_feed.insert().values(database_id=secrets.token_hex(8), last=0, pruned=0))
