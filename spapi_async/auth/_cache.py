@@ -64,14 +64,23 @@ class CacheStatistics(msgspec.Struct, frozen=True, kw_only=True):
 class _Entry:
     """A token in its place; mutable where the cache's policy is."""
 
-    __slots__ = ("rejected", "renew_at", "replacement", "token", "usable_until")
+    __slots__ = ("fresh_until", "rejected", "renew_at", "token", "usable_until")
 
-    def __init__(self, token: Token, *, replacement: bool, uniform: Callable[[float, float], float]) -> None:
+    def __init__(self, token: Token, *, uniform: Callable[[float, float], float]) -> None:
         self.token = token
-        self.replacement = replacement
+        self.fresh_until = float("-inf")
         self.rejected = False
         self.renew_at = token.expires_at - token.lifetime * uniform(RENEW_LATEST, RENEW_EARLIEST)
         self.usable_until = token.expires_at - min(token.lifetime * TRANSIT, TRANSIT_SECONDS)
+
+    def replaces_a_rejected_one(self, clock: Clock) -> None:
+        """From now on it is fresh, for a while."""
+        self.fresh_until = clock.monotonic() + FRESH - max(clock.time() - self.token.issued_at, 0.0)
+
+    def is_fresh(self, clock: Clock) -> bool:
+        """By both clocks: the wall's may be set back by hours, the other may stand still while the machine sleeps."""
+        until = min(self.token.issued_at + FRESH, self.usable_until)
+        return clock.monotonic() < self.fresh_until and clock.time() < until
 
 
 class TokenCache(Generic[K]):
@@ -149,8 +158,7 @@ class TokenCache(Generic[K]):
             return Retirement.REPLACED if keys or value in self._former else Retirement.UNKNOWN
         if all(entry.rejected for entry in entries):
             return Retirement.REPLACED
-        now = self._clock.time()
-        if any(entry.replacement and now < min(entry.token.issued_at + FRESH, entry.usable_until) for entry in entries):
+        if any(entry.is_fresh(self._clock) for entry in entries):
             return Retirement.TOO_FRESH
         for entry in entries:
             entry.rejected = True
@@ -163,7 +171,9 @@ class TokenCache(Generic[K]):
         old = self._entries.pop(key, None)
         if old is not None:
             self._forget(key, old)
-        self._entries[key] = _Entry(token, replacement=old is not None and old.rejected, uniform=self._uniform)
+        entry = self._entries[key] = _Entry(token, uniform=self._uniform)
+        if old is not None and old.rejected:
+            entry.replaces_a_rejected_one(self._clock)
         self._keys.setdefault(token.value, set()).add(key)
         while len(self._entries) > self._max_entries:
             self._forget(*self._entries.popitem(last=False))
