@@ -186,11 +186,11 @@ class Fleet:
     async def _queue_due(self, broker: RedisStreamBroker, board: Board) -> int:
         """Queue what is due, the longest due first, each seller once; how many."""
         queued = 0
-        for seller in await board.due(time.time()):
+        for seller, due_at in await board.due(time.time()):
             if await board.mark(seller):
                 kicker: Any = AsyncKicker(task_name=_TASK, broker=broker, labels={})
                 try:
-                    await kicker.kiq(seller)
+                    await kicker.kiq(seller, due_at)
                 except SendTaskError:
                     await board.unmark(seller)  # or it would have no turn until the mark expires
                     raise
@@ -217,11 +217,13 @@ class Fleet:
                 self._watch(app)
             running: set[anyio.CancelScope] = set()
 
-            async def slice_of(seller: str) -> None:
+            async def slice_of(seller: str, due_at: float) -> None:
                 with anyio.CancelScope() as scope:
                     running.add(scope)
                     try:
-                        await self._slice_of(seller, app, job, board)
+                        # In a long queue a mark expires, and a seller is queued again: one slice is enough.
+                        if await board.is_due(seller, due_at):
+                            await self._slice_of(seller, app, job, board)
                     except RedisError as error:
                         # Its work is stored, and the board still says that it is due: it is done again.
                         logger.warning("what a slice of %s did could not be noted (%s)", seller, type(error).__name__)
