@@ -74,10 +74,13 @@ class _Entry:
         self.usable_until = token.expires_at - min(token.lifetime * TRANSIT, TRANSIT_SECONDS)
 
     def replaces_a_rejected_one(self, clock: Clock) -> None:
-        """It is fresh for a while, by the clock that never jumps: a wall clock set back must not keep it for hours."""
-        now = clock.time()
-        age = max(now - self.token.issued_at, 0.0)
-        self.fresh_until = clock.monotonic() + min(FRESH - age, self.usable_until - now)
+        """From now on it is fresh, for a while."""
+        self.fresh_until = clock.monotonic() + FRESH - max(clock.time() - self.token.issued_at, 0.0)
+
+    def is_fresh(self, clock: Clock) -> bool:
+        """By both clocks: the wall's may be set back by hours, the other may stand still while the machine sleeps."""
+        until = min(self.token.issued_at + FRESH, self.usable_until)
+        return clock.monotonic() < self.fresh_until and clock.time() < until
 
 
 class TokenCache(Generic[K]):
@@ -155,8 +158,7 @@ class TokenCache(Generic[K]):
             return Retirement.REPLACED if keys or value in self._former else Retirement.UNKNOWN
         if all(entry.rejected for entry in entries):
             return Retirement.REPLACED
-        now = self._clock.monotonic()
-        if any(now < entry.fresh_until for entry in entries):
+        if any(entry.is_fresh(self._clock) for entry in entries):
             return Retirement.TOO_FRESH
         for entry in entries:
             entry.rejected = True

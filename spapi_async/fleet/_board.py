@@ -62,9 +62,14 @@ class Board:
         """One seller's state; a new seller is due at once."""
         return _state(seller, await self._redis.hget(self._sellers, seller))
 
-    async def due(self, now: float) -> list[str]:
-        """Sellers whose next slice should have begun by now, the longest due first."""
-        return [name.decode() for name in await self._redis.zrangebyscore(self._due, "-inf", now)]
+    async def due(self, now: float) -> list[tuple[str, float]]:
+        """Sellers whose next slice should have begun, and when, the longest due first."""
+        found = await self._redis.zrangebyscore(self._due, "-inf", now, withscores=True)
+        return [(name.decode(), due_at) for name, due_at in found]
+
+    async def is_due(self, seller: str, due_at: float) -> bool:
+        """Whether this is still when its next slice should begin: any slice that has ended since has changed it."""
+        return bool(await self._redis.zscore(self._due, seller) == due_at)
 
     async def revoked(self) -> list[str]:
         """Sellers that only a new authorisation helps."""

@@ -186,11 +186,11 @@ class Fleet:
     async def _queue_due(self, broker: RedisStreamBroker, board: Board) -> int:
         """Queue a slice of each due seller, the longest due first; returns their number."""
         queued = 0
-        for seller in await board.due(time.time()):
+        for seller, due_at in await board.due(time.time()):
             if await board.mark(seller):
                 kicker: Any = AsyncKicker(task_name=_TASK, broker=broker, labels={})
                 try:
-                    await kicker.kiq(seller)
+                    await kicker.kiq(seller, due_at)
                 except SendTaskError:
                     await board.unmark(seller)  # else the seller would get no slice until the mark expires
                     raise
@@ -217,11 +217,13 @@ class Fleet:
                 self._watch(app)
             running: set[anyio.CancelScope] = set()
 
-            async def slice_of(seller: str) -> None:
+            async def slice_of(seller: str, due_at: float) -> None:
                 with anyio.CancelScope() as scope:
                     running.add(scope)
                     try:
-                        await self._slice_of(seller, app, job, board)
+                        # In a long queue a mark expires, and a seller is queued again: one slice is enough.
+                        if await board.is_due(seller, due_at):
+                            await self._slice_of(seller, app, job, board)
                     except RedisError as error:
                         # The work is stored, but on the board the seller is still due: its slice is carried out again.
                         logger.warning("the result of a slice of %s was not noted (%s)", seller, type(error).__name__)

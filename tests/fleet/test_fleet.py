@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -330,6 +331,39 @@ async def test_who_found_a_seller_held_does_not_undo_what_its_holder_noted(redis
         await until(over)
         group.cancel_scope.cancel()
     assert (await fleet.status()).sellers == (noted,)
+
+
+async def test_a_seller_that_is_queued_twice_has_one_slice(redis_url: str, tmp_path: Path) -> None:
+    """No worker came by before its mark expired. The second slice finds that it is not due any more."""
+    sellers = SellerDirectory(sellers_file(tmp_path, 1))
+    slices: list[str] = []
+
+    async def job(seller: SellingPartner) -> None:
+        slices.append(seller.name)
+
+    made: dict[str, Any] = {"job": job, "client_id": "a", "client_secret": "b", "every": timedelta(hours=1)}
+    fleet = Fleet(redis_url, None, sellers, name="own", **made)
+    queue = "spapi:fleet:own:queue"
+    async with Redis.from_url(redis_url) as client, anyio.create_task_group() as group:
+
+        async def queued_twice() -> bool:
+            await client.delete("spapi:fleet:own:queued:A0@na")  # as if it had expired
+            return bool(await client.xlen(queue) >= 2)
+
+        group.start_soon(fleet.schedule)
+        await until(queued_twice)
+        group.cancel_scope.cancel()
+    async with Redis.from_url(redis_url) as client, anyio.create_task_group() as group:
+
+        async def all_taken() -> bool:
+            last = (await client.xinfo_stream(queue))["last-generated-id"]
+            groups = await client.xinfo_groups(queue)  # none before the worker listens
+            return bool(groups and groups[0]["last-delivered-id"] == last and groups[0]["pending"] == 0)
+
+        group.start_soon(partial(fleet.work, concurrency=1))  # one after the other
+        await until(all_taken)
+        group.cancel_scope.cancel()
+    assert slices == ["A0@na"]
 
 
 async def test_a_redis_that_comes_back_empty_holds_a_fleet_up_and_no_more(

@@ -24,9 +24,9 @@ async def test_the_longest_due_come_first_and_others_not_at_all(board: Board) ->
     times = {"A": 30.0, "B": 10.0, "C": 50.0, "D": 20.0}
     await board.put(*(SellerState(seller=seller, due_at=at) for seller, at in times.items()))
     await board.put(SellerState(seller="D", due_at=20.0, revoked=True))
-    assert await board.due(30.0) == ["B", "A"]
+    assert await board.due(30.0) == [("B", 10.0), ("A", 30.0)]
     await board.put(SellerState(seller="B", due_at=40.0), SellerState(seller="D", due_at=20.0))
-    assert await board.due(45.0) == ["D", "A", "B"]
+    assert [seller for seller, _ in await board.due(45.0)] == ["D", "A", "B"]
     assert [state.seller for state in await board.states()] == ["D", "A", "B", "C"]
 
 
@@ -36,7 +36,7 @@ async def test_a_board_follows_the_directory(board: Board) -> None:
     await board.put(SellerState(seller="B", due_at=70.0, complete_at=5.0))
     many = [f"S{number:04}" for number in range(2500)]
     await board.keep(["B", *many])
-    assert await board.due(60.0) == many
+    assert [seller for seller, _ in await board.due(60.0)] == many
     assert await board.state("B") == SellerState(seller="B", due_at=70.0, complete_at=5.0)
     assert len(await board.states()) == 2501
 
@@ -65,7 +65,9 @@ async def test_a_change_is_made_of_what_is_kept(board: Board) -> None:
     await asyncio.gather(*changing, board.change("B", lambda state: state))
     assert await board.states() == [SellerState(seller="A", failures=20)]
     await board.change("A", lambda state: replace(state, due_at=0.1 + 0.2))
-    assert await board.due(0.1 + 0.2) == ["A"]
+    assert await board.due(0.1 + 0.2) == [("A", 0.1 + 0.2)]
+    assert [await board.is_due("A", due_at) for due_at in (0.1 + 0.2, 0.3)] == [True, False]
+    assert not await board.is_due("B", 0.0)
 
 
 async def test_a_seller_has_one_place_in_the_queue(board: Board) -> None:
