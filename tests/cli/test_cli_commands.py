@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import typer
+import warm_python
 from secret_watch import looks_secret
 
 from spapi_async import api
@@ -231,19 +232,18 @@ def test_personal_data_without_keys_is_refused_with_the_command_that_makes_one(
     assert "spapi-async keys new" in capsys.readouterr().err
 
 
-def test_interrupted_sync_says_that_its_checkpoint_is_good(
-    spapi_emulator: Emulator, start: Start, tmp_path: Path
-) -> None:
+def test_interrupted_sync_says_that_its_checkpoint_is_good(spapi_emulator: Emulator, tmp_path: Path) -> None:
     """Ctrl-C ends with 130 and one line, and the same command goes on."""
     words = ["sync", "orders", "--database", f"sqlite:///{tmp_path}/o.db", "--endpoint", spapi_emulator.url]
-    process = start(*words, "--page-size", "5")
+    pipe = subprocess.PIPE
+    process = warm_python.start(["-m", "spapi_async", *words, "--page-size", "5"], stdout=pipe, stderr=pipe)
     while len(spapi_emulator.received) < 5:
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     out, complaint = process.communicate(timeout=300)
-    assert (process.returncode, out) == (130, "")
-    assert complaint == (
+    assert (process.returncode, out) == (130, b"")
+    assert complaint.decode() == (
         "spapi-async: interrupted; the checkpoint in the database is good: run the same command again to go on\n"
     )
 

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ import aiohttp
 import anyio
 import msgspec
 import pytest
+import warm_python
 from order_databases import CREDENTIALS, emulated_orders, stored_orders
 
 from spapi_async.cli.application import run
@@ -79,9 +79,9 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def _start(url: str, endpoint: str, *more: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "spapi_async", "sync", "orders", "--follow", "--database", url, "--json", *more],
+def _start(url: str, endpoint: str, *more: str) -> warm_python.Process:
+    return warm_python.start(
+        ["-m", "spapi_async", "sync", "orders", "--follow", "--database", url, "--json", *more],
         env={**os.environ, **CREDENTIALS, "SP_API_ENDPOINT": endpoint},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -107,7 +107,7 @@ async def _until(condition: Callable[[], bool]) -> None:
             await anyio.sleep(0.05)
 
 
-async def _communicate(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+async def _communicate(process: warm_python.Process) -> tuple[bytes, bytes]:
     return await anyio.to_thread.run_sync(lambda: process.communicate(timeout=30))
 
 

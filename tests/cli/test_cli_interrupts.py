@@ -4,9 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import warm_python
 
 # Sends SIGINT to itself when the so-many-th module is imported after the package.
 PROGRAM = """
@@ -40,22 +42,17 @@ def test_ctrl_c_while_the_imports_go_on(number: int) -> None:
 def test_ctrl_c_at_an_emulator_of_its_own(again: bool, tmp_path: Path) -> None:
     """In the middle of the work, and once more for good measure: the checkpoint is good, and one line says so."""
     url = f"sqlite:///{tmp_path / 'orders.db'}"
-    command = [sys.executable, "-m", "spapi_async", "sync", "orders", "--emulator", "--database", url]
-    process = subprocess.Popen(
-        [*command, "--orders", "3000"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    words = ["-m", "spapi_async", "sync", "orders", "--emulator", "--database", url, "--orders", "3000"]
+    pipe = subprocess.PIPE
+    process = warm_python.start(words, stdout=pipe, stderr=pipe, start_new_session=True)
     while not (tmp_path / "orders.db").exists() and process.poll() is None:
-        pass
+        time.sleep(0.001)
     process.send_signal(signal.SIGINT)
     if again:
         process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, len(err.splitlines())) == (130, "", 1), err
-    assert err.startswith("spapi-async: interrupted")
+    assert (process.returncode, out, len(err.splitlines())) == (130, b"", 1), err
+    assert err.startswith(b"spapi-async: interrupted")
 
 
 def test_a_program_that_was_started_deaf_stays_so() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import sys
+import subprocess
 from typing import Any
 
 import pytest
+import warm_python
 from sqs_server import client, counts, send
 
 from spapi_async.cli.application import run
@@ -127,12 +128,12 @@ async def test_a_queue_that_does_not_exist_is_a_usage_error(sqs_queue: str, caps
 
 async def test_ctrl_c_leaves_what_was_not_printed_in_the_queue(sqs_queue: str) -> None:
     """One line says so; the exit code is that of an interruption."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "spapi_async", "notifications", "listen", sqs_queue, "--json", stdout=-1, stderr=-1
-    )
+    pipe = subprocess.PIPE
+    words = ["-m", "spapi_async", "notifications", "listen", sqs_queue, "--json"]
+    process = warm_python.start(words, stdout=pipe, stderr=pipe)
     await send(sqs_queue, [json.dumps(WHOLE)])
     assert process.stdout is not None
-    assert json.loads(await process.stdout.readline())["key"] == "id-1"
+    assert json.loads(await asyncio.to_thread(process.stdout.readline))["key"] == "id-1"
     process.send_signal(signal.SIGINT)
-    _, said = await process.communicate()
+    _, said = await asyncio.to_thread(process.communicate, 60)
     assert (process.returncode, said) == (130, b"spapi-async: interrupted; what was not printed stays in the queue\n")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+import warm_python
 from order_databases import CREDENTIALS
 from report_fixtures import ALL_ORDERS, LISTINGS, calls
 from rich.console import Console
@@ -123,8 +123,8 @@ def test_ctrl_c_leaves_a_run_that_the_same_command_picks_up(spapi_emulator: Emul
     """One line, exit code 130, and one report in the end."""
     out = tmp_path / "listings.txt"
     words = ["report", LISTINGS, "--marketplace", "US", "--out", str(out), "--endpoint", spapi_emulator.url]
-    command = [sys.executable, "-m", "spapi_async", *words]
-    first = subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ)
+    command = ["-m", "spapi_async", *words]
+    first = warm_python.start(command, stderr=subprocess.PIPE)
     while not calls(spapi_emulator, "reports_2021_06_30.get_report"):
         assert first.poll() is None
         time.sleep(0.01)
@@ -133,7 +133,7 @@ def test_ctrl_c_leaves_a_run_that_the_same_command_picks_up(spapi_emulator: Emul
     assert first.returncode == 130
     assert complaint.decode().count("\n") == 1
     assert "run the same command again" in complaint.decode()
-    subprocess.run(command, check=True, timeout=60, env=os.environ)
+    assert warm_python.start(command).wait(60) == 0
     assert len(out.read_text("cp1252").splitlines()) == 61
     assert calls(spapi_emulator) == 1
 
@@ -143,8 +143,8 @@ def test_open_runs_and_amazons_reports_are_listed(
     spapi_emulator: Emulator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without a type what the journal holds, with one what Amazon holds."""
-    words = [sys.executable, "-m", "spapi_async", "report", LISTINGS, "--marketplace", "US", "--out", "unused"]
-    waiting = subprocess.Popen([*words, "--endpoint", spapi_emulator.url], stderr=subprocess.DEVNULL, env=os.environ)
+    words = ["-m", "spapi_async", "report", LISTINGS, "--marketplace", "US", "--out", "unused"]
+    waiting = warm_python.start([*words, "--endpoint", spapi_emulator.url], stderr=subprocess.DEVNULL)
     while not calls(spapi_emulator, "reports_2021_06_30.get_report"):
         time.sleep(0.01)
     waiting.kill()

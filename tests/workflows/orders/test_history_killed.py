@@ -83,7 +83,7 @@ def acted_on(emulator: Emulator, moment: str) -> bool:
 async def test_killed_while_each_request_is_held(tmp_path: Path, sources: str, moment: str) -> None:
     """The emulator holds the first answer of an operation; the process dies there, and the next one goes on."""
     url = f"sqlite:///{tmp_path / 'orders.db'}"
-    options: dict[str, Any] = {"orders": 120, "rate_scale": 6000, "processing": 0.05, "search_delay": 0.0}
+    options: dict[str, Any] = {"orders": 40, "rate_scale": 6000, "processing": 0.05, "search_delay": 0.0}
     anchor = datetime.now(UTC).timestamp() - 3600
     async with Emulator(**options, page_shift=True, anchor=anchor) as emulator:
         hold(emulator, moment)
