@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from asyncio import TimerHandle, get_running_loop
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -86,7 +86,7 @@ class LocalRateLimiter:
         self._rules = checked_rules(rules)
         self._registry = Registry(PlanBook(self._rules), self._clock)
         self._lanes = self._registry.lanes  # for operations without rules, by payer and operation
-        self._timers: dict[Meter, asyncio.TimerHandle] = {}
+        self._timers: dict[Meter, TimerHandle] = {}
         self._arrivals = 0
         self._turns = 0
         self._home = HomeLoop("the rate limiter", drop=self._drop)
@@ -122,7 +122,7 @@ class LocalRateLimiter:
                 passed because of later calls with a higher priority.
             SPAPIError: the limiter was closed, before or while the call waited.
         """
-        if asyncio.get_running_loop() is not self._home.loop:
+        if get_running_loop() is not self._home.loop:
             self._home.enter()
         try:
             lane = self._lanes[account.payer, operation]
@@ -135,7 +135,6 @@ class LocalRateLimiter:
         return self._launch(lane, now)
 
     async def _wait(self, lane: Lane, now: float, priority: Priority, max_wait: float | None) -> LocalPermit:
-        loop = asyncio.get_running_loop()
         deadline = timer = None
         if max_wait is not None:
             predicted = predict(lane, now, priority)
@@ -143,9 +142,9 @@ class LocalRateLimiter:
                 raise wait_error(lane.operation, predicted, max_wait)
             deadline = now + max_wait
         self._arrivals += 1
-        waiter = Waiter(loop.create_future(), int(priority), deadline, self._arrivals)
+        waiter = Waiter(get_running_loop().create_future(), int(priority), deadline, self._arrivals)
         if deadline is not None:
-            timer = loop.call_at(deadline + GRACE, self._refuse, lane, waiter)
+            timer = get_running_loop().call_at(deadline + GRACE, self._refuse, lane, waiter)
         self._join(lane, waiter, now)
         try:
             permit: LocalPermit = await waiter.future
@@ -286,7 +285,7 @@ class LocalRateLimiter:
             if timer.when() == when:
                 return
             timer.cancel()
-        self._timers[meter] = asyncio.get_running_loop().call_at(when, self._look_again, meter)
+        self._timers[meter] = get_running_loop().call_at(when, self._look_again, meter)
 
     def _look_again(self, meter: Meter) -> None:
         self._timers.pop(meter, None)
@@ -296,12 +295,13 @@ class LocalRateLimiter:
 
     def observed(self, permit: LocalPermit, status: int | None, rate: float | None, refusal: bytes) -> None:
         """Process the reply to a permit's request."""
-        now, lane, first = self._monotonic(), permit.lane, permit.lane.first
+        now, lane = self._monotonic(), permit.lane
+        first, others = lane.first, lane.others
         if status == QUOTA_EXCEEDED:
             self._blame(permit, refusal, now)
         else:
             first.counter.land(permit, now)
-            for meter, flight in zip(lane.others, permit.flights, strict=False) if lane.others else ():
+            for meter, flight in zip(others, permit.flights, strict=False) if others else ():
                 meter.counter.land(flight, now)
             if not lane.passed:
                 lane.passed = status is not None
@@ -310,7 +310,7 @@ class LocalRateLimiter:
                 lane.jitter.record(now - permit.sent_at)
             elif not lane.replied:
                 lane.replied, lane.replied_at = True, now
-            if (lane.others or not first.calm) and status < 500 and status not in NOT_COUNTED:
+            if (others or not first.calm) and status < 500 and status not in NOT_COUNTED:
                 self._succeeded(lane, now)
         if rate is not None and rate != first.header:
             self._announced(lane, rate, now)
