@@ -115,6 +115,8 @@ class Searching:
             return None
         before = min(coarse[0] + _SECOND, left.before)
         stored = await self._database.dates(seller, before=before, limit=size)
+        if not stored:  # the last of them was updated and stored by its id while this was asked
+            return None
         after = max(coarse[min(size, len(coarse)) - 1], stored[-1])
         return Window(max(after, left.after), before)
 

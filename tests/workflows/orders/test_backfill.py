@@ -13,13 +13,14 @@ import pytest
 
 from spapi_async._core.clock import SystemClock
 from spapi_async.errors import NotFoundError
-from spapi_async.workflows.orders import OrderDatabase, OrderRow
+from spapi_async.workflows.orders import OrderDatabase, OrderPage, OrderRow
 from spapi_async.workflows.orders._backfill import Backfill
 from spapi_async.workflows.orders._checkpoint import Checkpoint, Window
 from spapi_async.workflows.orders._listing import Listed
 from spapi_async.workflows.orders._page import CoarseOrder
 from spapi_async.workflows.orders._report_rows import order_rows
 from spapi_async.workflows.orders._rows import V2026
+from spapi_async.workflows.orders._searching import Searching
 from spapi_async.workflows.orders._walk import Sorting
 
 pytest_plugins = ("sync_fixtures",)
@@ -126,3 +127,40 @@ async def test_an_order_that_stays_coarse_is_fetched_once_and_holds_nothing_up(s
     refiner = Refining("one", **{what: ORDERS[3:5]})
     assert await read(sqlite_url, refiner) == {"all": 20, "coarse": 2}
     assert refiner.fetched == Counter(ORDERS)
+
+
+class Updating(OrderDatabase):
+    """A refiner's commit comes between two answers."""
+
+    async def count(self, seller: str, **what: Any) -> int:
+        """The one coarse order has become a later one by the time that this is answered."""
+        found = await super().count(seller, **what)
+        late = whole(ORDERS[0], at=END.isoformat())
+        await self.store(OrderPage(seller=seller, rows=(late,), checkpoint=None, at=END))
+        return found
+
+
+async def test_the_last_order_may_be_updated_while_its_window_is_looked_for(database_url: str) -> None:
+    """It has left the history, and nothing is left that a search could bring."""
+    history = Checkpoint(seller="s", stream="o history", last_updated_after=BEGIN, upper_bound=END)
+
+    async def nothing(*_: Any) -> None:
+        raise AssertionError("nothing was to be read")
+
+    async with Updating(database_url) as database:
+        rows = order_rows([{"amazon-order-id": ORDERS[0], "last-updated-date": updated(ORDERS[0])}])
+        await database.store(OrderPage(seller="s", rows=rows, checkpoint=None, at=END))
+        searching = Searching(
+            NoQuota(),
+            history,
+            named_to=END,
+            has_help=True,
+            sorting=Sorting(),
+            database=database,
+            page_size=100,
+            clock=SystemClock(),
+            store=nothing,
+        )
+        with anyio.fail_after(30):
+            await searching.go_on(spared=lambda _: False)
+        assert await database.count("s", coarse=True) == 0
