@@ -17,7 +17,7 @@ import msgspec
 
 from spapi_async.workflows.orders._rows import LONGEST_KEY
 
-__all__ = ["ITEM", "KNOWN_ITEM", "KNOWN_ORDER", "ORDER", "Item", "Money", "Order", "Package"]
+__all__ = ["ITEM", "KNOWN_ITEM", "KNOWN_ORDER", "ORDER", "Cancellation", "Item", "Money", "Order", "Package"]
 
 _Raw = msgspec.Raw
 _ABSENT = msgspec.Raw()
@@ -65,6 +65,21 @@ class _ItemFulfillment(_Columns):
     packing: _Packing | None = None
 
 
+class _CancellationRequest(_Columns):
+    cancel_reason: _Raw = _ABSENT
+
+
+class _CancellationExecution(_Columns):
+    cancel_reason: _Raw = _ABSENT
+
+
+class Cancellation(_Columns):
+    """Who asked for it, who did it, and why."""
+
+    cancellation_request: _CancellationRequest | None = None
+    cancellation_execution: _CancellationExecution | None = None
+
+
 class Item(_Columns):
     """An item."""
 
@@ -72,6 +87,7 @@ class Item(_Columns):
     quantity_ordered: _Count
     product: _Product
     fulfillment: _ItemFulfillment | None = None
+    cancellation: Cancellation | None = None
     tax: _Raw = _ABSENT
 
 
@@ -164,17 +180,15 @@ class _KnownPromotion(_Columns, forbid_unknown_fields=True):
     breakdowns: list[_KnownPromotionBreakdown] | None = None
 
 
-class _KnownCancellationRequest(_Columns, forbid_unknown_fields=True):
+class _KnownCancellationRequest(_CancellationRequest, forbid_unknown_fields=True):
     requester: _Scalar = None
-    cancel_reason: _Scalar = None
 
 
-class _KnownCancellationExecution(_Columns, forbid_unknown_fields=True):
+class _KnownCancellationExecution(_CancellationExecution, forbid_unknown_fields=True):
     cancelled_by: _Scalar = None
-    cancel_reason: _Scalar = None
 
 
-class _KnownCancellation(_Columns, forbid_unknown_fields=True):
+class _KnownCancellation(Cancellation, forbid_unknown_fields=True):
     cancellation_request: _KnownCancellationRequest | None = None
     cancellation_execution: _KnownCancellationExecution | None = None
 

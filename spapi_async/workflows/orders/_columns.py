@@ -16,7 +16,17 @@ from typing import Any
 import msgspec
 
 from spapi_async._codec import json
-from spapi_async.workflows.orders._column_types import ITEM, KNOWN_ITEM, KNOWN_ORDER, ORDER, Item, Money, Order, Package
+from spapi_async.workflows.orders._column_types import (
+    ITEM,
+    KNOWN_ITEM,
+    KNOWN_ORDER,
+    ORDER,
+    Cancellation,
+    Item,
+    Money,
+    Order,
+    Package,
+)
 from spapi_async.workflows.orders._personal import Piece, holds_personal, written
 from spapi_async.workflows.orders._rows import V2026, ItemRow, OrderRow, channel_of, status_of
 
@@ -59,11 +69,13 @@ def _row(payload: bytes) -> OrderRow:
     order, items, surprises = _decoded(payload)
     raws = order.order_items
     personal: dict[str, Any] = {}
-    if surprises and holds_personal(content := json.exact(payload)):
+    if surprises and (holds_personal(content := json.exact(payload)) or json.has_name_twice(payload)):
         return V2026.row(Piece(payload, content))  # personal data may be where a column comes from
     if not surprises and _is_personal(order, items):
         payload, personal = _without_personal(json.exact(payload))
         raws = _ITEMS.decode(payload).order_items
+    elif not surprises and _may_hold_copies(payload) and json.has_name_twice(payload):
+        return V2026.row(payload)
     channel = order.sales_channel
     status = order.fulfillment.fulfillment_status if order.fulfillment else None
     fulfilled_by = order.fulfillment.fulfilled_by if order.fulfillment else None
@@ -119,10 +131,20 @@ def _without_personal(content: Any) -> tuple[bytes, dict[str, Any]]:
         gift = ((item.get("fulfillment") or {}).get("packing") or {}).get("giftOption") or {}
         if "giftMessage" in gift:
             taken[f"{place}.fulfillment.packing.giftOption.giftMessage"] = gift.pop("giftMessage")
+        for name, act in (item.get("cancellation") or {}).items():
+            if act and "cancelReason" in act:
+                taken[f"{place}.cancellation.{name}.cancelReason"] = act.pop("cancelReason")
     return written(content), taken
 
 
 _WHOLE = ("buyer", "recipient", "payment", "tax")
+_NAMES = re.compile(rb'"(?:buyer|recipient|payment|tax|customization|giftMessage|cancelReason)"')
+_ESCAPED_NAME = re.compile(rb'\\u[^"]*"\s*:')
+
+
+def _may_hold_copies(payload: bytes) -> bool:
+    """Whether an order of known members whose content is not personal names what is: in a member that comes twice."""
+    return bool(_NAMES.search(payload) or (b"\\" in payload and _ESCAPED_NAME.search(payload)))
 
 
 def _is_personal(order: Order, items: Sequence[Item]) -> bool:
@@ -130,10 +152,15 @@ def _is_personal(order: Order, items: Sequence[Item]) -> bool:
 
 
 def _is_item_personal(item: Item) -> bool:
-    if item.tax or item.product.customization:
+    if item.tax or item.product.customization or (item.cancellation and _has_reason(item.cancellation)):
         return True
     packing = item.fulfillment.packing if item.fulfillment else None
     return bool(packing and packing.gift_option and packing.gift_option.gift_message)
+
+
+def _has_reason(cancellation: Cancellation) -> bool:
+    request, execution = cancellation.cancellation_request, cancellation.cancellation_execution
+    return bool((request and request.cancel_reason) or (execution and execution.cancel_reason))
 
 
 def _items(order_id: str, items: Sequence[Item], raws: Sequence[msgspec.Raw]) -> tuple[ItemRow, ...]:

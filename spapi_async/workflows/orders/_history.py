@@ -153,12 +153,15 @@ class History:
         history = await self._history()
         if history is None:
             return False
-        is_read = (history.upper_bound or history.last_updated_after) <= history.last_updated_after
-        if is_read and not await self._is_any_coarse():
+        was_read = _is_read(history)
+        if was_read and not await self._is_any_coarse():
             return False
         async with self._job.held(self._database, holder, wait=wait, stream=self._stream) as lease:
-            await self._backfill(history, lists=() if is_read else self._lists()).run(lease)
-        return not is_read
+            history = await self._history() or history  # whoever held it meanwhile has moved it
+            is_read = _is_read(history)
+            if not is_read or await self._is_any_coarse():
+                await self._backfill(history, lists=() if is_read else self._lists()).run(lease)
+        return not was_read
 
     async def _is_any_coarse(self) -> bool:
         """Whether there is a coarse order whose details a source of this run could fetch."""
@@ -254,3 +257,7 @@ class History:
             tell=self._job.tell,
             drop=self._job.drop,
         )
+
+
+def _is_read(history: Checkpoint) -> bool:
+    return (history.upper_bound or history.last_updated_after) <= history.last_updated_after

@@ -3,8 +3,8 @@
 Amazon's data protection policy allows personal data to be stored only encrypted and for 30 days after delivery, so it
 is stored separately from the order, or not at all. It is found by the names of members, at any depth and in any
 spelling: the contents of the data sets BUYER, RECIPIENT, TAX and PAYMENT, and texts written by customers (gift
-messages, customisation), in Orders 2026-01-01 and in Orders v0. A rule based on places would miss data that Amazon
-moves, wraps in a list, or adds elsewhere.
+messages, customisation, reasons to cancel), in Orders 2026-01-01 and in Orders v0. A rule based on places would miss
+data that Amazon moves, wraps in a list, or adds elsewhere.
 
 If an object that can contain such a member is text or a number instead, that value may be the personal data, and is
 removed, too. From an object with a customer's text, everything except known facts is removed. The address from which a
@@ -38,6 +38,7 @@ _PERSONAL_NAME = re.compile(
       | \w*giftmessage\w*
       | \w*address(?:es|line\w*)? | \w*postalcode | \w*zipcode
       | delivery(?:preference|instruction|note)\w*
+      | cancel(?:l?ation)?reason
       | purchaseordernumber
       | (?:legal|first|last|full)name
       | \w*email\w* | (?:tele|mobile)?phone(?:number)?
@@ -45,7 +46,9 @@ _PERSONAL_NAME = re.compile(
     re.VERBOSE,
 )
 _SELLERS_OWN = re.compile(r"(?:default)?shipfrom\w*")
-_LEADING_NAMES = frozenset({"orderitems", "product", "fulfillment", "packing"})
+_LEADING_NAMES = frozenset(
+    {"orderitems", "product", "fulfillment", "packing", "cancellation", "cancellationrequest", "cancellationexecution"}
+)
 """Members that are objects, or lists of objects, in which personal data can be."""
 _WORDS_NAMES = frozenset({"giftoption", "buyerrequestedcancel"})
 """The same, for members in which a customer's text stands beside facts."""
@@ -137,19 +140,24 @@ def without_personal(piece: Piece, *, ids: str = "") -> tuple[bytes, Any, dict[s
     """An order's or item's JSON and content without personal data, and that data by its place."""
     if not piece.mended:
         if not holds_personal(piece.content):
-            return piece.raw, piece.content, {}
+            return _without_copies(piece.raw, piece.content), piece.content, {}
         payload, taken = cut(piece.content, ids=ids)
         return payload, piece.content, taken
     kept = json.exact(piece.raw)
     in_text = _is_json(kept) and holds_personal(kept)
     in_reading = holds_personal(piece.content)
     if not in_text and not in_reading and (_is_json(kept) or not _names_personal(piece.raw.decode(errors="replace"))):
-        return piece.raw, piece.content, {}
+        return _without_copies(piece.raw, kept), piece.content, {}
     payload, taken = cut(piece.content, ids=ids)
     if in_text:  # else the reader found it elsewhere and repaired it: its reading is kept
         payload, found = cut(kept, ids=ids)
         taken |= found
     return payload, piece.content, taken
+
+
+def _without_copies(raw: bytes, content: Any) -> bytes:
+    """JSON whose content is not personal: written anew where an object has a name twice, for only one was looked at."""
+    return written(content) if json.has_name_twice(raw) else raw
 
 
 def cut(content: Any, *, ids: str = "") -> tuple[bytes, dict[str, Any]]:
@@ -222,8 +230,9 @@ def _hides(value: str) -> bool:
     """Whether text is JSON with personal data, as in replies that were wrapped or nested too deep to read."""
     if value[:1] not in _OPENING or not value.lstrip().startswith(("{", "[")):
         return False
-    content = json.exact(value.encode("utf-8", "replace"))
-    return holds_personal(content) if _is_json(content) else _names_personal(value)
+    raw = value.encode("utf-8", "replace")
+    content = json.exact(raw)
+    return holds_personal(content) or json.has_name_twice(raw) if _is_json(content) else _names_personal(value)
 
 
 def _is_json(content: Any) -> bool:

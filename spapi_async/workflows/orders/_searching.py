@@ -117,7 +117,9 @@ class Searching:
             return None
         before = min(coarse[0] + _SECOND, left.before)
         stored = await self._database.dates(seller, before=before, limit=size)
-        after = max([coarse[min(size, len(coarse)) - 1], *stored[-1:]])
+        if not stored:  # the last of them was updated and stored by its id in the meantime
+            return None
+        after = max(coarse[min(size, len(coarse)) - 1], stored[-1])
         return Window(max(after, left.after), before)
 
     async def _read(self, window: Window) -> None:
