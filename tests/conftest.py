@@ -69,6 +69,20 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.set_threshold(10_000)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin each worker's part of the tests with its share of the long ones: the last to end is no long one then."""
+    workers = getattr(config, "workerinput", {"workercount": 1})["workercount"]
+    long = [item for item in items if item.get_closest_marker("long")]
+    short = [item for item in items if not item.get_closest_marker("long")]
+    total, at = len(items), 0
+    items.clear()
+    for worker in range(workers):
+        share = long[worker::workers]
+        end = at + max(0, total * (worker + 1) // workers - len(items) - len(share))
+        items += [*share, *short[at:end]]
+        at = end
+
+
 # What the environment may hold must not decide either: proxies (urllib would ask one for 127.0.0.1), a terminal's
 # manners (rich and argparse obey them), somebody's own credentials, and what makes each subprocess compile all anew.
 _MANNERS = {"COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"}

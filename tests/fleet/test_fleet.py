@@ -129,6 +129,7 @@ def truth(emulator: Emulator) -> dict[str, str]:
     }
 
 
+@pytest.mark.long
 async def test_tables_equal_the_truth_whatever_happens_to_processes(
     redis_url: str, postgres_url: str, sellers: str
 ) -> None:

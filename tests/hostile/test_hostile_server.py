@@ -14,6 +14,7 @@ def test_the_server_knows_many_ways_to_misbehave() -> None:
     assert len(FAULTS) >= 100
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [2026, 2027])
 async def test_whatever_the_server_answers_every_promise_holds(seed: int) -> None:
     """No call late, no effect twice, no error outside the tree, no secret shown, nothing short, nothing left behind.
