@@ -226,7 +226,11 @@ class Follower:
             self._hints.hear(hint, self._clock.monotonic())  # so that the hint is not lost
             raise
         if row is not None:
-            await self._store(row, hint, lease)
+            try:
+                await self._store(row, hint, lease)
+            except BaseException:
+                self._hints.again(hint, self._clock.monotonic())  # whoever goes on has it, but not for ever
+                raise
         if row is None or not hint.is_met_by(row.last_updated_at):
             self._hints.again(hint, self._clock.monotonic())
 
