@@ -372,12 +372,10 @@ class Application:
             if isinstance(kept, Closing):
                 kept.close()
         self._resources.shared.clear()
-        async with AsyncExitStack() as closing:  # the last first; one that fails keeps no other open
-            if self._resources.journal is not None:
-                closing.push_async_callback(self._resources.journal.aclose)
-            closing.push_async_callback(self._pool.aclose)
-            closing.push_async_callback(self._auth.aclose)
-            closing.push_async_callback(self.limiter.aclose)
+        async with AsyncExitStack() as closing:  # closes the last one first, and all of them even if one fails
+            for part in (self._resources.journal, self._pool, self._auth, self.limiter):
+                if part is not None:
+                    closing.push_async_callback(part.aclose)
 
     async def __aenter__(self) -> Self:
         if self.closed:
