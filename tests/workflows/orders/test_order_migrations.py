@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import subprocess
 from datetime import UTC, datetime
 from typing import Any
 
+import anyio
 import msgspec
 import pytest
+import warm_python
 from sqlalchemy import Column, Connection, Integer, Table, inspect
 from sqlalchemy.engine.interfaces import ReflectedIndex
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -243,6 +247,50 @@ async def test_a_database_of_a_later_program_is_refused(database_url: str) -> No
     with pytest.raises(ConfigurationError, match=r"version 9999.*none beyond 000"):
         await OrderDatabase(database_url).open()
     assert await execute(database_url, "SELECT version_num FROM spapi_orders_version") == [("9999",)]
+
+
+async def test_a_database_of_a_later_program_is_refused_while_that_program_works(database_url: str) -> None:
+    """Within its open transaction, too: the refusal waits for the commit, and takes nothing away."""
+    place = Checkpoint(seller="s", stream="o", last_updated_after=NOW)
+    async with OrderDatabase(database_url) as later:
+        await execute(database_url, "UPDATE spapi_orders_version SET version_num = '9999'")
+
+        async def work() -> None:
+            for number in range(20):
+                row = V2026.row(b'{"orderId":"%d"}' % number)
+                await later.store(OrderPage(seller="s", rows=(row,), checkpoint=place, at=NOW))
+
+        async def open_it() -> None:
+            with pytest.raises(ConfigurationError, match=r"version 9999.*use the newer spapi_async"):
+                await OrderDatabase(database_url).open()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(work)
+            for _ in range(3):
+                group.start_soon(open_it)
+        assert await later.counts() == (20, 0)
+
+
+OPENING = """
+import asyncio, sys
+from spapi_async.workflows.orders import OrderDatabase
+async def main():
+    async with OrderDatabase(sys.argv[1]) as database:
+        assert await database.counts() == (0, 0)
+asyncio.run(main())
+"""
+
+
+def test_processes_that_open_a_new_database_at_once_make_it_once(database_url: str) -> None:
+    """None fails, and cursors carry one name."""
+    processes = [
+        warm_python.start(["-c", OPENING, database_url], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(6)
+    ]
+    results = [(process.communicate(timeout=120), process.returncode) for process in processes]
+    assert results == [((b"", b""), 0)] * 6
+    assert len(asyncio.run(execute(database_url, "SELECT database_id FROM change_feed"))) == 1
+    assert len(asyncio.run(execute(database_url, "SELECT version_num FROM spapi_orders_version"))) == 1
 
 
 async def test_other_tables_of_the_database_are_left_alone(database_url: str) -> None:
