@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 from api_reference import public_modules, write_reference
 
 
+@pytest.mark.long
 def test_every_public_module_is_shown(tmp_path: Path) -> None:
     """All that is written by hand; the generated modules are too many for a test, and of one pattern."""
     write_reference(tmp_path, generated=False)

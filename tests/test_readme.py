@@ -47,6 +47,7 @@ async def real_names(app: Application) -> dict[str, str]:
     }
 
 
+@pytest.mark.long
 async def test_every_python_block_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sqs_queue: str) -> None:
     """As one program, with an endpoint and ids that exist; what it prints is not looked at."""
     monkeypatch.chdir(tmp_path)

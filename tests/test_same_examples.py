@@ -32,6 +32,7 @@ def drawn(folder: Path, *files: str, warm: bool) -> dict[str, str]:
     return dict(json.loads(found.read_text()))
 
 
+@pytest.mark.long
 def test_examples_depend_neither_on_order_nor_on_what_else_is_loaded(tmp_path: Path) -> None:
     """One file alone, after another one, and before it; with all of the library imported, and with what they need."""
     alone = drawn(tmp_path, WINDOW, warm=False)

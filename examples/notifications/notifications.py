@@ -8,7 +8,7 @@ minute. AWS credentials come from where botocore looks for them. The queue is fi
 import asyncio
 import sqlite3
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 
 from spapi_async.workflows.notifications import Notification, SqsQueue
 
@@ -38,4 +38,5 @@ async def keep(url: str, path: str, *, idle: float = 60.0, visibility: int = 30)
 
 
 if __name__ == "__main__":
-    asyncio.run(keep(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "notifications.db"))
+    with suppress(KeyboardInterrupt):
+        asyncio.run(keep(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "notifications.db"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl as ssl_module
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, Unpack
 
 from spapi_async._client.handle import Handle
@@ -371,11 +372,12 @@ class Application:
             if isinstance(kept, Closing):
                 kept.close()
         self._resources.shared.clear()
-        await self.limiter.aclose()
-        await self._auth.aclose()
-        await self._pool.aclose()
-        if self._resources.journal is not None:
-            await self._resources.journal.aclose()
+        async with AsyncExitStack() as closing:  # the last first; one that fails keeps no other open
+            if self._resources.journal is not None:
+                closing.push_async_callback(self._resources.journal.aclose)
+            closing.push_async_callback(self._pool.aclose)
+            closing.push_async_callback(self._auth.aclose)
+            closing.push_async_callback(self.limiter.aclose)
 
     async def __aenter__(self) -> Self:
         if self.closed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import types
@@ -18,7 +19,7 @@ import msgspec
 from spapi_async._codec.mending import mend, refuse_constant
 from spapi_async._core.wire import KeptNumber, Model, Number
 
-__all__ = ["encode", "exact", "parse", "plain", "plain_decimal", "to_json"]
+__all__ = ["encode", "exact", "has_name_twice", "parse", "plain", "plain_decimal", "to_json"]
 
 Decimals = Literal["string", "number"]
 
@@ -250,6 +251,19 @@ def exact(raw: bytes) -> Any:
         return _DECIMALS.decode(raw)
     except (ValueError, ArithmeticError, RecursionError):
         return _slowly(raw)
+
+
+def has_name_twice(raw: bytes) -> bool:
+    """Whether an object in it has two members of one name: readers see the last one, and the text holds both."""
+    found = False
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal found
+        found = found or len({name for name, _ in pairs}) < len(pairs)
+
+    with contextlib.suppress(ValueError, RecursionError):
+        json.JSONDecoder(object_pairs_hook=look, parse_int=len, parse_float=len).decode(raw.decode())
+    return found
 
 
 def _slowly(raw: bytes) -> Any:

@@ -1,4 +1,4 @@
-"""What the frames of an exception give away, and how they are made to forget it.
+"""Removes secrets from the local variables of an exception's frames.
 
 Exception reporters (Sentry, rich, structlog, ``TracebackException`` with ``capture_locals``) print the local variables
 of every frame that an exception passed through, its causes' included. The frames of aiohttp and of this library hold
@@ -17,8 +17,8 @@ _FORGETFUL = frozenset({"spapi_async", "aiohttp", "asyncio"})
 def forget_locals(error: BaseException) -> None:
     """Drop the local variables of this library's, aiohttp's and asyncio's frames, here and in every cause.
 
-    To be called where an exception leaves the library, of the frames below: those that are still running are left as
-    they are. Which functions it passed through, and on which lines, stays.
+    Call it where an exception leaves the library. Frames that are still running are left unchanged. The functions and
+    lines in the traceback stay visible.
     """
     pending: list[BaseException | None] = [error]
     seen: set[int] = set()
@@ -30,7 +30,7 @@ def forget_locals(error: BaseException) -> None:
         step = each.__traceback__
         while step is not None:
             if step.tb_frame.f_globals.get("__name__", "").partition(".")[0] in _FORGETFUL:
-                with contextlib.suppress(RuntimeError):  # it is still running
+                with contextlib.suppress(RuntimeError):  # the frame is still running
                     step.tb_frame.clear()
             step = step.tb_next
         pending += (each.__cause__, each.__context__)

@@ -1,4 +1,4 @@
-"""How an application's parts fared the last time they were used."""
+"""How the last use of each part of an application went."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """One part.
 
     Attributes:
-        ok: whether it worked the last time; None: it has not been used yet.
-        at: when that was, in seconds since the epoch; None where nothing is known or no time belongs to it.
-        detail: what it said, without secrets.
+        ok: whether its last use succeeded; None if it has not been used yet.
+        at: the time of that use in seconds since the epoch; None if unknown or not applicable.
+        detail: the status or the error, without secrets.
     """
 
     ok: bool | None
@@ -26,9 +26,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         limiter: the rate limiter, or the store that it shares quota through.
-        token_store: where tokens are shared; not used without one.
+        token_store: the store through which tokens are shared; unused if there is none.
         lwa: Login with Amazon.
-        amazon: the Selling Partner API, by region (``na``, ``eu``, ``fe``), as far as it was used.
+        amazon: the Selling Partner API, by region (``na``, ``eu``, ``fe``), for regions that were used.
         closed: whether the application refuses calls.
     """
 
@@ -40,6 +40,6 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ok(self) -> bool:
-        """Whether no part failed the last time it was used, and calls are taken."""
+        """Whether no part failed when it was last used, and the application accepts calls."""
         parts = (self.limiter, self.token_store, self.lwa, *self.amazon.values())
         return not self.closed and all(part.ok is not False for part in parts)

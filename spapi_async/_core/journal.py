@@ -1,8 +1,8 @@
-"""What a journal of runs keeps, and what is asked of one.
+"""The entries of a journal of runs, and the protocol of its store.
 
-A run is something that Amazon makes while its caller waits: a report, a feed, a query. Its entry is written before it
-is asked for and is changed only by *swapping* one version for the next, so that of two processes that decide at the
-same moment one finds out that it was too late.
+A run is something that Amazon processes while its caller waits: a report, a feed, a query. Its entry is written before
+the request is sent, and is changed only by *swapping* one version for the next: when two processes decide at the same
+moment, one of the swaps fails.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ __all__ = ["Entry", "RunStore", "Stage"]
 
 
 class Stage(enum.StrEnum):
-    """How far a run has come."""
+    """How far a run has progressed."""
 
     PLANNED = "planned"
-    """Written down; nothing that could act has been sent."""
+    """Recorded; no request that could take effect has been sent."""
     SENDING = "sending"
-    """A request may have left; what became of it is not known."""
+    """A request may have been sent; its outcome is unknown."""
     WAITING = "waiting"
-    """Amazon has given it an id and works on it."""
+    """Amazon has assigned an id and is processing it."""
     FINISHED = "finished"
-    """Amazon is done with it; its result has not been handed over."""
+    """Amazon has finished; the result has not been delivered to the caller."""
     CLOSED = "closed"
-    """Whoever asked has the result, or has been told why there is none."""
+    """The caller has the result, or an error that says why there is none."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One run as a journal keeps it; times are seconds since the epoch by the journal's clock.
+    """One run in a journal; times are seconds since the epoch by the journal's clock.
 
     Attributes:
-        id: made by whoever plans the run.
-        seller: whose run it is, without secrets.
+        id: chosen by the process that plans the run.
+        seller: the seller's name, without secrets.
         kind: ``report``, ``feed`` or ``query``.
-        fingerprint: equal for equal requests; a store that lasts has one open run of each.
-        request: what was asked for, as JSON.
+        fingerprint: equal for equal requests; a lasting store has at most one open run for each.
+        request: the request, as JSON.
         version: counts the changes.
-        attempted_at: since when a request may be under way whose outcome is unknown.
-        claimed_at: when a process last took it on itself to send.
+        attempted_at: the time since which a request with unknown outcome may be under way.
+        claimed_at: when a process last claimed the right to send the request.
         job_id: Amazon's id.
-        made: whether the job was made for this entry, and not found and shared.
-        status: Amazon's last word: DONE, CANCELLED or FATAL.
-        document_id: where the result is.
+        made: whether the job was created for this entry (True), or found and shared (False).
+        status: Amazon's final status: DONE, CANCELLED or FATAL.
+        document_id: the id of the result's document.
     """
 
     id: str
@@ -66,12 +66,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def open(self) -> bool:
-        """Whether somebody still waits for its result."""
+        """Whether a caller may still wait for the result."""
         return self.stage is not Stage.CLOSED
 
 
 class RunStore(Protocol):
-    """Where entries are kept: a journal that survives, or this process's memory."""
+    """A store of entries: a lasting journal, or this process's memory."""
 
     @property
     def lasting(self) -> bool:
@@ -81,25 +81,25 @@ class RunStore(Protocol):
         """The time by the clock that every user of the store shares."""
 
     async def add(self, entry: Entry) -> Entry:
-        """Keep a new entry; the one that is kept.
+        """Store a new entry and return the stored one.
 
-        A store that lasts keeps the seller's open entry of that kind and fingerprint instead, if there is one.
+        If a lasting store has an open entry of the seller with that kind and fingerprint, it returns that one instead.
         """
 
     async def get(self, entry_id: str) -> Entry | None:
         """The entry as it is now."""
 
     async def swap(self, old: Entry, new: Entry) -> bool:
-        """Replace ``old`` if it is still what is kept; False also when another entry's ``made`` job has that id."""
+        """Replace ``old`` if it is still stored; False if not, or if another entry's ``made`` job has that job id."""
 
     async def made(self, seller: str, kind: str, job_ids: Collection[str]) -> frozenset[str]:
-        """Those of the ids that some entry's job was made with."""
+        """Those of the ids whose job was created for an entry."""
 
     async def recent(self, seller: str, kind: str, fingerprint: str, *, since: float) -> Sequence[Entry]:
-        """Entries of that fingerprint planned since then, newest first, closed ones too."""
+        """Entries with that fingerprint planned since then, newest first, including closed ones."""
 
     async def unfinished(self, *, seller: str | None = None, kind: str | None = None) -> Sequence[Entry]:
         """Every open entry, oldest first."""
 
     async def aclose(self) -> None:
-        """Let go of connections."""
+        """Close connections."""

@@ -1,4 +1,4 @@
-"""What a rate limiter is to the rest of the library, whichever one it is."""
+"""The protocol of rate limiters, as the rest of the library uses them."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class LimitSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         application: the application's client id.
         account: name of the seller, or ``""`` for the bucket that all sellers of the application share.
         region: ``"na"``, ``"eu"`` or ``"fe"``.
-        rate: tokens a second now believed in.
-        announced_rate: the plan's rate or the last one in ``x-amzn-RateLimit-Limit``.
-        burst: capacity now believed in.
-        tokens: tokens at hand; a fraction, negative while a debt is paid off.
+        rate: the rate in use, in tokens per second.
+        announced_rate: the plan's rate, or the last one in ``x-amzn-RateLimit-Limit``.
+        burst: the capacity in use.
+        tokens: tokens available; a fraction, negative while a debt is paid off.
         waiting: calls in the queue.
         next_available: seconds until a call that arrives now, with NORMAL priority, would be admitted.
         admitted: calls let through so far.
         throttled: 429s so far.
-        rule: what of a call's arguments makes this limit apply, such as ``reportType=GET_SALES_AND_TRAFFIC_REPORT``;
+        rule: the argument to which this limit applies, such as ``reportType=GET_SALES_AND_TRAFFIC_REPORT``;
             ``""`` for a usage plan.
         window: seconds of a sliding window that holds ``burst`` requests; 0 for a token bucket.
     """
@@ -63,10 +63,10 @@ class Permit(Protocol):
         """Seconds spent waiting for it."""
 
     def observe(self, status: int | None, rate: float | None, refusal: bytes = b"") -> None:
-        """The request was sent: report what came back.
+        """The request was sent: report the reply.
 
         Args:
-            status: the reply's status; None: no reply.
+            status: the reply's status; None if there was no reply.
             rate: the rate header, if it was a number.
             refusal: the body of a 429, whose message may name the limit that was hit.
         """
@@ -79,10 +79,10 @@ class RateLimiter(Protocol):
     """Admits calls at the pace of Amazon's usage plans."""
 
     def bind(self, *, clock: Clock, observers: Observers, rules: Sequence[PlanRule]) -> None:
-        """Serve the application that this limiter was given to, before any call.
+        """Connect this limiter with the application that it was given to, before any call.
 
-        Its observers are called too, its rules are kept beside the limiter's own, and its clock is used where the
-        limiter was given none.
+        The application's observers are called, too; its rules are added to the limiter's own; its clock is used if the
+        limiter has none.
 
         Raises:
             ConfigurationError: a rule cannot work.
@@ -97,7 +97,7 @@ class RateLimiter(Protocol):
         max_wait: float | None,
         arguments: Mapping[str, Any] | None = None,
     ) -> Permit:
-        """Wait for a token of every bucket that the call draws on; ``arguments`` as the method was given them.
+        """Wait for a token in every bucket that the call uses; ``arguments`` are the method's arguments.
 
         Raises:
             RateLimitWaitError: the predicted wait exceeds ``max_wait`` seconds; raised before waiting.
@@ -112,12 +112,12 @@ class RateLimiter(Protocol):
         count: int = 1,
         priority: Priority = Priority.NORMAL,
     ) -> float:
-        """Seconds until so many calls that come now could have left."""
+        """Seconds until the last of ``count`` calls made now could be sent."""
 
     def throttled(
         self, operation: Operation[Any], account: Account, arguments: Mapping[str, Any] | None = None
     ) -> None:
-        """An item of a batch said 429 in a reply that did not: counts as one 429 of the call's usage plan."""
+        """An item in a batch reply had the status 429; it counts as a 429 of the call's usage plan."""
 
     def limits(self) -> tuple[LimitSnapshot, ...]:
         """Every live bucket."""
@@ -127,12 +127,12 @@ class RateLimiter(Protocol):
 
 
 def closed_error(operation: Operation[Any]) -> ClosedError:
-    """What a call gets whose limiter was closed."""
+    """The error of a call whose limiter was closed."""
     return ClosedError("the application is closed", operation=operation.name)
 
 
 def wait_error(operation: Operation[Any], wait: float, max_wait: float) -> RateLimitWaitError:
-    """The refusal of a call that would have to wait longer than it may."""
+    """The error of a call that would have to wait longer than ``max_wait``."""
     return RateLimitWaitError(
         f"would wait {wait:.3g} s for quota, longer than max_wait={max_wait:g} s",
         operation=operation.name,

@@ -1,4 +1,4 @@
-"""What a generated API namespace stands on: an object that can call operations."""
+"""The base class of the generated API namespaces."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""An operation of the Selling Partner API as a value: everything Amazon publishes about it, and nothing about a call.
+"""An operation of the Selling Partner API as a value: the facts that Amazon publishes about it.
 
-The generated modules in ``api/`` are lists of these facts; the request builder, the limiter, the token broker, the
-iterators, the emulator and the command line all read them from here.
+The generated modules in ``api/`` are lists of operations; the request builder, the limiter, the token broker, the
+iterators, the emulator and the command line all use them.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OtherPlan(msgspec.Struct, frozen=True):
-    """A figure for the same plan that another source of Amazon's gives."""
+    """Figures for the same usage plan from another source of Amazon's."""
 
     source: Literal["model", "sdk", "docs"]
     rate: float
@@ -87,8 +87,8 @@ class UsagePlan(msgspec.Struct, frozen=True, kw_only=True):
     """A token bucket as Amazon publishes it: ``rate`` tokens a second flow in, at most ``burst`` are kept.
 
     Source: developer-docs.amazon.com/sp-api/docs/usage-plans-and-rate-limits. ``source`` says where the figures come
-    from; ``assumed`` means that Amazon publishes none and these are a cautious guess, or another operation's for the
-    ``reason`` given. ``others`` are the figures of sources that disagree. ``application_rate`` and
+    from; ``assumed`` means that Amazon publishes none, and these are a cautious guess or, for the ``reason`` given,
+    another operation's figures. ``others`` are the figures of sources that disagree. ``application_rate`` and
     ``application_burst`` limit all sellers of one application together.
     """
 
@@ -102,7 +102,7 @@ class UsagePlan(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def burst_of_application(self) -> float:
-        """What all sellers may send at once together: by default a second's worth, or one seller's burst."""
+        """The burst that all sellers share: by default the requests of one second, or one seller's burst."""
         return float(self.application_burst or max(self.burst, self.application_rate or 0.0))
 
 
@@ -120,7 +120,7 @@ class Restriction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Paging(msgspec.Struct, frozen=True, kw_only=True):
-    """How an operation hands out its result in pages.
+    """How an operation splits its result into pages.
 
     ``token_parameter`` and ``page_size_parameter`` name a parameter, or an attribute of the body where no parameter has
     that name. ``token_path`` and ``items_path`` are attribute names from the decoded body (payload already unwrapped)
@@ -149,20 +149,20 @@ class Operation(msgspec.Struct, Generic[T], frozen=True, kw_only=True, eq=False)
         response_type: the type of the whole 2xx body; None where Amazon sends none.
         response_types: the types by status where the success replies differ, None for a status without a body; else
             empty. A status that is not listed has ``response_type``.
-        unwrap: the attribute of the response type that the method returns (``"payload"``), or None for the whole body.
+        unwrap: the attribute of the response type that the method returns (``"payload"``); None for the whole body.
         body_type: the type of the request body, or None.
-        decimals: how a Decimal in the request body is written: Amazon's models use JSON strings or JSON numbers. Where
-            no body has decimals it says how the reply writes them, so that a reply encoded again has Amazon's form.
+        decimals: how a Decimal in the request body is written: Amazon's models use JSON strings or JSON numbers. If the
+            request body has no decimals, how the reply writes them, so that an encoded reply has Amazon's form.
         usage_plan: rate and burst.
         idempotent: repeating the request after an unknown outcome does no harm.
         restriction: when a restricted data token is needed.
         grantless_scope: the scope of an operation that needs no seller.
         paging: how pages follow one another.
         success: the declared 2xx statuses.
-        status: what Amazon's models say; ``removed`` operations are gone from them and may answer 404 or 410.
-        removal: the day by which Amazon wants the operation left; None where it has announced none.
-        successor: the name of the operation to use instead, where Amazon names one.
-        sandbox_only: Amazon serves it on the sandbox host alone.
+        status: the status in Amazon's models; ``removed`` operations are no longer in them and may answer 404 or 410.
+        removal: the day on which Amazon will remove the operation; None if no day has been announced.
+        successor: the name of the operation to use instead, if Amazon names one.
+        sandbox_only: whether Amazon serves it only on the sandbox host.
     """
 
     name: str
@@ -188,12 +188,12 @@ class Operation(msgspec.Struct, Generic[T], frozen=True, kw_only=True, eq=False)
 
     @property
     def api(self) -> str:
-        """The module that holds it: ``"orders_v0"``."""
+        """The module of the operation: ``"orders_v0"``."""
         return self.name.partition(".")[0]
 
     @property
     def restricted_data_elements(self) -> tuple[str, ...]:
-        """The data elements that a caller may ask for; empty where there is no choice."""
+        """The data elements that a caller may request; empty if there is no choice."""
         return self.restriction.data_elements if self.restriction else ()
 
     @property
@@ -209,7 +209,7 @@ class Operation(msgspec.Struct, Generic[T], frozen=True, kw_only=True, eq=False)
 
 
 def _by_name(name: str) -> Operation[Any]:
-    """The one object of this name, so that identity survives a pickle."""
+    """The single object with this name, so that unpickling preserves identity."""
     from importlib import import_module
 
     module, _, method = name.partition(".")

@@ -16,7 +16,7 @@ __all__ = ["CallOptions", "Priority", "call_options", "context_of", "current_opt
 
 
 class Priority(enum.IntEnum):
-    """Who goes first when quota is short; lower values first, with a share kept for the others."""
+    """Which calls go first when quota is short: lower values first; each priority keeps a share of the quota."""
 
     INTERACTIVE = 0
     NORMAL = 1
@@ -28,10 +28,10 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         priority: place in the queue for quota.
-        max_wait: longest acceptable wait for quota, in seconds; a longer one raises RateLimitWaitError at once. None
-            waits as long as it takes.
+        max_wait: longest acceptable wait for quota, in seconds; if the wait would be longer, RateLimitWaitError is
+            raised at once. None waits as long as necessary.
         timeout: seconds for one HTTP exchange, from connecting to the last byte; None uses the application's.
-        deadline: seconds for the whole call, waits and retries included; None sets no bound.
+        deadline: seconds for the whole call, including waits and retries; None sets no bound.
         restricted: fetch a report document with (True) or without (False) a restricted data token; None decides by the
             report type.
     """
@@ -53,7 +53,7 @@ def current_options() -> CallOptions:
 
 
 def context_of(options: CallOptions) -> Context:
-    """An empty context in which these options are in force: for a task that is nobody's in particular."""
+    """An empty context with these options: for a task that works for several callers."""
     context = Context()
     context.run(_options.set, options)
     return context
@@ -71,12 +71,12 @@ class _Changes(TypedDict, total=False):
 
 @contextmanager
 def call_options(**changes: Unpack[_Changes]) -> Iterator[CallOptions]:
-    """Set options for every call made inside the block, tasks started in it included; blocks nest.
+    """Set options for every call made inside the block and in tasks started in it; blocks nest.
 
     ``with call_options(priority=Priority.BULK, max_wait=5.0): ...`` takes the fields of :class:`CallOptions`.
 
     Raises:
-        ConfigurationError: a value that no call could heed.
+        ConfigurationError: a value is invalid.
     """
     options = msgspec.structs.replace(_options.get(), **changes)
     _check(options)
@@ -88,7 +88,7 @@ def call_options(**changes: Unpack[_Changes]) -> Iterator[CallOptions]:
 
 
 def _check(options: CallOptions) -> None:
-    """Refuse here what would otherwise fail in the middle of a call, or not at all."""
+    """Refuse invalid values here; otherwise they would fail in the middle of a call, or have no effect."""
     if not isinstance(options.priority, Priority):
         raise ConfigurationError(f"priority must be a Priority, not {options.priority!r}")
     if options.restricted not in (None, True, False):
@@ -97,7 +97,7 @@ def _check(options: CallOptions) -> None:
         seconds = getattr(options, name)
         if seconds is None:
             continue
-        # Written so that NaN, which is neither above nor below anything, is refused too.
+        # Written so that NaN, for which every comparison is false, is refused, too.
         fits = isinstance(seconds, int | float) and (seconds > 0 or (seconds == 0 and name != "timeout"))
         if not fits:
             raise ConfigurationError(f"{name} must be {least} seconds, or None, not {seconds!r}")

@@ -1,4 +1,4 @@
-"""The place in the user's program that a warning is about, which Python shows beside it and counts by."""
+"""The line in the user's program that a warning is about; Python shows the line and warns once for each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Origin"]
 
 
 class Origin:
-    """The nearest line outside of this library, when it was made; what warns later still points there."""
+    """The nearest line outside this library at the time it was made; a later warning still points to that line."""
 
     __slots__ = ("_file", "_line", "_module", "_said")
 
@@ -25,7 +25,7 @@ class Origin:
         self._said: dict[Any, Any] = frame.f_globals.setdefault("__warningregistry__", {})
 
     def warn(self, message: str) -> None:
-        """Say it; Python shows the same text about one line once."""
+        """Issue a warning; Python shows the same text for one line only once."""
         warnings.warn_explicit(message, SPAPIWarning, self._file, self._line, module=self._module, registry=self._said)
 
     def __repr__(self) -> str:

@@ -1,7 +1,7 @@
-"""Text that a peer wrote, before a pattern sees it or a message quotes it.
+"""Prepares text from a server before a pattern is applied to it or a message quotes it.
 
-A server decides how long its text is and what stands in it. So it is cut first, whatever is done with it next, and what
-looks like a token, a client secret or the signature of a presigned URL is taken out of what is shown.
+A server decides the length and content of its text. So the text is cut first, and whatever looks like a token, a client
+secret or the signature of a presigned URL is removed before it is shown.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import re
 __all__ = ["LONGEST", "cut", "on_one_line", "without_secrets"]
 
 LONGEST = 4096
-"""Characters (or bytes) of a peer's text that are looked at; Amazon's longest refusals have a few hundred."""
+"""Characters (or bytes) of a server's text that are used; Amazon's longest error texts have a few hundred."""
 
 
 def cut(text: str | bytes) -> str:
-    """The beginning of a peer's text; what is not UTF-8 in it is replaced: no log could be written."""
+    """The beginning of a server's text; invalid UTF-8 is replaced, since it could not be written to a log."""
     head = text[:LONGEST]
     if isinstance(head, str):
         if head.isascii():
@@ -30,7 +30,7 @@ def without_secrets(text: str) -> str:
 
 
 def on_one_line(text: str, longest: int) -> str:
-    """The same without line breaks or what moves a terminal's cursor, of bounded length: fit for a message."""
+    """The same on one line, without terminal control characters, of bounded length: suitable for a message."""
     return without_secrets(" ".join(re.sub(_CONTROLS, " ", cut(text)).split()))[:longest]
 
 
@@ -38,7 +38,7 @@ _CONTROLS = r"[\x00-\x1f\x7f-\x9f]"
 
 
 # Login with Amazon's prefixes (Atza, Atzr, Atz.sprdt for restricted tokens, Atc), also percent-encoded; client ids and
-# secrets; what makes a presigned URL worth stealing. Nothing here can match in two ways, so it runs in linear time.
+# secrets; the signature of a presigned URL. Nothing here can match in two ways, so it runs in linear time.
 _SECRETS = (
     r"(At[cz][a-z]?(?:\.[a-z]{1,16})?(?:\||%7[Cc])"
     r"|amzn1\.(?:application-)?oa2?-?"

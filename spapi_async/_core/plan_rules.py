@@ -1,4 +1,4 @@
-"""Limits that depend on an argument of the call, as values: what a user may add to what Amazon publishes."""
+"""Limits that depend on an argument of the call, as values; users may add rules to those that Amazon publishes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from spapi_async.errors import ConfigurationError
 __all__ = ["ANY", "Bucket", "Limit", "PlanRule", "Window", "checked_rules"]
 
 ANY = "*"
-"""As a rule's value: whatever the argument is."""
+"""As a rule's value: matches every value of the argument."""
 
 
 class Window(msgspec.Struct, frozen=True):
-    """At most ``requests`` in any ``seconds``: a sliding log. A bucket of these figures lets twice as many through."""
+    """At most ``requests`` in any ``seconds``: a sliding log. A bucket with these figures admits twice as many."""
 
     requests: int
     seconds: float
@@ -56,17 +56,17 @@ def _is_number(value: Any) -> bool:
 class PlanRule(msgspec.Struct, frozen=True):
     """Limits on those calls of an operation that have a certain value in an argument.
 
-    All calls to which a rule applies share its limits, whichever of its values they have.
+    All calls to which a rule applies share its limits, even if the rule has several values.
 
     Attributes:
         operation: ``"reports_2021_06_30.create_report"``, or the operation itself.
         argument: Amazon's name of a parameter, or a path into the body: ``"mode"``, ``"body.reportType"``,
-            ``"body.patches[].path"``. Of a mapping, its keys count: ``"body.attributes"``.
-        value: the value, several of which one suffices, or ``"*"`` for any.
-        limits: one or more of :class:`Window` and :class:`Bucket`; each must have room.
-        scope: ``"seller"``: each seller (and region) has its own; ``"application"``: all sellers share one.
-        unless: values that do not count.
-        level: how Amazon's 429 names this limit, where it does.
+            ``"body.patches[].path"``. If it is a mapping, its keys are the values: ``"body.attributes"``.
+        value: the value; or several, of which one must match; or ``"*"`` for any.
+        limits: one or more of :class:`Window` and :class:`Bucket`; a call needs room in each.
+        scope: ``"seller"``: each seller (and region) has its own limits; ``"application"``: all sellers share them.
+        unless: values that are ignored.
+        level: the name of this limit in Amazon's 429, if it has one.
     """
 
     operation: str
@@ -105,19 +105,19 @@ class PlanRule(msgspec.Struct, frozen=True):
         return (self.value,) if isinstance(self.value, str) else self.value
 
     def applies_to(self, found: tuple[str, ...]) -> bool:
-        """Whether a call with these values in the argument is meant."""
+        """Whether the rule applies to a call with these values in the argument."""
         values = self.values
         return any((ANY in values or value in values) and value not in self.unless for value in found)
 
     @property
     def label(self) -> str:
-        """For people: ``reportType=GET_SALES_AND_TRAFFIC_REPORT``; the level where Amazon has a name for it."""
+        """A label for display: ``reportType=GET_SALES_AND_TRAFFIC_REPORT``, or the level if Amazon has named it."""
         name = self.argument.rpartition(".")[2]
         return self.level or f"{name}={'|'.join(self.values)}"
 
 
 def _tuple_of(values: Any, kind: Any) -> tuple[Any, ...] | None:
-    """Several values of a kind; None where they are something else."""
+    """Several values of a kind as a tuple; None if they are anything else."""
     if not isinstance(values, list | tuple | set | frozenset):
         return None
     several = tuple(values) if isinstance(values, list | tuple) else tuple(sorted(values, key=str))
@@ -129,15 +129,15 @@ def _texts_of(given: Any) -> tuple[str, ...] | None:
 
 
 def checked_rules(rules: Iterable[PlanRule], *, of_amazon: bool = False) -> tuple[PlanRule, ...]:
-    """Rules as a user gave them; ``of_amazon`` where no other operations than Amazon's will be called.
+    """Check a user's rules; with ``of_amazon`` each must be about one of Amazon's operations.
 
     Raises:
-        ConfigurationError: not a list of PlanRule, or one is about an operation that does not exist.
+        ConfigurationError: this is not a list of PlanRule, or a rule is about an operation that does not exist.
     """
     several = None if isinstance(rules, PlanRule) or not isinstance(rules, Iterable) else tuple(rules)
     if several is None or not all(isinstance(rule, PlanRule) for rule in several):
         raise ConfigurationError(f"rules must be a list of PlanRule, not {rules!r}")
     for rule in several if of_amazon else ():
         if not operation_exists(rule.operation):
-            raise ConfigurationError(f"a rule is about {rule.operation!r}, and there is no such operation")
+            raise ConfigurationError(f"a rule is about {rule.operation!r}, but there is no such operation")
     return several

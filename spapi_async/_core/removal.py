@@ -1,8 +1,7 @@
-"""Operations that Amazon takes away: a warning to whoever still calls one, once an operation and process.
+"""Warnings about operations that Amazon removes: one for each operation and process.
 
-It points at the place that called the method or made the iterator, and comes before there is a task or a coroutine that
-has started: a coroutine function runs when it is awaited, which may be anywhere. The library's own workflows know what
-they call and are not warned.
+A warning points at the line that called the method or made the iterator. It is issued at the call, not when the
+coroutine runs, which may be anywhere. The library's own workflows are not warned.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class SPAPIDeprecationWarning(DeprecationWarning):
-    """Amazon has removed the operation that is called, or has announced that it will."""
+    """Amazon has removed the called operation, or has announced that it will remove it."""
 
 
 def warns_of_removal(operation: Operation[Any]) -> Callable[[F], F]:
@@ -39,9 +38,9 @@ def warns_of_removal(operation: Operation[Any]) -> Callable[[F], F]:
 
 
 class _WarningMethod(functools.partial[Any]):
-    """A method that warns when it is called, which a coroutine function by itself could only do when it is awaited.
+    """A method that warns when it is called; a coroutine function by itself could only warn when it is awaited.
 
-    A partial, because inspect and asyncio look through one at the function within: a coroutine function stays one.
+    It is a partial, because inspect and asyncio unwrap partials: a coroutine function is still recognised as one.
     """
 
     operation: Operation[Any]
@@ -55,7 +54,7 @@ class _WarningMethod(functools.partial[Any]):
 
 
 def warn_of_removal(operation: Operation[Any]) -> None:
-    """Warn the caller of the function that calls this one, unless that is the library itself or it was done before."""
+    """Warn the caller of the function that calls this one, unless the caller is the library or was warned before."""
     if operation.name in warned:
         return
     caller = sys._getframe(2)  # noqa: SLF001 - what the warnings module itself uses

@@ -8,13 +8,13 @@ __all__ = ["Request"]
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
-    """One HTTP request, ready to send but for host and tokens.
+    """One HTTP request, complete except for host and tokens.
 
     Attributes:
         target: percent-encoded path and query; give it to yarl with ``encoded=True``.
         path: the percent-encoded path alone.
-        headers: the operation's own header parameters, and ``content-type`` where there is a body.
-        data_elements: the restricted data elements asked for, in the order in which Amazon lists them.
+        headers: the operation's own header parameters, and ``content-type`` if there is a body.
+        data_elements: the requested restricted data elements, in the order in which Amazon lists them.
     """
 
     method: str
@@ -25,5 +25,5 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     data_elements: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        # Targets and bodies hold order ids, SKUs, e-mail addresses: none of them belongs into a log.
+        # Targets and bodies contain order ids, SKUs and e-mail addresses, which must not appear in a log.
         return f"<Request {self.method}>"

@@ -1,4 +1,4 @@
-"""What an application lends to its workflows: connections, observers, time."""
+"""The resources of an application that its workflows use: connections, observers, time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Closing", "Resources", "StreamPool", "StreamedReply"]
 
 
 class StreamedReply(NamedTuple):
-    """A reply whose body is still under way: chunks as they come, a content coding left in place."""
+    """A reply whose body is still being received: chunks as they arrive, without undoing a content coding."""
 
     status: int
     headers: Mapping[str, str]
@@ -25,7 +25,7 @@ class StreamedReply(NamedTuple):
 
 
 class StreamPool(Protocol):
-    """Where connections for documents come from."""
+    """The source of connections for documents."""
 
     def stream(
         self,
@@ -37,26 +37,26 @@ class StreamPool(Protocol):
         silence: float | None = None,
         session_key: str,
     ) -> AbstractAsyncContextManager[StreamedReply]:
-        """Send one request and read its reply piecemeal; ``silence`` is how long nothing may come, in seconds."""
+        """Send one request and stream its reply; ``silence`` is the longest time without a byte, in seconds."""
 
 
 @runtime_checkable
 class Closing(Protocol):
-    """What a workflow keeps for a whole application, and what ends with it."""
+    """An object that a workflow keeps for a whole application and that is closed with it."""
 
     def close(self) -> None:
-        """The application is closed: whoever waits gets a ClosedError."""
+        """The application is closed: waiting callers get a ClosedError."""
 
 
 class Resources(msgspec.Struct, frozen=True):
-    """Shared by all sellers of an application.
+    """The resources that all sellers of an application share.
 
     Attributes:
         pool: connections for documents.
-        endpoints: where calls go.
-        journal: where runs are written down; None keeps them in memory.
-        shared: what the workflows of one seller share whatever the handle, by seller and workflow; by "" and a name
-            what all sellers share. What has a ``close`` is closed with the application.
+        endpoints: the hosts to which calls go.
+        journal: where runs are recorded; None keeps them in memory.
+        shared: objects that all handles on a seller share, by seller and workflow; objects that all sellers share, by
+            "" and a name. An object with a ``close`` method is closed with the application.
     """
 
     pool: StreamPool

@@ -1,4 +1,4 @@
-"""The URL of a Redis, checked before anything connects, and as much of it as may be shown."""
+"""Checks the URL of a Redis before anything connects, and removes the parts that may not be shown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def address_of(url: object) -> str:
     """The URL without user, password and options.
 
     Raises:
-        ConfigurationError: no Redis can be at such a URL; the message shows none of it.
+        ConfigurationError: it cannot be the URL of a Redis; the message shows no part of it.
     """
     try:
         parts = urlsplit(url) if isinstance(url, str) else urlsplit("")

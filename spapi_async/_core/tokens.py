@@ -1,4 +1,4 @@
-"""Where a call's token comes from, as the pipeline sees it."""
+"""The source of a call's token, as the pipeline uses it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["Tokens"]
 
 
 class Tokens(Protocol):
-    """Gives each call the token it must carry (``auth.Authenticator``)."""
+    """Chooses the token of each call (``auth.Authenticator`` implements this)."""
 
     async def token(
         self, operation: Operation[Any], account: Account, request: Request, *, data_elements: tuple[str, ...]
     ) -> Secret:
-        """The token this call must carry: LWA or restricted."""
+        """The token that this call must carry: an access token or a restricted data token."""
 
     def rejected(
         self, token: Secret, operation: Operation[Any], account: Account, reply_body: bytes, *, request: Request
     ) -> bool:
-        """Retire a token that Amazon refused; whether a fresh one may help."""
+        """Retire a token that Amazon refused; returns whether repeating the call with a new one may help."""
 
     def learn(self, operation: Operation[Any], body: Any) -> None:
-        """Take note of what a reply says about later calls' tokens."""
+        """Remember what a reply says about the tokens of later calls."""

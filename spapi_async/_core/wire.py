@@ -1,4 +1,4 @@
-"""What the generated models are made of: an open struct, open enums, aware datetimes, exact numbers."""
+"""The base types of the generated models: an open struct, open enums, aware datetimes, exact numbers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
-"""A datetime with a zone. Amazon sometimes leaves the zone out; that is a violation, read as UTC."""
+"""A datetime with a time zone. If Amazon leaves the zone out, that is a violation, and the time is read as UTC."""
 
 Number = Annotated[Decimal, msgspec.Meta(description="JSON number")]
 """A Decimal that Amazon writes as a JSON number; a plain Decimal is one that Amazon writes as a string."""
@@ -33,18 +33,19 @@ Number = Annotated[Decimal, msgspec.Meta(description="JSON number")]
 class Model(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A JSON object of Amazon's: snake_case attributes, Amazon's names on the wire.
 
-    Optional fields default to None and are left out when encoded. Keys that the model does not know are ignored here;
-    they stay in ``Response.raw``. The collector of garbage leaves models alone, which makes pages a tenth to a quarter
-    cheaper and a million items in memory no burden: JSON has no cycles, and who ties one through a model keeps it.
+    Optional fields default to None and are left out when encoded. Keys that the model does not know are ignored; they
+    remain in ``Response.raw``. The garbage collector does not track models, which makes pages a tenth to a quarter
+    cheaper, and a million items in memory do not slow it down. JSON has no cycles; a reference cycle that a program
+    makes through a model is never freed.
     """
 
 
 class PersonalModel(Model, kw_only=True, omit_defaults=True):
-    """A JSON object with personal data, or with a key to it, whose values its repr does not show.
+    """A JSON object that contains personal data, or a key to such data; its repr does not show the values.
 
-    ``Address(<personal data: name, city>)`` names the fields that are set. Where ``__personal__`` lists fields, these
-    alone are hidden: ``ReportDocument(report_document_id='1', url=<hidden>)``. Everything else (encoding, equality,
-    pickling, attributes) is that of a ``Model``.
+    ``Address(<personal data: name, city>)`` names the fields that are set. If ``__personal__`` lists fields, only
+    these are hidden: ``ReportDocument(report_document_id='1', url=<hidden>)``. In all other respects (encoding,
+    equality, pickling, attributes) it is a ``Model``.
     """
 
     __personal__: ClassVar[tuple[str, ...]] = ()
@@ -58,7 +59,7 @@ class PersonalModel(Model, kw_only=True, omit_defaults=True):
             yield value if name is None else (name, value)
 
     def _shown(self) -> Iterator[tuple[str | None, Any]]:
-        """What a repr may show: names (None for a remark without one) and values."""
+        """The parts that a repr may show: names (None for a remark without a name) and values."""
         fields, personal = self.__struct_fields__, self.__personal__
         if personal:
             for name in fields:
@@ -69,7 +70,7 @@ class PersonalModel(Model, kw_only=True, omit_defaults=True):
 
 
 class _Hidden:
-    """Stands for a value in a repr."""
+    """Takes the place of a value in a repr."""
 
     __slots__ = ("_remark",)
 
@@ -81,9 +82,9 @@ class _Hidden:
 
 
 class KeptObject(dict[str, Any]):
-    """A JSON object that Amazon sent where the model has something else; what it holds may be personal data.
+    """A JSON object where the model has another type; its content may be personal data.
 
-    A dict in everything but its repr.
+    It is a dict that differs only in its repr.
     """
 
     __slots__ = ()
@@ -93,7 +94,7 @@ class KeptObject(dict[str, Any]):
 
 
 class KeptList(list[Any]):
-    """A JSON list that Amazon sent where the model has something else; a list in everything but its repr."""
+    """A JSON list where the model has another type; it is a list that differs only in its repr."""
 
     __slots__ = ()
 
@@ -102,16 +103,16 @@ class KeptList(list[Any]):
 
 
 class KeptNumber(Decimal):
-    """A JSON number beyond what a float can hold, kept exactly; a Decimal in everything but its form on the wire."""
+    """A JSON number too large for a float, kept exactly; a Decimal that is encoded as a number."""
 
     __slots__ = ()
 
 
 class OpenEnum(enum.StrEnum):
-    """Known values as members; any other string becomes a member of its own that carries it.
+    """An enum of the known values; any other string becomes a new member with that value.
 
-    Amazon adds values without notice, and one of them must not cost a page. Such a member is made afresh each time and
-    registered nowhere, so that hostile input costs no memory; it equals, and hashes as, its string.
+    Amazon adds values without notice, and a new value must not make a page unreadable. Such a member is made each time
+    and not registered, so that hostile input does not use up memory; it equals its string and has the same hash.
     """
 
     @classmethod
@@ -132,9 +133,9 @@ class OpenEnum(enum.StrEnum):
 
 
 class KeptText(OpenEnum):
-    """A string that Amazon sent where the model has an object or a list; a string in everything but its repr.
+    """A string where the model has an object or a list; it is a string that differs only in its repr.
 
-    An open enum, because a plain subclass of str could not be encoded again.
+    It is an open enum, because a plain subclass of str could not be encoded again.
     """
 
     EMPTY = ""  # never kept; an enum without members would make another enum when called
@@ -144,9 +145,9 @@ class KeptText(OpenEnum):
 
 
 def kept(value: Any, *, text: bool) -> Any:
-    """A plain JSON value that does not fit the model, in a form whose repr does not show it.
+    """A plain JSON value that does not fit the model, in a type whose repr does not show it.
 
-    Text is hidden where ``text`` says so: in the place of a structure, for an address may come as one line.
+    With ``text``, a string is hidden, too: in place of a structure, since an address may be sent as a single line.
     """
     if isinstance(value, dict):
         return KeptObject(value)

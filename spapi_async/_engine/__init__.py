@@ -1,1 +1,1 @@
-"""The way of one call: quota, token, transport, retries, pages."""
+"""The path of a call: quota, token, transport, retries, pages."""

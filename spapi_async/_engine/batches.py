@@ -1,7 +1,7 @@
-"""A batch that was answered, with items in it that say 429: they count as one and are asked for again, alone.
+"""Repeats the items of a batch that were throttled: each such batch counts as one 429.
 
-The reply as a whole is a 200, so nothing else notices. What comes back takes the place of what was refused, in the
-bytes of the reply, which is then decoded as if Amazon had sent it so.
+The reply as a whole is a 200, so no other code notices. The new answers replace the refused ones in the bytes of the
+reply, which is then decoded as if Amazon had sent it in this form.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ async def send_whole(
     clock: Clock,
     strict: bool,
 ) -> Response[T]:
-    """Send a batch, and those of its items again that are throttled; the reply is whole as far as it can be.
+    """Send a batch, then repeat its throttled items; returns the reply with as many answers as were obtained.
 
-    ``send`` takes the arguments of a call; each request is one, with its own wait for quota.
+    ``send`` takes the arguments of a call; each request is a call of its own and waits for quota.
     """
     deadline, began = current_options().deadline, clock.monotonic()
     response = await send(arguments)
@@ -54,7 +54,7 @@ async def send_whole(
             with call_options(deadline=left):
                 again = await send({**arguments, "body": rest})
         except SPAPIError:
-            break  # what was answered is worth more than the error of what was not, and says 429 itself
+            break  # the answers so far are worth more than this error; the others still say 429
         raw = spliced(batch, response.raw, places, again.raw)
         if raw is None:
             break
@@ -71,17 +71,17 @@ async def send_whole(
 
 
 def throttled(batch: Batch, raw: bytes) -> tuple[int, ...]:
-    """The places in a reply that say 429."""
+    """The positions of the items in a reply that say 429."""
     if b"429" not in raw and not any(code.encode() in raw for code in _THROTTLED_CODES):
         return ()
     try:
         return tuple(place for place, item in enumerate(_split(batch, raw)[1]) if _says_429(item))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ()  # the decoder of the whole says what is wrong with it
+        return ()  # the decoder will report what is wrong with the reply
 
 
 def only(batch: Batch, body: Any, places: Sequence[int]) -> Any:
-    """The same body with only these of its requests; None where they are not at these places."""
+    """The same body with only the requests at these positions; None if the body does not have them."""
     parts = batch.parts(body)
     if not places or places[-1] >= len(parts):
         return None
@@ -94,7 +94,7 @@ def only(batch: Batch, body: Any, places: Sequence[int]) -> Any:
 
 
 def spliced(batch: Batch, raw: bytes, places: Sequence[int], again: bytes) -> bytes | None:
-    """The reply with what a later one answered at these places; None where that has another number of answers."""
+    """The reply with the answers of a later one at these positions; None if the later one has another number."""
     envelope, items = _split(batch, raw)
     _, answers = _split(batch, again)
     if len(answers) != len(places):
@@ -114,7 +114,7 @@ def _split(batch: Batch, raw: bytes) -> tuple[dict[str, msgspec.Raw], list[msgsp
 
 
 def _says_429(item: msgspec.Raw) -> bool:
-    """By its status (prices) or by the code of its error (fees)."""
+    """Whether an item was throttled: by its status (prices) or its error code (fees)."""
     content = msgspec.json.decode(item)
     if not isinstance(content, dict):
         return False

@@ -1,4 +1,4 @@
-"""The state of one call under way: what is asked, how often it was tried, and how long it may still take."""
+"""The state of one call under way: its request, the attempts so far, and the time that is left."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Call(Generic[T]):
         self.arguments = arguments
         self.options = options
         self.attempts = 0
-        self.headers: Mapping[str, str] | None = None  # of the last reply
+        self.headers: Mapping[str, str] | None = None  # the last reply's
         self.rate_limit: float | None = None
         self.failures: dict[Outcome, int] = {}
         self.failure: SPAPIError | None = None
@@ -66,12 +66,12 @@ class Call(Generic[T]):
         self._deadline = None if options.deadline is None else clock.monotonic() + options.deadline
 
     def count(self, outcome: Outcome) -> int:
-        """Record one more failure of this kind and say how many there have been."""
+        """Count one more failure of this kind and return how many there have been."""
         failures = self.failures[outcome] = self.failures.get(outcome, 0) + 1
         return failures
 
     def described(self) -> str:
-        """Verb, path template and names of the query's parameters; their values may be personal data."""
+        """Method, path template and names of the query's parameters; values may be personal data and are left out."""
         query = self.request.target.partition("?")[2]
         names = dict.fromkeys(pair.partition("=")[0] for pair in query.split("&") if pair)
         shown = "&".join(f"{name}=…" for name in names)
@@ -90,7 +90,7 @@ class Call(Generic[T]):
         return remaining if longest is None else min(remaining, longest)
 
     def in_time(self, step: Awaitable[S]) -> Awaitable[S]:
-        """The same step, bound to end before the deadline where there is one."""
+        """The same step, cancelled at the call's deadline if there is one."""
         return step if self._deadline is None else self._with_deadline(step)
 
     async def _with_deadline(self, step: Awaitable[S]) -> S:
@@ -102,7 +102,7 @@ class Call(Generic[T]):
             raise self._too_late() from None
 
     def exchange_timeout(self, usual: float) -> float | None:
-        """The bound of one HTTP exchange; None means the application's. A deadline shortens it, never lengthens it.
+        """The bound of one HTTP exchange; None means the application's. A deadline can only shorten it.
 
         Raises:
             SPAPIError: the deadline has passed.
@@ -116,7 +116,7 @@ class Call(Generic[T]):
         return timeout if remaining >= (usual if timeout is None else timeout) else remaining
 
     def _too_late(self) -> SPAPIError:
-        """The error of a call whose deadline passed before its request was sent: what made the last attempt fail."""
+        """The error of a call whose deadline passed before its request was sent: its last failure, if it had one."""
         return self.failure or RequestTimeoutError(
             f"the deadline of {self.options.deadline:g} s passed before the request was sent"
         )

@@ -1,4 +1,4 @@
-"""Kept connections: given out only if nothing was heard on them since, and left behind with their event loop."""
+"""Kept connections: reused only if nothing was received on them since, and abandoned with their event loop."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import aiohttp
 
 __all__ = ["WatchfulConnector", "disown", "keep_read_buffers"]
 
-# Bytes for which asyncio makes room when it reads.
+# The size in bytes of asyncio's read buffer.
 _READ_BUFFER = 256 * 1024
 
 
 def disown(session: aiohttp.ClientSession, *, forked: bool = False) -> None:
-    """Close what can be closed from outside of its loop, and make aiohttp take the rest for closed, or it complains."""
+    """Close what can be closed from outside the loop, and mark the rest as closed so that aiohttp does not warn."""
     connector = session.connector
     if connector is None:
         return
@@ -24,20 +24,21 @@ def disown(session: aiohttp.ClientSession, *, forked: bool = False) -> None:
 
 
 def keep_read_buffers() -> None:
-    """Let asyncio's read buffers come from the heap: a tenth of what a call costs.
+    """Make glibc allocate asyncio's read buffers on the heap, which saves a tenth of the cost of a call.
 
     asyncio reads from a socket into a new block of 256 KiB each time. glibc has the system map a block of more than
-    128 KiB, and unmap it when it is freed, until the program has freed a larger one: from then on it takes blocks up to
-    that size from its heap (mallopt(3), M_MMAP_THRESHOLD). So it is given a larger one. Elsewhere this does nothing.
+    128 KiB and unmap it when it is freed, until the program has freed a larger block: from then on it takes blocks up
+    to that size from its heap (mallopt(3), M_MMAP_THRESHOLD). So a larger block is allocated and freed once. With other
+    C libraries this has no effect.
     """
     bytes(4 * _READ_BUFFER)
 
 
 class WatchfulConnector(aiohttp.TCPConnector):
-    """A pool that gives out a kept connection only if nothing has been heard on it since.
+    """A pool that reuses a kept connection only if nothing has been received on it since.
 
-    A server (or a proxy) that answers late, or twice, leaves a reply in an idle connection, and the next request on it
-    takes that for its own: another seller's order. aiohttp looks whether the connection is open, and no further.
+    A server (or a proxy) that answers late, or twice, leaves a reply in an idle connection, and the next request would
+    take it for its own: another seller's order. aiohttp only checks whether the connection is open.
     """
 
     async def _get(self, key: Any, traces: Any) -> Any:
@@ -53,7 +54,7 @@ class WatchfulConnector(aiohttp.TCPConnector):
 
 
 def _has_spoken(connection: aiohttp.connector.Connection) -> bool:
-    """Whether an idle connection has received anything, its end included: seen by the event loop, or not yet."""
+    """Whether an idle connection has received data or was closed, even if the event loop has not seen that yet."""
     protocol, transport = connection.protocol, connection.transport
     if protocol is None or transport is None or protocol.should_close:
         return True

@@ -1,15 +1,15 @@
-"""Whether pages lead anywhere: what an iteration must not take for Amazon's end, nor follow for ever.
+"""Detects pages that must not end an iteration, and pages that would make it endless.
 
-- The page that ends an iteration has a list of items, if an empty one, where a token led to it. Without one it is a
-  broken reply, and taken for the last page it would end the iteration in the middle.
-- A token that was followed before leads round in a circle; so does a page that holds what another held under another
-  token (amzn/selling-partner-api-docs#2090: a new token with the same page, for ever).
-- Some pages are empty and have a successor. ``MOST_EMPTY`` of them in a row lead nowhere.
+- The last page of an iteration, if a token led to it, has a list of items, which may be empty. A page without a list is
+  a broken reply; taken for the last page, it would end the iteration in the middle.
+- A token that was followed before leads into a cycle. So does a page with the same items as an earlier page that had
+  another token (amzn/selling-partner-api-docs#2090: the same page with a new token, for ever).
+- Some pages are empty and have a successor. ``MOST_EMPTY`` of them in a row are treated as endless.
 
-The memory this takes does not grow with the pages. One earlier page is kept for comparison, the first, then the second,
-the fourth, the eighth …: whatever the length of a circle, in time the page kept lies on it and is met again
-(R. P. Brent, "An improved Monte Carlo factorization algorithm", 1980). Comparing two different pages costs next to
-nothing, for their first items differ.
+The memory for this does not grow with the number of pages. One earlier page is kept for comparison: the first, then the
+second, the fourth, the eighth …: whatever the length of a cycle, eventually the kept page is part of it and is met
+again (R. P. Brent, "An improved Monte Carlo factorization algorithm", 1980). Comparing two different pages costs next
+to nothing, since their first items differ.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from typing import Any
 __all__ = ["MOST_EMPTY", "PageHistory"]
 
 MOST_EMPTY = 50
-"""Empty pages in a row. Amazon documents that there are some; an iteration that meets more can be asked to go on."""
+"""Empty pages in a row. Amazon documents that empty pages occur; after the error an iteration can be continued."""
 
 _REMEMBERED = 4096
-"""Tokens remembered, as their hashes; a longer circle shows by its content."""
+"""Tokens remembered, as hashes; a longer cycle is detected by its content."""
 
 
 class PageHistory:
-    """What was read so far, as far as it is needed to tell that more of it leads nowhere."""
+    """The history of an iteration, as far as it is needed to detect a cycle."""
 
     __slots__ = ("_anchored_next", "_empty", "_pages", "anchor", "followed")
 
@@ -42,15 +42,15 @@ class PageHistory:
         return hash(token) in self.followed
 
     def follow(self, token: str) -> None:
-        """Take note that this token is followed."""
+        """Record that this token is followed."""
         self.followed[hash(token)] = None
         if len(self.followed) > _REMEMBERED:
             del self.followed[next(iter(self.followed))]
 
     def problem(self, items: Sequence[Any] | None, *, empty: bool, by_token: bool, last: bool) -> str | None:
-        """Why this page must not be handed out; None where it may be. ``items`` is None where it has no list of them.
+        """Why this page must not be returned; None if it may be. ``items`` is None if the page has no list of items.
 
-        A page that was refused counts as never read: it is to be fetched again.
+        A refused page counts as never read: it will be fetched again.
         """
         if items is None and last:
             return "it was reached through a token and has no list of items" if by_token else None
@@ -58,7 +58,7 @@ class PageHistory:
             self._empty += 1
             if last or self._empty < MOST_EMPTY:
                 return None
-            self._empty = 0  # whoever asks again has more patience
+            self._empty = 0  # a caller who continues accepts more empty pages
             return f"it is the {MOST_EMPTY}th empty page in a row, and names another"
         if items == self.anchor and not last:
             return "it holds the items of an earlier page, which had another token, and names another still"

@@ -1,16 +1,16 @@
-"""Pages that follow one another, as one stream of items.
+"""The pages of an operation as one stream of items.
 
-Amazon's rules differ by operation and live in ``Operation.paging``; this module follows them over any function that
-fetches one page, and knows nothing of HTTP.
+Amazon's rules differ by operation and are in ``Operation.paging``; this module applies them to any function that
+fetches one page, and does not depend on HTTP.
 
-- While the items of a page are handed out, the next page is fetched: one page ahead, never more, and not before the
-  first item has been asked for.
+- While the items of a page are returned, the next page is fetched: one page ahead, never more, and not before the first
+  item has been requested.
 - A page may be empty and still have a successor; only a token that is absent, null or empty ends the stream.
-- A token that comes a second time would lead round in circles: that page is handed out, then the iterator raises.
-- A page that is none, or leads nowhere (``page_history``), is an error, never the end.
-- ``cursor`` names the page that is being handed out. Resumed from it, items of that page may come a second time; none
-  is lost. A page counts as done when the item after its last one is asked for.
-- An error or a cancellation leaves the iterator where it was: asking again fetches that page again.
+- A repeated token would lead into a cycle: the items of that page are returned, then the iterator raises an error.
+- A reply that is not a page, or would make the iteration endless (``page_history``), is an error, never the end.
+- ``cursor`` names the current page. After resuming from it, items of that page may be returned a second time; none is
+  lost. A page counts as done when the item after its last one is requested.
+- An error or a cancellation leaves the iterator where it was: the next request fetches that page again.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ Fetch = Callable[..., Awaitable[Any]]
 class PageIterator(AsyncIterator[T]):
     """The items of a paged operation, across all its pages.
 
-    ``async for item in iterator`` hands out items, :meth:`pages` whole pages. ``async with iterator`` or :meth:`aclose`
-    makes sure that no request is under way any more when a loop has ended early.
+    ``async for item in iterator`` returns items, :meth:`pages` whole pages. ``async with iterator`` or :meth:`aclose`
+    ensures that no request is still under way after a loop that was left early.
 
     Raises:
-        ConfigurationError: the operation has no pages, or ``cursor`` belongs to another one.
-        DecodeError: while iterating: a page that is none, or that leads nowhere; ``error.cursor`` names it, and asking
-            the iterator again fetches it again.
-        SPAPIError: while iterating: what the call itself raises; a repeated page; a page that cannot be asked for.
+        ConfigurationError: the operation has no pages, or ``cursor`` belongs to another operation.
+        DecodeError: while iterating: a reply is not a page, or would make the iteration endless; ``error.cursor`` names
+            the page, and the iterator's next step fetches it again.
+        SPAPIError: while iterating: an error of the call itself; a repeated page; a page that cannot be requested.
     """
 
     __slots__ = (
@@ -98,7 +98,7 @@ class PageIterator(AsyncIterator[T]):
 
     @property
     def cursor(self) -> str | None:
-        """Where to resume: the page that is being handed out; None once everything has been.
+        """Where to resume: the current page; None after the last item.
 
         Give it, with the same arguments, to a new iterator of the same operation. Amazon's tokens expire, some within
         30 seconds (``Operation.paging.token_lifetime``); then the call raises Amazon's own error.
@@ -118,7 +118,7 @@ class PageIterator(AsyncIterator[T]):
         return _Pages(self._whole_page)
 
     async def aclose(self) -> None:
-        """Stop: cancel the request for the next page and wait until it is gone. ``cursor`` keeps its value."""
+        """Stop: cancel the request for the next page and wait until it has ended. ``cursor`` keeps its value."""
         self._closed = True
         self._items.clear()
         if (task := self._prefetch) is not None:
@@ -136,7 +136,7 @@ class PageIterator(AsyncIterator[T]):
             await self.aclose()
 
     def __del__(self) -> None:
-        # A loop left by break, without aclose: the request for a page that nobody will read is called off.
+        # A loop was left by break, without aclose: cancel the request for a page that nobody will read.
         task: asyncio.Task[Any] | None = getattr(self, "_prefetch", None)
         if task is not None and not task.done() and not task.get_loop().is_closed():
             task.get_loop().call_soon_threadsafe(task.cancel)
@@ -147,7 +147,7 @@ class PageIterator(AsyncIterator[T]):
         return page
 
     async def _turn(self) -> Any:
-        """Turn to the next page and return it; its items become the ones to hand out."""
+        """Move to the next page and return it; its items are returned next."""
         if self._busy:
             raise RuntimeError("another task is waiting for the next item of this iterator already")
         self._busy = True
@@ -158,10 +158,10 @@ class PageIterator(AsyncIterator[T]):
             self._busy = False
         if self._closed:
             raise StopAsyncIteration
-        # From here to the return nothing awaits: a cancellation finds the iterator before this page or after it.
+        # There is no await between here and the return: a cancellation leaves the iterator before or after this page.
         items, following = items_of(page, self._paging), next_token_of(page, self._paging)
         if problem := self._problem(items, following):
-            del page, items  # no error shows what a page holds
+            del page, items  # no traceback shows the content of a page
             raise self._located(DecodeError(problem))
         self._items = deque(items or ())
         self._following = None if following is NO_TOKEN else following
@@ -171,14 +171,14 @@ class PageIterator(AsyncIterator[T]):
         return page
 
     def _leave_page(self) -> None:
-        """The page is done with: move to its successor, or stop."""
+        """The current page is done: move to its successor, or stop."""
         if self._closed or self._done:
             raise StopAsyncIteration
         if not self._loaded:
             return
         cannot_ask = self._paging.token_parameter is None
         if self._following is None or (cannot_ask and not self._paging.items_path):
-            # Where the page itself was the item (Data Kiosk's getQuery), its token is the caller's to use.
+            # If the page itself is the item (Data Kiosk's getQuery), its token is for the caller.
             self._done = True
             raise StopAsyncIteration
         if cannot_ask:
@@ -196,10 +196,10 @@ class PageIterator(AsyncIterator[T]):
         self._history.follow(self._token)
 
     def _problem(self, items: tuple[Any, ...] | list[Any] | None, following: Any) -> str | None:
-        """Why the page just read must not be taken for what it says."""
+        """Why the page just read must not be accepted; None if it may be."""
         by_token = self._token is not None
         if following is NO_TOKEN and (by_token or items is not None):
-            return "it has something else in the place of the next page's token"
+            return "it has an invalid value in place of the next page's token"
         if not self._paging.items_path:
             return None
         return self._history.problem(
@@ -207,7 +207,7 @@ class PageIterator(AsyncIterator[T]):
         )
 
     def _located(self, error: DecodeError) -> DecodeError:
-        """The same error, with the page that it is about and the cursor that asks for that page again."""
+        """The same error, with the number of the page and the cursor that fetches that page again."""
         error.operation = error.operation or self._operation.name
         error.cursor = self.cursor
         error.message = f"page {self._pages_read + 1} of this iteration: {error.message}"
@@ -225,7 +225,7 @@ class PageIterator(AsyncIterator[T]):
         except RateLimitWaitError:
             if task is None:
                 raise
-            # it was too early to ask; now that the page is needed, the wait may be short enough
+            # the prefetch would have waited too long; now that the page is needed, the wait may be short enough
         except asyncio.CancelledError:
             if self._closed and not _being_cancelled():
                 raise StopAsyncIteration from None
@@ -242,12 +242,12 @@ class PageIterator(AsyncIterator[T]):
         self._prefetch = asyncio.create_task(
             _call(self._fetch, self._operation, arguments), name=f"next page of {self._operation.name}"
         )
-        # If nobody asks for that page, nobody hears of its error either.
+        # If nobody requests that page, its error is not reported either.
         self._prefetch.add_done_callback(lambda task: task.cancelled() or task.exception())
 
 
 class _Pages(AsyncIterator[Any]):
-    """Whole pages; made of the iterator's own way to turn to the next one."""
+    """Whole pages, read with the iterator's own method."""
 
     __slots__ = ("_turn",)
 
@@ -259,7 +259,7 @@ class _Pages(AsyncIterator[Any]):
 
 
 async def _call(fetch: Fetch, operation: Operation[Any], arguments: dict[str, Any]) -> Any:
-    # A function of its own, so that the task does not keep an abandoned iterator alive.
+    # A separate function, so that the task does not keep an abandoned iterator alive.
     return await fetch(operation, **arguments)
 
 
@@ -280,7 +280,7 @@ def _arguments(operation: Operation[Any], arguments: dict[str, Any], token: str 
     assert paging.token_parameter is not None
     kept = dict(arguments)
     if paging.rule != "repeat":
-        # getReports and getFeeds refuse any other query beside the token; inbound v0 wants the marketplace with it.
+        # getReports and getFeeds refuse other parameters beside the token; inbound v0 requires the marketplace with it.
         beside = {"data_elements"} if paging.rule == "alone" else {"data_elements", "marketplace_id"}
         beside |= {p.name for p in operation.parameters if p.location in ("path", "header")}
         kept = {name: value for name, value in arguments.items() if name in beside}
@@ -321,7 +321,7 @@ def _token_in(cursor: str, operation: Operation[Any]) -> str | None:
         packed = base64.urlsafe_b64decode(cursor)
         version, name, token = msgspec.msgpack.decode(packed, type=tuple[int, str, str | None])
     except ValueError:
-        raise ConfigurationError("cursor is not one of this library's", operation=operation.name) from None
+        raise ConfigurationError("cursor was not made by this library", operation=operation.name) from None
     if version != _CURSOR_VERSION or name != operation.name:
         raise ConfigurationError(f"cursor belongs to {name} (version {version})", operation=operation.name)
     return token

@@ -1,7 +1,7 @@
-"""The path of a request, straight down: send, repeat as the retry policy says, send once.
+"""The path of a request from top to bottom: send, repeat as the retry policy says, send once.
 
-One attempt waits for quota *before* it fetches a token, so that a long queue cannot make the token stale, and reports
-the reply to the limiter before anybody decodes it.
+An attempt waits for quota *before* it fetches a token, so that the token does not expire in a long queue, and reports
+the reply to the limiter before the reply is decoded.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Pipeline:
     async def send_for_another(
         self, account: Account, operation: Operation[T], arguments: Mapping[str, Any]
     ) -> Response[T]:
-        """As :meth:`send`, for a call under way that needs this one: it may end while the application drains."""
+        """Like :meth:`send`, for a call that a call under way needs: it is allowed while the application drains."""
         if asyncio.get_running_loop() is not self._home.loop:
             self._home.enter()
         call = Call(
@@ -159,7 +159,7 @@ class Pipeline:
     def forecast(
         self, account: Account, operation: Operation[Any], arguments: Mapping[str, Any] | None, count: int
     ) -> float:
-        """Seconds until so many calls could have left, with the priority in force here."""
+        """Seconds until the last of ``count`` calls could be sent, with the priority in force here."""
         if self.closed:
             raise ClosedError("the application is closed", operation=operation.name)
         if type(count) is not int or count < 1:
@@ -172,7 +172,7 @@ class Pipeline:
         )
 
     def throttled(self, account: Account, operation: Operation[Any], arguments: Mapping[str, Any] | None) -> None:
-        """An item of a batch said 429, in a reply whose status did not."""
+        """Tell the limiter that an item in a batch reply had the status 429."""
         self._limiter.throttled(operation, payer_of(operation, account), arguments)
 
     @property
@@ -213,7 +213,7 @@ class Pipeline:
         self._calls.clear()
 
     def _complete(self, error: SPAPIError, call: Call[Any]) -> None:
-        """Say with the error what Amazon's support asks for."""
+        """Add to the error the facts that Amazon's support asks for."""
         error.operation = error.operation or call.operation.name
         error.attempts = call.attempts
         error.request = error.request or call.described()
@@ -226,7 +226,7 @@ class Pipeline:
         operation, account, request, priority = call.operation, call.account, call.request, call.options.priority
         arguments = call.arguments
         while True:
-            # The limiter predicts the wait; calls more urgent than this one can prolong it.
+            # The limiter predicts the wait, but more urgent calls can prolong it.
             permit = await call.in_time(
                 self._limiter.acquire(
                     operation, account, priority=priority, max_wait=call.max_wait(), arguments=arguments
@@ -235,7 +235,7 @@ class Pipeline:
             if self._observed and permit.waited:
                 self._observers.emit(Waited(operation=operation.name, account=account.name, seconds=permit.waited))
             try:
-                # Its own failures have been retried already.
+                # The token request's own failures have been retried already.
                 token = await call.in_time(
                     self._tokens.token(operation, account, request, data_elements=request.data_elements)
                 )
@@ -275,19 +275,19 @@ class Pipeline:
                 token=token,
                 body=request.body,
                 timeout=timeout,
-                session_key=region.endpoint,  # whatever host stands in for it
+                session_key=region.endpoint,  # also if another host replaces it
             )
         except ConnectionFailedError:
             permit.release()
             raise
         except BaseException:
-            permit.observe(None, None)  # it may have left, so it may have cost a token
+            permit.observe(None, None)  # the request may have been sent, so it may have cost a token
             raise
         else:
             call.headers = reply.headers
             call.rate_limit = parse_rate_limit(reply.headers)
             if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
-                permit.observe(reply.status, call.rate_limit, reply.body)  # whose message may name the limit
+                permit.observe(reply.status, call.rate_limit, reply.body)  # the message of a 429 may name the limit
             else:
                 permit.observe(self._counted(call, reply), call.rate_limit)
             return reply
@@ -296,7 +296,7 @@ class Pipeline:
                 self._report_request(call, reply, started)
 
     def _counted(self, call: Call[T], reply: RawReply) -> int:
-        """The status that the limiter hears of: that of an item in a batch is one of its bucket."""
+        """The status for the limiter: 429 if an item in a batch says so, since it used the same bucket."""
         batch = BATCHES.get(call.operation.name)
         return 429 if batch is not None and reply.status < 300 and throttled(batch, reply.body) else reply.status
 
@@ -312,7 +312,7 @@ class Pipeline:
             known = as_known(error, call)
             raise known from known.__cause__
         if response.errors and _holds_nothing(call.operation, response.body):
-            # An envelope that holds errors and no payload is no success, whatever its status.
+            # An envelope with errors and without payload is a failure, whatever the status.
             raise error_from_reply(call.operation, reply.status, reply.headers, reply.body, attempts=call.attempts)
         if not call.operation.idempotent and not confirms(call.operation, response):
             raise unknown(f"Amazon answered {reply.status} without the result", call, reply)
@@ -320,9 +320,9 @@ class Pipeline:
         return response
 
     def _delay_after(self, call: Call[Any], reply: RawReply, token: Secret) -> float:
-        """Seconds until a refused call is tried again; raises the error it becomes when it is not."""
+        """Seconds until a refused call is tried again; raises the call's error if it is not tried again."""
         if reply.status in (401, 403) and not call.token_renewed:
-            call.token_renewed = True  # once for a call, never a loop
+            call.token_renewed = True  # once per call, so there is no loop
             if self._tokens.rejected(token, call.operation, call.account, reply.body, request=call.request):
                 return 0.0
         outcome = Outcome.of_status(reply.status)
@@ -374,7 +374,7 @@ class Pipeline:
 
 
 def payer_of(operation: Operation[Any], account: Account) -> Account:
-    """Whose quota and token a call uses: the application's own for a grantless operation, the seller's otherwise."""
+    """The account whose quota and token a call uses: the application's for a grantless operation, else the seller's."""
     scope = operation.grantless_scope
     if scope is not None:
         return Account(Grant.scope(account.application, scope), account.region)
@@ -395,5 +395,5 @@ def _amz_date_of(second: int) -> str:
 
 
 def amz_date(now: float) -> str:
-    """``x-amz-date``; formatted once a second however many calls there are."""
+    """``x-amz-date``; formatted at most once per second."""
     return _amz_date_of(int(now))

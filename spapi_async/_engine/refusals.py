@@ -1,4 +1,4 @@
-"""What a call becomes that Amazon refused, or of which nobody knows what became of it."""
+"""The errors of calls that Amazon refused, or whose outcome is unknown."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ __all__ = ["as_known", "refusal", "unknown"]
 
 
 def refusal(call: Call[Any], reply: RawReply, outcome: Outcome) -> SPAPIError:
-    """The error that a reply which is not 2xx becomes once nothing more can be tried."""
+    """The error for a reply that is not 2xx, once no further attempt is made."""
     error = error_from_reply(call.operation, reply.status, reply.headers, reply.body, attempts=call.attempts)
-    # Only a 4xx says that nothing was done: a redirect or a switch of protocols comes from whatever stands between.
+    # Only a 4xx shows that nothing was done: a redirect or a switch of protocols comes from an intermediary.
     if call.operation.idempotent or (outcome is not Outcome.SERVER_ERROR and reply.status >= 400):
         return error
     doubt = unknown(f"Amazon answered {reply.status}", call, reply)
@@ -34,7 +34,7 @@ def refusal(call: Call[Any], reply: RawReply, outcome: Outcome) -> SPAPIError:
 
 
 def as_known(error: TransportError | DecodeError, call: Call[Any]) -> SPAPIError:
-    """A lost or unreadable reply to a request that must not be repeated blindly says so by its class."""
+    """The error of a lost or unreadable reply: OutcomeUnknownError if the operation is not idempotent."""
     if isinstance(error, ConnectionFailedError) or call.operation.idempotent:
         return error
     doubt = unknown(error.message, call)

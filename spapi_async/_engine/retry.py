@@ -1,4 +1,4 @@
-"""Whether to send a request again: a pure decision on what happened, taken in one place."""
+"""Whether to send a request again: a pure decision, made in one place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Outcome", "RetryPolicy"]
 
 
 class Outcome(enum.Enum):
-    """How far a failed attempt got."""
+    """How far a failed attempt progressed."""
 
     NOT_SENT = "not sent"
     NO_REPLY = "no reply"
@@ -37,14 +37,14 @@ class Outcome(enum.Enum):
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How often and after how long a request is repeated.
 
-    A 429 and a connection that was never made are always safe to repeat. A 5xx or a lost reply is repeated for
-    idempotent operations only: Amazon says nowhere which other calls may be sent twice, and ``purchaseShipment`` sent
-    twice is paid twice.
+    Repeating after a 429 or a failed connection is always safe. After a 5xx or a lost reply only idempotent operations
+    are repeated: Amazon does not document which other calls may be sent twice, and ``purchaseShipment`` sent twice is
+    charged twice.
 
     Attributes:
-        attempts: most requests for one call that fails, first one included; 1 repeats nothing but 429s.
-        throttled_attempts: most requests for one call that is throttled; the limiter paces them, so they are cheap.
-        base, cap: full jitter picks a delay between 0 and ``min(cap, base * 2**(n-1))`` seconds before repeat n.
+        attempts: the most requests for one failing call, including the first; with 1 only 429s are repeated.
+        throttled_attempts: the most requests for one throttled call; the limiter paces them, so they cost little.
+        base, cap: the delay before repetition n is random (full jitter): 0 to ``min(cap, base * 2**(n-1))`` seconds.
     """
 
     attempts: int = 4
@@ -60,9 +60,9 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         *,
         rand: Callable[[], float] = random.random,
     ) -> float | None:
-        """Seconds before the next attempt after ``failures`` failures of this kind, or None: stop here."""
+        """Seconds before the next attempt after ``failures`` failures of this kind; None: no further attempt."""
         if outcome is Outcome.THROTTLED:
-            # No delay of our own: the limiter has drained the bucket and spaces whoever asks it next.
+            # No extra delay: the limiter has emptied the bucket and delays the next attempt itself.
             return 0.0 if failures < self.throttled_attempts else None
         if outcome is Outcome.REFUSED or failures >= self.attempts:
             return None

@@ -1,4 +1,4 @@
-"""A reply that is read while it is still under way: its chunks, and its end where the pool is closed meanwhile."""
+"""A reply that is read while it is still being received: its chunks, and its end when the pool is closed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from spapi_async._engine.translation import translated
 __all__ = ["CHUNK", "OpenedReply"]
 
 CHUNK = 64 * 1024
-"""Bytes of a streamed body that are handed on at a time."""
+"""Bytes of a streamed body in one chunk."""
 
 
 class OpenedReply:
-    """A reply under way. aiohttp's own shows its URL wherever it is printed, and a presigned one is a secret."""
+    """A reply being received. aiohttp's own class shows the URL in its repr, and a presigned URL is a secret."""
 
     __slots__ = ("reply",)
 
@@ -24,10 +24,10 @@ class OpenedReply:
         self.reply = reply
 
     async def chunks(self, host: str, silence: float) -> AsyncIterator[bytes]:
-        """The body as it comes; aiohttp stops reading from the socket when twice a chunk lies unread.
+        """The body as it arrives; aiohttp stops reading from the socket while twice a chunk is unread.
 
         Raises:
-            RequestTimeoutError, TransportError: it does not come, or no more of it.
+            RequestTimeoutError, TransportError: no data or no further data arrives.
         """
         while True:
             try:
@@ -45,5 +45,5 @@ class OpenedReply:
             raise failure
 
     def end(self) -> None:
-        """Its connection will be closed: who reads on gets an error. aiohttp would let it wait for ever."""
+        """The connection is about to be closed: a waiting reader gets an error. aiohttp would let it wait for ever."""
         self.reply.content.set_exception(aiohttp.ClientConnectionError("Connection closed"))

@@ -1,4 +1,4 @@
-"""What went wrong in an HTTP exchange, in this library's errors: by how far the request got, and without its URL."""
+"""Translates failures of an HTTP exchange into this library's errors: by how far the request got, without its URL."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from spapi_async.errors import (
 
 __all__ = ["NEVER_SENT", "host_of", "too_large", "translated"]
 
-# No byte of the request has been written when one of these is raised.
+# When one of these is raised, no byte of the request has been written.
 NEVER_SENT = (
     aiohttp.ClientConnectorError,
     aiohttp.ClientConnectorCertificateError,
@@ -35,7 +35,7 @@ def host_of(url: str) -> str:
 
 
 def translated(error: Exception, url: str, late: str, *, host: str | None = None) -> TransportError:
-    """The error of ours that one of aiohttp's stands for; ``late`` is the message of a timeout."""
+    """The library's error for an error of aiohttp's; ``late`` is the message of a timeout."""
     failure: TransportError
     host = host or host_of(url)
     if isinstance(error, NEVER_SENT):
@@ -60,10 +60,10 @@ def too_large(url: str, reply: aiohttp.ClientResponse, limit: int) -> DecodeErro
 
 
 def _shown(error: Exception) -> Exception | None:
-    """What may be seen as a cause.
+    """The error as a cause, if it contains no secret.
 
-    A response error of aiohttp's may not, for it holds the request's headers and so its token; nor may an InvalidURL,
-    for a URL can hold personal data, and a presigned one is a secret.
+    A response error of aiohttp's contains the request's headers and so its token. An InvalidURL contains a URL, which
+    can include personal data; a presigned URL is a secret.
     """
     if type(error) is aiohttp.ClientOSError:  # "Can not write request body for <URL>"
         return error.__cause__ if isinstance(error.__cause__, OSError) else None
@@ -71,7 +71,7 @@ def _shown(error: Exception) -> Exception | None:
 
 
 def _reason(error: BaseException) -> str:
-    """What went wrong without the URL: a query can hold personal data, a presigned URL is a secret."""
+    """What went wrong, without the URL: a query can contain personal data, and a presigned URL is a secret."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return "its TLS certificate was not accepted"
     if isinstance(error, aiohttp.ClientConnectorError):
@@ -84,5 +84,5 @@ def _reason(error: BaseException) -> str:
         refused = isinstance(error, aiohttp.ClientHttpProxyError)
         return f"the proxy answered {error.status}" if refused else "the reply is not HTTP"
     if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno)  # the error's own words may hold the URL
+        return os.strerror(error.errno)  # the error's own text may contain the URL
     return type(error).__name__

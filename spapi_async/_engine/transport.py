@@ -1,7 +1,7 @@
-"""One HTTP exchange at a time: aiohttp sessions, one for each region, and the translation of what goes wrong.
+"""One HTTP exchange at a time: aiohttp sessions, one for each region, and the translation of its failures.
 
-Nothing above this module sees aiohttp. What it must tell apart is not *what* failed but *how far the request got*: a
-request that never left may always be repeated, one that left may have moved money.
+No layer above this module uses aiohttp. An error has to say not *what* failed but *how far the request got*: a request
+that was not sent may always be repeated, one that was sent may have moved money.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ __all__ = ["RawReply", "SessionPool", "Timeout", "user_agent_header"]
 
 
 MAX_REPLY_SIZE = 64 * 1024 * 1024
-"""Bytes of a reply after inflation: Amazon's largest pages have a few, and 0.3 MB of gzip can hold 300."""
+"""Bytes of a reply after decompression. Amazon's largest pages have a few MB; 0.3 MB of gzip can contain 300 MB."""
 
 TOKEN_HEADER = "x-amz-access-token"  # noqa: S105 - its name
 
@@ -55,9 +55,9 @@ class Timeout(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of one HTTP exchange, in seconds.
 
     Attributes:
-        connect: for TCP and TLS.
-        read: between two pieces of the reply; None leaves that to ``total``, which costs one timer less for each call.
-        total: from asking for a connection to the last byte of the reply.
+        connect: the time for TCP and TLS.
+        read: the time between two pieces of the reply; with None only ``total`` applies, which saves a timer per call.
+        total: the time from asking for a connection to the last byte of the reply.
     """
 
     connect: float = 10.0
@@ -66,18 +66,18 @@ class Timeout(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RawReply(msgspec.Struct, frozen=True, gc=False):
-    """A reply as it came: any status, any body."""
+    """A reply as received: any status, any body."""
 
     status: int
     headers: CIMultiDictProxy[str]
     body: bytes
 
     def __repr__(self) -> str:
-        return f"<RawReply {self.status}>"  # bodies hold tokens and personal data
+        return f"<RawReply {self.status}>"  # bodies contain tokens and personal data
 
 
 class _Session(NamedTuple):
-    """An aiohttp session, and a slot for each connection that it may have."""
+    """An aiohttp session, and a slot for each connection that it may open."""
 
     session: aiohttp.ClientSession
     slots: asyncio.Semaphore
@@ -87,9 +87,9 @@ class _Session(NamedTuple):
 class SessionPool:
     """An aiohttp session for each region, opened at its first request and closed together.
 
-    A session is a connection pool: all sellers of a region share it, so that connections stay warm and are bounded. It
-    belongs to an event loop: a pool that is used in another one (``asyncio.run`` twice) opens new ones there.
-    ``forgotten`` is called when sessions had to be closed because nobody closed the pool.
+    A session is a connection pool. All sellers of a region share it, so that connections are reused and their number is
+    bounded. Sessions belong to an event loop; in another loop (``asyncio.run`` twice) the pool opens new ones.
+    ``forgotten`` is called if sessions had to be closed because the pool was never closed.
     """
 
     __slots__ = (
@@ -128,8 +128,8 @@ class SessionPool:
     ) -> None:
         self._headers = {"user-agent": user_agent, "accept": "application/json, application/hal+json"}
         self._timeout = timeout or Timeout()
-        self.total = self._timeout.total  # seconds that an exchange may take unless its caller says otherwise
-        # The total is bounded by one watch for all exchanges, which costs them no timer each.
+        self.total = self._timeout.total  # seconds that an exchange may take by default
+        # The total is bounded by one watch for all exchanges, which saves a timer for each.
         bounds = self._timeout
         self._client_timeout = aiohttp.ClientTimeout(total=None, sock_connect=bounds.connect, sock_read=bounds.read)
         self._watch = Watch()
@@ -145,7 +145,7 @@ class SessionPool:
         self._forgotten = forgotten
         self._home = HomeLoop(what, drop=self._drop, close=self._close_forgotten)
         self._closed = False
-        # By then nothing else holds the sessions, which complain when they go first.
+        # Keep the sessions until the finalizer runs: aiohttp warns about sessions that are collected unclosed.
         weakref.finalize(self, _leave_behind, self.sessions, forgotten)
 
     async def exchange(
@@ -161,26 +161,26 @@ class SessionPool:
     ) -> RawReply:
         """Send one request and read the whole reply, once: no retry, no redirect.
 
-        A redirect is returned as the reply it is, so that a token never follows one to another host. ``url`` is sent as
-        it stands, already percent-encoded. ``timeout`` replaces the total. ``token`` becomes ``x-amz-access-token``.
+        A redirect is returned like any reply, so that a token is never sent to another host. ``url`` is percent-encoded
+        and sent unchanged. ``timeout`` replaces the total. ``token`` is sent as ``x-amz-access-token``.
 
         Raises:
-            ConnectionFailedError: the request never left, for want of a connection or of a free one.
-            RequestTimeoutError: it may have left, and no whole reply came in time.
-            TransportError: it may have left, and the connection broke.
-            DecodeError: the reply is larger than the pool takes.
+            ConnectionFailedError: the request was not sent: connecting failed, or no connection was free.
+            RequestTimeoutError: the request may have been sent, and no complete reply arrived in time.
+            TransportError: the request may have been sent, and the connection broke.
+            DecodeError: the reply is larger than ``max_reply_size``.
         """
         session, slots, _ = self._session(session_key)
         seconds = self.total if timeout is None else timeout
         queued = True
         try:
             with self._watch.bounded(seconds):
-                # aiohttp has a queue for connections too, and does not say whether a request that is late ever left it.
+                # aiohttp also has a queue for connections, but does not say whether a late request had left the queue.
                 await slots.acquire()
                 queued = False
                 try:
-                    # What session.request() wraps in a context manager, which costs a call two percent. Secrets are
-                    # revealed in the call alone: no local variable of this frame holds one.
+                    # session.request() wraps this in a context manager, which costs a call two percent. Secrets are
+                    # revealed only in this expression: no local variable of this frame contains one.
                     reply = await session._request(  # noqa: SLF001
                         method,
                         as_url(url),
@@ -189,12 +189,12 @@ class SessionPool:
                         allow_redirects=False,
                         proxy=self.environment_proxy(url),
                     )
-                    # A small reply has come whole by now, and its end gave the connection back: to take it as it is
-                    # costs 3 percent of a call less than reading it, which gives it back at the end or closes it.
+                    # A small reply has arrived completely by now, and its connection has been returned: taking it as
+                    # it is saves 3 percent of a call. Reading it would return the connection at the end or close it.
                     content = reply.content
                     whole = content.read_nowait() if content.is_eof() else await self._read_whole(reply)
                     if reply.status == 101 or len(whole) > self._max_reply_size:
-                        reply.close()  # whoever switches protocols speaks none of ours from now on
+                        reply.close()  # after a switch of protocols the connection is not HTTP any more
                     if len(whole) <= self._max_reply_size:
                         self.heard[session_key] = (time.time(), reply.status)
                         return RawReply(reply.status, reply.headers, whole)
@@ -202,7 +202,7 @@ class SessionPool:
                 finally:
                     slots.release()
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            # ValueError: a reply that aiohttp cannot parse, such as a broken content coding.
+            # ValueError: aiohttp cannot parse the reply, for example because of a broken content coding.
             if self._closed and queued:
                 failure = ClosedError("the application is closed")
             elif self._closed:
@@ -219,10 +219,10 @@ class SessionPool:
             forget_locals(error)
             raise
         self.heard[session_key] = (time.time(), type(failure).__name__)
-        raise failure  # out here it has no context, which would show what _shown hides
+        raise failure  # raised here, it has no context, which would show what _shown hides
 
     async def _read_whole(self, reply: aiohttp.ClientResponse) -> bytes:
-        """The rest of a reply, or of its beginning where it is too large: piece by piece, as it is inflated."""
+        """The body of a reply, read in pieces as it is decompressed; stops early if the reply is too large."""
         pieces, size = [], 0
         try:
             while size <= self._max_reply_size and (piece := await reply.content.readany()):
@@ -244,16 +244,16 @@ class SessionPool:
         silence: float | None = None,
         session_key: str,
     ) -> AsyncIterator[StreamedReply]:
-        """Send one request and read its reply piecemeal: no retry, no redirect, no decompression.
+        """Send one request and stream its reply: no retry, no redirect, no decompression.
 
-        A document may take an hour, so only silence is bounded: by ``silence`` seconds; by default by the read timeout,
-        or the total where there is none. A slow reader is not silence. Leaving the block before the end closes the
-        connection.
+        A document may take an hour, so only the time without a byte is bounded: by ``silence`` seconds; by default by
+        the read timeout or, if there is none, the total. A slow reader does not trip this bound. Leaving the block
+        before the end closes the connection.
 
         Raises:
             ConnectionFailedError, RequestTimeoutError, TransportError: as :meth:`exchange`; the chunks raise them too.
         """
-        url = url if isinstance(url, Secret) else Secret(url)  # a presigned URL is one
+        url = url if isinstance(url, Secret) else Secret(url)  # a presigned URL is a secret
         host = host_of(url.reveal())
         session = self._session(session_key).session
         if silence is None:
@@ -286,16 +286,16 @@ class SessionPool:
                 yield StreamedReply(opened.reply.status, opened.reply.headers, opened.chunks(host, silence))
             finally:
                 self._streams.discard(opened)
-                opened.reply.close()  # gives a connection back that was read to its end
+                opened.reply.close()  # returns the connection if the reply was read to its end
             return
         raise failure
 
     async def aclose(self) -> None:
-        """Close every session; the pool opens none afterwards, and what is under way ends with an error."""
+        """Close every session; the pool opens no more, and exchanges under way end with an error."""
         if self._home.loop is not None:
-            self._home.enter()  # or an earlier loop's sessions would be closed in this one
+            self._home.enter()  # else an earlier loop's sessions would be closed in this loop
         self._closed = True
-        # aiohttp forgets who reads a body when it closes a connection: they would wait until their time is up.
+        # When aiohttp closes a connection it does not wake the readers of bodies: they would wait until they time out.
         self._watch.expire_all()
         for stream in self._streams:
             stream.end()
@@ -309,14 +309,14 @@ class SessionPool:
             await session.close()
 
     async def _close_forgotten(self) -> None:
-        """The loop ends and nobody closed the pool."""
+        """The loop ends and the pool was not closed."""
         self._watch = Watch()
         if self.sessions:
             await self._close_sessions()
             self._forgotten()
 
     def _drop(self, forked: bool) -> None:  # noqa: FBT001 - HomeLoop calls it
-        """Leave sessions and timers behind: nothing of theirs works here, not even closing."""
+        """Abandon sessions and timers: they do not work in this loop and cannot even be closed."""
         for opened in self.sessions.values():
             disown(opened.session, forked=forked)
             if forked:
@@ -338,21 +338,21 @@ class SessionPool:
             connector=WatchfulConnector(
                 limit=self._connections, ttl_dns_cache=300, ssl=True if self._ssl is None else self._ssl
             ),
-            cookie_jar=aiohttp.DummyCookieJar(),  # SP-API sets none worth keeping, and filtering them costs every call
+            cookie_jar=aiohttp.DummyCookieJar(),  # SP-API sets no useful cookies, and filtering them slows calls
             headers=self._headers,
             timeout=self._client_timeout,
             proxy=self._proxy,
-            # Not trust_env: aiohttp would look every host up in ~/.netrc, whose default entry is for any of them, and
-            # send the password found there along with a presigned URL. The proxies are read by environment_proxy.
+            # Not trust_env: aiohttp would look up every host in ~/.netrc, whose default entry matches any host, and
+            # send the password found there with a presigned URL. environment_proxy reads the proxies instead.
         )
-        # aiohttp silently sends GET, PUT and DELETE a second time when a kept connection breaks. That repeat has no
-        # token of the usage plan, and a PUT of Amazon's need not be idempotent: whether to repeat is for retry to say.
+        # aiohttp silently repeats GET, PUT and DELETE when a kept connection breaks. Such a repetition takes no
+        # token of the usage plan, and not every PUT of Amazon's is idempotent: the retry policy decides instead.
         session._retry_connection = False  # noqa: SLF001
         opened = self.sessions[session_key] = _Session(session, asyncio.Semaphore(self._connections), os.getpid())
         return opened
 
     def environment_proxy(self, url: str) -> str | None:
-        """The proxy that the environment names for this host, if it is asked; looked up once for each host."""
+        """The proxy that the environment names for this host, if ``trust_env`` is set; looked up once per host."""
         if not self._trust_env:
             return None
         host = host_of(url)
@@ -366,7 +366,7 @@ class SessionPool:
 
 
 def _leave_behind(sessions: dict[str, _Session], forgotten: Callable[[], None]) -> None:
-    """Nobody has the pool any more, and nobody closed it."""
+    """Called when the pool was collected without having been closed."""
     mine = [opened.session for opened in sessions.values() if opened.process == os.getpid()]
     for session, _, _ in sessions.values():
         loop = session._loop  # noqa: SLF001
@@ -380,7 +380,7 @@ def _leave_behind(sessions: dict[str, _Session], forgotten: Callable[[], None]) 
 
 
 def as_url(url: str) -> URL:
-    """``URL(url, encoded=True)`` without its parser, which is half of its cost."""
+    """``URL(url, encoded=True)`` without yarl's parser, which is half of the cost."""
     scheme, _, rest = url.partition("://")
     authority, slash, target = rest.partition("/")
     path, _, query = target.partition("?")

@@ -1,8 +1,8 @@
-"""Time limits for many short tasks at the price of one timer.
+"""Time limits for many short tasks at the cost of one timer.
 
 ``asyncio.timeout`` sets a timer for each block and cancels it again; in a process with a thousand requests in flight
-the event loop's heap of such timers costs more than the limiter does. Limits of equal length end in the order in which
-they began, so a queue and one timer for its head do as well.
+the event loop's heap of such timers costs more than the limiter. Limits of equal length end in the order in which they
+began, so a queue and one timer for its head are enough.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["Watch"]
 
 
 class Watch:
-    """Bounds blocks of code in time; each length has its own queue, and there are few lengths."""
+    """Applies time limits to blocks of code; each length of limit has its own queue, and there are few lengths."""
 
     __slots__ = ("most", "queues")
 
@@ -26,8 +26,8 @@ class Watch:
     def bounded(self, seconds: float) -> _Limit:
         """A context manager that raises TimeoutError when its block takes longer.
 
-        Like ``asyncio.timeout``: the task is cancelled, and the cancellation is turned into TimeoutError at the block's
-        end unless somebody else cancelled it too.
+        Like ``asyncio.timeout``: the task is cancelled, and at the end of the block the cancellation becomes a
+        TimeoutError, unless the task was also cancelled from elsewhere.
         """
         queue = self.queues.get(seconds)
         if queue is None:
@@ -38,19 +38,19 @@ class Watch:
         return _Limit(queue)
 
     def expire_all(self) -> None:
-        """Let every block that is under watch end as if its time was up."""
+        """Make every block that is under watch end as if its time were up."""
         for queue in self.queues.values():
             for limit in queue.limits:
                 limit.expire()
 
 
 MOST_LENGTHS = 64
-"""Deadlines make lengths of their own; queues that have run empty are dropped beyond this many, or when as many again
-have come as were in use."""
+"""Deadlines produce new lengths; empty queues are dropped when there are more lengths than this, and more than twice
+the number in use."""
 
 
 SLACK = 256
-"""Closed limits that may stand behind an open one before they are swept out."""
+"""The number of closed limits behind an open one at which they are removed."""
 
 
 class _Queue:
@@ -65,7 +65,7 @@ class _Queue:
         self.timer: asyncio.TimerHandle | None = None
 
     def add(self, limit: _Limit, loop: asyncio.AbstractEventLoop) -> None:
-        """Watch one more."""
+        """Add a limit to the queue."""
         limits = self.limits
         if len(limits) > 2 * self.open + SLACK:
             limits = self.limits = deque([kept for kept in limits if kept.task is not None])
@@ -91,7 +91,7 @@ class _Queue:
 
 
 class _Limit:
-    """One block under watch; ``task`` is None before it begins and after it ended."""
+    """One block under watch; ``task`` is None before the block begins and after it has ended."""
 
     __slots__ = ("_cancelling", "_expired", "_queue", "ends_at", "task")
 

@@ -1,6 +1,6 @@
-"""Access tokens of an application's grants: fetched at Login with Amazon, cached, shared, replaced when refused.
+"""Access tokens of an application's grants: fetched from Login with Amazon, cached, shared, replaced when refused.
 
-A peer of the broker of restricted tokens (``_rdt``): neither knows the other, nor who chooses between them.
+This module and the broker of restricted tokens (``_rdt``) are independent; ``_authenticator`` chooses between them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["AccessTokens"]
 
 
 class AccessTokens:
-    """One flight per grant however many callers; a grant that was refused for good is not sent again for a minute."""
+    """Makes one request per grant for all concurrent callers; a refused grant is not sent again for a minute."""
 
     def __init__(
         self,
@@ -42,19 +42,19 @@ class AccessTokens:
         self._refusals = Refusals(clock)
         self._breakdown = Breakdown(clock)
         self._secret_replaced_at = float("-inf")
-        self._names: dict[str, str] = {}  # what observers call each grant: as the handle is called that first needed it
+        self._names: dict[str, str] = {}  # the name of each grant in events: that of the first handle that needed it
         self.cache: TokenCache[Grant] = TokenCache(self._fetch, clock=clock, max_entries=max_entries, uniform=uniform)
 
     def cached(self, grant: Grant) -> Secret | None:
-        """The token at hand, without waiting."""
+        """The cached token, without waiting."""
         return self.cache.cached(grant)
 
     async def get(self, grant: Grant, name: str | None = None) -> Secret:
         """The token of a grant, which events call ``name``.
 
         Raises:
-            LWAError: Login with Amazon refused, now or within the last minute.
-            SPAPIError: it could not be asked.
+            LWAError: Login with Amazon refused the grant, now or within the last minute.
+            SPAPIError: Login with Amazon could not be reached.
         """
         if name is not None and self._observers:
             self._names[grant.key] = name
@@ -70,7 +70,7 @@ class AccessTokens:
         return current is None or current.value != value or current.issued_at < self._secret_replaced_at
 
     async def redeem(self, form: Mapping[str, str | Secret]) -> Grants:
-        """Exchange what is no grant yet, such as the code that a browser brought back.
+        """Exchange something that is not a grant yet, such as an authorisation code.
 
         Raises:
             LWAError: Login with Amazon refused.
@@ -80,18 +80,18 @@ class AccessTokens:
         return granted
 
     def replace_client_secret(self, new: Secret) -> None:
-        """Use the new client secret from now on; exchanges under way with the old one go on with it where they must."""
+        """Use the new client secret from now on; a request under way that is refused for the old one is sent again."""
         self.endpoint.replace_client_secret(new)
         self._refusals.forget()
         self._breakdown.forget()
         self._secret_replaced_at = self._clock.time()
 
     def statistics(self) -> CacheStatistics:
-        """Counts."""
+        """Counts of the cache."""
         return self.cache.statistics()
 
     async def aclose(self) -> None:
-        """End what is under way."""
+        """End the requests under way."""
         await self.cache.aclose()
 
     async def _fetch(self, grant: Grant, stale: Secret | None) -> Token:

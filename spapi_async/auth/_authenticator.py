@@ -1,4 +1,4 @@
-"""Which token a call carries, and what becomes of it when Amazon refuses it.
+"""Which token a call carries, and what happens when Amazon refuses the token.
 
 ===========================================  ===========================================
 call                                         token
@@ -13,10 +13,10 @@ anything through ``app.delegated(...)``      the restricted token that was deleg
 Orders 2026-01-01, everything in a sandbox   access token
 ===========================================  ===========================================
 
-Each is fetched at its first use and renewed in the background when 3 to 6 % of its lifetime are left. Beyond that, an
-access token is replaced once when a 401 or 403 says that it has expired or was revoked, a restricted token once when it
-is refused at all; a replacement that is refused within a minute is not replaced again. A grant that Login with Amazon
-itself refuses is not sent again for a minute.
+A token is fetched at its first use and renewed in the background when 3 to 6 % of its lifetime are left. Besides, an
+access token is replaced once when a 401 or 403 says that it has expired or was revoked, and a restricted token once
+when it is refused for any reason; a replacement that is refused within a minute is not replaced again. A grant that
+Login with Amazon refuses is not sent again for a minute.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ from spapi_async.errors import AuthError, ConfigurationError, SPAPIError
 __all__ = ["AuthStatistics", "Authenticator", "DelegatedToken", "HasPath", "ReportTypeOf"]
 
 WARM_UP_AT_ONCE = 10
-"""Token requests under way while many are fetched ahead: Login with Amazon throttles a crowd."""
+"""Concurrent token requests during a warm-up: Login with Amazon throttles larger numbers."""
 
 ReportTypeOf = Callable[[Account, str], Awaitable[str | None]]
-"""The report type of a document id, or None when it cannot be found out."""
+"""The report type of a document id, or None if it cannot be determined."""
 
 
 class AuthStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,14 +72,14 @@ class DelegatedToken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HasPath(Protocol):
-    """What the authenticator needs to know of a request: its percent-encoded path."""
+    """The part of a request that the authenticator uses: its percent-encoded path."""
 
     @property
     def path(self) -> str: ...
 
 
 class Authenticator:
-    """The tokens of one application: it chooses which of two peers, access or restricted tokens, has a call's."""
+    """The tokens of one application; chooses between an access token and a restricted token for each call."""
 
     def __init__(
         self,
@@ -149,8 +149,8 @@ class Authenticator:
 
         Raises:
             ConfigurationError: data elements that the operation does not have; a seller's operation without a seller.
-            LWAError: Login with Amazon refused.
-            SPAPIError: a token could not be had for another reason.
+            LWAError: Login with Amazon refused the grant.
+            SPAPIError: no token was obtained for another reason.
         """
         if account.grant.grant_type == "restricted_data_token":
             return account.grant.secret
@@ -175,13 +175,13 @@ class Authenticator:
         *,
         request: HasPath | None = None,
     ) -> bool:
-        """Take note that Amazon answered 401 or 403; True when one repetition, with a fresh token, may help.
+        """Record that Amazon answered 401 or 403; True if repeating the call once with a new token may help.
 
-        Exactly the refused token is retired: where another caller has had it replaced already, the newer one stays.
-        ``request`` tells the documents apart that share a restricted token.
+        Only the refused token is retired: if it has already been replaced for another caller, the newer one stays.
+        ``request`` identifies the document where several share a restricted token.
         """
         if account.grant.grant_type == "restricted_data_token":
-            return False  # only the application that delegated it can make another
+            return False  # only the application that delegated the token can make another
         verdict = verdict_on(reply_body)
         document = None
         if request is not None and not _lasts(operation):
@@ -198,7 +198,7 @@ class Authenticator:
         return self._access.retire(token) is not Retirement.TOO_FRESH
 
     def learn(self, operation: Operation[Any], body: Any) -> None:
-        """Take note of what a decoded reply says about report documents; cheap, and safe to call with every reply."""
+        """Remember what a decoded reply says about report documents; cheap, and safe to call with every reply."""
         if operation.name.startswith("reports_2021_06_30."):
             self._reports.learn(operation, body)
 
@@ -231,26 +231,26 @@ class Authenticator:
             if report_type is not None:
                 known = report_type in RESTRICTED_REPORT_TYPES
                 self._reports.mark(document_id, restricted=known)
-        # Of the unknown, most are not restricted, and asking for a restricted token without the role for it is an
-        # error; an access token that does not suffice is answered with a 403, and that settles it.
+        # Most documents of unknown type are not restricted, and requesting a restricted token without the role for
+        # it is an error. If an access token is not enough, Amazon answers 403, and then the type is known.
         return bool(known)
 
     def _is_restricted_after_all(self, document: RestrictedResource | None) -> bool:
-        """An access token was denied: whether that was for a report document, which may need a restricted one."""
+        """After an access token was denied: whether the call was for a report document, which may be restricted."""
         if document is None or self._endpoints.sandbox or current_options().restricted is not None:
             return False
         self._reports.mark(_document_id(document), restricted=True)
         return True
 
     def store_health(self) -> Part:
-        """How the token store fared the last time it was used."""
+        """How the last use of the token store went."""
         return self._shared.health()
 
     async def warm_up(self, accounts: Iterable[Account]) -> None:
         """Fetch the access tokens of these accounts ahead, a few at a time.
 
         Raises:
-            SPAPIError: the first failure, after all the others were tried.
+            SPAPIError: the first failure, raised after all others have been tried.
         """
         names = {a.grant: a.name for a in accounts if a.grant.grant_type == "refresh_token"}
         grants = iter(names.items())
@@ -275,12 +275,12 @@ class Authenticator:
     # Other ways to a token
 
     async def exchange_code(self, code: str | Secret, redirect_uri: str | None = None) -> Authorization:
-        """Exchange the code that a selling partner's browser brought back, within five minutes and once.
+        """Exchange the code from a selling partner's browser; a code works once, for five minutes.
 
-        ``redirect_uri`` is the one given to the consent page, if one was.
+        ``redirect_uri`` is the one that was given to the consent page, if any.
 
         Raises:
-            LWAError: ``invalid_grant`` where the code is used, expired or another application's.
+            LWAError: ``invalid_grant`` if the code was used, has expired or belongs to another application.
         """
         code = as_secret(code or "", "code")
         if not code.reveal():
@@ -300,7 +300,7 @@ class Authenticator:
     async def delegate(
         self, account: Account, resources: Sequence[RestrictedResource], *, target_application: str
     ) -> DelegatedToken:
-        """A restricted token made out to another application, which the selling partner need not have authorised.
+        """A restricted token issued to another application, which the selling partner need not have authorised.
 
         That application sends it as its access token. ``restricted_resource(operation)`` makes the resources.
 
@@ -314,7 +314,7 @@ class Authenticator:
     # Life
 
     def replace_client_secret(self, new: Secret | NewClientSecret) -> None:
-        """Use the new client secret from now on; exchanges under way with the old one go on with it where they must.
+        """Use the new client secret from now on; a request under way that is refused for the old one is sent again.
 
         Raises:
             ConfigurationError: the notification is about another application.
@@ -331,7 +331,7 @@ class Authenticator:
         return AuthStatistics(access=self._access.statistics(), restricted=restricted, documents=documents)
 
     async def aclose(self) -> None:
-        """End what is under way; who waits for a token gets an error."""
+        """End the requests under way; callers that wait for a token get an error."""
         await self._restricted.aclose()
         await self._access.aclose()
         if self._store is not None:

@@ -1,8 +1,8 @@
-"""How a selling partner lets an application in: the consent page, the way back, and what the code buys.
+"""How a selling partner authorises an application: the consent page, the redirect, and the exchange of the code.
 
 The application sends the browser to ``authorization_url``; Amazon sends it back to the registered redirect URI with
-``state``, ``selling_partner_id`` and ``spapi_oauth_code``; ``read_redirect`` checks and reads those; the code is
-exchanged for a refresh token within five minutes. The whole must take no longer than ten.
+``state``, ``selling_partner_id`` and ``spapi_oauth_code``; ``read_redirect`` checks and reads these; the code is
+exchanged for a refresh token within five minutes. The whole flow must take no longer than ten minutes.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _CENTRALS = frozenset(host for place in Marketplace for host in (place.seller_ce
 
 
 class Consent(msgspec.Struct, frozen=True, kw_only=True):
-    """What a selling partner's browser brings back; the code lives five minutes and works once."""
+    """The result of the consent page; the code is valid for five minutes and works once."""
 
     selling_partner_id: str
     code: Secret
 
 
 class Authorization(msgspec.Struct, frozen=True, kw_only=True):
-    """What the code buys: the refresh token to keep, and an access token that lives ``expires_in`` seconds."""
+    """The result of exchanging a code: a refresh token to store, and an access token valid for ``expires_in`` s."""
 
     refresh_token: Secret
     access_token: Secret
@@ -57,10 +57,10 @@ def authorization_url(
     beta: bool = False,
     endpoint: str | None = None,
 ) -> str:
-    """The page on which a selling partner of ``marketplace`` consents.
+    """The URL of the page on which a selling partner of ``marketplace`` consents.
 
-    ``beta`` is needed while the application is a draft. ``vendor`` picks Vendor Central. ``redirect_uri`` must be one
-    that is registered; without it Amazon takes the first registered. ``endpoint`` replaces the host (emulator).
+    ``beta`` is needed while the application is a draft. ``vendor`` selects Vendor Central. ``redirect_uri`` must be a
+    registered URI; without it Amazon uses the first registered one. ``endpoint`` replaces the host (emulator).
 
     Raises:
         ConfigurationError: an argument that Amazon would refuse on its page.
@@ -69,7 +69,7 @@ def authorization_url(
     if not application_id.strip():
         raise ConfigurationError("application_id is empty; it looks like amzn1.sp.solution.… in the developer console")
     if not state:
-        raise ConfigurationError("state is empty: it is what ties the answer to this browser; new_state() makes one")
+        raise ConfigurationError("state is empty; it ties the redirect to this browser: make one with new_state()")
     query = {"application_id": application_id.strip(), "state": state}
     if redirect_uri is not None:
         query["redirect_uri"] = _checked_redirect(redirect_uri)
@@ -86,23 +86,23 @@ def appstore_url(
     redirect_uri: str | None = None,
     beta: bool = False,
 ) -> str:
-    """Where to send a selling partner who came from Amazon's app store to the login page of the application.
+    """The URL to which to send a selling partner that came from Amazon's app store to the application's login page.
 
-    ``login`` is the address of that visit, or its query: Amazon put ``amazon_callback_uri``, ``amazon_state`` and
-    ``selling_partner_id`` there. Call this once the partner has logged in; what follows is as after
+    ``login`` is the URL of that visit, or its query, in which Amazon put ``amazon_callback_uri``, ``amazon_state`` and
+    ``selling_partner_id``. Call this after the partner has logged in; the next steps are those after
     ``authorization_url``.
 
     Raises:
-        AuthError: the visit does not come from one of Amazon's pages; nobody is sent anywhere else.
+        AuthError: the callback is not one of Amazon's pages, so nobody must be sent there.
         ConfigurationError: an argument that Amazon would refuse.
     """
     query = _query(login)
     callback, amazon_state = query.get("amazon_callback_uri", ""), query.get("amazon_state")
     parts = urlsplit(callback)
     if f"{parts.scheme}://{parts.netloc}" not in _CENTRALS or parts.query or parts.fragment or not amazon_state:
-        raise AuthError("this visit does not come from Amazon's app store: its callback is none of Amazon's pages")
+        raise AuthError("this visit does not come from Amazon's app store: its callback is not one of Amazon's pages")
     if not state:
-        raise ConfigurationError("state is empty; new_state() makes one")
+        raise ConfigurationError("state is empty; make one with new_state()")
     answer = {"amazon_state": amazon_state, "state": state}
     if redirect_uri is not None:
         answer["redirect_uri"] = _checked_redirect(redirect_uri)
@@ -112,7 +112,7 @@ def appstore_url(
 
 
 def new_state() -> str:
-    """An unguessable state: keep it with the browser's session, and compare it when the browser comes back."""
+    """A new unguessable state: store it in the browser's session, and compare it when the browser returns."""
     return secrets.token_urlsafe(32)
 
 
@@ -120,16 +120,16 @@ def verify_state(expected: str | None, returned: str | None) -> None:
     """Compare in constant time.
 
     Raises:
-        AuthError: they differ, or one is missing: the answer belongs to another browser, or is forged.
+        AuthError: they differ, or one is missing: the redirect belongs to another browser, or is forged.
     """
-    # What came back is anybody's: half of a surrogate pair in it is a wrong state, not a failure to compare.
+    # The returned state may be any text: half of a surrogate pair makes it wrong, not the comparison fail.
     both = [(state or "").encode(errors="backslashreplace") for state in (expected, returned)]
     if not all(both) or not hmac.compare_digest(*both):
         raise AuthError("the state that came back is not the one sent: start the authorisation again from this browser")
 
 
 def read_redirect(redirect: str | Mapping[str, str], *, expected_state: str | None) -> Consent:
-    """What the browser brought to the redirect URI, given that address or its query parameters.
+    """Read a request to the redirect URI, given as its URL or its query parameters.
 
     Raises:
         AuthError: the state differs, or Amazon sent no code.

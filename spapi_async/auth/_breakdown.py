@@ -1,8 +1,8 @@
-"""Login with Amazon answers nobody: callers hear so at once, and one at a time finds out whether it does again.
+"""A circuit breaker for Login with Amazon: during an outage calls fail at once, except for one probe at a time.
 
-A call that needs a token asks up to four times before it gives up. While nothing can come of it, a thousand calls would
-keep a broken endpoint busy and their users waiting. So after two failures in a row that concern everybody, calls fail
-without asking, except for one probe after a pause that doubles; what its reply says decides for all.
+A call that needs a token makes up to four attempts before it fails. During an outage, a thousand calls would keep the
+endpoint busy and their users waiting. So after two failures in a row that do not concern a single grant, calls fail
+without a request, except for one probe after a pause that doubles; its outcome decides for all calls.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from spapi_async.errors import AuthError, LWAError, SPAPIError, TransportError
 __all__ = ["Breakdown"]
 
 ENOUGH = 2
-"""Failures in a row after which calls fail without asking."""
+"""Failures in a row after which calls fail without a request."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds from a failure to the next probe."""
 
-# Refusals of one grant, which say nothing about the next one's. A 429 is a matter of pace.
+# These refusals concern one grant and say nothing about others. A 429 only means too many requests.
 _OF_ONE_GRANT = frozenset({"invalid_grant", "invalid_scope", "invalid_request", "unsupported_grant_type"})
 
 
 class Breakdown:
-    """What the last exchanges came to, and whether the next may be tried."""
+    """The outcomes of the last exchanges, and whether the next one may be tried."""
 
     __slots__ = ("_clock", "_error", "_failed_at", "_failures", "_pause", "_probing")
 
@@ -38,10 +38,10 @@ class Breakdown:
         self._probing = False
 
     def check(self) -> bool:
-        """Pass an exchange; True where it is the probe, whose outcome must be told to :meth:`ended`.
+        """Admit an exchange; True if it is the probe, whose outcome must be reported to :meth:`ended`.
 
         Raises:
-            LWAError, TransportError: the last failure, in an error of its own.
+            LWAError, TransportError: a copy of the last failure.
         """
         error = self._error
         if error is None or self._failures < ENOUGH:
@@ -60,7 +60,7 @@ class Breakdown:
         raise mine
 
     def ended(self, error: BaseException | None, *, probe: bool) -> None:
-        """An exchange brought a token (None), failed, or was cancelled."""
+        """An exchange returned a token (``error`` is None), failed, or was cancelled."""
         if probe:
             self._probing = False
         if error is None or (isinstance(error, LWAError) and not _of_everybody(error)):
@@ -73,7 +73,7 @@ class Breakdown:
             self._error = error.with_traceback(None)
 
     def forget(self) -> None:
-        """Something was done about it: ask again."""
+        """Something has changed: allow requests again."""
         self._error, self._failures, self._pause = None, 0, FIRST_PAUSE
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""A cache of tokens in which one flight fetches each, however many callers want it and whoever of them gives up."""
+"""A cache of tokens: a single task fetches each token for all waiting callers, even if some of them are cancelled."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ logger = logging.getLogger("spapi_async.auth")
 
 K = TypeVar("K", bound=Hashable)
 
-# Shares of a token's lifetime, counted back from its end. Of Amazon's hour: renewed in the background when 1.8 to 3.6
-# minutes are left (drawn anew for each token, so that many sellers' tokens got together do not fall due together), and
-# no longer served when 30 seconds are left, which the request carrying it may spend on the way.
+# Shares of a token's lifetime, counted back from its end. With Amazon's one hour: a token is renewed in the background
+# when 1.8 to 3.6 minutes are left (random for each token, so that tokens fetched together are renewed at different
+# times), and is no longer used when 30 seconds are left, the time that its request may take.
 RENEW_EARLIEST, RENEW_LATEST = 0.06, 0.03
 TRANSIT, TRANSIT_SECONDS = 0.01, 30.0
 
 RETRY_RENEWAL = 20.0
-"""Seconds between background renewals while they fail and the old token still serves."""
+"""Seconds between attempts of a background renewal while the old token is still usable."""
 
 FRESH = 60.0
-"""Seconds for which the replacement of a rejected token is not replaced again: the fault is not the token's age."""
+"""Seconds for which the replacement of a rejected token is not replaced again: then age is not the cause."""
 
 REMEMBERED = 2048
-"""Former tokens remembered, to recognise one that is rejected after another caller has had it replaced."""
+"""Former tokens remembered, to recognise one that is rejected after it was already replaced."""
 
 
 class Retirement(enum.Enum):
-    """What came of asking for a token's retirement."""
+    """The outcome of retiring a token."""
 
     RETIRED = "it was current and will be replaced"
     REPLACED = "it had been replaced, or is being"
@@ -52,7 +52,7 @@ class Retirement(enum.Enum):
 
 
 class CacheStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts since the start; ``tokens`` and ``flights`` are of now."""
+    """Counts since the start; ``tokens`` and ``flights`` are current numbers."""
 
     tokens: int
     flights: int
@@ -62,25 +62,34 @@ class CacheStatistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Entry:
-    """A token in its place; mutable where the cache's policy is."""
+    """A cached token, with the mutable state of the cache's policy."""
 
-    __slots__ = ("rejected", "renew_at", "replacement", "token", "usable_until")
+    __slots__ = ("fresh_until", "rejected", "renew_at", "token", "usable_until")
 
-    def __init__(self, token: Token, *, replacement: bool, uniform: Callable[[float, float], float]) -> None:
+    def __init__(self, token: Token, *, uniform: Callable[[float, float], float]) -> None:
         self.token = token
-        self.replacement = replacement
+        self.fresh_until = float("-inf")
         self.rejected = False
         self.renew_at = token.expires_at - token.lifetime * uniform(RENEW_LATEST, RENEW_EARLIEST)
         self.usable_until = token.expires_at - min(token.lifetime * TRANSIT, TRANSIT_SECONDS)
 
+    def replaces_a_rejected_one(self, clock: Clock) -> None:
+        """From now on it is fresh, for a while."""
+        self.fresh_until = clock.monotonic() + FRESH - max(clock.time() - self.token.issued_at, 0.0)
+
+    def is_fresh(self, clock: Clock) -> bool:
+        """By both clocks: the wall's may be set back by hours, the other may stand still while the machine sleeps."""
+        until = min(self.token.issued_at + FRESH, self.usable_until)
+        return clock.monotonic() < self.fresh_until and clock.time() < until
+
 
 class TokenCache(Generic[K]):
-    """Tokens by key, least recently used out first.
+    """Tokens by key; the least recently used one is dropped first.
 
-    ``fetch(key, stale)`` gets a new token; ``stale`` is the value of the one to replace, if any, which must not come
-    back. It runs in a task of its own and with call options of its own: a caller's cancellation, timeout or priority is
-    no business of the others who wait for the same token. Its failure reaches everyone who waits, and is forgotten
-    then.
+    ``fetch(key, stale)`` gets a new token; ``stale`` is the value of the token to replace, if any, and must not be
+    returned. It runs in a task of its own with default call options: the cancellation, timeout or priority of one
+    caller does not affect the others that wait for the same token. Its failure is raised to every waiting caller and is
+    not cached.
     """
 
     def __init__(
@@ -104,7 +113,7 @@ class TokenCache(Generic[K]):
         self._fetched = self._failed = self._retired = 0
 
     def cached(self, key: K) -> Secret | None:
-        """The token for ``key`` that is here already; when it grows old, its renewal begins in the background."""
+        """The cached token for ``key``, if any; if it is about to expire, its renewal begins in the background."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -119,35 +128,37 @@ class TokenCache(Generic[K]):
         return entry.token.value
 
     async def get(self, key: K) -> Secret:
-        """The token for ``key``: the cached one, or that of the flight under way, or a new one.
+        """The value of :meth:`token`."""
+        return self.cached(key) or (await self.token(key)).value
+
+    async def token(self, key: K) -> Token:
+        """The token for ``key``: the cached one, the one being fetched, or a new one.
 
         Raises:
             SPAPIError: whatever ``fetch`` raised; each caller gets a copy of its own.
         """
-        cached = self.cached(key)
-        if cached is not None:
-            return cached
+        if self.cached(key) is not None:
+            return self._entries[key].token
         if self._closed:
             raise ClosedError("the application is closed")
         self._home.enter()
         flight = self.flights.get(key)
-        if flight is None or flight.done():  # done, and still here: it was cancelled before it could begin
+        if flight is None or flight.done():  # done but still listed: it was cancelled before it began
             flight = self.take_off(key)
         outcome = await _outcome(flight)
         if isinstance(outcome, Token):
-            return outcome.value
+            return outcome
         raise _copy_of(outcome)
 
     def retire(self, value: Secret, *, only: K | None = None) -> Retirement:
-        """Stop serving exactly this token, under every key or under ``only`` one; a newer one stays."""
+        """Stop using exactly this token, under every key or only under the key ``only``; a newer token stays."""
         keys = self._keys.get(value, ())
         entries = [self._entries[key] for key in keys if only is None or key == only]
         if not entries:
             return Retirement.REPLACED if keys or value in self._former else Retirement.UNKNOWN
         if all(entry.rejected for entry in entries):
             return Retirement.REPLACED
-        now = self._clock.time()
-        if any(entry.replacement and now < min(entry.token.issued_at + FRESH, entry.usable_until) for entry in entries):
+        if any(entry.is_fresh(self._clock) for entry in entries):
             return Retirement.TOO_FRESH
         for entry in entries:
             entry.rejected = True
@@ -156,17 +167,19 @@ class TokenCache(Generic[K]):
         return Retirement.RETIRED
 
     def put(self, key: K, token: Token) -> None:
-        """Serve ``token`` for ``key`` from now on."""
+        """Use ``token`` for ``key`` from now on."""
         old = self._entries.pop(key, None)
         if old is not None:
             self._forget(key, old)
-        self._entries[key] = _Entry(token, replacement=old is not None and old.rejected, uniform=self._uniform)
+        entry = self._entries[key] = _Entry(token, uniform=self._uniform)
+        if old is not None and old.rejected:
+            entry.replaces_a_rejected_one(self._clock)
         self._keys.setdefault(token.value, set()).add(key)
         while len(self._entries) > self._max_entries:
             self._forget(*self._entries.popitem(last=False))
 
     def current(self, key: K) -> Token | None:
-        """The token in place for ``key``, whether or not it may still be served."""
+        """The token stored for ``key``, even if it may not be used any more."""
         entry = self._entries.get(key)
         return entry.token if entry else None
 
@@ -181,7 +194,7 @@ class TokenCache(Generic[K]):
         )
 
     async def aclose(self) -> None:
-        """End the flights; who waits for one gets an error."""
+        """End the flights; callers that wait for one get an error."""
         self._closed = True
         if self.flights:
             self._home.enter()
@@ -200,7 +213,7 @@ class TokenCache(Generic[K]):
         return flight
 
     async def _fly(self, key: K) -> Token | BaseException:
-        """Fetch, and return the outcome either way: a task that raises would need somebody to look at it."""
+        """Fetch, and return the token or the error: a task that raised would log an error if nobody awaited it."""
         stale = self.current(key)
         flight = asyncio.current_task()
         try:
@@ -210,7 +223,7 @@ class TokenCache(Generic[K]):
                 token = await self._fetch(key, stale.value if stale else None)
         except asyncio.CancelledError:
             return _closed_meanwhile()
-        except Exception as error:  # noqa: BLE001 - it is raised to everyone who waits
+        except Exception as error:  # noqa: BLE001 - it is raised to every waiting caller
             self._failed += 1
             self._note_failure(key, error)
             return error
@@ -227,7 +240,7 @@ class TokenCache(Generic[K]):
         now = self._clock.time()
         if entry is not None and now < entry.usable_until:
             entry.renew_at = now + RETRY_RENEWAL * self._uniform(0.5, 1.0)
-            logger.warning("a token could not be renewed early (%s); the old one still serves", type(error).__name__)
+            logger.warning("a token could not be renewed early (%s); the old token stays in use", type(error).__name__)
 
     def _forget(self, key: K, entry: _Entry) -> None:
         value = entry.token.value
@@ -249,7 +262,7 @@ async def _outcome(flight: asyncio.Task[Token | BaseException]) -> Token | BaseE
     except asyncio.CancelledError:
         caller = asyncio.current_task()
         if flight.cancelled() and caller is not None and not caller.cancelling():
-            return _closed_meanwhile()  # it is the flight that was cancelled, before it had begun
+            return _closed_meanwhile()  # the flight was cancelled, before it had begun
         raise
 
 
@@ -258,7 +271,7 @@ def _closed_meanwhile() -> ClosedError:
 
 
 def _copy_of(error: BaseException) -> BaseException:
-    """Each waiter raises an error of its own: a shared one would gather the tracebacks of them all."""
+    """A copy of the error for each waiting caller: a shared error would collect the tracebacks of all of them."""
     if not isinstance(error, SPAPIError):
         return error
     mine: Any = copy.copy(error)

@@ -24,13 +24,13 @@ from spapi_async.errors import LWAError, TransportError
 __all__ = ["Exchange", "Grants", "Reply", "TokenEndpoint"]
 
 ASSUMED_LIFETIME = 60.0
-"""Seconds a token is trusted for when the reply does not say how long; every recorded reply says 3600."""
+"""A token's lifetime in seconds if the reply does not state it; every recorded reply says 3600."""
 
 RETRY_DELAYS = (0.5, 1.0, 2.0)
-"""Longest pause before each repetition, in seconds; the real one is drawn below it."""
+"""Longest pause before each repetition, in seconds; the actual pause is random and shorter."""
 
 _RETRYABLE_CODES = frozenset({"server_error", "temporarily_unavailable"})
-# What Amazon's own SDKs take a status for when the body names no error.
+# The error that Amazon's own SDKs derive from a status if the body names none.
 _CODE_BY_STATUS = {
     400: "invalid_request",
     401: "unauthorized_client",
@@ -85,7 +85,7 @@ class Exchange(Protocol):
 
 
 class Grants(msgspec.Struct, frozen=True, kw_only=True):
-    """What the token endpoint handed out."""
+    """The tokens in a reply of the token endpoint."""
 
     access_token: Token
     refresh_token: Secret | None = None
@@ -94,10 +94,10 @@ class Grants(msgspec.Struct, frozen=True, kw_only=True):
 class TokenEndpoint:
     """Exchanges grants for tokens on behalf of one application.
 
-    Only what may pass by itself is repeated (5xx, 429, timeouts, lost connections), a bounded number of times; a
-    refusal such as ``invalid_grant`` is final at once. The client secret can be replaced at any time: an exchange that
-    was under way with the old one and is refused for it goes on with the new one, and the old one stands in while
-    Amazon does not yet know the new one (both are valid for some days after a rotation).
+    Only transient failures (5xx, 429, timeouts, lost connections) are repeated, a bounded number of times; a refusal
+    such as ``invalid_grant`` is final at once. The client secret can be replaced at any time: an exchange under way
+    that is refused because of the old secret is repeated with the new one, and the old one is used while Amazon does
+    not yet know the new one (both are valid for some days after a rotation).
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class TokenEndpoint:
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self.client_id = client_id
-        self._secrets = [client_secret]  # the newest first; a second one only until the newest has worked
+        self._secrets = [client_secret]  # newest first; a second one is kept only until the newest has worked
         self._endpoints = endpoints
         self._exchange = exchange
         self._clock = clock or SystemClock()
@@ -130,8 +130,8 @@ class TokenEndpoint:
         """Exchange the grant described by ``form`` (its ``grant_type`` and the fields that go with it).
 
         Raises:
-            LWAError: Amazon refused, or kept failing; ``code`` is Amazon's.
-            TransportError: no reply at all, after every permitted retry.
+            LWAError: Amazon refused the grant, or kept failing; ``code`` is Amazon's.
+            TransportError: there was no reply, after every permitted retry.
         """
         tried: list[Secret] = []
         while True:
@@ -156,12 +156,12 @@ class TokenEndpoint:
             except LWAError as error:
                 if not _is_transient(error):
                     raise
-            # Between half and all of it: spread out, yet never at once.
+            # Between half and all of the pause: attempts are spread out, but never immediate.
             await self._clock.sleep(self._uniform(delay / 2, delay))
         return await self._issue_once(form, secret)
 
     async def _issue_once(self, form: Mapping[str, str | Secret], secret: Secret) -> Grants:
-        asked_at = self._clock.time()  # before the request: the token is never younger than this
+        asked_at = self._clock.time()  # before the request, so that the token's age is never underestimated
         fields = {**form, "client_id": self.client_id, "client_secret": secret}
         reply = await self._exchange(
             "POST",
@@ -178,7 +178,7 @@ class TokenEndpoint:
 
 
 def _encoded(fields: Mapping[str, str | Secret]) -> Secret:
-    """The form as it is sent; whole, it is as secret as what it holds."""
+    """The form as it is sent; it contains secrets."""
     return Secret(urlencode({name: revealed(value) for name, value in fields.items()}))
 
 
@@ -204,14 +204,14 @@ def _grants(reply: Reply, asked_at: float) -> Grants:
 
 
 def token_in(value: object) -> Secret | None:
-    """The token that a reply holds, if it is one: fit for a header, which a line break would end."""
+    """The token in a reply, if it is valid in a header (which a line break would end)."""
     if isinstance(value, str) and value.isascii() and value.isprintable() and value and " " not in value:
         return Secret(value)
     return None
 
 
 def lifetime(expires_in: object) -> float:
-    """Seconds that a token lives, from whatever ``expires_in`` held."""
+    """A token's lifetime in seconds, from any value of ``expires_in``."""
     if isinstance(expires_in, bool) or not isinstance(expires_in, (int, float, str)):
         return ASSUMED_LIFETIME
     try:
@@ -225,13 +225,13 @@ def _refusal(reply: Reply, fields: Mapping[str, str | Secret]) -> LWAError:
     data = _json_object(reply)
     code = data.get("error")
     if 300 <= reply.status < 400:
-        return _error(reply, "invalid_response", "the token endpoint redirects, and secrets follow no redirect")
+        return _error(reply, "invalid_response", "the token endpoint redirects, but secrets are never sent elsewhere")
     if not isinstance(code, str) or not _CODE.fullmatch(code):
         what = f"status {reply.status} without an error code" if data else _not_json(reply)
         code = _CODE_BY_STATUS.get(
             reply.status, "temporarily_unavailable" if reply.status >= 500 else "invalid_response"
         )
-        # Login with Amazon names its refusals: one without a name is rather somebody else's.
+        # Login with Amazon names an error in its refusals: one without a name probably comes from another server.
         return _error(reply, code, what, hint=code if _may_pass(code, reply.status) else "invalid_response")
     description = data.get("error_description")
     if not isinstance(description, str):
@@ -256,7 +256,7 @@ def _not_json(reply: Reply) -> str:
 
 
 def _redacted(text: str, fields: Mapping[str, str | Secret]) -> str:
-    """Amazon's descriptions echo nothing; a proxy's might."""
+    """Remove form values from a description: Amazon's never quotes them, but a proxy's might."""
     text = cut(text)
     for value in fields.values():
         if isinstance(value, Secret):

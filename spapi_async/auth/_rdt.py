@@ -1,8 +1,8 @@
 """The broker of restricted data tokens (RDTs).
 
-An RDT replaces the access token for the methods and paths it was made for, and for one selling partner. Where Amazon
-takes the path template, one token covers every resource under it: ten thousand order addresses cost one Tokens call an
-hour. Report documents must be named one by one; those asked for together share a call, up to fifty.
+An RDT replaces the access token for certain methods and paths, and for one selling partner. If Amazon accepts the path
+template, one token covers every resource under it: ten thousand order addresses cost one Tokens call an hour. Report
+documents must be named individually; up to fifty that are requested together share a call.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ __all__ = [
 _OPERATION = "tokens_2021_03_01.create_restricted_data_token"
 
 MAX_RESOURCES = 50
-"""Resources in one Tokens call, by Amazon's model."""
+"""The largest number of resources in one Tokens call, by Amazon's model."""
 
 LONG_TOKEN = 4096
-"""Characters. Tokens grow with their resources, and the edge refuses a header that is too long with an HTML page."""
+"""Characters. Tokens grow with their resources, and Amazon's edge answers a header that is too long with HTML."""
 
 
 class TokenReply(Protocol):
@@ -59,7 +59,7 @@ CreateRestrictedToken = Callable[[Account, dict[str, Any]], Awaitable[TokenReply
 
 
 class RestrictedResource(msgspec.Struct, frozen=True, kw_only=True):
-    """What a restricted token opens; ``path`` is a template with its braces, or the encoded path of one resource."""
+    """A resource of a restricted token; ``path`` is a template with braces, or the encoded path of one resource."""
 
     method: str
     path: str
@@ -77,10 +77,10 @@ class RestrictedResource(msgspec.Struct, frozen=True, kw_only=True):
 def restricted_resource(
     operation: Operation[Any], *, path: str | None = None, data_elements: tuple[str, ...] = ()
 ) -> RestrictedResource:
-    """The resource of an operation: everything under its path template, or the one at ``path``.
+    """The resource of an operation: everything under its path template, or only the one at ``path``.
 
     Raises:
-        ConfigurationError: data elements that the operation does not have, or ``path`` missing where Amazon takes no
+        ConfigurationError: data elements that the operation does not have, or no ``path`` where Amazon accepts no
         template.
     """
     allowed = operation.restricted_data_elements
@@ -100,7 +100,7 @@ def restricted_resource(
 
 
 def resource_for(operation: Operation[Any], *, path: str, data_elements: Sequence[str]) -> RestrictedResource | None:
-    """The resource that a call to ``path`` would need a restricted token for; None where it never needs one.
+    """The resource for which a call to ``path`` needs a restricted token; None if the operation never needs one.
 
     Raises:
         ConfigurationError: data elements that the operation does not have.
@@ -116,7 +116,7 @@ def resource_for(operation: Operation[Any], *, path: str, data_elements: Sequenc
 
 
 class RestrictedKey(msgspec.Struct, frozen=True):
-    """Whose token, for what. The account comes first: no token is ever found under another seller's key."""
+    """The key of a token: account and resource. With the account in it, no other seller's token is ever found."""
 
     account: Account
     resources: tuple[RestrictedResource, ...]
@@ -129,7 +129,7 @@ class RestrictedKey(msgspec.Struct, frozen=True):
 
 
 class RestrictedTokens:
-    """Restricted data tokens of an application's accounts: one flight per key, bounded, shared through the store."""
+    """Restricted data tokens of an application's accounts: one request per key, bounded, shared through the store."""
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class RestrictedTokens:
         self._tokens: TokenCache[RestrictedKey] = TokenCache(
             self._fetch_shared, clock=clock, max_entries=max_entries, uniform=uniform
         )
-        # Apart, because documents are many and asked for once: they shall not crowd out the tokens that last.
+        # Separate, because documents are many and each is requested once: they must not displace lasting tokens.
         self._documents: TokenCache[RestrictedKey] = TokenCache(
             self._fetch_batched, clock=clock, max_entries=max_documents, uniform=uniform
         )
@@ -157,7 +157,7 @@ class RestrictedTokens:
         self._home = HomeLoop("the broker of restricted tokens", drop=self._forget_batches)
 
     async def token(self, account: Account, resource: RestrictedResource, *, batched: bool) -> Secret:
-        """The token that opens ``resource`` for ``account``; ``batched`` where there is one resource for each document.
+        """The token for ``resource`` of ``account``; ``batched`` if each document is a resource of its own.
 
         Raises:
             SPAPIError: the Tokens call failed, after every permitted retry.
@@ -168,32 +168,28 @@ class RestrictedTokens:
     async def delegated(
         self, account: Account, resources: Sequence[RestrictedResource], target_application: str
     ) -> Token:
-        """A token made out to another application, which uses it in place of an access token of its own.
+        """A token issued to another application, which uses it in place of its own access token.
 
         Raises:
-            ConfigurationError: no resources, or more than Amazon takes in one token.
+            ConfigurationError: no resources, or more than Amazon accepts in one token.
         """
         if not 1 <= len(resources) <= MAX_RESOURCES:
             raise ConfigurationError(f"a restricted token takes 1 to {MAX_RESOURCES} resources, not {len(resources)}")
-        key = RestrictedKey(account, tuple(resources), target_application)
-        await self._tokens.get(key)
-        token = self._tokens.current(key)
-        assert token is not None
-        return token
+        return await self._tokens.token(RestrictedKey(account, tuple(resources), target_application))
 
     def retire(self, value: Secret, account: Account, resource: RestrictedResource | None) -> Retirement:
-        """Stop serving this token; where one document of several is meant, for that one only."""
+        """Stop using this token; if several documents share it, only for the given one."""
         outcome = self._tokens.retire(value)
         if outcome is not Retirement.UNKNOWN:
             return outcome
         return self._documents.retire(value, only=RestrictedKey(account, (resource,), None) if resource else None)
 
     def statistics(self) -> tuple[CacheStatistics, CacheStatistics]:
-        """Counts of the tokens that last, and of those for single documents."""
+        """Counts of lasting tokens, and of tokens for single documents."""
         return self._tokens.statistics(), self._documents.statistics()
 
     async def aclose(self) -> None:
-        """End what is under way."""
+        """End the requests under way."""
         await self._tokens.aclose()
         await self._documents.aclose()
         if self._batches:
@@ -233,7 +229,7 @@ class RestrictedTokens:
             reply: Any = await self._create(account, body)
         except DecodeError as error:
             raise AuthError(f"the Tokens API gave no restricted data token: {error.message}") from error
-        # Whatever a 2xx holds: None, a list, a number.
+        # A 2xx may contain anything: None, a list, a number.
         value = token_in(getattr(reply, "restricted_data_token", None))
         if value is None:
             raise AuthError("the Tokens API answered without a restricted data token")
@@ -245,7 +241,7 @@ class RestrictedTokens:
 
 
 class Batch:
-    """Gathers the resources asked for while a Tokens call is under way, and sends them together in the next."""
+    """Collects the resources requested while a Tokens call is under way, and sends them together in the next call."""
 
     def __init__(
         self, issue: Callable[[Sequence[RestrictedResource]], Awaitable[Token]], *, on_idle: Callable[[], object]
@@ -257,8 +253,8 @@ class Batch:
         self._task: asyncio.Task[None] | None = None
 
     def add(self, resource: RestrictedResource) -> asyncio.Future[Token]:
-        """The token that will open ``resource``."""
-        if self._task is not None and self._task.done():  # it was cancelled before it could begin
+        """The token for ``resource``, from the next call."""
+        if self._task is not None and self._task.done():  # cancelled before it began
             self._task = None
             self._waiting.clear()
         future = self._waiting.get(resource)
@@ -269,7 +265,7 @@ class Batch:
         return future
 
     async def aclose(self) -> None:
-        """Cancel what is under way."""
+        """Cancel the call under way."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -277,7 +273,7 @@ class Batch:
     async def _run(self) -> None:
         try:
             while self._waiting:
-                await asyncio.sleep(0)  # callers that ask in the same turn of the loop come along
+                await asyncio.sleep(0)  # lets further requests in the same turn of the loop join
                 resources = list(self._waiting)[: self._limit]
                 await self._serve({resource: self._waiting.pop(resource) for resource in resources})
         finally:
@@ -295,7 +291,7 @@ class Batch:
             for future in group.values():
                 future.cancel()
             raise
-        except Exception as error:  # noqa: BLE001 - it is raised to those who wait
+        except Exception as error:  # noqa: BLE001 - it is raised to the waiting callers
             refused = isinstance(error, (BadRequestError, ForbiddenError))
             if not refused or len(group) == 1:
                 _fail(group, error)
@@ -305,7 +301,7 @@ class Batch:
                 _succeed(group, token)
                 return
             self._limit = max(1, len(group) // 2)
-        # Halve: one resource that Amazon refuses must not cost the others theirs, nor a token too long for a header.
+        # Halve the batch: one refused resource, or a token too long for a header, must not fail the other resources.
         half = len(group) // 2
         items = list(group.items())
         await self._serve(dict(items[:half]))

@@ -27,14 +27,14 @@ _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del
 class RedisTokenStore:
     """Tokens shared through Redis, encrypted with Fernet (AES-128-CBC and HMAC-SHA256).
 
-    ``keys`` are Fernet keys, newest first: the first encrypts, all decrypt. To change the key, deploy the new one in
-    second place everywhere, then move it to the front, then drop the old one.
-    ``spapi_async.auth.RedisTokenStore.new_key()`` makes one. An entry says which key of the store it is for, so that
-    nobody who can write to Redis but not read the entries can hand one seller's token to another. ``timeout`` is in
-    seconds, for connecting; a command that takes longer than two is given up by the authenticator.
+    ``keys`` are Fernet keys, newest first: the first encrypts, all decrypt. To change the key, deploy the new key in
+    second place everywhere, then move it to the front, then remove the old one.
+    ``spapi_async.auth.RedisTokenStore.new_key()`` makes a key. An encrypted entry contains its key in the store, so
+    that somebody who can write to Redis but not decrypt entries cannot give one seller's token to another. ``timeout``
+    is the time for connecting in seconds; the authenticator gives up a command that takes longer than two seconds.
 
     Raises:
-        ConfigurationError: no key, one that is not a Fernet key, or a URL at which no Redis can be.
+        ConfigurationError: no key, a key that is not a Fernet key, or an invalid Redis URL.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class RedisTokenStore:
         self._prefix = prefix
         self._where = address_of(url) if client is None else f"prefix={prefix!r}"
         self._owns_client = client is None
-        # Whoever uses the store bounds each step. With a timeout of its own the library reads by asyncio.wait_for(),
-        # which before Python 3.12 loses a cancellation that meets the end of the read.
+        # The caller bounds each step. With a timeout of its own, redis-py would read with asyncio.wait_for(), which
+        # before Python 3.12 loses a cancellation that coincides with the end of the read.
         self._connect: Callable[[], Redis] = lambda: Redis.from_url(
             url, socket_timeout=None, socket_connect_timeout=timeout
         )
@@ -65,14 +65,14 @@ class RedisTokenStore:
         return Secret(Fernet.generate_key().decode())
 
     async def get(self, key: str) -> bytes | None:
-        """The entry, unless it is missing, has expired, or does not decrypt."""
+        """The entry; None if it is missing, has expired, or cannot be decrypted."""
         sealed: Any = await self._client().get(self._prefix + key)
         if sealed is None:
             return None
         try:
             owner, _, entry = self._fernet.decrypt(sealed).partition(b"\0")
         except InvalidToken:
-            logger.warning("an entry of the token store does not decrypt; was a key dropped too early?")
+            logger.warning("an entry of the token store cannot be decrypted; was a key removed too early?")
             return None
         if owner != key.encode():
             logger.error("an entry of the token store was moved there from another key; it is ignored")
@@ -99,14 +99,14 @@ class RedisTokenStore:
         await self._release(keys=[f"{self._prefix}{key}:lease"], args=[owner])
 
     async def aclose(self) -> None:
-        """Close the connections, unless the client was handed in."""
+        """Close the connections, unless the client was given by the caller."""
         if self._home.loop is not None:
             self._home.enter()
         await self._close()
         await self._home.aclose()
 
     def _client(self) -> Redis:
-        """The client, whose connections belong to one loop; one that was handed in is its owner's to keep in one."""
+        """The client, whose connections belong to one loop; the caller ensures that for a client of its own."""
         if self._owns_client:
             self._home.enter()
         return self._redis

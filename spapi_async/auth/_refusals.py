@@ -1,8 +1,8 @@
-"""Grants that Login with Amazon has just refused: a thousand queued calls of a revoked seller ask it once, not each.
+"""Grants that Login with Amazon has just refused: a thousand queued calls of a revoked seller make one request.
 
-A refusal such as ``invalid_grant`` is final until somebody does something about it, so it is remembered for a minute.
-What may have changed the answer makes it forgotten at once: a new client secret, or a code exchanged for a refresh
-token. A new refresh token is another grant and was never refused.
+A refusal such as ``invalid_grant`` is final until somebody acts, so it is remembered for a minute. It is forgotten at
+once when something may have changed the answer: a new client secret, or the exchange of a code for a refresh token. A
+new refresh token is another grant, which was not refused.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ __all__ = ["REFUSED_FOR", "Refusals"]
 REFUSED_FOR = 60.0
 """Seconds for which a refused grant is not sent again."""
 
-# What Login with Amazon says of a grant or a secret; other codes may be this library's reading of a proxy's status.
+# Login with Amazon's codes for a refused grant or secret; other codes may be derived from the status of a proxy.
 _FINAL = frozenset({"invalid_grant", "invalid_client"})
 _MOST = 10_000
 
 
 class Refusals:
-    """What was refused, when, and in which words."""
+    """The refused grants, with time and error."""
 
     __slots__ = ("_by_grant", "_clock", "generation")
 
@@ -35,10 +35,10 @@ class Refusals:
         """Counts how often everything was forgotten."""
 
     def check(self, grant: Grant) -> None:
-        """Pass a grant that was not refused lately.
+        """Admit a grant that was not refused recently.
 
         Raises:
-            LWAError: it was; the same in an error of its own.
+            LWAError: the grant was refused recently; a copy of that error.
         """
         refused_at, error = self._by_grant.get(grant, (float("-inf"), None))
         age = self._clock.monotonic() - refused_at
@@ -46,14 +46,14 @@ class Refusals:
             self._by_grant.pop(grant, None)
             return
         raise LWAError(
-            f"{error.message} (it said so {age:.0f} s ago, and is asked again in {REFUSED_FOR - age:.0f} s)",
+            f"{error.message} (it said so {age:.0f} s ago; it will be asked again in {REFUSED_FOR - age:.0f} s)",
             code=error.code,
             status=error.status,
             request_id=error.request_id,
         )
 
     def remember(self, grant: Grant, error: LWAError, generation: int) -> None:
-        """Note a refusal, if it is final and nothing has changed since the grant was sent in that generation."""
+        """Remember a refusal if it is final and nothing has changed since the grant was sent, in that generation."""
         if error.code not in _FINAL or generation != self.generation:
             return
         self._by_grant[grant] = (self._clock.monotonic(), error.with_traceback(None))
@@ -61,7 +61,7 @@ class Refusals:
             self._by_grant.popitem(last=False)
 
     def forget(self) -> None:
-        """Something was done about it: every grant may be sent again."""
+        """Something has changed: every grant may be sent again."""
         self._by_grant.clear()
         self.generation += 1
 

@@ -1,4 +1,4 @@
-"""What a 401 or 403 says about the token that the request carried, by Amazon's wording."""
+"""What a 401 or 403 means for the token of the request, judged by Amazon's wording."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from spapi_async._core.peer_text import cut
 
 __all__ = ["Verdict", "verdict_on"]
 
-# Each says one thing in one sentence: its words, in this order. Searched for one after the other, from where the last
-# one ended, so that no text makes a search longer than itself.
+# Each entry is one sentence: its patterns, in this order. Each search starts where the last one ended, so that the time
+# is linear in the length of the text.
 _STALE = (
     # "The access token you provided is revoked, malformed or invalid.", "The access token you provided has expired."
     (r"\b(?:access|incoming|security|restricted data) token\b", r"\b(?:expired|revoked|malformed|invalid)"),
     (r"\b(?:expired|revoked|invalid) (?:access|security|restricted data) token\b",),
     (r"\b(?:expired|revoked|invalid)_?token",),
 )
-# An expired client secret is reported here, with code Unauthorized, and not by the token endpoint.
+# Amazon reports an expired client secret here, with code Unauthorized, and not at the token endpoint.
 _SECRET = ((r"\b(?:LWA|client)\b", r"\bsecret\b", r"\bexpired"),)
 
 
 class Verdict(enum.Enum):
-    """What the refusal is about."""
+    """The reason for a refusal."""
 
     STALE_TOKEN = "the token has expired or was revoked"  # noqa: S105 - no password
     EXPIRED_SECRET = "the application's client secret has expired"  # noqa: S105 - no password
-    DENIED = "the token is good, and not good for this"
+    DENIED = "the token is valid, but does not allow this call"
 
 
 def verdict_on(body: bytes | str | object) -> Verdict:
-    """Judge the body of a 401 or 403, as bytes or decoded."""
+    """The verdict on the body of a 401 or 403, given as bytes or decoded."""
     text = _text(body)
     if _says(text, _SECRET):
         return Verdict.EXPIRED_SECRET

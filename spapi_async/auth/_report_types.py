@@ -1,6 +1,6 @@
-"""Which report documents are restricted, and what is known about the type of each document.
+"""Which report documents are restricted, and what is known about the report type of each document.
 
-``getReportDocument`` is given a document id, which does not show the report's type; the reports' own replies do.
+``getReportDocument`` takes a document id, which does not show the report type; replies about reports do.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _REPORTS = "reports_2021_06_30.get_reports"
 
 
 class ReportTypes:
-    """Which documents need a restricted token, as far as replies have shown; the least recently learnt go first."""
+    """Which documents need a restricted token, as far as replies have shown; the oldest entries are dropped first."""
 
     def __init__(self, max_entries: int = 20_000) -> None:
         self._max_entries = max_entries
         self._restricted: OrderedDict[str, bool] = OrderedDict()
 
     def learn(self, operation: Operation[Any], body: Any) -> None:
-        """Take note of the documents and report types in a reply of getReport or getReports; any other is ignored."""
+        """Remember the documents and report types in a reply of getReport or getReports; other replies are ignored."""
         if operation.name == _REPORT:
             self._learn_report(body)
         elif operation.name == _REPORTS:
@@ -54,14 +54,14 @@ class ReportTypes:
                 self._learn_report(report)
 
     def mark(self, document_id: str, *, restricted: bool) -> None:
-        """Take note of one document."""
+        """Remember whether one document is restricted."""
         self._restricted[document_id] = restricted
         self._restricted.move_to_end(document_id)
         while len(self._restricted) > self._max_entries:
             self._restricted.popitem(last=False)
 
     def restricted(self, document_id: str) -> bool | None:
-        """Whether the document is restricted; None when nothing is known about it."""
+        """Whether the document is restricted; None if unknown."""
         return self._restricted.get(document_id)
 
     def _learn_report(self, report: Any) -> None:

@@ -1,7 +1,7 @@
 """The two notifications about an application's client secret, read into structs.
 
-``rotateApplicationClientSecret`` answers with nothing: Amazon sends the new secret to the queue registered for the
-application, and warns there before the current one expires.
+The reply of ``rotateApplicationClientSecret`` has no content: Amazon sends the new secret to the queue registered for
+the application, and sends a warning there before the current secret expires.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class ClientSecretExpiry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_secret_notification(message: str | bytes | Mapping[str, Any]) -> NewClientSecret | ClientSecretExpiry:
-    """Read a message of the queue: the notification itself, or wrapped as SQS, SNS or EventBridge wrap it.
+    """Read a message of the queue: the notification itself, or wrapped by SQS, SNS or EventBridge.
 
-    Keys may be written in lower camel or in Pascal case.
+    Keys may be in lower camel case or in Pascal case.
 
     Raises:
-        AuthError: it is neither of the two notifications. The message is not shown: it may hold a secret.
+        AuthError: it is neither of the two notifications. The error does not show the message, which may be secret.
     """
-    # Raised from here, where no local variable holds what the message held.
+    # Raised here, where no local variable contains the message.
     notification = _read(message)
     del message
     if isinstance(notification, AuthError):

@@ -1,8 +1,8 @@
-"""Where tokens are kept for other workers to find: the protocol, the store in memory, and how a fetch goes through one.
+"""Stores through which workers share tokens: the protocol, the store in memory, and how a token is fetched with one.
 
-Fifty workers of one seller need one token between them. Each asks the store first; the one that takes the lease asks
-Amazon; the others wait for its entry to appear, and for no longer than a lease may last. A store that fails, or hangs,
-costs its help and nothing else: the worker asks Amazon itself.
+Fifty workers of one seller need only one token. Each worker looks in the store first; the worker that acquires the
+lease requests the token from Amazon; the others wait for its entry, but no longer than a lease lasts. If the store
+fails or hangs, a worker requests the token from Amazon itself.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ logger = logging.getLogger("spapi_async.auth")
 T = TypeVar("T")
 
 LEASE = 30.0
-"""Seconds after which a lease lapses, should its holder have died."""
+"""Seconds after which a lease expires if its holder does not release it."""
 
 PATIENCE = 10.0
-"""Seconds to wait for another worker's token before asking Amazon oneself."""
+"""Seconds to wait for another worker's token before requesting one from Amazon."""
 
 POLL = 0.1
 """Seconds between looks while another worker fetches; jittered."""
 
 
 class TokenStore(Protocol):
-    """Opaque entries with a lifetime, and leases. Keys are digests; entries are secrets, to be kept like passwords."""
+    """Opaque entries with a lifetime, and leases. Keys are digests; entries are as secret as passwords."""
 
     async def get(self, key: str) -> bytes | None:
         """The entry, unless it is missing or has expired."""
@@ -105,7 +105,7 @@ class MemoryTokenStore:
 
 
 class _StoreFailedError(Exception):
-    """The store did not do what it was asked; already logged."""
+    """The store failed; this has been logged."""
 
 
 class _Lease:
@@ -120,7 +120,7 @@ class _Lease:
 
 
 class SharedTokens:
-    """Fetches tokens by way of a store."""
+    """Fetches tokens through a store."""
 
     def __init__(
         self,
@@ -136,21 +136,21 @@ class SharedTokens:
         self.timeout = timeout
         self.patience = patience
         self._uniform = uniform
-        self._failing = False  # so that an outage is said once
+        self._failing = False  # so that an outage is logged once
         self.used_at: float | None = None
 
     def health(self) -> Part:
-        """How the store fared the last time it was used."""
+        """How the last use of the store went."""
         if self._store is None:
             return Part(ok=None, detail="not used: tokens are kept in this process")
         used = self.used_at is not None
         return Part(ok=not self._failing if used else None, at=self.used_at, detail=repr(self._store))
 
     async def fetch(self, key: str, stale: Secret | None, issue: Callable[[], Awaitable[Token]]) -> Token:
-        """A token other than ``stale``: another worker's if there is one, or else one from ``issue``.
+        """A token other than ``stale``: another worker's if there is one, else a new one from ``issue``.
 
         Raises:
-            SPAPIError: whatever ``issue`` raised; never because of the store.
+            SPAPIError: raised by ``issue``; never because of the store.
         """
         if self._store is None:
             return await issue()
@@ -165,16 +165,16 @@ class SharedTokens:
                 await self._quietly(self._store.release(key, lease.owner))
 
     async def _find_or_lease(self, store: TokenStore, lease: _Lease, stale: Secret | None) -> Token | None:
-        """Another worker's token; or None, and then it is for this one to ask Amazon."""
+        """Another worker's token; or None if this worker has to request one from Amazon."""
         key = lease.key
         token = await self._find(store, key, stale)
         give_up_at = self._clock.monotonic() + self.patience
         while token is None:
             lease.held = await self._guarded(store.acquire(key, lease.owner, ttl=LEASE))
             if lease.held:
-                return await self._find(store, key, stale)  # it may have come between the look and the lease
+                return await self._find(store, key, stale)  # it may have been stored just before the lease
             if self._clock.monotonic() >= give_up_at:
-                logger.warning("another worker has held the lease on a token too long; asking Amazon without it")
+                logger.warning("another worker has held the lease on a token too long; requesting one without it")
                 return None
             await self._clock.sleep(self._uniform(POLL / 2, POLL))
             token = await self._find(store, key, stale)
@@ -187,7 +187,7 @@ class SharedTokens:
         try:
             token = Token.load(entry)
         except ValueError:
-            logger.warning("the token store returned an entry that is not a token; it is dropped")
+            logger.warning("the token store returned an entry that is not a token; the entry is deleted")
             await self._guarded(store.delete(key))
             return None
         if token.value == stale or self._clock.time() >= token.expires_at - token.lifetime * RENEW_LATEST:
@@ -212,7 +212,7 @@ class SharedTokens:
                 outcome = await step
         except Exception as error:  # noqa: BLE001 - no failure of the store may break a call
             if not self._failing:
-                # The class alone: a store's message may hold an address with a password, or part of an entry.
+                # Only the class: the message may contain an address with a password, or part of an entry.
                 logger.warning(
                     "%r cannot be used (%s): until it can, this process fetches its own tokens",
                     self._store,

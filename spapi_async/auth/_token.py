@@ -12,7 +12,7 @@ __all__ = ["Token"]
 class Token:
     """An access token or a restricted data token; times are seconds since the epoch.
 
-    Shows itself in no repr and does not pickle.
+    Its repr does not show the token, and it cannot be pickled.
     """
 
     __slots__ = ("expires_at", "issued_at", "value")
@@ -28,7 +28,7 @@ class Token:
         return self.expires_at - self.issued_at
 
     def dump(self) -> bytes:
-        """The token as a store keeps it: a secret."""
+        """The token in the form for a store, which is secret."""
         return msgspec.json.encode([self.value.reveal(), self.issued_at, self.expires_at])
 
     @classmethod
@@ -36,7 +36,7 @@ class Token:
         """The inverse of :meth:`dump`.
 
         Raises:
-            ValueError: not an entry of ours.
+            ValueError: it is not the entry of a token.
         """
         try:
             facts = msgspec.json.decode(entry, type=tuple[str, float, float])

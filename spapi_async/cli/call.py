@@ -34,21 +34,25 @@ __all__ = ["call"]
 
 def call(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="MODULE.METHOD", help="Such as orders_2026_01_01.get_order.")],
+    name: Annotated[
+        str, typer.Argument(metavar="MODULE.METHOD", help="The operation, such as orders_2026_01_01.get_order.")
+    ],
     *,
     param: Annotated[
-        list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="An argument; also as --name value.")
+        list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="An argument; --name value works, too.")
     ] = None,
     body: Annotated[
         str | None, typer.Option("--body", metavar="FILE|-", help="The JSON body: a file, or - for standard input.")
     ] = None,
     max_wait: Annotated[
         float | None,
-        typer.Option("--max-wait", metavar="SECONDS", min=0.0, help="Fail at once if quota needs a longer wait."),
+        typer.Option(
+            "--max-wait", metavar="SECONDS", min=0.0, help="Fail at once if the wait for quota would be longer."
+        ),
     ] = None,
     deadline: Annotated[
         float | None,
-        typer.Option("--deadline", metavar="SECONDS", min=0.0, help="Give up after this long, retries included."),
+        typer.Option("--deadline", metavar="SECONDS", min=0.0, help="Fail after this time, including retries."),
     ] = None,
     endpoint: EndpointOption = None,
     emulator: EmulatorOption = False,
@@ -61,9 +65,9 @@ def call(
 ) -> None:
     """Call one operation and print Amazon's JSON.
 
-    Path parameters may be given as plain words, every parameter as --name value (as in Python, or as Amazon writes
-    it). Lists are given by repetition or as a JSON array. With --json the reply comes in an envelope with status,
-    request id and violations.
+    Path parameters may be given as plain words, every parameter as --name value (with the name in Python's or Amazon's
+    spelling). Give a list by repeating the option, or as a JSON array. With --json the reply is printed in an envelope
+    with status, request id and violations.
     """
     from spapi_async import api
 
@@ -84,7 +88,7 @@ def call(
 
 
 def _say_removal(operation: Operation[Any]) -> None:
-    """That Amazon takes the operation away, on stderr: whoever scripts it should know in time."""
+    """Print to stderr that Amazon removes the operation, as an early warning for scripts."""
     if operation.removal is not None:
         instead = f"; use {operation.successor}" if operation.successor else ""
         sys.stderr.write(f"spapi-async: Amazon removes {operation.name} on {operation.removal}{instead}\n")

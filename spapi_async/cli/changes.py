@@ -1,4 +1,4 @@
-"""``spapi-async changes``: what became of the orders in a database, after a cursor."""
+"""``spapi-async changes``: the changes of the orders in a database, after a cursor."""
 
 from __future__ import annotations
 
@@ -24,14 +24,16 @@ def changes(
     ],
     after: Annotated[
         str | None,
-        typer.Option("--after", metavar="CURSOR", help="The cursor of the last change that was seen; all by default."),
+        typer.Option(
+            "--after", metavar="CURSOR", help="The cursor of the last processed change; by default all changes."
+        ),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most this many.")] = 1000,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="The most changes to print.")] = 1000,
     as_json: JsonOption = False,
 ) -> None:
     """List the changes after a cursor, oldest first, in the order of commits.
 
-    With --json a line for each. Keep the cursor of the last one, and give it to the next call.
+    With --json, print one line for each change. Save the cursor of the last change, and pass it to the next call.
     """
     found = run_async(_read(database, after, limit, as_json=as_json))
     if not as_json:

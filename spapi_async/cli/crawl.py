@@ -56,21 +56,29 @@ def crawl(
     ],
     *,
     source: Annotated[
-        str, typer.Option("--input", metavar="FILE", help="Identifiers, one a line, plain or gzipped; - reads stdin.")
+        str,
+        typer.Option(
+            "--input", metavar="FILE", help="Identifiers, one per line, plain or gzipped; - reads standard input."
+        ),
     ],
     output: Annotated[
         str, typer.Option("--output", metavar="FILE", help="items.jsonl, items.parquet or sqlite:///items.db.")
     ],
     marketplace: Annotated[
-        list[str] | None, typer.Option("--marketplace", help="Where to look (US, DE, an id); repeatable.")
+        list[str] | None, typer.Option("--marketplace", help="The marketplace (US, DE, an id); repeatable.")
     ] = None,
     include: Annotated[
         list[str] | None,
         typer.Option("--include", help="includedData of catalog and listings, such as images; repeatable."),
     ] = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Ask again for what failed earlier.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Request items again that failed before.")
+    ] = False,
     older_than: Annotated[
-        str | None, typer.Option("--older-than", metavar="AGE", help="Ask again for what is older, such as 7d or 12h.")
+        str | None,
+        typer.Option(
+            "--older-than", metavar="AGE", help="Request items again that were fetched longer ago, such as 7d or 12h."
+        ),
     ] = None,
     sellers: Annotated[
         str | None,
@@ -89,10 +97,10 @@ def crawl(
     latency: LatencyOption = 0.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Look up every identifier once, at the pace of the quota, and write Amazon's JSON of what is found.
+    """Look up every identifier once, at the pace of the quota, and write Amazon's JSON of the items found.
 
-    Stop it at any moment, run it again, and it goes on. A journal beside the output knows what is done; what was not
-    found and what failed is listed in files of its own, or in views of the database.
+    You can stop it at any moment; run it again, and it continues. A journal beside the output records what is done.
+    Identifiers that were not found or failed are listed in separate files, or in views of the database.
     """
     target = Target(
         endpoint=endpoint,
@@ -161,7 +169,7 @@ async def _crawl(kind: str, target: Target, source: str, output: str, *, as_json
 
 
 def _count(source: str) -> int | None:
-    """How many identifiers a file has; None for what can be read only once: a pipe, standard input."""
+    """The number of identifiers in a file; None for a source that can be read only once (a pipe, standard input)."""
     path = Path(source)
     if source == "-" or path.is_fifo() or path.is_char_device():
         return None
@@ -188,7 +196,7 @@ def _facts(report: CrawlReport) -> dict[str, float]:
 
 
 class _Bar:
-    """Progress on a terminal: how many, how fast, and how long the quota needs for the rest."""
+    """Progress on a terminal: the number of items, the rate, and the time that the rest needs."""
 
     def __init__(self, total: int | None) -> None:
         console = moving_console()

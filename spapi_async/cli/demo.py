@@ -1,4 +1,4 @@
-"""``spapi-async demo``: the main job against an emulator in this process, and what it did."""
+"""``spapi-async demo``: the main job against an emulator in this process, with a summary."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
 def demo(
     *,
     database: Annotated[
-        str | None, typer.Option("--database", metavar="URL", help="Keep the result here; thrown away by default.")
+        str | None, typer.Option("--database", metavar="URL", help="Keep the database here; by default it is deleted.")
     ] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Sync 2,000 orders from an emulator in this process, as fast as its quota allows and no faster."""
+    """Sync 2,000 orders from an emulator in this process, at the pace of its quota."""
     with tempfile.TemporaryDirectory() as folder:
         place = f"sqlite:///{Path(folder) / 'demo.db'}" if database is None else database
         result = run_async(_demo(place, seed, quiet=as_json))

@@ -47,7 +47,7 @@ def doctor(
     context: typer.Context,
     *,
     sellers: Annotated[
-        str | None, typer.Option("--sellers", metavar="FILE", help="Try every seller of this file (TOML or JSON).")
+        str | None, typer.Option("--sellers", metavar="FILE", help="Check every seller of this file (TOML or JSON).")
     ] = None,
     tag: Annotated[
         list[str] | None, typer.Option("--tag", help="Only the sellers of the file with this tag; repeatable.")
@@ -57,7 +57,7 @@ def doctor(
     emulator: EmulatorOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Try the credentials: say where each seller sells, or what is wrong. With a command: look closely at one thing."""
+    """Check the credentials: show where each seller sells, or what is wrong. A subcommand examines one thing."""
     if context.invoked_subcommand is not None:
         return
     from spapi_async.cli.check import check
@@ -76,10 +76,10 @@ def order(
     orders: OrdersOption = 200,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one order as both versions of the Orders API have it, side by side.
+    """Show one order in both versions of the Orders API, side by side.
 
-    What differs is marked. Amazon removes Orders v0 on 2027-03-27; without it one column is left. No personal data is
-    asked for.
+    Differences are marked. Amazon removes Orders v0 on 2027-03-27; afterwards only one column is shown. No personal
+    data is requested.
     """
     target = Target(endpoint=endpoint, emulator=emulator, seed=seed, orders=orders)
     views = run_async(_views(target, order_id))
@@ -103,7 +103,7 @@ async def _views(target: Target, order_id: str) -> dict[str, OrderView | SPAPIEr
 
 
 async def _tried(asked: Awaitable[OrderView]) -> OrderView | SPAPIError:
-    """What one version says; that it refuses is worth showing beside the other."""
+    """The order in one version, or the error with which Amazon refuses it, to be shown beside the other."""
     try:
         return await asked
     except ApiError as error:

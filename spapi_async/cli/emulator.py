@@ -23,17 +23,20 @@ def emulator(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes any free one.")] = 8080,
     marketplace: Annotated[
         list[str] | None,
-        typer.Option("--marketplace", help="Where sellers sell (US, DE, an id); repeatable. US, CA and MX by default."),
+        typer.Option(
+            "--marketplace", help="The sellers' marketplaces (US, DE, an id); repeatable. By default US, CA and MX."
+        ),
     ] = None,
     seed: SeedOption = 0,
     orders: OrdersOption = 200,
     rate_scale: RateScaleOption = 1.0,
     latency: LatencyOption = 0.0,
     days: Annotated[
-        float, typer.Option("--days", min=0.001, help="Over how many days the orders' updates are spread.")
+        float, typer.Option("--days", min=0.001, help="The number of days over which the orders' updates are spread.")
     ] = 60.0,
     search_delay: Annotated[
-        float, typer.Option("--search-delay", metavar="SECONDS", min=0.0, help="How far order searches lag behind.")
+        float,
+        typer.Option("--search-delay", metavar="SECONDS", min=0.0, help="The time by which order searches lag behind."),
     ] = 120.0,
     list_lag: Annotated[
         float,
@@ -42,22 +45,24 @@ def emulator(
         ),
     ] = 0.0,
     page_shift: Annotated[
-        bool, typer.Option("--page-shift", help="Orders that change between two pages of a search shift the others.")
+        bool,
+        typer.Option("--page-shift", help="An order that changes between two pages of a search shifts the others."),
     ] = False,
     shuffled_pages: Annotated[
-        bool, typer.Option("--shuffled-pages", help="The orders of a page come in no particular order.")
+        bool, typer.Option("--shuffled-pages", help="The orders on a page are not sorted.")
     ] = False,
     unsorted_lists: Annotated[
-        bool, typer.Option("--unsorted-lists", help="Searches list orders in no order, and shift as with --page-shift.")
+        bool, typer.Option("--unsorted-lists", help="Searches are not sorted, and pages shift as with --page-shift.")
     ] = False,
     v0_status_dates: Annotated[
-        bool, typer.Option("--v0-status-dates", help="In Orders v0 only a change of status moves the last-update date.")
+        bool,
+        typer.Option("--v0-status-dates", help="In Orders v0 only a change of status changes the last-update date."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Serve every operation with seeded data and Amazon's usage plans, until Ctrl-C.
 
-    Any client id and secret are accepted, and every refresh token that begins with Atzr| is a seller of its own.
+    Any client id and secret are accepted, and every refresh token that begins with Atzr| is a separate seller.
     """
     try:
         run_async(

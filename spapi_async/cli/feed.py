@@ -36,22 +36,24 @@ AGAIN = "the feed goes on at Amazon: run the same command again to pick it up"
 
 
 def feed(
-    feed_type: Annotated[str, typer.Argument(metavar="TYPE", help="Such as JSON_LISTINGS_FEED.")],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to submit, sent as it is.")],
+    feed_type: Annotated[str, typer.Argument(metavar="TYPE", help="The feed type, such as JSON_LISTINGS_FEED.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to submit, sent unchanged.")],
     *,
     out: Annotated[
-        str | None, typer.Option("--out", metavar="FILE|-", help="Where Amazon's processing report goes.")
+        str | None, typer.Option("--out", metavar="FILE|-", help="The file for Amazon's processing report.")
     ] = None,
     marketplace: Annotated[
         list[str] | None,
-        typer.Option("--marketplace", help="US, DE, an id; repeatable. SP_API_MARKETPLACE's by default."),
+        typer.Option("--marketplace", help="US, DE, an id; repeatable. By default SP_API_MARKETPLACE."),
     ] = None,
     option: Annotated[
         list[str] | None, typer.Option("--option", metavar="K=V", help="One of Amazon's feedOptions; repeatable.")
     ] = None,
     content_type: Annotated[
         str | None,
-        typer.Option("--content-type", metavar="TYPE", help="The file's content type; the feed type's by default."),
+        typer.Option(
+            "--content-type", metavar="TYPE", help="The file's content type; by default that of the feed type."
+        ),
     ] = None,
     journal: JournalOption = None,
     endpoint: EndpointOption = None,
@@ -61,10 +63,10 @@ def feed(
     latency: LatencyOption = 0.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Submit a feed, wait until Amazon is done, and say what became of it.
+    """Submit a feed, wait until Amazon has processed it, and print the result.
 
-    What is submitted is written down first: interrupt it at any moment, run it again with the same file, and it goes on
-    waiting for the same feed. Exit code 4 where Amazon refused messages.
+    The feed is recorded in a journal before it is submitted: you can interrupt the command at any moment, and with the
+    same file it continues to wait for the same feed. The exit code is 4 if Amazon refused messages.
     """
     if not file.is_file():
         raise ConfigurationError(f"{file} is not a file")
@@ -125,7 +127,7 @@ def _facts(result: FeedResult, out: str | None) -> dict[str, Any]:
 
 
 def _say(result: FeedResult, out: str | None) -> None:
-    """The counts and issues of a JSON feed; of another the report itself, where no file takes it."""
+    """Print the counts and issues of a JSON feed, or the report of another feed if no file is given for it."""
     summary = result.summary
     if summary.messages_processed is not None:
         accepted = "?" if summary.messages_accepted is None else f"{summary.messages_accepted:,}"

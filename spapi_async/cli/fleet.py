@@ -25,16 +25,18 @@ app = typer.Typer(help="Order sync, or a job of your own, on many machines.", no
 
 DatabaseOption = Annotated[
     str | None,
-    typer.Option("--database", metavar="URL", help="Sync orders into it: postgresql://user@host/name; or --job."),
+    typer.Option(
+        "--database", metavar="URL", help="Sync orders into this database: postgresql://user@host/name. Or give --job."
+    ),
 ]
 JobOption = Annotated[
     str | None,
     typer.Option(
-        "--job", metavar="MODULE:FUNCTION", help="An async function of one seller to call instead; give --name too."
+        "--job", metavar="MODULE:FUNCTION", help="An async function of one seller to run instead; also give --name."
     ),
 ]
 JournalOption = Annotated[
-    str | None, typer.Option("--journal", metavar="URL", help="Where a job's reports, feeds and queries are kept.")
+    str | None, typer.Option("--journal", metavar="URL", help="The journal of a job's reports, feeds and queries.")
 ]
 SellersOption = Annotated[str, typer.Option("--sellers", metavar="FILE", help="The sellers, as for sync orders.")]
 RedisOption = Annotated[
@@ -44,14 +46,14 @@ RedisOption = Annotated[
         metavar="URL",
         envvar="SP_API_REDIS",
         show_envvar=True,
-        help="Where the queue and the quota are kept.",
+        help="The Redis with the queue and the shared quota.",
     ),
 ]
 EveryOption = Annotated[
-    str, typer.Option("--every", metavar="SPAN", help="How often a seller that is up to date is synced again.")
+    str, typer.Option("--every", metavar="SPAN", help="The time between two syncs of a seller that is up to date.")
 ]
 NameOption = Annotated[str, typer.Option("--name", help="The fleet's name; several fleets may share one Redis.")]
-SliceOption = Annotated[float, typer.Option("--slice", metavar="SECONDS", help="The longest that a slice may take.")]
+SliceOption = Annotated[float, typer.Option("--slice", metavar="SECONDS", help="The longest duration of a slice.")]
 SinceOption = Annotated[str | None, typer.Option("--since", metavar="TIME", help="Where a new seller starts.")]
 
 
@@ -72,7 +74,7 @@ def schedule(
     slice_seconds: SliceOption = 50.0,
     since: SinceOption = None,
 ) -> None:
-    """Say which seller is due, until SIGTERM. One process does it; a second one stands by."""
+    """Queue sellers that are due, until SIGTERM. Only one process schedules; a second one stands by."""
     made = _made(redis, database, sellers, job=job, every=every, since=since, name=name, slice_seconds=slice_seconds)
     run_async(_schedule(made))
 
@@ -89,10 +91,10 @@ def worker(
     name: NameOption = "orders",
     slice_seconds: SliceOption = 50.0,
     since: SinceOption = None,
-    concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="How many slices run at once.")] = 20,
+    concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="The number of slices at once.")] = 20,
     metrics: MetricsOption = None,
 ) -> None:
-    """Carry out slices, until SIGTERM. What is cut off goes on in another worker."""
+    """Carry out slices, until SIGTERM. A slice that is cut off continues in another worker."""
     watched = metrics_at(metrics)
     facts: dict[str, Any] = {"name": name, "slice_seconds": slice_seconds}
     if journal is not None:

@@ -1,4 +1,4 @@
-"""``spapi-async sync orders --follow``: keep a database in step until somebody stops it."""
+"""``spapi-async sync orders --follow``: keep a database up to date until stopped."""
 
 from __future__ import annotations
 

@@ -8,19 +8,19 @@ import typer
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Keys that encrypt personal data.", no_args_is_help=True)
+app = typer.Typer(help="Make keys that encrypt personal data.", no_args_is_help=True)
 
 
 @app.callback()
 def _keys() -> None:
-    """Keys that encrypt personal data."""
+    """Make keys that encrypt personal data."""
 
 
 @app.command("new")
 def new() -> None:
-    """Print a new key for SP_API_PERSONAL_KEYS. Whoever has it can read the data; without it nobody can.
+    """Print a new key for SP_API_PERSONAL_KEYS. The data can be read with this key and only with it.
 
-    To change keys, put the new one before the old one, separated by a comma: the first encrypts, all decrypt.
+    To change keys, put the new key before the old one, separated by a comma: the first key encrypts, all keys decrypt.
     """
     from spapi_async.workflows.orders import PersonalKeys
 

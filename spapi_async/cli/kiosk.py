@@ -35,9 +35,9 @@ AGAIN = "the query goes on at Amazon: run the same command again to pick it up"
 
 
 def kiosk(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A GraphQL query, as Data Kiosk takes it.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file with a GraphQL query for Data Kiosk.")],
     *,
-    out: Annotated[str, typer.Option("--out", metavar="FILE|-", help="Where the rows go, as JSON lines.")],
+    out: Annotated[str, typer.Option("--out", metavar="FILE|-", help="The file for the rows, as JSON lines.")],
     journal: JournalOption = None,
     endpoint: EndpointOption = None,
     emulator: EmulatorOption = False,
@@ -48,8 +48,8 @@ def kiosk(
 ) -> None:
     """Run a query, wait for it, and write the rows of all its pages to a file.
 
-    What is asked is written down first: interrupt it at any moment, run it again, and it goes on waiting for the same
-    query.
+    The query is recorded in a journal before it is sent: you can interrupt the command at any moment; run it again, and
+    it continues to wait for the same query.
     """
     if as_json and out == "-":
         raise ConfigurationError("--json and --out - both want standard output")

@@ -35,17 +35,19 @@ def limits(
     redis: RedisOption = None,
     prefix: Annotated[str, typer.Option("--prefix", help="The prefix of the limiter's Redis keys.")] = "spapi",
     endpoint: EndpointOption = None,
-    interval: Annotated[float, typer.Option("--interval", metavar="SECONDS", min=0.1, help="How often to look.")] = 1.0,
+    interval: Annotated[
+        float, typer.Option("--interval", metavar="SECONDS", min=0.1, help="The interval between two readings.")
+    ] = 1.0,
     seller: Annotated[
         str | None, typer.Option("--seller", metavar="NAME", help="Only sellers whose name contains this.")
     ] = None,
     operation: Annotated[
         str | None, typer.Option("--operation", metavar="NAME", help="Only operations whose name contains this.")
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Print the table once and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Print the table once and exit.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show every limit: what it applies to, rate, tokens at hand, calls waiting, 429s. Ends with Ctrl-C."""
+    """Show every limit: what it applies to, rate, available tokens, waiting calls, 429s. Ends with Ctrl-C."""
     source_of_redis = context.get_parameter_source("redis")
     named = source_of_redis is not None and source_of_redis.name == "COMMANDLINE"  # rather than by the environment
     if endpoint is None and redis is None:

@@ -27,28 +27,29 @@ app = typer.Typer(help="Subscribe to notifications and print what a queue delive
 @app.command("subscribe")
 def subscribe(
     notification_type: Annotated[str, typer.Argument(metavar="TYPE", help="Such as ORDER_CHANGE.")],
-    destination: Annotated[str, typer.Argument(help="A queue's URL or ARN, or the id of a destination.")],
+    destination: Annotated[str, typer.Argument(help="The URL or ARN of a queue, or the id of a destination.")],
     *,
     marketplace: Annotated[
-        list[str] | None, typer.Option("--marketplace", help="Only these (US, DE, an id); repeatable.")
+        list[str] | None, typer.Option("--marketplace", help="Only these marketplaces (US, DE, an id); repeatable.")
     ] = None,
     order_change_type: Annotated[
-        list[str] | None, typer.Option("--order-change-type", help="Of ORDER_CHANGE: only these; repeatable.")
+        list[str] | None,
+        typer.Option("--order-change-type", help="For ORDER_CHANGE: only these change types; repeatable."),
     ] = None,
     aggregation: Annotated[
-        str | None, typer.Option("--aggregation", help="Of ANY_OFFER_CHANGED: FiveMinutes or TenMinutes.")
+        str | None, typer.Option("--aggregation", help="For ANY_OFFER_CHANGED: FiveMinutes or TenMinutes.")
     ] = None,
     filter_expression: Annotated[
         str | None, typer.Option("--filter", metavar="CEL", help="A condition on the payload.")
     ] = None,
     payload_version: Annotated[
-        str | None, typer.Option("--payload-version", help="The newest known by default.")
+        str | None, typer.Option("--payload-version", help="By default the newest known version.")
     ] = None,
     endpoint: EndpointOption = None,
     emulator: EmulatorOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Have notifications of a type sent to a queue; what is there already is found, so it may be repeated."""
+    """Subscribe a queue to a type of notification. Repeating the command reuses what exists."""
     options = {
         "marketplaces": marketplace or (),
         "order_change_types": order_change_type or (),
@@ -92,7 +93,7 @@ def unsubscribe(
     emulator: EmulatorOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """End the seller's subscriptions to a type of notification. Destinations stay unless asked for."""
+    """End the seller's subscriptions to a type of notification. Destinations stay, except with --delete-destination."""
     target = Target(endpoint=endpoint, emulator=emulator)
     options = {"subscription_id": subscription, "delete_destination": delete_destination}
     ended = run_async(_unsubscribe(target, notification_type, destination, options))
@@ -115,14 +116,14 @@ async def _unsubscribe(
 @app.command("list")
 def list_(
     notification_types: Annotated[
-        list[str] | None, typer.Argument(metavar="[TYPE]...", help="All known types by default.")
+        list[str] | None, typer.Argument(metavar="[TYPE]...", help="By default all known types.")
     ] = None,
     *,
     endpoint: EndpointOption = None,
     emulator: EmulatorOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the seller's subscriptions and the application's destinations. Amazon answers one type a second."""
+    """Show the seller's subscriptions and the application's destinations. This takes a second for each type."""
     from spapi_async.models.notifications import MODULES
 
     kinds = notification_types or sorted(MODULES)
@@ -166,14 +167,16 @@ def _place(destination: Destination) -> str:
 def listen(
     queue: Annotated[str, typer.Argument(metavar="QUEUE_URL", help="AWS credentials are found as botocore does.")],
     *,
-    count: Annotated[int | None, typer.Option("--max", metavar="N", min=1, help="End after this many.")] = None,
+    count: Annotated[
+        int | None, typer.Option("--max", metavar="N", min=1, help="Exit after this many notifications.")
+    ] = None,
     set_aside: Annotated[
         str | None,
-        typer.Option("--set-aside", metavar="QUEUE_URL", help="Where messages that cannot be read are sent."),
+        typer.Option("--set-aside", metavar="QUEUE_URL", help="The queue to which unreadable messages are sent."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print each notification of a queue and delete it there. Ends with Ctrl-C; --json prints one object a line."""
+    """Print each notification of a queue and delete it there. Ends with Ctrl-C; --json prints one object per line."""
     run_async(_listen(queue, count, set_aside, as_json=as_json), leaves="what was not printed stays in the queue")
 
 

@@ -19,19 +19,22 @@ __all__ = ["operations"]
 def operations(
     *,
     api: Annotated[
-        str | None, typer.Option("--api", metavar="MODULE", help="Only this API, such as orders_v0; a part will do.")
+        str | None,
+        typer.Option("--api", metavar="MODULE", help="Only APIs whose name contains this, such as orders_v0."),
     ] = None,
     restricted: Annotated[
-        bool, typer.Option("--restricted", help="Only those that may need a restricted token.")
+        bool, typer.Option("--restricted", help="Only operations that may need a restricted data token.")
     ] = False,
-    grantless: Annotated[bool, typer.Option("--grantless", help="Only those that need no seller.")] = False,
+    grantless: Annotated[bool, typer.Option("--grantless", help="Only operations that need no seller.")] = False,
     removed_by: Annotated[
         str | None,
-        typer.Option("--removed-by", metavar="DATE", help="Only those that Amazon will have removed by then."),
+        typer.Option(
+            "--removed-by", metavar="DATE", help="Only operations that Amazon will have removed by this date."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the operations: verb and path, rate and burst, restricted, grantless, status, removal."""
+    """List the operations: method and path, rate and burst, restricted, grantless, status, removal."""
     from spapi_async import api as generated
 
     day = _day(removed_by)

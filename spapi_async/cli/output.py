@@ -1,4 +1,4 @@
-"""What commands print: JSON for machines on stdout, everything that moves on stderr."""
+"""The output of commands: JSON and tables on stdout, progress on stderr."""
 
 from __future__ import annotations
 

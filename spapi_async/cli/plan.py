@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Say what a job would do before it starts.", no_args_is_help=True)
+app = typer.Typer(help="Show what a job would do, before it starts.", no_args_is_help=True)
 
 
 @app.callback()
 def _plan() -> None:
-    """Say what a job would do before it starts."""
+    """Show what a job would do, before it starts."""
 
 
 @app.command("orders")
@@ -48,16 +48,16 @@ def orders(
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="TIME", help="A new seller starts here; two years back by default."),
+        typer.Option("--since", metavar="TIME", help="Where a new seller starts; by default two years back."),
     ] = None,
     sources: Annotated[
-        str, typer.Option("--sources", metavar="LIST", help="As for sync orders; all of them with: all.")
+        str, typer.Option("--sources", metavar="LIST", help="As for sync orders; all selects every source.")
     ] = "search",
     marketplace: Annotated[
         list[str] | None, typer.Option("--marketplace", help="Only this marketplace (US, DE, an id); repeatable.")
     ] = None,
     what_if: Annotated[
-        bool, typer.Option("--what-if", help="Compute it for imaginary sellers, without a call: sellers=200 …")
+        bool, typer.Option("--what-if", help="Plan for hypothetical sellers, without a call: sellers=200 …")
     ] = False,
     sellers: Annotated[str | None, typer.Option("--sellers", metavar="FILE", help="As for sync orders.")] = None,
     endpoint: EndpointOption = None,

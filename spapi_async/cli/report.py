@@ -47,7 +47,7 @@ class _TypeOrCommand(TyperGroup):
 
 app = typer.Typer(
     cls=_TypeOrCommand,
-    help="Download a report (report TYPE --out FILE), list the types, list what there is.",
+    help="Download a report (report TYPE --out FILE), list report types, list runs and reports.",
     no_args_is_help=True,
 )
 
@@ -79,16 +79,18 @@ JournalOption = Annotated[
         "--journal",
         metavar="URL",
         envvar="SP_API_JOURNAL",
-        help="Where runs are written down, sqlite:///FILE or postgresql://HOST/NAME; a file of your own by default.",
+        help="The journal of runs, sqlite:///FILE or postgresql://HOST/NAME; by default in your state directory.",
     ),
 ]
 
 
 @app.command("get")
 def get(
-    report_type: Annotated[str, typer.Argument(metavar="TYPE", help="Such as GET_MERCHANT_LISTINGS_ALL_DATA.")],
+    report_type: Annotated[
+        str, typer.Argument(metavar="TYPE", help="The report type, such as GET_MERCHANT_LISTINGS_ALL_DATA.")
+    ],
     *,
-    out: Annotated[str, typer.Option("--out", metavar="FILE|-", help="Where it goes; - is standard output.")],
+    out: Annotated[str, typer.Option("--out", metavar="FILE|-", help="The file for the report; - is standard output.")],
     file_format: Annotated[
         FileFormat | None,
         typer.Option(
@@ -97,10 +99,12 @@ def get(
         ),
     ] = None,
     start: Annotated[str | None, typer.Option("--start", metavar="TIME", help="Where the window begins.")] = None,
-    end: Annotated[str | None, typer.Option("--end", metavar="TIME", help="Where it ends; now by default.")] = None,
+    end: Annotated[
+        str | None, typer.Option("--end", metavar="TIME", help="Where the window ends; by default now.")
+    ] = None,
     marketplace: Annotated[
         list[str] | None,
-        typer.Option("--marketplace", help="US, DE, an id; repeatable. SP_API_MARKETPLACE's by default."),
+        typer.Option("--marketplace", help="US, DE, an id; repeatable. By default SP_API_MARKETPLACE."),
     ] = None,
     option: Annotated[
         list[str] | None, typer.Option("--option", metavar="K=V", help="One of Amazon's reportOptions; repeatable.")
@@ -108,11 +112,12 @@ def get(
     reuse: Annotated[
         str | None,
         typer.Option(
-            "--reuse", metavar="SPAN", help="Take a report of the same request that is no older than this, such as 2h."
+            "--reuse", metavar="SPAN", help="Use a report of the same request if it is at most this old, such as 2h."
         ),
     ] = None,
     no_data: Annotated[
-        NoDataWish, typer.Option("--no-data", help="What a report becomes that Amazon cancels for lack of data.")
+        NoDataWish,
+        typer.Option("--no-data", help="How to treat a report that Amazon cancels because there is no data."),
     ] = NoDataWish.error,
     journal: JournalOption = None,
     endpoint: EndpointOption = None,
@@ -164,10 +169,10 @@ def get(
 def types(
     *,
     search: Annotated[
-        str | None, typer.Option("--search", metavar="WORD", help="Only types whose name contains it.")
+        str | None, typer.Option("--search", metavar="WORD", help="Only types whose name contains this.")
     ] = None,
     restricted: Annotated[
-        bool, typer.Option("--restricted", help="Only those that need a restricted data token.")
+        bool, typer.Option("--restricted", help="Only types that need a restricted data token.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -197,7 +202,9 @@ def types(
 def list_reports(
     report_types: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TYPE]...", help="Ask Amazon about these types; without any, list the open runs."),
+        typer.Argument(
+            metavar="[TYPE]...", help="List Amazon's reports of these types; without types, list the open runs."
+        ),
     ] = None,
     *,
     journal: JournalOption = None,

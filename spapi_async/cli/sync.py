@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "orders", "source_names"]
 
-app = typer.Typer(help="Keep a database in step with Amazon.", no_args_is_help=True)
+app = typer.Typer(help="Keep a database up to date with Amazon.", no_args_is_help=True)
 
 
 class OrdersApiName(enum.StrEnum):
@@ -59,7 +59,7 @@ class Dataset(enum.StrEnum):
 
 @app.callback()
 def _sync() -> None:
-    """Keep a database in step with Amazon."""
+    """Keep a database up to date with Amazon."""
 
 
 @app.command("orders")
@@ -73,23 +73,25 @@ def orders(
         typer.Option(
             "--since",
             metavar="TIME",
-            help="Where a seller's first run starts (ISO 8601), two years back by default; later runs go on from their"
+            help="Where a seller's first run starts (ISO 8601), by default two years back; later runs resume from their"
             " checkpoint.",
         ),
     ] = None,
     api: Annotated[
-        OrdersApiName, typer.Option("--api", help="orders_v0 needs one more request for each order.")
+        OrdersApiName, typer.Option("--api", help="orders_v0 needs another request for each order.")
     ] = OrdersApiName.orders_2026_01_01,
     marketplace: Annotated[
         list[str] | None, typer.Option("--marketplace", help="Only this marketplace (US, DE, an id); repeatable.")
     ] = None,
     include: Annotated[
         list[Dataset] | None,
-        typer.Option("--include", case_sensitive=False, help="Store this too, mostly personal data; repeatable."),
+        typer.Option(
+            "--include", case_sensitive=False, help="Also store this data set (most are personal data); repeatable."
+        ),
     ] = None,
     plain: Annotated[
         bool,
-        typer.Option("--personal-plain", help="Keep personal data unencrypted: the disk itself must be encrypted."),
+        typer.Option("--personal-plain", help="Store personal data unencrypted: the disk itself must be encrypted."),
     ] = False,
     from_: Annotated[
         str | None,
@@ -99,26 +101,26 @@ def orders(
     ] = None,
     to: Annotated[str | None, typer.Option("--to", metavar="TIME", help="The end of that window (ISO 8601).")] = None,
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Fill all columns again from the stored payloads, without a call.")
+        bool, typer.Option("--rebuild", help="Fill all columns again from the stored payloads, without calls.")
     ] = False,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Wait for sellers that another process works on, rather than fail.")
+        bool, typer.Option("--wait", help="Wait for sellers on which another process works, instead of failing.")
     ] = False,
     sources: Annotated[
         str | None,
         typer.Option(
             "--sources",
             metavar="LIST",
-            help="What reads a new seller's history: search, ids, orders_v0, reports, separated by commas; or all."
-            " search by default, and with --follow all but reports, which also reconcile.",
+            help="The sources of a new seller's history: search, ids, orders_v0, reports, separated by commas; or all."
+            " By default search; with --follow all except reports, which also reconcile.",
         ),
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Go on until stopped, as fast as quota sustains; SIGTERM ends it cleanly.")
+        bool, typer.Option("--follow", help="Continue until stopped, as fast as quota allows; SIGTERM ends it cleanly.")
     ] = False,
     queue: Annotated[
         str | None,
-        typer.Option("--queue", metavar="URL", help="With --follow: an SQS queue that ORDER_CHANGE is sent to."),
+        typer.Option("--queue", metavar="URL", help="With --follow: an SQS queue that receives ORDER_CHANGE."),
     ] = None,
     every: Annotated[
         str | None,
@@ -132,7 +134,9 @@ def orders(
     page_size: Annotated[int | None, typer.Option("--page-size", min=1, max=100, help="Orders per page.")] = None,
     max_wait: Annotated[
         float | None,
-        typer.Option("--max-wait", metavar="SECONDS", min=0.0, help="Fail at once if quota needs a longer wait."),
+        typer.Option(
+            "--max-wait", metavar="SECONDS", min=0.0, help="Fail at once if the wait for quota would be longer."
+        ),
     ] = None,
     sellers: Annotated[
         str | None,
@@ -158,9 +162,9 @@ def orders(
 ) -> None:
     """Store every order updated since the last run, with its items.
 
-    One seller from the environment, or with --sellers as many as a file lists, each at the pace of its own quota.
+    It syncs the seller in the environment or, with --sellers, all sellers of a file, each at the pace of its own quota.
 
-    Each page is committed together with the place to go on from: stop it at any moment, run it again, and it continues.
+    Each page is committed with a checkpoint: you can stop the command at any moment; run it again, and it continues.
     """
     target = Target(
         endpoint=endpoint,

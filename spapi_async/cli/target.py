@@ -36,16 +36,20 @@ __all__ = [
 
 EndpointOption = Annotated[
     str | None,
-    typer.Option("--endpoint", metavar="URL", help="Talk to this host instead of Amazon's (an emulator, a proxy)."),
+    typer.Option("--endpoint", metavar="URL", help="Use this host instead of Amazon's (an emulator, a proxy)."),
 ]
-EmulatorOption = Annotated[bool, typer.Option("--emulator", help="Talk to an emulator started in this process.")]
-SeedOption = Annotated[int, typer.Option("--seed", help="The emulator's data set: the same seed, the same data.")]
+EmulatorOption = Annotated[bool, typer.Option("--emulator", help="Use an emulator started in this process.")]
+SeedOption = Annotated[
+    int, typer.Option("--seed", help="The seed of the emulator's data: the same seed gives the same data.")
+]
 OrdersOption = Annotated[
-    int, typer.Option("--orders", min=0, help="How many orders each of the emulator's sellers has.")
+    int, typer.Option("--orders", min=0, help="The number of orders of each of the emulator's sellers.")
 ]
 RateScaleOption = Annotated[
     float,
-    typer.Option("--rate-scale", min=0.001, help="The emulator's usage plans, this many times faster than Amazon's."),
+    typer.Option(
+        "--rate-scale", min=0.001, help="Factor by which the emulator's usage plans are faster than Amazon's."
+    ),
 ]
 RedisOption = Annotated[
     str | None,
@@ -54,7 +58,7 @@ RedisOption = Annotated[
         metavar="URL",
         envvar="SP_API_REDIS",
         show_envvar=True,
-        help="Share quota with other processes through this Redis; a password is safer in the variable.",
+        help="Share quota with other processes through this Redis; put a URL with a password into the variable.",
     ),
 ]
 LatencyOption = Annotated[float, typer.Option("--latency", metavar="SECONDS", min=0.0, help="The emulator's latency.")]

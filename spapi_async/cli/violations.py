@@ -16,7 +16,9 @@ __all__ = ["ViolationFile", "ViolationsOption"]
 ViolationsOption = Annotated[
     str | None,
     typer.Option(
-        "--violations", metavar="FILE", help="List here (JSON lines) where replies broke Amazon's models; no values."
+        "--violations",
+        metavar="FILE",
+        help="Write the places where replies broke Amazon's models here (JSON lines, without values).",
     ),
 ]
 

@@ -43,7 +43,8 @@ FIELDS = frozenset(
     {
         "account_holder_name", "additional_address_notes", "address_instruction", "address_instructions",
         "bank_account_holder_name", "bank_account_number", "bank_account_number_tail", "buyer_cancel_reason",
-        "buyer_company_name", "buyer_county", "buyer_email", "buyer_name", "customer_tracking_link", "customized_url",
+        "buyer_company_name", "buyer_county", "buyer_email", "buyer_name", "cancel_reason", "customer_tracking_link",
+        "customized_url",
         "delivery_instructions", "delivery_notes", "destination_postal_code", "displayable_comment",
         "displayable_order_comment", "gift_message", "gift_message_text", "invoice_content", "ip_address",
         "label_stream", "legal_name", "locker_access_code",

@@ -1,8 +1,7 @@
 """A Selling Partner API on this machine: real HTTP, its own usage plans, seeded data, faults on demand.
 
-It is the referee of this library's tests and can be the stand-in for Amazon in yours. It shares with the client only
-the facts (operations, models, marketplaces), never the code that decides: a bug in the limiter cannot cancel itself
-out here.
+This library's tests use it in place of Amazon, and yours can, too. It shares only facts with the client (operations,
+models, marketplaces) and none of its decisions: a bug in the client's limiter cannot be hidden by the same bug here.
 
 ::
 
@@ -12,17 +11,17 @@ out here.
 
 It serves Login with Amazon (``POST /auth/o2/token``), the consent page (``GET /apps/authorize/consent``), presigned
 documents, and every operation. Orders v0 and 2026-01-01, Listings, Catalog, Sellers, Reports, Feeds, Data Kiosk,
-Uploads, Tokens and the rotation of secrets have state; every other operation answers from its response type.
+Uploads, Tokens and the rotation of secrets have state; every other reply is synthesised from its response type.
 
-Beside them, for whoever steers it:
+Tests control it by these requests:
 
 - ``GET /_emulator/stats``: requests, 429s and errors of each operation; tokens issued
-- ``POST /_emulator/faults``: what shall go wrong; the rules are in ``faults``, the commands in ``control``
+- ``POST /_emulator/faults``: faults to inject; the rules are in ``faults``, the commands in ``control``
 - ``POST /_emulator/orders``: ``{"add": n, "update": n, "seller": id, "at": time}``, new and changed orders
-- ``POST /_emulator/reports``: ``{"reportType": type, "age": seconds, ...}``, a report that somebody else asked for
+- ``POST /_emulator/reports``: ``{"reportType": type, "age": seconds, ...}``, a report that somebody else requested
 - ``GET /_emulator/notifications``: the queue's notifications of a rotated or expiring client secret
 - ``GET /_emulator/sellers``: the sellers seen so far and how many orders each has
-- ``POST /_emulator/reset``: everything but issued tokens as at the start
+- ``POST /_emulator/reset``: return to the initial state; issued tokens stay valid
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The emulator: a real HTTP server, and the parts that it is put together from."""
+"""The emulator: a real HTTP server, assembled from its parts."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ class Emulator:
     """A Selling Partner API on this machine; ``async with Emulator() as emulator: emulator.url``.
 
     Args:
-        host, port: where it listens; port 0 takes any free one.
+        host, port: where it listens; port 0 takes any free port.
         seed: equal seeds give equal data, tokens and faults.
-        orders: how many orders each seller has. Every refresh token that begins with ``Atzr|`` is a seller of its own.
-        rate_scale: every usage plan this many times faster, and announced so in ``x-amzn-RateLimit-Limit``; bursts
-            stay.
-        latency: seconds that a request spends on the wire each way; a pair is the range it is drawn from.
+        orders: the orders of each seller. Every refresh token that begins with ``Atzr|`` is a separate seller.
+        rate_scale: the factor by which all rates are multiplied, also in ``x-amzn-RateLimit-Limit``; bursts are
+            unchanged.
+        latency: seconds that a request takes each way; a pair is a range for random values.
         applications: client ids and their secrets; None accepts any that are not empty.
         token_lifetime: seconds that an access token lives.
-        plans: whose figure is enforced where Amazon's sources disagree: ``model``, ``sdk`` or ``docs``.
-        throttle: False lets everything pass.
-        clock: where time comes from.
-        operations: what is served; None: everything in ``spapi_async.api``.
+        plans: the source whose figures are enforced if Amazon's sources disagree: ``model``, ``sdk`` or ``docs``.
+        throttle: False disables usage plans.
+        clock: the source of time.
+        operations: the operations that are served; None: all in ``spapi_async.api``.
         data: the remaining settings of the data set: see :class:`~spapi_async.emulator.data.world.Settings`.
     """
 
@@ -119,9 +119,9 @@ class Emulator:
 
     @property
     def notifications(self) -> Sequence[Mapping[str, Any]]:
-        """What Amazon has sent: news of client secrets, and what was subscribed to, in the order of arrival.
+        """The notifications sent so far, about client secrets and subscribed types, in order.
 
-        What went to the queues of an ``sqs_endpoint`` is not among them.
+        Notifications sent to the queues of an ``sqs_endpoint`` are not included.
         """
         return tuple(self._control.notifications())
 
@@ -132,7 +132,7 @@ class Emulator:
 
     @property
     def tokens(self) -> Sequence[str]:
-        """Every token that was issued, restricted ones too, oldest first."""
+        """Every issued token, including restricted data tokens, oldest first."""
         return self._desk.issued
 
     async def start(self) -> None:
@@ -157,7 +157,7 @@ class Emulator:
             await runner.cleanup()
 
     def reset(self) -> None:
-        """Data, buckets, faults and statistics as at the start; tokens that were issued stay good."""
+        """Return data, buckets, faults and statistics to the initial state; issued tokens stay valid."""
         seed = self.settings.seed
         self._lwa.issued = self._lwa.requests = 0
         self._lwa.notifications.clear()
@@ -184,19 +184,19 @@ class Emulator:
     def change_orders(
         self, *, add: int = 0, update: int = 0, seller: str | None = None, at: float | datetime | None = None
     ) -> dict[str, list[str]]:
-        """The same as ``POST /_emulator/orders``: new and changed orders, updated now or ``at``; the ids of both."""
+        """The same as ``POST /_emulator/orders``: add and change orders, updated now or ``at``; returns their ids."""
         moment = at.astimezone(UTC).timestamp() if isinstance(at, datetime) else at
         return self._control.change_orders(add, update, seller, moment)
 
     def add_report(self, report_type: str, **facts: Any) -> list[str]:
-        """The same as ``POST /_emulator/reports``: a report that somebody else asked for; an id for each seller.
+        """The same as ``POST /_emulator/reports``: add a report requested by somebody else; an id for each seller.
 
         ``facts`` are createReport's by wire name, and ``seller``, ``age`` in seconds, ``outcome`` and ``processing``.
         """
         return self._control.add_report({"reportType": report_type, **facts})
 
     def change_offers(self, count: int = 1, *, seller: str | None = None) -> list[str]:
-        """The same as ``POST /_emulator/offers``: competitors change their offers for so many products; their ASINs."""
+        """The same as ``POST /_emulator/offers``: competitors change offers of ``count`` products; their ASINs."""
         return self._control.change_offers(count, seller)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:

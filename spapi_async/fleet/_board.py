@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -17,8 +17,16 @@ except ModuleNotFoundError as error:  # pragma: no cover - tested in a process o
 
 __all__ = ["Board", "SellerState"]
 
-_AT_ONCE = 1000  # states in one transaction
+_AT_ONCE = 1000  # sellers in one command: Redis does one at a time, and quota waits behind it
 _STATE = msgspec.json.Decoder(SellerState)
+
+# A state takes the place of the one that it was made from, and of no other.
+_SWAP = """
+if redis.call('hget', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('hset', KEYS[1], ARGV[1], ARGV[3])
+redis.call('zadd', KEYS[2], ARGV[4], ARGV[1])
+return 1
+"""
 
 
 class Board:
@@ -38,47 +46,60 @@ class Board:
         self._due = f"spapi:fleet:{name}:due"
         self._queued = f"spapi:fleet:{name}:queued:"
         self._expiry = int(slice_seconds * 2) + 2
+        self._swap: Any = redis.register_script(_SWAP)
 
     async def states(self) -> list[SellerState]:
         """All states, the longest due first; unreadable ones are left out."""
-        found = []
-        for raw in (await self._redis.hgetall(self._sellers)).values():
+        found: dict[bytes, SellerState] = {}  # a scan may return a seller twice
+        async for seller, raw in self._redis.hscan_iter(self._sellers, count=_AT_ONCE):
             try:
-                found.append(_STATE.decode(raw))
+                found[seller] = _STATE.decode(raw)
             except msgspec.MsgspecError:
                 continue  # written by another version: the next slice replaces it
-        return sorted(found, key=lambda state: (state.due_at, state.seller))
+        return sorted(found.values(), key=lambda state: (state.due_at, state.seller))
 
     async def state(self, seller: str) -> SellerState:
         """One seller's state; a new seller is due at once."""
-        raw = await self._redis.hget(self._sellers, seller)
-        try:
-            return _STATE.decode(raw) if raw is not None else SellerState(seller=seller)
-        except msgspec.MsgspecError:
-            return SellerState(seller=seller)
+        return _state(seller, await self._redis.hget(self._sellers, seller))
 
-    async def due(self, now: float) -> list[str]:
-        """Sellers whose next slice should have begun by now, the longest due first."""
-        return [name.decode() for name in await self._redis.zrangebyscore(self._due, "-inf", now)]
+    async def due(self, now: float) -> list[tuple[str, float]]:
+        """Sellers whose next slice should have begun, and when, the longest due first."""
+        found = await self._redis.zrangebyscore(self._due, "-inf", now, withscores=True)
+        return [(name.decode(), due_at) for name, due_at in found]
+
+    async def is_due(self, seller: str, due_at: float) -> bool:
+        """Whether this is still when its next slice should begin: any slice that has ended since has changed it."""
+        return bool(await self._redis.zscore(self._due, seller) == due_at)
+
+    async def revoked(self) -> list[str]:
+        """Sellers that only a new authorisation helps."""
+        return [name.decode() for name in await self._redis.zrangebyscore(self._due, math.inf, math.inf)]
 
     async def put(self, *states: SellerState) -> None:
         """Write the states of sellers; a seller that needs a new authorisation is never due."""
         async with self._redis.pipeline(transaction=True) as pipeline:
             for state in states:
                 pipeline.hset(self._sellers, state.seller, msgspec.json.encode(state))
-                pipeline.zadd(self._due, {state.seller: math.inf if state.revoked else state.due_at})
+                pipeline.zadd(self._due, {state.seller: _score(state)})
             await pipeline.execute()
+
+    async def change(self, seller: str, change: Callable[[SellerState], SellerState]) -> None:
+        """Make one seller's state another, whoever else changes it; one that is on the board no longer stays away."""
+        while (raw := await self._redis.hget(self._sellers, seller)) is not None:
+            state = change(_state(seller, raw))
+            new = [seller, raw, msgspec.json.encode(state), _score(state)]
+            if await self._swap(keys=[self._sellers, self._due], args=new):
+                return
 
     async def keep(self, sellers: Collection[str]) -> None:
         """Make these sellers the only ones on the board; new ones are due at once."""
-        known = {name.decode() for name in await self._redis.zrange(self._due, 0, -1)}
-        gone = known.difference(sellers)
-        if gone:
+        # A scan returns whoever is there all the time; ranks, which change meanwhile, would not promise that.
+        known = {name.decode() async for name, _ in self._redis.zscan_iter(self._due, count=_AT_ONCE)}
+        for gone in _some(known.difference(sellers)):
             await self._redis.hdel(self._sellers, *gone)
             await self._redis.zrem(self._due, *gone)
-        new = sorted(set(sellers) - known)
-        for start in range(0, len(new), _AT_ONCE):
-            await self.put(*(SellerState(seller=seller) for seller in new[start : start + _AT_ONCE]))
+        for new in _some(set(sellers) - known):
+            await self.put(*(SellerState(seller=seller) for seller in new))
 
     async def mark(self, seller: str) -> bool:
         """Claim the seller's only place in the queue; False if one of its slices is already waiting or running."""
@@ -90,5 +111,27 @@ class Board:
 
     async def queued(self, sellers: Iterable[str]) -> int:
         """How many of these sellers have a waiting or running slice."""
-        keys = [self._queued + seller for seller in sellers]
-        return sum(value is not None for value in await self._redis.mget(keys)) if keys else 0
+        count = 0
+        for some in _some(sellers):
+            marks = await self._redis.mget([self._queued + seller for seller in some])
+            count += sum(mark is not None for mark in marks)
+        return count
+
+
+def _some(sellers: Iterable[str]) -> Iterator[Sequence[str]]:
+    """The sellers in pieces, each as many as one command may take."""
+    names = sorted(sellers)
+    for start in range(0, len(names), _AT_ONCE):
+        yield names[start : start + _AT_ONCE]
+
+
+def _state(seller: str, raw: bytes | None) -> SellerState:
+    """A stored state; a new one where none is stored, or one that another version wrote."""
+    try:
+        return _STATE.decode(raw) if raw is not None else SellerState(seller=seller)
+    except msgspec.MsgspecError:
+        return SellerState(seller=seller)
+
+
+def _score(state: SellerState) -> float:
+    return math.inf if state.revoked else state.due_at

@@ -171,9 +171,8 @@ class Fleet:
             logger.warning("the directory of sellers cannot be read; the sellers read before stay in force: %s", error)
             return
         await board.keep(names)
-        for state in await board.states():
-            if state.revoked:  # perhaps there is a new authorisation: a slice finds out
-                await board.put(msgspec.structs.replace(state, revoked=False))
+        for seller in await board.revoked():  # perhaps there is a new authorisation: a slice finds out
+            await board.change(seller, lambda state: msgspec.structs.replace(state, revoked=False))
 
     async def _names(self) -> list[str]:
         async with self._application(for_names=True) as app:
@@ -187,11 +186,11 @@ class Fleet:
     async def _queue_due(self, broker: RedisStreamBroker, board: Board) -> int:
         """Queue a slice of each due seller, the longest due first; returns their number."""
         queued = 0
-        for seller in await board.due(time.time()):
+        for seller, due_at in await board.due(time.time()):
             if await board.mark(seller):
                 kicker: Any = AsyncKicker(task_name=_TASK, broker=broker, labels={})
                 try:
-                    await kicker.kiq(seller)
+                    await kicker.kiq(seller, due_at)
                 except SendTaskError:
                     await board.unmark(seller)  # else the seller would get no slice until the mark expires
                     raise
@@ -218,11 +217,13 @@ class Fleet:
                 self._watch(app)
             running: set[anyio.CancelScope] = set()
 
-            async def slice_of(seller: str) -> None:
+            async def slice_of(seller: str, due_at: float) -> None:
                 with anyio.CancelScope() as scope:
                     running.add(scope)
                     try:
-                        await self._slice_of(seller, app, job, board)
+                        # In a long queue a mark expires, and a seller is queued again: one slice is enough.
+                        if await board.is_due(seller, due_at):
+                            await self._slice_of(seller, app, job, board)
                     except RedisError as error:
                         # The work is stored, but on the board the seller is still due: its slice is carried out again.
                         logger.warning("the result of a slice of %s was not noted (%s)", seller, type(error).__name__)
@@ -258,10 +259,9 @@ class Fleet:
             await self._carry_out(seller, job, board)
             return
         reason = self._directory.revoked.get(name.partition("@")[0], "not in the directory")
-        await board.put(msgspec.structs.replace(await board.state(name), revoked=True, reason=reason))
+        await board.change(name, lambda state: msgspec.structs.replace(state, revoked=True, reason=reason))
 
     async def _carry_out(self, seller: SellingPartner, job: Job, board: Board) -> None:
-        before = await board.state(seller.name)
         outcome, reason = Outcome.CUT_OFF, ""
         with anyio.move_on_after(self._slice):
             try:
@@ -270,16 +270,15 @@ class Fleet:
                 outcome, reason = self._judge(seller, error)
             else:
                 outcome = Outcome.COMPLETE
-        state = after(
-            before,
-            outcome,
-            now=time.time(),
-            every=self._every,
-            quota_in=0.0 if self._own_job else _quota_in(seller),
-            reason=reason,
-            rng=self._rng,
-        )
-        await board.put(state)
+        facts: dict[str, Any] = {
+            "now": time.time(),
+            "every": self._every,
+            "quota_in": 0.0 if self._own_job else _quota_in(seller),
+            "reason": reason,
+            "rng": self._rng,
+        }
+        # What it was before does not count: another process may have worked on this seller and noted it meanwhile.
+        await board.change(seller.name, lambda state: after(state, outcome, **facts))
 
     def _judge(self, seller: SellingPartner, error: Exception) -> tuple[Outcome, str]:
         if isinstance(error, LeaseError):

@@ -74,7 +74,7 @@ def after(
     if outcome is Outcome.CUT_OFF:
         return msgspec.structs.replace(state, due_at=now, failures=0, reason="")
     if outcome is Outcome.HELD:
-        return msgspec.structs.replace(state, due_at=now + HELD_PAUSE)
+        return msgspec.structs.replace(state, due_at=max(state.due_at, now + HELD_PAUSE))
     failures = state.failures + 1
     pause = min(FIRST_PAUSE * 2 ** min(failures - 1, 20), LONGEST_PAUSE) * rng.uniform(1, 1 + _JITTER)
     return msgspec.structs.replace(

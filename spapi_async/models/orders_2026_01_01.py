@@ -407,15 +407,19 @@ class ItemPromotionBreakdown(Model, kw_only=True, rename="camel"):
     promotion_id: str | None = None
 
 
-class ItemCancellationRequest(Model, kw_only=True, rename="camel"):
+class ItemCancellationRequest(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``ItemCancellationRequest``."""
+
+    __personal__ = ("cancel_reason",)
 
     requester: str | None = None
     cancel_reason: str | None = None
 
 
-class ItemCancellationExecution(Model, kw_only=True, rename="camel"):
+class ItemCancellationExecution(PersonalModel, kw_only=True, rename="camel"):
     """Amazon's ``ItemCancellationExecution``."""
+
+    __personal__ = ("cancel_reason",)
 
     cancelled_by: str | None = None
     cancel_reason: str | None = None

@@ -1,38 +1,38 @@
-"""What a bucket's rate and burst are believed to be, and how replies change the belief. Pure.
+"""Estimates a bucket's rate and burst from replies. Pure.
 
-*Rate.* The plan says one figure, the ``x-amzn-RateLimit-Limit`` header another one, and a 429 that neither can be
-had: somebody else spends from the same bucket, and nobody says how much. All that is ever heard of this neighbour is
-which of our requests are refused. Of R tokens a second he leaves us R - N. If we send slower than that, the bucket
-runs over and quota is lost; if faster, it runs dry and what is too much is refused. At exactly that rate its level
-wanders up and down with the neighbour's arrivals, the further the less evenly they come, and touches the ground now
-and then: a refusal that no rate avoids.
+*Rate.* The plan states one figure, the ``x-amzn-RateLimit-Limit`` header perhaps another one, and a 429 shows that the
+rate in use is not available: another client uses the same quota, and its rate N is unknown. All that can be observed
+of this neighbour is which of our requests are refused. Of R tokens a second it leaves R - N. If we send more slowly,
+the bucket overflows and quota is lost; if faster, it runs empty and the excess requests are refused. At exactly that
+rate the level goes up and down with the neighbour's arrivals, the more the less regular they are, and reaches zero now
+and then: refusals that no rate avoids.
 
-So the rate is steered by how often we are refused, whatever the neighbour's habits are. Each 429 lowers it by one
-*step* (a part of itself), and each success raises it by ``step / PATIENCE``: it comes to rest where one request in
-``PATIENCE`` + 1 is refused, 1.5 %. Why that many: the fewer refusals, the more quota runs over. With a burst of 10 and
-a neighbour who spends half of the quota at random, 1 % of refusals cost 5 % of what is left, 1.5 % cost 4 % and 2 %
-cost 2 %; with a burst of 20, always less than 1 %.
+So the rate is controlled by how often requests are refused, whatever the neighbour's pattern. Each 429 lowers it by one
+*step* (a fraction of the rate), and each success raises it by ``step / PATIENCE``: it settles where one request in
+``PATIENCE`` + 1 is refused, 1.5 %. Why this value: the fewer refusals, the more quota overflows. With a burst of 10 and
+a neighbour that uses half of the quota at random, 1 % of refusals cost 5 % of the remaining quota, 1.5 % cost 4 % and
+2 % cost 2 %; with a burst of 20, always less than 1 %.
 
-*Steps* are as large as our ignorance. A 429 soon after the last one says that we are far off: the step grows. One that
-comes about when it must be expected says that we are near: it shrinks, so that the rate ends up within some percent of
-what is left. When no 429 comes for so long that the neighbour can hardly be there still, the rate grows faster and
-faster: from half of the announced rate all of it is back after at most 600 successes, from a tenth after 800.
+*Steps* reflect the uncertainty. A 429 soon after the last one shows that the rate is far off: the step grows. A 429 at
+about the expected distance shows that the rate is nearly right: the step shrinks, so that the rate ends up within some
+percent of the remaining quota. When there is no 429 for so long that the neighbour has probably stopped, the rate grows
+faster and faster: from half of the announced rate it is back after at most 600 successes, from a tenth after 800.
 
-*Futility.* Slowing down helps if the bucket evens out what the neighbour does. It does not with a burst of two and
-random arrivals, nor if he empties the whole bucket at once: whoever comes next is refused, however rarely he comes.
-Then less and less would be sent with as many refusals. So when refusals keep coming in spite of lower rates, the
-announced rate is tried again with half the patience. With a burst of one nothing is gained by waiting longer: right
-after our own request is the only time at which we know when the next token is there, and a longer pause only gives the
-neighbour more time to take it. So there the rate is not lowered for a neighbour; only when for long no two requests in
-a row were served, as none would be if the bucket really fills more slowly.
+*Futility.* Slowing down helps if the bucket evens out the neighbour's pattern. It does not help with a burst of two and
+random arrivals, or if the neighbour empties the whole bucket at once: the next request is refused, however rare
+requests are. Then the rate would fall further and further with just as many refusals. So when refusals continue in
+spite of lower rates, the announced rate is tried again with half the patience. With a burst of one a longer wait gains
+nothing: only right after our own request is it known when the next token will be there, and a longer pause gives the
+neighbour more time to take it. So with a burst of one the rate is not lowered because of a neighbour, but only when no
+two requests in a row have been served for a long time, which is what happens if the bucket really fills more slowly.
 
-*One event.* Several requests in flight that meet one empty bucket are one piece of news. A 429 counts only if its
-request left after the last one that counted.
+*One event.* Several requests in flight that meet the same empty bucket are a single event. A 429 counts only if its
+request was sent after the last 429 that counted.
 
-*Burst.* When one of the first requests after a pause is refused, which met a bucket that should have been full, the
-bucket is smaller than published: it is then believed to hold as many as were served (if none was, a neighbour had
-emptied it). The belief grows back by one token at a time after many calls without a 429, after twice as many if growing
-back was what brought it.
+*Burst.* When one of the first requests after a pause is refused, although the bucket should have been full, the bucket
+is smaller than published: the estimate becomes the number of requests that were served (if none was, a neighbour had
+emptied the bucket). The estimate grows back by one token at a time after many calls without a 429, and after twice as
+many if the last growth led to a 429.
 """
 
 from __future__ import annotations
@@ -42,62 +42,62 @@ import math
 __all__ = ["Adaptation", "announced_rate"]
 
 PATIENCE = 64
-"""Successes for which one 429 is a fair price."""
+"""The number of successes per 429 at which the rate settles."""
 
 LEAST_PATIENCE = 4
-"""The same where refusals are unavoidable. If at every rate more than one in five is refused, it stays the lowest."""
+"""The same if refusals are unavoidable. If more than one in five is refused at every rate, the lowest rate stays."""
 
 LARGEST_STEP, SMALLEST_STEP = 0.15, 0.03
-"""Part of the rate that one 429 takes: the first one, and one of many at about the same rate. Smaller ones would follow
-a neighbour who changes too slowly, larger ones waste what lies between the rate and what is left."""
+"""Fraction of the rate by which one 429 lowers it: for the first 429, and for one of many at about the same rate.
+Smaller fractions would follow a changing neighbour too slowly, larger ones would waste remaining quota."""
 
 GROW_STEP, SHRINK_STEP = 1.3, 0.8
-"""What one 429 makes of the step. With one in eight too soon by chance, it shrinks to the smallest in the long run."""
+"""The factor by which one 429 changes the step. Even if one in eight is too soon by chance, the step shrinks."""
 
 SOON = 1 / 8
 """A streak of successes shorter than this part of the patience ends by chance in one case of eight."""
 
 BOLD = 4
-"""A streak longer than this many patiences: by chance it is one in fifty."""
+"""A streak longer than this many patiences happens by chance in one case of fifty."""
 
 ALONE = 8
-"""A streak longer than this many patiences is none of the neighbour we knew: one in three thousand."""
+"""A streak longer than this many patiences means that the neighbour has stopped: by chance one case in 3,000."""
 
 LOWEST = 1 / 10
-"""The rate never falls below this part of the announced one: somebody who takes all cannot stop us from asking."""
+"""The rate never falls below this fraction of the announced rate, even if a neighbour takes everything."""
 
 RESERVE = 2.0
-"""Tokens for which a 429 makes us wait, so that the next request does not meet the same empty bucket."""
+"""Tokens to wait for after a 429, so that the next request does not meet the same empty bucket."""
 
 BLAME, FUTILE = 0.7, 8.0
-"""How long refusals have to come too often until the rate is no longer held responsible. Each counts 0.7 (the logarithm
-of two: how much likelier it is if they come twice as often as they should), less the part of the patience that the
-streak before it lasted; the sum reaches 8 by chance once in three thousand refusals."""
+"""The evidence of too many refusals at which the rate is no longer considered their cause. Each refusal counts 0.7 (the
+logarithm of two: how much likelier it is if refusals are twice as frequent as intended), less the fraction of the
+patience that the streak before it lasted; the sum reaches 8 by chance once in three thousand refusals."""
 
 TOO_FAST = 20
-"""429s in a row with at most one success between them, from which even a burst of one believes that its rate is too
-high. Beside a neighbour who has half of its requests refused that comes by chance once in five hundred."""
+"""429s in a row with at most one success between them, after which the rate is taken as too high even with a burst of
+one. Beside a neighbour because of which half of the requests are refused, this happens by chance once in 500."""
 
 BURST_PATIENCE = 100
-"""Successes before a learned burst is tried one token larger."""
+"""Successes before a learned burst is increased by one token."""
 
 LONGEST_BURST_PATIENCE = 3200
 
 SLOWEST, FASTEST = 1e-6, 1e5
-"""Requests a second; a header outside is garbage."""
+"""Requests a second; a header outside this range is invalid."""
 
 ROUNDING = 0.05
-"""A header further than this from the published rate is another rate, not another print of it."""
+"""A header further than this from the published rate is another rate, not a rounded form of it."""
 
 MEMORY = 3600.0
-"""Seconds after the last 429 for which an idle bucket's lowered rate and burst are worth keeping."""
+"""Seconds after the last 429 for which the lowered rate and burst of an idle bucket are kept."""
 
 
 def announced_rate(header: float, plan: float) -> float | None:
     """The rate that a header announces, or None if it is no rate.
 
-    Amazon prints a rate cut or rounded to a few digits (``0.0167`` and ``0.016`` are both seen for one request a
-    minute): a header that is only a coarser print of the published rate leaves the published one.
+    Amazon writes rates cut or rounded to a few digits (``0.0167`` and ``0.016`` both occur for one request a minute).
+    If the header is a rounded form of the published rate, the published rate is returned.
     """
     if not (math.isfinite(header) and SLOWEST <= header <= FASTEST):
         return None
@@ -110,7 +110,7 @@ def announced_rate(header: float, plan: float) -> float | None:
 
 
 class Adaptation:
-    """The belief about one bucket: ``rate`` and ``burst`` are what to run at, the rest is how it got there."""
+    """The estimates for one bucket: ``rate`` and ``burst`` are in use, the other attributes lead to them."""
 
     __slots__ = (
         "_alternations",
@@ -137,7 +137,7 @@ class Adaptation:
         self.rate = rate
         self.burst = burst
         self._announced_burst = burst
-        self.calm = True  # nothing is learned but what is announced: successes need not be counted
+        self.calm = True  # rate and burst are as announced, so successes need not be counted
         self._event_at = -math.inf
         self._event_burst = burst
         self._event_size = burst
@@ -150,26 +150,26 @@ class Adaptation:
         self._burst_successes = 0
 
     def announce(self, rate: float) -> None:
-        """The header's rate: up or down; a rate that 429s had lowered keeps its proportion to it."""
+        """Adopt the header's rate; a rate that was lowered by 429s keeps its proportion to the announced one."""
         self.rate = min(self.rate * (rate / self.announced), rate)
         self.announced = rate
 
     @property
     def event_at(self) -> float:
-        """When the last 429 that was news came; minus infinity when none did."""
+        """When the last 429 that counted was received; minus infinity if there was none."""
         return self._event_at
 
     @property
     def emptied(self) -> float:
-        """The tokens to go on with after a 429: below zero, by what is to flow in before the next request leaves."""
+        """The level after a 429: negative, by the tokens that must flow in before the next request is sent."""
         return 1.0 - min(RESERVE, self.burst)
 
     def is_worth_keeping(self, now: float) -> bool:
-        """Whether a bucket that is full and idle still knows something that a new one would have to learn from 429s."""
+        """Whether a full and idle bucket has learned something that a new one would have to learn from 429s again."""
         return not self.calm and now - self._event_at < MEMORY
 
     def restore(self, *, announced: float, rate: float, burst: float, event_at: float) -> None:
-        """Take up what an earlier run believed; ``event_at`` is on this run's clock."""
+        """Restore the estimates of an earlier run; ``event_at`` is on this run's clock."""
         self.announced = announced
         self.rate = min(rate, announced)
         self.burst = min(burst, self._announced_burst)
@@ -177,13 +177,13 @@ class Adaptation:
         self.calm = self.rate >= announced and self.burst >= self._announced_burst
 
     def throttled(self, *, sent_at: float, now: float, number: int = 0, drawn: int = 0) -> bool:
-        """Learn from a 429; whether it is news. Rate and burst may change.
+        """Learn from a 429; returns whether it counts. Rate and burst may change.
 
         Args:
-            sent_at: when the refused request left.
-            now: when the refusal came.
-            number: how many requests had left since the bucket was full, the refused one included; 0: no clue.
-            drawn: how many have left by now.
+            sent_at: when the refused request was sent.
+            now: when the refusal was received.
+            number: how many requests had been sent since the bucket was full, including the refused one; 0: unknown.
+            drawn: how many have been sent by now.
         """
         news = sent_at > self._event_at
         self._learn_burst(number, drawn, news=news)
@@ -197,7 +197,7 @@ class Adaptation:
         return True
 
     def succeeded(self) -> bool:
-        """Learn from a reply that was not a 429; whether rate or burst may have changed."""
+        """Learn from a reply that was not a 429; returns whether rate or burst may have changed."""
         if self.calm:
             return False
         self._streak += 1
@@ -213,8 +213,8 @@ class Adaptation:
             self._step = (
                 min(GROW_STEP * self._step, LARGEST_STEP) if far_off else max(SHRINK_STEP * self._step, SMALLEST_STEP)
             )
-            # A rate that is far too high is on its way down: its refusals say nothing about the lower ones. Nor do
-            # those of the lowest one say that a higher would do as well, where hardly anything is served.
+            # While a rate that is far too high is falling, its refusals say nothing about lower rates. Refusals at the
+            # lowest rate, where hardly anything is served, do not show that a higher rate would do as well.
             if not far_off or (self.rate <= lowest and self._alternations < TOO_FAST):
                 self._blame = max(self._blame + BLAME - self._streak / self._patience, 0.0)
         if self._blame < FUTILE:
@@ -253,11 +253,11 @@ class Adaptation:
             self._event_size = min(drawn, self.burst)
         if not 0 < number <= self._event_burst:
             return
-        # One of the first requests since the bucket was certainly full. They may arrive in any order, so what counts
-        # is how many of them were served: all but those refused.
+        # One of the first requests since the bucket was certainly full. They may arrive in any order, so the number of
+        # served requests counts: all except the refused ones.
         self._event_size -= 1
         if self._event_size < 1:
-            # None was: no bucket is as small as that, so a neighbour had emptied it.
+            # None was served: no bucket is that small, so a neighbour had emptied it.
             self.burst = self._event_burst
         elif self._event_size < self.burst:
             if news and self.burst < self._announced_burst:

@@ -1,8 +1,8 @@
-"""Reads one argument of a call by Amazon's name for it, from whatever form the caller gave it in. Pure.
+"""Reads one argument of a call by Amazon's name, whatever the form in which the caller gave it. Pure.
 
 ``"mode"`` is a parameter, ``"body.reportType"`` a member of the body, ``"body.patches[].path"`` a member of each item
 of a list in it. A body may be the generated struct, a mapping, or a mixture of both. A marketplace may be given by its
-country where it is a parameter; in a body, which is sent as it is, it may not.
+country if it is a parameter, but not in a body, which is sent unchanged.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ __all__ = ["ArgumentReader"]
 
 
 class ArgumentReader:
-    """Where one argument of one operation is to be found.
+    """Finds one argument of one operation.
 
     Raises:
-        ConfigurationError: the operation has no such parameter, or its body no such member.
+        ConfigurationError: the operation has no such parameter, or its body has no such member.
     """
 
     __slots__ = ("_name", "_steps", "_takes_marketplaces")
@@ -50,14 +50,14 @@ class ArgumentReader:
             )
 
     def values(self, arguments: Mapping[str, Any]) -> tuple[str, ...]:
-        """Every value found, as it goes over the wire; none where the call lacks it."""
+        """Every value found, as it is sent; empty if the call does not have the argument."""
         found: list[Any] = [arguments.get(self._name)]
         for step in self._steps:
             found = [each for value in found for each in _members(value, step)]
         return self.on_the_wire(text for value in found for text in _texts(value))
 
     def on_the_wire(self, texts: Iterable[str]) -> tuple[str, ...]:
-        """Values as they are sent: the ids of marketplaces that were given by country."""
+        """Values as they are sent: marketplaces given by country become ids."""
         return tuple(map(_marketplace_id, texts)) if self._takes_marketplaces else tuple(texts)
 
 
@@ -68,7 +68,7 @@ def _marketplace_id(text: str) -> str:
     try:
         return _write_id(text)
     except ValueError:
-        return text  # whether it can be sent is not the limiter's business
+        return text  # whether it can be sent is checked elsewhere
 
 
 def _members(value: Any, step: str) -> Iterable[Any]:

@@ -1,4 +1,4 @@
-"""Which limits a call pays from: its usage plan, the application's, and the rules that its arguments call for. Pure."""
+"""Which limits a call uses: its usage plan, the application's, and the rules that its arguments match. Pure."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ __all__ = ["PLAIN", "Charge", "PlanBook", "Selection"]
 
 
 class Selection(msgspec.Struct, frozen=True):
-    """What of a call's arguments matters: the rules that apply, and the value that may have a limit of its own."""
+    """The relevant part of a call's arguments: the rules that apply, and the value that may have its own limit."""
 
     rules: tuple[int, ...] = ()
     value: str = ""
 
 
 PLAIN = Selection()
-"""Of every call of an operation that no rule is about."""
+"""The selection of every call of an operation without rules."""
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
-    """One limit that a call pays from.
+    """One limit that a call uses.
 
     Attributes:
-        key: identifies the bucket: operation and payer, or operation, application and region where all sellers share
-            it; a rule adds two parts.
+        key: identifies the bucket: operation and payer, or operation, application and region if all sellers share it;
+            a rule adds two parts.
         limit: a token bucket or a window.
         kind: ``plan`` (the usage plan), ``application`` (its counterpart for all sellers) or ``rule``.
-        shared: whether all sellers of the application pay from it.
-        label: for people, what makes a rule's limit apply; ``""`` for a plan.
-        level: how Amazon's 429 names it, where it does.
+        shared: whether all sellers of the application use it.
+        label: the arguments to which a rule's limit applies, for display; ``""`` for a plan.
+        level: the name of the limit in Amazon's 429, if it has one.
     """
 
     key: tuple[str, ...]
@@ -71,7 +71,7 @@ class _Keyed:
 
 
 def _name(rule: PlanRule) -> str:
-    """What tells a rule's limits from those of the operation's other rules of the same scope."""
+    """Distinguishes a rule's limits from those of the operation's other rules with the same scope."""
     unless = f" unless {'|'.join(rule.unless)}" if rule.unless else ""
     return f"{rule.argument}={'|'.join(rule.values)}{unless}"
 
@@ -86,14 +86,13 @@ def _as_sent(rule: PlanRule, reader: ArgumentReader) -> PlanRule:
 
 
 class PlanBook:
-    """Every rule there is.
+    """All rules.
 
     Args:
-        rules: those of the user, beside the built-in ones; one with the operation, argument and value of a built-in
-            one replaces it.
+        rules: the user's rules; one with the same operation, argument and value as a built-in rule replaces it.
 
     Raises:
-        ConfigurationError: two rules are about the same calls and differ.
+        ConfigurationError: two rules apply to the same calls and differ.
     """
 
     __slots__ = ("_by_name", "_keyed")
@@ -103,9 +102,9 @@ class PlanBook:
         replaced = {(rule.operation, rule.argument, rule.values) for rule in own}
         for number, rule in enumerate(own):
             if any(_are_one(rule, other) for other in own[:number]):
-                # They would be one bucket with the figures of the first, and each call would pay from it twice.
+                # They would share one bucket with the figures of the first, and each call would use it twice.
                 raise ConfigurationError(
-                    f"two rules are about the same calls, {rule.operation} with {_name(rule)}: make them one"
+                    f"two rules are about the same calls, {rule.operation} with {_name(rule)}: combine them into one"
                 )
         kept = [rule for rule in BUILT_IN_RULES if (rule.operation, rule.argument, rule.values) not in replaced]
         self._by_name: dict[str, tuple[PlanRule, ...]] = {}
@@ -118,7 +117,7 @@ class PlanBook:
         return operation.name in self._by_name or operation.name in VALUED_ARGUMENTS
 
     def select(self, operation: Operation[Any], arguments: Mapping[str, Any] | None) -> Selection:
-        """What of a call's arguments matters.
+        """The relevant part of a call's arguments.
 
         Raises:
             ConfigurationError: a rule names a parameter that the operation does not have.
@@ -131,7 +130,7 @@ class PlanBook:
         return keyed.select(arguments)
 
     def charges(self, operation: Operation[Any], account: Account, selection: Selection) -> tuple[Charge, ...]:
-        """Every limit that such a call pays from: its usage plan first."""
+        """Every limit that such a call uses, the usage plan first."""
         plan = operation.usage_plan
         own = (operation.name, account.payer)
         shared = (operation.name, account.application, account.region.value)
@@ -150,7 +149,7 @@ class PlanBook:
         return tuple(charges)
 
     def value_charge(self, operation: Operation[Any], account: Account, value: str) -> Charge:
-        """The limit of one value alone, of which a 429 has told: with the plan's figures until it teaches more."""
+        """The limit of a single value, learned from a 429: it has the plan's figures until more is learned."""
         plan = operation.usage_plan
         name = VALUED_ARGUMENTS[operation.name]
         key = (operation.name, account.payer, f"{name}={value}", "learned")

@@ -1,20 +1,19 @@
-"""One token bucket as Amazon keeps it, seen from here: pure arithmetic on moments that the caller names.
+"""The client's copy of one of Amazon's token buckets: pure arithmetic on times that the caller passes.
 
-The rule is that of ``aiolimiter.AsyncLimiter`` (``max_rate`` is the burst, ``time_period`` is ``burst / rate``; a test
-holds the two against each other), which counts the *used* capacity, so that a full bucket is the number 0. What that
-class has no place for is the reason for this one: a clock that the caller names, requests in flight, rates and bursts
-that change, tokens that come back, debt.
+The algorithm is that of ``aiolimiter.AsyncLimiter`` (``max_rate`` is the burst, ``time_period`` is ``burst / rate``; a
+test compares the two), which counts the *used* capacity, so that a full bucket is the number 0. That class lacks what
+this one adds: a clock that the caller chooses, requests in flight, changing rates and bursts, returned tokens, debt.
 
-*In flight.* The bucket that counts stands at Amazon's gate, and a request reaches it some unknown time after it left.
-While that bucket is full, nothing flows into it: a request that arrives late costs the refill it would have started.
-So a request is charged at the latest moment at which it can have arrived (its reply came, or the network's measured
-jitter has passed: ``lands_by``), and until then one token is kept for it. The level here is therefore never above
-Amazon's, whatever the network does, and costs no throughput as long as the burst covers what is in flight.
+*In flight.* The bucket that decides is Amazon's, and a request reaches it some unknown time after it was sent. While
+that bucket is full, nothing flows into it: a request that arrives late costs the refill that it would have started. So
+a request is charged at the latest moment at which it can have arrived (its reply came, or the network's measured jitter
+has passed: ``lands_by``), and until then one token is reserved for it. The level here is therefore never above
+Amazon's, whatever the network does. This costs no throughput as long as the burst covers the requests in flight.
 
-*Silence.* A program or a network that stands still for a moment delays requests by more than any jitter seen before,
-and lets them arrive together. What shows it in time is that no reply comes: a request that should have been answered
-by now (``answered_by``), while none that left later was, may still be on its way. A token is then kept for it again,
-until it or a later one is answered. One slow reply among quick ones is Amazon's work and changes nothing.
+*Silence.* A program or network that stalls for a moment delays requests by more than any jitter seen before, and lets
+them arrive together. The missing replies reveal this in time: if a request should have been answered by now
+(``answered_by``), and no later request has been, it may still be on its way. A token is then reserved for it again,
+until it or a later one is answered. A single slow reply among quick ones is due to Amazon and changes nothing.
 """
 
 from __future__ import annotations
@@ -26,25 +25,25 @@ __all__ = ["EPSILON", "NEVER", "Flight", "TokenBucket"]
 
 NEVER = float("inf")
 
-_NONE: deque[Any] = deque()  # as long as nothing was sent; most buckets are many
+_NONE: deque[Any] = deque()  # shared by all buckets from which nothing was sent yet, to save memory
 
 LONGEST_SILENCE = 1.0
-"""Seconds after its departure from which a request without a reply is taken to have arrived, in any silence."""
+"""Seconds after which a request without a reply is assumed to have arrived, even in a silence."""
 
 EPSILON = 1e-9
-"""A token that lacks less than this is whole: the rounding of a few thousand additions."""
+"""A token that lacks less than this counts as whole: the rounding error of a few thousand additions."""
 
 
 class Flight:
-    """A request on its way to one limit; it holds a token until it has certainly arrived.
+    """A request on its way to one limit; a token is reserved for it until it has certainly arrived.
 
     Attributes:
-        lands_by: the latest moment at which it can arrive.
-        landed: whether it has.
-        spare: tokens that were counted on when it left, its own included; the limit fills it in.
-        number: how many had left since the limit was untouched, this one included; likewise.
-        sent_at: when it left.
-        answered_by: when its reply should have come, as far as is known.
+        lands_by: the latest time at which it can arrive.
+        landed: whether it has arrived.
+        spare: the tokens available when it was sent, including its own; set by the limit.
+        number: the requests sent since the limit was unused, including this one; set by the limit.
+        sent_at: when it was sent.
+        answered_by: when its reply should arrive, as far as is known.
     """
 
     __slots__ = ("answered_by", "landed", "lands_by", "number", "sent_at", "spare")
@@ -59,12 +58,12 @@ class Flight:
 
 
 class TokenBucket:
-    """A bucket of ``burst`` tokens into which ``rate`` flow each second; full at first.
+    """A bucket of ``burst`` tokens into which ``rate`` tokens flow each second; full at first.
 
     Every method takes ``now`` in seconds of one monotonic clock. Nothing here waits.
 
-    What happens of itself is that capacity in use leaks, at any time, and that requests are taken to have arrived, or
-    to be late after all, at moments known in advance. ``_next`` is the first of those: until then a call costs one
+    Two things happen as time passes: used capacity leaks, continuously, and requests are assumed to have arrived, or to
+    be late, at times known in advance. ``_next`` is the first of these times: before it, a call costs only one
     comparison more than the arithmetic of a bucket.
     """
 
@@ -76,17 +75,17 @@ class TokenBucket:
         self.kept = 0  # tokens promised to calls that wait for another bucket
         self.drawn = 0  # requests since it was full
         self._used = 0.0  # capacity in use: burst less tokens
-        self._at = now  # the moment of that
-        self._next = NEVER  # before then nothing happens of itself but leaking
+        self._at = now  # when _used was computed
+        self._next = NEVER  # before then, capacity only leaks
         self._flying = 0  # requests sent that may not have arrived yet; each keeps one token
-        self._flights: deque[Flight] = _NONE  # those, in order of departure; some have landed since
+        self._flights: deque[Flight] = _NONE  # these requests, in the order sent; some have landed
         self._presumed: deque[Flight] = _NONE  # charged, but not answered yet
         self._late: deque[Flight] = _NONE  # those in flight again because their replies are overdue
 
     # ---- taking -----------------------------------------------------------------------------------------------------
 
     def has_token(self, now: float) -> bool:
-        """Whether a request that leaves now is certain to find a token that is promised to nobody."""
+        """Whether a request sent now is certain to find a token that is not promised to another call."""
         if now >= self._next:
             self._catch_up(now)
         if now > self._at:  # as in settle()
@@ -97,7 +96,7 @@ class TokenBucket:
         return self._used + self._flying + self.kept + 1 - EPSILON <= self.burst
 
     def launch(self, flight: Flight) -> None:
-        """Keep a token for a request that leaves now; ``has_token`` was true in the same breath."""
+        """Reserve a token for a request that is sent now; ``has_token`` must have just returned True."""
         flying = self._flying
         if not self._used and not flying:
             self.drawn = 0
@@ -111,10 +110,10 @@ class TokenBucket:
             self._next = flight.lands_by
 
     def land(self, flight: Flight, now: float) -> None:
-        """The request was answered, or is given up, so it has arrived by now: its token is spent."""
+        """The request was answered or is given up, so it has arrived by now: its token is spent."""
         presumed, late = self._presumed, self._late
         if self._flying == 1 and not (flight.landed or presumed or late):
-            # The only one on its way, as in a program that makes one call after another.
+            # The only request in flight, as in a program that makes one call after another.
             self._charge(flight, flight.lands_by if flight.lands_by < now else now)  # noqa: FURB136
             self._flights.clear()
             self._next = NEVER
@@ -129,7 +128,7 @@ class TokenBucket:
             self._land_late(flight.sent_at, now)
 
     def recall(self, flight: Flight, now: float) -> None:
-        """The request took no token: it never left, or was refused."""
+        """The request took no token: it was not sent, or was refused."""
         self.settle(now)
         if flight.landed:
             self._used = max(self._used - 1, 0.0)
@@ -140,7 +139,7 @@ class TokenBucket:
             self._flying -= 1
 
     def settle(self, now: float) -> None:
-        """Let in what has flowed until now, at the rate that held until now."""
+        """Add the tokens that have flowed in until now, at the rate that applied until now."""
         if now >= self._next:
             self._catch_up(now)
         if now > self._at:  # never backwards
@@ -149,10 +148,10 @@ class TokenBucket:
                 self._used = used if used > 0.0 else 0.0  # noqa: FURB136  # every call comes by here, and max() is slow
             self._at = now
 
-    # ---- what happens of itself -------------------------------------------------------------------------------------
+    # ---- what happens as time passes --------------------------------------------------------------------------------
 
     def _catch_up(self, now: float) -> None:
-        """Take for arrived, or for late after all, whatever must be by now."""
+        """Mark requests as arrived, or as late, if their time has come."""
         flights, presumed = self._flights, self._presumed
         soonest = NEVER
         while flights:
@@ -175,7 +174,7 @@ class TokenBucket:
         self._next = soonest
 
     def _doubt(self, moment: float) -> None:
-        """Nothing has been heard of a request by that moment, though it should: none since it left may have arrived."""
+        """A reply is overdue at that moment: the request and all later ones may not have arrived."""
         if self._late is _NONE:
             self._late = deque()
         for flight in self._presumed:
@@ -187,7 +186,7 @@ class TokenBucket:
         self._presumed.clear()
 
     def _land_late(self, sent_by: float, now: float) -> None:
-        """What left by then has arrived: a later request was answered, or no silence lasts so long."""
+        """Requests sent by then have arrived: a later one was answered, or the silence has lasted too long."""
         late = self._late
         while late and (late[0].landed or late[0].sent_at <= sent_by):
             flight = late.popleft()
@@ -195,7 +194,7 @@ class TokenBucket:
                 self._charge(flight, min(flight.sent_at + LONGEST_SILENCE, now))
 
     def _charge(self, flight: Flight, moment: float) -> None:
-        """A request arrives at a named moment: it holds its token no longer, the token is spent."""
+        """A request arrives at the given moment: its reserved token is now spent."""
         if moment > self._at:  # as in settle()
             used = self._used - (moment - self._at) * self.rate
             self._used = used if used > 0.0 else 0.0  # noqa: FURB136
@@ -207,38 +206,38 @@ class TokenBucket:
     # ---- changing ---------------------------------------------------------------------------------------------------
 
     def set_rate(self, rate: float, now: float) -> None:
-        """Another rate from now on; what accrued so far accrued at the old one."""
+        """Use another rate from now on; tokens so far accrued at the old rate."""
         self.settle(now)
         self.rate = rate
 
     def set_burst(self, burst: float, now: float) -> None:
-        """Another capacity from now on; tokens at hand stay, as far as they fit."""
+        """Use another capacity from now on; available tokens stay as far as they fit."""
         self.settle(now)
         tokens = min(self.burst - self._used, burst)
         self._used = burst - tokens
         self.burst = burst
 
     def set_tokens(self, tokens: float, now: float) -> None:
-        """Correct the level from outside evidence: a 429 (none are left), a saved state."""
+        """Set the level from other evidence: a 429 (no tokens are left) or a saved state."""
         self.settle(now)
         self._used = max(self.burst - tokens, 0.0)
 
     # ---- looking ----------------------------------------------------------------------------------------------------
 
     def tokens(self, now: float) -> float:
-        """Tokens that a request leaving now can count on, as a fraction; below zero when in debt."""
+        """Tokens available to a request sent now, as a fraction; below zero when in debt."""
         self.settle(now)
         return self.burst - self._used - self._flying - self.kept
 
     def is_full(self, now: float) -> bool:
-        """Whether it holds all it can and nothing is in flight."""
+        """Whether it contains all its tokens and no request is in flight."""
         self.settle(now)
         return not self._used and not self._flying
 
     def delay(self, now: float, number: int = 1) -> float:
-        """Seconds from now until the ``number``-th further request can leave, if no reply comes before.
+        """Seconds from now until the ``number``-th further request can be sent, if there is no reply before.
 
-        For ``number`` 1 it is a moment at which to look again: exact, unless a reply makes it earlier.
+        For ``number`` 1 it is the time at which to check again: exact, unless a reply makes it earlier.
         """
         missing = number - self.tokens(now)
         if missing <= EPSILON:
@@ -246,7 +245,7 @@ class TokenBucket:
         refill = missing / self.rate
         if 1 + self._flying <= self.burst + EPSILON and self._used:
             return refill
-        # Full apart from what is in flight: nothing flows in until the first of those is known to have arrived.
+        # Full except for requests in flight: nothing flows in until the first of them is known to have arrived.
         landing = max(self._next_landing(now) - now, 0.0)
         return landing if number == 1 and 1 + self._flying > self.burst + EPSILON else landing + refill
 

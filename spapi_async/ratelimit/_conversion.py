@@ -1,8 +1,8 @@
-"""What a limit that was a bucket is worth as a window, and the other way round: a rule that was changed. Pure.
+"""Converts the state of a bucket into that of a window and back, for a rule that was changed. Pure.
 
-Two versions of a program that share a quota, or one before and after a restart, may have different rules for the same
-key. What the old limit knows is carried over so that the new one never admits more than the old would have, from what
-is known when they change places. The script in Redis does the same (``1_memory.lua``).
+Two versions of a program that share a quota, or a program before and after a restart, may have different rules for the
+same key. The state of the old limit is converted so that, from what is known at that time, the new limit never admits
+more than the old one would have. The script in Redis does the same (``1_memory.lua``).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ __all__ = ["ages_of_bucket", "tokens_of_window"]
 _EPSILON = 1e-9
 
 _MOST_ENTRIES = 1000
-"""Of a bucket in debt, where the window holds fewer: ten times the largest burst that Amazon publishes."""
+"""The most entries for a bucket in debt whose window holds fewer: ten times the largest published burst."""
 
 
 def ages_of_bucket(tokens: float, rate: float, burst: float, requests: int, seconds: float) -> list[float]:
-    """The entries of a window, by age, that stand for a bucket.
+    """The entries of a window, as ages, that represent a bucket.
 
-    What was spent may have been spent just now, and all of it counts: another version's window may hold more. A place
-    for which the bucket has no token yet opens when that flows in.
+    Spent tokens may have been spent just now, and all of them count: another version's window may hold more requests.
+    If the bucket has no token for an entry yet, the entry expires when that token flows in.
     """
     spent = min(max(math.ceil(burst - tokens - _EPSILON), 0), max(requests, _MOST_ENTRIES))
     waits = ((place - tokens) / rate for place in range(1, requests - spent + 1))
@@ -31,7 +31,7 @@ def ages_of_bucket(tokens: float, rate: float, burst: float, requests: int, seco
 
 
 def tokens_of_window(ages: Iterable[float], requests: int, blocked: float, rate: float, burst: float) -> float:
-    """The tokens of a bucket that stand for a window: what its requests would have left, and no more than it had."""
+    """The tokens of a bucket that represent a window: those its requests would have left, at most the window's room."""
     entries = sorted(ages, reverse=True)
     tokens, before = burst, math.inf
     for age in entries:

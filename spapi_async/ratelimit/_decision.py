@@ -1,20 +1,21 @@
-"""Who may leave now, and when to look again: one synchronous decision over every limit that a call pays from.
+"""Which calls are admitted now, and when to check again: one synchronous decision over every limit of a call.
 
-*Lanes.* Calls that pay from the same limits wait in one lane, in order of arrival within each priority. A lane that has
-somebody waiting stands in the line of exactly one limit: the one that will let it through last, or, when all have room,
-the one at which others were there first.
+*Lanes.* Calls that use the same limits wait in one lane, in order of arrival within each priority. A lane with waiting
+calls is in the queue of exactly one limit: the one that will admit it last or, if all have room, the one at which other
+lanes were waiting before it.
 
-*The decision* (:func:`assign`) goes through the limits that may have room again. At each it asks the lane whose turn
-it is. If every other limit of that lane has room too, its first call leaves and pays from all of them at once. If one
-has not, the lane moves to that one's line and pays nothing; the next in line is asked. So room that the first cannot
-use yet is used by others, and no call waits while everything it needs is there.
+*The decision* (:func:`assign`) goes through the limits that may have room again. At each limit it considers the lane
+whose turn it is. If every other limit of that lane has room, too, the lane's first call is admitted and takes a token
+from all of them at once. If one limit has no room, the lane moves to the queue of that limit and takes nothing, and
+the next lane in the queue is considered. So room that the first lane cannot use yet is used by others, and no call
+waits while all its limits have room.
 
-*No starvation.* A lane that moves keeps its age, and so comes before those that came after it wherever it stands. Two
-busy limits could hand it to and fro all the same, if each always has room when the other has none. Who has moved often
-enough is therefore kept a place where it would have been its turn, if it has to wait elsewhere for no longer than that
-limit needs to let the next one in.
+*No starvation.* A lane that moves keeps its age, so in any queue it comes before lanes that arrived later. Still, two
+busy limits could send it back and forth if each always has room when the other has none. When a lane has moved often
+enough, a token is therefore reserved for it where its turn had come, unless it has to wait elsewhere for longer than
+that limit needs to admit the next call.
 
-*Blame.* A 429 says that one of the limits was emptier than believed, but rarely which (:func:`blame`).
+*Blame.* A 429 shows that one of the limits had fewer tokens than estimated, but rarely which one (:func:`blame`).
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ from spapi_async.ratelimit._waiting import Waiter
 __all__ = ["Launch", "assign", "blame", "overdue", "predict", "seat", "unseat"]
 
 ROUNDS = 8
-"""How often a prediction is refined by what others, held up by limits of their own, will have taken until then."""
+"""How often a prediction is refined by the calls of others that their own limits admit until then."""
 
 
 def has_room(lane: Lane, now: float) -> bool:
-    """Whether a call that comes now may leave at once: room everywhere, and nobody before it."""
+    """Whether a new call is admitted at once: all limits have room, and no call is waiting before it."""
     for meter in lane.meters:
         if meter.line.total or not meter.counter.has_token(now):
             return False
@@ -42,13 +43,13 @@ def has_room(lane: Lane, now: float) -> bool:
 
 
 Launch = Callable[[Lane, Waiter, float], None]
-"""Charges every limit of a lane for a call of its line that leaves now."""
+"""Charges every limit of a lane for a call of its queue that is admitted now."""
 
 
 def assign(meters: Iterable[Meter], now: float, launch: Launch) -> dict[Meter, float | None]:
-    """Admit everybody whom these limits let through, one by one; which to look at again, and in how many seconds.
+    """Admit the calls for which these limits have room, one by one; returns when to check each limit again, in seconds.
 
-    None stands for a limit at which nobody waits.
+    The value is None for a limit at which no call waits.
     """
     agenda = list(meters)
     revisit: dict[Meter, float | None] = {}
@@ -78,7 +79,7 @@ def assign(meters: Iterable[Meter], now: float, launch: Launch) -> dict[Meter, f
 
 
 def seat(lane: Lane, now: float) -> list[Meter]:
-    """Let a lane stand where it belongs, if anybody waits in it; the limits that are to be looked at."""
+    """Put a lane with waiting calls into the right queue; returns the limits that must be checked."""
     if not lane.line.total:
         return unseat(lane)
     obstacle = _obstacle(lane, now) or next((meter for meter in lane.meters if meter.line.total), lane.meters[0])
@@ -88,7 +89,7 @@ def seat(lane: Lane, now: float) -> list[Meter]:
 
 
 def unseat(lane: Lane) -> list[Meter]:
-    """Nobody waits in it any more."""
+    """Remove a lane that has no waiting calls any more."""
     left = _release(lane)
     if lane.stand is not None:
         lane.stand.line.leave(lane)
@@ -100,7 +101,7 @@ def unseat(lane: Lane) -> list[Meter]:
 
 
 def _move(lane: Lane, target: Meter, now: float) -> list[Meter]:
-    """Stand at another limit, or at another place of the same; the limits that keep no place for it any more."""
+    """Move a lane to another limit, or within a queue; returns the limits that no longer reserve a token for it."""
     here, wait = lane.stand, target.counter.delay(now)
     if here is not None and here is not target:
         here.line.leave(lane)
@@ -125,7 +126,7 @@ def _release(lane: Lane) -> list[Meter]:
 
 
 def _obstacle(lane: Lane, now: float) -> Meter | None:
-    """The limit that will let a lane through last; None when all have room for its next call."""
+    """The limit that will admit a lane last; None if all have room for its next call."""
     longest, obstacle = 0.0, None
     for meter in lane.meters:
         counter = meter.counter
@@ -143,13 +144,13 @@ def _obstacle(lane: Lane, now: float) -> Meter | None:
 
 
 def predict(lane: Lane, now: float, priority: int, count: int = 1) -> float:
-    """Seconds until ``count`` calls that come now will have left, if nobody more urgent comes and no rate changes."""
+    """Seconds until ``count`` calls made now will be admitted, without more urgent calls or changes of a rate."""
     ahead = lane.line.ahead(priority) if lane.line.total else 0
     own = ahead + count
     wait = 0.0
     for meter in lane.meters:
         if len(meter.lanes) > (lane in meter.lanes):
-            break  # others wait there
+            break  # other lanes wait there
         wait = max(wait, meter.counter.delay(now, own))
     else:
         return wait
@@ -163,9 +164,9 @@ def predict(lane: Lane, now: float, priority: int, count: int = 1) -> float:
 
 
 def _delay(meter: Meter, lane: Lane, now: float, wish: tuple[int, int, float]) -> float:
-    """Seconds until one limit has let through so many calls of a priority, where others that wait take their part.
+    """Seconds until one limit has admitted ``wish`` = (priority, calls, horizon), including other lanes that wait.
 
-    What others can take is bounded by what their own limits let through within a horizon: (priority, calls, horizon).
+    The calls of other lanes are bounded by those that their own limits admit within the horizon.
     """
     priority, own, horizon = wish
     others = 0
@@ -180,7 +181,7 @@ def _delay(meter: Meter, lane: Lane, now: float, wish: tuple[int, int, float]) -
 
 
 def _rivals(meter: Meter, lane: Lane, priority: int, own: int) -> int:
-    """Sellers take turns: each other one is served at most as often as this one before it is this one's turn."""
+    """Calls of other sellers that come before: sellers take turns, so each has at most as many as this one."""
     rivals = meter.line.up_to(priority) - (lane.stand is meter)
     if own == 1 or not rivals:
         return max(rivals, 0)
@@ -188,7 +189,7 @@ def _rivals(meter: Meter, lane: Lane, priority: int, own: int) -> int:
 
 
 def _passable(lane: Lane, meter: Meter, now: float, horizon: float) -> int:
-    """How many calls of a lane its other limits let through within the horizon."""
+    """How many calls of a lane its other limits admit within the horizon."""
     number = lane.line.total
     for other in lane.meters:
         if other is not meter:
@@ -198,7 +199,7 @@ def _passable(lane: Lane, meter: Meter, now: float, horizon: float) -> int:
 
 
 def overdue(meters: Iterable[Meter], now: float) -> list[tuple[Lane, Waiter, float]]:
-    """Calls that cannot be served within their ``max_wait`` any more, and how long they would have to wait."""
+    """Calls that can no longer be admitted within their ``max_wait``, and how long they would have to wait."""
     found = []
     for lane in {lane: None for meter in meters for lane in meter.lanes}:
         if not lane.line.impatient:
@@ -219,12 +220,12 @@ def overdue(meters: Iterable[Meter], now: float) -> list[tuple[Lane, Waiter, flo
 
 
 def blame(lane: Lane, flights: Sequence[Flight], refusal: bytes) -> Meter | None:
-    """Whose 429 it was; None: a limit of the lane's value alone that is not known yet.
+    """The limit that a 429 is about; None for a limit of the lane's value that is not known yet.
 
-    Amazon's message may name it. Else a limit is suspected at which another lane was refused just before, with nobody
-    served since: it is what the two have in common. Else the one that was nearest to empty as far as was known; but
-    where the usage plan should have had room for more, and others spend from it for another value of the argument, the
-    value is suspected.
+    Amazon's message may name the limit. Otherwise, a limit is suspected if another lane was refused there just before
+    and no call has been served since: the two refused lanes have it in common. Otherwise, the limit with the fewest
+    estimated tokens is suspected. But if the usage plan should have had room, and calls with another value of the
+    argument use it as well, the value is suspected.
     """
     level = named_level(refusal)
     if level:
@@ -245,5 +246,5 @@ def _fraction(meter: Meter, flight: Flight) -> float:
 
 
 def _breadth(meter: Meter) -> int:
-    """Of two limits that were as full, the narrower one is the likelier to be somebody else's doing."""
+    """Of two equally full limits, the narrower one is more likely to have been emptied by another client."""
     return 2 * meter.charge.shared + (meter.charge.kind != "rule")

@@ -1,33 +1,33 @@
-"""How long after its departure a request may reach Amazon's bucket, as far as round trips tell. Pure."""
+"""How long after it was sent a request may reach Amazon's bucket, estimated from round trips. Pure."""
 
 from __future__ import annotations
 
 __all__ = ["UNKNOWN", "Jitter"]
 
 LONGEST = 0.21
-"""Seconds. What varies by more is Amazon's own work on the request, which comes after its bucket was asked."""
+"""Seconds. A larger variation is due to Amazon's processing, which happens after the token was taken."""
 
 UNKNOWN = 1.0
-"""Seconds allowed before the first reply of a bucket: a connection may have to be opened and a token fetched on the
-way. Such round trips say nothing about later ones and are not recorded."""
+"""Seconds allowed before the first reply of a bucket: a connection may have to be opened and a token to be fetched.
+Such round trips say nothing about later ones and are not recorded."""
 
 MARGIN = 1.25
 SPAN = 64
-"""Replies after which what was seen is remembered for as many more, then forgotten: a route may change."""
+"""Observations are kept for this many replies and for as many more, then forgotten: a route may change."""
 
 FEW = 16
-"""Replies before which too little is known."""
+"""Replies before which the estimate is not used."""
 
 
 class Jitter:
     """The spread of the round trips of one operation in one region.
 
     A reply's round trip, less the shortest one seen, bounds how much later than the quickest request this one can have
-    arrived. The longest and the shortest of the last 64 to 128 replies count.
+    arrived. The longest and the shortest of the last 64 to 128 replies are used.
 
     Attributes:
-        bound: seconds between departure and the latest arrival that has to be reckoned with.
-        patience: seconds between departure and the latest reply that has to be reckoned with.
+        bound: seconds between sending and the latest arrival to be expected.
+        patience: seconds between sending and the latest reply to be expected.
     """
 
     __slots__ = (
@@ -53,7 +53,7 @@ class Jitter:
         if round_trip > self._longest:
             self._longest = round_trip
         elif self._turn > 1 and self._replies > FEW:
-            return  # neither end moved
+            return  # neither extreme changed
         self._replies += 1
         if self._replies >= FEW:
             shortest = min(self._shortest, self._shortest_before)

@@ -1,7 +1,7 @@
-"""One limit in use, and the lanes of calls that pay from it.
+"""A limit in use, and the lanes of calls that use it.
 
-A meter has its bucket or window, what replies have taught about it, and the line of lanes that wait at it; a lane has
-the meters that its calls pay from.
+A meter has its bucket or window, the estimates learned from replies, and the queue of lanes that wait for it; a lane
+has the meters that its calls use.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ NEVER = float("inf")
 
 
 class Meter:
-    """A limit of the book, as it stands.
+    """The current state of a limit.
 
     Attributes:
-        counter: how much of it is left.
-        adaptation: what is believed of a token bucket's rate and burst; None for a window, which is taken as published.
-        line: the lanes that wait for this one before any other.
-        lanes: every lane that pays from it and has somebody waiting, wherever it stands.
-        calm: whether successes have nothing to teach.
+        counter: the bucket or window that counts what is left.
+        adaptation: the estimates of a token bucket's rate and burst; None for a window, which is used as published.
+        line: the lanes in the queue of this limit.
+        lanes: every lane that uses it and has waiting calls, in whichever queue it is.
+        calm: whether nothing can be learned from successes.
         header: the rate header of the last reply that had one.
         suspect: the lane whose request was refused last, if none was served since.
     """
@@ -76,29 +76,29 @@ class Meter:
 
     @property
     def interval(self) -> float:
-        """Seconds in which one request flows in, in the long run."""
+        """Seconds per request in the long run."""
         return 1.0 / self.counter.rate
 
     # ---- learning ---------------------------------------------------------------------------------------------------
 
     def suspected(self, lane: Lane) -> None:
-        """A request of this lane was refused, because of this limit or of another that it paid from."""
+        """A request of this lane was refused, because of this limit or another of its limits."""
         self.suspect = lane
         self.throttled += 1
         self.calm = False
 
     def refused(self, flight: Flight, sent_at: float, now: float) -> bool:
-        """A request sent then was refused because of this limit; whether that is news: less is left than believed."""
+        """A request sent at that time was refused because of this limit; returns whether this is new evidence."""
         adaptation = self.adaptation
         self.calm = False
         if adaptation is None:
             news = sent_at > self._refused_at
             self._refused_at = now
             assert isinstance(self.counter, SlidingLog)
-            # Another client of the same window: nobody says when its requests leave it, so try at their mean distance.
+            # Another client uses the same window: when its requests expire is unknown, so try at their mean distance.
             self.counter.block(now + self.interval)
             return news
-        shared = self.charge.shared  # its sellers' requests are no row from which to tell a burst
+        shared = self.charge.shared  # a burst cannot be estimated from the requests of several sellers
         news = adaptation.throttled(
             sent_at=sent_at, now=now, number=0 if shared else flight.number, drawn=self.counter.drawn
         )
@@ -109,7 +109,7 @@ class Meter:
         return news
 
     def succeeded(self, now: float) -> bool:
-        """A request was served; whether that brought the announced rate back."""
+        """A request was served; returns whether the rate is back at the announced one."""
         self.suspect = None
         adaptation = self.adaptation
         self.calm = adaptation is None or adaptation.calm
@@ -119,7 +119,7 @@ class Meter:
         return adaptation.rate == adaptation.announced
 
     def announce(self, header: float, now: float) -> bool:
-        """A reply's header; whether it is another rate than the last one's."""
+        """Process a reply's rate header; returns whether it differs from the last one."""
         self.header = header
         if self.adaptation is None:
             return False
@@ -131,7 +131,7 @@ class Meter:
         return True
 
     def adopt_rate(self, rate: float, now: float) -> None:
-        """The rate that a header announced, now or earlier."""
+        """Use the rate that a header announced, now or earlier."""
         assert self.adaptation is not None
         self.adaptation.announce(rate)
         self._apply(now)
@@ -146,7 +146,7 @@ class Meter:
             counter.set_burst(adaptation.burst, now)
 
     def drain(self, now: float) -> None:
-        """Take nothing for granted: somebody else has spent what there was, of a window evenly."""
+        """Assume that another client has used everything; in a window, at even intervals."""
         if isinstance(self.counter, SlidingLog):
             requests = self.counter.requests
             self.counter.restore([self.counter.seconds * place / requests for place in range(requests)], now)
@@ -157,17 +157,17 @@ class Meter:
 
     @property
     def waiting(self) -> int:
-        """Calls that wait and pay from this limit."""
+        """The number of waiting calls that use this limit."""
         return sum(lane.line.total for lane in self.lanes)
 
     def is_idle(self, now: float) -> bool:
-        """Whether a new one would be no different, but for the announced rate."""
+        """Whether a new meter would be the same, except for the announced rate."""
         adaptation = self.adaptation
         kept = adaptation is not None and adaptation.is_worth_keeping(now)
         return not kept and not self.lanes and self.counter.is_full(now)
 
     def newcomer(self, now: float) -> float:
-        """Seconds that a NORMAL call which comes now would wait for this limit."""
+        """Seconds that a new NORMAL call would wait for this limit."""
         if self.charge.shared:
             ahead = self.line.up_to(Priority.NORMAL)
         elif len(self.lanes) == 1:
@@ -177,7 +177,7 @@ class Meter:
         return self.counter.delay(now, ahead + 1)
 
     def snapshot(self, now: float, *, application: str, account: str, region: str) -> LimitSnapshot:
-        """As it is now."""
+        """The current state for display."""
         charge, counter = self.charge, self.counter
         return LimitSnapshot(
             operation=charge.key[0],
@@ -201,17 +201,17 @@ class Meter:
 
 
 class Lane:
-    """Calls of one seller and operation whose arguments call for the same limits.
+    """Calls of one seller and operation that use the same limits.
 
     Attributes:
-        meters: every limit that they pay from, the usage plan first.
-        value: of the argument that may have a limit of its own.
-        replied, replied_at: whether and when the first reply came: until then nothing is known of the network.
-        passed: whether a call was answered otherwise than by a 429.
-        stand: the limit in whose line it stands, while somebody waits.
-        moves: how often it was its turn at one limit while another had no room, since it was last served.
-        kept: limits that keep a place for it while it waits at another.
-        turn: its place among the lanes of other sellers: when it was last served or began to wait, as a growing number.
+        meters: every limit that they use, the usage plan first.
+        value: the value of the argument that may have its own limit.
+        replied, replied_at: whether and when the first reply came; until then nothing is known of the network.
+        passed: whether a call was answered with something other than a 429.
+        stand: the limit in whose queue the lane is, while calls wait.
+        moves: how often its turn came at one limit while another had no room, since it was last served.
+        kept: limits that reserve a token for it while it waits at another.
+        turn: its order among the lanes of other sellers: when it was last served or began to wait, as a growing number.
     """
 
     __slots__ = ("account", "first", "jitter", "kept", "line", "meters", "moves", "operation", "others", "passed",
@@ -243,14 +243,14 @@ class Lane:
         self.used_at = now
 
     def pay(self, meters: Sequence[Meter]) -> None:
-        """Pay from these limits from now on."""
+        """Use these limits from now on."""
         self.meters = tuple(meters)
         self.first, *others = self.meters
         self.others = tuple(others)
 
     @property
     def is_contested(self) -> bool:
-        """Whether its place in line may matter: it has to pass other limits too, or others wait for the same one."""
+        """Whether its place in the queue may matter: it uses other limits, too, or other lanes wait for this one."""
         return bool(self.others) or len(self.first.lanes) > 1
 
     def __repr__(self) -> str:

@@ -1,13 +1,13 @@
-"""The limits beyond the usage plans that Amazon has published. Pure.
+"""The limits that Amazon has published in addition to usage plans. Pure.
 
 A usage plan is keyed by seller and operation. Some of Amazon's limits also depend on an *argument*: a report type may
-be requested four times an hour, whatever the plan of createReport allows. A call pays from the plan and from every rule
-that applies to it, or waits and pays from none.
+be requested four times an hour, whatever the plan of createReport allows. A call takes a token from the plan and from
+every rule that applies to it, or waits and takes none.
 
-Not every cadence is a limit. A new *version* of a near-real-time FBA report is made at most once in 30 minutes (daily
-ones: in 4 hours), and asking sooner brings the old version or a cancelled report, not a 429: a rule would make calls
-wait for half an hour that Amazon accepts at once. Where Amazon does answer 429 for such a type, or for one that cannot
-be requested at all (settlements), that is learned for the type alone.
+Not every cadence is a limit. A new *version* of a near-real-time FBA report is made at most once in 30 minutes (of a
+daily one: in 4 hours), and an earlier request returns the old version or a cancelled report, not a 429: a rule would
+delay by half an hour calls that Amazon accepts at once. If Amazon does answer 429 for such a type, or for a type that
+cannot be requested at all (settlements), a limit is learned for that type alone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["BUILT_IN_RULES", "VALUED_ARGUMENTS", "named_level"]
 _LEVEL = re.compile(
     rb"greater than what is allowed for (?:the )?(application|relationships|product data)", re.IGNORECASE
 )
-_LONGEST_REFUSAL = 2000  # bytes of a refusal in which to look for it
+_LONGEST_REFUSAL = 2000  # bytes of a refusal that are searched
 
 _CREATE_REPORT = "reports_2021_06_30.create_report"
 _CREATE_FEED = "feeds_2021_06_30.create_feed"
@@ -41,7 +41,7 @@ def _pointers(attributes: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _listings_rules(api: str) -> tuple[PlanRule, ...]:
-    """Application-wide limits of the listings operations. No burst is published: a second's worth."""
+    """Application-wide limits of the listings operations. No burst is published; one second's requests are assumed."""
     patch, put = f"{api}.patch_listings_item", f"{api}.put_listings_item"
     paths, attributes = "body.patches[].path", "body.attributes"
     relationships, offers = _pointers(_RELATIONSHIPS), _pointers(_OFFERS)
@@ -55,10 +55,10 @@ def _listings_rules(api: str) -> tuple[PlanRule, ...]:
 
 
 BUILT_IN_RULES: tuple[PlanRule, ...] = (
-    # Since 2026-04-24, amzn/selling-partner-api-models issue 5210; one answer says per seller over all applications,
-    # another per application: the seller's is the one that holds under both readings for a single application.
+    # Since 2026-04-24, amzn/selling-partner-api-models issue 5210. One answer says per seller over all applications,
+    # another says per application: a limit per seller satisfies both for a single application.
     PlanRule(_CREATE_REPORT, "body.reportType", "GET_SALES_AND_TRAFFIC_REPORT", (Window(4, 3600.0),)),
-    # developer-docs.amazon.com/sp-api/changelog, 2025-05-06. Whether createFeed's plan holds beside it is not said.
+    # developer-docs.amazon.com/sp-api/changelog, 2025-05-06. It does not say whether createFeed's plan also applies.
     PlanRule(_CREATE_FEED, "body.feedType", "JSON_LISTINGS_FEED", (Window(5, 300.0),)),
     *(rule for api in _LISTINGS for rule in _listings_rules(api)),
     # The older version has no mode.
@@ -76,10 +76,10 @@ VALUED_ARGUMENTS: Mapping[str, str] = {
     "reports_2021_06_30.create_report_schedule": "body.reportType",
     _CREATE_FEED: "body.feedType",
 }
-"""Operations that do something else for each value of an argument: a 429 may be about one value alone."""
+"""Operations that do something different for each value of an argument: a 429 may be about one value only."""
 
 
 def named_level(refusal: bytes) -> str:
-    """The limit that a 429's body names, as rules name it; ``""`` where it names none."""
+    """The limit that a 429's body names, in the terms of rules; ``""`` if it names none."""
     found = _LEVEL.search(refusal[:_LONGEST_REFUSAL]) if refusal else None
     return found[1].decode().lower() if found else ""

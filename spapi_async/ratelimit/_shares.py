@@ -1,8 +1,8 @@
-"""Who is served next when calls of several priorities wait, and how many go first. Pure.
+"""Which priority is served next when calls of several priorities wait, and how many calls come before. Pure.
 
-The highest priority with somebody waiting is served, except that a class which was passed over ``PATIENCE`` times goes
-next. So a lower class is sure of at least one token in ten and nothing starves, while a call of a higher class that
-comes alone gets the very next token however long the queues below it are.
+The highest priority with waiting calls is served, except that a priority that was passed over ``PATIENCE`` times goes
+next. So each priority gets at least one token in ten, while a single call of a higher priority gets the next token,
+however long the queues of lower priorities are.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ PRIORITIES = 3
 """INTERACTIVE, NORMAL, BULK."""
 
 PATIENCE = 8
-"""One token in nine for a class that waits below one other, one in ten for each of two."""
+"""A priority that waits below one other gets one token in nine; two priorities that do get one in ten each."""
 
 
 def choose(waiting: Sequence[int], passed: Sequence[int]) -> int:
-    """The class whose turn it is, of those with ``waiting`` above zero; -1 when nobody waits."""
+    """The priority whose turn it is, of those with ``waiting`` above zero; -1 if no call waits."""
     chosen = -1
     most = PATIENCE - 1
     for priority, number in enumerate(waiting):
@@ -33,7 +33,7 @@ def choose(waiting: Sequence[int], passed: Sequence[int]) -> int:
 
 
 def serve(waiting: Sequence[int], passed: MutableSequence[int]) -> int:
-    """The class whose turn it is, and count in ``passed`` whom that passes over."""
+    """The priority whose turn it is; counts in ``passed`` the priorities that are passed over."""
     chosen = choose(waiting, passed)
     for priority, number in enumerate(waiting):
         if priority == chosen or not number:
@@ -44,9 +44,9 @@ def serve(waiting: Sequence[int], passed: MutableSequence[int]) -> int:
 
 
 def position(waiting: Sequence[int], passed: Sequence[int], priority: int) -> int:
-    """How many tokens go to others before a call that joins ``priority`` now, if nobody else comes.
+    """How many tokens go to others before a call that joins ``priority`` now, if no further calls come.
 
-    Plays the queue forward, but skips whole periods at once: the pattern repeats while no class runs dry.
+    Simulates the queue, but skips whole periods at once: the pattern repeats until a priority has no more calls.
     """
     left, turns = list(waiting), list(passed)
     left[priority] += 1
@@ -72,7 +72,7 @@ def position(waiting: Sequence[int], passed: Sequence[int], priority: int) -> in
 
 
 def _skip(before: Sequence[int], after: list[int]) -> int:
-    """Take from ``after``, as often as every class can give it, what one period took; how often."""
+    """Subtract one period from ``after`` as often as every priority allows; returns how often."""
     taken = [one - other for one, other in zip(before, after, strict=True)]
     periods = min((number - 1) // took for number, took in zip(after, taken, strict=True) if took)
     for priority, took in enumerate(taken):

@@ -1,8 +1,8 @@
-"""The line at one bucket: which of the lanes that wait for it goes next. Pure.
+"""The queue of lanes at one bucket: which of the waiting lanes goes next. Pure.
 
-Within a priority the lane with the lowest ticket goes first. A seller's own bucket gives tickets by the arrival of the
-call that waits longest, so that its calls are served in order whatever their arguments; a bucket that many sellers
-share gives them by when each was last served, so that sellers take turns.
+Within a priority the lane with the lowest ticket goes first. A seller's own bucket numbers tickets by the arrival of
+the call that has waited longest, so that calls are served in order whatever their arguments. A bucket that many sellers
+share numbers them by the time at which each was last served, so that sellers take turns.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ __all__ = ["Turns"]
 L = TypeVar("L")
 
 _DEAD = 16
-"""Entries of those who left that are kept before the line is tidied up."""
+"""Entries of lanes that have left, at which the queue is cleaned up."""
 
 
 class _Entry(Generic[L]):
-    """A lane's place in line; it stays in the heap when the lane leaves, until it is reached."""
+    """A lane's place in the queue; when the lane leaves, the entry stays in the heap until it is reached."""
 
     __slots__ = ("lane", "number", "priority", "ticket")
 
@@ -49,7 +49,7 @@ class Turns(Generic[L]):
         self.total = 0
 
     def join(self, lane: L, priority: int, ticket: int) -> None:
-        """Stand in line; a lane that stands there already changes its place."""
+        """Add a lane to the queue, or change its place."""
         self.leave(lane)
         self._number += 1
         entry = self._entries[lane] = _Entry(lane, priority, ticket, self._number)
@@ -58,7 +58,7 @@ class Turns(Generic[L]):
         self.total += 1
 
     def leave(self, lane: L) -> None:
-        """Give up the place."""
+        """Remove a lane from the queue."""
         entry = self._entries.pop(lane, None)
         if entry is None:
             return
@@ -71,14 +71,14 @@ class Turns(Generic[L]):
             heapq.heapify(heap)
 
     def first(self) -> L:
-        """Whose turn it is; somebody waits."""
+        """The lane whose turn it is; the queue must not be empty."""
         heap = self.heaps[choose(self._counts, self._passed)]
         while heap[0].lane is None:
             heapq.heappop(heap)
         return heap[0].lane
 
     def serve(self, lane: L) -> None:
-        """The lane whose turn it was is served: it leaves, and those who were passed over are counted."""
+        """The lane whose turn it was is served: it leaves, and the priorities that were passed over are counted."""
         serve(self._counts, self._passed)
         self.leave(lane)
 

@@ -1,4 +1,4 @@
-"""The calls that wait for one bucket: a line for each priority, first come first served within it."""
+"""The calls that wait for one bucket: a queue for each priority, first come, first served."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from spapi_async.ratelimit._shares import PRIORITIES, choose, position, serve
 __all__ = ["GRACE", "SHORTEST_TIMER", "Line", "Waiter"]
 
 GRACE = 0.01
-"""Seconds past its deadline for which a call is kept: a token that was promised for that moment comes first."""
+"""Seconds past its deadline for which a call is kept, so that a token promised for that moment still reaches it."""
 
 SHORTEST_TIMER = 1e-6
-"""Seconds; a timer set for less could fire at the same reading of the clock for ever."""
+"""Seconds; a timer set for less could fire for ever without the clock advancing."""
 
 
 class Waiter:
-    """One call in the line; its future brings the permit."""
+    """One call in the queue; its future returns the permit."""
 
     __slots__ = ("deadline", "future", "number", "priority", "queued")
 
     def __init__(self, future: asyncio.Future[Any], priority: int, deadline: float | None, number: int = 0) -> None:
         self.future = future
         self.priority = priority
-        self.number = number  # of its arrival, among all that one limiter has seen
-        self.deadline = deadline  # the moment until which it may be kept waiting
+        self.number = number  # the order of arrival among all calls of a limiter
+        self.deadline = deadline  # the time until which it may wait
         self.queued = True
 
 
 class Line:
-    """Waiters by priority. Every operation takes constant time, leaving a line too (amortised)."""
+    """Waiters by priority. Every operation takes constant time (leaving a queue: amortised)."""
 
     __slots__ = ("_gone", "_passed", "counts", "impatient", "total", "waiters")
 
@@ -42,10 +42,10 @@ class Line:
         self._gone = 0
         self.counts = [0] * PRIORITIES
         self.total = 0
-        self.impatient = 0  # how many of them have a deadline
+        self.impatient = 0  # how many waiters have a deadline
 
     def join(self, waiter: Waiter) -> None:
-        """Stand at the end of the line of its priority."""
+        """Add a waiter at the end of its priority's queue."""
         waiters = self.waiters[waiter.priority]
         if waiters is None:
             waiters = self.waiters[waiter.priority] = deque()
@@ -56,7 +56,7 @@ class Line:
             self.impatient += 1
 
     def leave(self, waiter: Waiter) -> None:
-        """Give up the place. The entry stays until it is reached, or until most entries are such."""
+        """Remove a waiter. Its entry stays until it is reached, or until most entries are removed waiters."""
         if not waiter.queued:
             return
         self._strike(waiter)
@@ -68,7 +68,7 @@ class Line:
             self._gone = 0
 
     def pop(self) -> Waiter | None:
-        """Who is served next; None when nobody waits."""
+        """Remove and return the waiter that is served next; None if there is none."""
         while self.total:
             waiters = self.waiters[serve(self.counts, self._passed)]
             while waiters:
@@ -79,16 +79,16 @@ class Line:
                 self._strike(waiter)
                 if not waiter.future.done():
                     return waiter
-                # Cancelled a moment ago; its task has not yet run to say so.
+                # Just cancelled; its task has not run yet to remove the waiter.
                 break
         return None
 
     def next_priority(self) -> int:
-        """The priority of who is served next; -1 when nobody waits."""
+        """The priority of the waiter that is served next; -1 if there is none."""
         return choose(self.counts, self._passed)
 
     def oldest(self, priority: int) -> int:
-        """The number of the call that has waited longest with this priority; somebody does."""
+        """The number of the call that has waited longest with this priority; there must be one."""
         waiters = self.waiters[priority]
         assert waiters
         while not waiters[0].queued:
@@ -101,15 +101,15 @@ class Line:
         return sum(self.counts[: priority + 1])
 
     def ahead(self, priority: int) -> int:
-        """How many tokens others get before a call that joins now."""
+        """How many tokens go to other calls before one that joins now."""
         return position(self.counts, self._passed, priority)
 
     def in_order(self) -> Iterator[Waiter]:
-        """Everybody, in about the order of service (the shares of lower priorities left aside)."""
+        """All waiters, roughly in the order of service (without the shares of lower priorities)."""
         return (each for waiters in self.waiters for each in waiters or () if each.queued)
 
     def clear(self) -> list[Waiter]:
-        """Send everybody away; who was there."""
+        """Remove and return all waiters."""
         there = list(self.in_order())
         for waiter in there:
             waiter.queued = False

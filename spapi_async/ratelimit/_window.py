@@ -1,7 +1,7 @@
-"""A sliding log: at most so many requests in any so many seconds. Pure arithmetic on moments that the caller names.
+"""A sliding log: at most n requests in any period of a given length. Pure arithmetic on times that the caller passes.
 
-Amazon counts a request when it arrives, some unknown time after it left. It is entered here at the latest moment at
-which it can have arrived, so that whoever leaves when its entry has gone arrives a whole window later, whatever the
+Amazon counts a request when it arrives, some unknown time after it was sent. It is entered here at the latest time at
+which it can have arrived, so that a request sent when that entry has expired arrives a whole window later, whatever the
 network does.
 """
 
@@ -16,9 +16,9 @@ __all__ = ["SlidingLog", "opening"]
 
 
 def opening(moments: list[float], requests: int, seconds: float, earliest: float, number: int) -> float:
-    """When the ``number``-th further request can leave; those in the window arrived at ``moments`` (ascending)."""
+    """When the ``number``-th further request can be sent; ``moments`` are the arrivals in the window (ascending)."""
     moments = list(moments)
-    # What leaves then leaves a window later at the earliest: the pattern repeats every ``requests``.
+    # An entry made then expires a window later at the earliest: the pattern repeats every ``requests``.
     cycles, rest = divmod(number - 1, requests)
     for _ in range(rest + 1):
         place = len(moments) - requests
@@ -37,7 +37,7 @@ class SlidingLog:
     def __init__(self, requests: int, seconds: float) -> None:
         self.requests = requests
         self.seconds = seconds
-        self._starts: list[float] = []  # when those that have arrived did, at the latest; ascending
+        self._starts: list[float] = []  # the latest arrival times of requests that have arrived; ascending
         self._flights: deque[Flight] = deque()
         self._blocked_until = float("-inf")
         self.kept = 0  # places promised to calls that wait for another bucket
@@ -50,17 +50,17 @@ class SlidingLog:
 
     @property
     def burst(self) -> float:
-        """Requests that may leave together."""
+        """Requests that may be sent together."""
         return float(self.requests)
 
     # ---- taking -----------------------------------------------------------------------------------------------------
 
     def has_token(self, now: float) -> bool:
-        """Whether a request that leaves now is certain to fit."""
+        """Whether a request sent now is certain to fit."""
         return now >= self._blocked_until and self.tokens(now) >= 1
 
     def launch(self, flight: Flight) -> None:
-        """Enter a request that leaves now; ``has_token`` was true in the same breath."""
+        """Enter a request that is sent now; ``has_token`` must have just returned True."""
         flight.spare = self._left()
         self.drawn = flight.number = self.requests - int(flight.spare) + 1
         self._flights.append(flight)
@@ -74,7 +74,7 @@ class SlidingLog:
             bisect.insort(self._starts, now)
 
     def recall(self, flight: Flight, now: float) -> None:
-        """The request was not counted: it never left, or was refused."""
+        """The request was not counted: it was not sent, or was refused."""
         self.settle(now)
         if not flight.landed:
             flight.landed = True
@@ -85,22 +85,22 @@ class SlidingLog:
                 del self._starts[place]
 
     def block(self, until: float) -> None:
-        """Somebody else spends from this limit too: let nobody pass before then."""
+        """Another client uses the same limit: admit no request before then."""
         self._blocked_until = max(self._blocked_until, until)
 
     def blocked(self, now: float) -> float:
-        """Seconds for which it lets nobody pass, whatever it holds."""
+        """Seconds for which no request is admitted, whatever the entries."""
         return max(self._blocked_until - now, 0.0)
 
     def settle(self, now: float) -> None:
-        """Enter those that must have arrived by now, and forget what is a window old."""
+        """Enter requests that must have arrived by now, and drop entries that are a window old."""
         flights = self._flights
         while flights and flights[0].lands_by <= now:
             flight = flights.popleft()
             flight.landed = True
             bisect.insort(self._starts, flight.lands_by)
         gone = bisect.bisect_right(self._starts, now - self.seconds)
-        # A timer set for the moment at which an entry goes must find it gone, whatever the rounding.
+        # A timer set for the moment at which an entry expires must find it expired, whatever the rounding.
         while gone < len(self._starts) and self._starts[gone] + self.seconds <= now:
             gone += 1
         del self._starts[:gone]
@@ -108,7 +108,7 @@ class SlidingLog:
     # ---- looking ----------------------------------------------------------------------------------------------------
 
     def tokens(self, now: float) -> float:
-        """Requests that could leave together now."""
+        """Requests that could be sent together now."""
         self.settle(now)
         return self._left()
 
@@ -116,23 +116,23 @@ class SlidingLog:
         return float(self.requests - len(self._starts) - len(self._flights) - self.kept)
 
     def is_full(self, now: float) -> bool:
-        """Whether nothing of the last window is remembered."""
+        """Whether the log has no entries."""
         self.settle(now)
         return not self._starts and not self._flights and now >= self._blocked_until
 
     def delay(self, now: float, number: int = 1) -> float:
-        """Seconds from now until the ``number``-th further request can leave, if no reply comes before."""
+        """Seconds from now until the ``number``-th further request can be sent, if there is no reply before."""
         self.settle(now)
         earliest = max(now, self._blocked_until)
         moments = sorted([*self._starts, *(flight.lands_by for flight in self._flights)])
         return opening(moments, self.requests, self.seconds, earliest, number + self.kept) - now
 
     def state(self, now: float) -> list[float]:
-        """How long ago each request of the window arrived, for a later run."""
+        """The ages of the requests in the window, for a later run."""
         self.settle(now)
         return [now - start for start in self._starts] + [0.0] * len(self._flights)
 
     def restore(self, ages: list[float], now: float) -> None:
-        """Take up what an earlier run did."""
+        """Restore the entries of an earlier run."""
         self._starts = sorted(now - max(age, 0.0) for age in ages)
         self.settle(now)

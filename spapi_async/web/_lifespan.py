@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-from spapi_async import Application, SellingPartner
+from spapi_async import Application, AuthError, SellingPartner, TransportError
 
 __all__ = ["lifespan"]
+
+logger = logging.getLogger("spapi_async.web")
 
 
 def lifespan(
@@ -18,7 +21,8 @@ def lifespan(
 
     Args:
         application: closed at the end; calls under way have ``grace`` seconds to end.
-        sellers: their tokens are fetched before the first request, so that it need not wait for them.
+        sellers: their tokens are fetched before the first request, so that it need not wait for them. Tokens that
+            cannot be fetched are logged.
         grace: seconds.
     """
 
@@ -26,9 +30,18 @@ def lifespan(
     async def opened(_: Any) -> AsyncIterator[None]:
         try:
             if sellers:
-                await application.warm_up(sellers)
+                await _warm_up(application, sellers)
             yield
         finally:
             await application.aclose(grace=grace)
 
     return opened
+
+
+async def _warm_up(application: Application, sellers: Sequence[SellingPartner]) -> None:
+    """Fetch what can be fetched: one seller's grant, or an outage, does not keep the others' requests from answers."""
+    try:
+        await application.warm_up(sellers)
+    except (AuthError, TransportError) as error:
+        more = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+        logger.warning("a token could not be fetched ahead: %s%s", error, more)

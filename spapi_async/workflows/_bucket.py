@@ -1,4 +1,4 @@
-"""What a seller's quota for an operation is now, seen from outside the limiter: by forecasts alone."""
+"""A seller's current quota for an operation, derived from the limiter's forecasts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from spapi_async._core.options import Priority, call_options
 
 __all__ = ["BucketState", "Foreseeing", "bucket_of"]
 
-_MANY = 1000  # calls: more than any burst, so that what a bucket lets through beyond is its rate
+_MANY = 1000  # calls; more than any burst, so that the rate decides about further calls
 
 
 class Foreseeing(Protocol):
-    """What a limiter says of calls to come: the part of a seller that a forecast needs."""
+    """The part of a seller that a forecast needs: its name and the limiter's forecast."""
 
     @property
     def name(self) -> str:
@@ -23,15 +23,15 @@ class Foreseeing(Protocol):
     def forecast(
         self, operation: Operation[Any], arguments: Mapping[str, Any] | None = None, *, count: int = 1
     ) -> float:
-        """Seconds until that many calls which come now could have left."""
+        """Seconds until the last of ``count`` calls made now could be sent."""
 
 
 class BucketState(NamedTuple):
     """The limits of an operation taken together.
 
     Attributes:
-        tokens: calls that may leave now behind those that wait; below zero where some do.
-        rate: calls a second, as learned from Amazon's replies, or the documented one before the first of them.
+        tokens: calls that may be made now, after those that wait; negative if calls wait.
+        rate: calls a second, as Amazon's replies say; the documented rate before the first reply.
     """
 
     tokens: float
@@ -40,7 +40,7 @@ class BucketState(NamedTuple):
 
 def bucket_of(seller: Foreseeing, operation: Operation[Any]) -> BucketState:
     """The bucket as the seller's limiter sees it now."""
-    with call_options(priority=Priority.BULK):  # behind everything that waits
+    with call_options(priority=Priority.BULK):  # after all waiting calls
         first = seller.forecast(operation, count=_MANY)
         second = seller.forecast(operation, count=2 * _MANY)
     rate = _MANY / max(second - first, 1e-9)

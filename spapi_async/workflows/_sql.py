@@ -186,7 +186,7 @@ def probe_sqlite(engine: AsyncEngine, *, create: bool = True) -> None:
             raise MissingDatabaseError(f"there is no database file {path}")
     arguments, options = engine.dialect.create_connect_args(engine.url)
     connect: Callable[..., sqlite3.Connection] = sqlite3.connect
-    connection = connect(*arguments, **options | {"timeout": _BUSY_SECONDS})  # what the engine's connections wait
+    connection = connect(*arguments, **{**options, "timeout": _BUSY_SECONDS})  # what the engine's connections wait
     give_up_at = time.monotonic() + _BUSY_SECONDS
     try:
         while True:

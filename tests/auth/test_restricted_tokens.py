@@ -262,3 +262,13 @@ async def test_one_document_whose_token_is_too_long_gets_it_all_the_same() -> No
 
     token = await Batch(issue, on_idle=lambda: None).add(RestrictedResource(method="GET", path="/1"))
     assert len(token.value.reveal()) == 9000
+
+
+@virtual_time
+async def test_a_token_that_was_delegated_need_not_be_kept() -> None:
+    """Each caller has the one made for it, though another's takes its place in the cache at the same moment."""
+    auth = authenticator(FakeAmazon(), max_restricted_tokens=1)
+    resources = [restricted_resource(ADDRESS)]
+    accounts = [account(name) for name in "abc"]
+    made = await asyncio.gather(*(auth.delegate(each, resources, target_application="x") for each in accounts))
+    assert [each.token.reveal().partition("@")[0] for each in made] == [f"Atz.sprdt|Atzr|{name}" for name in "abc"]

@@ -356,3 +356,17 @@ def test_what_a_dead_loop_left_behind_ends_no_flight_of_a_later_one() -> None:
     for task in tasks:
         collect_silently(task)
     loop.close()
+
+
+@virtual_time
+async def test_a_wall_clock_that_is_set_back_keeps_no_token_that_has_expired() -> None:
+    """By ten hours, after a token was replaced: an hour later that one is refused, and replaced as any other."""
+    source = Source()
+    source.cache.retire(await source.cache.get("a"))
+    replacement = await source.cache.get("a")
+    assert source.cache.retire(replacement) is Retirement.TOO_FRESH
+    source.clock.epoch -= 36_000
+    assert source.cache.retire(replacement) is Retirement.TOO_FRESH
+    await asyncio.sleep(3600)
+    assert source.cache.retire(replacement) is Retirement.RETIRED
+    assert await source.get("a") == "a#3"

@@ -248,6 +248,7 @@ def test_interrupted_sync_says_that_its_checkpoint_is_good(spapi_emulator: Emula
     )
 
 
+@pytest.mark.long
 def test_demo_is_fast_enough_and_never_throttled(start: Start) -> None:
     """2,000 orders in ten seconds of quota and few of work, as many rows as orders, no 429.
 

@@ -111,6 +111,7 @@ async def _communicate(process: warm_python.Process) -> tuple[bytes, bytes]:
     return await anyio.to_thread.run_sync(lambda: process.communicate(timeout=30))
 
 
+@pytest.mark.long
 def test_a_history_by_every_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One option; the table says the same as for a sync by searches."""
     url = f"sqlite:///{tmp_path / 'orders.db'}"

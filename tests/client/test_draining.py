@@ -21,8 +21,9 @@ from spapi_async import (
     SPAPIWarning,
 )
 from spapi_async._client import unclosed
+from spapi_async.auth import MemoryTokenStore
 from spapi_async.emulator import Emulator
-from spapi_async.ratelimit import RedisRateLimiter
+from spapi_async.ratelimit import LocalRateLimiter, RedisRateLimiter
 from spapi_async.workflows.journal import Journal
 from spapi_async.workflows.orders import OrderDatabase
 
@@ -227,3 +228,26 @@ async def test_a_block_in_a_cancelled_scope_closes_all_the_same(shared: bool, re
         assert session_pool(app).sessions == {}
         assert engine_of(database) is None
         assert engine_of(journal) is None
+
+
+class Kept(MemoryTokenStore):
+    """A store that says when it is closed."""
+
+    closed = False
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+async def test_a_part_that_fails_to_close_keeps_no_other_open() -> None:
+    """Its error is raised when everything else is closed: connections, tokens, journal."""
+
+    class Failing(LocalRateLimiter):
+        async def aclose(self) -> None:
+            raise OSError("no space left")
+
+    tokens, limiter = Kept(), Failing()
+    app = Application("app", "secret", limiter=limiter, tokens=tokens)
+    with pytest.raises(OSError, match="no space left"):
+        await app.aclose()
+    assert tokens.closed

@@ -28,7 +28,7 @@ def at(value: Any, path: Path) -> Any:
     return value
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_damaged_reply_is_read_and_what_was_not_hit_is_as_it_was(data: st.DataObject) -> None:
     """Each piece of each operation's reply may be missing, null or of another type."""

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,11 @@ from servers import RedisServer
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from spapi_async import Application, ConfigurationError, SellerDirectory, SellingPartner
+from spapi_async import Application, ConfigurationError, LeaseHeldError, SellerDirectory, SellingPartner
 from spapi_async.cli.application import run
 from spapi_async.emulator import Emulator
-from spapi_async.fleet import Fleet
+from spapi_async.fleet import Fleet, SellerState
+from spapi_async.fleet._board import Board
 from spapi_async.fleet._jobs import job_named
 from spapi_async.ratelimit import RedisRateLimiter
 from spapi_async.workflows.journal import Journal
@@ -127,6 +129,7 @@ def truth(emulator: Emulator) -> dict[str, str]:
     }
 
 
+@pytest.mark.long
 async def test_tables_equal_the_truth_whatever_happens_to_processes(
     redis_url: str, postgres_url: str, sellers: str
 ) -> None:
@@ -270,6 +273,98 @@ async def test_a_fleet_and_a_follower_share_a_database(redis_url: str, postgres_
     # An order that a list names first is new without its details, which others bring: each of these is a change, once.
     versions = [(each.seller, each.order_id, each.updated_at, each.kind, each.source) for each in changes]
     assert len(versions) == len(set(versions))
+
+
+async def test_a_slice_leaves_a_seller_alone_that_another_process_holds(
+    redis_url: str, postgres_url: str, tmp_path: Path
+) -> None:
+    """Nothing is asked of Amazon for it, nothing written, and it is no failure; when it is let go, its turn comes."""
+    sellers = SellerDirectory(sellers_file(tmp_path, 2))
+    async with (
+        Emulator(orders=3, rate_scale=2000, search_delay=0.0) as emulator,
+        OrderDatabase(postgres_url) as database,
+    ):
+        made: dict[str, Any] = {"client_id": "app", "client_secret": "secret", "endpoint": emulator.url}
+        fleet = Fleet(redis_url, postgres_url, sellers, slice_seconds=5, every=timedelta(hours=1), **made)
+        lease = await database.hold("A0@na", "orders_2026_01_01", "a follower elsewhere", now=datetime.now(UTC))
+        async with anyio.create_task_group() as group:
+            group.start_soon(fleet.schedule)
+            group.start_soon(fleet.work)
+
+            async def tried() -> bool:
+                states = {state.seller: state for state in (await fleet.status()).sellers}
+                return len(states) == 2 and states["A0@na"].due_at > 0 and states["A1@na"].complete_at is not None
+
+            await until(tried)
+            (held, _) = sorted((await fleet.status()).sellers, key=lambda state: state.seller)
+            assert (held.complete_at, held.failures, held.reason) == (None, 0, "")
+            assert {seller for seller, _ in await stored(postgres_url)} == {"A1@na"}
+            assert emulator.stats()["operations"][SEARCH]["requests"] == 1
+            await database.release(lease, now=datetime.now(UTC))
+
+            async def complete() -> bool:
+                return all(state.complete_at is not None for state in (await fleet.status()).sellers)
+
+            await until(complete)
+            group.cancel_scope.cancel()
+        assert {seller for seller, _ in await stored(postgres_url)} == {"A0@na", "A1@na"}
+
+
+async def test_who_found_a_seller_held_does_not_undo_what_its_holder_noted(redis_url: str, tmp_path: Path) -> None:
+    """The slice began before the other one was over: that it is complete, and when it is due, stays."""
+    sellers = SellerDirectory(sellers_file(tmp_path, 1))
+    noted = SellerState(seller="A0@na", due_at=time.time() + 3600, complete_at=time.time())
+
+    async def job(seller: SellingPartner) -> None:
+        async with Redis.from_url(redis_url) as client:  # as the worker that holds it
+            await Board(client, "own", slice_seconds=5).put(noted)
+        raise LeaseHeldError("held", seller=seller.name, stream="own", holder="another", expires_at=datetime.now(UTC))
+
+    fleet = Fleet(redis_url, None, sellers, job=job, name="own", slice_seconds=5, client_id="a", client_secret="b")
+    async with anyio.create_task_group() as group:
+        group.start_soon(fleet.schedule)
+        group.start_soon(fleet.work)
+
+        async def over() -> bool:
+            status = await fleet.status()
+            return bool(status.sellers and status.sellers[0].due_at and not status.queued)
+
+        await until(over)
+        group.cancel_scope.cancel()
+    assert (await fleet.status()).sellers == (noted,)
+
+
+async def test_a_seller_that_is_queued_twice_has_one_slice(redis_url: str, tmp_path: Path) -> None:
+    """No worker came by before its mark expired. The second slice finds that it is not due any more."""
+    sellers = SellerDirectory(sellers_file(tmp_path, 1))
+    slices: list[str] = []
+
+    async def job(seller: SellingPartner) -> None:
+        slices.append(seller.name)
+
+    made: dict[str, Any] = {"job": job, "client_id": "a", "client_secret": "b", "every": timedelta(hours=1)}
+    fleet = Fleet(redis_url, None, sellers, name="own", **made)
+    queue = "spapi:fleet:own:queue"
+    async with Redis.from_url(redis_url) as client, anyio.create_task_group() as group:
+
+        async def queued_twice() -> bool:
+            await client.delete("spapi:fleet:own:queued:A0@na")  # as if it had expired
+            return bool(await client.xlen(queue) >= 2)
+
+        group.start_soon(fleet.schedule)
+        await until(queued_twice)
+        group.cancel_scope.cancel()
+    async with Redis.from_url(redis_url) as client, anyio.create_task_group() as group:
+
+        async def all_taken() -> bool:
+            last = (await client.xinfo_stream(queue))["last-generated-id"]
+            groups = await client.xinfo_groups(queue)  # none before the worker listens
+            return bool(groups and groups[0]["last-delivered-id"] == last and groups[0]["pending"] == 0)
+
+        group.start_soon(partial(fleet.work, concurrency=1))  # one after the other
+        await until(all_taken)
+        group.cancel_scope.cancel()
+    assert slices == ["A0@na"]
 
 
 async def test_a_redis_that_comes_back_empty_holds_a_fleet_up_and_no_more(

@@ -39,6 +39,13 @@ def test_what_is_cut_off_goes_on_at_once() -> None:
     assert (state.due_at, state.failures) == (1000, 0)
 
 
+def test_a_seller_that_is_held_is_tried_again_soon_and_not_before_it_is_due() -> None:
+    """Its holder may have been done by the time that this is noted."""
+    assert step(NEW, Outcome.HELD).due_at == 1005
+    done = step(NEW, Outcome.COMPLETE)
+    assert step(done, Outcome.HELD) == done
+
+
 def test_failures_wait_twice_as_long_each_time() -> None:
     """Up to an hour; a success forgets them."""
     state, pauses = NEW, []

@@ -67,15 +67,15 @@ def test_no_text_takes_longer_than_its_length(words: str) -> None:
         best = 1e9
         for _ in range(5):
             started = time.process_time()
-            for _ in range(20):
+            for _ in range(5):
                 verdict_on(text)
                 error_from_reply(GET_ORDER, 403, {}, text)
             best = min(best, time.process_time() - started)
         return best
 
     longest = LONGEST // len(words)
-    assert seconds(longest) < 40 * seconds(longest // 8) + 0.02
-    assert seconds(100 * longest) < 1.0
+    assert seconds(longest) < 40 * seconds(longest // 8) + 0.005
+    assert seconds(100 * longest) < 0.25
 
 
 @pytest.mark.parametrize(

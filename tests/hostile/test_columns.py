@@ -69,6 +69,7 @@ PERSONAL = [
 ]
 ODD = [
     {"orderId": ""},
+    {"orderId": "\0"},
     {"orderId": "9" * 256},
     {"orderId": 5},
     {"createdTime": "2026-01-01"},
@@ -151,7 +152,7 @@ def test_what_does_not_fit_is_read_by_the_model(change: dict[str, Any]) -> None:
 
 
 def test_damaged_pages_make_the_same_rows() -> None:
-    """Of five thousand, whatever was damaged; most of their orders are read by columns."""
+    """Of a thousand, whatever was damaged; most of their orders are read by columns."""
     page = {
         "orders": [{**ORDER, "orderId": f"902-{number:07}-0000000"} for number in range(3)],
         "pagination": {"nextToken": "t"},
@@ -159,7 +160,7 @@ def test_damaged_pages_make_the_same_rows() -> None:
     }
     seed = seed_of_this_run()
     rng, quick = random.Random(seed), 0
-    for number in range(examples(5_000)):
+    for number in range(examples(1_000)):
         body = damaged(page, rng)
         pages = both(body)
         if pages is not None:
@@ -169,7 +170,7 @@ def test_damaged_pages_make_the_same_rows() -> None:
             assert pages[1].violations or content(pages[0]) == content(pages[1]), where
         with suppress(ValueError, RecursionError):
             quick += sum(quick_row(bytes(raw)) is not None for raw in PAGE.decode(body).orders)
-    assert quick > 0.3 * 3 * examples(5_000)
+    assert quick > 0.3 * 3 * examples(1_000)
 
 
 async def test_a_call_tries_the_chosen_decoder_on_its_operation_alone() -> None:

@@ -1,11 +1,12 @@
-"""Thousands of calls, iterations and syncs against a server that breaks most of its replies."""
+"""Many calls, iterations and syncs against a server that breaks most of its replies."""
 
 import pytest
+from damaged_orders import examples
 from hostile_campaign import hostile_application, run_campaign
 from hostile_faults import FAULTS
 from hostile_server import HostileServer, order_id
 
-FAULTED = 5_000
+FAULTED = examples(600)
 
 
 def test_the_server_knows_many_ways_to_misbehave() -> None:
@@ -13,18 +14,19 @@ def test_the_server_knows_many_ways_to_misbehave() -> None:
     assert len(FAULTS) >= 100
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [2026, 2027])
 async def test_whatever_the_server_answers_every_promise_holds(seed: int) -> None:
     """No call late, no effect twice, no error outside the tree, no secret shown, nothing short, nothing left behind.
 
-    ``python tests/support/hostile_campaign.py SEED FAULTS`` repeats a seed.
+    ``python tests/support/hostile_campaign.py SEED FAULTS`` repeats a seed, with as many faults as one likes.
     """
-    campaign = await run_campaign(seed, FAULTED // 2)
+    campaign = await run_campaign(seed, FAULTED)
     assert campaign.complaints == [], f"seed {seed}"
-    assert campaign.faulted >= FAULTED // 2
+    assert campaign.faulted >= FAULTED
     assert campaign.kinds >= 0.9 * len(FAULTS)
-    assert min(campaign.calls.values()) > 5
-    assert campaign.errors["OutcomeUnknownError"] > 20
+    assert min(campaign.calls.values()) > 3
+    assert campaign.errors["OutcomeUnknownError"] > 5
 
 
 @pytest.mark.parametrize(

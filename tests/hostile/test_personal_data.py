@@ -17,7 +17,7 @@ from damaged_orders import damaged, examples, seed_of_this_run
 from hypothesis import given
 from hypothesis import strategies as st
 from insides import database_engine
-from planted_orders import MARK, planted_2026, planted_lines, planted_v0
+from planted_orders import MARK, doubled, planted_2026, planted_lines, planted_v0
 
 from spapi_async._codec.first_reader import decode_first, read_first
 from spapi_async._codec.response import decode
@@ -79,6 +79,41 @@ def test_a_marker_at_any_personal_place_is_cut_out_of_an_order() -> None:
                 assert MARK not in kept(row), f"seed {seed}, order {number}: {order}"
                 assert holds(row), f"seed {seed}, order {number}: {order}"
             assert MARK not in repr([entry.reason for entry in page.unreadable])
+
+
+def test_a_member_that_comes_twice_hides_no_marker() -> None:
+    """A reader takes the last one; the text that is kept has the first one neither, nor items that are cut from it."""
+    seed = seed_of_this_run()
+    rng = random.Random(seed)
+    for number in range(examples(1500)):
+        order = doubled(planted_2026(rng), rng)
+        for page in by_both(order.encode(), broken=rng.choice([b"", b"", b',"lastUpdatedBefore":"soon"'])):
+            for row in page.rows:
+                assert MARK not in kept(row), f"seed {seed}, order {number}: {order}"
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        '"buyer":{"buyerName":"MARK"},"buyer":null',
+        '"new":{"buyerName":"MARK"},"new":1',
+        r'"new":"{\"a\":{\"buyerName\":\"MARK\"},\"a\":1}"',
+        '"orderItems":[{"orderItemId":"7","quantityOrdered":1,"product":{"customization":"MARK"}}],"orderItems":[]',
+        '"orderItems":[{"orderItemId":"7","quantityOrdered":1,"product":{"customization":"MARK"},"product":{}}]',
+        r'"orderItems":[{"orderItemId":"7","quantityOrdered":1,"product":{"\u0063ustomization":"MARK"},"product":{}}]',
+        '"orderItems":[{"orderItemId":"7","quantityOrdered":1,"product":"MARK","product":{}}]',
+    ],
+)
+@pytest.mark.parametrize("broken", [b"", b',"lastUpdatedBefore":"soon"'])
+def test_each_copy_of_a_member_is_cut(twice: str, broken: bytes) -> None:
+    """Also one whose name is written with an escape, and text in an object's place."""
+    start = (
+        '{"orderId":"1","createdTime":"2026-01-01T10:00:00Z","lastUpdatedTime":"2026-01-20T10:00:00Z","orderItems":[],'
+        '"salesChannel":{"channelName":"AMAZON"},'
+    )
+    for page in by_both(f"{start}{twice}}}".replace("MARK", MARK).encode(), broken=broken):
+        (row,) = page.rows
+        assert MARK not in kept(row)
 
 
 def test_a_marker_at_any_personal_place_is_cut_out_of_an_order_of_v0() -> None:

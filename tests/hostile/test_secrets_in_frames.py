@@ -78,9 +78,10 @@ def calls(seller: SellingPartner) -> dict[str, Callable[[], Awaitable[Any]]]:
     }
 
 
-SERVERS = 8  # at once: most of a fault's time is waiting
+SERVERS = 20  # at once: most of a fault's time is waiting
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("decoding", ["lenient", "strict"])
 async def test_no_fault_of_the_api_shows_a_secret(decoding: Any) -> None:
     """Tokens, client secret and buyers stay out of every error's frames, whatever the API answers."""

@@ -46,13 +46,14 @@ async def test_the_whole_list_of_events(kind: str, request: pytest.FixtureReques
     heard: list[Event] = []
     retry = RetryPolicy(attempts=2, base=0.001, throttled_attempts=5)
     async with (
-        Emulator(orders=200, rate_scale=40, processing=0.0) as emulator,
+        Emulator(orders=200, rate_scale=400, processing=0.0) as emulator,
         Application(
             "app", "secret", endpoint=emulator.url, limiter=make(), observers=[heard.append], retry=retry
         ) as app,
     ):
         seller = app.selling_partner("Atzr|one", region="NA", seller_id="A1EXAMPLE")
         order = (await seller.orders_2026_01_01.search_orders(created_after="2020-01-01")).orders[0]
+        await seller.orders_2026_01_01.get_order(order.order_id)  # says how fast the emulator is
         emulator.faults({"operation": "orders_2026_01_01.get_order", "status": 429, "times": 1})
         for _ in range(40):  # more than the burst of 30
             await seller.orders_2026_01_01.get_order(order.order_id)

@@ -60,8 +60,8 @@ async def beside(
     rate: float,
     burst: int,
     *,
-    tokens: int = 8000,
-    settling: int = 2000,
+    tokens: int = 4000,
+    settling: int = 1000,
 ) -> Outcome:
     """Always have calls waiting while so many tokens flow; the first ones are not judged."""
     loop = asyncio.get_running_loop()
@@ -86,7 +86,7 @@ async def beside(
 @pytest.mark.parametrize(("rate", "burst"), [(20.0, 5), (0.5, 10), (5.0, 40)])
 def test_an_evenly_paced_neighbour_costs_nothing(rate: float, burst: int) -> None:
     """He spends half, one request after another: all that he leaves is used."""
-    used, refused = run(beside(paced, 0.5, rate, burst, tokens=4000))
+    used, refused = run(beside(paced, 0.5, rate, burst, tokens=2500))
     assert refused < 0.0175
     assert used > 0.98
 
@@ -104,7 +104,7 @@ def test_a_neighbour_who_spends_little_is_left_it(
     neighbour: Callable[[float, int, random.Random], Arrivals], rate: float, burst: int
 ) -> None:
     """He spends a tenth: we use 95 % of the rest."""
-    used, refused = run(beside(neighbour, 0.1, rate, burst, tokens=4000))
+    used, refused = run(beside(neighbour, 0.1, rate, burst, tokens=2500))
     assert refused < 0.02
     assert used > 0.95
 
@@ -114,7 +114,7 @@ def test_a_neighbour_who_spends_most_leaves_a_usable_rest(
     neighbour: Callable[[float, int, random.Random], Arrivals], rate: float, burst: int
 ) -> None:
     """He spends four fifths: we use 90 % of the last one."""
-    used, refused = run(beside(neighbour, 0.8, rate, burst, tokens=10000, settling=3000))
+    used, refused = run(beside(neighbour, 0.8, rate, burst, tokens=5000, settling=3000))
     assert refused < 0.0225  # 1.7 % in the long run; in so few requests it varies by 0.2
     assert used > 0.9
 
@@ -122,7 +122,7 @@ def test_a_neighbour_who_spends_most_leaves_a_usable_rest(
 @pytest.mark.parametrize(("rate", "burst"), [(0.5, 20), (5.0, 40)])
 def test_a_neighbour_in_bursts_is_lived_with(rate: float, burst: int) -> None:
     """He empties the bucket at once, half of the time: fewer than 2 % are refused, and 90 % of the rest are used."""
-    used, refused = run(beside(in_bursts, 0.5, rate, burst, tokens=5000))
+    used, refused = run(beside(in_bursts, 0.5, rate, burst, tokens=3000))
     assert refused < 0.02
     assert used > 0.95
 

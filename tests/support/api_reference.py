@@ -37,7 +37,10 @@ def public_modules() -> Iterator[str]:
 
 
 def write_reference(folder: Path, *, generated: bool) -> None:
-    """Write the pages; a docstring or a name that cannot be shown is an error."""
+    """Write the pages; a docstring or a name that cannot be shown is an error.
+
+    Those of hand-written modules alone come without source and search, which take most of the time.
+    """
     names = [name for name in public_modules() if generated or name not in GENERATED]
     for name in names:
         module = importlib.import_module(name)
@@ -47,7 +50,7 @@ def write_reference(folder: Path, *, generated: bool) -> None:
         warnings.simplefilter("error")
         # Annotations of what a package shows are looked up in the package, where private modules' names are not.
         warnings.filterwarnings("ignore", "Error parsing type annotation")
-        pdoc.render.configure(docformat="google")
+        pdoc.render.configure(docformat="google", show_source=generated, search=generated)
         pdoc.pdoc(*names, output_directory=folder)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import json
 import random
 import re
 from typing import Any
 
-__all__ = ["MARK", "planted_2026", "planted_lines", "planted_v0"]
+__all__ = ["MARK", "doubled", "planted_2026", "planted_lines", "planted_v0"]
 
 MARK = "MARK-of-Ann"
 
@@ -26,7 +27,7 @@ ORDER: dict[str, Any] = {
             "quantityOrdered": 2,
             "product": {"asin": "B01", "sellerSku": "S", "title": "Tee é", "condition": {"conditionType": "NEW"}},
             "fulfillment": {"quantityFulfilled": 1, "packing": {"giftOption": {"giftWrapLevel": "x"}}},
-            "cancellation": {"cancellationRequest": {"requester": "BUYER", "cancelReason": "late"}},
+            "cancellation": {"cancellationRequest": {"requester": "BUYER"}},
         },
         {"orderItemId": "8", "quantityOrdered": 1, "product": {}},
     ],
@@ -45,6 +46,8 @@ PLACES_2026 = (
     ("orderItems", "product", "customization", "customizedUrl"),
     ("orderItems", "product", "customization"),
     ("orderItems", "fulfillment", "packing", "giftOption", "giftMessage"),
+    ("orderItems", "cancellation", "cancellationRequest", "cancelReason"),
+    ("orderItems", "cancellation", "cancellationExecution", "cancelReason"),
 )
 V0_ORDER: dict[str, Any] = {
     "AmazonOrderId": "902-0000001-0000000",
@@ -188,3 +191,25 @@ def _objects(content: Any) -> list[dict[str, Any]]:
         if isinstance(value, dict | list) and "shipfrom" not in str(key).lower():
             found += _objects(value)
     return found
+
+
+def doubled(content: Any, rng: random.Random) -> str:
+    """The JSON of an order in which members with a marker come twice, the second time without one."""
+    if isinstance(content, list):
+        return f"[{','.join(doubled(entry, rng) for entry in content)}]"
+    if not isinstance(content, dict):
+        return json.dumps(content)
+    members = []
+    for name, value in content.items():
+        key = "".join(f"\\u{ord(letter):04x}" if rng.random() < 0.02 else json.dumps(letter)[1:-1] for letter in name)
+        members.append(f'"{key}":{doubled(value, rng)}')
+        if MARK in json.dumps({name: value}) and rng.random() < 0.6:
+            members.append(f'"{key}":{json.dumps(rng.choice([_without(value), _without(value), None, {}, []]))}')
+    return f"{{{','.join(members)}}}"
+
+
+def _without(value: Any) -> Any:
+    """The same without a marker."""
+    if isinstance(value, dict):
+        return {name: _without(inner) for name, inner in value.items() if MARK not in json.dumps([name, inner])}
+    return [_without(entry) for entry in value if MARK not in json.dumps(entry)] if isinstance(value, list) else None

@@ -46,17 +46,15 @@ class SecretWatch(logging.Handler):
 @pytest.fixture(autouse=True)
 def watch_for_secrets() -> Iterator[None]:
     """Fail the test during which a secret is logged, at any level."""
-    watch, loggers = SecretWatch(), [logging.getLogger(name) for name in ("", "spapi_async", "asyncio", "aiohttp")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers[1:]:
-        logger.setLevel(logging.DEBUG)
-    loggers[0].addHandler(watch)
+    watch, root = SecretWatch(), logging.getLogger()
+    for logger in map(logging.getLogger, ("spapi_async", "asyncio", "aiohttp")):
+        if logger.level != logging.DEBUG:  # each change makes all loggers forget what they let through
+            logger.setLevel(logging.DEBUG)
+    root.addHandler(watch)
     try:
         yield
     finally:
-        loggers[0].removeHandler(watch)
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        root.removeHandler(watch)
     assert watch.leaks == []
 
 

@@ -306,6 +306,14 @@ class RedisCluster:
         self.stop()
 
 
+_EMPTY = """\\set ON_ERROR_STOP on
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
+SET client_min_messages = warning;
+DROP SCHEMA public CASCADE;
+CREATE SCHEMA public;
+"""
+
+
 class PostgresServer:
     """A PostgreSQL that listens on a Unix socket alone (as root it runs under the wheel's own system user)."""
 
@@ -313,6 +321,7 @@ class PostgresServer:
         self._directory = Path(tempfile.mkdtemp(prefix="postgres-"))
         self._server: Any = None
         self._numbers = itertools.count()
+        self._returned: list[str] = []  # databases that a test has done with
 
     def start(self) -> None:
         """Make a cluster and wait until it answers: about a second."""
@@ -347,9 +356,23 @@ class PostgresServer:
 
     def create_database(self) -> str:
         """A new, empty database; its URL."""
+        return self.url(self._created())
+
+    @contextlib.contextmanager
+    def empty_database(self) -> Iterator[str]:
+        """The URL of an empty database, lent: to empty one takes an eighth of the time that making one does."""
+        if self._returned:
+            name = self._returned.pop()
+            self._server.psql(f"\\c {name}\n{_EMPTY}")
+        else:
+            name = self._created()
+        yield self.url(name)
+        self._returned.append(name)
+
+    def _created(self) -> str:
         name = f"test_{next(self._numbers)}"
         self._server.psql(f"CREATE DATABASE {name};")
-        return self.url(name)
+        return name
 
     def stop(self) -> None:
         """Stop it and remove its files."""
@@ -395,6 +418,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> str:
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     """SQLAlchemy's URL of a database that is this test's alone."""
-    return postgres_server.create_database()
+    with postgres_server.empty_database() as url:
+        yield url

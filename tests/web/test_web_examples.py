@@ -97,6 +97,7 @@ async def backend(emulator: Emulator, redis_url: str) -> AsyncIterator[str]:
             process.kill()
 
 
+@pytest.mark.long
 async def test_two_workers_share_quota_with_a_job(redis_url: str) -> None:
     """Requests overtake hundreds of waiting calls of a job; over quota they are told when to come again."""
     async with Emulator(orders=40, rate_scale=20) as emulator, backend(emulator, redis_url) as url:

@@ -19,7 +19,7 @@ from litestar import Litestar, get
 from litestar.middleware import DefineMiddleware
 from prometheus_client import CollectorRegistry
 
-from spapi_async import Application, NotFoundError, SellingPartner
+from spapi_async import Application, LWAError, NotFoundError, SellingPartner
 from spapi_async._engine.retry import RetryPolicy
 from spapi_async.emulator import Emulator
 from spapi_async.observe.prometheus import Metrics
@@ -196,6 +196,20 @@ async def test_litestar_answers_the_librarys_errors(way: str) -> None:
                 assert (reply.status, reply.content_type) == (503, "application/problem+json")
                 assert int(reply.headers["retry-after"]) > 1
             assert (await fetch(f"{url}/unknown"))[0] == 404
+
+
+async def test_a_seller_without_a_token_keeps_no_backend_from_starting(caplog: pytest.LogCaptureFixture) -> None:
+    """One of two was revoked: that is said, and the other is served; calls for it find out for themselves."""
+    async with Emulator() as emulator:
+        application = Application("app", "secret", endpoint=emulator.url)
+        revoked, good = (application.selling_partner(f"Atzr|{name}", region="NA") for name in ("revoked", "good"))
+        emulator.faults({"revoke_refresh_token": "Atzr|revoked"})
+        async with lifespan(application, sellers=[revoked, good])(None):
+            assert len(await good.sellers_v1.get_marketplace_participations()) > 0
+            with pytest.raises(LWAError):
+                await revoked.sellers_v1.get_marketplace_participations()
+        assert application.closed
+    assert "could not be fetched ahead" in caplog.text
 
 
 async def test_a_lifespan_warms_up_and_closes() -> None:

@@ -1,8 +1,8 @@
-"""The rate limiter of one process: asks the decision who may leave, and does what it says."""
+"""The rate limiter of one process: carries out what ``_decision.py`` decides."""
 
 from __future__ import annotations
 
-import asyncio
+from asyncio import TimerHandle, get_running_loop
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -26,11 +26,11 @@ __all__ = ["LocalPermit", "LocalRateLimiter"]
 
 QUOTA_EXCEEDED = 429
 NOT_COUNTED = frozenset({QUOTA_EXCEEDED, 401, 403})
-"""Replies that come from in front of the quota, or may: no proof that a token was there."""
+"""Statuses that may be answered before the quota is checked: they do not prove that a token was there."""
 
 
 class LocalPermit(Flight):
-    """The right to send one request now. It is the flight to its first limit itself, as most calls have only that."""
+    """The right to send one request now. It is also the flight to its first limit; most calls have only one."""
 
     __slots__ = ("_limiter", "flights", "lane", "waited")
 
@@ -45,13 +45,13 @@ class LocalPermit(Flight):
         self.waited = 0.0
 
     def observe(self, status: int | None, rate: float | None, refusal: bytes = b"") -> None:
-        """The request was sent: what came back."""
+        """The request was sent: report the reply."""
         limiter, self._limiter = self._limiter, None
         if limiter is not None:
             limiter.observed(self, status, rate, refusal)
 
     def release(self) -> None:
-        """The request was never sent: its tokens go to the next in line."""
+        """The request was never sent: its tokens go to the next waiting call."""
         limiter, self._limiter = self._limiter, None
         if limiter is not None:
             limiter.released(self)
@@ -61,14 +61,14 @@ class LocalPermit(Flight):
 
 
 class LocalRateLimiter:
-    """Keeps every limit that this process draws on; the default limiter of an application.
+    """Enforces all limits within this process; the default limiter of an application.
 
-    It may be made outside a running loop, and serves one loop at a time. Calls that wait hold no timer of their own:
-    there is one per limit with a line.
+    It may be created outside a running loop, and serves one loop at a time. Waiting calls have no timers of their own:
+    there is one timer per limit with waiting calls.
 
     Args:
-        rules: limits beside the usage plans, beyond those that Amazon has published.
-        clock: where time comes from; ``monotonic()`` must agree with the running loop's.
+        rules: limits in addition to the usage plans and to the rules that Amazon has published.
+        clock: the source of time; ``monotonic()`` must agree with the running loop's time.
         observers: called with Throttled and RateChanged.
     """
 
@@ -85,15 +85,15 @@ class LocalRateLimiter:
         self._observers = observers if isinstance(observers, Observers) else Observers(observers)
         self._rules = checked_rules(rules)
         self._registry = Registry(PlanBook(self._rules), self._clock)
-        self._lanes = self._registry.lanes  # of operations whose arguments do not matter, by payer and operation
-        self._timers: dict[Meter, asyncio.TimerHandle] = {}
+        self._lanes = self._registry.lanes  # for operations without rules, by payer and operation
+        self._timers: dict[Meter, TimerHandle] = {}
         self._arrivals = 0
         self._turns = 0
         self._home = HomeLoop("the rate limiter", drop=self._drop)
         self._closed = False
 
     def bind(self, *, clock: Clock, observers: Observers, rules: Sequence[PlanRule]) -> None:
-        """Serve the application that this limiter was given to, before any call.
+        """Connect this limiter with the application that it was given to, before any call.
 
         Raises:
             ConfigurationError: a rule cannot work.
@@ -114,15 +114,15 @@ class LocalRateLimiter:
         max_wait: float | None,
         arguments: Mapping[str, Any] | None = None,
     ) -> LocalPermit:
-        """Wait for room in every limit that the call pays from.
+        """Wait for room in every limit that the call uses.
 
         Raises:
-            RateLimitWaitError: the predicted wait exceeds ``max_wait`` seconds; raised before waiting, and while
-                waiting when the rate falls so far that the prediction fails, or when that time has passed because
-                calls of a higher priority came later.
+            RateLimitWaitError: the predicted wait exceeds ``max_wait`` seconds; raised before waiting. Also raised
+                while waiting if the rate falls so far that ``max_wait`` cannot be kept any more, or if ``max_wait`` has
+                passed because of later calls with a higher priority.
             SPAPIError: the limiter was closed, before or while the call waited.
         """
-        if asyncio.get_running_loop() is not self._home.loop:
+        if get_running_loop() is not self._home.loop:
             self._home.enter()
         try:
             lane = self._lanes[account.payer, operation]
@@ -135,7 +135,6 @@ class LocalRateLimiter:
         return self._launch(lane, now)
 
     async def _wait(self, lane: Lane, now: float, priority: Priority, max_wait: float | None) -> LocalPermit:
-        loop = asyncio.get_running_loop()
         deadline = timer = None
         if max_wait is not None:
             predicted = predict(lane, now, priority)
@@ -143,9 +142,9 @@ class LocalRateLimiter:
                 raise wait_error(lane.operation, predicted, max_wait)
             deadline = now + max_wait
         self._arrivals += 1
-        waiter = Waiter(loop.create_future(), int(priority), deadline, self._arrivals)
+        waiter = Waiter(get_running_loop().create_future(), int(priority), deadline, self._arrivals)
         if deadline is not None:
-            timer = loop.call_at(deadline + GRACE, self._refuse, lane, waiter)
+            timer = get_running_loop().call_at(deadline + GRACE, self._refuse, lane, waiter)
         self._join(lane, waiter, now)
         try:
             permit: LocalPermit = await waiter.future
@@ -167,14 +166,14 @@ class LocalRateLimiter:
         count: int = 1,
         priority: Priority = Priority.NORMAL,
     ) -> float:
-        """Seconds until so many calls that come now could have left, if nothing more urgent comes."""
+        """Seconds until the last of ``count`` calls made now could be sent, if no more urgent call comes."""
         lane = self._lane(operation, account, arguments)
         return predict(lane, self._monotonic(), priority, count)
 
     def throttled(
         self, operation: Operation[Any], account: Account, arguments: Mapping[str, Any] | None = None
     ) -> None:
-        """An item of a batch said 429: counts as one 429 of the call's usage plan."""
+        """An item in a batch reply had the status 429; it counts as a 429 of the call's usage plan."""
         lane, now = self._lane(operation, account, arguments), self._monotonic()
         item = LocalPermit(self, lane, now, now)
         item.number, item.spare = 0, 0.0
@@ -187,14 +186,14 @@ class LocalRateLimiter:
         return self._registry.snapshots(self._monotonic())
 
     def dump_state(self) -> bytes:
-        """What is known of every limit, to be saved beside a job's checkpoint; holds no secret.
+        """The state of every limit, to be saved with a job's checkpoint; contains no secret.
 
-        Requests still in flight count as served.
+        Requests in flight count as served.
         """
         return self._registry.dump(self._monotonic())
 
     def load_state(self, saved: bytes) -> None:
-        """Begin where an earlier run stopped, with the time that has passed since; before the first call.
+        """Continue from the state of an earlier run, adjusted by the time since; call it before the first request.
 
         Raises:
             ConfigurationError: these bytes are not a saved state.
@@ -202,7 +201,7 @@ class LocalRateLimiter:
         self._registry.load(saved)
 
     async def aclose(self) -> None:
-        """Refuse further calls; those that wait get an SPAPIError."""
+        """Refuse further calls; waiting calls get an SPAPIError."""
         if self._home.loop is not None:
             self._home.enter()
         self._closed = True
@@ -222,12 +221,12 @@ class LocalRateLimiter:
         if lane.line.total == 1:
             self._turns += 1
             lane.turn = self._turns
-        # Where others wait already, the timers are set; but a more urgent call may improve the lane's place.
+        # If calls already wait, the timers are set; but a more urgent call may improve the lane's place.
         if lane.line.total == 1 or lane.is_contested:
             self._do(seat(lane, now), now)
 
     def _abandon(self, lane: Lane, waiter: Waiter) -> None:
-        """The caller is gone: give up its place, or give back its token."""
+        """The caller was cancelled: remove its waiter, or return its token."""
         lane.line.leave(waiter)
         future = waiter.future
         if future.done() and not future.cancelled() and future.exception() is None:
@@ -237,7 +236,7 @@ class LocalRateLimiter:
             self._do(seat(lane, now), now)
 
     def _refuse(self, lane: Lane, waiter: Waiter) -> None:
-        """Its time is up: more urgent calls came later."""
+        """A call's ``max_wait`` is over, because more urgent calls came later."""
         if not waiter.future.done():
             now = self._monotonic()
             self._dismiss(lane, waiter, predict(lane, now, waiter.priority), now)
@@ -250,7 +249,7 @@ class LocalRateLimiter:
     # ---- doing what was decided -------------------------------------------------------------------------------------
 
     def _do(self, meters: Iterable[Meter], now: float) -> None:
-        """Decide about these limits, send off those who are admitted, and set timers for the rest."""
+        """Decide about these limits, release the admitted calls, and set timers for the others."""
         for meter, delay in assign(meters, now, self._admit).items():
             self._arm(meter, now, delay)
 
@@ -258,7 +257,7 @@ class LocalRateLimiter:
         waiter.future.set_result(self._launch(lane, now))
 
     def _launch(self, lane: Lane, now: float) -> LocalPermit:
-        """Charge every limit of the lane for a request that leaves now."""
+        """Charge every limit of the lane for a request that is sent now."""
         permit = LocalPermit(self, lane, now, now + (lane.jitter.bound if lane.replied else UNKNOWN))
         first = lane.first
         first.counter.launch(permit)
@@ -286,7 +285,7 @@ class LocalRateLimiter:
             if timer.when() == when:
                 return
             timer.cancel()
-        self._timers[meter] = asyncio.get_running_loop().call_at(when, self._look_again, meter)
+        self._timers[meter] = get_running_loop().call_at(when, self._look_again, meter)
 
     def _look_again(self, meter: Meter) -> None:
         self._timers.pop(meter, None)
@@ -295,13 +294,14 @@ class LocalRateLimiter:
     # ---- learning ---------------------------------------------------------------------------------------------------
 
     def observed(self, permit: LocalPermit, status: int | None, rate: float | None, refusal: bytes) -> None:
-        """What came back for a permit."""
-        now, lane, first = self._monotonic(), permit.lane, permit.lane.first
+        """Process the reply to a permit's request."""
+        now, lane = self._monotonic(), permit.lane
+        first, others = lane.first, lane.others
         if status == QUOTA_EXCEEDED:
             self._blame(permit, refusal, now)
         else:
             first.counter.land(permit, now)
-            for meter, flight in zip(lane.others, permit.flights, strict=False) if lane.others else ():
+            for meter, flight in zip(others, permit.flights, strict=False) if others else ():
                 meter.counter.land(flight, now)
             if not lane.passed:
                 lane.passed = status is not None
@@ -310,7 +310,7 @@ class LocalRateLimiter:
                 lane.jitter.record(now - permit.sent_at)
             elif not lane.replied:
                 lane.replied, lane.replied_at = True, now
-            if (lane.others or not first.calm) and status < 500 and status not in NOT_COUNTED:
+            if (others or not first.calm) and status < 500 and status not in NOT_COUNTED:
                 self._succeeded(lane, now)
         if rate is not None and rate != first.header:
             self._announced(lane, rate, now)
@@ -329,7 +329,7 @@ class LocalRateLimiter:
                 self._report(lane, meter, old, "recovery")
 
     def released(self, permit: LocalPermit) -> None:
-        """A permit came back unused."""
+        """Process a permit that was not used."""
         now, lane = self._monotonic(), permit.lane
         for meter, flight in zip(lane.meters, (permit, *permit.flights), strict=False):
             meter.admitted -= 1
@@ -338,7 +338,7 @@ class LocalRateLimiter:
 
     def _blame(self, permit: LocalPermit, refusal: bytes, now: float) -> None:
         lane, flights = permit.lane, (permit, *permit.flights)
-        meters = lane.meters[: len(flights)]  # a limit learned meanwhile took no part
+        meters = lane.meters[: len(flights)]  # a limit learned meanwhile was not charged
         for meter, flight in zip(meters, flights, strict=True):
             meter.counter.recall(flight, now)
         culprit = blame(lane, flights, refusal)
@@ -381,7 +381,7 @@ class LocalRateLimiter:
     # ---- loops ------------------------------------------------------------------------------------------------------
 
     def _drop(self, forked: bool) -> None:  # noqa: FBT001 - HomeLoop calls it
-        """Send away who waits in another loop. A child of a fork begins with nothing: its parent has the bursts."""
+        """Drop the waiters of another loop. A forked child starts with empty buckets: its parent uses the bursts."""
         if not forked:
             self._drop_waiters()
             return

@@ -1,4 +1,4 @@
-"""Every lane and limit of one process: opened at first use, forgotten when a new one would be no different."""
+"""All lanes and limits of one process: created at first use, dropped when a new one would be the same."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from spapi_async.ratelimit.local._state import BucketState, pack, restore, state
 __all__ = ["Registry"]
 
 LINGER = 10.0
-"""Seconds after its last call for which a full bucket stays, so that whoever watches the limits sees what happened."""
+"""Seconds after its last call for which a full bucket is kept, so that monitoring shows what happened."""
 
 REMEMBERED_RATES = 100_000
-"""Rates learned from headers that are kept for forgotten buckets; a reply would bring each back, this saves the
-first."""
+"""The number of rates from headers that are kept for dropped buckets; without one, the first reply would bring the rate
+back."""
 
 Key = tuple[str, ...]
 
 
 class Registry:
-    """Lanes by payer, operation and what of the arguments matters; limits by their key.
+    """Lanes by payer, operation and relevant arguments; limits by their key.
 
     Attributes:
-        book: which limits a call pays from.
-        lanes: those of operations whose arguments do not matter, by payer and operation.
+        book: determines which limits a call uses.
+        lanes: the lanes of operations without rules, by payer and operation.
         meters: every limit in use.
     """
 
@@ -45,14 +45,14 @@ class Registry:
         self.lanes: dict[tuple[str, Operation[Any]], Lane] = {}
         self.meters: dict[Key, Meter] = {}
         self._keyed: dict[tuple[str, Operation[Any], Selection], Lane] = {}
-        self._used_by: dict[Meter, int] = {}  # how many lanes pay from it
+        self._used_by: dict[Meter, int] = {}  # how many lanes use it
         self._owners: dict[Meter, Account] = {}
         self.clock = clock
         self._jitters: dict[tuple[str, Operation[Any]], Jitter] = {}
         self._saved: dict[Key, BucketState] = {}
         self._saved_at = 0.0
         self._announced: dict[Key, float] = {}
-        self._inherited = False  # by a forked process, whose parent spends from the same limits
+        self._inherited = False  # True in a forked process, whose parent uses the same limits
         self._rounds: deque[tuple[str, Operation[Any], Selection]] = deque()
 
     def lane(
@@ -65,11 +65,11 @@ class Registry:
         return self._keyed.get((account.payer, operation, selection)) or self._open(operation, account, selection, now)
 
     def serves_other_values(self, lane: Lane) -> bool:
-        """Whether calls with another value of the argument passed: then a 429 may be this value's alone."""
+        """Whether calls with another value of the argument passed: then a 429 may be about this value only."""
         return any(other.passed and other.first is lane.first and other.value != lane.value for other in self._all())
 
     def learn_value(self, lane: Lane, now: float) -> Meter:
-        """A limit of its own for the value of a lane's argument."""
+        """Create a separate limit for the value of a lane's argument."""
         charge = self.book.value_charge(lane.operation, lane.account, lane.value)
         meter = self._meter(charge, lane.account, now)
         for other in self._all():
@@ -98,11 +98,11 @@ class Registry:
 
     @property
     def waiting(self) -> int:
-        """Calls that wait."""
+        """The number of waiting calls."""
         return sum(lane.line.total for lane in self._all())
 
     def drop_waiters(self) -> list[tuple[Lane, Waiter]]:
-        """Send everybody away; who was there."""
+        """Remove and return all waiters."""
         gone = []
         for lane in self._all():
             gone += [(lane, waiter) for waiter in lane.line.clear()]
@@ -115,7 +115,7 @@ class Registry:
             held.clear()
 
     def inherit(self) -> None:
-        """Begin afresh in a forked process, and say so: every limit empty, at the rate that its parent was told."""
+        """Start again in a forked process, with a warning: all limits are empty, with the parent's announced rates."""
         self.drop_waiters()
         for key, meter in list(self.meters.items()):
             self._drop(key, meter)
@@ -131,14 +131,14 @@ class Registry:
     # ---- saving -----------------------------------------------------------------------------------------------------
 
     def dump(self, now: float) -> bytes:
-        """The state of every limit, and of those loaded and not used yet."""
+        """The state of every limit, including loaded states that have not been used yet."""
         wall = self.clock.time()
         states = [state_of(meter, now) for meter in self.meters.values()]
         states += [state.later(wall - self._saved_at) for state in self._saved.values()]
         return pack(states, wall)
 
     def load(self, saved: bytes) -> None:
-        """Limits that are opened from now on begin where an earlier run stopped.
+        """Limits that are created from now on continue from the state of an earlier run.
 
         Raises:
             ConfigurationError: these bytes are not a saved state.
@@ -199,7 +199,7 @@ class Registry:
             restore(meter, state.later(self.clock.time() - self._saved_at), now)
 
     def _forget_idle(self, now: float, number: int) -> None:
-        """Look at the ``number`` lanes not seen for longest; forget those that a new one would equal."""
+        """Check the ``number`` lanes unused for longest; drop those that a new lane would equal."""
         rounds = self._rounds
         for _ in range(min(number, len(rounds))):
             payer, operation, _ = key = rounds.popleft()

@@ -1,4 +1,4 @@
-"""What a restarted process should know of the buckets, as bytes. Pure."""
+"""The state of buckets as bytes, for a restarted process. Pure."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ __all__ = ["BucketState", "pack", "restore", "state_of", "unpack"]
 class BucketState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One bucket at the moment of saving.
 
-    ``key`` is the operation and whoever pays, or the operation, application and region of a shared bucket; a rule adds
-    two parts. ``age`` is the time since the 429 that taught ``rate`` and ``burst``; None if they are the announced
-    ones.
-    ``ages`` are of the requests in a window of ``seconds``; for ``blocked`` seconds more a 429 keeps it closed.
+    ``key`` is the operation and the payer, or the operation, application and region of a shared bucket; a rule adds two
+    parts. ``age`` is the time since the 429 from which ``rate`` and ``burst`` were learned; None if they are the
+    announced ones.
+    ``ages`` are those of the requests in a window of ``seconds``; a 429 keeps the window closed for ``blocked`` more
+    seconds.
     """
 
     key: tuple[str, ...]
@@ -36,11 +37,11 @@ class BucketState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     @property
     def is_window(self) -> bool:
-        """Saved of a window; early versions did not save its length."""
+        """Whether it is a window's state; early versions did not save the length of the window."""
         return bool(self.seconds or self.ages)
 
     def later(self, seconds: float) -> BucketState:
-        """The same bucket when this much time has passed with no call."""
+        """The same bucket after this time without calls."""
         elapsed = max(seconds, 0.0)
         tokens = self.tokens + elapsed * self.rate
         return msgspec.structs.replace(
@@ -67,7 +68,7 @@ def pack(states: Iterable[BucketState], saved_at: float) -> bytes:
 
 
 def unpack(data: bytes, now: float) -> list[BucketState]:
-    """The states as they are by now; ``now`` is the wall clock. A clock that went back counts as no time passed."""
+    """The states as of ``now``, by the wall clock. If the clock was set back, no time is taken to have passed."""
     try:
         saved = msgspec.json.decode(data, type=_Saved)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -80,7 +81,7 @@ def unpack(data: bytes, now: float) -> list[BucketState]:
 
 
 def state_of(meter: Meter, now: float) -> BucketState:
-    """What a later run should know of a limit."""
+    """The state of a limit for a later run."""
     counter, adaptation = meter.counter, meter.adaptation
     if isinstance(counter, SlidingLog) or adaptation is None:
         assert isinstance(counter, SlidingLog)
@@ -105,7 +106,7 @@ def state_of(meter: Meter, now: float) -> BucketState:
 
 
 def restore(meter: Meter, state: BucketState, now: float) -> None:
-    """Give a new limit what an earlier run knew of it."""
+    """Give a new limit the state from an earlier run."""
     counter, adaptation = meter.counter, meter.adaptation
     if isinstance(counter, SlidingLog) or adaptation is None:
         assert isinstance(counter, SlidingLog)
@@ -122,7 +123,7 @@ def restore(meter: Meter, state: BucketState, now: float) -> None:
         counter.set_tokens(tokens, now)
         return
     lowered = state.age is not None and state.age < MEMORY
-    # No header tells the rate of any other limit: it is what the rule says today, whatever it said when this was saved.
+    # No header states the rate of other limits: it is the rule's current rate, not the one at the time of saving.
     announced = state.announced if meter.charge.kind == "plan" else adaptation.published
     adaptation.restore(
         announced=announced,

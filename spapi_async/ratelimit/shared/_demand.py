@@ -1,4 +1,4 @@
-"""How many calls a process is likely to make soon, judged by those that came lately. Pure."""
+"""Estimates how many calls a process will make soon from its recent calls. Pure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ __all__ = ["Demand"]
 
 _MEMORY = 4.0  # seconds over which calls are averaged: longer than a process waits for its turn among eight
 _PREFETCH_RATE = 4.0  # tokens a second from which a round trip per call is worth avoiding
-_WORTHWHILE = 10  # tokens to take along at least, if the calls of the next four leases will use them
+_WORTHWHILE = 10  # the least number of tokens to lease, if the calls of the next four leases will use them
 
 
 class Demand:
-    """Counts calls as they arrive; the count fades. Of some limits no token can be lent."""
+    """Counts calls as they arrive, with exponential decay; with ``can_be_lent`` False, no token is ever leased."""
 
     __slots__ = ("_at", "_began", "_can_be_lent", "_count")
 
@@ -22,17 +22,17 @@ class Demand:
         self._count = 0.0
 
     def arrived(self, now: float) -> None:
-        """A call came."""
+        """Count a new call."""
         self._count = self._count * math.exp((self._at - now) / _MEMORY) + 1
         self._at = now
 
     def rate(self, now: float) -> float:
-        """Calls a second, of late."""
+        """Recent calls per second."""
         age = max(now - self._began, 1.0)
         return self._count * math.exp((self._at - now) / _MEMORY) / (_MEMORY * (1 - math.exp(-age / _MEMORY)))
 
     def wish(self, now: float, pace: float, lease_seconds: float) -> int:
-        """Tokens that are likely to be used within a lease, where they flow at this pace; 0 if a visit each will do."""
+        """Tokens likely to be used within a lease at this pace; 0 if one exchange per call is enough."""
         if pace < _PREFETCH_RATE or not self._can_be_lent:
             return 0
         expected = min(self.rate(now), pace) * lease_seconds

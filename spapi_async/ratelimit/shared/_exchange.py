@@ -1,11 +1,11 @@
-"""What one lane says to the store and hears from it: numbers, feedback, and when to ask again. No I/O, no waiting.
+"""The exchanges of one lane with the store: numbers, feedback, and when to ask again. No I/O, no waiting.
 
-A conversation is in one of three phases (``phase``)::
+The state is one of three phases (``phase``)::
 
-    QUIET ── an exchange is asked for ──> ASKED ── its reply comes, or is lost ──> QUIET
+    QUIET ── an exchange is requested ──> ASKED ── its reply comes, or is lost ──> QUIET
     QUIET or ASKED ── the store goes away ──> AWAY ── it is back ──> QUIET
 
-and may have reasons to ask at once (``needs``), which the next request takes along.
+There may be reasons to ask at once (``needs``), which the next request satisfies.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["Exchange", "Need", "Phase"]
 
 
 _OFFSETS = 32
-"""Replies from which the clocks are compared: enough for a quick one to be among them, too few for clocks to drift."""
+"""Replies used to compare the clocks: enough to include a quick one, too few for the clocks to drift."""
 
 
 class Phase(enum.Enum):
@@ -34,29 +34,29 @@ class Phase(enum.Enum):
     ASKED = enum.auto()
     """An exchange is in the queue or under way."""
     AWAY = enum.auto()
-    """No exchange will come before the store is back."""
+    """There is no exchange before the store is back."""
 
 
 class Need(enum.Flag):
-    """Why the store should be asked sooner than it said."""
+    """Why to ask the store earlier than it said."""
 
     NONE = 0
     NEWS = enum.auto()
-    """Something happened since the request under way was composed: its reply says nothing about when to ask again."""
+    """Something has happened since the request under way was composed: its reply does not say when to ask again."""
     HURRY = enum.auto()
-    """An urgent call came for which no token in stock is soon enough."""
+    """There is an urgent call for which no token in stock is soon enough."""
 
 
 class Exchange:
-    """A conversation.
+    """The state of a lane's exchanges.
 
     Attributes:
-        outbox: what the store has yet to be told.
+        outbox: feedback that the store has not confirmed yet.
         reply, reply_at: the last reply and when it came.
-        poll_at: when to ask for tokens that calls wait for; minus infinity: as soon as there are any such calls.
-        asked_at, asked_ahead: when the last request was composed, and how many tokens it asked for on expectation.
-        prefetch_at: before then no tokens are asked for on expectation: there were none to spare.
-        unproven: whether tokens were given on a guess of how late their requests may arrive.
+        poll_at: when to request tokens for waiting calls; minus infinity: as soon as there is a waiting call.
+        asked_at, asked_ahead: when the last request was composed, and how many tokens for expected calls it requested.
+        prefetch_at: before then no tokens for expected calls are requested, because the store had none to spare.
+        unproven: whether tokens were granted by a guess of how late their requests may arrive.
     """
 
     __slots__ = (
@@ -85,19 +85,19 @@ class Exchange:
         self.asked_ahead = 0
         self.prefetch_at = -math.inf
         self.unproven = False
-        # How far the store's clock is ahead of ours at most, by each of the last replies: it was read after we asked.
+        # Upper bounds of the store's lead over our clock, from each of the last replies: it was read after we asked.
         self._offsets: deque[float] = deque(maxlen=_OFFSETS)
         self._listeners: list[asyncio.Future[None]] = []
 
     # ---- transitions ------------------------------------------------------------------------------------------------
 
     def submitted(self) -> None:
-        """An exchange will happen soon."""
+        """An exchange was put into the queue."""
         if self.phase is Phase.QUIET:
             self.phase = Phase.ASKED
 
     def composed(self, now: float, ahead: int, *, unproven: bool) -> None:
-        """The request is on its way; it took along every need there was."""
+        """The request is being sent; it satisfies all needs."""
         self.submitted()
         self.needs = Need.NONE
         self.asked_at = now
@@ -105,7 +105,7 @@ class Exchange:
         self.unproven = unproven
 
     def heard(self, reply: Reply, now: float, settings: LaneSettings) -> list[Slot]:
-        """The reply came: the tokens that it grants."""
+        """The reply came; returns the tokens that it grants."""
         self._over()
         self.outbox.confirmed()
         self.unproven = self.unproven and bool(reply.delays)
@@ -123,7 +123,7 @@ class Exchange:
         return slots
 
     def lost(self) -> None:
-        """No reply came: ask for it to be undone, if it was carried out, in the next request."""
+        """No reply came: the next request asks the store to undo this one, if it was carried out."""
         self._over()
         self.outbox.doubtful()
 
@@ -148,30 +148,30 @@ class Exchange:
     # ---- looking ----------------------------------------------------------------------------------------------------
 
     def ask_again(self, need: Need) -> None:
-        """Do not wait for the moment that the store named."""
+        """Ask again before the time that the store named."""
         self.needs |= need
         self.poll_at = -math.inf
 
     def next_over(self) -> asyncio.Future[None]:
-        """Done when the next exchange is over, whatever came of it."""
+        """A future that is done when the next exchange has ended, successfully or not."""
         future = asyncio.get_running_loop().create_future()
         self._listeners.append(future)
         return future
 
     def is_news_due(self, now: float) -> bool:
-        """Whether what happened must be told now."""
+        """Whether the store must be told now what has happened."""
         outbox = self.outbox
         return outbox.is_urgent or (outbox.unsent is not None and now >= self.report_at)
 
     @property
     def report_at(self) -> float:
-        """Use of leased tokens must be told before the store takes the lease for lost."""
+        """When to report the use of leased tokens, before the store considers the lease lost."""
         return self.reply_at + (self.reply.lease if self.reply else 0.0)
 
     def store_time(self, at: float) -> float:
-        """A moment of the loop's clock on the store's, not later than it was; 0 while nothing is known of that."""
+        """A time of the loop's clock converted to the store's, rounded down; 0 if the offset is unknown."""
         return self.reply.now + (at - self.reply_at) if self.reply else 0.0
 
     def store_time_at_most(self, at: float) -> float:
-        """The same, not earlier than it was."""
+        """The same, rounded up."""
         return at + min(self._offsets) if self._offsets else 0.0

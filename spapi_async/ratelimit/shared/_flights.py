@@ -1,4 +1,4 @@
-"""The requests of one operation that left this process, until they are answered. Pure."""
+"""The requests of one operation that this process has sent, until they are answered. Pure."""
 
 from __future__ import annotations
 
@@ -15,28 +15,30 @@ _SPAN = 5.0  # seconds; the longest round trip is remembered for one to two of t
 
 
 class Silence:
-    """Requests of this process for one bucket of which nothing is heard: they may arrive late, and all together.
+    """Unanswered requests of this process for one bucket: they may arrive late, and all together.
 
-    The rule of ``_bucket.py``: when a reply is overdue and none came of what left later, none of them may have arrived.
-    However long that lasts, Amazon's bucket then holds no more than its burst for all of them. A silence is usually
-    everybody's, so each process has its part of the burst.
+    As in ``_bucket.py``: when a reply is overdue and no later request was answered, none of these requests may have
+    arrived. However long that lasts, Amazon's bucket has no more than its burst for all of them. A silence usually
+    affects all processes, so each has its part of the burst.
 
     Attributes:
-        most: how many may be on their way in a silence.
+        most: how many requests may be under way in a silence.
     """
 
     __slots__ = ("_unheard", "most")
 
     def __init__(self, most: float) -> None:
         self.most = most
-        self._unheard: dict[Slot, tuple[float, float]] = {}  # when each left and its reply is due, in that order
+        self._unheard: dict[
+            Slot, tuple[float, float]
+        ] = {}  # when sent and when answered at the latest; in the order sent
 
     def depart(self, slot: Slot, now: float, answered_by: float) -> None:
-        """A request leaves now."""
+        """A request is sent now."""
         self._unheard[slot] = now, answered_by
 
     def end(self, slot: Slot) -> None:
-        """It was answered, or is given up: whatever left before it has arrived too."""
+        """The request was answered, or is given up: all requests sent before it have arrived, too."""
         if slot in self._unheard:
             for earlier in list(self._unheard):
                 del self._unheard[earlier]
@@ -48,7 +50,7 @@ class Silence:
         self._unheard.pop(slot, None)
 
     def lasts(self, now: float) -> float:
-        """Seconds for which no other request may leave, if nothing is heard."""
+        """Seconds for which no other request may be sent, if there is no reply."""
         unheard = self._unheard
         while unheard and (first := next(iter(unheard.items())))[1][0] + LONGEST_SILENCE <= now:
             del unheard[first[0]]
@@ -60,17 +62,17 @@ class Silence:
 
 
 class Flights:
-    """Tells the store until when all is known to have arrived at Amazon, and how late it may arrive.
+    """Tells the store up to which time all requests have arrived at Amazon, and how late requests may arrive.
 
     Attributes:
-        landed_at: when the last outcome was heard.
-        replied: whether any request was answered: until then nothing is known of the network.
+        landed_at: when the last outcome was known.
+        replied: whether any request was answered; until then nothing is known of the network.
     """
 
     __slots__ = ("_departed", "_earlier", "_jitter", "_lately", "_turned_at", "landed_at", "replied")
 
     def __init__(self) -> None:
-        self._departed: dict[Slot, tuple[float, Silence]] = {}  # in order of departure
+        self._departed: dict[Slot, tuple[float, Silence]] = {}  # in the order sent
         self._jitter = Jitter()
         self._lately = self._earlier = 0.0
         self._turned_at = 0.0
@@ -81,7 +83,7 @@ class Flights:
         return len(self._departed)
 
     def depart(self, slot: Slot, now: float, silence: Silence) -> None:
-        """A token was given to a call: its request leaves now. If that is late, it counts as the network's doing."""
+        """A token was given to a call: its request is sent now. A delay counts as a delay of the network."""
         self._departed[slot] = (now if slot.leased else slot.at), silence
         slot.proven = self.replied
         silence.depart(slot, now, now + self._jitter.patience)
@@ -93,7 +95,7 @@ class Flights:
             silence.recall(slot)
 
     def land(self, slot: Slot, now: float, *, replied: bool) -> None:
-        """Its outcome is known: a reply came, or it is given up."""
+        """The outcome of a request is known: a reply came, or it is given up."""
         round_trip = 0.0
         if slot in self._departed:
             left_at, silence = self._departed.pop(slot)
@@ -112,11 +114,11 @@ class Flights:
         return max(self._jitter.bound, least) if self.replied else UNKNOWN
 
     def booked_first(self) -> float:
-        """The first moment, by the store's clock, at which it takes one of those under way to have left."""
+        """The earliest time, by the store's clock, at which the store assumes a request under way was sent."""
         return min((slot.booked for slot in self._departed), default=math.inf)
 
     def slowest(self, now: float) -> float:
-        """The longest round trip of late, in seconds."""
+        """The longest recent round trip, in seconds."""
         self._turn(now)
         return max(self._lately, self._earlier)
 

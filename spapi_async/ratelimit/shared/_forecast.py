@@ -1,4 +1,4 @@
-"""How long a call will wait for limits that are shared, as far as the last reply tells. Pure."""
+"""Predicts from the last reply how long a call will wait for shared limits. Pure."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ __all__ = ["limit_wait", "wait_for"]
 
 
 def wait_for(reply: Reply, specs: Sequence[LimitSpec], age: float, turns: int, priority: int) -> float:
-    """Seconds until a process gets its ``turns``-th token from now for calls of a priority.
+    """Seconds until this process gets its ``turns``-th token from now for calls of a priority.
 
-    The other processes take turns with it: each is served at most as often as it is itself before it is its turn.
-    ``age`` is how many seconds ago the reply came.
+    Processes take turns: before this process has its turn, each other one is served at most as often as this one.
+    ``age`` is the time since the reply in seconds.
     """
     wait = 0.0
     for spec, limit in zip(specs, reply.limits, strict=True):
         if not limit.absent:
-            # Calls of another kind do not pay from this kind's rules.
+            # Calls of another kind do not use this kind's rules.
             rivals = [other for other in reply.others if spec.kind != "rule" or other[3]]
             number = turns + sum(min(turns, sum(other[: priority + 1])) for other in rivals)
             wait = max(wait, limit_wait(limit, age, number))
@@ -27,7 +27,7 @@ def wait_for(reply: Reply, specs: Sequence[LimitSpec], age: float, turns: int, p
 
 
 def limit_wait(limit: LimitState, age: float, number: int) -> float:
-    """Seconds until a limit, of which a reply came ``age`` seconds ago, lets the ``number``-th request through."""
+    """Seconds until a limit, whose state was received ``age`` seconds ago, admits the ``number``-th request."""
     if limit.seconds:
         moments = [start - age for start in limit.starts if start - age + limit.seconds > 0]
         return opening(moments, int(limit.burst), limit.seconds, max(0.0, limit.opens - age), number)

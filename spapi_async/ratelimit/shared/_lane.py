@@ -1,4 +1,4 @@
-"""One kind of a seller's calls as one process sees it: who waits, what was granted, what to ask for. No I/O."""
+"""One kind of a seller's calls within one process: waiting calls, granted tokens, what to request. No I/O."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from spapi_async.ratelimit.shared._terms import Terms
 
 __all__ = ["Lane"]
 
-_SOON = 0.05  # seconds: an urgent call waits for a token that this process has by then, rather than ask for another
+_SOON = 0.05  # seconds; if a token of this process is usable by then, an urgent call does not request another
 
 
 class Lane:
-    """Calls of one seller and operation whose arguments call for the same limits.
+    """Calls of one seller and operation that use the same limits.
 
-    Tokens arrive from the store as :class:`Slot` objects in ``stock`` and go to the queue when their time has come;
-    which waiter gets one is decided at that moment, so that an urgent call may still overtake.
+    Tokens arrive from the store as :class:`Slot` objects in ``stock`` and go to the queue when they become usable; only
+    then is it decided which waiter gets a token, so that an urgent call may still overtake.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Lane:
     ) -> None:
         self.operation = operation
         self.account = account
-        self.keys = (*terms.keys, *terms.former)  # of an exchange
+        self.keys = (*terms.keys, *terms.former)  # the keys of an exchange
         self.limit_keys = (terms.keys[0], *terms.keys[2:])
         self.specs = terms.specs
         self.places = terms.places
@@ -54,8 +54,8 @@ class Lane:
         self.exchange = Exchange(settings)
         self.queue = Line()
         self.stock = Stock()
-        self.shares: list[LocalShare] = []  # while the store is away and calls go on
-        self.spent_alone = 0  # tokens of them that this lane's calls took
+        self.shares: list[LocalShare] = []  # used while the store is away and calls continue
+        self.spent_alone = 0  # tokens that this lane's calls took from the shares
         self.in_flight = 0  # permits whose outcome is not known yet
         self.throttled = 0
         self.touched_at = settings.now()
@@ -68,27 +68,27 @@ class Lane:
         self._demand = Demand(self.touched_at, can_be_lent=not any(spec.seconds for spec in terms.specs))
         self._used_at = self.touched_at
         self._silence = settings.silences.setdefault(self.keys[0], Silence(terms.specs[0].burst))
-        self._has_passed = False  # whether a call was answered otherwise than by a 429
+        self._has_passed = False  # whether a call was answered with something other than a 429
 
     def __repr__(self) -> str:
         return f"<Lane {self.operation.name} {self.account.name} waiting={self.queue.total} stock={len(self.stock)}>"
 
     @property
     def reply(self) -> Reply | None:
-        """What the store said last."""
+        """The store's last reply."""
         return self.exchange.reply
 
     # ---- taking tokens ----------------------------------------------------------------------------------------------
 
     def take(self) -> Slot | None:
-        """A token that is at hand now and that nobody waits for."""
+        """A token that is usable now and that no call waits for."""
         now = self._settings.now()
         self.touched_at = now
         self._demand.arrived(now)
         return None if self.queue.total else self._next_slot(now)
 
     def enqueue(self, waiter: Caller) -> None:
-        """Wait for a token."""
+        """Add a waiter for a token."""
         first = self.queue.counts[waiter.priority] == 0
         self.queue.join(waiter)
         if waiter.max_wait is not None:
@@ -99,7 +99,7 @@ class Lane:
         exchange = self.exchange
         usable = self.stock.usable_by(now + _SOON)
         hurry = waiter.priority == Priority.INTERACTIVE and self.queue.counts[waiter.priority] > usable
-        # Where others wait too, the store has said when our turn may come.
+        # If other processes wait, too, the store has said when this one's turn may come.
         is_answered = exchange.reply is not None and exchange.reply.crowded and exchange.poll_at > now
         if hurry:
             exchange.ask_again(Need.HURRY | Need.NEWS)
@@ -111,7 +111,7 @@ class Lane:
             exchange.ask_again(Need.NEWS)
 
     def abandon(self, waiter: Caller) -> None:
-        """The caller gave up: its place goes, and so does the token it may just have been given."""
+        """The caller was cancelled: remove its waiter, and take back the token that it may just have been given."""
         if waiter.future.done() and not waiter.future.cancelled() and waiter.future.exception() is None:
             self.put_back(waiter.future.result())
         else:
@@ -119,7 +119,7 @@ class Lane:
             self.queue.leave(waiter)
 
     def put_back(self, slot: Slot) -> None:
-        """A token that was taken and not spent: for the next waiter, or back to where it came from."""
+        """Return a token that was taken but not spent: to the next waiter, or to its origin."""
         self._return(slot, self._settings.now())
         self.dispatch()
 
@@ -133,12 +133,12 @@ class Lane:
             self.stock.put_first(Slot(now, booked=slot.booked))
 
     def dispatch(self) -> None:
-        """Give tokens whose time has come to those who wait; give up those that nobody wants."""
+        """Give usable tokens to waiting calls; give up tokens that no call needs."""
         now = self._settings.now()
         self._expire(now)
         while self.queue.total and (slot := self._next_slot(now)) is not None:
             waiter = self.queue.pop()
-            if waiter is None:  # the last one was cancelled a moment ago
+            if waiter is None:  # the last waiter was just cancelled
                 self._return(slot, now)
                 break
             waiter.future.set_result(slot)
@@ -166,7 +166,7 @@ class Lane:
         return slot
 
     def _expire(self, now: float) -> None:
-        """Give up what was on lease for too long, or for calls that do not come."""
+        """Give up tokens that were leased for too long, or for calls that did not come."""
         back = self.stock.expire(now, self._used_at + self._settings.lease_seconds)
         if back:
             self.exchange.outbox.feedback().back += back
@@ -188,7 +188,7 @@ class Lane:
     # ---- when something is to be done -------------------------------------------------------------------------------
 
     def wants_exchange(self) -> bool:
-        """The store should be asked or told something now."""
+        """Whether an exchange with the store is needed now."""
         exchange = self.exchange
         if exchange.phase is not Phase.QUIET:
             return False
@@ -202,7 +202,7 @@ class Lane:
         return self._prefetch(now) > 0
 
     def due(self) -> float | None:
-        """When to look again (loop time), or None if only an event can change anything."""
+        """When to check again (loop time), or None if only an event can change anything."""
         now, exchange = self._settings.now(), self.exchange
         quiet = exchange.phase is Phase.QUIET
         times: list[float] = []
@@ -221,13 +221,13 @@ class Lane:
         return max(soonest, now + SHORTEST_TIMER) if soonest < math.inf else None
 
     def _ask_at(self) -> float:
-        """When to ask for tokens: as the store said, or when those in stock are nearly used up."""
+        """When to request tokens: at the time the store named, or when those in stock are nearly used up."""
         if self.exchange.poll_at > -math.inf or self.promises.undecided or not self.stock:
             return self.exchange.poll_at
         return self.stock.last_at() - self._settings.lease_seconds / 2
 
     def _prefetch(self, now: float) -> int:
-        """How many tokens to take on lease for calls that are expected, without a visit for each."""
+        """How many tokens to lease for expected calls, to avoid an exchange for each."""
         if now < self.exchange.prefetch_at or (self.reply is not None and self.reply.crowded):
             return 0
         wish, have = self._wish(now), len(self.stock)
@@ -239,7 +239,7 @@ class Lane:
 
     @property
     def idle(self) -> bool:
-        """Nothing would be lost by forgetting this object."""
+        """Whether nothing would be lost by dropping this object."""
         exchange = self.exchange
         return not (
             self.queue.total or self.stock or self.in_flight or exchange.outbox or exchange.phase is Phase.ASKED
@@ -248,7 +248,7 @@ class Lane:
     # ---- exchanges --------------------------------------------------------------------------------------------------
 
     def request(self) -> Request:
-        """What to send now; freezes the feedback it carries."""
+        """The request to send now; freezes the feedback in it."""
         now = self._settings.now()
         waiting = self.stock.uncovered(self.queue.counts)
         if Need.HURRY in self.exchange.needs:
@@ -257,7 +257,7 @@ class Lane:
         return self._request(waiting, expected, leaving=False)
 
     def final_request(self) -> Request:
-        """The last request: everything unused goes back."""
+        """The last request: returns all unused tokens."""
         self._give_all_back()
         return self._request((0, 0, 0), 0, leaving=True)
 
@@ -291,13 +291,13 @@ class Lane:
         )
 
     def _clear(self, now: float) -> float:
-        """The store's time before which every request of ours has been answered; 0 if we cannot tell."""
+        """The store's time before which every request of this process has been answered; 0 if unknown."""
         if self.reply is None:
             return 0.0
         return min(self.exchange.store_time(now), self.stock.booked_first(), self.view.flights.booked_first())
 
     def absorb(self, reply: Reply) -> None:
-        """Book what the store granted and said."""
+        """Process the store's reply."""
         if reply.stale:
             self.lost()
             return
@@ -320,7 +320,7 @@ class Lane:
     # ---- what Amazon answered ---------------------------------------------------------------------------------------
 
     def heard(self, slot: Slot, status: int | None) -> None:
-        """The outcome of a request is known: Amazon answered with this status, or it is given up."""
+        """The outcome of a request is known: Amazon answered with this status, or the request is given up."""
         self.view.flights.land(slot, self._settings.now(), replied=status is not None)
         self._has_passed = self._has_passed or status not in (None, 429)
 
@@ -332,10 +332,10 @@ class Lane:
             self.shares[0].announce(rate)
 
     def heard_throttle(self, admitted_at: float, limit: int, lanes: Iterable[Lane]) -> None:
-        """Amazon answered 429 to a request admitted then (loop time): what is in stock is worth nothing any more.
+        """Amazon answered 429 to a request admitted at that time (loop time): tokens in stock are worthless now.
 
-        ``limit`` is the place, from 1, of the limit that the message names; 0: none. If calls with another value of the
-        argument passed in one of the ``lanes`` of this process, the 429 may be this value's alone.
+        ``limit`` is the position, from 1, of the limit that the message names; 0: none. If calls with another value of
+        the argument passed in one of the ``lanes`` of this process, the 429 may be about this value only.
         """
         self.throttled += 1
         self._give_all_back()
@@ -355,7 +355,7 @@ class Lane:
         self.exchange.leave()
 
     def go_local(self, processes: int) -> None:
-        """Hand out this process's part of every limit, beginning with what is surely there."""
+        """Use this process's part of every limit, beginning with the tokens that are certainly there."""
         now, reply = self._settings.now(), self.reply
         age = now - self.exchange.reply_at
         self.shares = []
@@ -387,7 +387,7 @@ class Lane:
     # ---- looking ahead ----------------------------------------------------------------------------------------------
 
     def predict(self, priority: int, ahead: int) -> float:
-        """Seconds until a call with ``ahead`` calls of its own process before it would be admitted."""
+        """Seconds until a call is admitted that has ``ahead`` calls of its own process before it."""
         now = self._settings.now()
         if self.shares:
             return max(share.delay(now, ahead) for share in self.shares)

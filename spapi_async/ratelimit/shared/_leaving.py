@@ -1,4 +1,4 @@
-"""Lanes that go: nobody used them for long, or their event loop or their process is no longer this one."""
+"""Removes lanes: those unused for long, and those of another event loop or process."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from spapi_async.ratelimit.shared._lane import Lane
 
 __all__ = ["drop_lanes", "forget_idle"]
 
-_IDLE = 300.0  # seconds after which a process forgets a bucket that it does not use
+_IDLE = 300.0  # seconds after which a process drops an unused bucket
 
 
 def forget_idle(lanes: dict[Any, Lane], now: float, held: Sequence[dict[str, Any]]) -> None:
-    """Forget the lanes that nobody used lately, and what is held for keys that no other lane has."""
+    """Drop the lanes not used recently, and objects held for keys that no other lane has."""
     for key, lane in list(lanes.items()):
         if lane.idle and now - lane.touched_at > _IDLE:
             del lanes[key]
@@ -26,13 +26,13 @@ def forget_idle(lanes: dict[Any, Lane], now: float, held: Sequence[dict[str, Any
 
 
 def drop_lanes(lanes: Iterable[Lane], *, forked: bool) -> None:
-    """Send away who waits in a former loop; in a forked child touch nothing that lives in the parent's."""
+    """Drop the waiters of a former loop; in a forked child, touch nothing that belongs to the parent."""
     for lane in lanes:
         waiters = lane.queue.clear()
         if forked:
             lane.exchange.phase = Phase.AWAY
             continue
-        lane.leave()  # what becomes of its permits is told to nobody
+        lane.leave()  # the outcome of its permits is not reported
         if lane.timer is not None:
             lane.timer.cancel()
         for waiter in waiters:

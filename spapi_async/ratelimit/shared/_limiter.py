@@ -1,4 +1,4 @@
-"""The rate limiter of a process that shares its limits: what it does about calls, replies and outages."""
+"""The rate limiter of a process that shares its limits through a store: calls, replies, outages."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class SharedPermit:
         lane.in_flight += 1
 
     def observe(self, status: int | None, rate: float | None, refusal: bytes = b"") -> None:
-        """The request was sent: what came back."""
+        """The request was sent: report the reply."""
         limiter, self._limiter = self._limiter, None
         if limiter is not None:
             self.lane.in_flight -= 1
@@ -71,9 +71,9 @@ class SharedRateLimiter:
     """Shares usage plans, rules, learned rates and 429 feedback between processes and hosts; serves one loop at a time.
 
     Args:
-        store: what keeps them.
-        me: this process, as no other is called.
-        on_outage, processes, lease_seconds, timeout, jitter, rules, clock, observers: as RedisRateLimiter's.
+        store: the store that keeps the limits.
+        me: a unique name of this process.
+        on_outage, processes, lease_seconds, timeout, jitter, rules, clock, observers: as for RedisRateLimiter.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class SharedRateLimiter:
         )
         self._lanes: dict[tuple[str, Operation[Any], Selection], Lane] = {}
         self._views: dict[str, OperationView] = {}
-        self._shown: dict[str, tuple[float, float]] = {}  # announced and actual rate as observers know them
+        self._shown: dict[str, tuple[float, float]] = {}  # announced and actual rate as last reported to observers
         self._link = Link(
             store,
             clock=self._clock,
@@ -126,7 +126,7 @@ class SharedRateLimiter:
         return f"<{type(self).__name__} {self._link!r} buckets={len(self._lanes)} on_outage={self._on_outage!r}>"
 
     def bind(self, *, clock: Clock, observers: Observers, rules: Sequence[PlanRule]) -> None:
-        """Serve the application that this limiter was given to, before any call.
+        """Connect this limiter with the application that it was given to, before any call.
 
         Raises:
             ConfigurationError: a rule cannot work.
@@ -147,12 +147,12 @@ class SharedRateLimiter:
         max_wait: float | None,
         arguments: Mapping[str, Any] | None = None,
     ) -> SharedPermit:
-        """Wait for a token of every limit that the call pays from.
+        """Wait for a token of every limit that the call uses.
 
         Raises:
             RateLimitWaitError: the predicted wait exceeds ``max_wait`` seconds; raised after one round trip at most,
-                and while waiting when the rate falls so far that the prediction fails, or when that time has passed.
-            ConnectionFailedError: the store is away and ``on_outage`` is "raise".
+                and while waiting if the rate falls so far that ``max_wait`` cannot be kept, or if it has passed.
+            ConnectionFailedError: the store cannot be reached and ``on_outage`` is "raise".
             SPAPIError: the limiter was closed, before or while the call waited.
         """
         if asyncio.get_running_loop() is not self._home.loop:
@@ -198,24 +198,24 @@ class SharedRateLimiter:
         count: int = 1,
         priority: Priority = Priority.NORMAL,
     ) -> float:
-        """Seconds until so many calls that come now could have left, as far as this process last heard."""
+        """Seconds until the last of ``count`` calls made now could be sent, by the last state from the store."""
         lane = self._lane(operation, account, arguments)
         return lane.predict(priority, lane.queue.ahead(priority) + count - 1)
 
     def throttled(
         self, operation: Operation[Any], account: Account, arguments: Mapping[str, Any] | None = None
     ) -> None:
-        """An item of a batch said 429: counts as one 429 of the call's usage plan."""
+        """An item in a batch reply had the status 429; it counts as a 429 of the call's usage plan."""
         lane = self._lane(operation, account, arguments)
         self._refused(lane, self._clock.monotonic(), 1)
         self._attend(lane)
 
     def limits(self) -> tuple[LimitSnapshot, ...]:
-        """Every limit that this process draws on, as last heard of; ``waiting`` counts this process's calls."""
+        """Every limit that this process uses, in its last known state; ``waiting`` counts this process's calls."""
         return snapshots(self._lanes.values(), self._clock.monotonic())
 
     async def refresh(self) -> tuple[LimitSnapshot, ...]:
-        """Ask the store about every limit that this process draws on, then :meth:`limits`.
+        """Query the store about every limit that this process uses, then return :meth:`limits`.
 
         Raises:
             ConnectionFailedError: the store cannot be reached.
@@ -232,7 +232,7 @@ class SharedRateLimiter:
         return self.limits()
 
     async def snapshot_all(self) -> tuple[LimitSnapshot, ...]:
-        """Every limit in the store, whichever process draws on it; for watching a running job.
+        """Every limit in the store, whichever process uses it; for monitoring a running job.
 
         Raises:
             ConnectionFailedError: the store cannot be reached.
@@ -244,11 +244,11 @@ class SharedRateLimiter:
             raise self._outage_error(None, str(outage)) from outage
 
     async def aclose(self) -> None:
-        """Give back every lease, close the connection; waiters get an SPAPIError."""
+        """Return all leased tokens and close the connection; waiting calls get an SPAPIError."""
         if self._closed:
             return
         if self._home.loop is not None:
-            self._home.enter()  # or what an earlier loop left behind would be waited for in this one
+            self._home.enter()  # else this loop would wait for the remains of an earlier loop
         self._closed = True
         self._fail_waiters(lambda lane: closed_error(lane.operation))
         for lane in self._lanes.values():
@@ -261,12 +261,12 @@ class SharedRateLimiter:
     # ---- loops and processes ----------------------------------------------------------------------------------------
 
     async def _leave_loop(self) -> None:
-        """The loop ends and nobody closed the limiter: leases return by themselves."""
+        """The loop ends and the limiter was not closed: leases expire by themselves."""
         await self._link.aclose(list, self._timeout)
         self._drop(False)
 
     def _drop(self, forked: bool) -> Leftover:  # noqa: FBT001 - HomeLoop calls it
-        """Begin afresh in another loop, in a forked child as another process, with the rates that were learned."""
+        """Start again in another loop, or in a forked child as another process; learned rates are kept."""
         drop_lanes(self._lanes.values(), forked=forked)
         self._lanes.clear()
         self._settings.shares.clear()
@@ -305,7 +305,7 @@ class SharedRateLimiter:
         return lane
 
     def _attend(self, lane: Lane) -> None:
-        """Send what is due, and set the alarm for what is not."""
+        """Do the exchange that is due, or set a timer for the next one."""
         if self._closed:
             return
         if lane.wants_exchange():
@@ -373,7 +373,7 @@ class SharedRateLimiter:
             self._attend(lane)
 
     def _make_local(self, lane: Lane) -> None:
-        """Split the quota among the processes last seen: here where this bucket is known, else anywhere."""
+        """Split the quota among the processes last seen: those of this bucket if known, else those of any bucket."""
         lane.leave()
         seen = (other.reply.processes for other in self._lanes.values() if other.reply)
         lane.go_local(max(seen, default=self._processes))
@@ -382,7 +382,7 @@ class SharedRateLimiter:
         self._settings.shares.clear()
         for lane in list(self._lanes.values()):
             lane.come_back()
-            # Even those with nothing to say: a store that lost its memory must hear that somebody remembers.
+            # Also lanes without news: a store that lost its data must be told that a process remembers it.
             self._submit(lane)
             self._attend(lane)
 

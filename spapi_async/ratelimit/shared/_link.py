@@ -1,8 +1,8 @@
-"""The way between one process and a store: gathers exchanges into batches, notices outages, comes back by itself.
+"""The connection between one process and a store: combines exchanges into batches, detects outages, reconnects.
 
-It is in one of four states, and says so (``state``)::
+It is in one of four states (``state``)::
 
-    IDLE ── the first exchange is asked for ──> UP <── the store answers a probe ── DOWN
+    IDLE ── the first exchange is requested ──> UP <── the store answers a probe ── DOWN
                                                  └── an exchange fails ──────────────┘
     any ── aclose() ──> CLOSED
 """
@@ -24,27 +24,27 @@ __all__ = ["Exchanger", "Link", "LinkState"]
 logger = logging.getLogger("spapi_async.ratelimit")
 
 _BATCH = 128
-_RESTART = 0.05  # seconds after which work goes on that somebody cancelled
+_RESTART = 0.05  # seconds after which cancelled work is resumed
 _FIRST_PROBE, _LONGEST_PROBE = 0.1, 1.0  # seconds between attempts to reach a store that is away
 
 
 class LinkState(enum.Enum):
-    """Whether exchanges take place."""
+    """Whether exchanges are possible."""
 
     IDLE = "up"
-    """Nothing was asked for yet: the store counts as there."""
+    """No exchange has been requested yet: the store is assumed to be available."""
     UP = "up, in use"
     DOWN = "down"
     CLOSED = "closed"
 
 
 class Exchanger(Protocol):
-    """What takes part in exchanges: one kind of a seller's calls as this process sees them."""
+    """A participant in exchanges: one kind of a seller's calls within this process."""
 
     keys: tuple[str, ...]
 
     def request(self) -> Request:
-        """What to send, decided when it is sent."""
+        """The request, composed when it is sent."""
 
     def absorb(self, reply: Reply) -> None:
         """The reply came."""
@@ -54,17 +54,17 @@ class Exchanger(Protocol):
 
 
 class Link:
-    """Carries exchanges in batches, in order, one batch at a time.
+    """Sends exchanges in batches, in order, one batch at a time.
 
-    While one batch is under way the next one gathers, so that ten thousand buckets need no more connections than one,
-    and a slow store is asked less often rather than more.
+    While one batch is under way, the next one is collected, so that ten thousand buckets need only one connection, and
+    a slow store gets fewer requests, not more.
 
-    There is a task while something is to be done and none while all is quiet: none to end with the loop, none to lose.
+    A task exists only while there is work, so that an idle link has no task that could be lost with the loop.
 
     Args:
         meanwhile: what happens while the store is away, for the log.
-        attend: called with those whose exchange is over, for what is to be done next.
-        on_down, on_up: called when the store goes and when it is back.
+        attend: called with the participants whose exchange has ended, to do what is next.
+        on_down, on_up: called when the store becomes unavailable and when it is back.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Link:
         self.reason = ""
         self._meanwhile = meanwhile
         self._attend, self._on_down, self._on_up = attend, on_down, on_up
-        self._is_away = False  # as far as the log says
+        self._is_away = False  # as last logged
         self._pending: dict[Exchanger, None] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -91,7 +91,7 @@ class Link:
         return f"<Link {self.store.label} {self.state.value}, {self.store.round_trips} round trips>"
 
     def renewed(self, me: str) -> Link:
-        """Another to the same store, for another loop or process; nothing of this one is touched."""
+        """Another link to the same store, for another loop or process; this one is not touched."""
         link = Link(
             self.store.renewed(me),
             clock=self.clock,
@@ -100,16 +100,16 @@ class Link:
             on_down=self._on_down,
             on_up=self._on_up,
         )
-        link._is_away = self._is_away  # so that an outage is said once, however many loops meet it
+        link._is_away = self._is_away  # so that an outage is logged once, whatever the number of loops
         return link
 
     @property
     def down(self) -> bool:
-        """Whether the store is away: no exchange will come."""
+        """Whether the store is unavailable, so that there is no exchange."""
         return self.state is LinkState.DOWN
 
     def submit(self, exchanger: Exchanger) -> bool:
-        """Exchange soon; a bucket already in the queue is not queued twice. False where no exchange will come."""
+        """Queue an exchange; a bucket already in the queue is not queued twice. False if there will be no exchange."""
         if self.state in (LinkState.DOWN, LinkState.CLOSED):
             return False
         self._pending[exchanger] = None
@@ -127,7 +127,7 @@ class Link:
             return
         self._task = None
         if task.cancelled() or task.cancelling():
-            # Usually with all others because the loop ends: then this timer never comes.
+            # Usually because the loop ends and cancels all tasks: then this timer never fires.
             asyncio.get_running_loop().call_later(_RESTART, self._go_on)
         else:
             self._go_on()
@@ -143,7 +143,7 @@ class Link:
     async def _run(self) -> None:
         task = asyncio.current_task()
         assert task is not None
-        # A cancellation can get lost in a store's client library (one that meets the end of a read does).
+        # A store's client library can lose a cancellation (one that coincides with the end of a read).
         while self._has_work and not task.cancelling():
             if self.state is LinkState.DOWN:
                 await self._wait_until_back(task)
@@ -154,7 +154,7 @@ class Link:
             try:
                 await self._exchange(batch)
             except Exception as error:
-                # A mistake of ours must not leave callers waiting for a reply that nobody fetches.
+                # A bug here must not leave callers waiting for a reply that is never fetched.
                 logger.exception("exchange with %s failed", self.store.label)
                 self._go_down(Outage(type(error).__name__))
 
@@ -170,7 +170,7 @@ class Link:
         except BaseException:
             for exchanger in batch:
                 exchanger.lost()
-                self._pending[exchanger] = None  # for whoever goes on with the work
+                self._pending[exchanger] = None  # for the task that resumes the work
             raise
         if self._is_away:
             self._say_back()
@@ -211,7 +211,7 @@ class Link:
     async def aclose(
         self, final_request: Callable[[], Sequence[tuple[tuple[str, ...], Request]]], timeout: float
     ) -> None:
-        """Stop, say what is left to say, and close the connection."""
+        """Stop, send the final requests, and close the connection."""
         task, self._task = self._task, None
         was, self.state = self.state, LinkState.CLOSED
         while task is not None and not task.done():
@@ -222,6 +222,6 @@ class Link:
             for start in range(0, len(calls), _BATCH):
                 await self.store.exchange(calls[start : start + _BATCH])
         except Outage:
-            pass  # leases return by themselves
+            pass  # leases expire by themselves
         finally:
             await self.store.disconnect()

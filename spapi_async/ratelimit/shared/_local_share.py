@@ -8,14 +8,14 @@ from spapi_async.ratelimit.shared._store import LimitSpec, LimitState
 
 __all__ = ["LocalShare"]
 
-_SAFETY = 0.95  # the processes last seen are not all the processes there may be
+_SAFETY = 0.95  # there may be more processes than those last seen
 _CUT, _FLOOR, _RECOVERY = 0.8, 0.05, 0.01
 
 
 class LocalShare:
-    """``1/processes`` of a rate and a capacity, both in tokens; begins at the same part of a level.
+    """A bucket with ``1/processes`` of a rate and a capacity; it begins with the same part of the level.
 
-    The level may be negative: tokens already sold for a later moment are paid for first.
+    The level may be negative: tokens that were already sold for later must flow in first.
     """
 
     __slots__ = ("_at", "_capacity", "_cut_at", "_full_rate", "_level", "_processes", "rate")
@@ -33,10 +33,10 @@ class LocalShare:
     def of(
         cls, spec: LimitSpec, state: LimitState | None, *, rate: float, processes: int, age: float, now: float
     ) -> Self:
-        """What goes on from how a limit stood ``age`` seconds ago, beginning with nothing in hand.
+        """The share of this process in a limit whose state is ``age`` seconds old; it starts without usable tokens.
 
-        Of a limit of which nothing was heard one token is taken to be there, none if all sellers share it. A window
-        becomes a bucket of one token: what each process does evenly keeps to it together.
+        If nothing is known of a limit, it is assumed to have one token, or none if all sellers share it. A window
+        becomes a bucket of one token: if each process sends evenly, all of them together observe the window.
         """
         if state is None:
             return cls(rate, 1.0 if spec.seconds else spec.burst, processes, 0.0 if spec.shared else 1.0, now)
@@ -44,36 +44,36 @@ class LocalShare:
         return cls(state.pace, 1.0 if spec.seconds else state.capacity, processes, level, now)
 
     def level(self, now: float) -> float:
-        """Tokens at hand; negative while a debt is paid off."""
+        """Available tokens; negative while a debt is paid off."""
         self._level = min(self._level + max(0.0, now - self._at) * self.rate, self._capacity)
         self._at = max(self._at, now)
         return self._level
 
     def delay(self, now: float, ahead: int = 0) -> float:
-        """Seconds until a token is there for the one with so many ahead."""
+        """Seconds until there is a token for a call with ``ahead`` calls before it."""
         missing = ahead + 1 - self.level(now)
-        # A timer set for this delay must not wake a hair too early and be set again for nothing.
+        # A timer set for this delay must not fire slightly too early and have to be set again.
         return missing / self.rate if missing > 1e-9 else 0.0
 
     def take(self, now: float) -> None:
-        """Spend one."""
+        """Spend one token."""
         self._level = self.level(now) - 1
         if self.rate < self._full_rate:
             self.rate = min(self._full_rate, self.rate + _RECOVERY * self._full_rate)
 
     def put_back(self) -> None:
-        """One was not spent after all."""
+        """Return a token that was not spent."""
         self._level = min(self._level + 1, self._capacity)
 
     def announce(self, rate: float) -> None:
-        """Amazon's header says another rate."""
+        """Use the rate in Amazon's header."""
         full = rate * _SAFETY / self._processes
         self.level(self._at)
         self.rate *= full / self._full_rate
         self._full_rate = full
 
     def throttled(self, now: float, admitted_at: float) -> None:
-        """A 429: nothing is left; requests already on their way at the last one say nothing new."""
+        """A 429: no tokens are left; requests that were under way at the last 429 count with it."""
         if admitted_at <= self._cut_at:
             return
         self._level = min(self.level(now), 0.0)

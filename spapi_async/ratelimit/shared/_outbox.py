@@ -1,4 +1,4 @@
-"""What the store has yet to be told about one bucket, so that each thing counts once, whatever gets lost on the way."""
+"""Feedback for the store about one bucket: each item counts once, even if requests or replies are lost."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from spapi_async.ratelimit.shared._store import Feedback
 
 __all__ = ["Outbox"]
 
-_FROZEN = 8  # feedbacks whose delivery is in doubt; older ones are dropped, which can only cost us tokens
+_FROZEN = 8  # feedbacks with uncertain delivery; older ones are dropped, which can only cost this process tokens
 
 
 class Outbox:
-    """Gathers feedback until the next request takes it along, and keeps what was sent until the store confirmed it.
+    """Collects feedback for the next request, and keeps sent feedback until the store has confirmed it.
 
-    A feedback that was sent once is frozen: it is sent again as it was, and the store knows it by its number.
+    A feedback that was sent once is frozen: it is repeated unchanged, and the store recognises it by its number.
 
     Attributes:
-        number: of the last request. lost: of the first request since the last reply that may have been carried out
-            without our hearing of it, or 0.
+        number: the number of the last request.
+        lost: the number of the first request since the last reply that may have been carried out without a reply, or 0.
     """
 
     __slots__ = ("_frozen", "_next_number", "_open", "lost", "number")
@@ -36,23 +36,23 @@ class Outbox:
 
     @property
     def is_urgent(self) -> bool:
-        """Whether others gain from hearing now what has gathered; mere use can wait for the next exchange."""
+        """Whether the feedback helps other processes now; the mere use of tokens can wait for the next exchange."""
         news = self._open
         return news is not None and bool(news.back or news.credit or news.spent or news.rate or news.hits)
 
     @property
     def unsent(self) -> Feedback | None:
-        """What has gathered since the last request."""
+        """The feedback collected since the last request."""
         return self._open
 
     def feedback(self) -> Feedback:
-        """What the next request will take along, to be added to."""
+        """The feedback for the next request, to be added to."""
         if self._open is None:
             self._open = Feedback(seq=self._next_number())
         return self._open
 
     def seal(self) -> list[Feedback]:
-        """Begin a new request: what it has to say."""
+        """Begin a new request; returns its feedback."""
         if self._open is not None:
             self._frozen.append(self._open)
             self._open = None

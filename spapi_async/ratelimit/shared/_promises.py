@@ -1,4 +1,4 @@
-"""The calls of one bucket that may wait only so long: what they were promised, and whether it can still be kept."""
+"""The calls of one bucket that have a ``max_wait``: which were accepted, and whether that can still be kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Caller", "Promises"]
 
 
 class Caller(Waiter):
-    """A call in the line. ``ahead`` is how many of its own process come before it, as it looked when it came."""
+    """A call in the queue. ``ahead`` is the number of calls of its own process before it at the time it came."""
 
     __slots__ = ("ahead", "max_wait")
 
@@ -27,11 +27,11 @@ class Caller(Waiter):
 
 
 class Promises:
-    """Judges each such call by a prediction when it comes, and again when the rate falls; lets go when time is up.
+    """Checks each such call by a prediction when it comes and when the rate falls; ends the wait when time is up.
 
     Args:
-        operation: whose calls these are.
-        predict: seconds that a call of a priority waits that has so many of its own process ahead.
+        operation: the operation of the calls.
+        predict: the wait in seconds of a call with a given priority and number of calls of its own process before it.
     """
 
     __slots__ = ("_asking", "_kept", "_operation", "_predict", "_queue", "_undecided")
@@ -41,43 +41,43 @@ class Promises:
         self._queue = queue
         self._predict = predict
         self._undecided: list[Caller] = []
-        self._asking: list[Caller] = []  # those of the undecided that the request under way will decide
+        self._asking: list[Caller] = []  # undecided calls that the request under way will decide
         self._kept: dict[Caller, asyncio.TimerHandle] = {}
 
     @property
     def undecided(self) -> bool:
-        """Somebody waits to be judged."""
+        """Whether a call has not been decided yet."""
         return bool(self._undecided)
 
     def enter(self, caller: Caller) -> None:
-        """A call came that waits for at most ``max_wait`` seconds."""
+        """Add a call that waits for at most ``max_wait`` seconds."""
         self._undecided.append(caller)
 
     def ask(self) -> bool:
-        """A request leaves; whether it should ask who else waits."""
+        """A request is sent; returns whether it should ask which other calls wait."""
         self._asking += self._undecided
         self._undecided = []
         return bool(self._asking or self._kept)
 
     def unanswered(self) -> None:
-        """No reply came to it."""
+        """The request had no reply."""
         self._undecided = self._asking + self._undecided
         self._asking = []
 
     def judge(self) -> None:
-        """The reply came: refuse those whose wait would be too long, promise the others."""
+        """The reply came: refuse calls whose wait would be too long, accept the others."""
         asking, self._asking = self._asking, []
         for caller in asking:
             self._judge(caller)
 
     def judge_now(self) -> None:
-        """No reply will come: decide without it."""
+        """There will be no reply: decide without it."""
         self.unanswered()
         self.ask()
         self.judge()
 
     def judge_again(self) -> None:
-        """The rate fell: refuse those who cannot be served in time any more, now rather than then."""
+        """The rate fell: refuse calls that can no longer be admitted in time, now and not at their deadline."""
         if not self._kept:
             return
         place = 0
@@ -92,13 +92,13 @@ class Promises:
             place += 1
 
     def forget(self, caller: Caller) -> None:
-        """The call waits no longer, for whatever reason."""
+        """Remove a call that no longer waits, for whatever reason."""
         timer = self._kept.pop(caller, None)
         if timer is not None:
             timer.cancel()
 
     def refusal(self, wait: float, max_wait: float) -> RateLimitWaitError:
-        """The error of a wait that is too long."""
+        """The error for a wait that is too long."""
         return wait_error(self._operation, wait, max_wait)
 
     def _judge(self, caller: Caller) -> None:
@@ -112,7 +112,7 @@ class Promises:
         self._kept[caller] = loop.call_at(loop.time() + caller.max_wait + GRACE, self._break, caller)
 
     def _break(self, caller: Caller) -> None:
-        """Calls that came later were more urgent, or Redis was slow: the time is up all the same."""
+        """A call's ``max_wait`` is over, because later calls were more urgent, or Redis was slow."""
         if caller.future.done():
             return
         wait = self._predict(caller.priority, 0)

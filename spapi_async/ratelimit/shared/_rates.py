@@ -1,4 +1,4 @@
-"""What the replies of a store say about rates: what observers are called with, and what the store has lost."""
+"""Changes of rates in a store's replies, for observers, and rates that the store has lost."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ __all__ = ["owing_news", "rate_change"]
 
 
 def rate_change(shown: dict[str, tuple[float, float]], lane: Lane) -> RateChanged | None:
-    """How the shared picture of a plan changed, whichever process changed it, since ``shown``; updates that.
+    """The change of a plan's shared rate since ``shown``, whichever process caused it; updates ``shown``.
 
     Args:
-        shown: announced and actual rate as observers know them, by the plan's key.
-        lane: whose last reply may have news.
+        shown: announced and actual rate as last reported to observers, by the plan's key.
+        lane: the lane whose last reply is compared.
     """
     if lane.reply is None:
         return None
     plan, published = lane.reply.plan, lane.specs[0].rate
     old = shown.get(lane.keys[0], (published, published))
     if plan.announced == old[0] and old[1] < plan.rate < plan.announced:
-        return None  # a recovery is told when it is complete
+        return None  # a recovery is reported when it is complete
     new = shown[lane.keys[0]] = (plan.announced, plan.rate)
     if old == new:
         return None
@@ -32,10 +32,10 @@ def rate_change(shown: dict[str, tuple[float, float]], lane: Lane) -> RateChange
 
 
 def owing_news(lane: Lane, lanes: Iterable[Lane]) -> list[Lane]:
-    """Whose rates the store does not know any more, as the last reply to ``lane`` shows: its memory is another one.
+    """The lanes whose rates the store has lost, if the last reply to ``lane`` shows that the store lost its data.
 
-    A lane hands over what it knows with its next request. That may be late for other processes, which have no call of
-    that seller's to learn from and take the published rate for the true one.
+    A lane sends its rates with its next request. That may be too late for other processes, which have made no call of
+    that seller and use the published rate.
     """
     if not lane.view.lost:
         return []

@@ -1,4 +1,4 @@
-"""What the lanes of one process have in common."""
+"""The settings that the lanes of one process have in common."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MEANWHILE = {
     "local": "this process spends its own part of each quota",
     "raise": "calls are refused",
 }
-"""What the log says happens while the store is away, by ``on_outage``."""
+"""What happens while the store is away, as logged, by ``on_outage``."""
 
 
 def check_settings(on_outage: str, lease_seconds: float, processes: int) -> None:
-    """Whether these can work.
+    """Check the settings.
 
     Raises:
-        ConfigurationError: they cannot.
+        ConfigurationError: a setting is invalid.
     """
     if on_outage not in MEANWHILE:
         raise ConfigurationError(f'on_outage must be "local" or "raise", not {on_outage!r}')
@@ -36,15 +36,15 @@ def check_settings(on_outage: str, lease_seconds: float, processes: int) -> None
 
 
 def new_name() -> str:
-    """Tells one process, or one life of it, from all others."""
+    """A unique name for this process and its current loop."""
     return f"{os.getpid():x}-{secrets.token_hex(6)}"
 
 
 class LaneSettings(msgspec.Struct, kw_only=True):
-    """Of all lanes.
+    """The settings and objects that all lanes share.
 
-    ``number`` gives the next request or feedback number; numbers never repeat, whatever lane uses them. ``shares`` are
-    this process's parts of limits while the store is away, by key; ``silences`` tell of its requests by plan.
+    ``number`` returns the next number of a request or feedback; numbers are unique over all lanes. ``shares`` are this
+    process's parts of limits while the store is away, by key; ``silences`` are its unanswered requests, by plan.
     """
 
     me: str
@@ -57,13 +57,13 @@ class LaneSettings(msgspec.Struct, kw_only=True):
 
 
 class OperationView:
-    """Of the lanes of one (application, region, operation).
+    """What the lanes of one (application, region, operation) share.
 
     Attributes:
-        known: marker of the store's memory, as last heard.
-        lost: whether that reply came from another memory than the one before.
-        processes: how many processes use the operation, as last heard.
-        flights: requests on their way.
+        known: the marker of the store's data in the last reply.
+        lost: whether that reply had another marker than the one before, so that the store has lost its data.
+        processes: how many processes use the operation, by the last reply.
+        flights: the requests under way.
     """
 
     __slots__ = ("flights", "known", "lost", "processes")

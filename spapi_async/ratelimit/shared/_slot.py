@@ -1,4 +1,4 @@
-"""A token as a process holds it."""
+"""A token that a process has obtained from the store."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ __all__ = ["Slot"]
 
 
 class Slot:
-    """A token, usable at the moment ``at`` of the loop's clock and until ``expires``.
+    """A token, usable from the time ``at`` of the loop's clock until ``expires``.
 
-    On lease it goes back at ``idle_at`` already, or later while calls come. ``booked`` is the moment by the store's
-    clock at which the store takes it for used; on lease, when it was taken here. ``proven`` is whether a reply had come
-    before it was used.
+    A leased token is returned as early as ``idle_at``, or later while calls come. ``booked`` is the time by the store's
+    clock at which the store assumes that it is used; for a leased token, when it was taken here. ``proven`` is whether
+    a reply had come before it was used.
     """
 
     __slots__ = ("at", "booked", "expires", "idle_at", "leased", "proven")

@@ -1,4 +1,4 @@
-"""Limits that a process shares, as it last heard of them, for people to read."""
+"""The last known states of the limits that a process shares, for display."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["snapshots"]
 
 
 def snapshots(lanes: Iterable[Lane], now: float) -> tuple[LimitSnapshot, ...]:
-    """Every limit once, sellers' own first; as the lane knows it that heard of it last."""
+    """Every limit once, limits of single sellers first; from the lane with the most recent reply."""
     found: dict[str, tuple[float, LimitSnapshot]] = {}
     waiting: dict[str, int] = {}
     for lane in lanes:
@@ -32,7 +32,7 @@ def snapshots(lanes: Iterable[Lane], now: float) -> tuple[LimitSnapshot, ...]:
 
 
 def _snapshot(lane: Lane, place: int, now: float) -> LimitSnapshot | None:
-    """One of a lane's limits as last heard of, brought up to now; None where nothing has taught it yet."""
+    """The last known state of one of a lane's limits, advanced to now; None if the limit has not been learned yet."""
     reply, spec = lane.reply, lane.specs[place]
     state = reply.limits[place] if reply else None
     if state.absent if state else spec.optional:

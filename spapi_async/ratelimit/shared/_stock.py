@@ -1,4 +1,4 @@
-"""The tokens of one bucket that a process holds and has not used yet, in the order of their moments. Pure."""
+"""The unused tokens of one bucket that a process has, in the order in which they become usable. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Stock"]
 
 
 class Stock:
-    """Tokens granted to calls that wait, and tokens on lease for calls that are expected."""
+    """Tokens granted to waiting calls, and tokens leased for expected calls."""
 
     __slots__ = ("_slots",)
 
@@ -23,39 +23,39 @@ class Stock:
         return len(self._slots)
 
     def put(self, slot: Slot) -> None:
-        """One more; of those for the same moment it comes last."""
+        """Add a token, after those that become usable at the same time."""
         bisect.insort_right(self._slots, slot, key=_at)
 
     def put_first(self, slot: Slot) -> None:
-        """One that comes before all others."""
+        """Add a token before all others."""
         self._slots.insert(0, slot)
 
     def take(self, now: float) -> Slot | None:
-        """The first one, if its moment has come."""
+        """Remove and return the first token, if it is usable."""
         return self._slots.pop(0) if self._slots and self._slots[0].at <= now else None
 
     def at(self, place: int) -> float:
-        """From when the one at a place can be used."""
+        """When the token at a position becomes usable."""
         return self._slots[place].at
 
     def first_at(self) -> float:
-        """When the next one can be used; never, if there is none."""
+        """When the next token becomes usable; infinity if there is none."""
         return self._slots[0].at if self._slots else math.inf
 
     def last_at(self) -> float:
-        """When the last one can be used."""
+        """When the last token becomes usable."""
         return self._slots[-1].at
 
     def usable_by(self, moment: float) -> int:
-        """How many can be used by then."""
+        """How many tokens are usable by then."""
         return bisect.bisect_right(self._slots, moment, key=_at)
 
     def booked_first(self) -> float:
-        """The first moment, by the store's clock, at which it takes one of those granted to have been used."""
+        """The earliest time, by the store's clock, at which the store assumes that a granted token was used."""
         return min((slot.booked for slot in self._slots if not slot.leased), default=math.inf)
 
     def uncovered(self, counts: Sequence[int]) -> tuple[int, int, int]:
-        """Of so many waiting calls, by priority, those that no token here is meant for."""
+        """Of the waiting calls, by priority, the number for which there is no token here."""
         covered = len(self._slots)
         left = []
         for count in counts:
@@ -64,19 +64,19 @@ class Stock:
         return left[0], left[1], left[2]
 
     def first_end(self, idle_until: float) -> float:
-        """When the next one must go back: one on lease does once no call has come for long."""
+        """When the next token must be returned; a leased one is, after a time without calls."""
         return min((_ends(slot, idle_until) for slot in self._slots), default=math.inf)
 
     def expire(self, now: float, idle_until: float) -> int:
-        """Let go of those on lease that must go back now; how many."""
+        """Remove the leased tokens that must be returned now; returns their number."""
         return self._keep([slot for slot in self._slots if _ends(slot, idle_until) > now])
 
     def drop_granted(self) -> int:
-        """Let go of those that are not on lease; how many."""
+        """Remove the tokens that are not leased; returns their number."""
         return self._keep([slot for slot in self._slots if slot.leased])
 
     def drop_leased(self) -> int:
-        """Let go of those on lease; how many."""
+        """Remove the leased tokens; returns their number."""
         return self._keep([slot for slot in self._slots if not slot.leased])
 
     def _keep(self, slots: list[Slot]) -> int:

@@ -1,21 +1,22 @@
-"""What keeps a quota that processes share: the contract, whatever fulfils it. ``redis/`` is one; another is a folder.
+"""The contract of a store that keeps a quota for several processes. ``redis/`` implements it; add others as folders.
 
-A *store* carries out exchanges. An exchange is one atomic step on the limits that one kind of a seller's calls pays
-from (the usage plan first), on a clock that all processes share. In order:
+A *store* carries out exchanges. An exchange is one atomic step on the limits that one kind of a seller's calls uses
+(the usage plan first), on a clock that all processes share. In this order:
 
 1. A request whose number is not above the last one of this process is answered ``stale`` and changes nothing.
-2. Limits that the store does not remember begin with the rate that the process knew. Where the process remembers an
-   earlier ``marker`` than the store's, they begin empty; a window counts as evenly used up. Limits that others made
-   since are emptied then, once, and a rate that is still the published one gives way to the rate that the process knew.
-3. What flowed in since the last exchange is added. Leases that have ended come back.
-4. ``lost``: what that request was given, if it ran, comes back. Each feedback is applied once, by its number.
-5. Tokens are sold to this process, at most ``waiting`` plus ``prefetch`` (the latter on lease), each with the seconds
-   from which it may be used. One sale pays from every limit or from none, and never brings more than a limit allows:
-   whoever uses tokens no earlier than told is never refused. Priorities, their shares and turns among processes are as
-   in the package's docstring: nobody that waits is passed over for ever.
-6. The reply says how the limits stand, when to come again, and who else waits (where asked).
+2. Limits that the store does not have begin with the rate that the process knew. If the process knows an earlier
+   ``marker`` than the store's, they begin empty; a window counts as evenly used up. Limits that other processes have
+   created since are then emptied, once, and a rate that is still the published one is replaced by the process's rate.
+3. Tokens that flowed in since the last exchange are added. Leases that have ended are returned.
+4. ``lost``: tokens granted to that request, if it was carried out, are returned. Each feedback is applied once, by its
+   number.
+5. Tokens are sold to this process, at most ``waiting`` plus ``prefetch`` (the latter leased), each with the seconds
+   from now at which it becomes usable. A sale takes a token from every limit or from none, and never more than a limit
+   allows: a process that uses no token early is never refused. Priorities, their shares and turns among processes are
+   as in the package's docstring: no waiting process is passed over for ever.
+6. The reply states the limits, when to ask again, and which other calls wait (if requested).
 
-A limit that is ``optional`` does not exist until a 429 is blamed on it.
+A limit that is ``optional`` does not exist until a 429 is attributed to it.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ from spapi_async.ratelimit._book import Charge
 __all__ = ["Feedback", "LimitSpec", "LimitState", "Outage", "Reply", "Request", "Store", "spec_of"]
 
 
-class Outage(Exception):  # noqa: N818 - a state of affairs; the limiter decides whether it is an error
-    """The store cannot be used now: gone, silent, full, read-only, still loading."""
+class Outage(Exception):  # noqa: N818 - a state; the limiter decides whether it is an error
+    """The store cannot be used now: unreachable, not answering, full, read-only, or still loading."""
 
 
 class LimitSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,11 +42,11 @@ class LimitSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         kind: ``plan``, ``application`` or ``rule``.
-        rate, burst: of a bucket; of a window, requests a second in the long run and requests in it.
-        seconds: of a window; 0 for a bucket.
-        shared: whether all sellers pay from it.
-        optional: whether it exists only once a 429 has taught it.
-        label: what a snapshot calls it.
+        rate, burst: the bucket's; for a window, its requests per second in the long run and its number of requests.
+        seconds: the length of a window; 0 for a bucket.
+        shared: whether all sellers use it.
+        optional: whether it exists only after it was learned from a 429.
+        label: its name in a snapshot.
     """
 
     kind: str
@@ -58,7 +59,7 @@ class LimitSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def spec_of(charge: Charge, *, optional: bool = False) -> LimitSpec:
-    """The same limit as the book has it."""
+    """The specification of a limit of the book."""
     limit = charge.limit
     facts = {"kind": charge.kind, "shared": charge.shared, "optional": optional, "label": charge.label}
     if isinstance(limit, Window):
@@ -71,14 +72,14 @@ class Feedback(msgspec.Struct, kw_only=True):
     """What happened to a process's tokens since the last feedback; applied once, however often it is sent.
 
     Attributes:
-        used, back: leased tokens that were spent, and that return unspent.
-        credit, credit_at: tokens granted to waiters that return unspent, and the store's time at which the first of
-            them was to be used.
+        used, back: leased tokens that were spent, and leased tokens that are returned unspent.
+        credit, credit_at: tokens granted to waiting calls that are returned unspent, and the store's time at which the
+            first of them was to be used.
         spent: tokens spent while the store was away.
-        rate: the rate in Amazon's header when it differs from the one known, or 0.
+        rate: the rate in Amazon's header if it differs from the known one, or 0.
         hits, hit_at: 429s, and the store's time at which the last of those requests was admitted.
-        hit_limit: the place in the request's limits, from 1, of the one that Amazon's message names; 0: none named.
-        others_pass: 1 where calls with another value of the argument passed in this process.
+        hit_limit: the position, from 1, of the limit that Amazon's message names; 0 if it names none.
+        others_pass: 1 if calls with another value of the argument passed in this process.
     """
 
     seq: int
@@ -95,24 +96,26 @@ class Feedback(msgspec.Struct, kw_only=True):
 
 
 class Request(msgspec.Struct, kw_only=True):
-    """What a process says and asks about the limits of one kind of a seller's calls.
+    """A request of a process about the limits of one kind of a seller's calls.
 
     Attributes:
-        me: the process and the kind; n: number of the request; lost: first earlier request whose reply never came, or
-            0.
-        former: 1 where the last of the keys is the plan's of a time when the seller id was not known, to be taken over.
-        kind: ``""``, or what tells calls with limits of their own from the seller's others.
-        known, fresh: marker of the store's memory as the process knows it, and one to use if there is none.
+        me: the process and the kind.
+        n: the number of the request.
+        lost: the number of the first earlier request without a reply, or 0.
+        former: 1 if the last key is the plan's key from before the seller id was known; its state is taken over.
+        kind: ``""``, or the identification of calls with their own limits.
+        known, fresh: the marker of the store's data known to the process, and a marker to use if there is none.
         jitter, horizon: seconds by which a request may arrive late, and for which tokens are sold ahead.
-        clear, slowest: store's time before which every request of this process has been answered (0: not known),
-            and the longest that one of them took lately, in seconds.
-        landed: store's time at which the last of those replies came; 0: none.
-        limits: what such a call pays from, the usage plan first.
-        known_rate, known_announced: what the process believes of that plan, in case the store forgot.
-        waiting: calls that wait and have no token in sight, by priority.
-        prefetch: tokens wanted for calls that are expected; 0 where a window is among the limits.
+        clear, slowest: the store's time before which every request of this process has been answered (0: unknown), and
+            the longest recent round trip in seconds.
+        landed: the store's time at which the last of those replies came; 0: none.
+        limits: the limits that such a call uses, the usage plan first.
+        known_rate, known_announced: the plan's rates known to the process, in case the store has lost them.
+        waiting: waiting calls without a granted token, by priority.
+        prefetch: tokens wanted for expected calls; 0 if a window is among the limits.
         expected: calls that will probably come within eight horizons.
-        predict: 1 to be told who else waits. bye: 1 when the process leaves.
+        predict: 1 to request which other calls wait.
+        bye: 1 if the process leaves.
     """
 
     me: str
@@ -139,14 +142,14 @@ class Request(msgspec.Struct, kw_only=True):
 
 
 class LimitState(msgspec.Struct, kw_only=True):
-    """How a limit stands.
+    """The state of a limit.
 
     Attributes:
-        level, pace, capacity: tokens, tokens a second really handed out, most tokens kept.
-        rate, announced, burst: believed, announced, believed.
-        starts, opens, seconds: of a window: when each request in it arrives, from now; in how many seconds the next may
-            pass, whatever the window holds; its length.
-        absent: an optional limit that nothing has taught yet.
+        level, pace, capacity: the tokens, the tokens per second actually granted, the most tokens kept.
+        rate, announced, burst: the rate in use, the announced rate, the burst in use.
+        starts, opens, seconds: for a window: the arrival times of its requests, relative to now; the seconds for which
+            no request is admitted, whatever its entries; its length.
+        absent: whether it is an optional limit that has not been learned yet.
     """
 
     level: float = 0.0
@@ -164,15 +167,16 @@ class LimitState(msgspec.Struct, kw_only=True):
 
 
 class Reply(msgspec.Struct, kw_only=True):
-    """What the store answers.
+    """The store's reply.
 
     Attributes:
-        delays: when each granted token may be used, in seconds from now, and whether it is on lease.
+        delays: for each granted token, in how many seconds it becomes usable, and whether it is leased.
         lease: seconds for which leased tokens may be kept.
-        crowded: whether calls wait elsewhere, or urgent ones are about: no more should be asked for than is needed.
-        poll: seconds after which to ask again, or -1 when every wish was granted and nobody else waits.
-        others: calls waiting in each other process, by priority, and whether they are of the same kind (when asked).
-        limits: how each limit of the request stands.
+        crowded: whether calls wait in other processes, or urgent calls are expected: request no more than is needed.
+        poll: seconds after which to ask again, or -1 if everything was granted and no other process waits.
+        others: the calls that wait in each other process, by priority, and whether they are of the same kind (on
+            request).
+        limits: the state of each limit of the request.
     """
 
     now: float
@@ -194,12 +198,12 @@ class Reply(msgspec.Struct, kw_only=True):
 
     @property
     def pace(self) -> float:
-        """Tokens a second that all limits together let through in the long run."""
+        """Calls per second that all limits together admit in the long run."""
         return min(limit.pace for limit in self.limits if not limit.absent)
 
     @property
     def throttled(self) -> int:
-        """429s so far."""
+        """The number of 429s so far."""
         return self.limits[0].throttled
 
 
@@ -208,38 +212,38 @@ class Store(Protocol):
 
     @property
     def label(self) -> str:
-        """What errors and logs call it; shows no secret."""
+        """Its name in errors and logs, without secrets."""
 
     @property
     def round_trips(self) -> int:
-        """How often it was asked."""
+        """The number of round trips so far."""
 
     def keys(self, charges: Sequence[Charge], application: str, region: str, name: str) -> tuple[str, ...]:
-        """Where it keeps these limits of a seller of that name, and what all sellers of the operation share."""
+        """The keys of these limits of the named seller, and of what all sellers of the operation share."""
 
     async def exchange(self, calls: Sequence[tuple[tuple[str, ...], Request]]) -> list[Reply]:
         """Carry out each exchange, in one round trip; within the store's timeout.
 
         Raises:
-            Outage: any of them could not be carried out; some may have been.
+            Outage: an exchange could not be carried out; others may have been.
         """
 
     async def probe(self) -> None:
-        """Find out whether exchanges would work, on a connection that no earlier reply can arrive on.
+        """Check whether exchanges would work, on a connection on which no earlier reply can arrive.
 
         Raises:
-            Outage: they would not.
+            Outage: they would not work.
         """
 
     async def snapshots(self) -> tuple[LimitSnapshot, ...]:
-        """Every limit in it.
+        """Every limit in the store.
 
         Raises:
-            Outage: it cannot be read.
+            Outage: the store cannot be read.
         """
 
     def renewed(self, me: str) -> Store:
-        """The same limits over connections of its own, for another loop, or another process; leaves these alone."""
+        """A store with the same limits and its own connections, for another loop or process."""
 
     async def disconnect(self) -> None:
         """Close every connection; the next exchange opens one."""

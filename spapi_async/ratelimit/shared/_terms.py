@@ -1,4 +1,4 @@
-"""Which limits one kind of a seller's calls pays from, as a store is told of them. Pure."""
+"""The limits that one kind of a seller's calls uses, in the form for a store. Pure."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """The limits of a kind of calls.
 
     Attributes:
-        value: of the argument that may have a limit of its own; ``""`` where there is none.
-        kind: tells calls with limits of their own from the seller's others, ``""``; the same in every process.
-        keys: where the store keeps them: the plan, what all sellers share, the other limits.
-        former: where the plan was kept before the seller id was known; empty where it is not.
+        value: the value of the argument that may have its own limit; ``""`` if there is none.
+        kind: identifies calls with their own limits; ``""`` for the seller's other calls; the same in every process.
+        keys: the store's keys of the plan, of the limit that all sellers share, and of the other limits.
+        former: the key of the plan before the seller id was known; empty if there is none.
         specs: the limits, the usage plan first.
-        places: the place, from 1, of each limit that Amazon's 429 has a name for.
+        places: the position, from 1, of each limit that Amazon's 429 can name.
     """
 
     value: str
@@ -38,7 +38,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 def terms_of(
     operation: Operation[Any], account: Account, selection: Selection, *, book: PlanBook, store: Store
 ) -> Terms:
-    """What such calls pay from. A value that may have a limit of its own brings one that exists once it was learned."""
+    """The limits of such calls. A value that may have its own limit adds a limit that exists once it was learned."""
     charges = book.charges(operation, account, selection)
     specs = [spec_of(charge) for charge in charges]
     if selection.value:

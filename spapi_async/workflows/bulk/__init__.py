@@ -1,4 +1,4 @@
-"""Work on many things: a call for each item, one quota made of several sellers', a crawl that survives anything.
+"""Bulk work: a call for each item of a stream, the combined quota of several sellers, crawls that can be resumed.
 
 ::
 
@@ -12,8 +12,8 @@
 
     report = await crawl("catalog", [seller], asins, "items.jsonl")
 
-``fan_out`` runs any call, ``pool`` joins sellers for what any of them may ask, ``crawl`` writes what it finds to a
-file or a table and goes on where it was stopped.
+``fan_out`` runs any call, ``pool`` combines sellers for calls that any of them may make, ``crawl`` writes its results
+to a file or a table and resumes where it was stopped.
 """
 
 from spapi_async.workflows.bulk._crawl import CrawlProgress, CrawlReport, crawl

@@ -318,19 +318,22 @@ class Run:
             self._progress(self._so_far())
 
     async def _in_thread(self, work: Callable[[], Any]) -> Any:
-        """One thread at a time touches files and journal; what has begun is finished, whoever cancels."""
-        async with self._lock:
-            working = asyncio.get_running_loop().run_in_executor(None, work)
-            cancelled: asyncio.CancelledError | None = None
-            while not working.done():
-                try:
-                    await asyncio.wait([working])
-                except asyncio.CancelledError as error:
-                    cancelled = error
-            result = working.result()
+        """One thread at a time touches files and journal; what has begun, or waits for its turn, is finished."""
+        working = asyncio.ensure_future(self._in_turn(work))
+        cancelled: asyncio.CancelledError | None = None
+        while not working.done():
+            try:
+                await asyncio.wait([working])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        result = working.result()
         if cancelled is not None:
             raise cancelled
         return result
+
+    async def _in_turn(self, work: Callable[[], Any]) -> Any:
+        async with self._lock:
+            return await asyncio.get_running_loop().run_in_executor(None, work)
 
     def _so_far(self) -> CrawlProgress:
         done = sum(self._counts.values())

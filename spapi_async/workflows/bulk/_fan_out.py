@@ -158,6 +158,13 @@ class _Outcomes(AsyncIterator[Any], Generic[I, V]):
             return Done(item, await self._call(item))
         except Exception as error:  # noqa: BLE001  it is what the item came to
             return Failed(item, error)
+        except asyncio.CancelledError as cause:
+            worker = asyncio.current_task()
+            if worker is None or worker.cancelling():
+                raise
+            failure = RuntimeError("what the call waited for was cancelled")  # and not this worker
+            failure.__cause__ = cause
+            return Failed(item, failure)
 
     async def __anext__(self) -> Done[I, V] | Failed[I]:
         outcome = await self._queue.get()

@@ -1,4 +1,4 @@
-"""Data Kiosk: a GraphQL query asked, waited for and read as rows, follow-up pages included.
+"""Data Kiosk: a GraphQL query is created, awaited and read as rows, including all further pages.
 
 ::
 

@@ -1,4 +1,4 @@
-"""Feeds: what a seller sends to Amazon in bulk, submitted once, waited for, and answered message by message.
+"""Feeds: bulk data that a seller sends to Amazon; submitted once, awaited, with an outcome for each message.
 
 ::
 

@@ -1,9 +1,9 @@
-"""What the look-ups share: calls for one thing each, made within a few milliseconds, travel in one request.
+"""The mechanism of look-ups: calls for single items, made within a few milliseconds, share one request.
 
-``await seller.catalog.item(asin)`` asks for one ASIN and the request that leaves asks for up to twenty. Amazon meters
+``await seller.catalog.item(asin)`` requests one ASIN; the request that is sent asks for up to twenty. Amazon counts
 requests, not items: twenty look-ups that share a request cost one token, and a bucket of 2 requests a second serves 40
-items. What is true of one batch operation (how many fit, what may share a request, where the key stands in request and
-reply, what "not found" looks like) is a :class:`Rule`; the mechanism is the same for all of them:
+items. The facts about a batch operation (how many items fit, which may share a request, where the key is in request and
+reply, what "not found" looks like) are a :class:`Rule`; the mechanism is the same for all of them:
 
 - ``_queue``: who waits for what, in order of priority; one ask a key however many callers want it; what a refused batch
   falls into. Pure.

@@ -1,4 +1,4 @@
-"""Notifications: subscriptions, a queue of messages, and a typed value out of each.
+"""Notifications: subscriptions, a queue of messages, and a typed value for each message.
 
 ::
 

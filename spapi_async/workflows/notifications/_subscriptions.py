@@ -121,6 +121,8 @@ class Notifications:
             SPAPIError: see :mod:`spapi_async.errors`.
         """
         wanted = None if destination is None else await self._existing(destination)
+        if destination is not None and wanted is None:
+            return []  # the application has no such one; a subscription whose destination is not told may go anywhere
         ended = [
             each
             for each in await self.subscriptions(notification_type)

@@ -1,4 +1,4 @@
-"""Order sync: what changed at Amazon since the last run, into a SQLite or PostgreSQL database.
+"""Order sync: stores the orders that changed at Amazon since the last run in a SQLite or PostgreSQL database.
 
 ::
 
@@ -6,11 +6,11 @@
         sellers = [app.selling_partner(token, region="NA", seller_id=id) for id, token in grants.items()]
         report = await sync_orders(sellers, "postgresql://localhost/orders")
 
-Each page of orders is committed together with the checkpoint after it, so a process may be killed at any moment: the
-next run ends with every order exactly once. A second run fetches only what changed. What quota was spent is saved
-beside the checkpoint, so that a restart does not spend a burst twice.
+Each page of orders is committed together with the new checkpoint, so a process may be killed at any moment: after the
+next run, every order is stored exactly once. A second run fetches only orders that have changed. The quota spent is
+saved with the checkpoint, so that a restart does not spend a burst twice.
 
-One order: ``await seller.orders.get("902-3159896-1390916")``, an :class:`OrderView` in one vocabulary.
+For one order: ``await seller.orders.get("902-3159896-1390916")`` returns an :class:`OrderView` in one vocabulary.
 
 A sync needs ``pip install "spapi-async[sync]"``, and ``[postgres]`` for PostgreSQL.
 """
@@ -112,7 +112,7 @@ __all__ = [
     "what_if",
 ]
 
-# Names are imported when they are first asked for: ``seller.orders`` needs no database.
+# Names are imported at their first use: ``seller.orders`` needs no database.
 _HOMES = {
     "_checkpoint": ("Checkpoint",),
     "_coverage": ("Coverage",),
@@ -148,7 +148,7 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-if not TYPE_CHECKING:  # or a type checker would take every name for one that may be here
+if not TYPE_CHECKING:  # else a type checker would accept every name
 
     def __getattr__(name: str) -> object:
         if name not in _HOME_OF:

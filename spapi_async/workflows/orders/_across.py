@@ -1,7 +1,7 @@
-"""Where an order differs from what another source has said of it: another version of the API, or a report. Pure.
+"""Compares an order with its stored form from another source: another version of the API, or a report. Pure.
 
-Their names are others, so they are compared by what both make columns of. The places are in the names of the source
-that is read now; a member of it that the other has no counterpart of has come, and is a difference.
+The sources use different names, so the columns that both can fill are compared. Places are named as in the source that
+is read now; a member without a counterpart in the other source counts as a difference.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _REPORTS = {
     "total_amount": "item-price",
     "total_currency": "currency",
 }
-# What no column is made of and both versions have: the place in Orders 2026-01-01 and the member of v0.
+# Members that both versions have and that have no column: the place in Orders 2026-01-01 and the member of v0.
 _OTHERS: Mapping[Path, str] = {
     ("salesChannel", "marketplaceName"): "SalesChannel",
     ("fulfillment", "fulfillmentServiceLevel"): "ShipmentServiceLevelCategory",
@@ -40,7 +40,7 @@ _OTHERS: Mapping[Path, str] = {
 
 
 class StoredOrder(NamedTuple):
-    """The columns of an order that is stored, as far as they are compared."""
+    """The columns of a stored order that are compared."""
 
     order_id: str
     marketplace_id: str | None
@@ -56,7 +56,7 @@ class StoredOrder(NamedTuple):
 
 
 def compared_across(before: StoredOrder, items: Sequence[ItemRow], row: OrderRow) -> Differences:
-    """How an order differs from what another source has said of it."""
+    """The differences between an order and its stored form from another source."""
     if row.source == REPORT_SOURCE:
         columns = [name for column, name in _REPORTS.items() if getattr(before, column) != getattr(row, column)]
         return Differences(columns or ["lines"], None)
@@ -72,7 +72,7 @@ def compared_across(before: StoredOrder, items: Sequence[ItemRow], row: OrderRow
 
 
 def compared_items(items: Sequence[ItemRow], row: OrderRow) -> list[str]:
-    """Where items differ that come apart from their order: those of Orders v0."""
+    """The differences of items that are fetched separately from their order: those of Orders v0."""
     return _compared_items(items, row, _SHAPES[row.source], across=False)
 
 
@@ -95,7 +95,7 @@ def _compared_items(items: Sequence[ItemRow], row: OrderRow, shape: OrderShape, 
 
 
 _Column = tuple[Path, Any, Any]
-"""A place in what came, and what stood and what stands in its column."""
+"""A place in the new order, and the old and the new value of its column."""
 
 
 def _of_order(before: StoredOrder, row: OrderRow, shape: OrderShape, after: Any) -> list[_Column]:
@@ -106,7 +106,7 @@ def _of_order(before: StoredOrder, row: OrderRow, shape: OrderShape, after: Any)
     columns.append((shape.fulfilled_by, before.channel, row.channel))
     columns.append(((*shape.total, shape.amount), before.total_amount, row.total_amount))
     columns.append(((*shape.total, shape.currency), before.total_currency, row.total_currency))
-    # One says Amazon.com where the other says AMAZON: that is no difference.
+    # One source says Amazon.com and the other AMAZON: this is not a difference.
     columns.append((shape.sales_channel, before.sales_channel and row.sales_channel, row.sales_channel))
     if {before.source, row.source} == {V0.source, V2026.source}:
         known = json.exact(before.payload.encode())
@@ -119,7 +119,7 @@ def _of_order(before: StoredOrder, row: OrderRow, shape: OrderShape, after: Any)
 def _of_item(before: ItemRow, item: ItemRow, shape: OrderShape) -> list[_Column]:
     price = before.price_amount
     if price is not None and before.quantity_ordered and shape is V2026:
-        price = price / before.quantity_ordered  # of all units, in Orders v0
+        price = price / before.quantity_ordered  # in Orders v0 it is the price of all units
     elif price is not None and before.quantity_ordered:
         price = price * before.quantity_ordered
     return [
@@ -135,7 +135,7 @@ def _of_item(before: ItemRow, item: ItemRow, shape: OrderShape) -> list[_Column]
 
 
 def _known(columns: Sequence[_Column], after: Any) -> dict[str, Any]:
-    """What was known, in the form of what came: where a column is equal, the value that came."""
+    """The stored order in the form of the new one: for an equal column, the new value."""
     known: dict[str, Any] = {}
     for path, before, now in columns:
         if before is None:
@@ -169,5 +169,5 @@ def _dig(source: Any, path: Path) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """A word or a date however it is written."""
+    """A word or a date in a normalised form."""
     return (read_time(value) or value.casefold()) if isinstance(value, str) else value

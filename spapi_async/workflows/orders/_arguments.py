@@ -1,4 +1,4 @@
-"""What users of an order sync may say, checked: sellers, marketplaces, and how personal data is kept."""
+"""Checks the arguments of an order sync: sellers, marketplaces, and how personal data is stored."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def personal_for(
     retention: timedelta,
     datasets: Sequence[str],
 ) -> PersonalKeys | Literal["plain"] | None:
-    """How a database that is opened here keeps personal data; None: not at all.
+    """How a database that is opened here stores personal data; None: not at all.
 
     Raises:
-        ConfigurationError: personal data is asked for, and nothing says how it is kept.
+        ConfigurationError: personal data is requested, but not how to store it.
     """
     asked = sorted(PERSONAL_DATASETS.intersection(datasets))
     if isinstance(database, OrderDatabase):
         if personal is not None or (asked and database.personal is None):
             what = f"{', '.join(asked)} bring personal data" if asked else "the database is open already"
-            raise ConfigurationError(f"{what}: say how it is kept with OrderDatabase(url, personal=…)")
+            raise ConfigurationError(f"{what}: say how to store it with OrderDatabase(url, personal=…)")
         return None
     if not isinstance(database, str) or not (asked or personal):
         return None
@@ -42,7 +42,7 @@ def personal_for(
 
 
 def places_in(names: str | Sequence[str]) -> list[str]:
-    """Marketplaces; what is longer than a country and unknown is an id, which may be newer than this library."""
+    """Marketplaces; an unknown text longer than a country code is accepted as the id of a newer marketplace."""
     known = {place.value for place in Marketplace}
     return [
         Marketplace.parse(name) if len(name) <= _LONGEST_COUNTRY or name in known else name
@@ -51,10 +51,10 @@ def places_in(names: str | Sequence[str]) -> list[str]:
 
 
 def places_of(seller: Seller, places: Sequence[str]) -> list[str]:
-    """Those in the seller's region: sellers of several regions may be synced at once.
+    """The marketplaces in the seller's region: sellers of several regions may be synced at once.
 
     Raises:
-        ConfigurationError: some were asked for, and none is there.
+        ConfigurationError: marketplaces were given, but none is in the region.
     """
     served = [place for place in places if not isinstance(place, Marketplace) or place.region is seller.region]
     if places and not served:
@@ -70,9 +70,9 @@ def check_regions(sellers: Iterable[Seller], places: Iterable[str]) -> None:
 
 
 def one_or_more(names: str | Sequence[str]) -> list[str]:
-    """A string is one name, never its letters."""
+    """Names as a tuple; a string is one name, not a list of letters."""
     return [names] if isinstance(names, str) else list(names)
 
 
 def nobody(event: SyncEvent) -> None:
-    """Progress that nobody watches."""
+    """A progress function that does nothing."""

@@ -1,4 +1,4 @@
-"""A seller's history, read by every source that has quota left, the newest end first.
+"""The backfill: reads a seller's history from every source that has quota left, the newest end first.
 
 ::
 
@@ -6,20 +6,20 @@
       |---- refined by id, the oldest first -->          <-- searched, the newest first ----|
       |-- listed: coarse rows, by order reports or by getOrders -------------------------> |
 
-A *list* names orders without their details and stores them as coarse rows, so the database is the list of what is left.
-Coarse rows are *refined* one by one, while *searches* read the history from its newest end. Nothing is left to do when
-lists have named what searches have not read, and no row is coarse. Killed at any moment, the next run goes on from what
-the tables say.
+A *list* names orders without their details and stores them as coarse rows, so the database records what is left to do.
+Coarse rows are *refined* one by one, while *searches* read the history from its newest end. The backfill is complete
+when lists have named everything that searches have not read, and no row is coarse. It may be killed at any moment: the
+next run continues from the tables.
 
-What searches have read is complete (:mod:`._walk`), and so is what is named by a list that no page shift touches: an
-order report. So a report is read to its end, though searches were quicker: it is the first that they are held against.
-A list by ``getOrders`` is not waited for once searches have read everything.
+Searches are complete (:mod:`._walk`), and so is a list that page shifts do not affect: an order report. So a report is
+read to its end even if searches were quicker: it is the first report with which the searches are reconciled. A list by
+``getOrders`` is not awaited once searches have read everything.
 
-An order that no refiner can fetch stays coarse and holds nothing up. Run with a history that is complete, and no lists,
-this fetches what is coarse still.
+An order that no refiner can fetch stays coarse and delays nothing. With a complete history and no lists, a run fetches
+the orders that are still coarse.
 
-An order that is updated meanwhile leaves the history. If it was named, its coarse row is still there, and is fetched by
-its id; if not, it stands at the newest end, which whoever runs this reads afterwards.
+An order that is updated in the meantime leaves the history. If it was named, its coarse row is still there, and is
+fetched by its id; if not, the order is at the newest end, which the caller reads afterwards.
 """
 
 from __future__ import annotations
@@ -50,20 +50,20 @@ __all__ = ["Backfill", "Refiner"]
 
 logger = logging.getLogger("spapi_async.workflows.orders")
 
-_AT_A_TIME = 50  # coarse rows that a refiner looks up at once
-_PATIENCE = 2.0  # seconds until a refiner without work looks again
+_AT_A_TIME = 50  # coarse rows that a refiner reads from the database at a time
+_PATIENCE = 2.0  # seconds until a refiner without work checks again
 
 
 class Refiner(Protocol):
-    """Makes whole orders of coarse ones, with a quota of its own."""
+    """Fetches the details of coarse orders, with its own quota."""
 
     name: str
 
     def seconds(self, count: int) -> float:
-        """Until quota would have let through so many."""
+        """Seconds until the last of ``count`` calls could be sent."""
 
     async def fetch(self, order: CoarseOrder) -> OrderRow | None:
-        """The order; None where nothing can be made of it.
+        """The order; None if it cannot be fetched or read.
 
         Raises:
             SPAPIError: the call failed for good.
@@ -71,7 +71,7 @@ class Refiner(Protocol):
 
 
 class Backfill:
-    """The history of one seller, within the lease of its own."""
+    """The backfill of one seller, under its own lease."""
 
     def __init__(
         self,
@@ -121,15 +121,15 @@ class Backfill:
             store=self._store,
         )
         self._is_searching = True
-        self._awaits_list = False  # a list is under way that is read to its end
+        self._awaits_list = False  # whether a list that is read to its end is under way
         self._claimed: set[str] = set()
-        self._beyond: set[str] = set()  # what no refiner can do anything with
+        self._beyond: set[str] = set()  # orders that no refiner can fetch
         self._news = anyio.Event()
         self._turn = anyio.Event()
         self._done = anyio.Event()
 
     async def run(self, lease: Lease | None) -> None:
-        """Work until the history is complete, and every coarse row was tried that nothing else has made whole.
+        """Work until the history is complete, and every row that is still coarse has been tried.
 
         Raises:
             SPAPIError: a search failed for good; what was committed stays.
@@ -151,12 +151,12 @@ class Backfill:
     # ---- lists ------------------------------------------------------------------------------------------------------
 
     async def _listed(self) -> Checkpoint:
-        """Where lists stand: everything that was updated before ``last_updated_after`` is named."""
+        """How far lists have come: everything updated before ``last_updated_after`` is named."""
         listed = await self._database.checkpoint(self._seller, self._listing)
         return listed or msgspec.structs.replace(self._history, stream=self._listing, cursor=None, cursor_at=None)
 
     async def _list(self, listed: Checkpoint) -> None:
-        """List what is not listed yet, by the first source that Amazon grants."""
+        """List the part that is not listed yet, with the first source that Amazon does not refuse."""
         assert listed.upper_bound is not None
         for source in self._lists:
             if listed.last_updated_after >= listed.upper_bound:
@@ -168,7 +168,7 @@ class Backfill:
                 error = first_of(failures)
                 if isinstance(error, AuthError | ClosedError):
                     raise error from None
-                self._drop(source.name, error)  # a report that failed is no reason to stop: others list, or searches do
+                self._drop(source.name, error)  # a failed report does not stop it: other lists or searches continue
                 listed = await self._listed()
             else:
                 break
@@ -198,22 +198,22 @@ class Backfill:
         self._tell(OrdersListed(seller=self._seller, operation=operation, listed_to=to, upper_bound=bound, left=left))
 
     def _announce(self) -> None:
-        """Wake the refiners: there is something new to look at."""
+        """Wake the refiners: there are new coarse rows."""
         news, self._news = self._news, anyio.Event()
         news.set()
 
     def _take_turn(self) -> None:
-        """Wake the searches: a list or a refiner has ended, and what it leaves is theirs."""
+        """Wake the searches: a list or a refiner has ended, and they have to read the rest."""
         turn, self._turn = self._turn, anyio.Event()
         turn.set()
 
     # ---- refining ---------------------------------------------------------------------------------------------------
 
     async def _refine(self, refiner: Refiner) -> None:
-        """Make whole orders of coarse ones, the oldest first."""
+        """Fetch the details of coarse orders, the oldest first."""
         ahead: deque[CoarseOrder] = deque()
         while True:
-            news = self._news  # before it is looked, or what comes meanwhile would be missed
+            news = self._news  # taken before the query, so that no announcement is missed
             order = await self._claim(ahead)
             if order is None:
                 await self._look_whether_done()
@@ -233,7 +233,7 @@ class Backfill:
                     self._take_turn()
                     return
                 logger.warning("%s of %s failed (%s)", refiner.name, order.order_id, error)
-                self._beyond.add(order.order_id)  # until the next run; a search may bring it
+                self._beyond.add(order.order_id)  # until the next run; a search may still bring it
             else:
                 if row is None:
                     self._beyond.add(order.order_id)
@@ -262,7 +262,7 @@ class Backfill:
         searching = self._searching
         if self._claimed or self._awaits_list or not (searching.is_met or searching.has_read_all):
             return
-        beyond = frozenset(self._beyond)  # it grows while the database answers, and the limit is of now
+        beyond = frozenset(self._beyond)  # a copy: the set grows during the query; the limit is for now
         left = await self._database.coarse(self._seller, limit=len(beyond) + 1)
         nobody_left = not (self._refiners or self._is_searching)
         if nobody_left or all(order.order_id in beyond for order in left):
@@ -271,7 +271,7 @@ class Backfill:
     # ---- searches ---------------------------------------------------------------------------------------------------
 
     async def _search(self) -> None:
-        """Search until nothing is left that searches could bring, and again when others have ended."""
+        """Search until searches can bring nothing more, and again when a list or refiner has ended."""
         while True:
             turn, self._is_searching = self._turn, True
             await self._searching.go_on(spared=self._is_spared)
@@ -280,9 +280,9 @@ class Backfill:
             await turn.wait()
 
     def _is_spared(self, left: int) -> bool:
-        """Whether so few orders are fetched one by one before quota allows two searches.
+        """Whether these few orders can be fetched one by one before quota allows two searches.
 
-        The second is for the newest end. Where the first is spared, it comes by then.
+        The second search is for the newest end; if the first is saved, it happens by then.
         """
         refiners = self._refiners
         each = -(-left // len(refiners)) if refiners else 0
@@ -311,7 +311,7 @@ class Backfill:
         if rows or unreadable:
             total = self._count(rows, stored, unreadable)
             latest = max((row.last_updated_at for row in rows if row.last_updated_at), default=None)
-            # What was refined is whole now, though its own content may be the same: v0's items come apart from it.
+            # A refined order is whole now, even if its own content is unchanged: items of v0 are fetched separately.
             known = frozenset() if by in self._refining else {row.order_id for row in rows} - stored.changed
             whole = [row for row in rows if row.detail is not Detail.REPORT and row.order_id not in known]
             self._tell(
@@ -331,6 +331,6 @@ class Backfill:
 
 
 def _is_refined(row: OrderRow, order: CoarseOrder) -> bool:
-    """Whether it replaces the coarse row: an older one does not, and would be fetched for ever."""
+    """Whether a fetched order replaces the coarse row: an older one does not, and would be fetched for ever."""
     dates = (row.last_updated_at, order.last_updated_at)
     return dates[0] is None or dates[1] is None or dates[0] >= dates[1]

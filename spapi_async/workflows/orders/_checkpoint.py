@@ -1,11 +1,10 @@
-"""Where a seller's sync stands, and how it moves: pure decisions on values.
+"""The checkpoint of a seller's sync, and how it advances: pure decisions on values.
 
 A sync reads *windows*: every order updated at or after ``last_updated_after`` and before ``upper_bound``. Amazon
-states the upper bound in its reply (``lastUpdatedBefore``, two minutes behind its clock), and no clock of ours is
-asked. A window begins five minutes before the end of the one before it: orders have been seen to appear in lists
-minutes after their last update (github.com/amzn/docs issue 2131), and what is met again costs no request while a page
-has room. Inside a window, ``cursor`` says up to where it has been read (:mod:`._walk`): a time, which unlike Amazon's
-tokens never expires.
+states the upper bound in its reply (``lastUpdatedBefore``, two minutes behind its clock); the local clock is not used.
+A window begins five minutes before the end of the previous one: orders have been seen to appear in lists minutes after
+their last update (github.com/amzn/docs issue 2131), and repeated orders cost no request while a page has room. Inside a
+window, ``cursor`` is the time up to which it has been read (:mod:`._walk`), which unlike Amazon's tokens never expires.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from spapi_async.errors import ConfigurationError
 __all__ = ["SETTLED", "Checkpoint", "Window", "advance", "moment", "place_in", "resume"]
 
 OVERLAP = timedelta(minutes=5)
-"""How far a window reaches back into the one before it: lists lag behind by some three minutes at times."""
+"""How far a window overlaps the previous one: lists sometimes lag behind by some three minutes."""
 
 SETTLED = timedelta(minutes=10)
-"""After this time lists show everything: what is older and still missing was not late."""
+"""After this time lists show everything: an older order that is still missing is not merely late."""
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,9 +32,9 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
         seller: the seller id, or the key of the account where no seller id was given.
         stream: the API and its marketplaces; changing them starts another stream.
         last_updated_after: start of the window.
-        upper_bound: end of the window, once Amazon has said it.
+        upper_bound: end of the window, once Amazon has stated it.
         cursor: inside a window, the time up to which it has been read; None at its start.
-        cursor_at: when that was.
+        cursor_at: when the cursor was set.
     """
 
     seller: str
@@ -47,12 +46,12 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def inside_window(self) -> bool:
-        """Whether a window has been begun and not finished."""
+        """Whether a window has been begun but not finished."""
         return self.cursor is not None
 
 
 class Window(msgspec.Struct, frozen=True):
-    """A span of time that is read again, apart from where the stream stands."""
+    """A span of time that is read again, independent of the checkpoint."""
 
     after: datetime
     before: datetime
@@ -62,7 +61,7 @@ class Window(msgspec.Struct, frozen=True):
         """The span between two times.
 
         Raises:
-            ConfigurationError: they have no time zone, or the first is not before the second.
+            ConfigurationError: a time has no time zone, or the first is not before the second.
         """
         if after.tzinfo is None or before.tzinfo is None:
             raise ConfigurationError("both times of a window must have a time zone")
@@ -75,18 +74,18 @@ class Window(msgspec.Struct, frozen=True):
 
 
 def resume(saved: Checkpoint | None, *, seller: str, stream: str, since: datetime) -> Checkpoint:
-    """Where to go on: the saved place, the start of its window if it says no time, or ``since`` the first time."""
+    """Where to resume: the saved checkpoint, the start of its window if its cursor is not a time, else ``since``."""
     if saved is None:
         return Checkpoint(seller=seller, stream=stream, last_updated_after=since.astimezone(UTC))
     if saved.cursor is None:
         return msgspec.structs.replace(saved, upper_bound=None, last_updated_after=saved.last_updated_after - OVERLAP)
-    if place_in(saved.cursor) is None:  # an earlier version kept Amazon's token here
+    if place_in(saved.cursor) is None:  # an earlier version stored Amazon's token here
         return msgspec.structs.replace(saved, upper_bound=None, cursor=None, cursor_at=None)
     return saved
 
 
 def place_in(cursor: str | None) -> datetime | None:
-    """The time that a cursor says, if it says one."""
+    """The time in a cursor, if it is a time."""
     try:
         return datetime.fromisoformat(cursor) if cursor is not None else None
     except ValueError:
@@ -96,9 +95,9 @@ def place_in(cursor: str | None) -> datetime | None:
 def advance(
     checkpoint: Checkpoint, *, read_to: datetime, upper_bound: datetime | None, is_complete: bool, now: datetime
 ) -> Checkpoint:
-    """The checkpoint to commit together with a page's rows: where the window that is read to ``read_to`` goes on.
+    """The checkpoint to commit with a page's rows, after the window has been read up to ``read_to``.
 
-    Once it is complete, the next one begins there. ``upper_bound`` is where it ends, if Amazon has said so.
+    After a complete window, it is the start of the next one. ``upper_bound`` is the window's end, if Amazon stated it.
     """
     if is_complete:
         return Checkpoint(seller=checkpoint.seller, stream=checkpoint.stream, last_updated_after=read_to)

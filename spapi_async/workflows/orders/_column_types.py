@@ -1,9 +1,9 @@
-"""What of Orders 2026-01-01 the columns need, as types for one decode; and every name there is beside it.
+"""Types that decode the parts of Orders 2026-01-01 that the columns need, and types that list all known members.
 
-Each type has two forms. The first knows the members that columns and personal data need, and lets others pass. The
-second, ``_Known…``, knows every member of the model and none beside: where an order fits it, the names say that nothing
-personal stands anywhere but in the places below. Amazon adds members without notice; an order that has one is searched
-for personal data by every name in it. A test holds the second form against the model.
+Each type has two forms. The first has the members that columns and personal data need, and ignores others. The second,
+``_Known…``, has exactly the members of the model: if an order fits it, personal data can only be in the places below.
+Amazon adds members without notice; an order with an unknown member is searched for personal data by every name in it.
+A test compares the second form with the model.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 
 from spapi_async.workflows.orders._rows import LONGEST_KEY
 
-__all__ = ["ITEM", "KNOWN_ITEM", "KNOWN_ORDER", "ORDER", "Item", "Money", "Order", "Package"]
+__all__ = ["ITEM", "KNOWN_ITEM", "KNOWN_ORDER", "ORDER", "Cancellation", "Item", "Money", "Order", "Package"]
 
 _Raw = msgspec.Raw
 _ABSENT = msgspec.Raw()
@@ -65,6 +65,21 @@ class _ItemFulfillment(_Columns):
     packing: _Packing | None = None
 
 
+class _CancellationRequest(_Columns):
+    cancel_reason: _Raw = _ABSENT
+
+
+class _CancellationExecution(_Columns):
+    cancel_reason: _Raw = _ABSENT
+
+
+class Cancellation(_Columns):
+    """Who asked for it, who did it, and why."""
+
+    cancellation_request: _CancellationRequest | None = None
+    cancellation_execution: _CancellationExecution | None = None
+
+
 class Item(_Columns):
     """An item."""
 
@@ -72,6 +87,7 @@ class Item(_Columns):
     quantity_ordered: _Count
     product: _Product
     fulfillment: _ItemFulfillment | None = None
+    cancellation: Cancellation | None = None
     tax: _Raw = _ABSENT
 
 
@@ -112,7 +128,7 @@ class Order(_Columns):
     tax: _Raw = _ABSENT
 
 
-# ---- every name there is ---------------------------------------------------------------------------------------------
+# ---- all known members -----------------------------------------------------------------------------------------------
 
 
 class _KnownMoney(Money, forbid_unknown_fields=True):
@@ -120,7 +136,7 @@ class _KnownMoney(Money, forbid_unknown_fields=True):
 
 
 class _KnownAmount(_Columns, forbid_unknown_fields=True):
-    """Money of which no column is made: whether it is an amount is not looked at."""
+    """Money without a column: its amount is not checked."""
 
     amount: _Scalar = None
     currency_code: _Scalar = None
@@ -164,17 +180,15 @@ class _KnownPromotion(_Columns, forbid_unknown_fields=True):
     breakdowns: list[_KnownPromotionBreakdown] | None = None
 
 
-class _KnownCancellationRequest(_Columns, forbid_unknown_fields=True):
+class _KnownCancellationRequest(_CancellationRequest, forbid_unknown_fields=True):
     requester: _Scalar = None
-    cancel_reason: _Scalar = None
 
 
-class _KnownCancellationExecution(_Columns, forbid_unknown_fields=True):
+class _KnownCancellationExecution(_CancellationExecution, forbid_unknown_fields=True):
     cancelled_by: _Scalar = None
-    cancel_reason: _Scalar = None
 
 
-class _KnownCancellation(_Columns, forbid_unknown_fields=True):
+class _KnownCancellation(Cancellation, forbid_unknown_fields=True):
     cancellation_request: _KnownCancellationRequest | None = None
     cancellation_execution: _KnownCancellationExecution | None = None
 

@@ -1,8 +1,8 @@
-"""A page of Orders 2026-01-01 read for its columns alone: one decode of each order and item, straight into rows.
+"""Reads a page of Orders 2026-01-01 only for its columns: one decode of each order and item, straight into rows.
 
-A page of a hundred orders has some ten thousand values, and the tables have columns for a few of them. An order that
-does not fit these types exactly (a number where text should be, a required member that is not there) makes its whole
-page a matter of the reader of everything, in ``_reading`` and ``_rows``; a test holds the two against each other.
+A page of a hundred orders has some ten thousand values, and the tables have columns for a few of them. If an order does
+not fit these types exactly (a number instead of text, a missing required member), the whole page is read by the general
+reader in ``_reading`` and ``_rows`` instead; a test compares the two.
 """
 
 from __future__ import annotations
@@ -16,7 +16,17 @@ from typing import Any
 import msgspec
 
 from spapi_async._codec import json
-from spapi_async.workflows.orders._column_types import ITEM, KNOWN_ITEM, KNOWN_ORDER, ORDER, Item, Money, Order, Package
+from spapi_async.workflows.orders._column_types import (
+    ITEM,
+    KNOWN_ITEM,
+    KNOWN_ORDER,
+    ORDER,
+    Cancellation,
+    Item,
+    Money,
+    Order,
+    Package,
+)
 from spapi_async.workflows.orders._personal import Piece, holds_personal, written
 from spapi_async.workflows.orders._rows import V2026, ItemRow, OrderRow, channel_of, status_of
 
@@ -32,7 +42,7 @@ class _Pagination(_Columns):
 
 
 class ColumnsPage(_Columns):
-    """A page, its orders as they came."""
+    """A page; its orders are undecoded."""
 
     orders: list[msgspec.Raw]
     pagination: _Pagination | None = None
@@ -48,7 +58,7 @@ _ITEMS = msgspec.json.Decoder(_Items)
 
 
 def quick_row(payload: bytes) -> OrderRow | None:
-    """The rows of an order; None where it has to be read by its model."""
+    """The rows of an order; None if it has to be read by its model."""
     try:
         return _row(payload)
     except (ValueError, ArithmeticError, RecursionError):
@@ -59,11 +69,13 @@ def _row(payload: bytes) -> OrderRow:
     order, items, surprises = _decoded(payload)
     raws = order.order_items
     personal: dict[str, Any] = {}
-    if surprises and holds_personal(content := json.exact(payload)):
-        return V2026.row(Piece(payload, content))  # it may stand where the columns come from
+    if surprises and (holds_personal(content := json.exact(payload)) or json.has_name_twice(payload)):
+        return V2026.row(Piece(payload, content))  # personal data may be where a column comes from
     if not surprises and _is_personal(order, items):
         payload, personal = _without_personal(json.exact(payload))
         raws = _ITEMS.decode(payload).order_items
+    elif not surprises and _may_hold_copies(payload) and json.has_name_twice(payload):
+        return V2026.row(payload)
     channel = order.sales_channel
     status = order.fulfillment.fulfillment_status if order.fulfillment else None
     fulfilled_by = order.fulfillment.fulfilled_by if order.fulfillment else None
@@ -91,8 +103,8 @@ def _row(payload: bytes) -> OrderRow:
 
 
 def _decoded(payload: bytes) -> tuple[Order, Sequence[Item], bool]:
-    """An order, its items, and whether it has members that the model has not, or text that may be JSON itself."""
-    escapes = b"\\" in payload  # one byte is found at once, and most orders do not have it
+    """An order, its items, and whether it has unknown members, or text that may itself be JSON."""
+    escapes = b"\\" in payload  # searching one byte is fast, and most orders do not contain it
     if escapes and b"\\u0000" in payload:
         raise ValueError("text in a database cannot have NUL")
     try:
@@ -108,7 +120,7 @@ _JSON_IN_TEXT = re.compile(rb'"(?:\s|\\[bfnrt])*(?:[{\[]|\\u)')
 
 
 def _without_personal(content: Any) -> tuple[bytes, dict[str, Any]]:
-    """The JSON of an order of known members without personal data, and that data by its place."""
+    """The JSON of an order with only known members, without personal data, and that data by its place."""
     taken = {name: content.pop(name) for name in _WHOLE if name in content}
     for item in content["orderItems"]:
         place = f"orderItems.{item['orderItemId']}"
@@ -119,10 +131,20 @@ def _without_personal(content: Any) -> tuple[bytes, dict[str, Any]]:
         gift = ((item.get("fulfillment") or {}).get("packing") or {}).get("giftOption") or {}
         if "giftMessage" in gift:
             taken[f"{place}.fulfillment.packing.giftOption.giftMessage"] = gift.pop("giftMessage")
+        for name, act in (item.get("cancellation") or {}).items():
+            if act and "cancelReason" in act:
+                taken[f"{place}.cancellation.{name}.cancelReason"] = act.pop("cancelReason")
     return written(content), taken
 
 
 _WHOLE = ("buyer", "recipient", "payment", "tax")
+_NAMES = re.compile(rb'"(?:buyer|recipient|payment|tax|customization|giftMessage|cancelReason)"')
+_ESCAPED_NAME = re.compile(rb'\\u[^"]*"\s*:')
+
+
+def _may_hold_copies(payload: bytes) -> bool:
+    """Whether an order of known members whose content is not personal names what is: in a member that comes twice."""
+    return bool(_NAMES.search(payload) or (b"\\" in payload and _ESCAPED_NAME.search(payload)))
 
 
 def _is_personal(order: Order, items: Sequence[Item]) -> bool:
@@ -130,10 +152,15 @@ def _is_personal(order: Order, items: Sequence[Item]) -> bool:
 
 
 def _is_item_personal(item: Item) -> bool:
-    if item.tax or item.product.customization:
+    if item.tax or item.product.customization or (item.cancellation and _has_reason(item.cancellation)):
         return True
     packing = item.fulfillment.packing if item.fulfillment else None
     return bool(packing and packing.gift_option and packing.gift_option.gift_message)
+
+
+def _has_reason(cancellation: Cancellation) -> bool:
+    request, execution = cancellation.cancellation_request, cancellation.cancellation_execution
+    return bool((request and request.cancel_reason) or (execution and execution.cancel_reason))
 
 
 def _items(order_id: str, items: Sequence[Item], raws: Sequence[msgspec.Raw]) -> tuple[ItemRow, ...]:

@@ -1,4 +1,4 @@
-"""What reads and writes a database that is open: many readers, and one writer where the database has but one."""
+"""The connections to an open database: many readers, and one writer if the database allows only one."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["Connected"]
 
 
 class Connected:
-    """The connections to a database, from the moment that an engine was made until it is closed."""
+    """The connections to a database, from the creation of the engine until it is closed."""
 
     def __init__(self, url: str) -> None:
         self.url = async_url(url)
         self._shown = without_secrets(url)
         self._engine: AsyncEngine | None = None
-        # SQLite has one writer: queueing here is fair and free, queueing in its busy handler polls.
+        # SQLite has one writer: waiting for this lock is fair and cheap; SQLite's busy handler would poll.
         self._writing = anyio.Lock() if self.url.get_backend_name() == "sqlite" else None
 
     @to_the_end

@@ -1,4 +1,4 @@
-"""How far a seller's orders are known, told by the places that are kept of its streams. Pure."""
+"""How far a seller's orders have been read and reconciled, from the checkpoints of its streams. Pure."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["Coverage", "coverage_of"]
 
 
 class Coverage(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one stream of a seller: the API, and the marketplaces if not all.
+    """What has been read of one stream of a seller (the API, and the marketplaces if not all).
 
-    Read once is not the same as complete: lists lag behind, and pages shift while they are read. Where ``sources`` hold
-    an order report, what was read is held against it again and again.
+    A span that was read once is not certain to be complete: lists lag behind, and pages shift while they are read. With
+    ``reports`` among the ``sources``, what was read is reconciled with order reports several times.
 
     Attributes:
-        seller, stream: whose, and which.
-        read_from: everything updated at or after this was read once; None: since the ``since`` of the first run.
-        read_to: and before this.
-        missing: history that is not read yet; None: none is.
-        listed_to: up to where the missing history is there in coarse rows; None: nothing was listed.
-        reconciled_to: up to where it was held against order reports, by how old it was then.
+        seller, stream: the seller's name and the stream.
+        read_from: the start of the span that was read once, by last update; None: the ``since`` of the first run.
+        read_to: the end of that span.
+        missing: the history that has not been read yet; None if there is none.
+        listed_to: the time up to which the missing history is stored as coarse rows; None if nothing was listed.
+        reconciled_to: the time up to which orders were reconciled with reports, by the age at which this was done.
     """
 
     seller: str
@@ -38,7 +38,7 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def coverage_of(places: Iterable[Checkpoint]) -> tuple[Coverage, ...]:
-    """The coverage of each stream that is followed; windows that were read again by hand are none."""
+    """The coverage of each stream; windows that were read again by hand are left out."""
     streams: dict[tuple[str, str], dict[str, Checkpoint]] = {}
     for place in places:
         named = _STREAM(place.stream)
@@ -52,7 +52,7 @@ def _coverage(seller: str, base: str, parts: dict[str, Checkpoint]) -> Coverage 
     live, history, listed = parts.get(""), parts.get("history"), parts.get("listed")
     read_from = missing = None
     if history is not None:
-        # The searches read it from its newest end, which comes down until it meets the beginning.
+        # Searches read it from its newest end, which moves back until it reaches the beginning.
         read_from = max(history.upper_bound or history.last_updated_after, history.last_updated_after)
         if read_from > history.last_updated_after:
             missing = Window(history.last_updated_after, read_from)

@@ -1,4 +1,4 @@
-"""The database of a sync: pages go in whole, each with its checkpoint and its changes, in one transaction.
+"""The database of a sync: each page is stored with its checkpoint and its changes in one transaction.
 
 SQLite through aiosqlite, PostgreSQL through asyncpg. A process killed at any moment leaves either a page, its changes
 and the checkpoint after it, or none of them.
@@ -25,7 +25,7 @@ from spapi_async.workflows.orders._page import CoarseOrder, Hole, OrderPage, Quo
 from spapi_async.workflows.orders._vault import RETENTION, PersonalData, PersonalKeys, opened
 
 try:
-    import alembic  # noqa: F401 - migrations need it, and here its absence says which extra is missing
+    import alembic  # noqa: F401 - migrations need it; imported here so that a missing extra is reported
     from sqlalchemy import delete, func, select, update
     from sqlalchemy.dialects import postgresql
     from sqlalchemy.dialects import sqlite as sqlite_dialect
@@ -68,17 +68,18 @@ _BATCH = 500  # changes read at a time
 
 
 class OrderDatabase(Connected):
-    """An open database with the tables of a sync, made where they are missing and migrated where they are older.
+    """An open database with the tables of a sync; missing tables are created, older ones are migrated.
 
     Use it as ``async with OrderDatabase("sqlite:///orders.db") as database``. One object serves any number of sellers
     at once.
 
     Args:
         url: ``sqlite:///FILE`` or ``postgresql://user@host/name``.
-        personal: whether personal data that comes with orders is kept, and how: with these keys, or ``"plain"`` where
-            the disk itself is encrypted. Without it none is kept.
-        retention: how long, from shipment; of an order that was never shipped, from the end of 90 days without news.
-        create: False for a program that only reads: a database without order tables is an error, not made.
+        personal: how personal data in orders is stored: encrypted with these keys, or ``"plain"`` if the disk itself is
+            encrypted. By default it is not stored.
+        retention: how long personal data is stored, from shipment; for an order that is never shipped, from the end of
+            90 days without an update.
+        create: False for a program that only reads: then a database without order tables is an error.
     """
 
     def __init__(
@@ -98,17 +99,17 @@ class OrderDatabase(Connected):
     # ---- opening ----------------------------------------------------------------------------------------------------
 
     async def open(self) -> Self:
-        """Connect; make what tables are missing, or migrate them.
+        """Connect; create missing tables, or migrate older ones.
 
         Raises:
-            ConfigurationError: the database cannot be opened, or a newer program has migrated it, or it is not there.
+            ConfigurationError: the database cannot be opened or does not exist, or a newer program has migrated it.
         """
         try:
             await self._open()
         except (SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
             await self.close()
             if "database is locked" in str(error):
-                raise  # by another process, for longer than one waits: a failure, not a mistake in the URL
+                raise  # another process has locked it for too long: a failure, not a mistake in the URL
             raise ConfigurationError(f"cannot open database {self._shown}: {reason(error)}") from error
         except BaseException:
             await self.close()
@@ -140,20 +141,20 @@ class OrderDatabase(Connected):
 
     @to_the_end
     async def checkpoint(self, seller: str, stream: str) -> Checkpoint | None:
-        """Where this seller's stream stands, or None the first time."""
+        """The checkpoint of this seller's stream, or None before the first run."""
         found = [_reads.place_of(row) for row in await self._rows(_reads.places(seller, stream))]
         return found[0] if found else None
 
     @to_the_end
     async def coverage(self, seller: str) -> tuple[Coverage, ...]:
-        """How far this seller's orders are known: what was read once, what is missing, what was reconciled."""
+        """How far this seller's orders have been read: what was read once, what is missing, what was reconciled."""
         return coverage_of([_reads.place_of(row) for row in await self._rows(_reads.places(seller))])
 
     @to_the_end
     async def store(self, page: OrderPage) -> Stored:
         """Commit a page's orders and their changes, the checkpoint and the quota spent: all or nothing.
 
-        An order is replaced, items included, unless the database holds a later version of it.
+        An order is replaced, including its items, unless the database has a later version of it.
 
         Raises:
             LeaseLostError: another process has taken the stream over; nothing was written.
@@ -171,13 +172,13 @@ class OrderDatabase(Connected):
 
     @to_the_end
     async def quota(self, application: str) -> dict[str, str]:
-        """The limiter's state as last saved for each account of an application."""
+        """The limiter's last saved state for each account of an application."""
         query = select(quota_states.c.account, quota_states.c.state).where(quota_states.c.application == application)
         return {row.account: row.state for row in await self._rows(query)}
 
     @to_the_end
     async def store_quota(self, quota: QuotaStates, *, now: datetime) -> None:
-        """Commit what quota is spent, by itself."""
+        """Commit the quota spent, without a page."""
         async with self._write() as connection:
             await run_on_cursor(connection, lambda cursor: self._writer.put_quota(cursor, quota, now))
 
@@ -185,26 +186,26 @@ class OrderDatabase(Connected):
 
     @to_the_end
     async def last_updates(self, seller: str, order_ids: Sequence[str], *, whole: bool = True) -> dict[str, datetime]:
-        """The last update of each of these orders that is stored, by default with every detail."""
+        """The last update of each of these orders that is stored, by default only of those stored with all details."""
         query = _reads.last_updates(seller, order_ids, whole=whole)
         return {row.order_id: row.last_updated_at for row in await self._rows(query)}
 
     @to_the_end
     async def coarse(self, seller: str, *, limit: int, detail: Detail = Detail.REPORT) -> list[CoarseOrder]:
-        """Orders of which no more is known than that, the one updated longest ago first."""
+        """Orders of which only this much detail is stored, the one updated longest ago first."""
         rows = await self._rows(_reads.coarse(seller, limit, detail))
         return [CoarseOrder(**row._mapping) for row in rows]  # noqa: SLF001 - a public name of SQLAlchemy's
 
     @to_the_end
     async def dates(self, seller: str, *, before: datetime, limit: int, coarse: bool = False) -> list[datetime]:
-        """When the orders before then were updated, the latest first; ``coarse``: those without details."""
+        """The last updates of orders before a time, the latest first; ``coarse``: only orders without details."""
         return [row.last_updated_at for row in await self._rows(_reads.dates(seller, before, limit, coarse=coarse))]
 
     @to_the_end
     async def count(
         self, seller: str, *, coarse: bool, created_since: datetime | None = None, places: Sequence[str] = ()
     ) -> int:
-        """How many orders of a seller are stored without details, or with them."""
+        """The number of a seller's orders that are stored without details, or with them."""
         ((found,),) = await self._rows(_reads.count(seller, coarse=coarse, created_since=created_since, places=places))
         return int(found)
 
@@ -215,7 +216,7 @@ class OrderDatabase(Connected):
 
     @to_the_end
     async def counts(self) -> tuple[int, int]:
-        """How many orders and how many order items the database holds."""
+        """The numbers of orders and of order items in the database."""
         counts = [select(func.count()).select_from(table).scalar_subquery() for table in (orders, order_items)]
         ((in_orders, in_items),) = await self._rows(select(*counts))
         return in_orders, in_items
@@ -230,13 +231,13 @@ class OrderDatabase(Connected):
 
     @to_the_end
     async def refused_again(self, hole: Hole, *, now: datetime) -> None:
-        """Write down that a data set was asked for and refused."""
+        """Record that a data set was requested and refused again."""
         async with self._write() as connection:
             await connection.execute(_holes_sql.refused_again(hole, now))
 
     @to_the_end
     async def filled(self, hole: Hole) -> None:
-        """Forget a hole, unless it has grown meanwhile."""
+        """Delete a hole, unless it has grown in the meantime."""
         async with self._write() as connection:
             await connection.execute(_holes_sql.filled(hole))
 
@@ -245,19 +246,19 @@ class OrderDatabase(Connected):
     async def changes(self, after: str | None = None, limit: int | None = 1000) -> AsyncIterator[Change]:
         """The changes after a cursor, oldest first, in the order in which they were committed.
 
-        It ends at the last one there is, or after ``limit`` of them. Whoever keeps ``change.cursor`` together with what
-        it did with the change sees every change once::
+        The iteration ends after the last change, or after ``limit`` changes. A program that saves ``change.cursor``
+        together with its own result for the change sees every change exactly once::
 
             async for change in database.changes(after=cursor):
                 ...
                 cursor = change.cursor
 
         Args:
-            after: the cursor of the last change that was seen; None begins with the oldest that is kept.
-            limit: at most so many; None: all.
+            after: the cursor of the last change that was processed; None begins with the oldest stored change.
+            limit: the largest number of changes; None: all.
 
         Raises:
-            CursorError: the cursor is of another database, or changes after it have been pruned.
+            CursorError: the cursor belongs to another database, or changes after it have been pruned.
         """
         place = 0 if after is None else number_of(after, self._id)
         left = limit
@@ -278,7 +279,7 @@ class OrderDatabase(Connected):
             found = list(await connection.execute(query))
             feed = (await connection.execute(select(change_feed.c.pruned, change_feed.c.last))).one()
         if begun and place < feed.pruned:
-            raise CursorError("changes after this cursor have been pruned: read the tables anew, and begin without one")
+            raise CursorError("changes after this cursor have been pruned: read the tables again, start without one")
         if place > feed.last:
             raise CursorError("the cursor is ahead of this database, which must have been restored from a backup")
         return found
@@ -290,9 +291,9 @@ class OrderDatabase(Connected):
 
     @to_the_end
     async def prune(self, before: datetime) -> int:
-        """Delete the changes committed before then, and return how many; cursors that point before them end."""
+        """Delete the changes committed before a time and return their number; older cursors become invalid."""
         async with self._write() as connection:
-            # The feed's row first, as a page does: so no change comes in between.
+            # Lock the feed's row first, as a page does, so that no change is committed in between.
             await connection.execute(update(change_feed).values(last=change_feed.c.last))
             old = order_changes.c.stored_at < before
             last = (await connection.execute(select(func.max(order_changes.c.number)).where(old))).scalar_one()
@@ -306,12 +307,12 @@ class OrderDatabase(Connected):
 
     @to_the_end
     async def hold(self, seller: str, stream: str, holder: str, *, now: datetime) -> Lease:
-        """Take the right to move a seller's stream, if nobody has it, its lease is over, or its holder has ended here.
+        """Acquire the lease on a seller's stream, if it is free, has expired, or its holder on this machine has ended.
 
-        Times are this machine's: those of several hosts must agree to within some seconds.
+        Times are from this machine's clock: the clocks of several hosts must agree to within some seconds.
 
         Raises:
-            LeaseHeldError: somebody else has it.
+            LeaseHeldError: another process holds the lease.
         """
         mine = {"seller": seller, "stream": stream, "holder": holder, "fencing": 1, "expires_at": now + LEASE}
         async with self._write() as connection:
@@ -326,7 +327,7 @@ class OrderDatabase(Connected):
         return Lease(seller=seller, stream=stream, holder=holder, fencing=fencing)
 
     def _take(self, condition: Any) -> Any:
-        """Make a lease, or take the one that is there if the condition holds; its fencing number."""
+        """Create a lease, or take over the existing one if the condition holds; returns its fencing number."""
         insert = (sqlite_dialect if self._writing is not None else postgresql).insert(leases)
         return insert.on_conflict_do_update(
             index_elements=[leases.c.seller, leases.c.stream],
@@ -340,26 +341,26 @@ class OrderDatabase(Connected):
 
     @to_the_end
     async def renew(self, holder: str, *, now: datetime) -> None:
-        """Keep every lease of a holder that nobody else has taken."""
+        """Renew every lease of a holder that no other process has taken over."""
         async with self._write() as connection:
             await connection.execute(update(leases).where(leases.c.holder == holder).values(expires_at=now + LEASE))
 
     @to_the_end
     async def release(self, lease: Lease, *, now: datetime) -> None:
-        """Let another process take the stream at once."""
+        """Release the lease, so that another process can acquire it at once."""
         mine = (leases.c.seller == lease.seller, leases.c.stream == lease.stream, leases.c.fencing == lease.fencing)
         async with self._write() as connection:
-            # Without its holder's name, under which everything is renewed that the holder still has.
+            # The holder's name is removed, because all leases with that name are renewed.
             await connection.execute(update(leases).where(*mine).values(holder="", expires_at=now - LEASE))
 
     # ---- personal data ----------------------------------------------------------------------------------------------
 
     @to_the_end
     async def personal_data(self, seller: str, order_id: str) -> dict[str, Any] | None:
-        """An order's personal data by the place where it stood; None where none is kept.
+        """An order's personal data, by its place in the payload; None if none is stored.
 
         Raises:
-            ConfigurationError: the key that encrypted it is missing.
+            ConfigurationError: the key with which it was encrypted is missing.
         """
         query = select(order_personal.c.content, order_personal.c.encrypted).where(
             order_personal.c.seller == seller, order_personal.c.order_id == order_id
@@ -372,9 +373,9 @@ class OrderDatabase(Connected):
 
     @to_the_end
     async def sweep(self, *, now: datetime) -> int:
-        """Delete the personal data whose time is over, and return of how many orders. Makes no changes in the feed.
+        """Delete expired personal data and return the number of orders concerned. Adds no changes to the feed.
 
-        What ``unreadable`` keeps encrypted goes likewise, counted from when it was first seen.
+        The encrypted content in ``unreadable`` is deleted likewise; its retention begins when it was first seen.
 
         In SQLite the bytes are overwritten (``secure_delete``); PostgreSQL frees them at its next vacuum.
         """
@@ -384,17 +385,16 @@ class OrderDatabase(Connected):
             emptied = (await connection.execute(_personal_sql.old_entries(now, retention))).rowcount
         if (gone or emptied) and self._writing is not None:
             async with self._writing, self._connected().connect() as connection:
-                await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")  # old pages stand there too
+                await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")  # the log has old pages, too
         return gone
 
     # ---- anew -------------------------------------------------------------------------------------------------------
 
     @to_the_end
     async def rebuild(self) -> int:
-        """Fill every column anew from the payloads, without a call; the orders read. Makes no changes in the feed.
+        """Fill every column again from the payloads, without a call; returns the number of orders. Adds no changes.
 
-        Personal data that still stands in payloads moves out: to its table where ``personal`` was given, and where it
-        was not it goes.
+        Personal data that is still in payloads is moved to its table if ``personal`` was given, else deleted.
         """
         async with self._write() as connection:
             return await rebuild(connection, self._writer, self.personal)

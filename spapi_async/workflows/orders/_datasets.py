@@ -1,4 +1,4 @@
-"""Which data sets orders are asked for with: one that Amazon refuses a seller is left out, and the rest goes on."""
+"""The data sets with which orders are requested: one that Amazon refuses a seller is left out, the others stay."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from spapi_async.errors import BadRequestError, ForbiddenError, SPAPIError
 __all__ = ["REFUSED", "Datasets", "nothing_refused"]
 
 REFUSED = (BadRequestError, ForbiddenError)
-"""How Amazon answers a call that asks for a data set it does not give."""
+"""How Amazon answers a call that requests a refused data set."""
 
 _Ask = Callable[[Sequence[str]], Awaitable[Reply[Any]]]
 _NAMES = re.compile(r"[A-Z_]+").findall
 
 
 def nothing_refused(dataset: str, error: SPAPIError) -> None:
-    """Hears of a refused data set, and tells nobody."""
+    """Ignores a refused data set."""
 
 
 class Datasets:
-    """The data sets that one seller's orders are asked for with; shared by everything that fetches them.
+    """The data sets with which one seller's orders are requested; shared by all code that fetches them.
 
     Args:
         wanted: ``includedData`` as the caller chose it.
-        tell: hears of each data set that is left out, once.
+        tell: called once for each data set that is left out.
     """
 
     def __init__(self, wanted: Iterable[str], *, tell: Callable[[str, SPAPIError], None] = nothing_refused) -> None:
@@ -44,25 +44,25 @@ class Datasets:
 
     @classmethod
     def of(cls, wanted: Datasets | Iterable[str]) -> Datasets:
-        """These, or new ones that are shared with nobody."""
+        """The same object if it is one, else a new object from names."""
         return wanted if isinstance(wanted, Datasets) else cls(wanted)
 
     @property
     def included(self) -> list[str]:
-        """Those that are asked for."""
+        """The data sets that are requested."""
         return [name for name in self.wanted if name not in self._left_out]
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Those that are wanted and left out."""
+        """The data sets that are wanted but left out."""
         return tuple(name for name in self.wanted if name in self._left_out)
 
     def leave_out(self, dataset: str) -> None:
-        """Do not ask for one that was refused before."""
+        """Leave out a data set that was refused before."""
         self._left_out.add(dataset)
 
     def restore(self, dataset: str) -> None:
-        """Ask for it again."""
+        """Request a data set again."""
         self._left_out.discard(dataset)
 
     async def call(
@@ -86,10 +86,10 @@ class Datasets:
                     raise
 
     async def _found_refused(self, asked: Sequence[str], error: SPAPIError, ask: _Ask) -> bool:
-        """Leave out what Amazon refuses of these; false where the call is refused without them, too."""
+        """Leave out the data sets that Amazon refuses; False if the call is refused without them, too."""
         async with self._looking:
             if self.included != asked:
-                return True  # another call has found it meanwhile
+                return True  # another call has found it in the meantime
             refused = await _refused_of(asked, error, ask)
             for name in refused:
                 self.leave_out(name)
@@ -98,7 +98,7 @@ class Datasets:
 
 
 async def _refused_of(asked: Sequence[str], error: SPAPIError, ask: _Ask) -> list[str]:
-    """Those that Amazon's words name, if the others are accepted; else they are found by halves."""
+    """The data sets that Amazon's message names, if the others are accepted; else they are found by bisection."""
     words = set(_NAMES(str(error)))
     named = [name for name in asked if name in words]
     if named and await _is_accepted([name for name in asked if name not in named], ask):
@@ -109,7 +109,7 @@ async def _refused_of(asked: Sequence[str], error: SPAPIError, ask: _Ask) -> lis
 
 
 async def _refused_among(names: Sequence[str], ask: _Ask) -> list[str]:
-    """Those of several, one at least, that are refused by themselves."""
+    """The data sets that are refused individually; at least one of these names is."""
     if len(names) == 1:
         return list(names)
     middle = len(names) // 2

@@ -1,4 +1,4 @@
-"""The change feed: what became of which order, in the order of commits, and how a reader names its place in it."""
+"""The change feed: the changes of orders in the order of commits, and the cursors of its readers."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ __all__ = ["Change", "CursorError", "cursor_of", "number_of"]
 
 
 class CursorError(ConfigurationError):
-    """A cursor that leads nowhere: of another database, or of changes that were pruned meanwhile."""
+    """An invalid cursor: it belongs to another database, or changes after it have been pruned."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One change of one order, written in the transaction that stored it.
 
     Attributes:
-        cursor: give it to ``changes(after=…)`` to go on after this change. Opaque.
-        kind: ``new``, ``updated`` (Amazon says so), or ``detail`` (the same version, of which more is known now).
-        paths: the places that differ, by Amazon's names, ids standing for list entries; an order that another
-            source had brought is compared by what both know. ``*``: it cannot be compared. Empty for new orders.
-        status_before, status_after: in the words of Orders 2026-01-01.
-        source: which operation or report brought it.
+        cursor: pass it to ``changes(after=…)`` to continue after this change. Opaque.
+        kind: ``new``, ``updated`` (Amazon has updated the order), or ``detail`` (the same version with more details).
+        paths: the places that differ, by Amazon's names, with ids for list entries. An order that was stored from
+            another source is compared by the fields that both have. ``*``: it cannot be compared. Empty for new orders.
+        status_before, status_after: in the vocabulary of Orders 2026-01-01.
+        source: the operation or report that returned the order.
         updated_at: Amazon's time of the order's last update.
-        stored_at: when it was committed, about.
+        stored_at: approximately when it was committed.
     """
 
     cursor: str
@@ -44,15 +44,15 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def cursor_of(database_id: str, number: int) -> str:
-    """A change's place, as text that knows its database."""
+    """The cursor of a change: its number and the id of its database."""
     return urlsafe_b64encode(f"{database_id}:{number}".encode()).decode().rstrip("=")
 
 
 def number_of(cursor: str, database_id: str) -> int:
-    """The change that a cursor names.
+    """The number of the change that a cursor names.
 
     Raises:
-        CursorError: it is none, or of another database.
+        CursorError: it is not a cursor, or belongs to another database.
     """
     try:
         whole = urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode()

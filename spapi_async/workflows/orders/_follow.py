@@ -1,4 +1,4 @@
-"""Orders followed as they change, until somebody cancels it."""
+"""Follows orders as they change, until cancelled."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ __all__ = ["MessageSource", "follow_orders"]
 logger = logging.getLogger("spapi_async.workflows.orders")
 
 MessageSource = AsyncIterable[Any] | AbstractAsyncContextManager[AsyncIterable[Any]]
-"""An :class:`SqsQueue`, or any async iterable of what :func:`spapi_async.workflows.notifications.parse` takes."""
+"""An :class:`SqsQueue`, or any async iterable of messages for :func:`spapi_async.workflows.notifications.parse`."""
 
-_SWEEP = 3600.0  # seconds between two deletions of personal data whose time has come
+_SWEEP = 3600.0  # seconds between two deletions of expired personal data
 
 
 async def follow_orders(
@@ -68,33 +68,33 @@ async def follow_orders(
     """Keep a database in step with Amazon until cancelled.
 
     Each seller is searched as often as its quota sustains (``searchOrders``: one request in 180 s), from its checkpoint
-    on. Orders that a notification or Orders v0's ``getOrders`` names are fetched by their id in between. Both are
-    hints: what is stored already is not fetched, an order that Amazon does not show yet is asked for again after 5, 30
-    and 120 s, and only searches move the checkpoint, so a queue that loses messages loses nothing here.
+    on. Orders that a notification or Orders v0's ``getOrders`` names are fetched by their id in between. Both are only
+    hints: a version that is already stored is not fetched, an order that Amazon does not show yet is requested again
+    after 5, 30 and 120 s, and only searches move the checkpoint, so lost messages do not lose orders.
 
-    A seller whose calls fail is reported and tried again after a growing pause; the others go on. Another process that
-    works on a seller is waited for.
+    A seller whose calls fail is reported and tried again after a growing pause; the other sellers continue. If another
+    process works on a seller, this one waits.
 
     Args:
         sellers: handles from ``app.selling_partner``; give their ``seller_id`` where ``messages`` are read.
         database: as for :func:`sync_orders`.
-        messages: ORDER_CHANGE notifications: an :class:`SqsQueue`, or any async iterable of messages. Other types and
-            other sellers' are ignored.
+        messages: ORDER_CHANGE notifications: an :class:`SqsQueue`, or any async iterable of messages. Other types, and
+            notifications of other sellers, are ignored.
         since: where a seller without a checkpoint starts; two years back by default.
-        every: at most one search and one list in this time; as often as quota sustains by default.
+        every: the time in which there is at most one search and one list; by default as often as quota sustains.
         marketplaces: as for :func:`sync_orders`.
         datasets: as for :func:`sync_orders`.
         personal: as for :func:`sync_orders`.
         retention: as for :func:`sync_orders`.
-        sources: as for :func:`sync_orders`, for a new seller's history, which is read beside its live orders. With
-            ``orders_v0`` live orders are listed by ``getOrders``, too, until Amazon removes it (2027-03-27). With
-            ``reports`` what was read is held against an order report two hours later and again after two days, and what
-            searches have missed is fetched.
-        progress: called with every event; :class:`OrdersFresh` measures how late changes are.
-        clock: where time comes from.
+        sources: as for :func:`sync_orders`, for a new seller's history, which is read at the same time as live orders.
+            With ``orders_v0`` live orders are listed by ``getOrders``, too, until Amazon removes it (2027-03-27). With
+            ``reports`` orders are reconciled with a report two hours, two days and thirty days later, and orders that
+            searches have missed are fetched.
+        progress: called with every event; :class:`OrdersFresh` measures the delay of changes.
+        clock: the source of time.
 
     Raises:
-        ConfigurationError: the arguments or the database cannot work.
+        ConfigurationError: an argument or the database is invalid.
     """
     places, datasets = places_in(marketplaces), one_or_more(datasets)
     clock = clock or SystemClock()
@@ -214,7 +214,7 @@ def _names(followers: Iterable[Follower]) -> dict[str, list[Follower]]:
 
 
 async def _listen(messages: MessageSource, names: Mapping[str, Sequence[Follower]]) -> None:
-    """Pass hints on. A message is done when it is heard: what is lost on the way, searches find."""
+    """Pass hints on. A message is done as soon as its hint is recorded: searches find whatever is lost after that."""
     if not isinstance(messages, AsyncIterable):
         async with messages as opened:
             await _listen(opened, names)
@@ -232,7 +232,7 @@ async def _listen(messages: MessageSource, names: Mapping[str, Sequence[Follower
 
 
 def hint_of(notification: Notification) -> Hint | None:
-    """What a notification says of an order; None where it is about something else."""
+    """The hint in a notification; None if the notification is not about an order."""
     if notification.type not in ("ORDER_CHANGE", "ORDER_STATUS_CHANGE"):
         return None
     order_id = getattr(notification.content, "amazon_order_id", None)
@@ -245,6 +245,6 @@ async def _sweep(sink: OrderSink, clock: Clock) -> None:
     while isinstance(sink, OrderDatabase):
         try:
             await sink.sweep(now=moment(clock))
-        except Exception as error:  # noqa: BLE001 - the next time may succeed, and orders are worth more
+        except Exception as error:  # noqa: BLE001 - the next attempt may succeed; following orders is more important
             logger.warning("personal data could not be deleted yet (%s)", type(error).__name__)
         await clock.sleep(_SWEEP)

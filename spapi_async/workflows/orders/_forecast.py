@@ -1,8 +1,9 @@
-"""How long a sync still takes, said again while it runs: what is left, by the quota at hand and by the pace so far.
+"""Forecasts how long a running sync will take, from the orders left, the available quota and the pace so far.
 
-Each operation that brings whole orders is a *supply*: a bucket of calls that may leave at once, filled at a rate, and
-the orders that a call has turned out to bring. The end is the moment by which all supplies together have brought what
-is left. Order reports list a history coarsely before; the last of them comes one turnaround after it was asked for.
+Each operation that returns whole orders is a *supply*: a bucket of calls that may be made at once, refilled at a rate,
+and the number of orders that a call has returned so far. The end is the time at which all supplies together have
+returned the remaining orders. Order reports list a history coarsely before that; the last report arrives one turnaround
+after it was requested.
 """
 
 from __future__ import annotations
@@ -39,21 +40,21 @@ __all__ = [
 _SEARCH, _REPORTS = "orders_2026_01_01.search_orders", "reports_2021_06_30.create_report"
 _PRECISION = 0.01  # seconds
 _ROUNDING = 1e-6  # calls
-_FULL_PAGES = 5  # pages that the first ones are averaged with: they are of windows whose density was a guess
+_FULL_PAGES = 5  # full pages averaged with the first ones, whose windows had a guessed density
 _OFTEN = 1.0  # seconds between two forecasts
 
 FULL_PAGE = 100
-"""Orders that a search brings at most."""
+"""The most orders that a search returns."""
 
 
 class Supply(NamedTuple):
-    """What one operation brings.
+    """The orders that one operation can return.
 
     Attributes:
-        tokens: calls that may leave at once.
-        rate: calls a second.
-        orders: whole orders a call brings.
-        seconds: that a call takes beside its wait for quota; the next one leaves after it.
+        tokens: calls that may be made at once.
+        rate: calls per second.
+        orders: whole orders per call.
+        seconds: the duration of a call without its wait for quota; the next call is made after it.
         waiting: calls that wait for quota.
     """
 
@@ -64,14 +65,14 @@ class Supply(NamedTuple):
     waiting: int = 0
 
     def within(self, seconds: float) -> float:
-        """Orders that it brings in so many seconds: by whole calls, for half a call brings nothing."""
+        """The orders returned within ``seconds``, by complete calls only."""
         calls = self._calls(seconds)
         if self.seconds > 0:
             calls = min(calls, math.floor(seconds / self.seconds + _ROUNDING))
         return max(calls, 0) * self.orders
 
     def next_call(self, after: int = 0) -> float:
-        """Seconds until a call may leave after so many others."""
+        """Seconds until a call may be made after ``after`` others."""
         return max((after + 1 - self.tokens) / self.rate, 0.0)
 
     def _calls(self, seconds: float) -> int:
@@ -79,7 +80,7 @@ class Supply(NamedTuple):
 
 
 def seconds_left(left: float, supplies: Iterable[Supply]) -> float:
-    """The fewest seconds in which the supplies together bring so many orders; infinite if they never do."""
+    """The fewest seconds in which the supplies together return ``left`` orders; infinity if they never do."""
     able = [supply for supply in supplies if supply.orders > 0 and supply.rate > 0]
     if left <= 0:
         return 0.0
@@ -102,10 +103,10 @@ def seconds_left(left: float, supplies: Iterable[Supply]) -> float:
 
 
 def history_left(left: float, search: Supply, others: Sequence[Supply]) -> float:
-    """Seconds until a history is read by searches and others, and after it the newest end, by one search more.
+    """Seconds until a history is read by searches and other supplies, and then the newest end by one more search.
 
-    The last orders are left to the others where they fetch them before quota allows two searches, so that the search
-    which ends it all need not wait for quota.
+    The last orders are left to the others if they can fetch them before quota allows two searches, so that the final
+    search need not wait for quota.
     """
     searched = search.waiting
     while True:
@@ -117,19 +118,19 @@ def history_left(left: float, search: Supply, others: Sequence[Supply]) -> float
 
 
 def supply_of(seller: Foreseeing, operation: Operation[Any], *, orders: float, seconds: float = 0.0) -> Supply:
-    """A seller's supply by an operation, as its limiter sees it now; calls that wait bring orders, too."""
+    """A seller's supply by an operation, from its limiter's current state; waiting calls return orders, too."""
     tokens, rate = bucket_of(seller, operation)
     waiting = math.ceil(max(-tokens - _ROUNDING, 0.0))
     return Supply(tokens + waiting, rate, orders, seconds, waiting)
 
 
 def operations_of(others: Iterable[str], *, page_size: int = FULL_PAGE) -> dict[Operation[Any], int]:
-    """What brings whole orders where these sources are used beside searches, and how many a request at most."""
+    """The operations that return whole orders with these sources beside searches, with the most orders per request."""
     from spapi_async.api.orders_2026_01_01 import GET_ORDER, SEARCH_ORDERS
 
     sources = set(others)
     found: dict[Operation[Any], int] = {SEARCH_ORDERS: page_size}
-    if "ids" in sources and sources & {"orders_v0", "reports"}:  # which say what the ids are
+    if "ids" in sources and sources & {"orders_v0", "reports"}:  # these sources supply the ids
         found[GET_ORDER] = 1
     if "orders_v0" in sources:
         from spapi_async.api.orders_v0 import GET_ORDER_ITEMS
@@ -139,9 +140,9 @@ def operations_of(others: Iterable[str], *, page_size: int = FULL_PAGE) -> dict[
 
 
 class Forecaster:
-    """Stands between one seller's sync and who hears of it: passes each event on, and says what it means for the end.
+    """Passes the events of one seller's sync on to its progress function, and adds forecasts.
 
-    Says nothing before :meth:`expect`, for nobody knows then how much there is.
+    It makes no forecast before :meth:`expect`, because the number of orders is not known yet.
     """
 
     def __init__(
@@ -166,12 +167,12 @@ class Forecaster:
         self._said_at = -math.inf
 
     def expect(self, orders: int, *, by: Collection[str]) -> None:
-        """So many orders are to be read from now on, by these operations."""
+        """From now on, this many orders are to be read by these operations."""
         self._left = orders
         self._supplies = {name: pace for name, pace in self._supplies.items() if name in by}
 
     def __call__(self, event: SyncEvent) -> None:
-        """Take an event in and pass it on, followed by a forecast where it changes one."""
+        """Process an event and pass it on, followed by a forecast if the event changes it."""
         now = self._clock.monotonic()
         self._take(event, now)
         self._tell(event)
@@ -187,7 +188,7 @@ class Forecaster:
             self._take_page(event, now)
         elif isinstance(event, OrdersListed):
             if event.left is not None:
-                self._left = event.left  # counted, where before it was Amazon's count by purchase
+                self._left = event.left  # an exact count; before, it was Amazon's count by purchase
             if self._reports is not None and event.operation == _REPORTS:
                 self._reports.listed(event.listed_to, event.upper_bound, now)
         elif isinstance(event, SourceDropped):
@@ -210,7 +211,7 @@ class Forecaster:
             pace.brought(event.completed, now, free=self._seller.forecast(pace.operation) == 0)
 
     def _drop(self, operation: str) -> None:
-        """Amazon refuses it; where nothing lists orders any more, nothing can be fetched by its id."""
+        """Amazon refuses an operation; if no operation lists orders any more, none can be fetched by id."""
         self._supplies.pop(operation, None)
         source = {_REPORTS: "reports", "orders_v0.get_orders": "orders_v0"}.get(operation)
         self._sources.discard(source or "")
@@ -238,7 +239,7 @@ class Forecaster:
 
 
 class _Pace:
-    """What an operation has brought so far in this run."""
+    """The orders that an operation has returned so far in this run."""
 
     def __init__(self, operation: Operation[Any], orders: int) -> None:
         self.operation = operation
@@ -249,22 +250,22 @@ class _Pace:
         self._free_since: float | None = None
 
     def brought(self, orders: int, now: float, *, free: bool) -> None:
-        """A call brought so many; ``free``: the next one need not wait for quota."""
+        """A call returned ``orders`` orders; ``free``: the next call need not wait for quota."""
         self._calls += 1
         self._brought += orders
         if self._free_since is not None:
             last = now - self._free_since
-            self._seconds = min(last, self._seconds or last)  # the least: it may have had nothing to do for a while
+            self._seconds = min(last, self._seconds or last)  # the least: it may have been idle
         self._free_since = now if free else None
 
     def supply(self, seller: Foreseeing) -> Supply:
-        """What is to be expected of it."""
+        """The expected supply."""
         each = (self._brought + _FULL_PAGES * self.orders) / (self._calls + _FULL_PAGES)
         return supply_of(seller, self.operation, orders=each, seconds=self._seconds)
 
 
 class _Reports:
-    """When the last order report of a history will be there."""
+    """When the last order report of a history will be available."""
 
     def __init__(self, seller: Foreseeing) -> None:
         from spapi_async.api.reports_2021_06_30 import CREATE_REPORT
@@ -278,12 +279,12 @@ class _Reports:
         self._last_asked_at = -math.inf
 
     def begin(self, now: float) -> None:
-        """The first of them is about to be asked for."""
+        """The first report is about to be requested."""
         if self._began_at is None:
             self._began_at = now
 
     def listed(self, to: datetime, upper_bound: datetime, now: float) -> None:
-        """Another one has been stored."""
+        """Another report has been stored."""
         self._done += 1
         self._left = math.ceil((upper_bound - to) / MONTH)
         if self._turnaround is None and self._began_at is not None:
@@ -292,7 +293,7 @@ class _Reports:
             self._look(now, asked=0)
 
     def seconds_left(self, now: float) -> float | None:
-        """Until all are stored; None before the first one has shown how long it takes."""
+        """Seconds until all reports are stored; None before the first report has shown the turnaround."""
         if self._turnaround is None:
             return None
         if self._left == 0:
@@ -304,7 +305,7 @@ class _Reports:
         return max(self._last_asked_at + self._turnaround - now, 0.0)
 
     def _look(self, now: float, *, asked: int) -> None:
-        """Foresee when the last one is asked for; ``asked``: those of this round, whose calls have left or wait."""
+        """Predict when the last report will be requested; ``asked``: the reports of this round already requested."""
         tokens, rate = bucket_of(self._seller, self._create)
         ahead = max(self._left - asked, 0)
         if tokens < 0 or ahead:

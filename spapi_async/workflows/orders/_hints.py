@@ -1,8 +1,8 @@
-"""What was heard of orders and is not fetched yet: coalesced by order, tried again when Amazon lags behind. Pure.
+"""Hints about changed orders that are not fetched yet: combined by order, repeated while Amazon lags behind. Pure.
 
-A notification is a hint, never a fact: it may come twice, late, or not at all, and the order that it names may not be
-there yet or still be an older one. So the order is fetched by its id; where Amazon does not have the change yet it is
-asked again after 5, 30 and 120 seconds, and then left to the searches, which find everything.
+A notification is only a hint: it may come twice, late, or not at all, and the order that it names may not be available
+yet, or only in an older version. So the order is fetched by its id. If Amazon does not show the change yet, the order
+is requested again after 5, 30 and 120 seconds, and then left to the searches, which find everything.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import msgspec
 __all__ = ["RETRIES", "Hint", "Hints"]
 
 RETRIES = (5.0, 30.0, 120.0)
-"""Seconds after which an order is asked for again that is missing or older than the hint."""
+"""Seconds after which an order that is missing or older than its hint is requested again."""
 
 
 class Hint(msgspec.Struct, frozen=True, kw_only=True):
     """An order that may have changed.
 
     Attributes:
-        event_time: when; None where nothing says so.
-        source: who said it, ``notification`` or ``orders_v0``.
-        attempts: how often it has been fetched in vain.
+        event_time: when it changed; None if unknown.
+        source: where the hint comes from, ``notification`` or ``orders_v0``.
+        attempts: how often the order was fetched without the change.
     """
 
     order_id: str
@@ -41,7 +41,7 @@ class Hint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hints:
-    """One seller's hints, the one that is due first at the front."""
+    """One seller's hints, the one due first at the front."""
 
     def __init__(self) -> None:
         self._pending: dict[str, tuple[float, Hint]] = {}
@@ -52,7 +52,7 @@ class Hints:
         return len(self._pending)
 
     def hear(self, hint: Hint, now: float) -> bool:
-        """Take a hint in; False if it says nothing new of an order that is to be fetched anyway."""
+        """Add a hint; False if the order will be fetched anyway and the hint adds nothing."""
         known = self._pending.get(hint.order_id)
         if known is not None and not _is_later(hint, known[1]):
             return False
@@ -61,16 +61,16 @@ class Hints:
         return True
 
     def again(self, hint: Hint, now: float) -> bool:
-        """Amazon does not show the change yet; False: it has been asked often enough, searches will find it."""
+        """Amazon does not show the change yet: try again later; False after the last attempt, then searches find it."""
         if hint.attempts >= len(RETRIES):
             return False
-        if hint.order_id not in self._pending:  # or something newer was heard meanwhile, and is fetched at once
+        if hint.order_id not in self._pending:  # else a newer hint has come, and is fetched at once
             later = msgspec.structs.replace(hint, attempts=hint.attempts + 1)
             self._put(later, now + RETRIES[hint.attempts])
         return True
 
     def next_due(self) -> float | None:
-        """When the first is to be fetched; None: there is none."""
+        """When the first order is to be fetched; None if there are no hints."""
         while self._queue:
             due, _, order_id = self._queue[0]
             pending = self._pending.get(order_id)
@@ -80,7 +80,7 @@ class Hints:
         return None
 
     def take(self, now: float) -> Hint | None:
-        """The hint that is due first, which is then nobody else's; None: none is due."""
+        """Remove and return the hint that is due first; None if none is due."""
         due = self.next_due()
         if due is None or due > now:
             return None

@@ -1,4 +1,4 @@
-"""Which sources read a seller's history, and what they need: put together for one seller."""
+"""Combines the sources that read a seller's history."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ByIds:
         self._datasets = Datasets.of(datasets)
 
     def seconds(self, count: int) -> float:
-        """Until quota would have let through so many."""
+        """Seconds until the last of ``count`` calls could be sent."""
         from spapi_async.api.orders_2026_01_01 import GET_ORDER
 
         return self._seller.forecast(GET_ORDER, count=count)
@@ -57,7 +57,7 @@ class ByIds:
         return await self.order(order.order_id)
 
     async def order(self, order_id: str) -> OrderRow | None:
-        """The whole order of this id; None where no row can be made of it.
+        """The whole order with this id; None if it cannot be made into a row.
 
         Raises:
             SPAPIError: the call failed for good.
@@ -76,10 +76,10 @@ class ByIds:
 
 
 def other_sources(sources: Sequence[str], *, possible: bool) -> tuple[Source, ...]:
-    """Those beside the searches, which always take part.
+    """The sources other than searches, which are always used.
 
     Raises:
-        ConfigurationError: one is unknown, or they are not ``possible``.
+        ConfigurationError: a source is unknown, or other sources are not ``possible``.
     """
     named = {sources} if isinstance(sources, str) else set(sources)
     if unknown := named.difference(SOURCES):
@@ -87,19 +87,19 @@ def other_sources(sources: Sequence[str], *, possible: bool) -> tuple[Source, ..
     found = tuple(source for source in SOURCES if source in named and source != "search")
     if found and not possible:
         raise ConfigurationError(
-            "sources other than search need an OrderDatabase and Orders 2026-01-01, and do not go with a window"
+            "sources other than search need an OrderDatabase and Orders 2026-01-01, and cannot be used with a window"
         )
     return found
 
 
-_REFILLED = 50  # orders looked up at once
+_REFILLED = 50  # orders read from the database at a time
 
 HEAD = SETTLED
-"""How long before the first run the history ends: what is newer is searched first, so it is there within minutes."""
+"""How long before the first run the history ends: newer orders are searched first, so they are stored in minutes."""
 
 
 class History:
-    """A new seller: today's orders first, then its history by all sources; one that is known goes on where it was."""
+    """Reads a new seller's orders of today, then its history by all sources; for a known seller it resumes."""
 
     def __init__(
         self,
@@ -128,9 +128,9 @@ class History:
         self._stream = f"{job.stream} history"
 
     async def run(self, holder: str, *, wait: bool) -> None:
-        """Work until both are complete; a failure is kept in the job's result.
+        """Work until both are complete; a failure is recorded in the job's result.
 
-        What was updated while the history was read has left it for the newest end, which is read once more then.
+        Orders that were updated while the history was read have moved to the newest end, which is then read again.
         """
         job = self._job
         try:
@@ -138,14 +138,14 @@ class History:
             await job.run(self._database, self._quota, holder=holder, wait=wait)
             if job.result.error is None and await self.go_on(holder, wait=wait):
                 await job.run(self._database, self._quota, holder=holder, wait=wait)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this seller's alone
+        except Exception as error:  # noqa: BLE001 - any error concerns only this seller
             job.failed(error)
 
     async def go_on(self, holder: str, *, wait: bool) -> bool:
-        """Read what is left of the history; whether there was any.
+        """Read the rest of the history; returns whether there was any.
 
-        Where nothing is left, the orders are fetched that are coarse still, because an earlier run could not: each is
-        asked for once.
+        If nothing is left, orders that are still coarse because an earlier run could not fetch them are requested, once
+        each.
 
         Raises:
             SPAPIError: a search failed for good; what was committed stays.
@@ -153,23 +153,26 @@ class History:
         history = await self._history()
         if history is None:
             return False
-        is_read = (history.upper_bound or history.last_updated_after) <= history.last_updated_after
-        if is_read and not await self._is_any_coarse():
+        was_read = _is_read(history)
+        if was_read and not await self._is_any_coarse():
             return False
         async with self._job.held(self._database, holder, wait=wait, stream=self._stream) as lease:
-            await self._backfill(history, lists=() if is_read else self._lists()).run(lease)
-        return not is_read
+            history = await self._history() or history  # whoever held it meanwhile has moved it
+            is_read = _is_read(history)
+            if not is_read or await self._is_any_coarse():
+                await self._backfill(history, lists=() if is_read else self._lists()).run(lease)
+        return not was_read
 
     async def _is_any_coarse(self) -> bool:
-        """Whether there is an order that a source of this run could make whole."""
+        """Whether there is a coarse order whose details a source of this run could fetch."""
         can_refine = "ids" in self._sources or "orders_v0" in self._sources
         return can_refine and bool(await self._database.coarse(self._seller.name, limit=1))
 
     async def refill(self, lease: Lease | None) -> None:
-        """Fetch whole what only Orders v0 has brought: it has no packages, expenses or breakdowns.
+        """Fetch orders again that were read only by Orders v0: they have no packages, expenses or breakdowns.
 
         Raises:
-            SPAPIError: the seller's token cannot be had, or the application was closed.
+            SPAPIError: no token was obtained for the seller, or the application was closed.
         """
         by_id, beyond = ByIds(self._seller, self._datasets), set[str]()
         while True:
@@ -178,7 +181,7 @@ class History:
             if not orders:
                 return
             for order in orders:
-                beyond.add(order.order_id)  # once a run: what stays as it is would be fetched for ever
+                beyond.add(order.order_id)  # once per run: an unchanged order would be fetched for ever
                 try:
                     with call_options(priority=Priority.BULK):
                         row = await by_id.fetch(order)
@@ -196,7 +199,7 @@ class History:
                     self._job.count((row,), await self._database.store(page), ())
 
     async def divide(self) -> None:
-        """Write down what is history before anything is read; a seller that has a checkpoint keeps it."""
+        """Record which span is history before anything is read; an existing checkpoint stays."""
         now = moment(self._clock)
         if await self._database.checkpoint(self._seller.name, self._job.stream) is not None:
             return
@@ -214,7 +217,7 @@ class History:
         return await self._database.checkpoint(self._seller.name, self._stream)
 
     def _lists(self) -> Sequence[CoarseList]:
-        """Reports list first, because they bring everything at once."""
+        """The lists to use: reports first, because they list everything at once."""
         seller, places = self._seller, self._places
         lists: list[CoarseList] = [ReportList(seller, marketplaces=places)] if "reports" in self._sources else []
         if "orders_v0" in self._sources:
@@ -232,7 +235,7 @@ class History:
         return refiners
 
     def _backfill(self, history: Checkpoint, *, lists: Sequence[CoarseList]) -> Backfill:
-        """The searches always take part."""
+        """The backfill with all sources; searches are always included."""
         seller = self._seller
         search = Orders2026Source(seller, marketplaces=self._places, datasets=self._datasets, page_size=self._page_size)
         from spapi_async.api.orders_2026_01_01 import SEARCH_ORDERS
@@ -254,3 +257,7 @@ class History:
             tell=self._job.tell,
             drop=self._job.drop,
         )
+
+
+def _is_read(history: Checkpoint) -> bool:
+    return (history.upper_bound or history.last_updated_after) <= history.last_updated_after

@@ -1,4 +1,4 @@
-"""What a run owes while it works: its leases renewed, and what quota it spent written down."""
+"""Background work of a run: renews its leases and saves the quota that it has spent."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def opened_sink(
     personal: PersonalKeys | Literal["plain"] | None,
     retention: timedelta,
 ) -> AsyncIterator[OrderSink]:
-    """The database of this URL, open while the block runs; a sink as it is."""
+    """The database at this URL, open while the block runs; a sink is returned unchanged."""
     if isinstance(database, str):
         async with OrderDatabase(database, personal=personal, retention=retention) as opened:
             yield opened
@@ -39,7 +39,7 @@ async def opened_sink(
 
 
 def quotas_of(sellers: Iterable[Seller], clock: Clock) -> dict[QuotaOwner, Quota]:
-    """What each application has spent, to be kept for its sellers."""
+    """The quota spent by each application, to be saved for its sellers."""
     accounts: dict[QuotaOwner, list[str]] = {}
     for seller in sellers:
         accounts.setdefault(seller.application, []).extend((seller.payer, seller.key))
@@ -47,7 +47,7 @@ def quotas_of(sellers: Iterable[Seller], clock: Clock) -> dict[QuotaOwner, Quota
 
 
 async def keep_leases(sink: OrderSink, holder: str, clock: Clock) -> None:
-    """Renew what this run holds: it may wait for quota longer than a lease lasts."""
+    """Renew the leases of this run: it may wait for quota longer than a lease lasts."""
     while isinstance(sink, LeasedSink):
         await clock.sleep(LEASE.total_seconds() / 3)
         try:
@@ -57,10 +57,10 @@ async def keep_leases(sink: OrderSink, holder: str, clock: Clock) -> None:
 
 
 async def save_quota(quotas: Iterable[Quota], database: OrderDatabase, now: datetime) -> None:
-    """Keep what the whole run has spent, requests that stored no page included."""
+    """Save the quota spent by the whole run, including requests that stored no page."""
     states = {key: state for quota in quotas for key, state in quota.dump_all().items()}
     try:
         if states:
             await database.store_quota(states, now=now)
-    except Exception as error:  # noqa: BLE001 - the orders are stored, and a 429 or two would teach the next run as much
-        logger.warning("what quota was spent could not be saved (%s)", type(error).__name__)
+    except Exception as error:  # noqa: BLE001 - the orders are stored; the next run would learn the same from a 429 or two
+        logger.warning("the quota that was spent could not be saved (%s)", type(error).__name__)

@@ -1,4 +1,4 @@
-"""Holes of a refused data set: asked for again once a day, and filled when Amazon no longer refuses it."""
+"""Holes: data sets missing from stored orders because Amazon refused them; they are requested again once a day."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ class Holes:
         self._clock = clock
 
     async def recall(self) -> None:
-        """Leave out from the start what an earlier run was refused."""
+        """Leave out data sets that an earlier run was refused."""
         for hole in await self._database.holes(self._seller.name):
             self._datasets.leave_out(hole.dataset)
 
     async def fill(self, holder: str) -> None:
-        """Ask for what was refused a day ago or longer, and read its orders again where Amazon gives it now.
+        """Request data sets refused a day ago or earlier, and read their orders again if Amazon grants them now.
 
         Raises:
-            SPAPIError: a call failed for good; what was not filled is tried again by the next run.
+            SPAPIError: a call failed for good; the next run tries the remaining holes again.
         """
         for hole in await self._database.holes(self._seller.name):
             now = moment(self._clock)
@@ -97,7 +97,7 @@ class Holes:
 
 
 def _window_of(hole: Hole, *, latest: datetime) -> Window | None:
-    """What to read again; None while all of it is too new to be searched."""
+    """The window to read again; None while all of it is too recent to be searched."""
     before = min(hole.updated_to.replace(microsecond=0) + _SECOND, latest)
     after = hole.updated_from.replace(microsecond=0)
     return Window.of(after, before) if after < before else None

@@ -1,4 +1,4 @@
-"""What is asked and told the table of holes, as SQL; pages write them."""
+"""SQL for the table of holes, except for writing holes, which pages do."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["filled", "holes", "refused_again"]
 
 
 def holes(seller: str) -> Select[Any]:
-    """A seller's."""
+    """The holes of a seller."""
     return select(order_holes).where(order_holes.c.seller == seller).order_by(order_holes.c.dataset)
 
 
 def refused_again(hole: Hole, now: datetime) -> Update:
-    """Its data set was asked for and refused."""
+    """Record that the data set was requested and refused again."""
     return update(order_holes).where(*_is(hole, "seller", "dataset")).values(refused_at=now)
 
 
 def filled(hole: Hole) -> Delete:
-    """It is no more, unless it has grown meanwhile."""
+    """Delete a hole, unless it has grown in the meantime."""
     return delete(order_holes).where(*_is(hole, *Hole.__struct_fields__))
 
 

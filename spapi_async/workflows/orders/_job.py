@@ -1,4 +1,4 @@
-"""One seller's run: hold its stream, fetch page after page, and commit each with the place after it."""
+"""One seller's run: acquire the lease, fetch page after page, and commit each page with the new checkpoint."""
 
 from __future__ import annotations
 
@@ -44,35 +44,35 @@ _LOOK_AGAIN = 2.0  # seconds between attempts to take a stream that another proc
 
 @runtime_checkable
 class RememberingSink(Protocol):
-    """A sink that says where to go on."""
+    """A sink that stores checkpoints."""
 
     async def checkpoint(self, seller: str, stream: str) -> Checkpoint | None:
-        """Where this seller's stream stands, or None the first time."""
+        """The checkpoint of this seller's stream, or None before the first run."""
 
 
 @runtime_checkable
 class LeasedSink(Protocol):
-    """A sink that lets one process at a time move a stream."""
+    """A sink that lets only one process at a time advance a stream."""
 
     async def hold(self, seller: str, stream: str, holder: str, *, now: datetime) -> Lease:
-        """Take the right to move a stream.
+        """Acquire the lease on a stream.
 
         Raises:
-            LeaseHeldError: somebody else has it.
+            LeaseHeldError: another process holds it.
         """
 
     async def renew(self, holder: str, *, now: datetime) -> None:
-        """Keep every lease of a holder."""
+        """Renew every lease of a holder."""
 
     async def release(self, lease: Lease, *, now: datetime) -> None:
-        """Let another process take the stream at once."""
+        """Release the lease, so that another process can acquire it at once."""
 
 
 class SellerResult(msgspec.Struct, kw_only=True):
-    """What a run did for one seller, counted in orders, items and pages.
+    """The result of a run for one seller, counted in orders, items and pages.
 
-    ``unreadable`` entries of its pages are in the table of that name, for no row could be made of them. ``stale``
-    orders were older than the database's; ``error`` is None when the window is complete.
+    ``unreadable`` entries of pages could not be made into rows; they are in the table of that name. ``stale`` orders
+    were older than the stored ones; ``error`` is None if the window is complete.
     """
 
     seller: str
@@ -127,18 +127,18 @@ class Job:
         self.sorting = Sorting()
 
     async def run(self, sink: OrderSink, quota: Quota, *, holder: str, wait: bool) -> None:
-        """Work until the window is complete; a failure is kept in the result, for the other sellers go on."""
+        """Work until the window is complete; a failure is recorded in the result, and other sellers continue."""
         try:
             async with self.held(sink, holder, wait=wait) as lease:
                 await self.work(sink, quota, lease)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this seller's alone and goes into the report
+        except Exception as error:  # noqa: BLE001 - any error concerns only this seller and goes into the report
             self.failed(error)
 
     def failed(self, error: BaseException) -> None:
-        """Put an error into the result; the first of several that came together."""
+        """Record an error in the result; of an exception group, the first error."""
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        forget_locals(error)  # a page holds personal data
+        forget_locals(error)  # a page contains personal data
         self.result.error = error
         self.tell(SellerFailed(seller=self.result.seller, total=self.result.orders, error=str(error)))
 
@@ -146,10 +146,10 @@ class Job:
     async def held(
         self, sink: OrderSink, holder: str, *, wait: bool, stream: str | None = None
     ) -> AsyncIterator[Lease | None]:
-        """Hold the stream, or another one of the seller's, while the block runs, where the sink has leases.
+        """Hold the lease on the stream, or another stream of the seller, while the block runs, if the sink has leases.
 
         Raises:
-            LeaseHeldError: another process has it, and ``wait`` is false.
+            LeaseHeldError: another process holds it, and ``wait`` is false.
         """
         if not isinstance(sink, LeasedSink):
             yield None
@@ -179,7 +179,7 @@ class Job:
 
     @property
     def stream(self) -> str:
-        """What is read: checkpoints and leases are kept under it."""
+        """The stream that is read; checkpoints and leases are stored under its name."""
         return self._source.stream if self._window is None else f"{self._source.stream} {self._window}"
 
     async def work(
@@ -190,7 +190,7 @@ class Job:
         *,
         stored: Callable[[Sequence[OrderRow], Stored], None] | None = None,
     ) -> None:
-        """Read one window to its end; ``stored`` hears of each page that was committed.
+        """Read one window to its end; ``stored`` is called for each committed page.
 
         Raises:
             SPAPIError: a call or a commit failed for good; what was committed stays.
@@ -198,7 +198,7 @@ class Job:
         result, stream = self.result, self.stream
         saved = await sink.checkpoint(result.seller, stream) if isinstance(sink, RememberingSink) else None
         if self._window is not None and saved is not None and saved.cursor is None:
-            saved = None  # that window was read to its end; it is to be read again
+            saved = None  # the window was complete; it is read again
         checkpoint = resume(saved, seller=result.seller, stream=stream, since=self._since)
         result.checkpoint = checkpoint
         self.tell(
@@ -224,13 +224,13 @@ class Job:
             done = await self._store(page, checkpoint, sink, quota, lease)
             if stored is not None:
                 stored(page.rows, done)
-            await anyio.lowlevel.checkpoint()  # cancelled during the commit: end here, not in the middle of a request
+            await anyio.lowlevel.checkpoint()  # if cancelled during the commit, end here, not in a request
         self.tell(SellerFinished(seller=result.seller, total=result.orders, synced_to=checkpoint.last_updated_after))
 
     async def _store(
         self, page: Page, checkpoint: Checkpoint, sink: OrderSink, quota: Quota, lease: Lease | None
     ) -> Stored:
-        """Commit a page and the checkpoint after it, even while the run is being cancelled: it has been paid for."""
+        """Commit a page and the new checkpoint, even while the run is being cancelled: the page has cost quota."""
         result, now = self.result, moment(self._clock)
         spent = quota.dump(self._account)
         whole = OrderPage(
@@ -264,7 +264,7 @@ class Job:
         return stored
 
     def count(self, rows: Sequence[OrderRow], stored: Stored, unreadable: Sequence[Unreadable]) -> int:
-        """Add a page to what this seller's run did; the orders of the run so far."""
+        """Add a page to the counts of this seller's run; returns the run's number of orders so far."""
         result = self.result
         result.pages += 1
         result.orders += len(rows)
@@ -278,7 +278,7 @@ class Job:
 
     @staticmethod
     def _stored(rows: Sequence[OrderRow], stored: Stored | None) -> Stored:
-        """What a sink did; one that does not say has inserted everything."""
+        """The result of a sink; if it returned nothing, every order counts as new."""
         return stored or Stored(
             inserted=len(rows),
             items=sum(len(row.items) for row in rows),
@@ -286,19 +286,19 @@ class Job:
         )
 
     def drop(self, source: str, error: SPAPIError) -> None:
-        """Say that a source is not used from now on: once, however many used it."""
+        """Report once that a source is no longer used."""
         if source not in self._dropped:
             self._dropped.add(source)
             self.tell(SourceDropped(seller=self.result.seller, source=source, reason=str(error)))
             logger.warning("%s: %s is not used from now on (%s)", self.result.seller, source, error)
 
     def refuse(self, dataset: str, error: SPAPIError) -> None:
-        """Say that orders are stored without a data set from now on."""
+        """Report that orders are stored without a data set from now on."""
         self.tell(DatasetRefused(seller=self.result.seller, dataset=dataset, reason=str(error)))
         logger.warning("%s: orders are stored without %s from now on (%s)", self.result.seller, dataset, error)
 
     def tell(self, event: SyncEvent) -> None:
-        """Report an event; whoever shows it and fails does not stop what it shows."""
+        """Report an event; an error in the progress function does not stop the sync."""
         try:
             self._progress(event)
         except Exception:

@@ -1,7 +1,7 @@
-"""Who may move a seller's stream: one process at a time, by a lease that ends by itself.
+"""Leases: only one process at a time may advance a seller's stream, and a lease expires by itself.
 
-Each time a stream changes hands its fencing number grows, and every page is committed only while the number is the one
-its writer got. So a process that was suspended beyond its lease, and is replaced, cannot write when it wakes.
+Each time another process acquires the lease, its fencing number grows, and a page is committed only if its writer has
+the current number. So a process that was suspended for longer than its lease, and replaced, cannot write afterwards.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from spapi_async.errors import LeaseHeldError, LeaseLostError
 __all__ = ["LEASE", "Lease", "held", "is_gone", "lost", "new_holder"]
 
 LEASE = timedelta(seconds=60)
-"""How long a process that died keeps others away. A live one renews its leases three times in that."""
+"""How long the lease of a killed process lasts. A live process renews its leases three times in this time."""
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
-    """The right to move one seller's stream.
+    """The right to advance one seller's stream.
 
     Attributes:
-        fencing: grows whenever the stream changes hands.
+        fencing: a number that grows whenever another process acquires the lease.
     """
 
     seller: str
@@ -38,7 +38,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def held(lease: Lease, until: datetime) -> LeaseHeldError:
-    """The error of somebody else who wants the stream."""
+    """The error for another process that tries to acquire the lease."""
     return LeaseHeldError(
         f"{lease.stream} of {lease.seller} is held by {lease.holder} until {until:%Y-%m-%d %H:%M:%S} UTC or longer",
         seller=lease.seller,
@@ -49,7 +49,7 @@ def held(lease: Lease, until: datetime) -> LeaseHeldError:
 
 
 def lost(lease: Lease) -> LeaseLostError:
-    """The error of a holder that was replaced."""
+    """The error for a holder that was replaced."""
     return LeaseLostError(
         f"{lease.stream} of {lease.seller} was taken over by another process, because {lease.holder} had let its lease"
         " expire; nothing was written",
@@ -59,12 +59,12 @@ def lost(lease: Lease) -> LeaseLostError:
 
 
 def new_holder() -> str:
-    """A name that no other run has, and that says where to look for it."""
+    """A unique name of a run that identifies its host and process."""
     return f"{socket.gethostname()}:{os.getpid()}:{_surroundings()}{secrets.token_hex(4)}"
 
 
 def is_gone(holder: str) -> bool:
-    """Whether a holder was a process of this machine that has ended; it is replaced at once."""
+    """Whether a holder was a process on this machine that has ended; it is then replaced at once."""
     name, _, token = holder.rpartition(":")
     process = name.rpartition(":")[2]
     if not (token.startswith(_surroundings()) and process.isdecimal()):
@@ -79,7 +79,7 @@ def is_gone(holder: str) -> bool:
 
 
 def _is_zombie(process: int) -> bool:
-    """Whether it has ended and nobody has asked how: its id is taken, and nothing will ever run under it."""
+    """Whether a process has ended but was not waited for: its id is in use, but it does not run."""
     try:
         status = Path(f"/proc/{process}/stat").read_bytes()
     except OSError:  # no Linux, or gone this moment
@@ -88,7 +88,7 @@ def _is_zombie(process: int) -> bool:
 
 
 def _surroundings() -> str:
-    """Tells where process ids mean the same as here: the host since it was booted, and its container."""
+    """Identifies the scope of process ids: the host since its boot, and the container."""
     facts = [socket.gethostname()]
     with contextlib.suppress(OSError):  # no Linux
         facts += [

@@ -1,4 +1,4 @@
-"""Lists of a seller's orders without their details: what a history is refined from."""
+"""Lists of a seller's orders without details, from which a history is refined."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _GONE = 410
 
 
 class Listed(NamedTuple):
-    """Some coarse rows; where ``up_to`` is given, everything updated before then is listed."""
+    """Some coarse rows; if ``up_to`` is given, everything updated before that time is listed."""
 
     rows: Sequence[OrderRow]
     up_to: datetime | None = None
 
 
 class CoarseList(Protocol):
-    """Names the orders of a window, the oldest first: searches come from the other end."""
+    """Lists the orders of a window, the oldest first; searches start at the other end."""
 
     name: str
     is_exact: bool
-    """Whether it names every order of a window, whatever changes while it is read."""
+    """Whether it lists every order of a window, whatever changes while it is read."""
 
     def listed(self, window: Window) -> AsyncIterator[Listed]:
         """Coarse rows, until the whole window is listed.
@@ -50,12 +50,12 @@ class CoarseList(Protocol):
 
 
 def is_refused(error: SPAPIError) -> bool:
-    """Whether Amazon has removed a source or refuses it to this seller: trying again is in vain."""
+    """Whether Amazon has removed a source or refuses it to this seller, so that retrying is useless."""
     return isinstance(error, ForbiddenError | NotFoundError) or error.status == _GONE
 
 
 def first_of(failures: BaseExceptionGroup[SPAPIError]) -> SPAPIError:
-    """The first of several that came together."""
+    """The first error of an exception group."""
     first = failures.exceptions[0]
     return first_of(first) if isinstance(first, BaseExceptionGroup) else first
 
@@ -71,7 +71,7 @@ class ReportList:
         self._marketplaces = [str(place) for place in marketplaces]
 
     async def listed(self, window: Window) -> AsyncIterator[Listed]:
-        """Month after month; ten are asked for at once."""
+        """Coarse rows month by month; ten reports are requested at a time."""
         places = self._marketplaces or await participations(self._seller)
         months = _months(window)
         for start in range(0, len(months), AT_ONCE):

@@ -1,7 +1,7 @@
-"""One seller followed: searched at the pace of its quota, and asked for each order that somebody mentions.
+"""Follows one seller: searches at the pace of its quota, and fetches single orders that hints name.
 
 A search finds every change, two minutes late and as often as ``searchOrders`` allows (one request in 180 s). Hints
-(:mod:`._hints`) are faster and may be lost: they fetch single orders, and never move the checkpoint.
+(:mod:`._hints`) are faster but may be lost: they cause single orders to be fetched and never move the checkpoint.
 """
 
 from __future__ import annotations
@@ -37,25 +37,25 @@ __all__ = ["Follower", "KnowingSink", "Lister"]
 logger = logging.getLogger("spapi_async.workflows.orders")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0  # seconds after a seller's failure, doubled each time
-_ROUND = 3600.0  # seconds until what could not be fetched is tried again, and a report held against what was
-_MANY = 1000  # calls: more than any burst, so that the forecast of one more is the sustained pace
+_ROUND = 3600.0  # seconds between retries of orders that could not be fetched, and between reconciliations
+_MANY = 1000  # calls; more than any burst, so that the forecast of one more gives the sustained pace
 
 
 @runtime_checkable
 class KnowingSink(Protocol):
-    """A sink that knows how recent its orders are."""
+    """A sink that can return the last updates of its orders."""
 
     async def last_updates(self, seller: str, order_ids: Sequence[str]) -> dict[str, datetime]:
         """The last update of each of these orders that is stored."""
 
 
 class Lister(Protocol):
-    """Names the orders that changed, without their content: a source of hints that is asked again and again."""
+    """Lists the orders that changed, without their content: a source of hints that is polled."""
 
     operation: Operation[Any]
 
     async def hints(self) -> Sequence[Hint]:
-        """Those since the last time.
+        """The hints since the last call.
 
         Raises:
             SPAPIError: the call failed for good.
@@ -63,7 +63,7 @@ class Lister(Protocol):
 
 
 class Follower:
-    """One seller, followed until it is cancelled."""
+    """Follows one seller until cancelled."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Follower:
             self._heard.set()
 
     async def run(self, holder: str) -> None:
-        """Follow until cancelled; a failure is this seller's alone: it is reported, and tried again after a pause."""
+        """Follow until cancelled; a failure concerns only this seller: it is reported and retried after a pause."""
         while True:
             try:
                 if self._history is not None:
@@ -116,7 +116,7 @@ class Follower:
             except Exception as error:  # noqa: BLE001 - the other sellers go on
                 first = self._report(error)
                 if isinstance(first, ClosedError):
-                    raise first from None  # nothing will ever succeed again
+                    raise first from None  # no further attempt can succeed
                 if not isinstance(first, LeaseLostError):
                     await self._clock.sleep(self._pause)
                     self._pause = min(self._pause * 2, _LONGEST_PAUSE)
@@ -137,7 +137,7 @@ class Follower:
                 group.start_soon(self._list_for_ever, lister)
 
     async def _read_history(self, history: History, holder: str, lease: Lease | None) -> None:
-        """What is older than the first search, with the quota that live orders leave; then what is to be done again."""
+        """Read orders older than the first search, with the quota that live orders leave; then do the hourly work."""
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -163,14 +163,14 @@ class Follower:
             await self._job.work(self._sink, self._quota, lease, stored=self._found)
             self._pause = _FIRST_PAUSE
             pace = max(self._every or 0.0, self._pace(self._search))
-            # The second search comes at a moment of its own, so that sellers do not all search at once.
+            # The time of the second search differs between sellers, so that they do not all search at once.
             await self._clock.sleep(pace * (0.5 + _phase(self.seller.name) / 2) if first else pace)
             first = False
 
     def _found(self, rows: Sequence[OrderRow], stored: Stored) -> None:
         now = moment(self._clock)
         updates = [row.last_updated_at for row in rows if row.order_id in stored.changed and row.last_updated_at]
-        # What changed before anybody looked says nothing of how fast this is.
+        # Changes from before the first search say nothing about the delay.
         self._fresh("search", [(now - updated).total_seconds() for updated in updates if updated >= self._began])
 
     def _pace(self, operation: Operation[Any]) -> float:
@@ -181,7 +181,7 @@ class Follower:
     # ---- hints ------------------------------------------------------------------------------------------------------
 
     async def _list_for_ever(self, lister: Lister) -> None:
-        """Ask for changed ids until Amazon refuses them; then the other sources do without."""
+        """Request changed ids until Amazon refuses them; then the other sources continue alone."""
         while True:
             try:
                 for hint in await lister.hints():
@@ -211,7 +211,7 @@ class Follower:
                 await self._heard.wait()
 
     async def _fetch(self, hint: Hint, lease: Lease | None) -> None:
-        """Fetch the order that a hint names, unless what is stored shows the change already."""
+        """Fetch the order that a hint names, unless the stored order already shows the change."""
         try:
             if await self._is_known(hint):
                 return
@@ -223,10 +223,14 @@ class Follower:
                 logger.warning("%s of %s could not be fetched yet (%s)", hint.order_id, self.seller.name, error)
                 self._hints.again(hint, self._clock.monotonic())
                 return
-            self._hints.hear(hint, self._clock.monotonic())  # whoever goes on has it still
+            self._hints.hear(hint, self._clock.monotonic())  # so that the hint is not lost
             raise
         if row is not None:
-            await self._store(row, hint, lease)
+            try:
+                await self._store(row, hint, lease)
+            except BaseException:
+                self._hints.again(hint, self._clock.monotonic())  # whoever goes on has it, but not for ever
+                raise
         if row is None or not hint.is_met_by(row.last_updated_at):
             self._hints.again(hint, self._clock.monotonic())
 

@@ -1,4 +1,4 @@
-"""Numbers that JSON can write and PostgreSQL cannot hold: they become text. Pure."""
+"""Numbers that are valid JSON but too large for PostgreSQL: they become text. Pure."""
 
 from __future__ import annotations
 

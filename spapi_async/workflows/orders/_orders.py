@@ -1,4 +1,4 @@
-"""``seller.orders``: one order at a time; whole streams of them are :func:`sync_orders`."""
+"""``seller.orders``: one order at a time; for streams of orders see :func:`sync_orders`."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class Orders:
         return f"<Orders of {self._caller.name}>"
 
     async def get(self, order_id: str, *, datasets: Sequence[str] = DEFAULT_DATASETS) -> OrderView:
-        """One order, its items included, for one request of Orders 2026-01-01's ``getOrder`` (0.5 a second, burst 30).
+        """One order with its items, by one request of ``getOrder`` of Orders 2026-01-01 (0.5 a second, burst 30).
 
         Args:
             order_id: such as ``902-3159896-1390916``.
             datasets: ``includedData``. Personal data is left out by default: BUYER, RECIPIENT, TAX and PAYMENT add it
-                where the seller's grant has the roles; no restricted data token is needed.
+                if the seller's grant has the roles; no restricted data token is needed.
 
         Raises:
             NotFoundError: this seller has no such order.
-            DecodeError: the reply holds no order.
+            DecodeError: the reply contains no order.
             SPAPIError: the call failed for good.
         """
         from spapi_async.api.orders_2026_01_01 import GET_ORDER

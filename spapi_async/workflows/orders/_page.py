@@ -1,4 +1,4 @@
-"""What a source hands to a store: one page of one seller's orders, to be kept together with the place after it."""
+"""A page of one seller's orders, as a source passes it to a store together with the new checkpoint."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_QUOTA: QuotaStates = {}
 
 
 class Unreadable(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry of a page that no row can be made of: why, in which reply, and what it was."""
+    """An entry of a page that cannot be made into a row: the reason, the reply's request id, and its content."""
 
     reason: str
     request_id: str | None
@@ -32,16 +32,16 @@ class Unreadable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A page as it goes into a store, all of it or nothing.
+    """A page that is stored completely or not at all.
 
     Attributes:
         seller: the seller's name.
-        rows: orders with their items; personal data stands apart in each.
-        checkpoint: where to go on after this page; None leaves the place where it is.
-        at: when the page came.
-        quota: what quota is spent, for the next run.
-        unreadable: entries that no row could be made of.
-        lease: the right to write; None where nobody else does.
+        rows: orders with their items; personal data is separate in each row.
+        checkpoint: the new checkpoint; None leaves the stored one unchanged.
+        at: when the page was received.
+        quota: the quota spent, for the next run.
+        unreadable: entries that could not be made into rows.
+        lease: the right to write; None if there are no other writers.
     """
 
     seller: str
@@ -57,13 +57,13 @@ class OrderPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
-    """What one page did.
+    """The result of storing one page.
 
     Attributes:
-        inserted: orders never seen before.
-        updated: orders of which Amazon has a later version, or of which more is known now.
-        unchanged: orders that were there already, as they are.
-        stale: orders older than what the store held.
+        inserted: the number of new orders.
+        updated: orders with a later version from Amazon, or with more details.
+        unchanged: orders that were stored before with the same content.
+        stale: orders older than the stored ones.
         items: items of the orders that were written.
         changed: ids of the orders that were inserted or updated.
     """
@@ -77,10 +77,10 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CoarseOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored order of which more can be known.
+    """A stored order that lacks details.
 
     Attributes:
-        payload: what is stored of it, as JSON text.
+        payload: the stored part of it, as JSON text.
     """
 
     order_id: str
@@ -93,12 +93,12 @@ class CoarseOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hole(msgspec.Struct, frozen=True, kw_only=True):
-    """A data set that Amazon refuses a seller, and what lacks it.
+    """A data set that Amazon refuses a seller, and the orders that lack it.
 
     Attributes:
-        seller, dataset: whose, and which ``includedData``.
-        updated_from, updated_to: orders whose last update lies between these were stored without it.
-        refused_at: when it was last asked for.
+        seller, dataset: the seller's name and the value of ``includedData``.
+        updated_from, updated_to: orders whose last update is between these times were stored without it.
+        refused_at: when it was last requested.
     """
 
     seller: str
@@ -109,14 +109,14 @@ class Hole(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderSink(Protocol):
-    """Any object that takes pages can be synced into.
+    """The protocol of an object that orders can be synced into.
 
-    One that also has an async ``checkpoint(seller, stream)`` says where to go on; without it every run starts at
+    If it also has an async ``checkpoint(seller, stream)``, a run resumes from there; otherwise every run starts at
     ``since``.
     """
 
     async def store(self, page: OrderPage, /) -> Stored | None:
-        """Keep a page and the checkpoint after it, both or neither.
+        """Store a page and its checkpoint, both or neither.
 
-        What it returns is counted in the report; None counts every order as new.
+        The returned value is counted in the report; None counts every order as new.
         """

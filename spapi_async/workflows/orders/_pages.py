@@ -1,4 +1,4 @@
-"""The pages of one window, fetched as its walk asks for them."""
+"""The pages of one window, fetched in the order of its walk."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["Pages"]
 
 
 class Pages:
-    """Reads a window by a source; its walk says how far it is.
+    """Reads a window from a source; its walk records the progress.
 
     Args:
-        before: where the window ends; None: as late as Amazon looks.
+        before: the end of the window; None: the latest that Amazon allows.
     """
 
     def __init__(self, source: OrderSource, walk: Walk, *, seller: str, before: datetime | None, clock: Clock) -> None:
@@ -31,10 +31,10 @@ class Pages:
         self._before = before
         self._clock = clock
         self._history = PageHistory(None)
-        self._aside: set[int] = set()  # hashes of what no row could be made of
+        self._aside: set[int] = set()  # hashes of entries that could not be made into rows
 
     async def fetch(self) -> Page:
-        """The next page that is asked for, without what the page before it brought already.
+        """The next page, without orders that the previous page already contained.
 
         Raises:
             SPAPIError: the call failed for good.
@@ -44,7 +44,7 @@ class Pages:
             self._history = PageHistory(None)
         page = await self._ask(ask)
         if page.unreadable:
-            page = await self._ask(ask)  # what was garbled on the way is right now, what Amazon stores is not
+            page = await self._ask(ask)  # a transmission error is gone now, an error in Amazon's data is not
         check_progress(page, self._place(ask), self._source.stream, self._history)
         _check_window(page, ask, self._source.stream)
         known = walk.known
@@ -64,7 +64,7 @@ class Pages:
         )
 
     def _is_first(self, entry: Unreadable) -> bool:
-        """Whether it has not been met in this window."""
+        """Whether an entry is seen for the first time in this window."""
         before = len(self._aside)
         self._aside.add(hash(entry.raw))
         return len(self._aside) > before

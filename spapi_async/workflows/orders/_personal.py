@@ -1,14 +1,14 @@
-"""What of an order is personal data, and how it is cut out of the JSON that is kept. Pure.
+"""Finds the personal data in an order and removes it from the JSON that is stored. Pure.
 
-Amazon's data protection policy allows personal data to be kept for 30 days after delivery and only encrypted, so it is
-stored apart from the order, or not at all. It is found by the names of members, at any depth and however they are
-written: what the data sets BUYER, RECIPIENT, TAX and PAYMENT bring, and what customers wrote themselves (gift messages,
-customisation), in Orders 2026-01-01 and in Orders v0. A rule that knew the places alone would let through whatever
-Amazon moves, wraps in a list, or adds beside them.
+Amazon's data protection policy allows personal data to be stored only encrypted and for 30 days after delivery, so it
+is stored separately from the order, or not at all. It is found by the names of members, at any depth and in any
+spelling: the contents of the data sets BUYER, RECIPIENT, TAX and PAYMENT, and texts written by customers (gift
+messages, customisation, reasons to cancel), in Orders 2026-01-01 and in Orders v0. A rule based on places would miss
+data that Amazon moves, wraps in a list, or adds elsewhere.
 
-Where one of the objects that lead to such a member is text or a number instead, that may be what the member would have
-said, and goes too; of an object that holds what a customer wrote, all goes but the facts that are known. The address
-that a seller ships from is the seller's own and stays.
+If an object that can contain such a member is text or a number instead, that value may be the personal data, and is
+removed, too. From an object with a customer's text, everything except known facts is removed. The address from which a
+seller ships belongs to the seller and stays.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from spapi_async._core.wire import KeptNumber
 __all__ = ["PERSONAL_DATASETS", "Piece", "cut", "holds_personal", "is_personal", "without_personal", "written"]
 
 PERSONAL_DATASETS = frozenset({"BUYER", "RECIPIENT", "TAX", "PAYMENT"})
-"""Of Orders 2026-01-01: what brings personal data and so needs somewhere to keep it."""
+"""The data sets of Orders 2026-01-01 with personal data, which need a place where it is stored."""
 
 _PEOPLE = r"(?:buyer|customer|consignee|purchaser|receiver|recipient|payer|cardholder)"
 _PERSONAL_NAME = re.compile(
@@ -38,6 +38,7 @@ _PERSONAL_NAME = re.compile(
       | \w*giftmessage\w*
       | \w*address(?:es|line\w*)? | \w*postalcode | \w*zipcode
       | delivery(?:preference|instruction|note)\w*
+      | cancel(?:l?ation)?reason
       | purchaseordernumber
       | (?:legal|first|last|full)name
       | \w*email\w* | (?:tele|mobile)?phone(?:number)?
@@ -45,10 +46,12 @@ _PERSONAL_NAME = re.compile(
     re.VERBOSE,
 )
 _SELLERS_OWN = re.compile(r"(?:default)?shipfrom\w*")
-_LEADING_NAMES = frozenset({"orderitems", "product", "fulfillment", "packing"})
-"""Members that are objects, or lists of them, on the way to personal data."""
+_LEADING_NAMES = frozenset(
+    {"orderitems", "product", "fulfillment", "packing", "cancellation", "cancellationrequest", "cancellationexecution"}
+)
+"""Members that are objects, or lists of objects, in which personal data can be."""
 _WORDS_NAMES = frozenset({"giftoption", "buyerrequestedcancel"})
-"""The same, with what a customer wrote beside facts."""
+"""The same, for members in which a customer's text stands beside facts."""
 _FACT_NAMES = frozenset({"giftwraplevel", "isbuyerrequestedcancel"})
 _NO_LETTER = re.compile(r"[\W_]+", re.ASCII)
 
@@ -57,9 +60,9 @@ class Piece(msgspec.Struct, frozen=True):
     """One order or item of a reply.
 
     Attributes:
-        raw: its JSON, mended where it had to be.
-        content: the same as plain values, by Amazon's names; None where it is not an object at all.
-        mended: whether ``content`` is what the model's reader made of it, members that the model has not left out.
+        raw: its JSON, repaired if necessary.
+        content: the same as plain values, by Amazon's names; None if it is not an object.
+        mended: whether ``content`` was repaired by the model's reader, which drops members unknown to the model.
     """
 
     raw: bytes
@@ -67,15 +70,15 @@ class Piece(msgspec.Struct, frozen=True):
     mended: bool = False
 
     def __repr__(self) -> str:
-        return f"<Piece of {len(self.raw)} bytes>"  # an order holds personal data
+        return f"<Piece of {len(self.raw)} bytes>"  # an order contains personal data
 
 
 _Place = tuple[Any, str] | None
-"""The place of a value: that of what holds it, and its name there; text is made of those that are asked for."""
+"""The place of a value: the place of its container, and its name in it; converted to text only on request."""
 
 
 class _Meaning(enum.Enum):
-    """What a member's name says of its value."""
+    """What a member's name means for its value."""
 
     NONE = enum.auto()
     PERSONAL = enum.auto()
@@ -91,7 +94,7 @@ _Waiting = tuple[Any, _Place, _Meaning]
 
 
 class _Meanings(dict[str, _Meaning]):
-    """Meanings by name: a name is read once, unless a reply has thousands of them."""
+    """Meanings by name: each name is analysed once, unless a reply has thousands of names."""
 
     def __missing__(self, name: str) -> _Meaning:
         meaning = _meaning(_NO_LETTER.sub("", unicodedata.normalize("NFKC", name).casefold()))
@@ -116,7 +119,7 @@ _MOST_NAMES = 4096
 
 
 class _Hit(NamedTuple):
-    """A value that is personal: what holds it, under which key, and where it stands."""
+    """A personal value: its container, its key, and its place."""
 
     holder: Any
     key: Any
@@ -124,7 +127,7 @@ class _Hit(NamedTuple):
 
 
 def is_personal(name: str) -> bool:
-    """Whether what a member or a column of this name holds is personal data, however the name is written."""
+    """Whether a member or column of this name contains personal data, however the name is spelled."""
     return _MEANINGS[name] is _PERSONAL
 
 
@@ -134,26 +137,31 @@ def holds_personal(content: Any) -> bool:
 
 
 def without_personal(piece: Piece, *, ids: str = "") -> tuple[bytes, Any, dict[str, Any]]:
-    """An order's or item's JSON and content without personal data, and that data by the place where it stood."""
+    """An order's or item's JSON and content without personal data, and that data by its place."""
     if not piece.mended:
         if not holds_personal(piece.content):
-            return piece.raw, piece.content, {}
+            return _without_copies(piece.raw, piece.content), piece.content, {}
         payload, taken = cut(piece.content, ids=ids)
         return payload, piece.content, taken
     kept = json.exact(piece.raw)
     in_text = _is_json(kept) and holds_personal(kept)
     in_reading = holds_personal(piece.content)
     if not in_text and not in_reading and (_is_json(kept) or not _names_personal(piece.raw.decode(errors="replace"))):
-        return piece.raw, piece.content, {}
+        return _without_copies(piece.raw, kept), piece.content, {}
     payload, taken = cut(piece.content, ids=ids)
-    if in_text:  # else the reader found it elsewhere and mended that: what it read is kept
+    if in_text:  # else the reader found it elsewhere and repaired it: its reading is kept
         payload, found = cut(kept, ids=ids)
         taken |= found
     return payload, piece.content, taken
 
 
+def _without_copies(raw: bytes, content: Any) -> bytes:
+    """JSON whose content is not personal: written anew where an object has a name twice, for only one was looked at."""
+    return written(content) if json.has_name_twice(raw) else raw
+
+
 def cut(content: Any, *, ids: str = "") -> tuple[bytes, dict[str, Any]]:
-    """Take the personal data out of an order; its JSON without them, and they by the place where they stood.
+    """Remove the personal data from an order; returns its JSON without that data, and the data by its place.
 
     ``content`` is changed. Entries of a list are named by the member ``ids``, or else by their position from 0.
     """
@@ -163,7 +171,7 @@ def cut(content: Any, *, ids: str = "") -> tuple[bytes, dict[str, Any]]:
         if type(holder) is dict:
             del holder[key]
         else:
-            holder[key] = None  # the entries after it stay where they are
+            holder[key] = None  # so that the positions of later entries do not change
     return written(content), taken
 
 
@@ -173,7 +181,7 @@ def written(content: Any) -> bytes:
 
 
 def _found(content: Any, ids: str) -> Iterator[_Hit]:
-    """Every value that is personal, none of them within another; without recursion, for JSON may be deep."""
+    """Every personal value that is not inside another one; without recursion, since JSON may be deep."""
     waiting: list[_Waiting] = [(content, None, _NONE)]
     while waiting:
         value, place, meaning = waiting.pop()
@@ -214,25 +222,26 @@ def _in_words(place: _Place) -> str:
 
 
 def _says_something(value: Any) -> bool:
-    """Whether what stands in the place of an object is text or a number."""
+    """Whether the value in place of an object is text or a number."""
     return value is not None and type(value) is not bool and value != ""
 
 
 def _hides(value: str) -> bool:
-    """Whether text is the JSON of something personal: so replies come that were wrapped, or nested too deep to read."""
+    """Whether text is JSON with personal data, as in replies that were wrapped or nested too deep to read."""
     if value[:1] not in _OPENING or not value.lstrip().startswith(("{", "[")):
         return False
-    content = json.exact(value.encode("utf-8", "replace"))
-    return holds_personal(content) if _is_json(content) else _names_personal(value)
+    raw = value.encode("utf-8", "replace")
+    content = json.exact(raw)
+    return holds_personal(content) or json.has_name_twice(raw) if _is_json(content) else _names_personal(value)
 
 
 def _is_json(content: Any) -> bool:
-    """Whether a reader made more of it than text."""
+    """Whether the text was decoded as something other than text."""
     return type(content) is dict or type(content) is list
 
 
 def _names_personal(text: str) -> bool:
-    """Whether text that cannot be read has the name of a member that is personal."""
+    """Whether text that cannot be decoded contains the name of a personal member."""
     return any(is_personal(name) for name in _NAMES_IN_TEXT.findall(text))
 
 
@@ -241,7 +250,7 @@ _NAMES_IN_TEXT = re.compile(r'"([^"\\]*)\\*"\s*:')
 
 
 def _as_written(value: Any) -> Any:
-    """A number beyond any type of Python's, as it came."""
+    """A number beyond any type of Python's, unchanged."""
     if isinstance(value, KeptNumber):
         return msgspec.Raw(str(value).encode())
     raise TypeError(f"JSON cannot carry a value of type {type(value).__name__}")
@@ -251,7 +260,7 @@ _ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=_as_written)
 
 
 def _free(place: str, taken: dict[str, Any]) -> str:
-    """A place that is not taken yet: two entries of a list may have one id."""
+    """A place that is not in use yet: two entries of a list may have the same id."""
     while place in taken:
         place = f"{place} {len(taken)}"
     return place

@@ -1,4 +1,4 @@
-"""The statements that end personal data."""
+"""The SQL statements that delete personal data."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["old_entries", "over"]
 
 
 def over(now: datetime, retention: timedelta) -> Delete:
-    """Delete what has reached its end.
+    """Delete personal data whose retention has ended.
 
-    An order may have ended since its data were stored, in a sync that keeps none; and programs of earlier versions gave
-    no end to what was not over.
+    An order may have ended since its data was stored, in a sync that stores no personal data; and earlier versions set
+    no end for orders that were not over.
     """
     ended = select(orders.c.seller).where(
         orders.c.seller == order_personal.c.seller,
@@ -29,6 +29,6 @@ def over(now: datetime, retention: timedelta) -> Delete:
 
 
 def old_entries(now: datetime, retention: timedelta) -> Update:
-    """Empty the entries that could not be read: what they were may hold anything."""
+    """Delete the content of unreadable entries, which may contain anything."""
     kept = unreadable.c.raw.is_not(None)
     return update(unreadable).where(kept, unreadable.c.seen_at < now - retention).values(raw=None)

@@ -1,8 +1,8 @@
-"""How many orders a sync will bring, from which sources, and how long their quotas make it: said before it starts.
+"""Plans a sync before it starts: how many orders, from which sources, and how long their quotas make it take.
 
-The number comes from ``getOrderMetrics``, which counts by time of purchase, one marketplace a request (0.5 a second,
-burst 15), less what is stored; a sync goes by last update, so for short spans it is an estimate. The time comes from
-the limiter's own forecast of each operation.
+The number comes from ``getOrderMetrics``, which counts by time of purchase, one marketplace per request (0.5 a second,
+burst 15), less the stored orders. A sync goes by last update, so for short spans the number is an estimate. The time
+comes from the limiter's forecast of each operation.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ HISTORY = timedelta(days=730)
 
 
 class SourcePlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What one operation is expected to bring."""
+    """The orders that one operation is expected to return."""
 
     operation: str
     orders: int
@@ -64,10 +64,10 @@ class SellerPlan(msgspec.Struct, frozen=True, kw_only=True):
     """One seller's part.
 
     Attributes:
-        since: where its sync begins, by its checkpoint or by what was asked for.
-        orders: to be read.
-        seconds: until the last of them could have been.
-        limited_by: the operation whose quota brings most of them; None where there is quota for all at once.
+        since: where its sync begins: at its checkpoint, or at the requested time.
+        orders: the number of orders to read.
+        seconds: the time until the last of them can be read.
+        limited_by: the operation that returns most of them; None if there is quota for all at once.
     """
 
     seller: str
@@ -79,32 +79,32 @@ class SellerPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sync will do; sellers have quotas of their own, so the slowest decides how long it takes."""
+    """The plan of a sync; each seller has its own quota, so the slowest seller decides the duration."""
 
     sellers: tuple[SellerPlan, ...]
 
     @property
     def orders(self) -> int:
-        """Of all sellers."""
+        """The orders of all sellers."""
         return sum(each.orders for each in self.sellers)
 
     @property
     def seconds(self) -> float:
-        """Until the last seller is complete."""
+        """Seconds until the last seller is complete."""
         return max((each.seconds for each in self.sellers), default=0.0)
 
 
 class Outlook(msgspec.Struct, frozen=True, kw_only=True):
-    """What so many sellers with so many orders would need, by Amazon's published usage plans.
+    """What a number of sellers and orders would need, by Amazon's published usage plans.
 
     Attributes:
-        orders_a_seller_a_day: what each has.
-        possible_a_seller_a_day: what the quotas of the sources let through.
-        share_of_quota: of the searches, for keeping up with new orders.
-        freshness: median of seconds from a change to its commit, followed without notifications.
-        history_seconds: for the days of history.
-        listed_seconds: until order reports may have listed that history without details, beside the minutes that
-            Amazon takes for one; None without reports.
+        orders_a_seller_a_day: the orders of each seller.
+        possible_a_seller_a_day: the orders that the quotas of the sources allow.
+        share_of_quota: the share of the search quota needed for new orders.
+        freshness: the median of the seconds from a change to its commit, followed without notifications.
+        history_seconds: the time for the history.
+        listed_seconds: the time until order reports can have listed that history without details, not counting the
+            minutes that Amazon takes for a report; None without reports.
     """
 
     sellers: int
@@ -127,22 +127,22 @@ async def plan_orders(
     concurrency: int = 20,
     clock: Clock | None = None,
 ) -> OrderPlan:
-    """Say how many orders :func:`sync_orders` would read, from which sources and how long it would take.
+    """Plan how many orders :func:`sync_orders` would read, from which sources, and how long it would take.
 
-    Costs one ``getOrderMetrics`` a marketplace of each seller, and nothing of the quotas that the sync uses.
+    This makes one ``getOrderMetrics`` request per marketplace of each seller, and uses none of the sync's quotas.
 
     Args:
         sellers: as for :func:`sync_orders`.
-        database: as for :func:`sync_orders`; it is read for the checkpoints, and not made where it is missing.
+        database: as for :func:`sync_orders`; its checkpoints are read; a missing database is not created.
         since: as for :func:`sync_orders`.
         sources: as for :func:`sync_orders`.
         marketplaces: as for :func:`sync_orders`.
-        concurrency: most sellers asked about at once.
-        clock: where time comes from.
+        concurrency: the most sellers planned at once.
+        clock: the source of time.
 
     Raises:
-        ConfigurationError: the arguments or the database cannot work.
-        SPAPIError: Amazon does not tell how many orders there are.
+        ConfigurationError: an argument or the database is invalid.
+        SPAPIError: the number of orders could not be obtained from Amazon.
     """
     clock = clock or SystemClock()
     places = places_in(marketplaces)
@@ -180,10 +180,10 @@ async def plan_seller(
     places: Sequence[str],
     others: Sequence[Source],
 ) -> SellerPlan:
-    """Plan one seller's sync, by all orders there are and those that are stored.
+    """Plan one seller's sync from the number of all its orders and of those already stored.
 
     Raises:
-        SPAPIError: Amazon does not tell how many orders there are.
+        SPAPIError: the number of orders could not be obtained from Amazon.
     """
     start, history = await _start(database, seller, since)
     wanted = [str(place) for place in places] or await participations(seller)
@@ -194,7 +194,7 @@ async def plan_seller(
 
 @asynccontextmanager
 async def _opened(database: str | OrderDatabase) -> AsyncIterator[OrderDatabase]:
-    """The database to read from; where none is yet, an empty one in memory, for a plan leaves nothing behind."""
+    """The database to read from; if there is none yet, an empty one in memory, since a plan creates nothing."""
     if isinstance(database, OrderDatabase):
         yield database
         return
@@ -211,7 +211,7 @@ async def _opened(database: str | OrderDatabase) -> AsyncIterator[OrderDatabase]
 
 
 async def _start(database: OrderDatabase, seller: Seller, since: datetime) -> tuple[datetime, bool]:
-    """Where a seller's sync begins, and whether a history is left that other sources would read, too."""
+    """Where a seller's sync begins, and whether there is a history that other sources would also read."""
     stream = "orders_2026_01_01"
     saved = await database.checkpoint(seller.name, stream)
     history = await database.checkpoint(seller.name, f"{stream} history")
@@ -237,7 +237,7 @@ async def _count(seller: Seller, places: Sequence[str], start: datetime, end: da
 
 
 def planned(seller: Foreseeing, since: datetime, orders: int, others: Sequence[Source]) -> SellerPlan:
-    """What so many orders take, by the quota at hand."""
+    """The plan for a number of orders with the available quota."""
     operations = operations_of(others)
     supplies = {operation: supply_of(seller, operation, orders=each) for operation, each in operations.items()}
     seconds = seconds_left(orders, supplies.values())
@@ -257,7 +257,7 @@ def planned(seller: Foreseeing, since: datetime, orders: int, others: Sequence[S
 
 
 def shares_of(brought: Mapping[Operation[Any], int], orders: int) -> dict[Operation[Any], int]:
-    """What each brings of the orders there are, in the proportion of what it could."""
+    """The orders that each operation returns, in proportion to what it could return."""
     total = sum(brought.values())
     if total <= orders:
         return dict(brought)
@@ -270,18 +270,18 @@ def shares_of(brought: Mapping[Operation[Any], int], orders: int) -> dict[Operat
 def what_if(
     *, sellers: int, orders_per_day: float, history_days: float = 730.0, sources: Sequence[Source] = ("search",)
 ) -> Outlook:
-    """What so many sellers with so many orders a day, all together, would need; no call is made.
+    """What a number of sellers with a total number of orders a day would need; no call is made.
 
-    By Amazon's published usage plans, with nobody else calling, every seller with the same number of orders.
+    Assumes Amazon's published usage plans, no other clients, and the same number of orders for each seller.
 
     Args:
-        sellers: how many.
-        orders_per_day: of all of them.
-        history_days: what a new seller brings along.
+        sellers: the number of sellers.
+        orders_per_day: the orders of all sellers together.
+        history_days: the days of history of a new seller.
         sources: as for :func:`sync_orders`.
 
     Raises:
-        ConfigurationError: a number that cannot be.
+        ConfigurationError: a number is out of range.
     """
     if sellers < 1 or orders_per_day < 0 or history_days < 0:
         raise ConfigurationError("sellers must be 1 or more, orders-per-day and history-days 0 or more")
@@ -309,7 +309,7 @@ def what_if(
 
 
 def _listing_rate(others: Sequence[Source]) -> float:
-    """How often a second Orders v0 may be asked what changed."""
+    """Requests per second for changed orders by Orders v0."""
     if "orders_v0" not in others:
         return 0.0
     from spapi_async.api.orders_v0 import GET_ORDERS

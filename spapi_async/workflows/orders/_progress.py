@@ -1,4 +1,4 @@
-"""What a sync reports while it runs; whoever shows it (a bar, a log, a metric) is passed in as a callable."""
+"""The events that a sync reports while it runs, to a callable (a progress bar, a log, a metric)."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class SyncEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class SellerStarted(SyncEvent, frozen=True, kw_only=True):
-    """A seller's sync began at ``last_updated_after``; ``resumed`` inside a window that an earlier run began.
+    """A seller's sync began at ``last_updated_after``; ``resumed``: inside a window that an earlier run began.
 
-    ``known``: the place comes from a checkpoint, and not from ``since``.
+    ``known``: it began at a checkpoint, and not at ``since``.
     """
 
     last_updated_after: datetime
@@ -49,13 +49,13 @@ class SellerWaits(SyncEvent, frozen=True, kw_only=True):
 
 
 class PageStored(SyncEvent, frozen=True, kw_only=True):
-    """A page was committed. ``orders`` and ``items`` are its own, ``total`` counts this run's orders of the seller.
+    """A page was committed. ``orders`` and ``items`` are its counts, ``total`` counts the seller's orders in this run.
 
-    ``operation`` brought it. ``completed`` of its orders are there with their details now and were not before: none of
-    a list that names orders without details.
+    ``operation`` is the operation that returned it. ``completed`` is the number of its orders that are now stored with
+    their details and were not before; it is 0 for a list of orders without details.
 
-    ``latest`` is the latest update on the page and ``upper_bound`` the end of the window, where known: between them
-    lies what is left, if Amazon's pages come in order of time.
+    ``latest`` is the latest update on the page, ``upper_bound`` the end of the window, if known: what is left is
+    between them, if Amazon's pages come in order of time.
     """
 
     orders: int
@@ -70,9 +70,9 @@ class PageStored(SyncEvent, frozen=True, kw_only=True):
 
 
 class OrdersListed(SyncEvent, frozen=True, kw_only=True):
-    """All orders of a history up to ``listed_to`` are stored at least without details, of those up to ``upper_bound``.
+    """All orders of a history up to ``listed_to`` are stored, at least without details; it ends at ``upper_bound``.
 
-    ``left`` lack their details, which is known when the list is complete.
+    ``left`` is the number of orders without details; it is known when the list is complete.
     """
 
     operation: str
@@ -82,10 +82,10 @@ class OrdersListed(SyncEvent, frozen=True, kw_only=True):
 
 
 class OrdersForecast(SyncEvent, frozen=True, kw_only=True):
-    """How long a seller's sync still takes, with the quota at hand and at the pace so far.
+    """A forecast of how long a seller's sync will take, with the available quota and at the pace so far.
 
-    ``left`` orders are to be read in ``seconds``, most of them by ``limited_by``, if quota limits it. Where order
-    reports list a history, all of it is stored without details in ``listed_in`` seconds, once that can be said.
+    ``left`` orders remain to be read in ``seconds``, most of them by ``limited_by``, if quota is the limit. If order
+    reports list a history, all of it is stored without details in ``listed_in`` seconds, once that is known.
     """
 
     left: int
@@ -102,14 +102,14 @@ class SellerFinished(SyncEvent, frozen=True, kw_only=True):
 
 
 class SellerFailed(SyncEvent, frozen=True, kw_only=True):
-    """A seller's sync stopped; what was committed stays, and the next run goes on from there."""
+    """A seller's sync failed; committed pages stay, and the next run resumes from there."""
 
     total: int
     error: str
 
 
 class SourceDropped(SyncEvent, frozen=True, kw_only=True):
-    """Amazon refuses or has removed a source of orders for this seller; the others go on without it.
+    """Amazon refuses or has removed a source of orders for this seller; the other sources continue.
 
     ``source`` is the operation, ``reason`` Amazon's answer.
     """
@@ -119,7 +119,7 @@ class SourceDropped(SyncEvent, frozen=True, kw_only=True):
 
 
 class DatasetRefused(SyncEvent, frozen=True, kw_only=True):
-    """Amazon refuses this seller a data set: orders are stored without it, and it is asked for again once a day.
+    """Amazon refuses this seller a data set: orders are stored without it, and it is requested again once a day.
 
     ``dataset`` is the value of ``includedData``, ``reason`` Amazon's answer.
     """
@@ -129,9 +129,9 @@ class DatasetRefused(SyncEvent, frozen=True, kw_only=True):
 
 
 class OrdersFresh(SyncEvent, frozen=True, kw_only=True):
-    """Changes were committed while orders are followed: ``seconds`` from each change at Amazon to the commit here.
+    """Changes were committed by a live sync; ``seconds`` are the times from each change at Amazon to its commit.
 
-    ``source`` is what found them: ``search``, ``notification`` or ``orders_v0``.
+    ``source`` is how they were found: ``search``, ``notification`` or ``orders_v0``.
     """
 
     source: str
@@ -139,10 +139,10 @@ class OrdersFresh(SyncEvent, frozen=True, kw_only=True):
 
 
 class OrdersReconciled(SyncEvent, frozen=True, kw_only=True):
-    """What was stored has been held against order reports, ``hours`` after it was closed, up to ``reconciled_to``.
+    """Stored orders were reconciled with order reports, at an age of ``hours``, up to ``reconciled_to``.
 
-    ``found`` counts the orders that were missing or outdated, and have been fetched. While orders are followed it comes
-    once an hour for each of the three ages, though there was nothing new to hold against a report.
+    ``found`` is the number of orders that were missing or outdated, and have been fetched. A live sync reports this
+    event once an hour for each of the three ages, even if there was nothing new to reconcile.
     """
 
     hours: int

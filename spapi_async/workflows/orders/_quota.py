@@ -1,8 +1,8 @@
-"""What quota a job has spent, kept beside its checkpoints, so that a restart does not spend a burst twice.
+"""The quota that a job has spent, saved with its checkpoints, so that a restart does not spend a burst twice.
 
-It is kept for each seller apart, because several processes may sync different sellers into one database: each writes
-what it knows of its own sellers. What sellers of an application share (an application-wide limit) has a place of its
-own, in which the last one counts.
+It is saved separately for each seller, because several processes may sync different sellers into one database: each
+process writes the state of its own sellers. Limits that all sellers of an application share have a separate entry, in
+which the last writer wins.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ __all__ = ["Quota", "join_states", "split_state"]
 
 logger = logging.getLogger("spapi_async.workflows.orders")
 
-# Saving may take a fiftieth of a run's time: with ten thousand sellers the state is large, with one it is nothing.
+# Saving may take a fiftieth of a run's time: with ten thousand sellers the state is large, with one it is tiny.
 _SPARING = 50.0
 
 SHARED = ""
-"""Stands for an account where a bucket is every seller's."""
+"""Used in place of an account for buckets that all sellers share."""
 
 
 @runtime_checkable
 class _Saveable(Protocol):
-    """A limiter whose state is in this process; Redis keeps its own."""
+    """A limiter whose state is in this process; a limiter with Redis keeps its state there."""
 
     def dump_state(self) -> bytes:
-        """What is known of every bucket."""
+        """The state of every bucket."""
 
     def load_state(self, saved: bytes) -> None:
-        """Begin where an earlier run stopped."""
+        """Continue from the state of an earlier run."""
 
 
 class QuotaStore(Protocol):
-    """Where earlier runs left what they spent."""
+    """The store of the quota that earlier runs spent."""
 
     async def quota(self, application: str) -> dict[str, str]:
-        """The limiter's state as last saved for each account of an application."""
+        """The limiter's last saved state for each account of an application."""
 
 
 class Quota:
-    """Saves and restores the limiter of one application; does nothing for one that keeps its state elsewhere."""
+    """Saves and restores the limiter of one application; does nothing for a limiter with its state elsewhere."""
 
     __slots__ = ("_accounts", "_application", "_clock", "_limiter", "_moved", "_not_before")
 
@@ -63,7 +63,7 @@ class Quota:
         self._not_before = -math.inf
 
     async def restore(self, database: QuotaStore) -> None:
-        """Tell the limiter what earlier runs spent; the time since then has refilled it."""
+        """Restore the state of earlier runs into the limiter, with the tokens that have flowed in since."""
         if self._limiter is None:
             return
         saved = await database.quota(self._application)
@@ -72,7 +72,7 @@ class Quota:
             self._limiter.load_state(joined)
 
     def dump(self, account: str) -> dict[tuple[str, str], str]:
-        """The states to commit with a page of an account's, by application and account; empty when it is too soon."""
+        """The states to commit with a page of an account, by application and account; empty if it is too soon."""
         self._moved.add(account)
         started = self._clock.monotonic()
         if started < self._not_before:
@@ -95,7 +95,7 @@ class Quota:
 
 
 def split_state(state: bytes) -> dict[str, str]:
-    """A limiter's state cut up by account; SHARED has what belongs to all of them."""
+    """A limiter's state split by account; SHARED has the buckets that all accounts share."""
     whole = msgspec.json.decode(state)
     buckets: dict[str, list[Any]] = {}
     for bucket in whole["buckets"]:
@@ -105,13 +105,13 @@ def split_state(state: bytes) -> dict[str, str]:
 
 
 def join_states(states: Mapping[str, str]) -> bytes | None:
-    """One state of several that were saved at different times, each as it was at the latest of them; None of none."""
+    """Several states saved at different times, combined as of the latest time; None if there are none."""
     found = []
     for account, state in states.items():
         try:
             found.append((msgspec.json.decode(state.encode(), type=_Dated).saved_at, unpack(state.encode(), 0.0)))
         except (msgspec.MsgspecError, ConfigurationError) as error:
-            # Another version's state is no reason to stop: a 429 or two will teach the limiter the same.
+            # Another version's state must not stop the sync: the limiter learns the same from a 429 or two.
             logger.warning("the saved rate limits of %s are ignored: %s", account or "the application", error)
     latest = max((saved_at for saved_at, _ in found), default=None)
     if latest is None:

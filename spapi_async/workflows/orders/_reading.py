@@ -1,8 +1,8 @@
-"""A page of orders as the plain call reads it, with each order's JSON beside it.
+"""A page of orders as the plain call reads it, with the JSON of each order.
 
-There is one reader of replies, and it has read the page already: what it took for the page's list, its token and its
-orders is taken here too. Only the JSON to keep comes from the bytes. So the sync stores exactly the orders that
-``iter_orders`` hands out, however damaged the reply was.
+There is only one reader of replies, and it has already read the page: its list, token and orders are used here, too.
+Only the JSON to store is taken from the bytes. So the sync stores exactly the orders that ``iter_orders`` returns,
+however damaged the reply is.
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ def read_pieces(response: Reply[Any], operation: Operation[Any]) -> list[Piece]:
     path = lenient.wire_path(operation.response_type, operation.unwrap, operation.paging.items_path)
     raws = lenient.items(response.raw, path)
     if raws is None or len(raws) != len(entries):
-        # The list stood somewhere else, and the reader found it all the same: its entries are written anew.
+        # The list was in another place, and the reader found it there: its entries are encoded again.
         raws = [msgspec.json.encode(entry, enc_hook=Decimal) for entry in entries]
     return list(_pieces(entries, raws, mended=bool(response.violations)))
 
 
 def read_token(response: Reply[Any], operation: Operation[Any]) -> str | None:
-    """The token of the next page; None on the last.
+    """The token of the next page; None on the last page.
 
     Raises:
-        DecodeError: something else stands in its place.
+        DecodeError: it has another type.
     """
     assert operation.paging is not None
     token: Any = next_token_of(response.body, operation.paging)
@@ -68,7 +68,7 @@ def read_order(response: Reply[Any], *, member: str = "order") -> Piece:
     """The one order of a ``getOrder``: of Orders 2026-01-01, or of Orders v0, where the member is ``payload``.
 
     Raises:
-        DecodeError: the reply holds none.
+        DecodeError: the reply contains no order.
     """
     entry = getattr(response.body, "order", None) if member == "order" else response.body
     if not isinstance(entry, msgspec.Struct):
@@ -81,7 +81,7 @@ def read_order(response: Reply[Any], *, member: str = "order") -> Piece:
     try:
         raw = bytes(_MEMBERS.decode(mend(response.raw)[0])[member])
     except (ValueError, KeyError):
-        # It stood somewhere else, and the reader found it all the same.
+        # The order was in another place, and the reader found it there.
         raw = _ENCODER.encode(msgspec.to_builtins(entry, builtin_types=_EXACT, enc_hook=Decimal))
     return next(_pieces([entry], [raw], mended=bool(response.violations)))
 
@@ -90,12 +90,12 @@ def _pieces(entries: Any, raws: list[bytes], *, mended: bool) -> Iterator[Piece]
     for entry, raw in zip(entries, raws, strict=True):
         content: Any = None
         if isinstance(entry, msgspec.Struct):
-            # Where the reader had to mend something, its reading counts, and else it is what the JSON says.
+            # If the reader had to repair something, its reading is used, else the JSON itself.
             content = msgspec.to_builtins(entry, builtin_types=_EXACT, enc_hook=Decimal) if mended else json.exact(raw)
         yield Piece(raw, content if isinstance(content, dict) else None, mended)
 
 
-# What the reader keeps in a type of its own is a number, and msgspec looks at exact types: hence Decimal as the hook.
+# The reader keeps some numbers in a type of its own, but msgspec checks exact types: hence Decimal as the hook.
 _EXACT = (Decimal, datetime, date)
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ENCODER = msgspec.json.Encoder(decimal_format="number")

@@ -1,4 +1,4 @@
-"""What a sync asks its tables about orders, as SQL."""
+"""The SQL queries of a sync about stored orders."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from spapi_async.workflows.orders._tables import NOT_WHOLE, checkpoints, orders
 
 __all__ = ["coarse", "count", "dates", "is_coarse", "last_updates", "place_of", "places"]
 
-# The index of what is not whole serves only queries that repeat its condition.
+# The index of orders that are not whole is used only by queries that repeat its condition.
 _IS_COARSE = and_(NOT_WHOLE, orders.c.detail == Detail.REPORT.value)
 
 
 def places(seller: str, stream: str | None = None) -> Select[Any]:
-    """Where a seller's streams stand, or one of them."""
+    """The checkpoints of a seller's streams, or of one of them."""
     query = select(checkpoints).where(checkpoints.c.seller == seller)
     return query if stream is None else query.where(checkpoints.c.stream == stream)
 
 
 def place_of(row: Any) -> Checkpoint:
-    """A row of these."""
+    """A checkpoint from a row of this query."""
     return Checkpoint(**{name: getattr(row, name) for name in Checkpoint.__struct_fields__})
 
 
 def last_updates(seller: str, order_ids: Sequence[str], *, whole: bool) -> Select[Any]:
-    """The last updates of those of the orders that are stored; ``whole``: with every detail."""
+    """The last updates of these orders, if stored; ``whole``: only of orders stored with all details."""
     query = select(orders.c.order_id, orders.c.last_updated_at).where(
         orders.c.seller == seller, orders.c.order_id.in_(order_ids), orders.c.last_updated_at.is_not(None)
     )
@@ -38,7 +38,7 @@ def last_updates(seller: str, order_ids: Sequence[str], *, whole: bool) -> Selec
 
 
 def coarse(seller: str, limit: int, detail: Detail) -> Select[Any]:
-    """Orders of which no more is known, the one updated longest ago first."""
+    """Orders of which only this much detail is stored, the one updated longest ago first."""
     payload = cast(orders.c.payload, Text).label("payload")
     query = select(orders.c.order_id, orders.c.last_updated_at, orders.c.source, payload)
     query = query.where(orders.c.seller == seller, NOT_WHOLE, orders.c.detail == detail.value)
@@ -46,7 +46,7 @@ def coarse(seller: str, limit: int, detail: Detail) -> Select[Any]:
 
 
 def count(seller: str, *, coarse: bool, created_since: datetime | None, places: Sequence[str]) -> Select[Any]:
-    """How many orders are stored without details, or with them; of these marketplaces and purchased since, if given."""
+    """The number of orders stored without details, or with them; only of these marketplaces and dates, if given."""
     query = select(func.count()).where(orders.c.seller == seller, _IS_COARSE if coarse else ~_IS_COARSE)
     if created_since is not None:
         query = query.where(orders.c.created_at >= created_since)
@@ -61,5 +61,5 @@ def dates(seller: str, before: datetime, limit: int, *, coarse: bool) -> Select[
 
 
 def is_coarse(seller: str, order_id: str) -> Select[Any]:
-    """A row if the order is stored without details."""
+    """Returns a row if the order is stored without details."""
     return select(orders.c.order_id).where(orders.c.seller == seller, orders.c.order_id == order_id, _IS_COARSE)

@@ -1,4 +1,4 @@
-"""The columns anew from the payloads: after a migration, or when a later program reads more out of them."""
+"""Fills the columns again from the payloads: after a migration, or when a later version has more columns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHAPES: dict[str, OrderShape] = {shape.source: shape for shape in (V2026, V0)}
 
 
 async def rebuild(connection: AsyncConnection, writer: PageWriter, personal: PersonalData | None) -> int:
-    """Rewrite every order, within the transaction that is open; how many."""
+    """Rewrite every order within the open transaction; returns their number."""
     done, place = 0, ("", "")
     while True:
         payload = cast(orders.c.payload, Text).label("payload")
@@ -63,12 +63,12 @@ def _row(stored: Any, items: list[bytes] | None) -> OrderRow | None:
     try:
         row = _read(stored, items)
     except (ValueError, ArithmeticError, RecursionError, TypeError):
-        return None  # it was made a row once, by another program: what that made of it stays
+        return None  # another version made this row: it stays as it is
     return row if row is not None and row.order_id == stored.order_id else None
 
 
 def _read(stored: Any, items: list[bytes] | None) -> OrderRow | None:
-    """The row of a payload; of what only a list or a report brought the items stay as they are."""
+    """The row of a payload; for an order known only from a list or a report, the stored items stay."""
     if stored.source == REPORT_SOURCE:
         return stored_row(stored.payload)
     shape = _SHAPES.get(stored.source)

@@ -1,9 +1,9 @@
-"""What searches have missed, found by order reports: a report lists every order of a window, whatever pages did.
+"""Reconciles stored orders with order reports, which list every order of a window whatever happened to pages.
 
-A window that was read completely may still lack an order: while its first page was read, an order of the third was
-updated and left, and its neighbour slid onto a page that had been read already; lists have been seen to be partial
-(github.com/amzn/models issue 5048). So closed windows are held against a report, which costs no quota of the Orders
-API, and what differs is fetched by its id. The change feed shows what was found so late.
+A window that was read completely may still lack an order: for example, while its first page was read, an order of the
+third page was updated and left the list, and the next order moved onto a page that had already been read. Lists have
+also been seen to be partial (github.com/amzn/models issue 5048). So closed windows are compared with a report, which
+uses no quota of the Orders API, and orders that differ are fetched by their ids. The change feed shows these orders.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ logger = logging.getLogger("spapi_async.workflows.orders")
 
 
 class Stage(NamedTuple):
-    """When a window is held against a report: how old its end is, and how long it is at least."""
+    """When a window is reconciled: the age of its end, and its minimum length."""
 
     age: timedelta
-    span: timedelta = timedelta(minutes=10)  # a report each: not for the moments between two looks
+    span: timedelta = timedelta(minutes=10)  # each window costs a report, so very short ones wait
 
     @property
     def hours(self) -> int:
@@ -47,16 +47,16 @@ class Stage(NamedTuple):
         return round(self.age.total_seconds() / 3600)
 
     def stream(self, of: str) -> str:
-        """What the place is kept under up to which this was done."""
+        """The stream under which the progress of this stage is stored."""
         return f"{of} reconciled after {self.hours} h"
 
 
 STAGES = (Stage(timedelta(hours=2)), Stage(timedelta(hours=48)), Stage(timedelta(days=30), timedelta(days=1)))
-"""Three times: what lists showed late, what changed without a new date, and what nobody can explain."""
+"""Three times: for orders that lists showed late, for changes without a new date, and for unexplained cases."""
 
 
 class Reconciler:
-    """Holds one seller's stored orders against order reports."""
+    """Reconciles one seller's stored orders with order reports."""
 
     def __init__(
         self,
@@ -76,10 +76,10 @@ class Reconciler:
         self._clock = clock
 
     async def go_on(self, lease: Lease | None) -> int:
-        """Reconcile what has become old enough since the last time; how many orders were found late.
+        """Reconcile windows that have become old enough since the last time; returns the number of orders found late.
 
         Raises:
-            SPAPIError: a call failed for good; the next time begins at the same place.
+            SPAPIError: a call failed for good; the next attempt begins at the same time.
         """
         found = 0
         live = await self._database.checkpoint(self.seller.name, self._job.stream)
@@ -90,7 +90,7 @@ class Reconciler:
             stream, late = stage.stream(self._job.stream), 0
             until = min(now - stage.age, live.last_updated_after)
             done = await self._database.checkpoint(self.seller.name, stream)
-            if done is None:  # what was read before anybody reconciled is history, which lists have listed
+            if done is None:  # earlier orders are history, which lists have covered
                 done = Checkpoint(seller=self.seller.name, stream=stream, last_updated_after=until)
                 await self._store((), done, lease)
             elif until > done.last_updated_after and until - done.last_updated_after >= stage.span:
@@ -106,10 +106,10 @@ class Reconciler:
         return found
 
     async def round(self, holder: str, *, wait: bool) -> None:
-        """Reconcile what is due, and leave it to the next round where no report can be had now.
+        """Reconcile what is due; if no report can be obtained now, leave it to the next round.
 
         Raises:
-            SPAPIError: the seller's token cannot be had, or the application was closed.
+            SPAPIError: no token was obtained for the seller, or the application was closed.
         """
         try:
             async with self._job.held(self._database, holder, wait=wait) as lease:
@@ -124,7 +124,7 @@ class Reconciler:
                 logger.warning("%s could not be held against a report yet (%s)", self.seller.name, error)
 
     async def window(self, after: datetime, before: datetime, lease: Lease | None = None) -> int:
-        """Hold the orders updated in a window against a report; how many were missing or outdated.
+        """Compare the orders updated in a window with a report; returns how many were missing or outdated.
 
         Raises:
             SPAPIError: a call failed for good.
@@ -163,5 +163,5 @@ class Reconciler:
 
 
 def _differs(row: OrderRow, known: datetime | None) -> bool:
-    """Whether a report knows a later version than what is stored, or an order that is not."""
+    """Whether a report has a later version than the stored one, or an order that is not stored."""
     return known is None or (row.last_updated_at is not None and row.last_updated_at > known)

@@ -1,6 +1,6 @@
-"""Orders out of an order report: one line for each item, put together by order. Pure.
+"""Orders from an order report, which has one line for each item. Pure.
 
-A report brings every order of a month at once and needs no quota of the Orders API, and it is coarse: no item ids, no
+A report contains every order of a month and needs no quota of the Orders API, but it is coarse: no item ids, no
 packages, no breakdowns. Its columns are those of
 developer-docs.amazon.com/sp-api/docs/order-reports-attributes#get_flat_file_all_orders_data_by_last_update_general.
 """
@@ -21,12 +21,12 @@ __all__ = ["REPORT", "REPORT_SOURCE", "order_rows", "stored_row"]
 
 REPORT = "GET_FLAT_FILE_ALL_ORDERS_DATA_BY_LAST_UPDATE_GENERAL"
 REPORT_SOURCE = "report"
-"""What a row says of where it came from."""
+"""The source of these rows."""
 
 _ADDED = ("item-price", "item-tax", "shipping-price", "shipping-tax", "gift-wrap-price", "gift-wrap-tax")
 _TAKEN_OFF = ("item-promotion-discount", "ship-promotion-discount")
-# Kept in the payload. Whatever else a report has may say who bought something or where it goes (ship-city, buyer-name,
-# cpf, columns that Amazon adds or heads in another language), and is treated as personal data.
+# Stored in the payload. Other columns may identify a buyer or an address (ship-city, buyer-name, cpf, columns that
+# Amazon adds or names in another language), and are treated as personal data.
 _KEPT = frozenset(
     {
         "amazon-order-id", "merchant-order-id", "purchase-date", "last-updated-date", "order-status", "item-status",
@@ -40,7 +40,7 @@ _NO_LETTER = re.compile(r"[^a-z0-9]+")
 
 
 class _Headings(dict[str, str]):
-    """The headings of reports, however they are written, as Amazon's documentation has them."""
+    """The headings of reports, in any spelling, mapped to those in Amazon's documentation."""
 
     def __missing__(self, heading: str) -> str:
         plain = _NO_LETTER.sub("-", heading.lower()).strip("-")
@@ -53,7 +53,7 @@ _HEADINGS = _Headings()
 
 
 class _Order(NamedTuple):
-    """An order's lines as they are kept, and what else they say, by the place where it stood."""
+    """The stored part of an order's lines, and the other values by their places."""
 
     lines: list[dict[str, str]]
     personal: dict[str, Any]
@@ -74,17 +74,17 @@ def order_rows(lines: Iterable[Mapping[str, str]]) -> list[OrderRow]:
 
 
 def stored_row(payload: str) -> OrderRow:
-    """The row of a payload that was stored, as it is made today.
+    """The row of a stored payload, made by the current version.
 
     Raises:
-        ValueError: it is no row's payload.
+        ValueError: it is not the payload of a row.
     """
     (row,) = order_rows(msgspec.json.decode(payload, type=_Payload).lines)
     return row
 
 
 def _split(line: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """What of a line is kept, by the documented headings, and what else is in it."""
+    """The stored part of a line, by the documented headings, and its other values."""
     kept: dict[str, str] = {}
     personal: dict[str, str] = {}
     for heading, cell in line.items():
@@ -131,7 +131,7 @@ def _row(order_id: str, order: _Order) -> OrderRow:
 
 
 def _whole_seconds(text: str | None) -> datetime | None:
-    """The Orders API's updates have whole seconds: a finer date here would make an equal order look older."""
+    """Cut to whole seconds, like the Orders API: with a finer date here an equal order would look older."""
     moment = read_time(text)
     return None if moment is None else moment.replace(microsecond=0)
 

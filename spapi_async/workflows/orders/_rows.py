@@ -1,8 +1,8 @@
-"""From Amazon's JSON to rows: pure, and tolerant of anything.
+"""Makes rows from Amazon's JSON: pure, and tolerant of any content.
 
-The columns are read from the JSON itself rather than from the decoded models, so that an order which breaks its model
-(an unknown status, a missing price, a date that is no date) still makes a row: what cannot be read is NULL, and the
-payload keeps it whole.
+The columns are read from the JSON itself and not from the decoded models, so that an order that breaks its model (an
+unknown status, a missing price, an invalid date) still becomes a row: an unreadable value is NULL in its column and
+unchanged in the payload.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ __all__ = [
 
 Path = tuple[str, ...]
 LONGEST_KEY = 255
-"""Characters of an id that the tables are keyed by; Amazon's have 19, and a database refuses to index any length."""
+"""The most characters of an id that is a key; Amazon's ids have 19, and databases limit the length of indexed text."""
 
 
 class NoOrderError(ValueError):
-    """No row can be made of an entry; says why, and nothing of what it holds."""
+    """An entry cannot be made into a row; the message gives the reason but no content."""
 
 
 class Detail(enum.StrEnum):
-    """How much of an order is known; of two versions with the same date the more detailed one is kept."""
+    """How much of an order is known; of two versions with the same date the more detailed one is stored."""
 
     REPORT = "report"
-    """Its row of an order report: no items, no amounts but the total."""
+    """Its row in an order report: no items, no amount except the total."""
     V0 = "v0"
     """Orders v0 and its items: no packages, expenses or breakdowns."""
     WHOLE = "whole"
@@ -75,14 +75,14 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One row of ``orders`` and the rows of its items.
 
     Attributes:
-        identified: false when Amazon sent no order id.
-        status, channel: in the words of Orders 2026-01-01, whichever version the order came from.
-        amazon_status, fulfilled_by: the same in Amazon's own words.
-        shipped_at: when its first package left, where Amazon says so.
+        identified: False if Amazon sent no order id.
+        status, channel: in the vocabulary of Orders 2026-01-01, whichever version the order came from.
+        amazon_status, fulfilled_by: Amazon's own values of the two.
+        shipped_at: when its first package was shipped, if Amazon states it.
         payload: its JSON without personal data.
-        personal: that data, by the place where it stood.
-        lacks: data sets that Amazon refused when it was fetched.
-        items: none from a report, which has no ids of them: those stored before stay.
+        personal: that data, by its place.
+        lacks: data sets that Amazon refused when the order was fetched.
+        items: empty for a report, which has no item ids; stored items then stay.
     """
 
     order_id: str
@@ -120,23 +120,23 @@ STATUSES = {
     "PendingAvailability": "PENDING_AVAILABILITY",
     "InvoiceUnconfirmed": "INVOICE_UNCONFIRMED",
 }
-"""Orders v0's and the order reports' words for what Orders 2026-01-01 says (Amazon's migration guide)."""
+"""Values of Orders v0 and of order reports, with those of Orders 2026-01-01 (Amazon's migration guide)."""
 
 CHANNELS = {"MFN": "MERCHANT", "AFN": "AMAZON", "Merchant": "MERCHANT", "Amazon": "AMAZON"}
 
 
 def status_of(amazon_status: str | None) -> str | None:
-    """A status in the words of Orders 2026-01-01."""
+    """A status in the vocabulary of Orders 2026-01-01."""
     return STATUSES.get(amazon_status, amazon_status) if amazon_status else None
 
 
 def channel_of(fulfilled_by: str | None) -> str | None:
-    """Who fulfils an order, in the same words."""
+    """Who fulfils an order, in the same vocabulary."""
     return CHANNELS.get(fulfilled_by, fulfilled_by) if fulfilled_by else None
 
 
 class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
-    """Where one version of the Orders API keeps the columns, as paths from the order and from the item."""
+    """The paths of the columns in one version of the Orders API, from the order and from the item."""
 
     source: str
     detail: Detail
@@ -161,10 +161,10 @@ class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
 
     def row(self, entry: bytes | Piece, *, items: Iterable[bytes | Piece] | None = None) -> OrderRow:
-        """The rows of one order, from its JSON or from what that was read as; ``items`` where the API sends them apart.
+        """The rows of one order, from its JSON or its content; ``items`` if the API sends them separately.
 
         Raises:
-            NoOrderError: its id is too long to be one.
+            NoOrderError: its id is too long.
         """
         piece = _read(entry)
         payload, order = piece.raw, piece.content
@@ -199,7 +199,7 @@ class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def identify(self, content: Any) -> str | None:
-        """The order's id; None where it has none that can be one."""
+        """The order's id; None if it has no valid one."""
         return _key(_dig(content, self.order_id))
 
     def _items(self, order_id: str, parts: Iterable[bytes | Piece], personal: dict[str, Any]) -> tuple[ItemRow, ...]:
@@ -207,7 +207,7 @@ class OrderShape(msgspec.Struct, frozen=True, kw_only=True):
         for position, part in enumerate(parts, start=1):
             payload, item, taken = without_personal(_read(part))
             amount, currency = self._money(item, self.price)
-            # Amazon has sent items without an id; the position tells them apart within their order.
+            # Amazon has sent items without an id; within an order their position identifies them.
             item_id = _key(_dig(item, self.item_id)) or f"unidentified-{position}"
             personal.update((f"items.{item_id}.{place}", value) for place, value in taken.items())
             rows[item_id] = ItemRow(
@@ -278,7 +278,7 @@ V0 = OrderShape(
 
 
 def newest(rows: Sequence[OrderRow]) -> list[OrderRow]:
-    """One row for each order id, the latest version, ordered by id (so that two writers lock rows in one order)."""
+    """The latest version of each order, sorted by id (so that two writers lock rows in the same order)."""
     kept: dict[str, OrderRow] = {}
     for row in rows:
         other = kept.get(row.order_id)
@@ -299,7 +299,7 @@ def _read(entry: bytes | Piece) -> Piece:
 
 
 def _inline(payload: bytes, contents: Any, path: Path) -> list[Piece]:
-    """The items inside an order, each as the bytes that Amazon sent and as what they were read as."""
+    """The items inside an order, each with the bytes that Amazon sent and its content."""
     if not path or not isinstance(contents, list):
         return []  # not an object, or its items are not a list: the payload keeps what Amazon sent
     raws = lenient.items(payload, ".".join(("$", *path)))
@@ -323,12 +323,12 @@ def _dig(source: Any, path: Path) -> Any:
 
 def _text(value: Any) -> str | None:
     if isinstance(value, str):
-        return value.replace("\0", "") or None  # PostgreSQL's text holds no NUL; the payload has it escaped
+        return value.replace("\0", "") or None  # PostgreSQL's text cannot have NUL; the payload has it escaped
     return str(value) if isinstance(value, (int, Decimal)) and not isinstance(value, bool) else None
 
 
 def _key(value: Any) -> str | None:
-    """Text that a table is keyed or indexed by; what is too long for that is kept in the payload alone."""
+    """Text for a key or an indexed column; a text that is too long is only in the payload."""
     text = _text(value)
     return text if text is not None and len(text) <= LONGEST_KEY else None
 
@@ -351,7 +351,7 @@ def _decimal(value: Any) -> Decimal | None:
 
 
 def read_time(value: Any) -> datetime | None:
-    """A date in any of Amazon's forms; without a zone it is UTC."""
+    """A date in any of Amazon's formats; without a time zone it is UTC."""
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     if not isinstance(value, str):

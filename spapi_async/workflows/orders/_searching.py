@@ -1,4 +1,4 @@
-"""Searches of a seller's history, from its newest end down: which window comes next, and how far they are."""
+"""Searches of a seller's history, from its newest end backwards: the next window, and the progress."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from spapi_async.workflows.orders._walk import Sorting, Walk
 __all__ = ["Searching", "Store"]
 
 Store = Callable[[Sequence[OrderRow], Checkpoint, Sequence[Unreadable]], Awaitable[None]]
-"""Commits rows, a place and what no row could be made of."""
+"""Commits rows, a checkpoint, and entries that could not be made into rows."""
 
 _SECOND = timedelta(seconds=1)  # Amazon's dates are cut to whole seconds
 _FIRST_STEP = timedelta(days=1)
-_SPARE = 100  # one order in so many is left free in a page: a full one may have a token
-_SHARE = 3  # a window of unknown content has a third of what is left at most, so that searches and lists meet
+_SPARE = 100  # one order in so many is left free in a page: a full page may have a token
+_SHARE = 3  # a window of unknown density has at most a third of what is left, so that searches and lists meet
 
 
 class Searching:
     """Reads one seller's history in windows.
 
-    Where lists have named what is left, a window has as many orders as a page holds, and no more is asked for. Where
-    nothing is known, windows grow with what is found in them.
+    If lists have named the remaining orders, a window has as many orders as fit on a page. If nothing is known, the
+    length of a window depends on the orders found in the previous ones.
 
     Attributes:
-        history: its end is where the searches have come to; its cursor, where they are inside a window.
-        named_to: everything that was updated before then is named by lists.
-        has_help: others come from the other end.
+        history: its end is how far the searches have come; its cursor, the position inside a window.
+        named_to: everything updated before this time is named by lists.
+        has_help: whether other sources work from the other end.
     """
 
     def __init__(
@@ -64,25 +64,25 @@ class Searching:
         self._clock = clock
         self._store = store
         self._step = _FIRST_STEP
-        self._density: float | None = None  # orders a second in the window before
+        self._density: float | None = None  # orders per second in the previous window
 
     @property
     def read_from(self) -> datetime:
-        """Everything of the history that was updated at or after then has been read."""
+        """The time from which on the history has been read, by last update."""
         return self._read_from
 
     @property
     def is_met(self) -> bool:
-        """Whether lists have named what the searches have not read."""
+        """Whether lists have named everything that searches have not read."""
         return self.named_to >= self._read_from
 
     @property
     def has_read_all(self) -> bool:
-        """Whether the searches have come to the beginning."""
+        """Whether the searches have reached the beginning."""
         return self._read_from <= self.history.last_updated_after
 
     async def go_on(self, *, spared: Callable[[int], bool]) -> None:
-        """Read until nothing is left that searches could bring, or so few orders that they are ``spared``.
+        """Read until searches can return nothing more, or until ``spared`` accepts the number of orders left.
 
         Raises:
             SPAPIError: a search failed for good; what was committed stays.
@@ -107,17 +107,19 @@ class Searching:
         return Window(max(min(after, before - _SECOND), first), before)
 
     async def _coarse_window(self, left: Window, spared: Callable[[int], bool]) -> Window | None:
-        """As many coarse orders as a page takes, the newest ones; between others that are whole, fewer."""
+        """A window of as many of the newest coarse orders as fit on a page; fewer if whole orders are between them."""
         seller, size = self.history.seller, max(self._page_size - self._page_size // _SPARE, 1)
         found = await self._database.dates(seller, before=left.before, limit=size, coarse=True)
         coarse = [date for date in found if date + _SECOND > left.after]
-        # Orders are made whole, and leave with a later date, between these three looks.
+        # Between these three queries orders become whole, or move to a later date.
         count = await self._database.count(seller, coarse=True) if coarse else 0
         if not count or spared(count):
             return None
         before = min(coarse[0] + _SECOND, left.before)
         stored = await self._database.dates(seller, before=before, limit=size)
-        after = max([coarse[min(size, len(coarse)) - 1], *stored[-1:]])
+        if not stored:  # the last of them was updated and stored by its id in the meantime
+            return None
+        after = max(coarse[min(size, len(coarse)) - 1], stored[-1])
         return Window(max(after, left.after), before)
 
     async def _read(self, window: Window) -> None:
@@ -128,7 +130,7 @@ class Searching:
         found = 0
         while True:
             if self.is_met and not was_met:
-                self._move_to(self._read_from)  # what is left of this window is known better now
+                self._move_to(self._read_from)  # the rest of this window is better known now
                 return
             page = await pages.fetch()
             found += len(page.rows)
@@ -149,11 +151,11 @@ class Searching:
                 break
         span = window.before - window.after
         self._density = found / max(span.total_seconds(), 1.0)
-        # Most sellers have few orders: a window of many days costs one request then.
+        # Most sellers have few orders: then a window of many days costs one request.
         self._step = span * (8 if found < self._page_size else 2)
 
     def _place(self) -> tuple[datetime | None, datetime | None]:
-        """Where the window begins that an earlier run was in, and up to where it is read."""
+        """The start of the window that an earlier run was reading, and the time up to which it was read."""
         after, _, place = (self.history.cursor or "").partition(" ")
         begun, read_to = place_in(after), place_in(place)
         return (begun, read_to) if begun is not None and read_to is not None else (None, None)

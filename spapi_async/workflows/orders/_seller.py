@@ -1,4 +1,4 @@
-"""Whom orders are synced for: a selling partner, by what the sync reads of it."""
+"""The part of a selling partner that the order sync uses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["QuotaOwner", "Seller"]
 
 
 class QuotaOwner(Protocol):
-    """The application that sellers share: its id, and the limiter that knows what was spent."""
+    """The application that sellers share: its id, and its limiter."""
 
     @property
     def client_id(self) -> str:
@@ -24,12 +24,12 @@ class Seller(Caller, Protocol):
 
     @property
     def application(self) -> QuotaOwner:
-        """The application that it belongs to."""
+        """The application to which the handle belongs."""
 
     @property
     def payer(self) -> str:
-        """What its buckets are kept under in saved state."""
+        """Identifies the seller's buckets in saved state."""
 
     @property
     def reports(self) -> Any:
-        """Its reports."""
+        """The seller's reports."""

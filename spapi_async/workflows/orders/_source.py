@@ -1,7 +1,7 @@
-"""Where orders come from: one page of one seller's orders at a time, items included.
+"""The sources of orders: each returns one page of a seller's orders at a time, including items.
 
-A source keeps nothing between pages: the checkpoint says which page comes next, so that a run which was killed and a
-run which was not take the same path.
+A source keeps no state between pages: the checkpoint decides which page is next, so that a run after a kill takes the
+same path as one without.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ __all__ = [
 ]
 
 SEARCH_DELAY = timedelta(minutes=2)
-"""How far searches lag behind: the latest upper bound they take (model text of searchOrders)."""
+"""How far searches lag behind: the latest upper bound that they accept (text in the model of searchOrders)."""
 
-# Order facts without the buyer: personal data (BUYER, RECIPIENT, TAX, PAYMENT) is copied only when it is asked for.
+# Data sets without the buyer: personal data (BUYER, RECIPIENT, TAX, PAYMENT) is fetched only on request.
 DEFAULT_DATASETS = ("PROCEEDS", "EXPENSE", "PROMOTION", "CANCELLATION", "FULFILLMENT", "PACKAGES")
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """One page: its rows, the token of the next (None on the last), the end of the window, its violations."""
+    """One page: its rows, the token of the next page (None on the last), the end of the window, its violations."""
 
     rows: tuple[OrderRow, ...]
     cursor: str | None
@@ -55,22 +55,22 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     unreadable: tuple[Unreadable, ...] = ()
 
     def __repr__(self) -> str:
-        return f"<Page of {len(self.rows)} orders>"  # its rows hold personal data
+        return f"<Page of {len(self.rows)} orders>"  # its rows contain personal data
 
 
 class OrderSource(Protocol):
-    """Yields the pages of a window of orders by their last update; ``operation`` is what brings them."""
+    """Returns the pages of a window of orders by last update; ``operation`` is the operation that it calls."""
 
     operation: str
 
     @property
     def stream(self) -> str:
-        """Names what is synced: the API, and the marketplaces if not all. Checkpoints are kept apart by it."""
+        """The name of the stream: the API, and the marketplaces if not all. Each stream has its own checkpoint."""
 
     async def page(self, checkpoint: Checkpoint) -> Page:
-        """A page of the orders updated from ``last_updated_after`` to ``upper_bound``, or as late as there are any.
+        """A page of the orders updated from ``last_updated_after`` to ``upper_bound``, or to the latest possible time.
 
-        ``cursor`` is Amazon's token of a page that is not the first.
+        ``cursor`` is Amazon's token of a page other than the first.
 
         Raises:
             SPAPIError: the call failed for good.
@@ -78,7 +78,7 @@ class OrderSource(Protocol):
 
 
 class Orders2026Source:
-    """Orders 2026-01-01: ``searchOrders`` brings the items along, so a page of 100 orders costs one request."""
+    """Orders 2026-01-01: ``searchOrders`` includes the items, so a page of 100 orders costs one request."""
 
     operation = "orders_2026_01_01.search_orders"
 
@@ -103,7 +103,7 @@ class Orders2026Source:
         return _stream("orders_2026_01_01", self._marketplaces)
 
     async def page(self, checkpoint: Checkpoint) -> Page:
-        """One ``searchOrders``; filters are repeated beside the token, as Amazon asks."""
+        """One ``searchOrders`` request; filters are repeated with the token, as Amazon requires."""
         from spapi_async.api.orders_2026_01_01 import SEARCH_ORDERS
 
         with read_first(SEARCH_ORDERS, PAGE):
@@ -124,7 +124,7 @@ class Orders2026Source:
 
 
 def page_of(response: Reply[Any]) -> Page:
-    """A page of ``searchOrders``: by its columns where every order is as it should be, else by everything."""
+    """A page of ``searchOrders``: read only for its columns if every order fits, else by the general reader."""
     from spapi_async.api.orders_2026_01_01 import SEARCH_ORDERS
 
     rows: Sequence[OrderRow | None] = (None,)
@@ -147,9 +147,9 @@ def page_of(response: Reply[Any]) -> Page:
 class OrdersV0Source:
     """Orders v0: ``getOrders``, then ``getOrderItems`` for each order, several at once at the pace of their quota.
 
-    Thirty orders a page by default: while ``getOrderItems`` (one in 2 s) works those off, ``getOrders`` earns its
-    next token (one in 60 s), so larger pages are no faster and would lose more of the dear item calls when a run is
-    killed.
+    By default a page has thirty orders: while their items are fetched by ``getOrderItems`` (one in 2 s), the next token
+    of ``getOrders`` flows in (one in 60 s), so larger pages are not faster and would lose more of the expensive item
+    calls when a run is killed.
     """
 
     operation = "orders_v0.get_orders"
@@ -176,7 +176,7 @@ class OrdersV0Source:
         return _stream("orders_v0", self._chosen)
 
     async def page(self, checkpoint: Checkpoint) -> Page:
-        """One ``getOrders`` and the items of each of its orders."""
+        """One ``getOrders`` request, and the items of each of its orders."""
         from spapi_async.api.orders_v0 import GET_ORDERS
 
         if not self._marketplaces:
@@ -219,11 +219,11 @@ class OrdersV0Source:
                     if order_id is not None:
                         group.start_soon(fetch, index, order_id)
         except BaseExceptionGroup as failures:
-            raise _first(failures) from None  # one order's failure ends the page; the others' say no more
+            raise _first(failures) from None  # the first failure ends the page; the others add nothing
         return items, violations
 
     async def items(self, order_id: str) -> tuple[list[Piece], int]:
-        """An order's items, and how many violations their replies had.
+        """An order's items, and the number of violations in their replies.
 
         Raises:
             SPAPIError: the call failed for good.
@@ -245,7 +245,7 @@ class OrdersV0Source:
 
 
 async def participations(seller: Caller) -> list[str]:
-    """The seller's own marketplaces in its region: ``getOrders`` and others demand some where none were chosen."""
+    """The seller's marketplaces in its region, for operations such as ``getOrders`` that require some."""
     from spapi_async.api.sellers_v1 import GET_MARKETPLACE_PARTICIPATIONS
 
     response = await seller.call(GET_MARKETPLACE_PARTICIPATIONS)
@@ -261,7 +261,7 @@ async def participations(seller: Caller) -> list[str]:
 def rows_of(
     shape: OrderShape, response: Reply[Any], entries: Sequence[tuple[Piece, list[Piece] | None]]
 ) -> tuple[tuple[OrderRow, ...], tuple[Unreadable, ...]]:
-    """The rows of a page; what no row can be made of is set aside, so that it stops neither the page nor the seller."""
+    """The rows of a page; entries that cannot be made into rows are set aside and stop neither page nor seller."""
     rows, unreadable = [], []
     for piece, items in entries:
         try:
@@ -269,17 +269,17 @@ def rows_of(
                 raise NoOrderError("no JSON object")
             rows.append(shape.row(piece, items=items))
         except (ValueError, ArithmeticError, RecursionError, TypeError) as error:
-            # What others say may quote what they could not read.
+            # The messages of other errors may quote the content.
             reason = str(error) if isinstance(error, NoOrderError) else type(error).__name__
             unreadable.append(Unreadable(reason=reason, request_id=response.request_id, raw=piece.raw))
     return tuple(rows), tuple(unreadable)
 
 
 def check_progress(page: Page, checkpoint: Checkpoint, stream: str, history: PageHistory) -> None:
-    """Refuse a page that leads nowhere: following it would go on for ever.
+    """Refuse a page that would make the reading endless.
 
     Raises:
-        DecodeError: its token is one that was followed before; it holds what an earlier page held; one empty page more.
+        DecodeError: its token was followed before; it has the items of an earlier page; too many empty pages.
     """
     held: list[str | bytes] = [row.payload for row in page.rows]
     held += [entry.raw for entry in page.unreadable]

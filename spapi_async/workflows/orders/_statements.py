@@ -1,7 +1,7 @@
-"""The statements that every page runs, as text for the driver: built once from the tables, prepared by the driver.
+"""The SQL statements that are run for every page, as text for the driver: built once, prepared by the driver.
 
-SQLAlchemy's expressions are for what runs now and then; compiling and binding them would cost a page as much as
-reading it.
+SQLAlchemy's expressions are used only for rare queries; compiling and binding them would cost as much as reading the
+page.
 """
 
 from __future__ import annotations
@@ -49,14 +49,13 @@ _MEMBERS = """
 
 
 def _members(value: str) -> str:
-    """An object's members, or the entries by their id of a list that has ids, none twice; NULL where it is neither."""
+    """An object's members, or the entries of a list by their ids if these are unique; NULL for anything else."""
     lists = " ".join(f"WHEN '{key}' THEN {_BY_ID.format(id=name, value=value)}" for key, name in ENTRY_IDS.items())
     return _MEMBERS.format(value=value, lists=lists)
 
 
-# What reads a table beside the statement that writes it reads what was there before. Both versions are taken apart
-# where they differ, level by level. Of items it matters that they are the same to the letter: equal numbers may be
-# written in two ways.
+# A query in the same statement as a write reads the table as it was before the write. Both versions are compared level
+# by level where they differ. Items must be equal as text, because equal numbers may be written in two ways.
 _PUT_AND_COMPARE = f"""
     WITH RECURSIVE put AS ({{put}} RETURNING seller, order_id, payload),
     level (order_id, depth, path, same, gone, old, new) AS (
@@ -87,12 +86,12 @@ _PUT_AND_COMPARE = f"""
 
 
 class Statements:
-    """Text for one kind of database, with numbered parameters, and values in its own types."""
+    """The statements for one kind of database, with numbered parameters, and values in its types."""
 
     def __init__(self, *, sqlite: bool) -> None:
         self._sqlite = sqlite
         self.moment: Callable[[datetime | None], Any] = _time_as_text if sqlite else _with_zone
-        """A time as the driver takes it: as ``value`` does, without asking what it is."""
+        """Converts a time for the driver: like ``value``, without checking the type."""
         self.put_order = self._upsert_many(orders)
         self.put_and_compare = "" if sqlite else _PUT_AND_COMPARE.replace("{put}", self.put_order)
         """The same; of each order that it replaces the id, the places that differ, and the ids of items that differ or
@@ -105,16 +104,16 @@ class Statements:
             f"{self._insert_many(unreadable_entries)} ON CONFLICT (seller, digest) DO UPDATE SET"
             " reason = excluded.reason, request_id = excluded.request_id, raw = coalesce(unreadable.raw, excluded.raw)"
         )
-        """When an entry was first seen stays: what it was is kept for so long and no longer."""
+        """The time at which an entry was first seen stays: the retention of its content begins then."""
         self.end_personal = self._end_personal()
-        """Of orders, as rows of seller, id and time: their personal data goes then, unless it goes earlier."""
+        """For rows of seller, order id and time: sets when personal data is deleted, unless it is deleted earlier."""
         self.put_hole = (
             f"{self._insert(order_holes)} ON CONFLICT (seller, dataset) DO UPDATE SET"
             " updated_from = CASE WHEN excluded.updated_from < order_holes.updated_from THEN excluded.updated_from"
             " ELSE order_holes.updated_from END, updated_to = CASE WHEN excluded.updated_to > order_holes.updated_to"
             " THEN excluded.updated_to ELSE order_holes.updated_to END"
         )
-        """A hole grows; when it was asked for stays."""
+        """Extends a hole; the time of the last request stays."""
         self.add_change = self._insert_many(order_changes)
         ids = "IN (SELECT value FROM json_each(?2))" if sqlite else "= ANY($2::text[])"
         self.known = self._text(
@@ -123,16 +122,16 @@ class Statements:
         )
         self.stored_orders = self._stored(orders, StoredOrder._fields, ids)
         self.stored_items = self._stored(order_items, ItemRow.__struct_fields__, ids)
-        """What is compared with what another source says, or came apart from its order."""
+        """The rows that are compared with another source, or with items that were fetched separately."""
         self.payloads = _PAYLOADS if sqlite else ""
-        """Order id and payload, where no statement compares."""
+        """Order id and payload, if no statement compares them."""
         self.drop_items = self._text(f"DELETE FROM order_items WHERE seller = $1 AND order_id {ids}")
         self.renew = self._text(
             "UPDATE leases SET expires_at = $1 WHERE seller = $2 AND stream = $3 AND holder = $4 AND fencing = $5"
         )
         self.number = self._text("UPDATE change_feed SET last = last + $1 RETURNING last, database_id")
         self.one_writer = "" if sqlite else "SELECT pg_advisory_xact_lock($1)"
-        """Of a seller's orders: two sources that bring the same new order would both call it new."""
+        """Locks a seller's orders: otherwise two sources with the same new order would both report it as new."""
 
     def _text(self, statement: str) -> str:
         return statement.replace("$", "?") if self._sqlite else statement
@@ -142,7 +141,7 @@ class Statements:
         return self._text(f"SELECT {names} FROM {table.name} WHERE seller = $1 AND order_id {ids}")
 
     def stored(self, cursor: Cursor, seller: str, order_ids: Iterable[str]) -> dict[str, StoredOrder]:
-        """Columns of orders."""
+        """The columns of stored orders."""
         cursor.execute(self.stored_orders, (seller, self.ids(order_ids)))
         found = [StoredOrder(*row) for row in cursor.fetchall()]
         return {
@@ -155,7 +154,7 @@ class Statements:
         }
 
     def items_of(self, cursor: Cursor, seller: str, order_ids: Iterable[str]) -> dict[str, list[ItemRow]]:
-        """Columns of the items of orders."""
+        """The columns of the items of stored orders."""
         cursor.execute(self.stored_items, (seller, self.ids(order_ids)))
         found: dict[str, list[ItemRow]] = {}
         for row in cursor.fetchall():
@@ -169,10 +168,10 @@ class Statements:
         return self._text(f"INSERT INTO {table.name} ({_names(table)}) VALUES ({places})")
 
     def _insert_many(self, table: Table) -> str:
-        """For ``many``: in PostgreSQL one statement for all rows.
+        """An INSERT for ``many``: in PostgreSQL one statement for all rows.
 
-        A column is sent as one text, a JSON list: that takes asyncpg half the time of rows of values of their types.
-        JSON in it would be escaped, and goes as a list of texts.
+        A column is sent as one text, a JSON list: this takes asyncpg half the time of rows with typed values. JSON
+        inside it would be escaped, so it is sent as a list of texts.
         """
         if self._sqlite:
             return self._insert(table)
@@ -234,7 +233,7 @@ class Statements:
         return tuple(self.value(facts[column.name]) for column in table.columns)
 
     def value(self, value: Any) -> Any:
-        """A value as the statements take it; SQLite has no times."""
+        """A value in the form for the statements; SQLite has no type for times."""
         if isinstance(value, datetime):
             return self.moment(value)
         return amount(value) if isinstance(value, Decimal) else value
@@ -245,7 +244,7 @@ class Statements:
         return msgspec.json.encode(found).decode() if self._sqlite else found
 
     def time(self, value: Any) -> datetime | None:
-        """A time as it is read."""
+        """A time that was read from the database."""
         if isinstance(value, str):
             return datetime.fromisoformat(value).replace(tzinfo=UTC)
         return value.astimezone(UTC) if isinstance(value, datetime) else None
@@ -257,8 +256,8 @@ class Statements:
         return int.from_bytes(digest, "big", signed=True)
 
     def jsonb(self, payload: str) -> str:
-        """JSON as the database takes it: PostgreSQL's ``jsonb`` has no NUL in any text, and SQLite keeps it."""
-        # One character is found at once, and most payloads have no backslash.
+        """JSON in the form for the database: PostgreSQL's ``jsonb`` cannot have NUL in a text, SQLite can."""
+        # Searching one character is fast, and most payloads contain no backslash.
         if self._sqlite or "\\" not in payload:
             return payload
         return payload.replace("\\u0000", "\\ufffd")
@@ -289,7 +288,7 @@ def _time_as_text(moment: datetime | None) -> str | None:
 
 
 def amount(value: Decimal | None) -> str | None:
-    """An amount of money as the statements take it."""
+    """An amount of money in the form for the statements."""
     return None if value is None else format(value, "f")
 
 

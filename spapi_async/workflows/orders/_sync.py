@@ -1,7 +1,7 @@
-"""The job: every seller's orders updated since the last run, with their items, in a database.
+"""The sync job: stores every seller's orders updated since the last run, with their items.
 
-Several sellers run at once, each at the pace of its own quota; one that fails does not stop the others. A seller
-holds one page in memory at a time.
+Several sellers are synced at once, each at the pace of its own quota; a seller that fails does not stop the others.
+Each seller needs memory for one page at a time.
 """
 
 from __future__ import annotations
@@ -51,28 +51,28 @@ logger = logging.getLogger("spapi_async.workflows.orders")
 
 
 class SyncReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did, seller by seller in the order they were given."""
+    """The results of a run, by seller, in the order in which the sellers were given."""
 
     sellers: tuple[SellerResult, ...]
 
     @property
     def orders(self) -> int:
-        """Orders fetched."""
+        """The number of orders fetched."""
         return sum(result.orders for result in self.sellers)
 
     @property
     def unreadable(self) -> int:
-        """Entries of pages that no row could be made of; the table ``unreadable`` says which."""
+        """The number of entries that could not be made into rows; they are in the table ``unreadable``."""
         return sum(result.unreadable for result in self.sellers)
 
     @property
     def failed(self) -> tuple[SellerResult, ...]:
-        """Sellers whose window is not complete; running the sync again goes on where they stopped."""
+        """The sellers whose window is not complete; another run resumes where they stopped."""
         return tuple(result for result in self.sellers if result.error is not None)
 
 
 class _Task(NamedTuple):
-    """What a run works on for one seller."""
+    """The work of a run for one seller."""
 
     seller: Seller
     places: Sequence[str]
@@ -100,37 +100,38 @@ async def sync_orders(
     forecast: bool = False,
     clock: Clock | None = None,
 ) -> SyncReport:
-    """Fetch what changed since each seller's checkpoint and store it.
+    """Fetch and store the orders that changed since each seller's checkpoint.
 
     Args:
         sellers: handles from ``app.selling_partner``.
         database: ``sqlite:///orders.db``, ``postgresql://user@host/name``, an open :class:`OrderDatabase`, or any
             object with an async ``store(page)`` (:class:`OrderSink`).
-        api: ``orders_2026_01_01`` brings items inline, 100 orders a request; ``orders_v0`` needs one request more per
+        api: ``orders_2026_01_01`` includes items, 100 orders per request; ``orders_v0`` needs another request for each
             order, and Amazon removes it on 2027-03-27.
-        since: where a seller without a checkpoint starts; two years back, as far as Amazon keeps orders, by default.
-        window: read the orders updated from the first time to the second again, and leave the checkpoint alone.
-        marketplaces: only these, by member, id or country, of each seller those in its region; all by default.
-        datasets: Orders 2026-01-01 ``includedData``. Personal data is left out by default: add BUYER, RECIPIENT, TAX,
-            PAYMENT, and say how it is kept.
-        personal: keys that encrypt personal data, those of ``SP_API_PERSONAL_KEYS`` by default; or ``"plain"`` where
-            the disk itself is encrypted. Given, it keeps gift messages and customisation too.
-        retention: how long personal data is kept, from shipment.
-        sources: what a seller's history is read by the first time, beside searches (0.56 orders a second, burst 2,000):
-            ``ids`` (one by one, 0.5 a second more), ``orders_v0`` (0.5 a second more; without packages, expenses and
-            breakdowns; ends on 2027-03-27), ``reports`` (everything at once, coarse). Today's orders come first. Only
-            ``search`` by default; all are in ``SOURCES``. With ``reports`` each run holds what has become two hours,
-            two days and thirty days old against an order report, and fetches what searches have missed.
-        page_size: orders a page, 1 to 100.
-        concurrency: most sellers at once.
-        wait: for sellers that another process works on, rather than report them as failed.
+        since: where a seller without a checkpoint starts; by default two years back, as far as Amazon keeps orders.
+        window: read the orders updated from the first to the second time again, without changing the checkpoint.
+        marketplaces: only these, by member, id or country; each seller uses those in its region; by default all.
+        datasets: ``includedData`` of Orders 2026-01-01. Personal data is left out by default: add BUYER, RECIPIENT,
+            TAX, PAYMENT, and state how it is stored.
+        personal: keys that encrypt personal data, by default those in ``SP_API_PERSONAL_KEYS``; or ``"plain"`` if the
+            disk itself is encrypted. If given, gift messages and customisation are stored, too.
+        retention: how long personal data is stored, from shipment.
+        sources: additional sources for reading a seller's history in its first run, beside searches (0.56 orders a
+            second, burst 2,000): ``ids`` (one by one, another 0.5 a second), ``orders_v0`` (another 0.5 a second;
+            without packages, expenses and breakdowns; ends on 2027-03-27), ``reports`` (everything at once, coarse).
+            Today's orders come first. Only ``search`` by default; ``SOURCES`` has all. With ``reports`` each run
+            reconciles orders that have become two hours, two days and thirty days old with an order report, and
+            fetches orders that searches have missed.
+        page_size: orders per page, 1 to 100.
+        concurrency: the most sellers at once.
+        wait: wait for sellers on which another process works, instead of reporting them as failed.
         progress: called with every event.
-        forecast: say to ``progress`` as it goes on how long the rest takes (:class:`OrdersForecast`). Costs one
-            ``getOrderMetrics`` a marketplace; for Orders 2026-01-01 and no ``window``.
-        clock: where time comes from.
+        forecast: also call ``progress`` with forecasts of the remaining time (:class:`OrdersForecast`). Costs one
+            ``getOrderMetrics`` request per marketplace; for Orders 2026-01-01 without ``window``.
+        clock: the source of time.
 
     Raises:
-        ConfigurationError: the arguments or the database cannot work. Failures of a seller are in the report instead.
+        ConfigurationError: an argument or the database is invalid. Failures of a seller are in the report instead.
     """
     _check_numbers(page_size, concurrency)
     places, datasets = places_in(marketplaces), one_or_more(datasets)
@@ -176,7 +177,7 @@ async def sync_orders(
                 await read(sink, task, quota, holder)
                 if job.result.error is None and api == "orders_2026_01_01" and span is None:
                     await holes.fill(holder)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is this seller's alone
+            except Exception as error:  # noqa: BLE001 - any error concerns only this seller
                 job.failed(error)
 
         async def read(sink: OrderDatabase, task: _Task, quota: Quota, holder: str) -> None:
@@ -213,14 +214,14 @@ def _check_start(since: datetime | None, now: datetime) -> None:
     if since is not None and since.tzinfo is None:
         raise ConfigurationError(f"since must have a time zone, such as tzinfo=UTC, not {since!r}")
     if since is not None and since > now:
-        # Its checkpoint would stay in the future and hide every order until then.
+        # The checkpoint would be in the future and hide every order until then.
         raise ConfigurationError(f"since must not be in the future: {since.isoformat()}")
 
 
 async def _reconcile(
     task: _Task, database: OrderDatabase, holder: str, *, others: Sequence[Source], wait: bool, clock: Clock
 ) -> None:
-    """Hold what was read against order reports, if those are a source."""
+    """Reconcile orders with order reports, if reports are a source."""
     if "reports" in others and task.job.result.error is None:
         reconciler = Reconciler(
             task.seller, task.job, places=task.places, datasets=task.datasets, database=database, clock=clock
@@ -237,7 +238,7 @@ async def _foresee(
     now: datetime,
     others: Sequence[Source],
 ) -> None:
-    """Tell a forecaster how much there is; where Amazon does not say so, there is no forecast."""
+    """Tell a forecaster the number of orders; if Amazon does not state it, there is no forecast."""
     try:
         plan = await plan_seller(task.seller, database, since=since, now=now, places=task.places, others=others)
     except SPAPIError as error:

@@ -1,15 +1,15 @@
-"""The tables that a sync fills, and the column types that keep Amazon's values exact in either database.
+"""The tables that a sync fills, and column types that store Amazon's values exactly in either database.
 
-``orders`` and ``order_items`` hold the columns that reports are written on, and beside them ``payload``: the JSON as
-Amazon sent it, unknown fields included, personal data excluded. ``status`` and ``channel`` are in the words of Orders
-2026-01-01 whichever version an order came from; ``amazon_status`` and ``fulfilled_by`` are Amazon's own.
-``order_personal`` holds personal data, encrypted, until it must go. ``order_changes`` is append-only: what became of
-which order, numbered in the order of commits; ``change_feed`` its one row of state. ``unreadable`` lists what was in a
-page and could not be made a row: why, in which reply and how large; what it was only encrypted. ``checkpoints`` says
-where each seller's sync stands, ``order_holes`` which data set Amazon refuses a seller and between which updates
-orders lack it, ``leases`` who may move it, ``quota_states`` what of each seller's quota is spent.
+``orders`` and ``order_items`` have columns for evaluations, and ``payload``: the JSON as Amazon sent it, with unknown
+fields but without personal data. ``status`` and ``channel`` use the vocabulary of Orders 2026-01-01 whichever version
+an order came from; ``amazon_status`` and ``fulfilled_by`` are Amazon's own values. ``order_personal`` has personal
+data, encrypted, until it must be deleted. ``order_changes`` is append-only: the changes of orders, numbered in the
+order of commits; ``change_feed`` is its single row of state. ``unreadable`` lists entries of pages that could not be
+made into rows: the reason, the request id, the size, and the content only encrypted. ``checkpoints`` has the progress
+of each seller's sync, ``order_holes`` the data sets that Amazon refuses a seller and the span of updates in which
+orders lack them, ``leases`` the process that may advance a stream, ``quota_states`` each seller's spent quota.
 
-These are the tables as they are now; ``migrations`` holds the way from each earlier version to the next.
+These are the current tables; ``migrations`` contains the step from each earlier version to the next.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class UtcTimestamp(TypeDecorator[datetime]):
 
 
 class Money(TypeDecorator[Decimal]):
-    """An exact amount: ``numeric`` in PostgreSQL, text in SQLite (which has binary floats only)."""
+    """An exact amount: ``numeric`` in PostgreSQL, text in SQLite (which only has binary floats)."""
 
     impl = Numeric
     cache_ok = True
@@ -90,7 +90,7 @@ class Money(TypeDecorator[Decimal]):
 
 
 class JsonText(TypeDecorator[str]):
-    """JSON as text: ``jsonb`` in PostgreSQL, where it can be searched, and text in SQLite."""
+    """JSON, given as text: ``jsonb`` in PostgreSQL, where it can be searched, text in SQLite."""
 
     impl = Text
     cache_ok = True
@@ -102,7 +102,7 @@ class JsonText(TypeDecorator[str]):
 metadata = MetaData()
 
 NOT_WHOLE = text("detail <> 'whole'")
-"""Of an order that may be fetched again: few, so that it costs nothing to look whether there are any."""
+"""The condition for orders that may be fetched again; they are few, so that the query is cheap."""
 
 orders = Table(
     "orders",

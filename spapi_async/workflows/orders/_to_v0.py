@@ -1,8 +1,8 @@
-"""An order of Orders 2026-01-01 in the words of Orders v0, for programs that still speak them. Pure.
+"""Converts an order of Orders 2026-01-01 to Orders v0, for programs that still use it. Pure.
 
-Amazon removes Orders v0 on 2027-03-27; this module goes with it. The mapping is Amazon's own, of its migration guide
-(developer-docs.amazon.com/sp-api/docs/orders-api-migration-guide). What v0 alone had (``OrderChannel``,
-``NumberOfItemsShipped``, ``ProductInfo`` …) has no counterpart there and is absent here.
+Amazon removes Orders v0 on 2027-03-27; this module will then be removed, too. The mapping is that of Amazon's migration
+guide (developer-docs.amazon.com/sp-api/docs/orders-api-migration-guide). Fields that only v0 has (``OrderChannel``,
+``NumberOfItemsShipped``, ``ProductInfo`` …) have no counterpart and are absent from the result.
 """
 
 from __future__ import annotations
@@ -289,7 +289,7 @@ def _v0_key(key: str) -> str:
 
 
 def _renamed(value: Any, names: Mapping[str, str]) -> dict[str, Any] | None:
-    """The members of an object under other names; amounts in v0's form; None where there is no object."""
+    """The members of an object under other names, amounts in v0's form; None if there is no object."""
     if not isinstance(value, Mapping):
         return None
     found = {name: value.get(old) for name, old in names.items()}

@@ -1,8 +1,8 @@
 """Orders v0 as a source of history: ``getOrders`` lists, ``getOrderItems`` refines. It ends on 2027-03-27.
 
-Neither shares a quota with Orders 2026-01-01: a list of 100 orders a minute, and the items of one order in two seconds.
-Where order reports list, ``getOrder`` brings the header of an order, as fast as ``getOrderItems`` its items.
-What they bring is marked (``detail`` ``v0``), because it has no packages, expenses or breakdowns.
+Neither shares a quota with Orders 2026-01-01: one list of 100 orders a minute, and the items of one order in two
+seconds. If order reports do the listing, ``getOrder`` fetches the header of an order, at the same rate. These orders
+are marked (``detail`` is ``v0``), because they have no packages, expenses or breakdowns.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ __all__ = ["V0Items", "V0List"]
 class V0List:
     """``getOrders``, 100 orders a request (one in 60 s, burst 20).
 
-    Its dates are those of the last new *status*. An order that has had none since before the window, and was updated
-    in it all the same, is not named: where the window begins two years back, as far as Amazon keeps orders, none is.
+    Its dates are those of the last change of *status*. An order that was updated in the window, but whose status last
+    changed before it, is not listed. There is no such order if the window begins two years back, as far as Amazon keeps
+    orders.
     """
 
     name = "orders_v0.get_orders"
@@ -41,7 +42,7 @@ class V0List:
         self._marketplaces = [str(place) for place in marketplaces]
 
     async def listed(self, window: Window) -> AsyncIterator[Listed]:
-        """Page after page, the oldest first, and up to where it is complete with each."""
+        """The pages, oldest first, each with the time up to which the list is complete."""
         from spapi_async.api.orders_v0 import GET_ORDERS
 
         self._marketplaces = self._marketplaces or await participations(self._seller)
@@ -70,7 +71,7 @@ class V0List:
 
 
 def _coarse(piece: Piece) -> OrderRow | None:
-    """A header without items; one that is not an order is left to the searches, which set it aside."""
+    """A header without items; an entry that is not an order is left to the searches, which set it aside."""
     try:
         row = V0.row(piece, items=())
     except (ValueError, ArithmeticError, RecursionError, TypeError):
@@ -79,7 +80,7 @@ def _coarse(piece: Piece) -> OrderRow | None:
 
 
 class V0Items:
-    """``getOrderItems`` of an order: its header :class:`V0List` has brought, or ``getOrder`` brings it."""
+    """``getOrderItems`` of an order; its header comes from :class:`V0List` or ``getOrder``."""
 
     name = "orders_v0.get_order_items"
 
@@ -88,13 +89,13 @@ class V0Items:
         self._items = OrdersV0Source(seller).items
 
     def seconds(self, count: int) -> float:
-        """Until quota would have let through so many."""
+        """Seconds until the last of ``count`` calls could be sent."""
         from spapi_async.api.orders_v0 import GET_ORDER_ITEMS
 
         return self._seller.forecast(GET_ORDER_ITEMS, count=count)
 
     async def fetch(self, order: CoarseOrder) -> OrderRow | None:
-        """The order with its items, as v0 knows it.
+        """The order with its items, as returned by v0.
 
         Raises:
             SPAPIError: the call failed for good.

@@ -1,7 +1,7 @@
-"""Hints from Orders v0: ``getOrders`` names what changed its status, three times as often as searches may be made.
+"""Hints from Orders v0: ``getOrders`` lists orders whose status changed, three times as often as searches can.
 
-One request in 60 s for 100 ids, against one in 180 s. Amazon removes it on 2027-03-27; then it answers 404 or 410 and
-is dropped, and this module can be deleted.
+It allows one request in 60 s for 100 ids; searches allow one in 180 s. Amazon removes it on 2027-03-27; then it answers
+404 or 410 and is no longer used, and this module can be deleted.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from spapi_async.workflows.orders._source import participations
 
 __all__ = ["OrdersV0Lister"]
 
-_BEGINNING = timedelta(minutes=15)  # before the first request: searches bring what is older
-_MOST_PAGES = 5  # of one window: a seller with more is searched as fast
+_BEGINNING = timedelta(minutes=15)  # before the first request: searches find older changes
+_MOST_PAGES = 5  # of one window; for a seller with more, searches are as fast
 
 
 class OrdersV0Lister:
-    """Asks for the ids of orders whose status has changed since the last time."""
+    """Lists the ids of orders whose status has changed since the last call."""
 
     operation: Operation[Any] = GET_ORDERS
 
@@ -37,7 +37,7 @@ class OrdersV0Lister:
         self._after = datetime.fromtimestamp(clock.time(), UTC) - _BEGINNING
 
     async def hints(self) -> Sequence[Hint]:
-        """Those since the last time; what was named within the last five minutes is named again.
+        """The hints since the last call; orders of the last five minutes are named again.
 
         Raises:
             SPAPIError: the call failed for good.

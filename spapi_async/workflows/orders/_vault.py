@@ -1,4 +1,4 @@
-"""Personal data as it is kept: encrypted with keys of the user's, and gone when its time is over."""
+"""Storage of personal data: encrypted with the user's keys, and deleted when its retention ends."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["KEYS_VARIABLE", "OVER", "RETENTION", "SILENCE", "PersonalData", "Per
 KEYS_VARIABLE = "SP_API_PERSONAL_KEYS"
 
 RETENTION = timedelta(days=30)
-"""Amazon's data protection policy: no longer than 30 days after delivery. Shipment is what an order tells."""
+"""Amazon's data protection policy: no longer than 30 days after delivery. An order states only its shipment."""
 
 SILENCE = timedelta(days=90)
-"""An order that goes on counts as over when Amazon has said nothing new of it for so long."""
+"""An open order counts as over after this time without an update from Amazon."""
 
 OVER = ("SHIPPED", "CANCELLED", "UNFULFILLABLE")
-"""What orders are called that are over."""
+"""The statuses of orders that are over."""
 
 _LONGEST = timedelta(days=36525)
 
@@ -35,7 +35,7 @@ class PersonalKeys:
     """Fernet keys (AES-128-CBC and HMAC-SHA256), newest first: the first encrypts, all decrypt.
 
     Raises:
-        ConfigurationError: no key, or one that is none; the ``cryptography`` package is missing.
+        ConfigurationError: no key, or an invalid one; or the package ``cryptography`` is missing.
     """
 
     def __init__(self, keys: Sequence[str | Secret]) -> None:
@@ -52,22 +52,22 @@ class PersonalKeys:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self | None:
-        """The keys in ``SP_API_PERSONAL_KEYS``, separated by commas or spaces; None where it is not set."""
+        """The keys in ``SP_API_PERSONAL_KEYS``, separated by commas or spaces; None if it is not set."""
         keys = environ.get(KEYS_VARIABLE, "").replace(",", " ").split()
         return cls(keys) if keys else None
 
     @staticmethod
     def new() -> Secret:
-        """A new key; whoever has it can read the personal data, and without it nobody can."""
+        """A new key; the personal data can be read only with this key."""
         return Secret(_fernet().Fernet.generate_key().decode())
 
     def encrypt(self, content: bytes) -> bytes:
-        """What is stored."""
+        """The encrypted form of a text."""
         token: bytes = self._fernet.encrypt(content)
         return token
 
     def decrypt(self, content: bytes) -> bytes:
-        """What was encrypted with any of the keys.
+        """Decrypt a text that was encrypted with any of the keys.
 
         Raises:
             ConfigurationError: it was encrypted with another key.
@@ -85,11 +85,11 @@ class PersonalKeys:
 
 
 class PersonalData(msgspec.Struct, frozen=True):
-    """Whether personal data is kept, how, and for how long.
+    """How personal data is stored, and for how long.
 
     Attributes:
-        keys: what encrypts it; None keeps it as it is, for disks that are encrypted themselves.
-        retention: from shipment, after which it is deleted; see ``delete_at``.
+        keys: the keys that encrypt it; None stores it unencrypted, for disks that are encrypted themselves.
+        retention: the time from shipment after which it is deleted; see ``delete_at``.
     """
 
     keys: PersonalKeys | None
@@ -97,7 +97,7 @@ class PersonalData(msgspec.Struct, frozen=True):
 
     @classmethod
     def wanted(cls, how: PersonalKeys | Literal["plain"] | None, retention: timedelta) -> PersonalData:
-        """What was asked for, or what the environment says.
+        """The setting that was requested, with keys from the environment by default.
 
         Raises:
             ConfigurationError: there are no keys.
@@ -113,16 +113,16 @@ class PersonalData(msgspec.Struct, frozen=True):
         return cls(None if keys == "plain" else keys, retention)
 
     def sealed(self, row: OrderRow) -> bytes:
-        """An order's personal data as it is stored."""
+        """An order's personal data in its stored form."""
         content = _ENCODER.encode(row.personal)
         return content if self.keys is None else self.keys.encrypt(content)
 
     def delete_at(self, row: OrderRow, read_at: datetime) -> datetime:
-        """When it must go: after the retention, which counts from shipment.
+        """When the personal data must be deleted: after the retention, which begins at shipment.
 
-        An order that is over without a shipment known (cancelled, or an old one) counts from its last update; one that
-        is not over from the end of ``SILENCE`` after that, for some are never called over. A date later than when the
-        order was read is no date, and counts as then.
+        For an order that is over without a known shipment (cancelled, or an old one), it begins at its last update; for
+        an order that is not over, ``SILENCE`` after its last update, since some never reach a final status. A date
+        later than the time at which the order was read is invalid; that time is used instead.
         """
         if row.shipped_at is not None:
             return min(row.shipped_at, read_at) + self.retention
@@ -135,10 +135,10 @@ class PersonalData(msgspec.Struct, frozen=True):
 
 
 def opened(content: bytes, keys: PersonalKeys | None) -> dict[str, Any]:
-    """Personal data as it was cut out, by the place where it stood.
+    """Stored personal data, decrypted, by its place in the order.
 
     Raises:
-        ConfigurationError: it is encrypted, and the key is missing.
+        ConfigurationError: it is encrypted and the key is missing.
     """
     plain = content if keys is None else keys.decrypt(content)
     found: dict[str, Any] = msgspec.json.decode(plain)

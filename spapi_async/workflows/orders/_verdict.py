@@ -1,7 +1,7 @@
-"""What a fetched order is to the one stored: new, an update, more detail, the same, or older. Pure.
+"""Compares a fetched order with the stored one: new, an update, more detail, the same, or older. Pure.
 
-Amazon's own date of the last update decides; of two versions with the same date the later read wins, for some changes
-never move the date (redactions, data sets that come with a new role), unless it knows less.
+Amazon's date of the last update decides. Of two versions with the same date, the one read later is stored unless it has
+less detail, since some changes never change the date (redactions, data sets that come with a new role).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from spapi_async.workflows.orders._rows import Detail, OrderRow
 __all__ = ["ENTRY_IDS", "EVERYWHERE", "MOST_PATHS", "Before", "Differences", "Verdict", "compared", "judge"]
 
 MOST_PATHS = 100
-"""Changed places that a change lists; one that rewrote the order lists the first of them."""
+"""The most changed places that a change lists; further ones are left out."""
 
 _RICHNESS = {Detail.REPORT: 0, Detail.V0: 1, Detail.WHOLE: 2}
 _ITEMS = "orderItems"
@@ -30,11 +30,11 @@ _LIST = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _TEXT = msgspec.json.Decoder(str)
 _BRACE = ord("{")
 _Members = dict[str, Any]
-"""Each value is JSON that was not read yet, or members again."""
+"""Each value is undecoded JSON, or again members."""
 
 
 class Before(msgspec.Struct, frozen=True):
-    """What the database knows of an order."""
+    """The stored state of an order."""
 
     last_updated_at: datetime | None
     status: str | None
@@ -44,15 +44,15 @@ class Before(msgspec.Struct, frozen=True):
 
 
 class Verdict(enum.StrEnum):
-    """What becomes of a fetched order."""
+    """How a fetched order is treated."""
 
     NEW = "new"
     UPDATED = "updated"
     DETAIL = "detail"
-    """The same version of it, with other content: more is known now."""
+    """The same version with other content: more is known now."""
     SAME = "same"
     STALE = "stale"
-    """The database holds a later version, or more of the same one."""
+    """The database has a later version, or the same version with more detail."""
 
     @property
     def is_stored(self) -> bool:
@@ -64,9 +64,9 @@ _STORED = frozenset({Verdict.NEW, Verdict.UPDATED, Verdict.DETAIL})
 
 
 def judge(before: Before | None, row: OrderRow, digest: bytes) -> Verdict:
-    """What a fetched order is to the one stored.
+    """The verdict on a fetched order.
 
-    An order without a readable date has no version: it is taken, because nothing says that it is older.
+    An order without a readable date has no version: it is stored, because nothing shows that it is older.
     """
     if before is None:
         return Verdict.NEW
@@ -85,11 +85,11 @@ def judge(before: Before | None, row: OrderRow, digest: bytes) -> Verdict:
 
 
 class Differences(NamedTuple):
-    """Between what is stored of an order and what comes in its place.
+    """The differences between a stored order and its replacement.
 
     Attributes:
-        paths: the places at which they differ, by Amazon's names; list entries are named by their id.
-        items: ids of the items that changed or came, if no other went; None where that cannot be said.
+        paths: the places that differ, by Amazon's names; list entries are named by their ids.
+        items: the ids of changed or new items; None if an item was removed, or if it cannot be determined.
     """
 
     paths: list[str]
@@ -97,13 +97,13 @@ class Differences(NamedTuple):
 
 
 EVERYWHERE = Differences(["*"], None)
-"""They cannot be compared."""
+"""The two versions cannot be compared."""
 
 
 def compared(before: str, after: str) -> Differences:
-    """How two versions of an order's JSON, or of some of its members, differ.
+    """The differences between two versions of an order's JSON, or of some of its members.
 
-    Most of what an order has is the same to the byte, at any depth, and is not read.
+    Most parts of an order are the same bytes in both versions, at any depth, and are not decoded.
     """
     paths: list[str] = []
     try:
@@ -116,7 +116,7 @@ def compared(before: str, after: str) -> Differences:
 
 
 def _take_items(old: _Members, new: _Members) -> frozenset[str] | None:
-    """Read the lists of items, where they differ, into entries by id; which items have to be written."""
+    """Decode differing lists of items into entries by id; returns the items that have to be written."""
     if _ITEMS not in old or _ITEMS not in new:
         return None
     if old[_ITEMS] == new[_ITEMS]:
@@ -131,7 +131,7 @@ def _take_items(old: _Members, new: _Members) -> frozenset[str] | None:
 
 
 def _compare(before: _Members, after: _Members, place: str, found: list[str]) -> None:
-    """Add the places that differ to those that were found; a generator would cost as much as the rest."""
+    """Add the places that differ to ``found``; a generator would double the cost."""
     for key in before if before.keys() == after.keys() else {**before, **after}:
         if key not in before or key not in after:
             found.append(place + key)
@@ -149,7 +149,7 @@ def _compare(before: _Members, after: _Members, place: str, found: list[str]) ->
 
 
 def _members(value: Any, key: str) -> _Members | None:
-    """An object's members, or the entries by their id of a list that has ids; None where it is neither."""
+    """An object's members, or the entries of a list by their ids; None for anything else."""
     if type(value) is dict:
         return value
     if key in ENTRY_IDS:
@@ -158,7 +158,7 @@ def _members(value: Any, key: str) -> _Members | None:
 
 
 def _by_id(entries: Any, name: str) -> _Members | None:
-    """A list's entries by their id; None where one has none or two share it."""
+    """A list's entries by their ids; None if an entry has no id or two have the same."""
     try:
         listed = _LIST.decode(entries)
         found = {_TEXT.decode(entry[name]): entry for entry in listed}

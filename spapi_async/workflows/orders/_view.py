@@ -22,7 +22,7 @@ __all__ = ["OrderItemView", "OrderV0", "OrderView"]
 
 
 class OrderV0(NamedTuple):
-    """An order as Orders v0 has it: ``getOrder`` and ``getOrderItems`` together."""
+    """An order of Orders v0: ``getOrder`` and ``getOrderItems`` together."""
 
     order: orders_v0.Order
     items: tuple[orders_v0.OrderItem, ...]
@@ -35,7 +35,7 @@ class OrderItemView(msgspec.Struct, frozen=True, kw_only=True):
     """One item of an order.
 
     Attributes:
-        unit_price: of one unit before tax, where Amazon says it; v0 gives the price of all units, which is divided.
+        unit_price: the price of one unit before tax, if Amazon states it; for v0 the price of all units is divided.
     """
 
     order_item_id: str
@@ -49,15 +49,15 @@ class OrderItemView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrderView(msgspec.Struct, frozen=True, kw_only=True):
-    """One order in the words of Orders 2026-01-01.
+    """One order in the vocabulary of Orders 2026-01-01.
 
     Attributes:
-        status: such as ``SHIPPED``; ``amazon_status`` is the version's own word.
-        channel: ``MERCHANT`` or ``AMAZON``; ``fulfilled_by`` is the version's own word.
-        created_at, last_updated_at: aware datetimes in UTC. v0 moves the second with the status only.
+        status: such as ``SHIPPED``; ``amazon_status`` is the value of the order's own version.
+        channel: ``MERCHANT`` or ``AMAZON``; ``fulfilled_by`` is the value of the order's own version.
+        created_at, last_updated_at: aware datetimes in UTC. In v0 the second changes only with the status.
         source: ``orders_2026_01_01`` or ``orders_v0``.
-        order: what Amazon sent, as plain values, personal data included; ``items`` are inside it, but for v0.
-        v0_items: v0's items as plain values, which it sends apart.
+        order: the reply as plain values, including personal data and, except for v0, the items.
+        v0_items: the items of v0 as plain values, which v0 sends separately.
     """
 
     order_id: str
@@ -80,10 +80,10 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_2026(cls, order: orders_2026_01_01.Order | Mapping[str, Any] | bytes) -> OrderView:
-        """The view of an order of Orders 2026-01-01: its struct, its JSON, or that as plain values.
+        """The view of an order of Orders 2026-01-01, given as struct, JSON or plain values.
 
         Raises:
-            DecodeError: it is not a JSON object, or its id cannot be one.
+            DecodeError: it is not a JSON object, or its id is invalid.
         """
         content = _content(order)
         return _view(_row(V2026.row, _encoded(content), None), content)
@@ -97,16 +97,16 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
         """The view of an order of Orders v0, from ``getOrder`` and ``getOrderItems``.
 
         Raises:
-            DecodeError: it is not a JSON object, or its id cannot be one.
+            DecodeError: it is not a JSON object, or its id is invalid.
         """
         content, contents = _content(order), tuple(_content(item) for item in items)
         row = _row(V0.row, _encoded(content), [_encoded(item) for item in contents])
         return _view(row, content, contents)
 
     def to_v0(self) -> OrderV0:
-        """The same order as Orders v0 has it, after Amazon's migration guide.
+        """The same order in the form of Orders v0, by Amazon's migration guide.
 
-        An order of v0 is given back as it came. What v0 alone had is None.
+        An order of v0 is returned unchanged. Fields that only v0 has are None.
         """
         from spapi_async.models import orders_v0
 

@@ -1,33 +1,34 @@
 """How a window of more than one page is read so that no page shift loses an order. Pure.
 
 Amazon's paging tokens may be numbers of orders to skip. Then an order that is updated between two pages leaves the
-window, everything behind it moves up by one, and one order slides from the page to come onto the page that was read:
-it is never seen. The first page of a request cannot shift, so each step here asks for a window of its own, from where
-the last one ended, and follows no token. What is left is to know where a page with a successor ended.
+window, all later orders move up by one, and one order moves from the next page onto the page that was already read: it
+is never seen. The first page of a request cannot shift, so each step here requests a window of its own, from where the
+last one ended, and follows no token. It remains to determine where a page with a successor ended.
 
-*A window without a successor* was read whole, whatever the order of its page: that is the only proof there is, for
-Amazon documents no order. So a window that has a successor is asked for again, narrower, until it has none. By halves
-that would cost half as many requests again and more. It need not where pages come by last update, the oldest first:
-then the first page holds everything up to its own latest update, and the next window begins there. Whether they do is
-measured, once for each seller and run. The first page with a successor is asked for again up to a second before its
-latest update. That narrower window has no successor and nothing new if pages come by update; if it has, they do not,
-and windows are halved from then on. Either way it is read whole. Afterwards each window reaches back over a hundredth
-of the page before it: an order there that this page did not hold says the same, and then everything that was taken on
-trust is read again. What was updated in the last minutes proves nothing: lists show it late (``SETTLED``).
+*A window whose page has no successor* was read completely, whatever the order of its page. This is the only proof,
+since Amazon documents no sort order. So a window whose page has a successor is requested again, narrower, until it has
+none. Halving windows would cost at least half as many requests again. This is unnecessary if pages are sorted by last
+update, oldest first: then the first page contains everything up to its own latest update, and the next window begins
+there. Whether pages are sorted is tested once for each seller and run: the first page with a successor is requested
+again, up to a second before its latest update. If pages are sorted, this narrower window has no successor and nothing
+new; otherwise pages are not sorted, and windows are halved from then on. Either way it is read completely. Afterwards
+each window overlaps the previous page by a hundredth: an order there that the previous page did not contain also shows
+that pages are not sorted, and then everything that was accepted without proof is read again. Orders that were updated
+in the last minutes prove nothing, because lists show them late (``SETTLED``).
 
 ::
 
     after          latest                 before
-      |--- page 1 ---|                      |     more follows: asked for again up to ``latest``, once
-      |--- again ---|                             the same orders: pages come by update
-                   |--- page 2 ---|         |     from there on a request a page
-                                |--- page 3 |     nothing follows: the window is read
+      |--- page 1 ---|                      |     it has a successor: requested again up to ``latest``, once
+      |--- again ---|                             the same orders: pages are sorted by update
+                   |--- page 2 ---|         |     from here on one request per page
+                                |--- page 3 |     no successor: the window is complete
 
-A second that holds more than a page (Amazon changes many orders at once) can be neither halved nor left. There tokens
-are followed, again and again until two rounds bring the same: if everything that the first has read was still there in
-the second, then nothing that it had read left meanwhile, and only that makes an order slide onto a page that was read.
+A second with more orders than a page (Amazon changes many orders at once) cannot be halved. In this case tokens are
+followed, repeatedly, until two rounds return the same orders: if all orders of the first round were still there in the
+second, none of them left in between, and only an order that leaves makes another move onto a page already read.
 
-No order is lost that leaves the window while it is read: it was updated, and stands in a later window.
+An order that leaves the window while it is read is not lost: it was updated, and is in a later window.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ from typing import NamedTuple
 
 __all__ = ["Answer", "Ask", "Sorted", "Sorting", "Walk"]
 
-_SECOND = timedelta(seconds=1)  # the grain of Amazon's dates
-_REACH = 100  # a hundredth of a page is met again
+_SECOND = timedelta(seconds=1)  # the resolution of Amazon's dates
+_REACH = 100  # windows overlap by a hundredth of a page
 
 
 class Sorted(enum.Enum):
-    """Whether pages come by last update, the oldest first."""
+    """Whether pages are sorted by last update, oldest first."""
 
     UNKNOWN = "unknown"
     YES = "yes"
@@ -52,7 +53,7 @@ class Sorted(enum.Enum):
 
 
 class Sorting:
-    """What is known of the pages of one seller's one operation; shared by all its walks."""
+    """What is known about the sort order of one seller's operation; shared by all its walks."""
 
     __slots__ = ("state",)
 
@@ -64,9 +65,9 @@ class Sorting:
 
 
 class Ask(NamedTuple):
-    """What to ask for: orders updated from ``after`` to ``before``; None: to the end of the window.
+    """What to request: orders updated from ``after`` to ``before``; None: to the end of the window.
 
-    ``token`` leads to a page that is not the first.
+    ``token`` is that of a page other than the first.
     """
 
     after: datetime
@@ -75,13 +76,13 @@ class Ask(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a page says.
+    """The content of a page.
 
     Attributes:
         updates: the id and the last update of each order.
-        token: of the page after it; None where nothing follows.
-        bound: up to where Amazon looked; None where it does not say.
-        settled: lists have shown everything that was updated before then.
+        token: the token of the next page; None if there is none.
+        bound: the upper bound that Amazon used; None if not stated.
+        settled: the time before which lists show every update.
     """
 
     updates: Sequence[tuple[str, datetime | None]]
@@ -91,20 +92,20 @@ class Answer(NamedTuple):
 
 
 class Walk:
-    """One window, read step by step: ask for :attr:`ask`, then :meth:`take` what came, until it is complete.
+    """One window, read step by step: request :attr:`ask`, then :meth:`take` the page, until it is complete.
 
     Args:
-        after: where it begins, or where an earlier run has come to.
-        before: where it ends; None: as late as Amazon looks.
-        sorting: what is known of these pages.
+        after: the start of the window, or the time that an earlier run has reached.
+        before: the end of the window; None: the latest that Amazon allows.
+        sorting: what is known about the sort order of the pages.
 
     Attributes:
-        ask: what to ask for next.
-        read_to: everything in the window that was updated before then has been read.
-        is_complete: nothing is left to ask for.
-        has_gone_back: pages do not come by update, and what was taken on trust is read again.
-        bound: where the window ends, if that is known.
-        known: the orders of the pages just read, which the next may bring again, by id.
+        ask: what to request next.
+        read_to: everything in the window that was updated before this time has been read.
+        is_complete: whether nothing is left to request.
+        has_gone_back: whether pages are not sorted, so that pages accepted without proof are read again.
+        bound: the end of the window, if known.
+        known: the orders of the pages just read, by id, which the next page may repeat.
     """
 
     __slots__ = (
@@ -134,18 +135,18 @@ class Walk:
         self._first = after
         self._before = before
         self._sorting = sorting
-        self._latest: datetime | None = None  # of the page that was trusted last
-        self._checked = False  # the window asked for repeats a page, to see whether it comes by update
-        self._round: Mapping[str, datetime | None] = {}  # what this round over a crowded second has brought
+        self._latest: datetime | None = None  # the latest update on the last page accepted without proof
+        self._checked = False  # whether the requested window repeats a page, to test the sort order
+        self._round: Mapping[str, datetime | None] = {}  # the orders of this round over a crowded second
         self._round_before: Mapping[str, datetime | None] = {}
-        self._size = 0  # orders of a page that has a successor
-        self._span = _SECOND  # of the last window that was halved to
+        self._size = 0  # the number of orders on a page with a successor
+        self._span = _SECOND  # the length of the last halved window
 
     def __repr__(self) -> str:
         return f"<Walk at {self.read_to.isoformat()}, pages sorted: {self._sorting.state.value}>"
 
     def take(self, answer: Answer) -> None:
-        """Go on from a page."""
+        """Process a page and decide what to request next."""
         if self._before is None and self.ask.before is None:
             self.bound = answer.bound or self.bound
         if self._is_out_of_order(answer):
@@ -163,12 +164,12 @@ class Walk:
 
     def _go_into(self, answer: Answer, token: str) -> None:
         after, dates = self.ask.after, _dates(answer)
-        if self.ask.token is not None or not dates:  # an empty page does not say where the others are
+        if self.ask.token is not None or not dates:  # an empty page does not show where the other orders are
             self._follow(answer, token)
             self._round = {**self._round, **dict(answer.updates)} if self._round else {}
             return
         if not self._lie_within(dates, answer) or (self._checked and dates[-1] <= answer.settled):
-            # Of pages that come by update, the one that was asked for again would have had no successor.
+            # If pages were sorted, the repeated one would have had no successor.
             self._sorting.state = Sorted.NO
         state, self._checked, self._latest = self._sorting.state, False, None
         self._size = len(answer.updates)
@@ -192,7 +193,7 @@ class Walk:
                 self.ask = Ask(after, min(after + self._span, end))
 
     def _lie_within(self, dates: Sequence[datetime], answer: Answer) -> bool:
-        """Whether the dates are what the window goes by; they are cut to whole seconds."""
+        """Whether the dates are in the requested window; they are cut to whole seconds."""
         end = self.ask.before or self._before or answer.bound
         return self.ask.after - _SECOND < dates[0] and (end is None or dates[-1] <= end)
 
@@ -203,7 +204,7 @@ class Walk:
     # ---- a page without ---------------------------------------------------------------------------------------------
 
     def _close(self, answer: Answer) -> None:
-        """The window that was asked for is read."""
+        """The requested window is complete."""
         end = self.ask.before
         if self._checked and end is not None:
             self._learn(answer, end)
@@ -229,7 +230,7 @@ class Walk:
     # ---- trust ------------------------------------------------------------------------------------------------------
 
     def _is_out_of_order(self, answer: Answer) -> bool:
-        """Whether the page reaches back over one that was trusted, and holds what that one should have held."""
+        """Whether the page overlaps one accepted without proof, and has an order that should have been on that one."""
         latest = self._latest
         return latest is not None and any(
             order_id not in self.known and date is not None and date < latest and _is_settled(date, answer)
@@ -251,7 +252,7 @@ def _dates(answer: Answer) -> list[datetime]:
 
 
 def _place_after(dates: Sequence[datetime], after: datetime) -> datetime:
-    """Where the window after this page begins: some orders back, unless that is where the page began."""
+    """Where the window after this page begins: some orders back, unless that is the start of the page."""
     back = dates[max(len(dates) - 1 - len(dates) // _REACH, 0)]
     return back if back > after else dates[-1]
 

@@ -1,4 +1,4 @@
-"""One page into the tables, within a transaction that is open: judged, written, and published to the change feed."""
+"""Writes one page within an open transaction: compares its orders, writes them, and adds changes to the feed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _Judged(NamedTuple):
 
 
 class PageWriter:
-    """Writes pages of orders with statements that are prepared once."""
+    """Writes pages of orders with prepared statements."""
 
     def __init__(self, statements: Statements) -> None:
         self._sql = statements
@@ -56,13 +56,13 @@ class PageWriter:
         """Write a page.
 
         Raises:
-            LeaseLostError: another process has the stream now.
+            LeaseLostError: another process holds the lease now.
         """
         self._begin(cursor, page)
         judged = self._judge(cursor, page.seller, newest(page.rows))
         stored = [each for each in judged if each.verdict.is_stored]
         paths, items = self.put(cursor, page, stored)
-        # The same content, written otherwise or with its personal data moved, is no change.
+        # The same content in another notation, or with its personal data moved, is not a change.
         published = [each for each in stored if each.before is None or paths.get(each.row.order_id)]
         if personal is not None:
             self._put_personal(cursor, page, [each.row for each in stored], personal)
@@ -81,7 +81,7 @@ class PageWriter:
         *,
         at: datetime,
     ) -> None:
-        """Replace orders that are stored by what their payloads say now; the change feed hears nothing."""
+        """Replace stored orders by the current reading of their payloads; this adds no changes to the feed."""
         page = OrderPage(seller=seller, rows=rows, checkpoint=None, at=at)
         replaced = [_Judged(row, _digest(row), _ANY, Verdict.DETAIL) for row in rows]
         self.put(cursor, page, replaced)
@@ -89,7 +89,7 @@ class PageWriter:
             self._put_personal(cursor, page, rows, personal)
 
     def _begin(self, cursor: Cursor, page: OrderPage) -> None:
-        """Take the write lock before anything is read, by a write that has to be made anyway."""
+        """Acquire the write lock before anything is read, by a write that is needed anyway."""
         sql, lease = self._sql, page.lease
         if sql.one_writer:
             cursor.execute(sql.one_writer, (sql.lock_of(page.seller),))
@@ -124,7 +124,7 @@ class PageWriter:
         return judged
 
     def put(self, cursor: Cursor, page: OrderPage, stored: Sequence[_Judged]) -> tuple[dict[str, list[str]], int]:
-        """Write orders and their items: where each order that was replaced differs now, and how many items."""
+        """Write orders and their items; returns the differences of each replaced order, and the number of items."""
         if not stored:
             return {}, 0
         sql, seller = self._sql, page.seller
@@ -146,7 +146,7 @@ class PageWriter:
         return paths, sum(len(each.row.items) for each in detailed)
 
     def _put_orders(self, cursor: Cursor, page: OrderPage, stored: Sequence[_Judged]) -> dict[str, Differences]:
-        """Write orders, and say of those that were there what is different."""
+        """Write orders; returns the differences of those that were stored before."""
         sql, seller, now = self._sql, page.seller, self._sql.value(page.at)
         replaced = [each for each in stored if each.before is not None]
         found = {each.row.order_id: EVERYWHERE for each in replaced if each.before is _ANY}
@@ -171,7 +171,7 @@ class PageWriter:
         return found
 
     def _compare_across(self, cursor: Cursor, seller: str, replaced: Sequence[_Judged]) -> dict[str, Differences]:
-        """Where orders differ that another source has brought, whose names are others."""
+        """The differences of orders that were stored from another source, which uses other names."""
         if not replaced:
             return {}
         order_ids = [each.row.order_id for each in replaced]
@@ -182,7 +182,7 @@ class PageWriter:
         }
 
     def _compare_items(self, cursor: Cursor, seller: str, replaced: Sequence[_Judged]) -> dict[str, list[str]]:
-        """Where items differ that came apart from their orders."""
+        """The differences of items that were fetched separately from their orders."""
         if not replaced:
             return {}
         items = self._sql.items_of(cursor, seller, [each.row.order_id for each in replaced])
@@ -229,13 +229,13 @@ class PageWriter:
         )
 
     def _put_personal(self, cursor: Cursor, page: OrderPage, rows: Sequence[OrderRow], personal: PersonalData) -> None:
-        """Keep what came, and for no longer what is kept of orders that are over now."""
+        """Store the personal data of these orders, and shorten the retention for orders that are over now."""
         sql = self._sql
         values: list[dict[str, Any]] = []
         ends: list[tuple[str, str, datetime]] = []
         for row in rows:
             delete_at = personal.delete_at(row, page.at)
-            # What would be deleted at once is not written: backfills bring orders of two years.
+            # Data that would be deleted at once is not written: backfills return orders of two years.
             if row.personal and delete_at > page.at:
                 values.append(
                     {
@@ -262,7 +262,7 @@ class PageWriter:
             sql.many(cursor, sql.put_unreadable, unreadable_entries, sql.rows(unreadable_entries, values))
 
     def _put_holes(self, cursor: Cursor, page: OrderPage) -> None:
-        """Write down which data sets these orders lack, in the transaction that stores them."""
+        """Record which data sets these orders lack, in the transaction that stores them."""
         lacking: dict[str, list[datetime]] = {}
         for row in page.rows:
             for dataset in row.lacks:
@@ -279,8 +279,8 @@ class PageWriter:
             cursor.execute(self._sql.put_hole, self._sql.row(order_holes, facts))
 
     def put_quota(self, cursor: Cursor, quota: QuotaStates, now: datetime) -> None:
-        """Write what quota is spent."""
-        # In one order everywhere, so that two processes that write the same rows never wait for each other.
+        """Write the quota spent."""
+        # Always in the same order, so that two processes that write the same rows cannot deadlock.
         states = [
             {"application": application, "account": account, "saved_at": now, "state": state}
             for (application, account), state in sorted(quota.items())
@@ -291,7 +291,7 @@ class PageWriter:
     def _publish(
         self, cursor: Cursor, page: OrderPage, published: Sequence[_Judged], paths: dict[str, list[str]]
     ) -> None:
-        """Number the changes, last of all: the feed's row stays locked until the commit, so commits come in order."""
+        """Number the changes, as the last step: the feed's row is locked until the commit, so commits are in order."""
         if not published:
             return
         sql = self._sql
@@ -321,22 +321,22 @@ class PageWriter:
 
 
 def _changed_items(each: _Judged, differences: Differences) -> Sequence[ItemRow] | None:
-    """The items of an order to be written; None where those that are stored have to go first."""
+    """The items of an order to be written; None if the stored ones have to be deleted first."""
     items = each.row.items
     if each.before is None:
         return items
     if differences.items is None:
         return None
     changed = [item for item in items if item.order_item_id in differences.items]
-    return changed if len(changed) == len(differences.items) else None  # an id that stands otherwise in its column
+    return changed if len(changed) == len(differences.items) else None  # an id has another form in its column
 
 
 _ANY = Before(None, None, "", "", b"")
-"""An order that is there, whatever it is."""
+"""Stands for any stored order."""
 
 
 def _digest(row: OrderRow) -> bytes:
-    """Tells an order's content from any other; items that came apart from it are part of that."""
+    """A digest of an order's content, including items that were fetched separately."""
     found = hashlib.blake2b(row.payload.encode(), digest_size=16)
     if row.detail is Detail.V0:
         for item in row.items:
@@ -351,7 +351,7 @@ def _text_digest(entry: Unreadable) -> str:
 def _set_aside(
     entry: Unreadable, digest: str, page: OrderPage, stream: str, personal: PersonalData | None
 ) -> dict[str, Any]:
-    """What is unreadable, once however often its page is read; the bytes themselves only encrypted."""
+    """The row of an unreadable entry, the same however often its page is read; its bytes only encrypted."""
     keys = personal.keys if personal is not None else None
     return {
         "seller": page.seller,

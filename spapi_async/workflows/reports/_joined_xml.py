@@ -17,6 +17,8 @@ _TAIL = 4096
 """Characters kept back, in which the end of the root must be, and what little may stand behind it."""
 
 _PROLOG = re.compile(r"\ufeff?(?:\s++|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*>)*+", re.DOTALL)
+# Behind the root; possessive, so that a tail of many comments is read once and not in every way there is.
+_TRAILER = r"(?:\s++|<!--(?:(?!-->).)*+-->)*+\Z"
 _ROOT = re.compile(r"<([A-Za-z_][\w:.-]*)((?:\s[^<>]*?)?)(/?)>")
 
 
@@ -45,7 +47,7 @@ class JoinedXml:
                     raise DocumentError("a report of this window is not XML: its root is not to be found")
                 return ""
             out = self._begun(root[1], root[2].strip())
-            self._held = f"</{root[1]}>" if root[3] else self._held[root.end() :]
+            self._held = (f"</{root[1]}>" if root[3] else "") + self._held[root.end() :]
             self._inside = True
         if len(self._held) > _TAIL:
             out, self._held = out + self._held[:-_TAIL], self._held[-_TAIL:]
@@ -61,7 +63,8 @@ class JoinedXml:
         self._held, self._inside = "", False
         if not inside and not held.strip():
             return ""
-        found = re.search(rf"</{re.escape(self._root[0])}\s*>(?:\s|<!--.*?-->)*\Z", held) if self._root else None
+        end = rf"</{re.escape(self._root[0])}\s*>{_TRAILER}" if self._root else None
+        found = re.search(end, held, re.DOTALL) if end is not None else None
         if not inside or found is None:
             raise DocumentError("a report of this window is not XML: its root does not end")
         return held[: found.start()]

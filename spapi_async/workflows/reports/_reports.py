@@ -28,6 +28,7 @@ __all__ = ["Reports"]
 
 Places = Sequence[Marketplace | str]
 
+_FAILED = ("CANCELLED", "FATAL")
 _MOST_FILTERED = 10  # getReports.marketplaceIds
 
 
@@ -199,6 +200,7 @@ class Reports:
 
         Raises:
             ConfigurationError: the type cannot be scheduled.
+            OutcomeUnknownError: Amazon took it twice and named no schedule.
         """
         kind = report_type_of(report_type)
         if kind.schedulable is False:
@@ -253,18 +255,24 @@ class Reports:
         if reuse is None:
             return [await runs.plan(request) for request in requests]
         since = await runs.store.now() - reuse.total_seconds()
-        entries = [await runs.recent(request, since=since) for request in requests]
+        known = [await self._known(request, since) for request in requests]
         listed: Sequence[Job] = ()
-        if None in entries and self._kind.interchangeable(requests[0]):
+        if None in known and self._kind.interchangeable(requests[0]):
             jobs = await self._kind.jobs(requests, datetime.fromtimestamp(since, UTC))
-            listed = sorted((job for job in jobs if job.status not in ("CANCELLED", "FATAL")), key=_usefulness)
+            listed = sorted((job for job in jobs if job.status not in _FAILED), key=_usefulness)
         planned = []
-        for request, entry in zip(requests, entries, strict=True):
-            found = next((job for job in listed if self._kind.matches(request, job)), None)
-            if entry is not None and entry.job_id is not None:
-                found = await self._kind.get(entry.job_id)
+        for request, job in zip(requests, known, strict=True):
+            found = job or next((job for job in listed if self._kind.matches(request, job)), None)
             planned.append(await runs.plan(request) if found is None else await runs.adopt(request, found))
         return planned
+
+    async def _known(self, request: Mapping[str, Any], since: float) -> Job | None:
+        """The job that the journal has of a request, as Amazon tells of it now: one that was left may have failed."""
+        entry = await self._runs.recent(request, since=since)
+        if entry is None or entry.job_id is None:
+            return None
+        job = await self._kind.get(entry.job_id)
+        return None if job.status in _FAILED else job
 
     async def _run_of(self, report: Report) -> ReportRun:
         job = job_of(report)
@@ -294,23 +302,34 @@ class Reports:
     async def _scheduled(self, body: Mapping[str, Any]) -> str | None:
         """The id of a schedule that says the same."""
         reply = await self._api.get_report_schedules(report_types=[body["reportType"]])
-        for schedule in reply.report_schedules or ():
+        listed = reply.report_schedules  # which lenient decoding lets hold anything
+        for schedule in listed if isinstance(listed, list) else ():
             if (
-                places_of(schedule.marketplace_ids) == set(body["marketplaceIds"])
+                isinstance(schedule, msgspec.Struct)
+                and _is_id(schedule.report_schedule_id)
+                and places_of(schedule.marketplace_ids) == set(body["marketplaceIds"])
                 and schedule.period == body["period"]
                 and (schedule.report_options or {}) == body.get("reportOptions", {})
             ):
-                return str(schedule.report_schedule_id)
+                return schedule.report_schedule_id
         return None
 
     async def _create_schedule(self, body: Mapping[str, Any]) -> str:
         made = await self._api.create_report_schedule(body=body)
-        return str(made.report_schedule_id)
+        if not _is_id(made.report_schedule_id):
+            raise OutcomeUnknownError(
+                "Amazon took the request and named no schedule", operation="reports_2021_06_30.create_report_schedule"
+            )
+        return made.report_schedule_id
 
 
 def _made_at(report: Report) -> float:
     moment = job_of(report).created_at
     return 0.0 if moment is None else moment.timestamp()
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 def _usefulness(job: Job) -> tuple[bool, float]:

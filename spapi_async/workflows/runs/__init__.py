@@ -1,21 +1,21 @@
-"""Runs: what Amazon makes while its caller waits. Reports, feeds and Data Kiosk queries are runs.
+"""Runs: reports, feeds and Data Kiosk queries, which Amazon processes while the caller waits.
 
-Each goes through the same stages (:class:`~spapi_async._core.journal.Stage`), and each stage is written to the journal
-before anything is done that depends on it::
+Each run goes through the same stages (:class:`~spapi_async._core.journal.Stage`), and each stage is written to the
+journal before any action that depends on it::
 
-    PLANNED ──claim──> SENDING ──id──> WAITING ──final status──> FINISHED ──result handed over──> CLOSED
+    PLANNED ──claim──> SENDING ──id──> WAITING ──final status──> FINISHED ──result delivered──> CLOSED
        ^                  │ ^
        └──refused─────────┘ └── outcome unknown: look it up; not found once it is settled: claim again
 
-A request that may have left and was not answered is not repeated. It is looked up among the jobs that Amazon lists,
-those that belong to another entry left out; only when it still is not there after the time within which every request
-has come to its end is it sent again. A process may send for as long as its *claim* on the entry lasts and no longer, so
-a process that was suspended and another one that took over do not both send.
+A request that may have been sent but was not answered is not repeated at once. It is looked up among the jobs that
+Amazon lists, without those that belong to other entries. Only if it is not there after the time in which every request
+has ended is it sent again. A process may send only while its *claim* on the entry lasts, so that a process that was
+suspended and one that took over do not both send.
 
-``_steps`` decides (pure), ``_pace`` says when to ask (pure), ``_poller`` asks for all waiting runs of a seller
-together, ``_notices`` wakes it, ``_run`` acts for one, ``_runs`` plans and finds them, ``_explanation`` reads why one
-failed. A workflow brings a :class:`RunKind`, gets its
-:class:`Runs` from :func:`runs_of` and hands out :class:`Run` objects.
+``_steps`` decides the next step (pure), ``_pace`` when to poll (pure). ``_poller`` polls for all waiting runs of a
+seller together, ``_notices`` wakes it, ``_run`` carries out one run, ``_runs`` plans and finds runs, ``_explanation``
+reads why a run failed. A workflow implements :class:`RunKind`, gets its :class:`Runs` from :func:`runs_of` and returns
+:class:`Run` objects.
 """
 
 from spapi_async.workflows.runs._explanation import error_said_in, explanation_in, explanation_of

@@ -1,4 +1,4 @@
-"""What all runs of one seller and kind share: how Amazon is asked, where entries are kept, one poller, and turns."""
+"""Objects that all runs of one seller and kind share: the kind, the store of entries, one poller, and turns."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from weakref import WeakValueDictionary
 
 from spapi_async._core.clock import Clock
 from spapi_async._core.journal import RunStore
+from spapi_async._core.options import current_options
+from spapi_async.errors import RateLimitWaitError
 from spapi_async.workflows.runs._job import RunKind
 from spapi_async.workflows.runs._notices import Notices
 from spapi_async.workflows.runs._poller import Poller
 
-__all__ = ["Desk"]
+__all__ = ["Desk", "Turn"]
 
 
 class Desk:
@@ -26,13 +28,47 @@ class Desk:
         self.clock = clock
         self.poller = Poller(kind, clock, notices.announced)
         notices.join(kind.name, self.poller)
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[str, Turn] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def turn(self, request: Mapping[str, Any]) -> AsyncIterator[None]:
-        """One at a time sends what is short of the same quota: who comes first is first."""
+    async def turn(self, request: Mapping[str, Any]) -> AsyncIterator[Turn]:
+        """Lets one run at a time send requests that wait for the same quota, in order of arrival.
+
+        Raises:
+            RateLimitWaitError: the turn comes later than the caller may wait; raised at once if it is known when.
+        """
         # The type is the first value of every request: limits may be set on it alone.
         key = str(next(iter(request.values()), ""))
-        lock = self._turns.setdefault(key, asyncio.Lock())
-        async with lock:
-            yield
+        turn = self._turns.setdefault(key, Turn())
+        await self._taken(turn)
+        try:
+            yield turn
+        finally:
+            turn.quota_at = float("-inf")
+            turn.lock.release()
+
+    async def _taken(self, turn: Turn) -> None:
+        options = current_options()
+        bounds = [bound for bound in (options.max_wait, options.deadline) if bound is not None]
+        if not bounds:
+            await turn.lock.acquire()
+            return
+        least, wait = min(bounds), turn.quota_at - self.clock.monotonic()
+        behind = f"for quota, behind another {self.kind.name} of the type"
+        if wait > least:
+            raise RateLimitWaitError(f"would wait {wait:.1f} s {behind}, longer than {least:g} s", retry_after=wait)
+        try:
+            async with asyncio.timeout(least):
+                await turn.lock.acquire()
+        except TimeoutError:
+            raise RateLimitWaitError(f"waited {least:g} s {behind}, and may wait no longer") from None
+
+
+class Turn:
+    """The right to send requests of one type; ``quota_at`` is when its holder may go on that waits for quota."""
+
+    __slots__ = ("__weakref__", "lock", "quota_at")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.quota_at = float("-inf")

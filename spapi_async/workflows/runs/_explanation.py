@@ -1,4 +1,4 @@
-"""What the document of a job that failed says: Amazon puts it where the result would be."""
+"""Reads the explanation in the document of a failed job, which Amazon supplies instead of a result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ERROR_MEMBERS = frozenset({"errors", "data", "extensions", "errorDetails", "mes
 
 
 async def explanation_in(opening: AbstractAsyncContextManager[Document]) -> str:
-    """What a document explains, from its beginning; empty where it cannot be read: its absence hides no error."""
+    """The explanation at the beginning of a document; empty if it cannot be read, so that no error is hidden."""
     content = b""
     try:
         async with opening as document:
@@ -33,7 +33,7 @@ async def explanation_in(opening: AbstractAsyncContextManager[Document]) -> str:
 
 
 def explanation_of(content: bytes, charset: str = "utf-8") -> str:
-    """The messages of an error document, or else the beginning of what it says."""
+    """The messages of an error document, or else the beginning of its text."""
     try:
         text = content.decode(charset, "replace")
     except (LookupError, UnicodeError):
@@ -43,7 +43,7 @@ def explanation_of(content: bytes, charset: str = "utf-8") -> str:
 
 
 def error_said_in(content: bytes) -> str:
-    """What a document says that is an error document and nothing else; empty for any other."""
+    """The messages of a document that is an error document; empty for any other document."""
     value = json.plain(content) if content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") else None
     if not isinstance(value, dict) or not _ERROR_MEMBERS.issuperset(value):
         return ""

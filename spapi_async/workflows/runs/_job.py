@@ -1,4 +1,4 @@
-"""A job as Amazon tells of it, and what a workflow must know about its kind of job."""
+"""A job in Amazon's replies, and the protocol of a kind of run."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One report, feed or query as Amazon's reply shows it.
 
     Attributes:
-        status: Amazon's ``processingStatus``; a value that Amazon adds one day is not final.
-        started_at: when processing began; None for what was cancelled in the queue.
-        document_id: where the result is, or the explanation of a FATAL one.
-        reply: the whole of what Amazon said.
+        status: Amazon's ``processingStatus``; an unknown value counts as not final.
+        started_at: when processing began; None for a job that was cancelled in the queue.
+        document_id: the document with the result, or with the explanation of a FATAL job.
+        reply: Amazon's whole reply.
     """
 
     id: str
@@ -36,19 +36,19 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def final(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether the status is final."""
         return self.status in FINAL_STATUSES
 
 
 def job_from(reply: Any, name: str, *, operation: str, document: str, asked: str | None = None) -> Job:
-    """A job out of a reply, or out of an item of a list, which lenient decoding lets hold anything.
+    """The job in a reply, or in an item of a list, which after lenient decoding may contain anything.
 
     Args:
         reply: the report, feed or query.
-        name: which of the three; its id is called so.
-        operation: what was asked.
-        document: the attribute that names the document.
-        asked: the id that was asked for.
+        name: which of the three it is; also used in messages.
+        operation: the operation that was called.
+        document: the attribute with the document's id.
+        asked: the requested id.
 
     Raises:
         DecodeError: it is not an object, has no status, is about another job, or its document's id is not one.
@@ -80,8 +80,8 @@ async def jobs_in(items: AsyncIterable[Any], job_of: Callable[[Any], Job], *, en
     """The jobs of a list.
 
     Raises:
-        DecodeError: an item is none, and may be the job that is looked for. One of those that have ``ended`` is left
-            out: whoever waits for it is told by the next question.
+        DecodeError: an item is not a job, and may be the one that is looked up. Among jobs that have ``ended`` such an
+            item is left out: the next poll will find it.
     """
     found = []
     async for item in items:
@@ -117,7 +117,7 @@ def _moment(value: Any) -> datetime | None:
 
 
 class RunKind(Protocol):
-    """What runs of one kind have of their own: how Amazon is asked for one, about one and about many."""
+    """The operations of one kind of run: create one, get one, list many."""
 
     @property
     def name(self) -> str:
@@ -125,14 +125,14 @@ class RunKind(Protocol):
 
     @property
     def get_rate(self) -> float:
-        """Requests a second of the usage plan of :meth:`get`."""
+        """Requests per second of the usage plan of :meth:`get`."""
 
     @property
     def list_rate(self) -> float:
-        """Requests a second of the usage plan behind :meth:`jobs`."""
+        """Requests per second of the usage plan of :meth:`jobs`."""
 
     async def create(self, request: Mapping[str, Any]) -> str:
-        """Ask Amazon to make it; the job's id."""
+        """Ask Amazon to create a job; returns its id."""
 
     async def get(self, job_id: str) -> Job:
         """One job."""
@@ -140,16 +140,16 @@ class RunKind(Protocol):
     async def jobs(
         self, requests: Sequence[Mapping[str, Any]], since: datetime, *, ended: bool = False
     ) -> Sequence[Job]:
-        """Every job created since then that may be one of these requests'; with ``ended`` only those that are over."""
+        """Every job created since then that may belong to one of these requests; with ``ended`` only ended jobs."""
 
     def lists(self, requests: Sequence[Mapping[str, Any]]) -> int:
-        """How many calls :meth:`jobs` needs at least."""
+        """The least number of calls for :meth:`jobs`."""
 
     def matches(self, request: Mapping[str, Any], job: Job) -> bool:
-        """Whether the job may be what was requested, as far as a list of jobs tells."""
+        """Whether the job may belong to the request, as far as a list of jobs shows."""
 
     def alike(self, request: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-        """Whether a list of jobs cannot tell the jobs of these two apart."""
+        """Whether the jobs of these two requests cannot be distinguished in a list of jobs."""
 
     def interchangeable(self, request: Mapping[str, Any]) -> bool:
-        """Whether any job that matches serves, because a list tells everything that was requested."""
+        """Whether any matching job will do, because a list shows everything that was requested."""

@@ -1,4 +1,4 @@
-"""Which jobs a notification says have ended, and who is woken by it."""
+"""Reads from notifications which jobs have ended, and wakes the callers that wait for them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -17,18 +17,18 @@ __all__ = ["Notices", "job_ids"]
 
 logger = logging.getLogger("spapi_async")
 
-# The id in either casing, however often the notification was packed into a string on its way (SQS, SNS).
+# The id in either casing, however many times the notification was encoded as a string on its way (SQS, SNS).
 # It begins with letters and every repetition is bounded: no text takes more than linear time.
 _JOB_ID = re.compile(r'([rR]eport|[fF]eed|[qQ]uery)Id\\{0,16}"\s{0,8}:\s{0,8}\\{0,16}"([^"\\]{1,64})')
 _LONGEST = 1024 * 1024
-_REMEMBERED = 1000  # jobs that are told of before anybody waits for them
+_REMEMBERED = 1000  # jobs whose notification came before a caller waits for them
 
 
 class Notices:
-    """What notifications say of jobs, for all who wait in one application.
+    """Distributes notifications about jobs to all waiting callers of one application.
 
-    A queue is the application's: it brings what concerns every seller, reports, feeds and queries alike, and hands each
-    message to one reader alone. So whoever reads wakes everybody.
+    A queue belongs to the application: it delivers notifications about reports, feeds and queries of all sellers, each
+    to a single reader. So every reader wakes the callers of all kinds and sellers.
     """
 
     def __init__(self) -> None:
@@ -36,11 +36,11 @@ class Notices:
         self._pollers: dict[str, list[Poller]] = {}
 
     def join(self, kind: str, poller: Poller) -> None:
-        """From now on this poller is woken, too."""
+        """Add a poller to be woken."""
         self._pollers.setdefault(kind, []).append(poller)
 
     def hear(self, message: Any) -> None:
-        """Wake those who wait for the jobs that a notification speaks of, and remember them for who will."""
+        """Wake the callers that wait for the jobs in a notification, and remember the jobs for later callers."""
         for kind, job_id in job_ids(message):
             self.announced.pop((kind, job_id), None)
             self.announced[kind, job_id] = None
@@ -51,7 +51,7 @@ class Notices:
 
     @asynccontextmanager
     async def heard_from(self, messages: AsyncIterable[Any], poller: Poller) -> AsyncIterator[None]:
-        """While the block lasts, read a source of notifications; this poller then asks less often by itself."""
+        """Read a source of notifications during the block; this poller then polls less often."""
 
         async def listen() -> None:
             with poller.notified():
@@ -66,14 +66,13 @@ class Notices:
             yield
         finally:
             listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await listening
+            await asyncio.wait([listening])  # raises what befalls this task, and not what becomes of that one
 
 
 def job_ids(message: Any) -> list[tuple[str, str]]:
-    """Kind and id of what a …_PROCESSING_FINISHED notification speaks of, however it is packed; others have none.
+    """Kinds and ids of the jobs in a …_PROCESSING_FINISHED notification, however it is encoded; empty for others.
 
-    It is a hint that a job may have ended: what is true is asked of Amazon.
+    A notification is only a hint that a job may have ended; Amazon is then asked.
     """
     message = getattr(message, "payload", message)
     if isinstance(message, bytes | bytearray | memoryview):

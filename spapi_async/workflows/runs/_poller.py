@@ -1,4 +1,4 @@
-"""One poller for all waiting runs of a seller: it asks while somebody waits, and not otherwise."""
+"""One poller for all waiting runs of a seller; it polls only while a caller waits."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from spapi_async.workflows.runs._pace import Terms, Waiting, asks_for_list, paus
 __all__ = ["PASSING", "Announced", "Poller"]
 
 PASSING = (TransportError, ServerError, QuotaExceededError, RateLimitWaitError, DecodeError)
-"""What may be over at the next question: a wait of an hour is not ended by a network that was gone for a minute."""
+"""Failures that are tolerated while polling: a wait of an hour must not fail because of a minute without network."""
 
 Announced = dict[tuple[str, str], None]
-"""Kinds and ids of jobs of which a notification has said that they have ended, oldest first."""
+"""Kinds and ids of jobs that have ended according to a notification, oldest first."""
 
 _PATIENCE_SECONDS = 900.0
-_MOST_UNREADABLE = 3  # replies in a row that cannot be read: what a server means by them will not change
+_MOST_UNREADABLE = 3  # unreadable replies in a row, after which waiting is useless
 _UNKNOWN_AT_FIRST_SECONDS = 60.0  # a job that was just made may be unknown for a moment
-_AT_ONCE = 4  # requests side by side, so that one that hangs does not hold up the rest
+_AT_ONCE = 4  # concurrent requests, so that one that hangs does not delay the others
 
 
 class _Watched:
-    """A job that somebody waits for."""
+    """A job for which callers wait."""
 
     __slots__ = ("failing_since", "futures", "job", "job_id", "request", "unreadable", "urgent", "waiting")
 
@@ -58,15 +58,15 @@ class _Watched:
         self.unreadable = 0
 
     def due_at(self, terms: Terms) -> float:
-        """When Amazon is asked about it next (monotonic)."""
+        """When it is polled next (monotonic)."""
         return float("-inf") if self.urgent else self.waiting.asked_at + pause(self.waiting, terms)
 
 
 class Poller:
-    """Asks Amazon about every job that is waited for, at a pace that all of them share.
+    """Polls Amazon for every job for which callers wait, at a shared pace.
 
     Args:
-        announced: a notification may be sooner than whoever will wait for its job: that is asked about at once.
+        announced: jobs whose notification came before a caller waits for them; they are polled at once.
     """
 
     def __init__(self, kind: RunKind, clock: Clock, announced: Announced | None = None) -> None:
@@ -79,17 +79,17 @@ class Poller:
         self._sources = 0
 
     async def final(self, job_id: str, request: Mapping[str, Any], *, age: float) -> Job:
-        """The job once it has ended; ``age`` is how many seconds ago it was asked for.
+        """Wait until the job has ended and return it; ``age`` is the time in seconds since it was requested.
 
         Raises:
-            SPAPIError: Amazon refuses to say, or has not been reached for a quarter of an hour.
+            SPAPIError: Amazon refuses to answer, or has not been reached for a quarter of an hour.
         """
         loop = asyncio.get_running_loop()
         self._start(loop)
         watched = self._watched.get(job_id)
         if watched is None:
             now = self._clock.monotonic()
-            # What was asked for before, by a process that has ended, may be ready: that is found out at once.
+            # A job requested earlier, by a process that has ended, may be ready: it is polled at once.
             waiting = Waiting(now - age, now)
             urgent = age > 1.0 or (self._kind.name, job_id) in self._announced
             watched = self._watched[job_id] = _Watched(job_id, request, waiting, urgent=urgent)
@@ -107,7 +107,7 @@ class Poller:
 
     @contextmanager
     def notified(self) -> Iterator[None]:
-        """While the block lasts, notifications say when a job ends: Amazon is asked less often."""
+        """During the block, notifications say when a job ends, so that Amazon is polled less often."""
         self._sources += 1
         try:
             yield
@@ -116,18 +116,18 @@ class Poller:
             self._changed.set()  # what was put off until a notification comes may be due now
 
     def wake(self, job_id: str) -> None:
-        """Ask about it at once, where somebody waits for it; a notification says that it has ended."""
+        """Poll a job at once if a caller waits for it, because a notification says that it has ended."""
         if job_id in self._watched:
             self._watched[job_id].urgent = True
             self._changed.set()
 
     def status(self, job_id: str) -> str | None:
-        """Amazon's last word about a job that is waited for."""
+        """The last known status of a job for which a caller waits."""
         watched = self._watched.get(job_id)
         return watched.job.status if watched is not None and watched.job is not None else None
 
     def next_in(self, job_id: str) -> float | None:
-        """Seconds until this job is asked about again; None when nobody waits for it."""
+        """Seconds until this job is polled again; None if no caller waits for it."""
         watched = self._watched.get(job_id)
         if watched is None:
             return None
@@ -143,12 +143,12 @@ class Poller:
         if task is not None and task.get_loop() is not loop:  # whoever waited there is gone with their loop
             self._watched.clear()
         self._changed = asyncio.Event()
-        # Not with the options of whoever happens to wait first: their deadline or priority is not everybody's.
+        # Not with the options of the first waiting caller: its deadline or priority does not apply to the others.
         self._task = loop.create_task(self._ask_while_somebody_waits(), context=Context())
         self._task.add_done_callback(self._stopped)
 
     def _stopped(self, task: asyncio.Task[None]) -> None:
-        """Leave nobody waiting for a poller that failed."""
+        """Pass the failure of the poller on to all waiting callers."""
         if task.cancelled() or task is not self._task:
             return
         error = task.exception()
@@ -177,7 +177,7 @@ class Poller:
         return asks_for_list(len(requests), lists=lists, get_rate=kind.get_rate, list_rate=kind.list_rate)
 
     def _terms(self) -> Terms:
-        """How often Amazon may be asked, with so many who wait."""
+        """How often Amazon may be polled for the current number of jobs."""
         notified = self._sources > 0
         if not self._listing():
             return Terms(len(self._watched), self._kind.get_rate, notified)
@@ -194,7 +194,7 @@ class Poller:
                 group.start_soon(self._ask_for_one, watched, slots)
 
     async def _ask_for_list(self, everyone: Sequence[_Watched]) -> None:
-        """Ask which have ended."""
+        """Poll with a list of ended jobs."""
         oldest = max(self._clock.monotonic() - each.waiting.since for each in everyone)
         since = datetime.fromtimestamp(self._clock.time() - oldest - _UNKNOWN_AT_FIRST_SECONDS, UTC)
         try:
@@ -246,8 +246,8 @@ class Poller:
         watched.waiting = Waiting(watched.waiting.since, self._clock.monotonic())
 
     def _dismissed(self, watched: _Watched) -> list[asyncio.Future[Job]]:
-        """Those who still wait for it; it is not asked about any more."""
-        # An answer may come when whoever asked has gone and somebody else waits: they are asked for by themselves.
+        """The callers that still wait for a job, which is not polled any more."""
+        # The reply may come after its callers have left and others wait for the job: theirs is an entry of its own.
         if self._watched.get(watched.job_id) is watched:
             del self._watched[watched.job_id]
         return [future for future in watched.futures if not future.done()]

@@ -1,4 +1,4 @@
-"""One run on its way: planned, sent once, looked up where its reply is lost, watched, closed."""
+"""One run: planned, sent once, looked up if its reply is lost, awaited, closed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from spapi_async.errors import (
     SPAPIError,
 )
 from spapi_async.workflows.runs import _steps
-from spapi_async.workflows.runs._desk import Desk
+from spapi_async.workflows.runs._desk import Desk, Turn
 from spapi_async.workflows.runs._job import Job
 from spapi_async.workflows.runs._poller import PASSING
 from spapi_async.workflows.runs._steps import Todo, adoptable, claimed, closed, created_after, decide, finished, known
@@ -31,16 +31,16 @@ _CLOCK_SKEW_SECONDS = 60.0
 """How far Amazon's clock may be behind the journal's for a job's createdTime to count as after the attempt."""
 
 _MOST_LOST = 3
-"""How often a request may be lost before whoever asked hears of it."""
+"""How often a request may be lost before the caller gets an error."""
 
 _QUOTA_SHARE = 1 / 6
-"""The part of a claim that may pass waiting for quota; the rest is for the exchange."""
+"""The part of a claim that may be spent waiting for quota; the rest is for the exchange."""
 
 _ORDER = list(Stage)
 
 
 class Run:
-    """One run on its way; any number of them may follow the same entry."""
+    """One run; any number of these objects may follow the same entry."""
 
     __slots__ = ("_desk", "_given_up", "_job", "_late", "_looks", "_lost", "_store", "_supplement", "entry", "request")
 
@@ -71,18 +71,18 @@ class Run:
 
     @property
     def next_poll_in(self) -> float | None:
-        """Seconds until Amazon is asked again; None where nobody waits."""
+        """Seconds until Amazon is polled again; None if no caller waits."""
         return None if self.entry.job_id is None else self._desk.poller.next_in(self.entry.job_id)
 
     async def requested(self, supplement: Mapping[str, Any] | None = None) -> str:
-        """Go on until Amazon has given the run an id.
+        """Continue until Amazon has assigned an id.
 
         Args:
             supplement: members of the request that no entry keeps, because each who sends it has others.
 
         Raises:
-            OutcomeUnknownError: requests were lost again and again, or it cannot be told which job is this run's.
-            SPAPIError: Amazon refused.
+            OutcomeUnknownError: requests were lost repeatedly, or the run's job cannot be identified.
+            SPAPIError: Amazon refused the request.
         """
         self._supplement = supplement or {}
         await self._advance(Stage.WAITING)
@@ -90,10 +90,10 @@ class Run:
         return self.entry.job_id
 
     async def finished(self) -> Job:
-        """Go on until Amazon is done; the job with its final status.
+        """Continue until Amazon has finished; returns the job with its final status.
 
         Raises:
-            SPAPIError: as :meth:`requested`, and where Amazon cannot be asked about it.
+            SPAPIError: as for :meth:`requested`, or Amazon cannot be polled.
         """
         await self._advance(Stage.FINISHED)
         entry = self.entry
@@ -101,12 +101,12 @@ class Run:
             assert entry.job_id is not None
             if entry.status == "DONE" and entry.document_id is not None:
                 self._job = Job(id=entry.job_id, status="DONE", document_id=entry.document_id)
-            else:  # another process waited; how it went, and whether there is a document by now, is Amazon's to say
+            else:  # another process waited; the result has to be fetched from Amazon
                 self._job = await self._desk.kind.get(entry.job_id)
         return self._job
 
     async def close(self) -> None:
-        """Whoever asked has the result, or knows why there is none: an equal request is a new run from here on."""
+        """The caller has the result, or an error that says why there is none: an equal request is now a new run."""
         while self.entry.open:
             await self._swap(closed(self.entry))
 
@@ -134,16 +134,19 @@ class Run:
 
     async def _send(self) -> None:
         async with AsyncExitStack() as stack:
+            turn: Turn | None = None
             if self._store.lasting:
-                await stack.enter_async_context(self._desk.turn(self.request))
+                turn = await stack.enter_async_context(self._desk.turn(self.request))
             while (wait := await self._claim_and_create()) is not None:
+                if turn is not None:
+                    turn.quota_at = self._desk.clock.monotonic() + wait
                 await self._desk.clock.sleep(wait)
                 await self._reload()
                 if self.entry.stage is not Stage.PLANNED:
-                    return  # another process has gone on with it
+                    return  # another process has continued the run
 
     async def _claim_and_create(self) -> float | None:
-        """Send under a claim; returns the seconds until quota allows it where it does not now."""
+        """Send under a claim; returns the seconds until quota allows sending, if it does not now."""
         desk, options = self._desk, current_options()
         began = desk.clock.monotonic()
         if not await self._swap(claimed(self.entry, await self._store.now())):
@@ -172,7 +175,7 @@ class Run:
                 raise
             return wait
         except RequestTimeoutError:
-            # The claim ran out before the request left; unless it was the caller's own deadline, that is not the end.
+            # The claim expired before the request was sent; unless it was the caller's own deadline, try again.
             await self._swap(_steps.released(self.entry))
             self._late += 1
             if not self._store.lasting or options.deadline is not None or self._late >= _MOST_LOST:
@@ -185,7 +188,7 @@ class Run:
         return None
 
     async def _find(self, *, last: bool) -> bool:
-        """Look for the job of a request that was lost; whether the entry has moved on."""
+        """Look up the job of a lost request; returns whether the entry has changed."""
         entry, desk = self.entry, self._desk
         assert entry.attempted_at is not None
         since = datetime.fromtimestamp(entry.attempted_at - _CLOCK_SKEW_SECONDS, UTC)
@@ -196,7 +199,7 @@ class Run:
                 raise OutcomeUnknownError(
                     f"a request for a {entry.kind} was lost and cannot be looked up: {error.message}"
                 ) from error
-            return False  # what lost the request may keep off this one too: it is looked for again
+            return False  # the cause of the loss may affect this call, too: look it up again later
         jobs = [job for job in listed if desk.kind.matches(self.request, job)]
         free = adoptable(jobs, await self._store.made(entry.seller, entry.kind, [job.id for job in jobs]))
         if not free:
@@ -212,13 +215,13 @@ class Run:
                     f"look at them, and forget run {entry.id} in the journal to ask again"
                 )
             if rivals or not after:
-                return False  # the job may be theirs, whose reply is on its way; or another's that came before
+                return False  # the job may belong to another run whose reply is on its way, or be an older one
             free = after
         await self._swap(known(entry, free[0].id, made=True))
         return True
 
     async def _rivals(self) -> bool:
-        """Whether another run is being sent that a list of jobs would not tell from this one."""
+        """Whether another run is being sent that cannot be distinguished from this one in a list of jobs."""
         entries = await self._store.unfinished(seller=self.entry.seller, kind=self.entry.kind)
         return any(
             entry.stage is Stage.SENDING
@@ -235,7 +238,7 @@ class Run:
         await self._swap(finished(entry, self._job))
 
     async def _swap(self, new: Entry) -> bool:
-        """Write the next version; on False another process was first, and the entry is what it wrote."""
+        """Write the next version; False if another process was first: then the entry is what that process wrote."""
         if await self._store.swap(self.entry, new):
             self.entry = new
             return True

@@ -27,12 +27,12 @@ class Runs:
     """The runs of one seller and one kind.
 
     Args:
-        kind: how Amazon is asked.
-        store: where entries are kept.
-        seller: whose they are, without secrets.
-        place: where requests go (an endpoint, the sandbox, or Amazon): equal requests elsewhere are others.
-        clock: where time comes from.
-        notices: what all runs of the application are woken by.
+        kind: the operations of this kind of run.
+        store: the store of entries.
+        seller: the seller's name, without secrets.
+        place: where requests go (an endpoint, the sandbox, or Amazon); equal requests to different places differ.
+        clock: the source of time.
+        notices: wakes all runs of the application.
     """
 
     def __init__(
@@ -47,23 +47,23 @@ class Runs:
         self.desk = Desk(kind, store, clock, self._notices)
 
     async def plan(self, request: Mapping[str, Any]) -> Run:
-        """A run of this request: written to the journal, or found there if it is open."""
+        """A run of this request: newly recorded in the journal, or an open run found there."""
         now = await self.store.now()
         entry = await self.store.add(self._entry(request, now))
         return Run(self.desk, entry)
 
     async def adopt(self, request: Mapping[str, Any], job: Job) -> Run:
-        """A run of a job that exists, whoever asked for it."""
+        """A run of an existing job, whoever requested it."""
         return Run(self.desk, await self.store.add(self._entry_of(request, job, await self.store.now())))
 
     async def outside(self, request: Mapping[str, Any], job: Job) -> Run:
-        """A run of a job that somebody else asked for and that no journal needs to know of."""
+        """A run of a job that another program requested, without an entry in the journal."""
         store = MemoryStore(self.clock)
         entry = await store.add(self._entry_of(request, job, self.clock.time()))
         return Run(self.desk, entry, store=store, job=job if job.final else None)
 
     async def recent(self, request: Mapping[str, Any], *, since: float) -> Entry | None:
-        """The newest entry of an equal request since then that has, or may still get, a result."""
+        """The newest entry of an equal request since then that has a result or may still get one."""
         fingerprint = fingerprint_of(self.place, request)
         for entry in await self.store.recent(self.seller, self.kind.name, fingerprint, since=since):
             if entry.job_id is not None and entry.status in (None, "DONE"):
@@ -71,15 +71,15 @@ class Runs:
         return None
 
     async def unfinished(self) -> list[Run]:
-        """The open runs that the journal holds, oldest first."""
+        """The open runs in the journal, oldest first."""
         entries = await self.store.unfinished(seller=self.seller, kind=self.kind.name)
         return [Run(self.desk, entry) for entry in entries]
 
     def wake_on(self, messages: AsyncIterable[Any]) -> AbstractAsyncContextManager[None]:
-        """While the block lasts, the notifications of a source wake whoever waits for what they speak of.
+        """During the block, notifications from a source wake the callers that wait for their jobs.
 
-        They wake the runs of every kind and seller of the application, whose one queue brings them all; those of this
-        kind and seller are asked about less often otherwise.
+        They wake runs of every kind and seller of the application, since one queue delivers all of them; runs of this
+        kind and seller are polled less often.
         """
         return self._notices.heard_from(messages, self.desk.poller)
 
@@ -101,7 +101,7 @@ class Runs:
 
 
 def runs_of(caller: Caller, resources: Resources, kind: RunKind) -> Runs:
-    """The runs of a seller and a kind: one object whatever the handle, so that all who wait share one poller."""
+    """The runs of a seller and a kind: the same object for every handle, so that all callers share one poller."""
     shared, clock = resources.shared, resources.clock
     found = shared.get((caller.key, kind.name))
     if found is None:

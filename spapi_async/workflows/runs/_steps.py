@@ -1,4 +1,4 @@
-"""What is to be done next about a run, from its entry and the time alone."""
+"""The next step of a run, from its entry and the time alone."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ __all__ = ["CLAIM_SECONDS", "SETTLED_SECONDS", "Step", "Todo", "adoptable", "cla
            "decide", "fingerprint_of", "finished", "known", "released"]  # fmt: skip
 
 CLAIM_SECONDS = 30.0
-"""How long a process may go on sending what it has claimed; longer waits for quota come before the claim."""
+"""How long a process may send after its claim; longer waits for quota take place before the claim."""
 
 SETTLED_SECONDS = 60.0
 """Seconds after a claim at which its request has come to an end: the claim itself, and the 29 s after which Amazon's
 gateway ends a request (API Gateway's integration timeout)."""
 
 POLITE_SECONDS = 3.0
-"""How long another process that has just claimed is left alone; usually its reply is there by then."""
+"""How long to wait for another process that has just claimed; usually its reply has arrived by then."""
 
 CREATED_EARLY_SECONDS = 5.0
-"""How much earlier than it was asked for a job may seem to be made: Amazon tells whole seconds, and clocks that are
-kept right differ by less than these."""
+"""How much earlier than its request a job may seem to be created: Amazon states whole seconds, and synchronised clocks
+differ by less than this."""
 
 LOOK_AGAIN_SECONDS = 5.0
-"""Pause between the first look for a lost request and the next; it doubles."""
+"""Pause between the first and the second attempt to look up a lost request; it doubles each time."""
 
 
 class Todo(enum.Enum):
-    """What a step does."""
+    """The kinds of steps."""
 
     SEND = enum.auto()
     LOOK_UP = enum.auto()
-    """Look for the job of a request whose outcome is unknown, and wait if it is not there."""
+    """Look up the job of a request with unknown outcome, and wait if it is not there."""
     LOOK_UP_FOR_GOOD = enum.auto()
-    """Look once more; if it is not there, it never was."""
+    """Look it up once more; if it is not there, it was never created."""
     PAUSE = enum.auto()
-    """Another process has begun to send a moment ago."""
+    """Another process has just begun to send."""
     WATCH = enum.auto()
-    """Amazon works on it."""
+    """Amazon is processing it."""
     NOTHING = enum.auto()
-    """It is over."""
+    """The run has ended."""
 
 
 class Step(msgspec.Struct, frozen=True):
-    """What to do now, and after how many seconds to decide again where it did not help."""
+    """What to do now, and after how many seconds to decide again if it was not enough."""
 
     todo: Todo
     again_in: float = 0.0
@@ -60,10 +60,10 @@ def decide(entry: Entry, now: float, *, looks: int = 0, given_up: bool = False) 
     """The next step.
 
     Args:
-        entry: the run as the journal has it.
-        now: by the journal's clock.
-        looks: how often its lost request has been looked for here.
-        given_up: the claim was this process's own, and its call is over.
+        entry: the run's entry in the journal.
+        now: the time by the journal's clock.
+        looks: how often this process has looked up the lost request.
+        given_up: whether the claim was this process's own, and its call has ended.
     """
     if entry.stage is Stage.PLANNED:
         return Step(Todo.SEND)
@@ -81,13 +81,13 @@ def decide(entry: Entry, now: float, *, looks: int = 0, given_up: bool = False) 
 
 
 def adoptable(jobs: Sequence[Job], made: Collection[str]) -> list[Job]:
-    """Those jobs that no entry has, oldest first: a lost request's job is the first that appeared after it."""
+    """The jobs without an entry, oldest first: the job of a lost request is the first one created after it."""
     free = [job for job in jobs if job.id not in made]
     return sorted(free, key=lambda job: (job.created_at is None, job.created_at, job.id))
 
 
 def created_after(jobs: Sequence[Job], attempted_at: float) -> list[Job]:
-    """Those that may have come of a request that was sent then: another application's of just before have not."""
+    """The jobs that may result from a request sent at that time; earlier jobs of other applications do not."""
     return [
         job
         for job in jobs
@@ -96,13 +96,13 @@ def created_after(jobs: Sequence[Job], attempted_at: float) -> list[Job]:
 
 
 def claimed(entry: Entry, now: float) -> Entry:
-    """The entry while a process sends; from here on, a request may have left."""
+    """The entry while a process sends; from now on a request may have been sent."""
     attempted_at = now if entry.attempted_at is None else entry.attempted_at
     return _changed(entry, stage=Stage.SENDING, claimed_at=now, attempted_at=attempted_at)
 
 
 def released(entry: Entry) -> Entry:
-    """The entry after a call of which nothing can have come."""
+    """The entry after a call that cannot have taken effect."""
     return _changed(entry, stage=Stage.PLANNED, claimed_at=None, attempted_at=None)
 
 
@@ -112,12 +112,12 @@ def known(entry: Entry, job_id: str, *, made: bool) -> Entry:
 
 
 def finished(entry: Entry, job: Job) -> Entry:
-    """The entry after Amazon's last word."""
+    """The entry with Amazon's final status."""
     return _changed(entry, stage=Stage.FINISHED, status=job.status, document_id=job.document_id)
 
 
 def closed(entry: Entry) -> Entry:
-    """The entry when nobody waits for its result any more."""
+    """The entry after its result was delivered."""
     return _changed(entry, stage=Stage.CLOSED)
 
 

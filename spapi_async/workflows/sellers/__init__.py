@@ -1,4 +1,4 @@
-"""Who the sellers are: a directory of them, read from a file, a table or a function, and again while the program runs.
+"""A directory of sellers, read from a file, a table or a function, and reloaded while the program runs.
 
 ::
 

@@ -63,13 +63,13 @@ class SellerDirectory:
     def from_table(
         cls, url: str, table: str = "sellers", *, environ: Mapping[str, str] | None = None
     ) -> SellerDirectory:
-        """The rows of a table whose columns are called as the keys of :class:`SellerEntry`; others are ignored.
+        """A directory from the rows of a table whose columns are named like :class:`SellerEntry`'s keys.
 
-        ``tags`` and ``marketplaces`` are words separated by commas. Needs the extra ``sync``, and ``postgres`` for
-        PostgreSQL.
+        Other columns are ignored. ``tags`` and ``marketplaces`` are words separated by commas. Needs the extra
+        ``sync``, and ``postgres`` for PostgreSQL.
 
         Raises:
-            ConfigurationError: the table's name is none.
+            ConfigurationError: ``table`` is not a valid name.
         """
         if not all(part.isidentifier() for part in table.split(".")):
             raise ConfigurationError(f"{table!r} is not the name of a table")
@@ -94,10 +94,10 @@ class SellerDirectory:
         return f"<SellerDirectory {known}, {len(self._revoked)} revoked>"
 
     async def reload(self) -> DirectoryChange:
-        """Read the source again; what was wrong with a seller is forgotten when its token is another.
+        """Reload the source; a seller with a new token is no longer considered revoked.
 
         Raises:
-            ConfigurationError: the source cannot be read, or lists a seller twice; what was known stays.
+            ConfigurationError: the source cannot be read, or lists a seller twice; the directory stays unchanged.
         """
         before = self._entries or {}
         if isinstance(self._source, Path):
@@ -123,8 +123,8 @@ class SellerDirectory:
         """Handles on the sellers that have all of these tags, each with its application; revoked ones are left out.
 
         Args:
-            applications: the one that all belong to, or several by the names that entries give as ``application``.
-            tags: words; a string is one.
+            applications: the application of all sellers, or several by the names in the entries' ``application``.
+            tags: the required tags; a string is one tag.
 
         Raises:
             ConfigurationError: the source cannot be read, or an entry cannot be used; the error names the seller.
@@ -150,11 +150,11 @@ class SellerDirectory:
     async def sellers(
         self, applications: Opener[C] | Mapping[str, Opener[C]], *, tags: Collection[str] = ()
     ) -> list[C]:
-        """As :meth:`listed`, the handles alone: what :func:`sync_orders` and :func:`crawl` take."""
+        """Like :meth:`listed`, but only the handles, as :func:`sync_orders` and :func:`crawl` take them."""
         return [each.seller for each in await self.listed(applications, tags=tags)]
 
     async def seller(self, applications: Opener[C] | Mapping[str, Opener[C]], name: str) -> C | None:
-        """The handle of one seller by its ``name`` or id; None where it is not listed, or revoked.
+        """The handle of one seller by its ``name`` or id; None if the seller is not listed, or revoked.
 
         Raises:
             ConfigurationError: the source cannot be read, or the entry cannot be used.
@@ -180,7 +180,7 @@ class SellerDirectory:
         return {name: reason for name, (reason, _) in self._revoked.items()}
 
     def failed(self, seller: str | Caller, error: BaseException | None) -> bool:
-        """Take note of a failure; whether the seller is left out from now on, because its grant is revoked.
+        """Record a failure; returns whether the seller is left out from now on because its grant is revoked.
 
         Args:
             seller: the handle, or its ``name``, or its seller id.

@@ -9,7 +9,7 @@ import pytest
 from reference_server import ReferenceServer, reference_server, run_workers
 from servers import RedisServer
 
-PROCESSES, CALLS = 4, 25
+PROCESSES, CALLS = 4, 20
 RATE, BURST = 20.0, 20
 
 
@@ -39,6 +39,7 @@ async def arrivals(server: ReferenceServer, number: int) -> None:
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", [kill, pause, fill, restart_empty])
 async def test_every_request_completes_whatever_happens_to_redis(
     redis_chaos: RedisServer, fault: Callable[[RedisServer], Callable[[], None]]
@@ -56,7 +57,7 @@ async def test_every_request_completes_whatever_happens_to_redis(
         workers = asyncio.create_task(run_workers(PROCESSES, **config))
         await arrivals(server, 40)
         restore = fault(redis_chaos)
-        await arrivals(server, 70)
+        await arrivals(server, 65)
         restore()
         results = await workers
     assert [result["done"] for result in results] == [CALLS] * PROCESSES
@@ -64,6 +65,7 @@ async def test_every_request_completes_whatever_happens_to_redis(
     assert server.admitted == PROCESSES * CALLS
 
 
+@pytest.mark.long
 async def test_calls_are_refused_while_redis_is_away_if_so_configured(redis_chaos: RedisServer) -> None:
     """With on_outage="raise" calls fail during the outage and succeed after it, in the same processes."""
     async with asyncio.timeout(300), reference_server(RATE, BURST) as server:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import sqlite3
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -273,3 +274,51 @@ def test_only_failures_in_a_row_are_hopeless() -> None:
         run.entry(down)
     with pytest.raises(ServerError):
         run.entry(down)
+
+
+class Disk:
+    """Sink and journal of a run; from the second question on, what is due is said when the test allows it."""
+
+    rows = 1
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+        self.asked = 0
+        self.answers = threading.Event()
+
+    def due(self, keys: list[Key], **_: Any) -> list[Key]:
+        self.asked += 1
+        if self.asked > 1:
+            self.answers.wait(60)
+        return keys
+
+    def write(self, entries: Any) -> tuple[list[None], dict[str, int]]:
+        self.written += [entry.key.identifier for entry in entries]
+        return [None] * len(entries), {}
+
+    def record(self, *_: Any) -> None:
+        """Recorded with what was written."""
+
+
+async def test_what_waits_for_the_disk_when_a_crawl_is_cancelled_is_written() -> None:
+    """It has been paid for: the journal was being asked what is due, and the result waited behind that."""
+    disk: Any = Disk()
+    run = Run(disk, disk, total=None, seconds_for=float, progress=None)
+    found: list[str] = []
+
+    async def look_up(identifier: str, _: Marketplace) -> bytes:
+        found.append(identifier)
+        return b"{}"
+
+    keys = run.due(map(str, range(501)), [Marketplace.US], older_than=0.0, retry_failed=False)
+    running = asyncio.create_task(run.run(look_up, keys, 1))
+    while disk.asked < 2 or len(disk.written) + 1 < len(found):
+        await asyncio.sleep(0.001)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.sleep(0)
+    disk.answers.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert disk.written == found

@@ -129,3 +129,24 @@ async def test_no_concurrency_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="concurrency"):
         async with fan_out(double, [], concurrency=0):
             pass
+
+
+@virtual_time
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("concurrency", [1, 3])
+async def test_a_call_whose_work_somebody_else_cancelled_has_failed(concurrency: int, ordered: bool) -> None:
+    """What it waited for, such as a task that it shares, is cancelled, and it is not: the other items go on."""
+
+    async def call(number: int) -> int:
+        if number == 1:
+            shared = asyncio.ensure_future(asyncio.sleep(1e9))
+            asyncio.get_running_loop().call_later(1, shared.cancel)
+            await shared
+        return number
+
+    async with asyncio.timeout(60), fan_out(call, range(5), concurrency, ordered=ordered) as outcomes:
+        got = sorted([outcome async for outcome in outcomes], key=lambda each: each.item)
+    failed = got.pop(1)
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.error.__cause__, asyncio.CancelledError)
+    assert got == [Done(number, number) for number in (0, 2, 3, 4)]

@@ -145,6 +145,7 @@ def test_amazons_own_example_is_read() -> None:
     assert FeedIssue(severity="ERROR").refuses
 
 
+@pytest.mark.long
 def test_a_large_report_is_read_in_bounded_time_and_memory() -> None:
     """50,000 issues: two for each message of the largest feed."""
     content = report([issue(messageId=n % 25_000 + 1, sku=f"SKU-{n}", message="x" * 100) for n in range(50_000)])

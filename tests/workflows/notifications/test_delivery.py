@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 import warm_python
 from sqs_server import ENVIRONMENT, counts, send
 
@@ -57,6 +58,7 @@ async def feed(queue: str, numbers: list[int], path: Path) -> None:
         await send(queue, [body(number) for number in numbers[start : start + 100]])
 
 
+@pytest.mark.long
 async def test_each_notification_is_stored_once(sqs_queue: str, tmp_path: Path) -> None:
     """Twice the reader is killed in the middle; what it held reappears, and the table's key finds what comes again."""
     numbers = [*range(COUNT), *range(DELIVERED_TWICE)]

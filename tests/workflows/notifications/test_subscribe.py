@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -136,6 +137,17 @@ async def test_unsubscribing_ends_what_was_subscribed(emulator: Emulator, seller
     assert await notifications.subscriptions("FEE_PROMOTION") == [kept]
     assert await theirs.subscriptions("ORDER_CHANGE") == [other]
     assert [each.destination_id for each in await notifications.destinations()] == [kept.destination_id]
+
+
+async def test_a_subscription_that_goes_nobody_knows_where_is_not_the_one_meant(
+    emulator: Emulator, seller: SellingPartner
+) -> None:
+    """The application has no such destination, and a reply leaves one out: that is not the same one."""
+    made = await seller.notifications.subscribe("ORDER_CHANGE", URL)
+    body = {"payload": {"subscriptions": [{"subscriptionId": made.subscription_id, "payloadVersion": "1.0"}]}}
+    emulator.faults({"operation": "notifications_v1.get_subscriptions", "body": json.dumps(body)})
+    assert await seller.notifications.unsubscribe("ORDER_CHANGE", f"{URL}-elsewhere") == []
+    assert "notifications_v1.delete_subscription_by_id" not in emulator.stats()["operations"]
 
 
 async def test_one_of_several_subscriptions_is_ended(seller: SellingPartner) -> None:

@@ -14,11 +14,11 @@ import pytest
 
 from spapi_async._core.clock import SystemClock
 from spapi_async.errors import NotFoundError
-from spapi_async.workflows.orders import OrderDatabase, OrderRow
+from spapi_async.workflows.orders import OrderDatabase, OrderPage, OrderRow
 from spapi_async.workflows.orders._backfill import Backfill
 from spapi_async.workflows.orders._checkpoint import Checkpoint, Window
 from spapi_async.workflows.orders._listing import Listed
-from spapi_async.workflows.orders._page import CoarseOrder, OrderPage
+from spapi_async.workflows.orders._page import CoarseOrder
 from spapi_async.workflows.orders._report_rows import order_rows
 from spapi_async.workflows.orders._rows import V2026, Detail
 from spapi_async.workflows.orders._walk import Sorting

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from spapi_async.workflows.orders import (
     PageStored,
     SellerFailed,
     SourceDropped,
+    Stored,
     SyncEvent,
     follow_orders,
 )
@@ -191,6 +193,33 @@ async def test_a_failing_order_is_left_to_the_searches(sqlite_url: str) -> None:
             await watch.until(lambda: stored_orders(sqlite_url) == emulated_orders(running))
         assert not watch.of(SellerFailed)
     assert stored_orders(sqlite_url) == emulated_orders(running)
+
+
+async def test_an_order_that_could_not_be_stored_is_fetched_again(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the database works again; the searches would not show it for two minutes."""
+    monkeypatch.setattr("spapi_async.workflows.orders._live._FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("spapi_async.workflows.orders._hints.RETRIES", (0.01, 0.01, 0.01))
+    store, refused = OrderDatabase.store, list[str]()
+
+    async def storing(self: OrderDatabase, page: OrderPage) -> Stored:
+        if page.checkpoint is None and page.rows and not refused:
+            refused.append(page.rows[0].order_id)
+            raise sqlite3.OperationalError("disk I/O error")
+        return await store(self, page)
+
+    async with emulator(search_delay=120.0) as running:
+        sender, receiver = anyio.create_memory_object_stream[Any](100)
+        options = {"messages": receiver, "sources": ["search"], "every": EVER}
+        async with sender, receiver, followed(running, sqlite_url, **options) as watch:
+            await watch.until(lambda: bool(watch.of(PageStored)) and query(sqlite_url, UNREAD) == [(0,)])
+            monkeypatch.setattr(OrderDatabase, "store", storing)
+            (added,) = running.change_orders(add=1)["added"]
+            await sender.send(message(added))
+            await watch.until(lambda: added in stored_orders(sqlite_url))
+        assert refused == [added]
+        assert [event.error for event in watch.of(SellerFailed)] == ["disk I/O error"]
 
 
 async def test_cancelled_and_started_again_it_goes_on(sqlite_url: str) -> None:

@@ -33,7 +33,7 @@ SOURCES: list[list[Source]] = [
 
 def emulator(**options: Any) -> Emulator:
     """Quota many times Amazon's, so that every source waits a little; tokens are numbers of orders to skip."""
-    usual = {"orders": 150, "rate_scale": 40_000, "processing": 0.02, "search_delay": 0.0, "page_shift": True}
+    usual = {"orders": 80, "rate_scale": 40_000, "processing": 0.02, "search_delay": 0.0, "page_shift": True}
     return Emulator(**{**usual, "anchor": datetime.now(UTC).timestamp() - 3600, **options})
 
 
@@ -44,7 +44,7 @@ class Changes:
     """
 
     def __init__(
-        self, running: Emulator, *, most: int = 80, after: Mapping[int, Callable[[], None]] | None = None
+        self, running: Emulator, *, most: int = 40, after: Mapping[int, Callable[[], None]] | None = None
     ) -> None:
         self._running = running
         self._most = most
@@ -91,7 +91,7 @@ async def test_no_shifted_page_loses_an_order(sqlite_url: str, sources: list[Sou
         changes = Changes(running)
         report = await sync(running, sqlite_url, sources, progress=changes)
         assert report.failed == ()
-        assert changes.pages > 30
+        assert changes.pages > 16
         assert (lost(running, sqlite_url), coarse(sqlite_url)) == (set(), 0)
         await sync(running, sqlite_url, sources)
         assert stored_versions(sqlite_url) == emulated_versions(running)
@@ -143,17 +143,17 @@ async def test_followed_orders_end_as_amazon_has_them(sqlite_url: str, sources: 
     async with emulator(seed=6) as running, selling(running) as seller:
 
         async def follow() -> None:
-            changes = Changes(running, most=60)
+            changes = Changes(running, most=40)
             await follow_orders([seller], sqlite_url, sources=sources, since=SINCE, progress=changes)
 
         async with anyio.create_task_group() as group:
             group.start_soon(follow)
             with anyio.fail_after(60):
-                while len(versions(sqlite_url)) < 150:
-                    await anyio.sleep(0.02)
-                running.change_orders(add=130, update=70)
+                while len(versions(sqlite_url)) < 80:
+                    await anyio.sleep(0.05)
+                running.change_orders(add=70, update=40)
                 while versions(sqlite_url) != emulated_versions(running) or coarse(sqlite_url):
-                    await anyio.sleep(0.02)
+                    await anyio.sleep(0.05)
             group.cancel_scope.cancel()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from order_databases import emulated_orders, query, stored_orders
 
@@ -13,7 +14,9 @@ from spapi_async import Application, ConfigurationError
 from spapi_async._engine.retry import RetryPolicy
 from spapi_async.emulator.server import Emulator
 from spapi_async.workflows.orders import (
+    Lease,
     OrderDatabase,
+    OrderPage,
     PageStored,
     Source,
     SourceDropped,
@@ -37,7 +40,12 @@ def emulator(**options: Any) -> Emulator:
 
 
 async def backfill(
-    running: Emulator, url: str, sources: Sequence[Source], *, events: list[SyncEvent] | None = None, **options: Any
+    running: Emulator,
+    url: str | OrderDatabase,
+    sources: Sequence[Source],
+    *,
+    events: list[SyncEvent] | None = None,
+    **options: Any,
 ) -> SyncReport:
     """One run of one seller in an application of its own."""
     retry = RetryPolicy(attempts=2, base=0.001, throttled_attempts=3)
@@ -203,3 +211,25 @@ def test_an_amount_that_is_none_does_not_spoil_a_report(cell: str) -> None:
     (row,) = order_rows([{**LINE, "item-price": cell, "last-updated-date": cell, "order-status": cell}])
     assert str(row.total_amount) == "-0.10"
     assert row.last_updated_at is None
+
+
+class Overtaken(OrderDatabase):
+    """Another process has read the history to its end by the time that its lease is had."""
+
+    async def hold(self, seller: str, stream: str, holder: str, *, now: datetime) -> Lease:
+        """First what the other process committed last."""
+        if stream.endswith(" history"):
+            place = await self.checkpoint(seller, stream)
+            assert place is not None
+            read = msgspec.structs.replace(place, upper_bound=place.last_updated_after)
+            await self.store(OrderPage(seller=seller, rows=(), checkpoint=read, at=now))
+        return await super().hold(seller, stream, holder, now=now)
+
+
+async def test_what_another_process_read_while_this_one_waited_is_not_read_again(sqlite_url: str) -> None:
+    """Where the history stands is read within its lease."""
+    async with emulator() as running, Overtaken(sqlite_url) as database:
+        report = await backfill(running, database, ["ids"])
+        assert report.failed == ()
+        assert (await database.counts())[0] < 50
+        assert requests(running, SEARCH) < 20

@@ -39,6 +39,10 @@ ORDER = {
             "quantityOrdered": 2,
             "product": {"asin": "B1", "customization": {"customizedUrl": MARK}},
             "fulfillment": {"packing": {"giftOption": {"giftMessage": MARK, "giftWrapLevel": "GIFT"}}},
+            "cancellation": {
+                "cancellationRequest": {"requester": "BUYER", "cancelReason": MARK},
+                "cancellationExecution": {"cancelledBy": "BUYER", "cancelReason": MARK},
+            },
             "tax": {"taxCollections": [{"model": MARK}]},
         }
     ],
@@ -71,7 +75,10 @@ def test_every_personal_place_is_cut_out() -> None:
         "orderItems.i1.tax",
         "orderItems.i1.product.customization",
         "orderItems.i1.fulfillment.packing.giftOption.giftMessage",
+        "orderItems.i1.cancellation.cancellationRequest.cancelReason",
+        "orderItems.i1.cancellation.cancellationExecution.cancelReason",
     }
+    assert '"requester":"BUYER"' in order.payload
     assert MARK not in repr(order)
 
 

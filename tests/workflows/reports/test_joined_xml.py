@@ -39,7 +39,7 @@ def test_elements_of_all_parts_stand_under_one_root(count: int, step: int, size:
 
 def test_a_root_without_anything_in_it_adds_nothing() -> None:
     """Written in short, too."""
-    root = ET.fromstring(joined(["<a></a>", "<a/>", "<a><b/></a>", "<a />"], 3).encode())
+    root = ET.fromstring(joined(["<a></a>", "<a/>", "<a><b/></a>", "<a />", "<a/><!-- \n --><!---->"], 3).encode())
     assert (root.tag, len(root)) == ("a", 1)
 
 
@@ -50,7 +50,9 @@ def test_a_root_without_anything_in_it_adds_nothing() -> None:
         (["<a/>", '<a version="2"/>'], "different roots"),
         (["<a><b/>"], "root does not end"),
         (["<a><b/></a>more"], "root does not end"),
+        (["<a/>more"], "root does not end"),
         (["no XML"], "root does not end"),
+        (["<a></a>" + "<!---->" * 500 + "x"], "root does not end"),  # and soon
         (["<!--" + "x" * 70_000], "not to be found"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import xml.etree.ElementTree as ET
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from spapi_async.errors import (
     ConfigurationError,
     DocumentError,
     NotFoundError,
+    OutcomeUnknownError,
     ReportCancelledError,
     ReportFatalError,
 )
@@ -284,6 +286,19 @@ async def test_a_failed_report_is_not_reused() -> None:
         assert calls(emulator) == 1
 
 
+async def test_a_report_that_was_cancelled_here_is_not_reused() -> None:
+    """Nobody has asked Amazon about it since: the journal knows its id and not its end."""
+    async with reports_emulated(processing=60.0) as (emulator, seller):
+        first = await seller.reports.request(LISTINGS, marketplaces=US)
+        await first.cancel()
+        again = await seller.reports.request(LISTINGS, marketplaces=US, reuse=timedelta(hours=1))
+        assert again.report_id != first.report_id
+        options: dict[str, Any] = {"marketplaces": US, "options": {"custom": "true"}}
+        await (await seller.reports.request(LISTINGS, **options)).cancel()
+        await seller.reports.request(LISTINGS, reuse=timedelta(hours=1), **options)
+        assert calls(emulator) == 4
+
+
 async def test_a_request_whose_reply_is_lost_is_found() -> None:
     """Amazon acted: there is one report, and this is its run."""
     async with reports_emulated() as (emulator, seller):
@@ -353,6 +368,28 @@ async def test_a_schedule_is_made_once() -> None:
         await seller.reports.schedule(PENDING, every="P1D", marketplaces=US)
         listed = await seller.reports_2021_06_30.get_report_schedules(report_types=[PENDING])
         assert [each.period for each in listed.report_schedules] == ["P1D"]
+
+
+@pytest.mark.parametrize("listed", [["x"], [3], [None], [{}], "x", None])
+async def test_a_list_of_schedules_may_hold_anything(listed: Any) -> None:
+    """What is no schedule is not the one that is looked for."""
+    async with reports_emulated() as (emulator, seller):
+        body = json.dumps({"reportSchedules": listed})
+        emulator.faults({"operation": "reports_2021_06_30.get_report_schedules", "body": body})
+        made = await seller.reports.schedule(PENDING, every="P1D", marketplaces=US)
+        assert await seller.reports.schedule(PENDING, every="P1D", marketplaces=US) == made
+
+
+@pytest.mark.parametrize("made", [{}, {"reportScheduleId": None}, {"reportScheduleId": ""}])
+async def test_a_schedule_without_an_id_was_made_or_not(made: Any) -> None:
+    """Amazon took it and does not say as what: it is looked for, then asked for once more."""
+    async with reports_emulated() as (emulator, seller):
+        create = {"operation": "reports_2021_06_30.create_report_schedule", "status": 202, "body": json.dumps(made)}
+        emulator.faults(create)
+        assert (await seller.reports.schedule(PENDING, every="P1D", marketplaces=US)).isdecimal()
+        emulator.faults({**create, "times": None})
+        with pytest.raises(OutcomeUnknownError):
+            await seller.reports.schedule(PENDING, every="P7D", marketplaces=US)
 
 
 async def test_what_cannot_be_scheduled_is_refused() -> None:

@@ -135,6 +135,34 @@ async def test_one_reader_wakes_reports_feeds_and_queries_of_all_sellers() -> No
             stopped.set()
 
 
+async def test_a_cancellation_that_comes_while_a_source_is_closed_is_heard() -> None:
+    """The block has ended, its source takes a while to let go: whoever stops the task meanwhile has it stopped."""
+    closing, closed = asyncio.Event(), asyncio.Event()
+
+    async def source() -> Any:
+        try:
+            await asyncio.Event().wait()
+            yield
+        finally:
+            closing.set()
+            await closed.wait()
+
+    async with Application("app", "secret") as app:
+        seller = app.selling_partner("Atzr|one", region="na")
+
+        async def work() -> None:
+            async with seller.reports.wake_on(source()):
+                await asyncio.sleep(0)
+
+        working = asyncio.create_task(work())
+        await closing.wait()
+        working.cancel()
+        await asyncio.sleep(0)
+        closed.set()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+
+
 async def never() -> Any:
     """A source that brings nothing."""
     await asyncio.Event().wait()

@@ -308,6 +308,39 @@ async def test_a_wait_for_quota_longer_than_the_caller_allows_is_refused() -> No
 
 
 @virtual_time
+@pytest.mark.parametrize("bound", [{"max_wait": 5.0}, {"deadline": 5.0}])
+async def test_a_turn_is_waited_for_no_longer_than_the_caller_allows(bound: dict[str, float]) -> None:
+    """Another request of the type waits ten minutes for quota: that is known, and said at once."""
+    amazon = FakeAmazon()
+    amazon.fates = [RateLimitWaitError("later", retry_after=600.0)]
+    runs = runs_at(amazon, LastingStore(amazon.clock))
+    first, second = await runs.plan(REQUEST), await runs.plan({**REQUEST, "marketplaceIds": ["CA"]})
+    patient = asyncio.create_task(first.requested())
+    await asyncio.sleep(1)
+    with call_options(**bound), pytest.raises(RateLimitWaitError) as refused:  # type: ignore[arg-type]
+        await second.requested()
+    assert amazon.clock.monotonic() == pytest.approx(1.0)
+    assert refused.value.retry_after == pytest.approx(599.1)
+    assert second.entry.stage is Stage.PLANNED
+    assert (await patient, await second.requested()) == ("1", "2")
+
+
+@virtual_time
+async def test_a_turn_that_does_not_come_is_given_up() -> None:
+    """Whoever has it is being answered, and nobody knows for how long."""
+    amazon = FakeAmazon()
+    amazon.fates = ["held"]
+    runs = runs_at(amazon, LastingStore(amazon.clock))
+    first, second = await runs.plan(REQUEST), await runs.plan({**REQUEST, "marketplaceIds": ["CA"]})
+    holding = asyncio.create_task(first.requested())
+    await asyncio.sleep(1)
+    with call_options(max_wait=5.0), pytest.raises(RateLimitWaitError):
+        await second.requested()
+    assert amazon.clock.monotonic() == pytest.approx(6.0)
+    holding.cancel()
+
+
+@virtual_time
 async def test_who_was_overtaken_goes_on_with_what_the_other_found() -> None:
     """A process that slept past its claim finds another's report in the journal and keeps to it."""
     amazon = FakeAmazon()

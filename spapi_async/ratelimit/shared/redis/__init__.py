@@ -1,1 +1,1 @@
-"""The quota kept in Redis."""
+"""The store for shared quota in Redis."""

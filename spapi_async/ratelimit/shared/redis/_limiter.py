@@ -14,7 +14,7 @@ from spapi_async.ratelimit.shared.redis._store import RedisStore
 
 __all__ = ["RedisRateLimiter"]
 
-_JITTER = 0.05  # seconds: the least that timers and the event loop may add at any time, whatever was measured
+_JITTER = 0.05  # seconds; the least jitter that timers and the event loop may add, whatever was measured
 
 
 class RedisRateLimiter(SharedRateLimiter):
@@ -24,20 +24,21 @@ class RedisRateLimiter(SharedRateLimiter):
 
     Args:
         url: ``redis://[user:password@]host:port/db``, ``rediss://…`` or ``unix://…``.
-        on_outage: what a call does while Redis is away: ``"local"`` spends this process's part of the quota (an equal
-            split among the processes last seen), ``"raise"`` raises ConnectionFailedError.
-        processes: how many processes to split the quota among while Redis has never been reached, as when it is away
-            from the start. It counts itself as soon as it can be asked.
-        prefix: begins every key; programs that share quota must share it.
-        lease_seconds: how far ahead tokens are bought at most. An urgent call may have to wait so long behind tokens
-            that another process already holds; two thirds of it where several processes wait; and not at all (but for
-            a round trip) when an urgent call was seen in the last minute and has not just used the token kept for it.
-        timeout: longest wait for Redis in one exchange, in seconds.
-        jitter: least number of seconds by which requests that left evenly spaced may be bunched; more is measured.
-        rules: limits beside the usage plans, beyond those that Amazon has published.
+        on_outage: what a call does while Redis is unavailable: ``"local"`` uses this process's part of the quota (an
+            equal split among the processes last seen), ``"raise"`` raises ConnectionFailedError.
+        processes: the number of processes among which the quota is split if Redis has never been reached. Once Redis
+            can be reached, the processes are counted.
+        prefix: the beginning of every key; programs that share quota need the same prefix.
+        lease_seconds: how far ahead tokens are obtained at most. An urgent call may have to wait that long for tokens
+            that another process already has, or two thirds of it if several processes wait. It waits only for a round
+            trip if there was an urgent call in the last minute and the token reserved since then is still unused.
+        timeout: the longest wait for Redis in one exchange, in seconds.
+        jitter: the least number of seconds by which requests that were sent at even intervals may be bunched; larger
+            values are measured.
+        rules: limits in addition to the usage plans and to the rules that Amazon has published.
 
     Raises:
-        ConfigurationError: a setting that cannot work.
+        ConfigurationError: a setting is invalid.
     """
 
     def __init__(

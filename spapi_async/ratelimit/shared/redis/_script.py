@@ -1,4 +1,4 @@
-"""The script that runs inside Redis, put together from its sections, and the names of its keys."""
+"""The script that runs inside Redis, assembled from its sections, and the names of its keys."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ SECTIONS = ("1_memory", "2_limits", "3_leases", "4_feedback", "5_sale", "6_reply
 
 _FOLDER = files(__package__).joinpath("script")
 SCRIPT = "".join(_FOLDER.joinpath(f"{section}.lua").read_text(encoding="utf-8") for section in SECTIONS)
-SCRIPT_SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # the name that EVALSHA goes by
+SCRIPT_SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # the name for EVALSHA
 
 
 def limit_keys(prefix: str, charges: Sequence[Charge], application: str, region: str, name: str) -> tuple[str, ...]:
-    """The usage plan's key, the one that all sellers share, then those of the other limits in order.
+    """The key of the usage plan, the key that all sellers share, then the keys of the other limits in order.
 
-    The part in braces is the hash tag, which puts all of them in one slot of a Redis Cluster.
+    The part in braces is the hash tag, which puts all keys into one slot of a Redis Cluster.
     """
     plan, *others = charges
     tag = f"{application}:{region}:{plan.key[0]}".replace("{", "(").replace("}", ")")
@@ -33,7 +33,7 @@ def _suffix(charge: Charge) -> str:
 
 
 def parse_key(key: str) -> tuple[str, str, str, str, str] | None:
-    """Application, region, operation, seller (empty: all) and limit (empty: the plan) of a key; None of another key."""
+    """Application, region, operation, seller (empty: all) and limit (empty: the plan) of a key; None for other keys."""
     _, opened, rest = key.partition(":{")
     tag, closed, rest = rest.partition("}:")
     parts = tag.rsplit(":", 2)

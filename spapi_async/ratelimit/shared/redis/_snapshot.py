@@ -1,4 +1,4 @@
-"""The state of limits as the script keeps it, as snapshots that people read."""
+"""Reads the state of limits, as stored by the script, into snapshots for display."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from spapi_async.ratelimit.shared.redis._script import parse_key
 
 __all__ = ["read_snapshot"]
 
-_PATIENCE = 12.0  # a process that waits asks again within 10 s; an older entry is a crashed one's
+_PATIENCE = 12.0  # a waiting process asks again within 10 s; an older entry belongs to a crashed process
 
 
 class _Entry(msgspec.Struct):
-    """A process's part of a limit's state: calls waiting by priority, when it was last heard of."""
+    """A process's part of a limit's state: waiting calls by priority, and the time of its last exchange."""
 
     c: tuple[int, int, int] = (0, 0, 0)
     s: float = 0.0
 
 
 class _Limit(msgspec.Struct):
-    """A limit as the script keeps it; the fields that a snapshot shows."""
+    """A limit as stored by the script; the fields that a snapshot shows."""
 
     adm: int
     thr: int
@@ -41,7 +41,7 @@ _decode = msgspec.msgpack.Decoder(_Limit, strict=False).decode
 
 
 def read_snapshot(key: str, value: bytes, now: float) -> LimitSnapshot | None:
-    """What a key holds, brought up to the server's time ``now``; None where it holds no limit."""
+    """The limit at a key, advanced to the server's time ``now``; None if the key has no limit."""
     names = parse_key(key)
     if names is None or not (names[3] or names[4]):
         return None
@@ -49,7 +49,7 @@ def read_snapshot(key: str, value: bytes, now: float) -> LimitSnapshot | None:
     try:
         state = _decode(value)
     except msgspec.MsgspecError:
-        return None  # somebody else's
+        return None  # not written by this library
     entries = state.p.values() if isinstance(state.p, dict) else state.p
     waiting = sum(sum(entry.c) for entry in entries if now - entry.s < _PATIENCE)
     if state.w:

@@ -1,4 +1,4 @@
-"""Limits kept in Redis: one script, one connection."""
+"""Limits stored in Redis: one script, one connection."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RedisStore:
     """A :class:`Store`; works with Redis 6.2 and newer, Valkey, and Redis Cluster.
 
     Raises:
-        ConfigurationError: the URL cannot work.
+        ConfigurationError: the URL is invalid.
     """
 
     def __init__(self, url: str, *, prefix: str, cluster: bool, timeout: float, me: str) -> None:
@@ -61,7 +61,7 @@ class RedisStore:
         """Run the script for each call, in one round trip.
 
         Raises:
-            Outage: any of them could not be run.
+            Outage: the script could not be run for a call.
         """
         arguments = [(len(keys), *keys, _encode(request)) for keys, request in calls]
         async with self._talking() as client:
@@ -80,17 +80,17 @@ class RedisStore:
             raise Outage(type(error).__name__) from error
 
     async def probe(self) -> None:
-        """Write something, on a new connection: a Redis that is full or a replica answers reads.
+        """Write on a new connection: a Redis that is full, or a replica, would still answer reads.
 
         Raises:
-            Outage: it does not work.
+            Outage: writing failed.
         """
         await self.disconnect()
         async with self._talking() as client:
             await client.set(self._probe_key, "1", px=1000)
 
     async def snapshots(self) -> tuple[LimitSnapshot, ...]:
-        """Every limit under this prefix, brought up to the server's time.
+        """Every limit under this prefix, advanced to the server's time.
 
         Raises:
             Outage: Redis cannot be reached.
@@ -109,11 +109,11 @@ class RedisStore:
         return tuple(snapshot for snapshot in found if snapshot is not None)
 
     async def disconnect(self) -> None:
-        """Drop the connection: one that timed out may still deliver the old reply, and must never be used again."""
+        """Drop the connection: after a timeout it may still deliver the old reply, so it must not be used again."""
         if self._client is not None:
             self._dropped.append(self._client)
             self._client = None
-        while self._dropped:  # a close that was cancelled half-way is done again by the next
+        while self._dropped:  # a cancelled close is repeated by the next one
             await self._close(self._dropped[0])
             self._dropped.popleft()
 
@@ -129,24 +129,24 @@ class RedisStore:
         except RuntimeError:
             if _running_loop() is loop:
                 raise
-            # A loop was closed by hand in the middle of this, and now it is collected: the library wants to tidy up.
+            # The loop was closed by hand during this call. Now the coroutine is collected and redis-py cleans up.
             raise GeneratorExit from None
 
     def _talking(self) -> _Talk:
-        """The client, for commands that take no longer than the timeout; what becomes of them is said in our words."""
+        """The client, for commands bounded by the timeout; its errors become Outage."""
         return _Talk(self._connected(), self._timeout, self._part_with)
 
     async def _part_with(self, client: Any) -> None:
-        """A client that was dropped meanwhile, and that opens connections again with one more command."""
+        """Close a client that was dropped in the meantime; another command would open connections again."""
         if client is not self._client:
             await self._close(client)
 
     def _connected(self) -> Any:
         if self._client is None:
-            # This class bounds whole exchanges. With a timeout of its own the library writes by asyncio.wait_for(),
-            # which before Python 3.12 loses a cancellation that meets the end of the write: the task outlives its loop.
+            # This class bounds whole exchanges. With its own timeout redis-py would write with asyncio.wait_for(),
+            # which before Python 3.12 loses a cancellation at the end of the write, and the task outlives its loop.
             settings: dict[str, Any] = {"socket_timeout": None, "socket_connect_timeout": self._timeout}
-            retry = Retry(NoBackoff(), 0)  # whoever asks decides when to try again
+            retry = Retry(NoBackoff(), 0)  # the caller decides when to try again
             try:
                 if self._cluster:
                     self._client = aioredis.RedisCluster.from_url(self._url.reveal(), **settings)
@@ -160,13 +160,13 @@ class RedisStore:
         with contextlib.suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(self._timeout):
                 await client.aclose()
-                if self._cluster:  # whose client takes itself for closed as soon as it has begun to close
+                if self._cluster:  # its client considers itself closed as soon as closing begins
                     await client.nodes_manager.aclose()
                     await client.nodes_manager.aclose("startup_nodes")
 
 
 class _Talk:
-    """Not a generator: a loop that ends closes all of these, also those that tasks are in the middle of."""
+    """A context manager that is not a generator: a loop that ends would close generators that tasks are still using."""
 
     def __init__(self, client: Any, timeout: float, after: Callable[[Any], Awaitable[None]]) -> None:
         self._client = client
@@ -187,7 +187,7 @@ class _Talk:
         finally:
             await self._after(self._client)
         if isinstance(error, RedisError | RedisClusterException | OSError | TimeoutError):
-            # redis-py's messages name host and port, never the password; an unknown one is not repeated all the same.
+            # redis-py's messages contain host and port, never the password; unknown messages are still not shown.
             raise Outage(type(error).__name__) from error
 
 

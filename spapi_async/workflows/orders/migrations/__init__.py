@@ -1,4 +1,4 @@
-"""The way of the order tables from each version to the next, by alembic."""
+"""Migrations of the order tables from each version to the next, by alembic."""
 
 from spapi_async.workflows.orders.migrations._upgrade import upgrade
 

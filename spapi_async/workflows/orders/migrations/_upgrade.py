@@ -1,9 +1,11 @@
-"""Brings a database to the version of this program: makes it, migrates it, or refuses it."""
+"""Brings a database to the version of this program: creates the tables, migrates them, or refuses the database."""
 
 from __future__ import annotations
 
+import functools
 import logging
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 
 from alembic.command import upgrade as run_migrations
@@ -20,19 +22,19 @@ __all__ = ["VERSION_TABLE", "upgrade"]
 
 VERSION_TABLE = "spapi_orders_version"
 FIRST = "0001"
-"""The tables of programs that kept no version."""
+"""The tables of programs that stored no version."""
 
 logger = logging.getLogger("spapi_async.workflows.orders")
 
 
 def upgrade(connection: Connection, shown: str, *, create: bool = True) -> tuple[str | None, str]:
-    """Make or migrate the tables within the transaction that is open; the versions before and after.
+    """Create or migrate the tables within the open transaction; returns the versions before and after.
 
     Raises:
-        ConfigurationError: a newer program has been here.
-        MissingDatabaseError: there are no tables, and none are to be made.
+        ConfigurationError: a newer program has migrated the tables.
+        MissingDatabaseError: there are no tables, and ``create`` is False.
     """
-    script = ScriptDirectory(str(Path(__file__).parent))
+    script = _script()
     head = script.get_current_head()
     assert head is not None
     tables = set(inspect(connection).get_table_names())
@@ -41,7 +43,7 @@ def upgrade(connection: Connection, shown: str, *, create: bool = True) -> tuple
     if current is None and "orders" not in tables:
         if not create:
             raise MissingDatabaseError(f"database {shown} has no order tables: no sync has written to it")
-        metadata.create_all(connection)
+        _create(connection, tables)
         context.stamp(script, head)
     else:
         if current is None:
@@ -59,6 +61,21 @@ def upgrade(connection: Connection, shown: str, *, create: bool = True) -> tuple
     return current, head
 
 
+@functools.cache
+def _script() -> ScriptDirectory:
+    """The migrations, whose modules alembic loads anew for each of these."""
+    return ScriptDirectory(str(Path(__file__).parent))
+
+
+def _create(connection: Connection, present: Collection[str]) -> None:
+    """Make what is not there. SQLite has told all there is; elsewhere tables may be found in another schema."""
+    if connection.dialect.name == "sqlite":
+        missing = [table for table in metadata.sorted_tables if table.name not in present]
+        metadata.create_all(connection, missing, checkfirst=False)
+    else:
+        metadata.create_all(connection)
+
+
 def _migrate(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
@@ -67,6 +84,6 @@ def _migrate(connection: Connection) -> None:
 
 
 def _identify(connection: Connection) -> None:
-    """Give the database the name that cursors carry, once."""
+    """Give the database its id, which is part of cursors, once."""
     if connection.execute(select(change_feed.c.database_id)).first() is None:
         connection.execute(change_feed.insert().values(database_id=secrets.token_hex(8), last=0, pruned=0))

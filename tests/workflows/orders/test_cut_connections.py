@@ -1,0 +1,165 @@
+"""PostgreSQL cuts its connections, as it does when it restarts: nothing is lost, and no change is there twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio
+import asyncpg
+import pytest
+from order_databases import emulated_orders
+
+from spapi_async import Application
+from spapi_async.emulator.server import Emulator
+from spapi_async.workflows._cursor import Cursor
+from spapi_async.workflows.orders import (
+    OrderDatabase,
+    OrderPage,
+    PageStored,
+    SellerFailed,
+    Stored,
+    SyncEvent,
+    SyncReport,
+    follow_orders,
+    sync_orders,
+)
+from spapi_async.workflows.orders._writer import PageWriter
+
+pytest_plugins = ("sync_fixtures",)
+
+ORDERS = 60
+CUT = "SELECT pg_terminate_backend(pg_backend_pid())"
+CUT_ALL = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND pid <> pg_backend_pid()"
+)
+
+
+class _Cutting:
+    """A cursor whose connection is cut before a statement."""
+
+    def __init__(self, cursor: Any, statement: int) -> None:
+        self._cursor, self._left, self.was_cut = cursor, statement, False
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("execute", "executemany"):
+            if self._left == 0:
+                self.was_cut = True
+                self._cursor.execute(CUT)
+            self._left -= 1
+        return getattr(self._cursor, name)
+
+
+def cut_inside(monkeypatch: pytest.MonkeyPatch, *, page: int, statement: int) -> Callable[[], bool]:
+    """Cut a transaction's connection once, of this page or the next with so many statements; whether it happened."""
+    write, pages, was_cut = PageWriter.write, 0, False
+
+    def writing(self: PageWriter, cursor: Cursor, *words: Any) -> Stored:
+        nonlocal pages, was_cut
+        pages += 1
+        if pages < page or was_cut:
+            return write(self, cursor, *words)
+        cutting = _Cutting(cursor, statement)
+        try:
+            return write(self, cutting, *words)
+        finally:
+            was_cut = cutting.was_cut
+
+    monkeypatch.setattr(PageWriter, "write", writing)
+    return lambda: was_cut
+
+
+def cut_after(monkeypatch: pytest.MonkeyPatch, *, page: int) -> Callable[[], bool]:
+    """Cut every connection once a page is committed; whether that has happened."""
+    store, pages = OrderDatabase.store, 0
+
+    async def storing(self: OrderDatabase, stored: OrderPage) -> Stored:
+        nonlocal pages
+        found = await store(self, stored)
+        pages += 1
+        if pages == page:
+            admin = await asyncpg.connect(self.url.set(drivername="postgresql").render_as_string(hide_password=False))
+            await admin.fetch(CUT_ALL)
+            await admin.close()
+        return found
+
+    monkeypatch.setattr(OrderDatabase, "store", storing)
+    return lambda: pages >= page
+
+
+def emulator() -> Emulator:
+    """Orders well behind the search delay."""
+    return Emulator(orders=ORDERS, rate_scale=1e5, search_delay=0, anchor=datetime.now(UTC).timestamp() - 3600)
+
+
+async def sync(running: Emulator, url: str | OrderDatabase) -> SyncReport:
+    """One run."""
+    async with Application("app", "secret", endpoint=running.url) as app:
+        return await sync_orders([app.selling_partner("Atzr|one", region="NA", seller_id="one")], url, page_size=20)
+
+
+async def check(running: Emulator, url: str) -> None:
+    """Every order is there, and each was published once."""
+    truth = emulated_orders(running)
+    async with OrderDatabase(url) as database:
+        assert await database.counts() == (len(truth), sum(truth.values()))
+        assert sorted([change.order_id async for change in database.changes(limit=None)]) == sorted(truth)
+
+
+@pytest.mark.parametrize("statement", range(5))
+async def test_a_sync_that_is_cut_inside_a_page_goes_on_with_the_next_run(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, statement: int
+) -> None:
+    """The page is rolled back with its checkpoint and its changes; the report says that the connection was lost."""
+    was_cut = cut_inside(monkeypatch, page=3, statement=statement)
+    async with emulator() as running, OrderDatabase(postgres_url) as database:
+        report = await sync(running, database)
+        assert was_cut()
+        assert "terminating connection" in str(report.failed[0].error)
+        async with OrderDatabase(postgres_url) as looked_at:
+            assert 0 < (await looked_at.counts())[0] < ORDERS
+        assert (await sync(running, database)).failed == ()  # at once: the stream's lease was given back
+        await check(running, postgres_url)
+
+
+async def test_a_sync_that_is_cut_between_pages_goes_on_with_the_next_run(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was committed stays."""
+    was_cut = cut_after(monkeypatch, page=2)
+    async with emulator() as running, OrderDatabase(postgres_url) as database:
+        await sync(running, database)
+        assert was_cut()
+        assert (await sync(running, database)).failed == ()
+        await check(running, postgres_url)
+
+
+@pytest.mark.parametrize("place", ["inside", "between"])
+async def test_a_follower_whose_connections_are_cut_goes_on_by_itself(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """It says so, and begins again after a pause."""
+    monkeypatch.setattr("spapi_async.workflows.orders._live._FIRST_PAUSE", 0.05)
+    events: list[SyncEvent] = []
+    async with emulator() as running, Application("app", "secret", endpoint=running.url) as app:
+        seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
+        # The first page is the mark where a new seller's history begins, the others bring orders.
+        cut = cut_inside(monkeypatch, page=3, statement=3) if place == "inside" else cut_after(monkeypatch, page=3)
+        async with OrderDatabase(postgres_url) as database, anyio.create_task_group() as group:
+
+            async def follow() -> None:
+                await follow_orders([seller], database, sources=("search", "ids"), progress=events.append)
+
+            group.start_soon(follow)
+            with anyio.fail_after(30):
+                while not cut() or not [event for event in events if isinstance(event, SellerFailed)]:
+                    await anyio.sleep(0.01)
+                running.change_orders(add=3)
+                async with OrderDatabase(postgres_url) as looked_at:
+                    while (await looked_at.counts())[0] < ORDERS + 3:
+                        await anyio.sleep(0.02)
+            group.cancel_scope.cancel()
+        assert [event for event in events if isinstance(event, PageStored)]
+        await check(running, postgres_url)

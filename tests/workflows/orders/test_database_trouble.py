@@ -1,0 +1,151 @@
+"""A database that fails in the middle of a sync: it is said, nothing is half written, and the next run goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+import warm_python
+from insides import database_engine
+from order_databases import CREDENTIALS, emulated_orders, query, stored_orders
+from sqlalchemy import event, text
+
+from spapi_async import Application
+from spapi_async.emulator import Emulator
+from spapi_async.workflows.orders import OrderDatabase, PageStored, SyncEvent, SyncReport, sync_orders
+from spapi_async.workflows.orders._writer import PageWriter
+
+pytest_plugins = ("sync_fixtures",)
+
+ANCHOR = time.time() - 3600  # the emulator's searches lag two minutes behind
+
+
+def emulator() -> Emulator:
+    """Seven pages of fifteen."""
+    return Emulator(orders=90, throttle=False, anchor=ANCHOR)
+
+
+async def sync(server: Emulator, database: OrderDatabase, progress: Callable[[SyncEvent], None] | None) -> SyncReport:
+    """A page for each fifteen orders."""
+    async with Application("app", "secret", endpoint=server.url) as app:
+        seller = app.selling_partner("Atzr|trouble", region="NA")
+        since = datetime.now(UTC) - timedelta(days=60)
+        return await sync_orders([seller], database, since=since, page_size=15, progress=progress)
+
+
+async def assert_each_order_once(server: Emulator, database: OrderDatabase) -> None:
+    """In the table, and in the feed."""
+    changes = [change.order_id async for change in database.changes(limit=None)]
+    assert sorted(changes) == sorted(emulated_orders(server))
+    assert (await database.counts())[0] == len(changes)
+
+
+async def test_a_connection_that_is_cut_inside_a_page_undoes_it(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The seller fails, the page before it stays with its checkpoint, and the next run in the same process goes on."""
+    pages, write = iter(range(1, 1000)), PageWriter.write
+
+    def cut(writer: PageWriter, cursor: Any, *words: Any) -> Any:
+        written = write(writer, cursor, *words)
+        if next(pages) == 3:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return written
+
+    monkeypatch.setattr(PageWriter, "write", cut)
+    async with emulator() as server, OrderDatabase(postgres_url) as database:
+        (failed,) = (await sync(server, database, None)).failed
+        assert "terminating connection" in str(failed.error) or "closed" in str(failed.error)
+        assert failed.checkpoint is not None
+        assert (await database.counts())[0] == failed.orders
+        assert await database.checkpoint(failed.seller, failed.checkpoint.stream) == failed.checkpoint
+        assert not (await sync(server, database, None)).failed
+        await assert_each_order_once(server, database)
+
+
+async def test_connections_that_are_cut_between_pages_lose_nothing(postgres_url: str) -> None:
+    """Whether the sync notices or fails: the next run ends with each order once."""
+    cuts: list[int] = []
+
+    async def cut() -> None:
+        connection = await asyncpg.connect(postgres_url.replace("+asyncpg", ""))
+        statement = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        cuts.append(len(await connection.fetch(statement)))
+        await connection.close()
+
+    def hear(heard: SyncEvent) -> None:
+        if isinstance(heard, PageStored) and not cuts:  # in a thread, for this is called in the loop
+            thread = threading.Thread(target=lambda: asyncio.run(cut()))
+            thread.start()
+            thread.join()
+
+    async with emulator() as server, OrderDatabase(postgres_url) as database:
+        report = await sync(server, database, hear)
+        assert cuts
+        assert cuts[0] > 0
+        if report.failed:
+            assert not (await sync(server, database, None)).failed
+        await assert_each_order_once(server, database)
+
+
+async def test_a_full_disk_fails_the_page_and_the_next_run_goes_on(sqlite_url: str) -> None:
+    """What was committed before stays, with its checkpoint; of the page that found no room nothing is there."""
+    async with emulator() as server:
+        async with OrderDatabase(sqlite_url) as database:
+            engine = database_engine(database)
+            async with engine.connect() as connection:
+                used = (await connection.execute(text("PRAGMA page_count"))).scalar_one()
+
+            def limit(connection: Any, _: Any) -> None:
+                connection.execute(f"PRAGMA max_page_count = {used + 40}")
+
+            await engine.dispose()
+            event.listen(engine.sync_engine, "connect", limit)
+            (failed,) = (await sync(server, database, None)).failed
+            assert "database or disk is full" in str(failed.error)
+            assert 0 < failed.orders < 90
+            assert failed.checkpoint is not None
+            assert await database.checkpoint(failed.seller, failed.checkpoint.stream) == failed.checkpoint
+        assert len(stored_orders(sqlite_url)) == failed.orders
+        assert query(sqlite_url, "PRAGMA integrity_check") == [("ok",)]
+        async with OrderDatabase(sqlite_url) as database:
+            assert not (await sync(server, database, None)).failed
+            await assert_each_order_once(server, database)
+
+
+FILLED = """
+import resource, sys
+from spapi_async.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
+sys.argv = ['spapi-async', *sys.argv[2:]]
+main()
+"""
+
+
+@pytest.mark.spapi_emulator(orders=90, rate_scale=1e6, anchor=ANCHOR)
+def test_the_command_says_that_a_file_may_not_grow(spapi_emulator: Emulator, sqlite_url: str) -> None:
+    """With the exit code of a database that failed; started again with room, it completes."""
+    words = ["sync", "orders", "--endpoint", spapi_emulator.url, "--database", sqlite_url, "--page-size", "15"]
+    environment = {**os.environ, **CREDENTIALS}
+    limited = warm_python.start(
+        ["-c", FILLED, "400000", *words], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    _, complaint = limited.communicate(timeout=120)
+    assert (limited.returncode, b"Traceback" in complaint) == (7, False), complaint
+    assert b"disk" in complaint
+    assert len(stored_orders(sqlite_url)) < 90
+    again = warm_python.start(["-m", "spapi_async", *words], env=environment, stdout=subprocess.DEVNULL)
+    assert again.wait(timeout=120) == 0
+    assert stored_orders(sqlite_url) == emulated_orders(spapi_emulator)
+    assert query(sqlite_url, "SELECT count(*), count(DISTINCT order_id) FROM order_changes") == [(90, 90)]
