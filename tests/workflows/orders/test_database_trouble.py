@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
-import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
 import pytest
 import warm_python
 from insides import database_engine
@@ -20,8 +17,7 @@ from sqlalchemy import event, text
 
 from spapi_async import Application
 from spapi_async.emulator import Emulator
-from spapi_async.workflows.orders import OrderDatabase, PageStored, SyncEvent, SyncReport, sync_orders
-from spapi_async.workflows.orders._writer import PageWriter
+from spapi_async.workflows.orders import OrderDatabase, SyncEvent, SyncReport, sync_orders
 
 pytest_plugins = ("sync_fixtures",)
 
@@ -46,57 +42,6 @@ async def assert_each_order_once(server: Emulator, database: OrderDatabase) -> N
     changes = [change.order_id async for change in database.changes(limit=None)]
     assert sorted(changes) == sorted(emulated_orders(server))
     assert (await database.counts())[0] == len(changes)
-
-
-async def test_a_connection_that_is_cut_inside_a_page_undoes_it(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The seller fails, the page before it stays with its checkpoint, and the next run in the same process goes on."""
-    pages, write = iter(range(1, 1000)), PageWriter.write
-
-    def cut(writer: PageWriter, cursor: Any, *words: Any) -> Any:
-        written = write(writer, cursor, *words)
-        if next(pages) == 3:
-            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-        return written
-
-    monkeypatch.setattr(PageWriter, "write", cut)
-    async with emulator() as server, OrderDatabase(postgres_url) as database:
-        (failed,) = (await sync(server, database, None)).failed
-        assert "terminating connection" in str(failed.error) or "closed" in str(failed.error)
-        assert failed.checkpoint is not None
-        assert (await database.counts())[0] == failed.orders
-        assert await database.checkpoint(failed.seller, failed.checkpoint.stream) == failed.checkpoint
-        assert not (await sync(server, database, None)).failed
-        await assert_each_order_once(server, database)
-
-
-async def test_connections_that_are_cut_between_pages_lose_nothing(postgres_url: str) -> None:
-    """Whether the sync notices or fails: the next run ends with each order once."""
-    cuts: list[int] = []
-
-    async def cut() -> None:
-        connection = await asyncpg.connect(postgres_url.replace("+asyncpg", ""))
-        statement = (
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        cuts.append(len(await connection.fetch(statement)))
-        await connection.close()
-
-    def hear(heard: SyncEvent) -> None:
-        if isinstance(heard, PageStored) and not cuts:  # in a thread, for this is called in the loop
-            thread = threading.Thread(target=lambda: asyncio.run(cut()))
-            thread.start()
-            thread.join()
-
-    async with emulator() as server, OrderDatabase(postgres_url) as database:
-        report = await sync(server, database, hear)
-        assert cuts
-        assert cuts[0] > 0
-        if report.failed:
-            assert not (await sync(server, database, None)).failed
-        await assert_each_order_once(server, database)
 
 
 async def test_a_full_disk_fails_the_page_and_the_next_run_goes_on(sqlite_url: str) -> None:
