@@ -34,14 +34,7 @@ except ModuleNotFoundError as error:  # pragma: no cover - tested in a process o
     raise ModuleNotFoundError('order sync needs an extra: pip install "spapi-async[sync]"') from error
 
 from spapi_async.workflows._cursor import run_on_cursor
-from spapi_async.workflows._sql import (
-    async_url,
-    lock_creation,
-    open_engine,
-    probe_sqlite,
-    reason,
-    to_the_end,
-)
+from spapi_async.workflows._sql import async_url, lock_creation, open_engine, probe_sqlite, reason, to_the_end
 from spapi_async.workflows.orders import _holes_sql, _personal_sql, _reads
 from spapi_async.workflows.orders._connected import Connected
 from spapi_async.workflows.orders._numbers import OUT_OF_RANGE, with_numbers_in_range
@@ -65,6 +58,7 @@ __all__ = ["OrderDatabase", "async_url"]
 logger = logging.getLogger("spapi_async.workflows.orders")
 
 _BATCH = 500  # changes read at a time
+_TROUBLE = ("database is locked", "disk is full", "disk I/O error")  # SQLite's failures, no mistakes in the URL
 
 
 class OrderDatabase(Connected):
@@ -108,8 +102,8 @@ class OrderDatabase(Connected):
             await self._open()
         except (SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
             await self.close()
-            if "database is locked" in str(error):
-                raise  # another process has locked it for too long: a failure, not a mistake in the URL
+            if any(trouble in str(error) for trouble in _TROUBLE):
+                raise
             raise ConfigurationError(f"cannot open database {self._shown}: {reason(error)}") from error
         except BaseException:
             await self.close()

@@ -1,0 +1,84 @@
+"""A disk that is full in the middle of a page: said in a line, nothing half-written, and the next run goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import warm_python
+from order_databases import CREDENTIALS, emulated_orders, query, stored_orders
+
+from spapi_async.emulator.server import Emulator
+from spapi_async.workflows.orders import OrderDatabase
+
+pytest_plugins = ("sync_fixtures",)
+
+WELL_BEHIND = time.time() - 3600
+DATABASE_FAILED = 7
+FULL = """
+import resource, sys
+from spapi_async.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, resource.RLIM_INFINITY))  # no file can grow beyond it
+sys.argv = ['spapi-async', *sys.argv[1:]]
+main()
+"""
+
+
+async def make(url: str) -> None:
+    """The tables alone."""
+    async with OrderDatabase(url):
+        pass
+
+
+def run(emulator: Emulator, url: str, size: int) -> tuple[int, str]:
+    """A sync in a process whose files can have so many bytes: its exit code, and what it says."""
+    command = ["sync", "orders", "--endpoint", emulator.url, "--database", url, "--page-size", "15"]
+    process = warm_python.start(
+        ["-c", FULL.replace("{size}", str(size)), *command],
+        env={**os.environ, **CREDENTIALS},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode is not None
+    return process.returncode, errors.decode()
+
+
+@pytest.mark.spapi_emulator(orders=200, rate_scale=1e6, anchor=WELL_BEHIND)
+def test_a_full_disk_stops_a_sync_between_two_pages(spapi_emulator: Emulator, sqlite_url: str) -> None:
+    """However far it came: exit code 7 and a line that says why; with more room it goes on from there."""
+    asyncio.run(make(sqlite_url))
+    before, stops = -1, 0
+    size = Path(sqlite_url.removeprefix("sqlite:///")).stat().st_size
+    for _ in range(40):
+        size += 150_000
+        code, errors = run(spapi_emulator, sqlite_url, size)
+        stored = stored_orders(sqlite_url)
+        assert query(sqlite_url, "PRAGMA integrity_check") == [("ok",)]
+        assert not [order_id for order_id in stored if order_id.startswith("stray")]
+        assert query(sqlite_url, "SELECT count(*) FROM order_changes") == [(len(stored),)]
+        assert stored.items() <= emulated_orders(spapi_emulator).items()
+        assert len(stored) >= before
+        before = len(stored)
+        if code == 0:
+            break
+        stops += 1
+        assert code == DATABASE_FAILED
+        assert len(errors.splitlines()) == 1
+        assert "disk I/O error" in errors
+    assert stops
+    assert stored_orders(sqlite_url) == emulated_orders(spapi_emulator)
+
+
+@pytest.mark.spapi_emulator(orders=5, rate_scale=1e6, anchor=WELL_BEHIND)
+def test_a_disk_without_room_for_the_tables_is_no_mistake_in_the_url(spapi_emulator: Emulator, sqlite_url: str) -> None:
+    """The same exit code; the next run makes them."""
+    code, errors = run(spapi_emulator, sqlite_url, 30_000)
+    assert (code, len(errors.splitlines())) == (DATABASE_FAILED, 1)
+    assert "disk" in errors
+    assert run(spapi_emulator, sqlite_url, 10**9) == (0, "")
+    assert stored_orders(sqlite_url) == emulated_orders(spapi_emulator)
