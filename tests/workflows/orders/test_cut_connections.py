@@ -136,6 +136,8 @@ async def test_a_sync_that_is_cut_between_pages_goes_on_with_the_next_run(
         await check(running, postgres_url)
 
 
+# One that is cut while it is being set up may be dropped before asyncpg has noticed, and then it complains.
+@pytest.mark.filterwarnings("ignore:unclosed connection <asyncpg:ResourceWarning")
 @pytest.mark.parametrize("place", ["inside", "between"])
 async def test_a_follower_whose_connections_are_cut_goes_on_by_itself(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch, place: str
