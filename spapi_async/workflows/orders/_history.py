@@ -134,7 +134,7 @@ class History:
         """
         job = self._job
         try:
-            await self.divide()
+            await self.divide(holder, wait=wait)
             await job.run(self._database, self._quota, holder=holder, wait=wait)
             if job.result.error is None and await self.go_on(holder, wait=wait):
                 await job.run(self._database, self._quota, holder=holder, wait=wait)
@@ -198,20 +198,36 @@ class History:
                     )
                     self._job.count((row,), await self._database.store(page), ())
 
-    async def divide(self) -> None:
-        """Record which span is history before anything is read; an existing checkpoint stays."""
-        now = moment(self._clock)
+    async def divide(self, holder: str, *, wait: bool) -> None:
+        """Record which span is history before anything is read; an existing checkpoint stays.
+
+        Only the holder of the history's lease does so. Of two processes that start a new seller at once, one would
+        otherwise read from where its own history ends, while the other's, which ends earlier, replaced it.
+
+        Raises:
+            LeaseHeldError: another process holds the lease, and ``wait`` is false.
+        """
         if await self._database.checkpoint(self._seller.name, self._job.stream) is not None:
             return
-        head = (now - HEAD).replace(microsecond=0)
         known = await self._history()
-        if known is None and self._since < head:
-            known = Checkpoint(
-                seller=self._seller.name, stream=self._stream, last_updated_after=self._since, upper_bound=head
-            )
-            await self._database.store(OrderPage(seller=self._seller.name, rows=(), checkpoint=known, at=now))
+        if known is None:
+            async with self._job.held(self._database, holder, wait=wait, stream=self._stream) as lease:
+                known = await self._history() or await self._begin(lease)
         if known is not None and known.upper_bound is not None:
             self._job.start_from(known.upper_bound)
+
+    async def _begin(self, lease: Lease | None) -> Checkpoint | None:
+        """A history of what is older than the newest end; None where ``since`` leaves nothing of it."""
+        now = moment(self._clock)
+        head = (now - HEAD).replace(microsecond=0)
+        if self._since >= head:
+            return None
+        history = Checkpoint(
+            seller=self._seller.name, stream=self._stream, last_updated_after=self._since, upper_bound=head
+        )
+        page = OrderPage(seller=self._seller.name, rows=(), checkpoint=history, at=now, lease=lease)
+        await self._database.store(page)
+        return history
 
     async def _history(self) -> Checkpoint | None:
         return await self._database.checkpoint(self._seller.name, self._stream)

@@ -108,7 +108,7 @@ class Follower:
         while True:
             try:
                 if self._history is not None:
-                    await self._history.divide()
+                    await self._history.divide(holder, wait=True)
                 if self._holes is not None:
                     await self._holes.recall()
                 async with self._job.held(self._sink, holder, wait=True) as lease:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import anyio
 import msgspec
 import pytest
 from order_databases import emulated_orders, query, stored_orders
 
 from spapi_async import Application, ConfigurationError
+from spapi_async._core.clock import SystemClock
 from spapi_async._engine.retry import RetryPolicy
 from spapi_async.emulator.server import Emulator
 from spapi_async.workflows.orders import (
@@ -24,7 +26,11 @@ from spapi_async.workflows.orders import (
     SyncReport,
     sync_orders,
 )
+from spapi_async.workflows.orders._checkpoint import Checkpoint
+from spapi_async.workflows.orders._history import History
+from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._report_rows import order_rows
+from spapi_async.workflows.orders._source import Orders2026Source
 
 pytest_plugins = ("sync_fixtures",)
 
@@ -233,3 +239,68 @@ async def test_what_another_process_read_while_this_one_waited_is_not_read_again
         assert report.failed == ()
         assert (await database.counts())[0] < 50
         assert requests(running, SEARCH) < 20
+
+
+class Ahead(SystemClock):
+    """So many seconds from now."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    def time(self) -> float:
+        """That time."""
+        return super().time() + self._seconds
+
+
+class Beginning(Job):
+    """Remembers where it was told to start."""
+
+    begins: datetime | None = None
+
+    def start_from(self, since: datetime) -> None:
+        """Where the history ends."""
+        self.begins = since
+
+
+class Looked(OrderDatabase):
+    """Answers that there is no history yet only when it may go on."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.has_looked, self.may_go_on = anyio.Event(), anyio.Event()
+
+    async def checkpoint(self, seller: str, stream: str) -> Checkpoint | None:
+        """As it was when it was asked."""
+        found = await super().checkpoint(seller, stream)
+        if stream.endswith("history"):
+            self.has_looked.set()
+            await self.may_go_on.wait()
+        return found
+
+
+async def test_two_processes_that_start_a_seller_divide_it_once(database_url: str) -> None:
+    """Both read from where one of them ended the history, though the other saw none and has a clock behind."""
+
+    def begun(database: OrderDatabase, seconds: float) -> tuple[History, Beginning]:
+        seller: Any = app.selling_partner("Atzr|one", region="NA", seller_id="one")
+        clock, source = Ahead(seconds), Orders2026Source(seller)
+        job = Beginning(seller, source, since=SINCE, window=None, clock=clock, progress=lambda _: None)
+        facts: dict[str, Any] = {"quota": None, "sources": (), "places": (), "datasets": (), "page_size": 5}
+        return History(seller, job, database=database, since=SINCE, clock=clock, **facts), job
+
+    async with (
+        Application("app", "secret") as app,
+        OrderDatabase(database_url) as database,
+        Looked(database_url) as slow,
+        anyio.create_task_group() as group,
+    ):
+        (first, early), (second, late) = begun(database, 0.0), begun(slow, -60.0)
+        group.start_soon(lambda: second.divide("second", wait=True))
+        await slow.has_looked.wait()
+        await first.divide("first", wait=True)
+        slow.may_go_on.set()
+    async with OrderDatabase(database_url) as database:
+        history = await database.checkpoint("one@na", "orders_2026_01_01 history")
+    assert history is not None
+    assert early.begins == late.begins == history.upper_bound
