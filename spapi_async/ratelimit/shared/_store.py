@@ -144,8 +144,10 @@ class LimitState(msgspec.Struct, kw_only=True):
     Attributes:
         level, pace, capacity: tokens, tokens a second really handed out, most tokens kept.
         rate, announced, burst: believed, announced, believed.
-        starts, opens, seconds: of a window: when each request in it arrives, from now; in how many seconds the next may
-            pass, whatever the window holds; its length.
+        starts, opens, seconds: of a window: when the first requests in it arrive, from now; in how many seconds the
+            next may pass, whatever the window holds; its length.
+        later: of a window: the requests after ``starts`` in a bounded number of runs, as the arrival of the last of a
+            run and how many there are. A reply stays small however many requests a window holds.
         absent: an optional limit that nothing has taught yet.
     """
 
@@ -158,6 +160,7 @@ class LimitState(msgspec.Struct, kw_only=True):
     admitted: int = 0
     throttled: int = 0
     starts: list[float] = []
+    later: list[tuple[float, int]] = []
     opens: float = 0.0
     seconds: float = 0.0
     absent: bool = False
