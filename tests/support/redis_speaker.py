@@ -19,6 +19,7 @@ class Speaker:
 
     def __init__(self, url: str) -> None:
         self.client: Any = redis.Redis.from_url(url)
+        self.heard = 0  # bytes of the last reply
 
     def ask(
         self,
@@ -43,7 +44,9 @@ class Speaker:
         )  # fmt: skip
         payload = msgspec.msgpack.encode(msgspec.structs.replace(request, **changes))
         keys = (*KEYS, *(f"{KEYS[0]}|{name}" for name in more))
-        return msgspec.msgpack.decode(self.client.eval(SCRIPT, len(keys), *keys, payload), type=Reply, strict=False)
+        answer = self.client.eval(SCRIPT, len(keys), *keys, payload)
+        self.heard = len(answer)
+        return msgspec.msgpack.decode(answer, type=Reply, strict=False)
 
     def close(self) -> None:
         self.client.close()

@@ -30,19 +30,25 @@ NOT_COUNTED = frozenset({QUOTA_EXCEEDED, 401, 403})
 
 
 class LocalPermit(Flight):
-    """The right to send one request now. It is also the flight to its first limit; most calls have only one."""
+    """The right to send one request now, made when it leaves: that charges every limit of its lane.
+
+    It is also the flight to its first limit; most calls have only one.
+    """
 
     __slots__ = ("_limiter", "flights", "lane", "waited")
 
-    def __init__(self, limiter: LocalRateLimiter, lane: Lane, sent_at: float, lands_by: float) -> None:
+    def __init__(self, limiter: LocalRateLimiter, lane: Lane, now: float) -> None:
+        jitter, first = lane.jitter, lane.first
         self._limiter: LocalRateLimiter | None = limiter
         self.lane = lane
-        self.sent_at = sent_at
-        self.lands_by = lands_by
-        self.answered_by = sent_at + lane.jitter.patience
+        self.sent_at = lane.used_at = now
+        self.lands_by = now + (jitter.bound if lane.replied else UNKNOWN)
+        self.answered_by = now + jitter.patience
         self.landed = False
-        self.flights: tuple[Flight, ...] = ()  # to the other limits
         self.waited = 0.0
+        first.counter.launch(self)
+        first.admitted += 1
+        self.flights: tuple[Flight, ...] = limiter.launch_others(self) if lane.others else ()
 
     def observe(self, status: int | None, rate: float | None, refusal: bytes = b"") -> None:
         """The request was sent: report the reply."""
@@ -132,7 +138,7 @@ class LocalRateLimiter:
         first = lane.first
         if first.line.total or not first.counter.has_token(now) or (lane.others and not has_room(lane, now)):
             return await self._wait(lane, now, priority, max_wait)
-        return self._launch(lane, now)
+        return LocalPermit(self, lane, now)
 
     async def _wait(self, lane: Lane, now: float, priority: Priority, max_wait: float | None) -> LocalPermit:
         deadline = timer = None
@@ -175,10 +181,8 @@ class LocalRateLimiter:
     ) -> None:
         """An item in a batch reply had the status 429; it counts as a 429 of the call's usage plan."""
         lane, now = self._lane(operation, account, arguments), self._monotonic()
-        item = LocalPermit(self, lane, now, now)
-        item.number, item.spare = 0, 0.0
         lane.first.suspected(lane)
-        self._refused(lane, lane.first, item, now)
+        self._refused(lane, lane.first, Flight(now, sent_at=now), now)
         self._do(lane.meters, now)
 
     def limits(self) -> tuple[LimitSnapshot, ...]:
@@ -254,24 +258,18 @@ class LocalRateLimiter:
             self._arm(meter, now, delay)
 
     def _admit(self, lane: Lane, waiter: Waiter, now: float) -> None:
-        waiter.future.set_result(self._launch(lane, now))
+        waiter.future.set_result(LocalPermit(self, lane, now))
 
-    def _launch(self, lane: Lane, now: float) -> LocalPermit:
-        """Charge every limit of the lane for a request that is sent now."""
-        permit = LocalPermit(self, lane, now, now + (lane.jitter.bound if lane.replied else UNKNOWN))
-        first = lane.first
-        first.counter.launch(permit)
-        first.admitted += 1
-        if lane.others:
-            self._turns += 1
-            lane.turn = self._turns
-            lands_by, answered_by = permit.lands_by, permit.answered_by
-            permit.flights = tuple(Flight(lands_by, sent_at=now, answered_by=answered_by) for _ in lane.others)
-            for meter, flight in zip(lane.others, permit.flights, strict=True):
-                meter.counter.launch(flight)
-                meter.admitted += 1
-        lane.used_at = now
-        return permit
+    def launch_others(self, permit: LocalPermit) -> tuple[Flight, ...]:
+        """Charge the limits beside the first for a request that leaves now."""
+        lane, lands_by, answered_by = permit.lane, permit.lands_by, permit.answered_by
+        self._turns += 1
+        lane.turn = self._turns
+        flights = tuple(Flight(lands_by, sent_at=permit.sent_at, answered_by=answered_by) for _ in lane.others)
+        for meter, flight in zip(lane.others, flights, strict=True):
+            meter.counter.launch(flight)
+            meter.admitted += 1
+        return flights
 
     def _arm(self, meter: Meter, now: float, delay: float | None) -> None:
         timer = self._timers.get(meter)

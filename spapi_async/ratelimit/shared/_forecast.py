@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from spapi_async.ratelimit._window import opening
@@ -29,7 +30,8 @@ def wait_for(reply: Reply, specs: Sequence[LimitSpec], age: float, turns: int, p
 def limit_wait(limit: LimitState, age: float, number: int) -> float:
     """Seconds until a limit, whose state was received ``age`` seconds ago, admits the ``number``-th request."""
     if limit.seconds:
-        moments = [start - age for start in limit.starts if start - age + limit.seconds > 0]
+        starts = itertools.chain(limit.starts, *([moment] * count for moment, count in limit.later))
+        moments = [start - age for start in starts if start - age + limit.seconds > 0]
         return opening(moments, int(limit.burst), limit.seconds, max(0.0, limit.opens - age), number)
     level = min(limit.level + limit.pace * age, limit.capacity)
     return max(0.0, (number - level) / limit.pace)

@@ -147,8 +147,10 @@ class LimitState(msgspec.Struct, kw_only=True):
     Attributes:
         level, pace, capacity: the tokens, the tokens per second actually granted, the most tokens kept.
         rate, announced, burst: the rate in use, the announced rate, the burst in use.
-        starts, opens, seconds: for a window: the arrival times of its requests, relative to now; the seconds for which
-            no request is admitted, whatever its entries; its length.
+        starts, opens, seconds: for a window: the arrival times of its first requests, relative to now; the seconds for
+            which no request is admitted, whatever its entries; its length.
+        later: for a window: the requests after ``starts`` in a bounded number of runs, as the arrival time of the last
+            one of a run and their number. A reply stays small however many requests a window holds.
         absent: whether it is an optional limit that has not been learned yet.
     """
 
@@ -161,6 +163,7 @@ class LimitState(msgspec.Struct, kw_only=True):
     admitted: int = 0
     throttled: int = 0
     starts: list[float] = []
+    later: list[tuple[float, int]] = []
     opens: float = 0.0
     seconds: float = 0.0
     absent: bool = False

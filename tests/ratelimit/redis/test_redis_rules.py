@@ -21,6 +21,7 @@ from servers import RedisServer
 from spapi_async._core.options import Priority
 from spapi_async.api.reports_2021_06_30 import CREATE_REPORT
 from spapi_async.emulator import Emulator
+from spapi_async.ratelimit.shared._forecast import limit_wait
 from spapi_async.ratelimit.shared._store import Feedback, LimitSpec
 
 WORKER = Path(redis_worker.__file__).with_name("report_worker.py")
@@ -91,6 +92,27 @@ def test_a_store_that_forgot_takes_a_window_for_evenly_used_up(redis_url: str) -
     assert window.level == 0
     gaps = sorted(start + 3600 for start in window.starts)
     assert [round(gap, -1) for gap in gaps] == [900, 1800, 2700, 3600]
+    speaker.close()
+
+
+@pytest.mark.parametrize("entries", [0, 99, 101, 250, 100_000])
+def test_a_reply_about_a_window_is_small_and_never_too_hopeful(redis_url: str, entries: int) -> None:
+    """The next hundred permits are predicted exactly, later ones at most a hundredth of the window too late."""
+    speaker = Speaker(redis_url)
+    spec = LimitSpec(kind="rule", rate=entries / 3600 or 1.0, burst=entries or 1, seconds=3600.0)
+    speaker.ask(1, more={"many": spec}, waiting=(0, 0, 0))
+    now = time.time()
+    log = [now - 3000 + 2000 * place / (entries or 1) for place in range(entries)]
+    state = {"w": 3600.0, "b": entries, "log": log, "block": 0, "adm": 0, "thr": 0, "p": {}, "cut": 0, "i": ""}
+    speaker.client.set(f"{KEYS[0]}|many", msgspec.msgpack.encode(state))
+    reply = speaker.ask(2, more={"many": spec}, waiting=(0, 0, 0))
+    window = reply.limits[1]
+    assert speaker.heard < 4000
+    assert len(window.starts) + sum(count for _, count in window.later) == entries
+    for number in {1, 50, 100, 101, 200, entries // 2, entries} & set(range(1, entries + 1)):
+        exact = log[number - 1] + 3600 - reply.now
+        late = limit_wait(window, 0.0, number) - exact
+        assert -1e-3 <= late <= (1e-3 if number <= 100 else 2000 / 100 + 1)
     speaker.close()
 
 

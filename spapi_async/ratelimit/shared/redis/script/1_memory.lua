@@ -47,6 +47,8 @@ local PASSED_OVER = 9
 local URGENT_MEMORY = 60.0  -- a token is kept for urgent calls for so long after the last one was seen
 local LEND = 0.75           -- part of a bucket that may be on lease
 local MOST_ENTRIES = 1000   -- as in _conversion.py
+local LONGEST_HEAD = 100    -- entries of a window that are told one by one
+local MOST_RUNS = 100       -- into which the others are gathered
 local BACKWARDS = 1.0       -- seconds by which a clock that goes back is merely being set right
 
 local req = cmsgpack.unpack(ARGV[1])

@@ -44,15 +44,24 @@ if req.predict > 0 then
   end
 end
 
+-- Of a window goes a bounded part: the first entries, which the next permits wait for, one by one, and the rest in runs,
+-- each with the moment of its last entry, so that nobody expects a permit too early.
 -- What the process may count on: nothing of what is held back, once the level is too low to hold it.
 local function report(limit)
   local b = limit.b
   if b.w then
-    local starts = {}
-    for index, moment in ipairs(b.log) do starts[index] = moment - now end
+    local starts, later = {}, {}
+    local entries, head = #b.log, min(#b.log, LONGEST_HEAD)
+    for index = 1, head do starts[index] = b.log[index] - now end
+    local run = math.ceil((entries - head) / MOST_RUNS)
+    for first = head + 1, entries, max(run, 1) do
+      local last = min(first + run - 1, entries)
+      later[#later + 1] = {b.log[last] - now, last - first + 1}
+    end
     return {
       level = b.b - #b.log, rate = b.b / b.w, announced = b.b / b.w, burst = b.b, pace = b.b / b.w, capacity = b.b,
-      admitted = b.adm, throttled = b.thr, starts = starts, opens = max(0, b.block - now), seconds = b.w,
+      admitted = b.adm, throttled = b.thr, starts = starts, later = later,
+      opens = max(0, b.block - now), seconds = b.w,
     }
   end
   local level = b.k - (b.k - b.h >= 1 and b.h or limit.hold)
