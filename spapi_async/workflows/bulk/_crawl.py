@@ -26,7 +26,7 @@ from spapi_async.errors import (
     TransportError,
 )
 from spapi_async.marketplaces import Marketplace
-from spapi_async.workflows.bulk._fan_out import Done, Failed, fan_out
+from spapi_async.workflows.bulk._fan_out import Done, Failed, Outcomes, fan_out
 from spapi_async.workflows.bulk._journal import FAILED, FOUND, MISSING, Entry, Journal, Key
 from spapi_async.workflows.bulk._kinds import LookUp, kind_named
 from spapi_async.workflows.bulk._sink import Sink
@@ -248,6 +248,7 @@ class Run:
         async def call(key: Key) -> bytes:
             return await look_up(key.identifier, Marketplace(key.marketplace))
 
+        outcomes: Outcomes[Key, bytes] | None = None
         try:
             async with fan_out(call, keys, width) as outcomes:
                 async for outcome in outcomes:
@@ -256,6 +257,9 @@ class Run:
                         await self._write()
         finally:
             # Also when the run ends early: what has been paid for is kept.
+            for outcome in outcomes.untaken() if outcomes is not None else ():
+                if isinstance(outcome, Done):
+                    self._take(self.entry(outcome))
             await self._write()
         await self._in_thread(self._sink.finish)
 

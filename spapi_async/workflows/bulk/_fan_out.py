@@ -9,7 +9,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from spapi_async.errors import ConfigurationError
 
-__all__ = ["Done", "Failed", "fan_out"]
+__all__ = ["Done", "Failed", "Outcomes", "fan_out"]
 
 I = TypeVar("I")  # noqa: E741  an item
 V = TypeVar("V")
@@ -36,7 +36,7 @@ async def fan_out(
     concurrency: int = 8,
     *,
     ordered: bool = False,
-) -> AsyncIterator[AsyncIterator[Done[I, V] | Failed[I]]]:
+) -> AsyncIterator[Outcomes[I, V]]:
     """Call a function for each item of a stream, several at a time.
 
     ``async with fan_out(call, items) as outcomes: async for outcome in outcomes: …``
@@ -51,7 +51,7 @@ async def fan_out(
     if concurrency < 1:
         raise ConfigurationError(f"concurrency must be 1 or more, not {concurrency!r}")
     source = _Source(items)
-    outcomes: _Outcomes[I, V] = _Outcomes(call, source, concurrency, ordered=ordered)
+    outcomes: Outcomes[I, V] = Outcomes(call, source, concurrency, ordered=ordered)
     workers = [asyncio.ensure_future(outcomes.work()) for _ in range(concurrency)]
     try:
         yield outcomes
@@ -115,7 +115,7 @@ class _Source(Generic[I]):
             await close()
 
 
-class _Outcomes(AsyncIterator[Any], Generic[I, V]):
+class Outcomes(AsyncIterator[Any], Generic[I, V]):
     """What the workers bring, in a queue that holds them up when nobody takes it."""
 
     def __init__(
@@ -128,6 +128,7 @@ class _Outcomes(AsyncIterator[Any], Generic[I, V]):
         self._failure: Exception | None = None
         # Outcomes, or (ordered) the promise of each; None when the last worker has gone.
         self._queue: asyncio.Queue[Any] = asyncio.Queue(concurrency)
+        self._left: list[Done[I, V] | Failed[I]] = []  # by workers that were cancelled while the queue was full
 
     async def work(self) -> None:
         """Take items until there are none."""
@@ -141,7 +142,7 @@ class _Outcomes(AsyncIterator[Any], Generic[I, V]):
                     item = await self._source.take()
                 outcome = await self._outcome(item)
                 if promise is None:
-                    await self._queue.put(outcome)
+                    await self._offer(outcome)
                 else:
                     promise.set_result(outcome)
         except StopAsyncIteration:
@@ -152,6 +153,22 @@ class _Outcomes(AsyncIterator[Any], Generic[I, V]):
             self._working -= 1
         if not self._working:
             await self._queue.put(None)
+
+    async def _offer(self, outcome: Done[I, V] | Failed[I]) -> None:
+        try:
+            await self._queue.put(outcome)
+        except asyncio.CancelledError:
+            self._left.append(outcome)
+            raise
+
+    def untaken(self) -> list[Done[I, V] | Failed[I]]:
+        """Outcomes that were ready when the block was left and not taken in it; not those of ordered calls."""
+        found, self._left = self._left, []
+        while not self._queue.empty():
+            outcome = self._queue.get_nowait()
+            if isinstance(outcome, Done | Failed):
+                found.append(outcome)
+        return found
 
     async def _outcome(self, item: I) -> Done[I, V] | Failed[I]:
         try:

@@ -322,3 +322,34 @@ async def test_what_waits_for_the_disk_when_a_crawl_is_cancelled_is_written() ->
     with pytest.raises(asyncio.CancelledError):
         await running
     assert disk.written == found
+
+
+async def test_what_was_looked_up_and_not_yet_taken_when_a_crawl_is_cancelled_is_written() -> None:
+    """Some results stand in line behind one that is being written, others could not even join the line."""
+    disk: Any = Disk()
+    run = Run(disk, disk, total=None, seconds_for=float, progress=None)
+    found: list[str] = []
+    writing, go_on = threading.Event(), threading.Event()
+
+    def write(entries: Any) -> tuple[list[None], dict[str, int]]:
+        writing.set()
+        go_on.wait(60)
+        return Disk.write(disk, entries)
+
+    disk.write = write
+
+    async def look_up(identifier: str, _: Marketplace) -> bytes:
+        found.append(identifier)
+        return b"{}"
+
+    keys = run.due(map(str, range(100)), [Marketplace.US], older_than=0.0, retry_failed=False)
+    running = asyncio.create_task(run.run(look_up, keys, 3))
+    while not writing.is_set() or len(found) < 7:  # one is written, three stand in line, and a worker has one each
+        await asyncio.sleep(0.001)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    running.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert sorted(disk.written) == sorted(found)

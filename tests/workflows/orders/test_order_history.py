@@ -224,9 +224,8 @@ class Overtaken(OrderDatabase):
 
     async def hold(self, seller: str, stream: str, holder: str, *, now: datetime) -> Lease:
         """First what the other process committed last."""
-        if stream.endswith(" history"):
-            place = await self.checkpoint(seller, stream)
-            assert place is not None
+        place = await self.checkpoint(seller, stream) if stream.endswith(" history") else None
+        if place is not None:  # None: it is held to begin the history
             read = msgspec.structs.replace(place, upper_bound=place.last_updated_after)
             await self.store(OrderPage(seller=seller, rows=(), checkpoint=read, at=now))
         return await super().hold(seller, stream, holder, now=now)
