@@ -219,6 +219,7 @@ class Run:
         self._bytes = 0
         self._written_at = time.monotonic()
         self._in_a_row = 0
+        self._is_torn = False  # the output, until the next run puts it right
         self._lock = asyncio.Lock()
 
     async def due(
@@ -306,12 +307,14 @@ class Run:
     async def _write(self) -> None:
         """Write what waits and record it; a cancellation waits for the disk, so that nothing is written by halves."""
         entries, self._waiting, self._bytes = self._waiting, [], 0
-        if not entries:
+        if not entries or self._is_torn:
             return
 
         def write() -> None:
+            self._is_torn = True  # a write that fails may leave half a line, behind which nothing may stand
             places, state = self._sink.write(entries)
             self._journal.record(entries, places, state)
+            self._is_torn = False
 
         await self._in_thread(write)
         self._written_at = time.monotonic()
