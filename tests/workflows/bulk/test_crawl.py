@@ -353,3 +353,32 @@ async def test_what_was_looked_up_and_not_yet_taken_when_a_crawl_is_cancelled_is
     with pytest.raises(asyncio.CancelledError):
         await running
     assert sorted(disk.written) == sorted(found)
+
+
+async def test_nothing_is_written_after_a_write_that_failed() -> None:
+    """It may have left half a line; what stood in line behind it is looked up again by the next run."""
+    disk: Any = Disk()
+    run = Run(disk, disk, total=None, seconds_for=float, progress=None)
+    found: list[str] = []
+    writes: list[int] = []
+    go_on = threading.Event()
+
+    def write(entries: Any) -> None:
+        writes.append(len(entries))
+        go_on.wait(60)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    disk.write = write
+
+    async def look_up(identifier: str, _: Marketplace) -> bytes:
+        found.append(identifier)
+        return b"{}"
+
+    keys = run.due(map(str, range(100)), [Marketplace.US], older_than=0.0, retry_failed=False)
+    running = asyncio.create_task(run.run(look_up, keys, 3))
+    while len(found) < 7:
+        await asyncio.sleep(0.001)
+    go_on.set()
+    with pytest.raises(OSError, match="No space left"):
+        await running
+    assert writes == [1]
