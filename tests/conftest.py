@@ -1,6 +1,7 @@
 """Fixtures of the whole suite, and what makes its result the same on every machine and in every run."""
 
 import gc
+import logging
 import os
 import random
 import signal
@@ -22,6 +23,7 @@ __all__ = [
     "redis_server",
     "redis_url",
     "same_dice",
+    "same_logging",
     "sqs_endpoint",
     "sqs_queue",
     "watch_for_secrets",
@@ -43,6 +45,18 @@ providers._get_local_constants = lambda: _NO_CONSTANTS
 def same_dice(request: pytest.FixtureRequest) -> None:
     """The library draws its jitter from ``random``: each test gets the same in every run, whatever ran before it."""
     random.seed(request.node.nodeid)
+
+
+@pytest.fixture(autouse=True)
+def same_logging() -> Generator[None]:
+    """Leave logging as it was found: a framework or a command that sets it up does so for its own test alone."""
+    root = logging.getLogger()
+    level, handlers, disabled = root.level, list(root.handlers), logging.root.manager.disable
+    yield
+    root.setLevel(level)
+    root.handlers[:] = [handler for handler in root.handlers if handler in handlers]
+    root.handlers += [handler for handler in handlers if handler not in root.handlers]
+    logging.disable(disabled)
 
 
 @pytest.hookimpl(optionalhook=True)

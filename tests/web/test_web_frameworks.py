@@ -185,7 +185,11 @@ async def test_litestar_answers_the_librarys_errors(way: str) -> None:
         middleware: Any = SPAPIMiddleware
         inside = [DefineMiddleware(middleware, **options)] if way == "inside" else []
         app: Any = Litestar(
-            [participations, unknown], exception_handlers=litestar_handlers(), middleware=inside, openapi_config=None
+            [participations, unknown],
+            exception_handlers=litestar_handlers(),
+            middleware=inside,
+            openapi_config=None,
+            logging_config=None,  # else it sets up logging for the whole process
         )
         if way == "around":
             app = SPAPIMiddleware(app, **options)
