@@ -306,12 +306,11 @@ class RedisCluster:
         self.stop()
 
 
-_EMPTY = """\\set ON_ERROR_STOP on
+_ALONE = """\\set ON_ERROR_STOP on
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
 SET client_min_messages = warning;
-DROP SCHEMA public CASCADE;
-CREATE SCHEMA public;
 """
+_EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
 
 
 class PostgresServer:
@@ -363,11 +362,15 @@ class PostgresServer:
         """The URL of an empty database, lent: to empty one takes an eighth of the time that making one does."""
         if self._returned:
             name = self._returned.pop()
-            self._server.psql(f"\\c {name}\n{_EMPTY}")
+            self.run_alone(name, _EMPTY)
         else:
             name = self._created()
         yield self.url(name)
         self._returned.append(name)
+
+    def run_alone(self, database: str, statements: str) -> None:
+        """Run statements in a database, every other connection to which is cut first."""
+        self._server.psql(f"\\c {database}\n{_ALONE}{statements}")
 
     def _created(self) -> str:
         name = f"test_{next(self._numbers)}"

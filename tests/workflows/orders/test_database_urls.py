@@ -47,16 +47,18 @@ async def test_who_only_reads_makes_no_database(make: Any, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("make", [OrderDatabase, Journal])
-async def test_a_database_of_something_else_is_not_one_to_read(make: Any, database_url: str) -> None:
+async def test_a_database_of_something_else_is_not_one_to_read(make: Any, new_database_url: str) -> None:
     """It stays as it is, on either database."""
-    if database_url.startswith("sqlite"):
-        sqlite3.connect(database_url.removeprefix("sqlite:///")).execute("CREATE TABLE other (a)").connection.close()
+    if new_database_url.startswith("sqlite"):
+        sqlite3.connect(new_database_url.removeprefix("sqlite:///")).execute(
+            "CREATE TABLE other (a)"
+        ).connection.close()
     for _ in range(2):
         with pytest.raises(ConfigurationError, match=r"no order tables|no table of runs"):
-            await make(database_url, create=False).open()
-    async with make(database_url):
+            await make(new_database_url, create=False).open()
+    async with make(new_database_url):
         pass
-    async with make(database_url, create=False):  # now it is
+    async with make(new_database_url, create=False):  # now it is
         pass
 
 

@@ -41,9 +41,9 @@ async def stored(engine: AsyncEngine) -> int:
         return int((await connection.exec_driver_sql("SELECT count(*) FROM numbers")).scalar_one())
 
 
-async def test_a_job_is_part_of_the_transaction(database_url: str) -> None:
+async def test_a_job_is_part_of_the_transaction(new_database_url: str) -> None:
     """What it did is committed or rolled back with it."""
-    async with engine_of(database_url) as engine:
+    async with engine_of(new_database_url) as engine:
         async with engine.connect() as connection:
             assert await run_on_cursor(connection, insert_one) == 1
             await connection.rollback()
@@ -54,9 +54,9 @@ async def test_a_job_is_part_of_the_transaction(database_url: str) -> None:
         assert await stored(engine) == 1
 
 
-async def test_a_refused_statement_is_sqlalchemys_error(database_url: str) -> None:
+async def test_a_refused_statement_is_sqlalchemys_error(new_database_url: str) -> None:
     """Without its parameters, which may be personal data; nothing of the transaction stays."""
-    async with engine_of(database_url) as engine:
+    async with engine_of(new_database_url) as engine:
 
         def insert_twice(cursor: Cursor) -> None:
             insert_one(cursor)
@@ -70,9 +70,9 @@ async def test_a_refused_statement_is_sqlalchemys_error(database_url: str) -> No
         assert await stored(engine) == 0
 
 
-async def test_an_error_of_the_job_itself_comes_out_as_it_is(database_url: str) -> None:
+async def test_an_error_of_the_job_itself_comes_out_as_it_is(new_database_url: str) -> None:
     """And rolls back what the job did before."""
-    async with engine_of(database_url) as engine:
+    async with engine_of(new_database_url) as engine:
 
         def fail(cursor: Cursor) -> None:
             insert_one(cursor)
@@ -84,9 +84,9 @@ async def test_an_error_of_the_job_itself_comes_out_as_it_is(database_url: str) 
         assert await stored(engine) == 0
 
 
-async def test_a_connection_that_is_cut_is_not_used_again(postgres_url: str) -> None:
+async def test_a_connection_that_is_cut_is_not_used_again(new_postgres_url: str) -> None:
     """The pool opens another at once, also in place of others that it made before: the server may have restarted."""
-    async with engine_of(postgres_url) as engine:
+    async with engine_of(new_postgres_url) as engine:
         async with engine.connect() as one, engine.connect() as other:
             pids = {(await each.exec_driver_sql("SELECT pg_backend_pid()")).scalar_one() for each in (one, other)}
         with pytest.raises(DBAPIError):
@@ -99,9 +99,9 @@ async def test_a_connection_that_is_cut_is_not_used_again(postgres_url: str) -> 
         assert not pids & now
 
 
-async def test_a_connection_that_a_cancellation_cut_off_is_not_used_again(database_url: str) -> None:
+async def test_a_connection_that_a_cancellation_cut_off_is_not_used_again(new_database_url: str) -> None:
     """Its statement may still be running."""
-    async with engine_of(database_url) as engine:
+    async with engine_of(new_database_url) as engine:
 
         def linger(cursor: Cursor) -> None:
             insert_one(cursor)

@@ -64,10 +64,10 @@ def is_equal(emulator: Emulator, url: str) -> bool:
 
 
 @pytest.mark.spapi_emulator(orders=40, rate_scale=3000, processing=0.2, search_delay=0.0)
-def test_killed_while_amazon_holds_each_request(spapi_emulator: Emulator, sqlite_url: str) -> None:
+def test_killed_while_amazon_holds_each_request(spapi_emulator: Emulator, new_sqlite_url: str) -> None:
     """Nothing is missing in the end, and no version of an order was published twice."""
     for operation in HELD:
-        process = follow(spapi_emulator, sqlite_url)
+        process = follow(spapi_emulator, new_sqlite_url)
         try:
             spapi_emulator.faults({"operation": operation, "delay": 3, "times": 1})
             before, give_up_at = held(spapi_emulator), time.monotonic() + SECONDS
@@ -81,15 +81,17 @@ def test_killed_while_amazon_holds_each_request(spapi_emulator: Emulator, sqlite
             process.communicate()
             spapi_emulator.faults({"clear": True})
     before = asked(spapi_emulator, HELD[1])
-    process = follow(spapi_emulator, sqlite_url)
+    process = follow(spapi_emulator, new_sqlite_url)
     try:
         give_up_at = time.monotonic() + SECONDS
-        while asked(spapi_emulator, HELD[1]) == before or not is_equal(spapi_emulator, sqlite_url):
+        while asked(spapi_emulator, HELD[1]) == before or not is_equal(spapi_emulator, new_sqlite_url):
             assert time.monotonic() < give_up_at, "orders are missing"
             time.sleep(0.1)
     finally:
         process.terminate()
         _, complaint = process.communicate(timeout=30)
     assert (process.returncode, complaint) == (0, b"")
-    changes = query(sqlite_url, "SELECT order_id, updated_at, kind, source FROM order_changes WHERE kind != 'detail'")
+    changes = query(
+        new_sqlite_url, "SELECT order_id, updated_at, kind, source FROM order_changes WHERE kind != 'detail'"
+    )
     assert len({(order, moment) for order, moment, _, _ in changes}) == len(changes)

@@ -49,18 +49,18 @@ def run(emulator: Emulator, url: str, size: int) -> tuple[int, str]:
 
 
 @pytest.mark.spapi_emulator(orders=200, rate_scale=1e6, anchor=WELL_BEHIND)
-def test_a_full_disk_stops_a_sync_between_two_pages(spapi_emulator: Emulator, sqlite_url: str) -> None:
+def test_a_full_disk_stops_a_sync_between_two_pages(spapi_emulator: Emulator, new_sqlite_url: str) -> None:
     """However far it came: exit code 7 and a line that says why; with more room it goes on from there."""
-    asyncio.run(make(sqlite_url))
+    asyncio.run(make(new_sqlite_url))
     before, stops = -1, 0
-    size = Path(sqlite_url.removeprefix("sqlite:///")).stat().st_size
+    size = Path(new_sqlite_url.removeprefix("sqlite:///")).stat().st_size
     for _ in range(40):
         size += 150_000
-        code, errors = run(spapi_emulator, sqlite_url, size)
-        stored = stored_orders(sqlite_url)
-        assert query(sqlite_url, "PRAGMA integrity_check") == [("ok",)]
+        code, errors = run(spapi_emulator, new_sqlite_url, size)
+        stored = stored_orders(new_sqlite_url)
+        assert query(new_sqlite_url, "PRAGMA integrity_check") == [("ok",)]
         assert not [order_id for order_id in stored if order_id.startswith("stray")]
-        assert query(sqlite_url, "SELECT count(*) FROM order_changes") == [(len(stored),)]
+        assert query(new_sqlite_url, "SELECT count(*) FROM order_changes") == [(len(stored),)]
         assert stored.items() <= emulated_orders(spapi_emulator).items()
         assert len(stored) >= before
         before = len(stored)
@@ -71,14 +71,16 @@ def test_a_full_disk_stops_a_sync_between_two_pages(spapi_emulator: Emulator, sq
         assert len(errors.splitlines()) == 1
         assert "disk I/O error" in errors
     assert stops
-    assert stored_orders(sqlite_url) == emulated_orders(spapi_emulator)
+    assert stored_orders(new_sqlite_url) == emulated_orders(spapi_emulator)
 
 
 @pytest.mark.spapi_emulator(orders=5, rate_scale=1e6, anchor=WELL_BEHIND)
-def test_a_disk_without_room_for_the_tables_is_no_mistake_in_the_url(spapi_emulator: Emulator, sqlite_url: str) -> None:
+def test_a_disk_without_room_for_the_tables_is_no_mistake_in_the_url(
+    spapi_emulator: Emulator, new_sqlite_url: str
+) -> None:
     """The same exit code; the next run makes them."""
-    code, errors = run(spapi_emulator, sqlite_url, 30_000)
+    code, errors = run(spapi_emulator, new_sqlite_url, 30_000)
     assert (code, len(errors.splitlines())) == (DATABASE_FAILED, 1)
     assert "disk" in errors
-    assert run(spapi_emulator, sqlite_url, 10**9) == (0, "")
-    assert stored_orders(sqlite_url) == emulated_orders(spapi_emulator)
+    assert run(spapi_emulator, new_sqlite_url, 10**9) == (0, "")
+    assert stored_orders(new_sqlite_url) == emulated_orders(spapi_emulator)

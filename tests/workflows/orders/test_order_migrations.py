@@ -133,13 +133,13 @@ async def made_by_an_earlier_program(url: str) -> None:
 
 
 async def test_a_database_of_an_earlier_program_is_taken_over(
-    database_url: str, caplog: pytest.LogCaptureFixture
+    new_database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Rows, items, checkpoints and all; new columns are filled from the payloads; it is said, and happens once."""
-    await made_by_an_earlier_program(database_url)
+    await made_by_an_earlier_program(new_database_url)
     keys = PersonalKeys([PersonalKeys.new()])
     with caplog.at_level(logging.WARNING):
-        async with OrderDatabase(database_url, personal=keys) as database:
+        async with OrderDatabase(new_database_url, personal=keys) as database:
             assert await database.counts() == (2, 2)
             place = Checkpoint(
                 seller="s", stream="orders_2026_01_01", last_updated_after=datetime(2026, 1, 5, tzinfo=UTC)
@@ -149,15 +149,15 @@ async def test_a_database_of_an_earlier_program_is_taken_over(
             assert await database.personal_data("s", "1") == {"buyer": {"buyerName": "MARK"}}
     assert "migrating the order tables" in caplog.text
     query = "SELECT order_id, status, amazon_status, channel, detail FROM orders ORDER BY order_id"
-    assert await execute(database_url, query) == [
+    assert await execute(new_database_url, query) == [
         ("1", "SHIPPED", "SHIPPED", "AMAZON", "whole"),
         ("2", "CANCELLED", "Canceled", "MERCHANT", "v0"),
     ]
-    (payload,) = (await execute(database_url, "SELECT CAST(payload AS text) FROM orders WHERE order_id = '1'"))[0]
+    (payload,) = (await execute(new_database_url, "SELECT CAST(payload AS text) FROM orders WHERE order_id = '1'"))[0]
     assert "MARK" not in payload
-    assert await execute(database_url, "SELECT seller, digest, size FROM unreadable") == [("s", "d", 7)]
+    assert await execute(new_database_url, "SELECT seller, digest, size FROM unreadable") == [("s", "d", 7)]
     caplog.clear()
-    async with OrderDatabase(database_url) as database:
+    async with OrderDatabase(new_database_url) as database:
         again = OrderPage(seller="s", rows=[V2026.row(msgspec.json.encode(WHOLE))], checkpoint=None, at=NOW)
         assert (await database.store(again)).unchanged == 1
         assert [change async for change in database.changes()] == []
@@ -194,38 +194,38 @@ async def schema_of(url: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("missing", [(), ("unreadable",), ("unreadable", "quota_states", "checkpoints")])
-async def test_a_migrated_database_has_the_tables_of_a_new_one(database_url: str, missing: tuple[str, ...]) -> None:
+async def test_a_migrated_database_has_the_tables_of_a_new_one(new_database_url: str, missing: tuple[str, ...]) -> None:
     """Column by column, keys and indexes by name; the very first programs had fewer tables."""
-    async with OrderDatabase(database_url):
+    async with OrderDatabase(new_database_url):
         pass
-    new = await schema_of(database_url)
-    await execute(database_url, *(f"DROP TABLE {table}" for table in new))
-    await made_by_an_earlier_program(database_url)
+    new = await schema_of(new_database_url)
+    await execute(new_database_url, *(f"DROP TABLE {table}" for table in new))
+    await made_by_an_earlier_program(new_database_url)
     if missing:
-        await execute(database_url, *(f"DROP TABLE {table}" for table in missing))
-    async with OrderDatabase(database_url) as database:
+        await execute(new_database_url, *(f"DROP TABLE {table}" for table in missing))
+    async with OrderDatabase(new_database_url) as database:
         assert await database.counts() == (2, 2)
-    assert await schema_of(database_url) == new
+    assert await schema_of(new_database_url) == new
 
 
-async def test_a_migration_makes_what_it_made_when_it_was_written(database_url: str) -> None:
+async def test_a_migration_makes_what_it_made_when_it_was_written(new_database_url: str) -> None:
     """A table that the program has gained since is for a migration of its own."""
-    await made_by_an_earlier_program(database_url)
+    await made_by_an_earlier_program(new_database_url)
     later = Table("later", metadata, Column("x", Integer, primary_key=True))
     try:
-        async with OrderDatabase(database_url):
+        async with OrderDatabase(new_database_url):
             pass
     finally:
         metadata.remove(later)
-    assert "later" not in await schema_of(database_url)
+    assert "later" not in await schema_of(new_database_url)
 
 
 async def test_a_migration_that_fails_leaves_the_old_database(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+    new_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whole, to its last step; the next attempt begins anew."""
-    await made_by_an_earlier_program(database_url)
-    old = await schema_of(database_url)
+    await made_by_an_earlier_program(new_database_url)
+    old = await schema_of(new_database_url)
 
     async def fail(*_: Any) -> int:
         raise OSError("no space left")
@@ -233,27 +233,27 @@ async def test_a_migration_that_fails_leaves_the_old_database(
     with monkeypatch.context() as patch:
         patch.setattr("spapi_async.workflows.orders._database.rebuild", fail)
         with pytest.raises(ConfigurationError, match="no space left"):
-            await OrderDatabase(database_url).open()
-    assert await schema_of(database_url) == old
-    async with OrderDatabase(database_url) as database:
+            await OrderDatabase(new_database_url).open()
+    assert await schema_of(new_database_url) == old
+    async with OrderDatabase(new_database_url) as database:
         assert await database.counts() == (2, 2)
 
 
-async def test_a_database_of_a_later_program_is_refused(database_url: str) -> None:
+async def test_a_database_of_a_later_program_is_refused(new_database_url: str) -> None:
     """With both versions; nothing is changed."""
-    async with OrderDatabase(database_url):
+    async with OrderDatabase(new_database_url):
         pass
-    await execute(database_url, "UPDATE spapi_orders_version SET version_num = '9999'")
+    await execute(new_database_url, "UPDATE spapi_orders_version SET version_num = '9999'")
     with pytest.raises(ConfigurationError, match=r"version 9999.*none beyond 000"):
-        await OrderDatabase(database_url).open()
-    assert await execute(database_url, "SELECT version_num FROM spapi_orders_version") == [("9999",)]
+        await OrderDatabase(new_database_url).open()
+    assert await execute(new_database_url, "SELECT version_num FROM spapi_orders_version") == [("9999",)]
 
 
-async def test_a_database_of_a_later_program_is_refused_while_that_program_works(database_url: str) -> None:
+async def test_a_database_of_a_later_program_is_refused_while_that_program_works(new_database_url: str) -> None:
     """Within its open transaction, too: the refusal waits for the commit, and takes nothing away."""
     place = Checkpoint(seller="s", stream="o", last_updated_after=NOW)
-    async with OrderDatabase(database_url) as later:
-        await execute(database_url, "UPDATE spapi_orders_version SET version_num = '9999'")
+    async with OrderDatabase(new_database_url) as later:
+        await execute(new_database_url, "UPDATE spapi_orders_version SET version_num = '9999'")
 
         async def work() -> None:
             for number in range(20):
@@ -262,7 +262,7 @@ async def test_a_database_of_a_later_program_is_refused_while_that_program_works
 
         async def open_it() -> None:
             with pytest.raises(ConfigurationError, match=r"version 9999.*use the newer spapi_async"):
-                await OrderDatabase(database_url).open()
+                await OrderDatabase(new_database_url).open()
 
         async with anyio.create_task_group() as group:
             group.start_soon(work)
@@ -281,25 +281,25 @@ asyncio.run(main())
 """
 
 
-def test_processes_that_open_a_new_database_at_once_make_it_once(database_url: str) -> None:
+def test_processes_that_open_a_new_database_at_once_make_it_once(new_database_url: str) -> None:
     """None fails, and cursors carry one name."""
     processes = [
-        warm_python.start(["-c", OPENING, database_url], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        warm_python.start(["-c", OPENING, new_database_url], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(6)
     ]
     results = [(process.communicate(timeout=120), process.returncode) for process in processes]
     assert results == [((b"", b""), 0)] * 6
-    assert len(asyncio.run(execute(database_url, "SELECT database_id FROM change_feed"))) == 1
-    assert len(asyncio.run(execute(database_url, "SELECT version_num FROM spapi_orders_version"))) == 1
+    assert len(asyncio.run(execute(new_database_url, "SELECT database_id FROM change_feed"))) == 1
+    assert len(asyncio.run(execute(new_database_url, "SELECT version_num FROM spapi_orders_version"))) == 1
 
 
-async def test_other_tables_of_the_database_are_left_alone(database_url: str) -> None:
+async def test_other_tables_of_the_database_are_left_alone(new_database_url: str) -> None:
     """An application's own alembic, too."""
     await execute(
-        database_url,
+        new_database_url,
         "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)",
         "INSERT INTO alembic_version VALUES ('mine')",
     )
-    async with OrderDatabase(database_url) as database:
+    async with OrderDatabase(new_database_url) as database:
         assert await database.counts() == (0, 0)
-    assert await execute(database_url, "SELECT version_num FROM alembic_version") == [("mine",)]
+    assert await execute(new_database_url, "SELECT version_num FROM alembic_version") == [("mine",)]

@@ -38,12 +38,12 @@ async def opened_and_closed(url: str) -> None:
 
 @pytest.mark.parametrize("turns", TURNS)
 async def test_a_database_that_is_being_opened_can_be_cancelled(
-    database_url: str, turns: int, caplog: pytest.LogCaptureFixture
+    new_database_url: str, turns: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is closed again, without a complaint of the driver's, and can be opened the next moment."""
     with caplog.at_level("WARNING"):
-        await cancelled_after(turns, opened_and_closed(database_url))
-        await opened_and_closed(database_url)
+        await cancelled_after(turns, opened_and_closed(new_database_url))
+        await opened_and_closed(new_database_url)
     assert caplog.records == []
     assert asyncio.all_tasks() == {asyncio.current_task()}
 

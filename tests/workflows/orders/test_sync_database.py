@@ -201,11 +201,11 @@ async def test_many_sellers_store_at_once(database_url: str) -> None:
         assert await database.counts() == (200, 200)
 
 
-async def test_many_processes_may_make_the_tables(database_url: str) -> None:
+async def test_many_processes_may_make_the_tables(new_database_url: str) -> None:
     """They start at once on an empty database; none of them fails."""
     async with anyio.create_task_group() as group:
         for _ in range(5):
-            group.start_soon(_open_and_close, database_url)
+            group.start_soon(_open_and_close, new_database_url)
 
 
 async def _open_and_close(url: str) -> None:

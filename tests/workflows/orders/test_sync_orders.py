@@ -62,18 +62,18 @@ def requests(running: Emulator, operation: str = SEARCH) -> int:
 
 
 @pytest.mark.parametrize("api", ["orders_2026_01_01", "orders_v0"])
-async def test_every_order_arrives_with_its_items(sqlite_url: str, api: Any) -> None:
+async def test_every_order_arrives_with_its_items(new_sqlite_url: str, api: Any) -> None:
     """The database ends with exactly the emulator's orders and items, from either version of the API, and no 429."""
     async with emulator() as running:
-        report = await sync(running, sqlite_url, api=api)
+        report = await sync(running, new_sqlite_url, api=api)
         assert report.failed == ()
-        assert stored_orders(sqlite_url) == emulated_orders(running)
+        assert stored_orders(new_sqlite_url) == emulated_orders(running)
         assert all(counts["throttled"] == 0 for counts in running.stats()["operations"].values())
 
 
-async def test_both_databases_take_the_same_job(database_url: str) -> None:
+async def test_both_databases_take_the_same_job(new_database_url: str) -> None:
     """PostgreSQL ends with what SQLite ends with."""
-    async with emulator() as running, OrderDatabase(database_url) as database:
+    async with emulator() as running, OrderDatabase(new_database_url) as database:
         await sync(running, database)
         expected = emulated_orders(running)
         assert await database.counts() == (len(expected), sum(expected.values()))

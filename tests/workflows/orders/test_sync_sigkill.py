@@ -56,16 +56,16 @@ def kill_after(process: warm_python.Process, emulator: Emulator, pages: int, sec
 
 
 @pytest.mark.spapi_emulator(orders=330, rate_scale=1e6, latency=0.004, anchor=WELL_BEHIND)
-def test_killed_at_random_points_it_ends_with_every_order_once(spapi_emulator: Emulator, sqlite_url: str) -> None:
+def test_killed_at_random_points_it_ends_with_every_order_once(spapi_emulator: Emulator, new_sqlite_url: str) -> None:
     """Each run gets a few pages further, the last completes; nothing is lost or doubled, little is fetched twice."""
-    chance, kills, words = random.Random(7), 0, sync_words(spapi_emulator, sqlite_url)
+    chance, kills, words = random.Random(7), 0, sync_words(spapi_emulator, new_sqlite_url)
     for _ in range(5):
         kills += kill_after(start(words), spapi_emulator, chance.randrange(1, 4), chance.random() * 0.02)
     assert kills == 5
     last = start(words)
     _, complaint = last.communicate(timeout=300)
     assert (last.returncode, complaint) == (0, b"")
-    assert stored_orders(sqlite_url) == emulated_orders(spapi_emulator)
+    assert stored_orders(new_sqlite_url) == emulated_orders(spapi_emulator)
     # 24 pages hold them all, of which each begins with the last order of the one before it. A kill costs the page that
     # was under way; each run sees for itself whether pages come by update; and the last window may have begun anew.
     assert requests(spapi_emulator) <= 24 + kills + (kills + 1) + 2
@@ -113,38 +113,38 @@ main()
 )
 @pytest.mark.spapi_emulator(orders=100, rate_scale=1e6, anchor=WELL_BEHIND)
 def test_page_and_checkpoint_survive_a_kill_together(
-    spapi_emulator: Emulator, sqlite_url: str, point: str, orders: int
+    spapi_emulator: Emulator, new_sqlite_url: str, point: str, orders: int
 ) -> None:
     """Killed in the middle of the fourth page: both are there or neither is, and the next run completes.
 
     The second page only shows that pages come by update, and each after it begins with the last order before it.
     """
-    words = sync_words(spapi_emulator, sqlite_url)
+    words = sync_words(spapi_emulator, new_sqlite_url)
     killed = start(["-c", KILLER.replace("{point}", point), *words[2:]])
     killed.communicate(timeout=300)
     assert killed.returncode == -signal.SIGKILL
-    assert len(stored_orders(sqlite_url)) == orders
-    assert query(sqlite_url, "SELECT count(cursor) FROM checkpoints") == [(1,)]
+    assert len(stored_orders(new_sqlite_url)) == orders
+    assert query(new_sqlite_url, "SELECT count(cursor) FROM checkpoints") == [(1,)]
     again = start(words)
     again.communicate(timeout=300)
     assert again.returncode == 0
-    assert stored_orders(sqlite_url) == emulated_orders(spapi_emulator)
+    assert stored_orders(new_sqlite_url) == emulated_orders(spapi_emulator)
     assert requests(spapi_emulator) == 10 + (orders == 29)
 
 
 @pytest.mark.spapi_emulator(orders=60, rate_scale=1e6, anchor=WELL_BEHIND)
-def test_postgresql_survives_a_kill_inside_its_transaction(spapi_emulator: Emulator, postgres_url: str) -> None:
+def test_postgresql_survives_a_kill_inside_its_transaction(spapi_emulator: Emulator, new_postgres_url: str) -> None:
     """The half-done page is rolled back with its checkpoint, and the next run completes."""
-    words = sync_words(spapi_emulator, postgres_url)
+    words = sync_words(spapi_emulator, new_postgres_url)
     killed = start(["-c", KILLER.replace("{point}", POINTS["inside the transaction"]), *words[2:]])
     killed.communicate(timeout=300)
     assert killed.returncode == -signal.SIGKILL
-    assert asyncio.run(counts(postgres_url))[0] == 29
+    assert asyncio.run(counts(new_postgres_url))[0] == 29
     again = start(words)
     again.communicate(timeout=300)
     assert again.returncode == 0
     expected = emulated_orders(spapi_emulator)
-    assert asyncio.run(counts(postgres_url)) == (60, sum(expected.values()))
+    assert asyncio.run(counts(new_postgres_url)) == (60, sum(expected.values()))
 
 
 async def counts(url: str) -> tuple[int, int]:
