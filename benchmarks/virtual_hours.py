@@ -11,19 +11,21 @@ import asyncio
 import functools
 import queue
 import selectors
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import aiosqlite.core
 import anyio.to_thread
 
-__all__ = ["Hourglass", "run"]
+__all__ = ["EPOCH", "Hourglass", "in_virtual_hours", "run"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _LOOK_AGAIN = 0.0005  # real seconds, while a thread is at work
-_EPOCH = 1_790_000_000.0
+EPOCH = 1_790_000_000.0
+"""The wall clock's time at which such a loop starts."""
 
 
 class Hourglass:
@@ -35,7 +37,7 @@ class Hourglass:
 
     def time(self) -> float:
         """The wall clock that goes with it."""
-        return _EPOCH + asyncio.get_running_loop().time()
+        return EPOCH + asyncio.get_running_loop().time()
 
     async def sleep(self, seconds: float) -> None:
         """Let time pass."""
@@ -46,6 +48,16 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on such a loop, which starts at 0."""
     with _watched_threads(), asyncio.Runner(loop_factory=_Loop) as runner:
         return runner.run(main)
+
+
+def in_virtual_hours(main: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """Make a plain function of a coroutine function, such as a test, that runs on such a loop."""
+
+    @functools.wraps(main)
+    def running(*arguments: P.args, **options: P.kwargs) -> T:
+        return run(main(*arguments, **options))
+
+    return running
 
 
 class _Loop(asyncio.SelectorEventLoop):

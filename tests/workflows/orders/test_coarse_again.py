@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 from order_databases import emulated_orders, query, stored_orders
+from virtual_hours import EPOCH, Hourglass, in_virtual_hours
 
 from spapi_async import Application
 from spapi_async._engine.retry import RetryPolicy
@@ -21,20 +22,20 @@ SEARCH, BY_ID = "orders_2026_01_01.search_orders", "orders_2026_01_01.get_order"
 LIST, ITEMS = "orders_v0.get_orders", "orders_v0.get_order_items"
 REPORTS = "reports_2021_06_30.create_report"
 ORDERS = 10
-SINCE = datetime.now(UTC) - timedelta(days=90)
+SINCE = datetime.fromtimestamp(EPOCH, UTC) - timedelta(days=90)
 RETRY = RetryPolicy(attempts=2, base=0.001, throttled_attempts=3)
 
 
 def emulator() -> Emulator:
     """Ten orders of sixty days: three runs ask for each within the burst of 30."""
-    return Emulator(orders=ORDERS, rate_scale=6000, processing=0.02, anchor=datetime.now(UTC).timestamp() - 3600)
+    return Emulator(orders=ORDERS, rate_scale=6000, processing=0.02, anchor=EPOCH - 3600, clock=Hourglass())
 
 
 async def sync(running: Emulator, url: str, sources: Sequence[Source]) -> None:
     """One run in an application of its own, as in a new process. It does not fail."""
-    async with Application("app", "secret", endpoint=running.url, retry=RETRY) as app:
+    async with Application("app", "secret", endpoint=running.url, retry=RETRY, clock=Hourglass()) as app:
         seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
-        report = await sync_orders([seller], url, sources=sources, since=SINCE)
+        report = await sync_orders([seller], url, sources=sources, since=SINCE, clock=Hourglass())
         assert report.failed == ()
 
 
@@ -68,6 +69,7 @@ def requests(running: Emulator, operation: str) -> int:
 @pytest.mark.parametrize(
     ("sources", "operation"), [(["ids", "reports"], BY_ID), (["orders_v0"], ITEMS)], ids=["reports", "getOrders"]
 )
+@in_virtual_hours
 async def test_the_next_run_makes_whole_what_one_left_coarse(
     sqlite_url: str, sources: list[Source], operation: str, fault: dict[str, Any]
 ) -> None:
@@ -85,6 +87,7 @@ async def test_the_next_run_makes_whole_what_one_left_coarse(
 
 
 @pytest.mark.parametrize("sources", [["ids", "reports"], ["orders_v0"], ["ids", "orders_v0"]], ids="+".join)
+@in_virtual_hours
 async def test_an_order_that_amazon_never_gives_costs_a_request_a_run(sqlite_url: str, sources: list[Source]) -> None:
     """One, by whichever source, and it stays as it is."""
     async with emulator() as running:
@@ -96,6 +99,7 @@ async def test_an_order_that_amazon_never_gives_costs_a_request_a_run(sqlite_url
             assert coarse(sqlite_url) == ORDERS
 
 
+@in_virtual_hours
 async def test_without_a_source_of_single_orders_they_stay_as_they_are(sqlite_url: str) -> None:
     """The run costs its search."""
     async with emulator() as running:
@@ -105,6 +109,7 @@ async def test_without_a_source_of_single_orders_they_stay_as_they_are(sqlite_ur
         assert (coarse(sqlite_url), requests(running, SEARCH) - before) == (ORDERS, 1)
 
 
+@in_virtual_hours
 async def test_orders_that_are_followed_are_tried_again_in_each_round(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,13 +117,13 @@ async def test_orders_that_are_followed_are_tried_again_in_each_round(
     monkeypatch.setattr("spapi_async.workflows.orders._live._ROUND", 0.02)
     async with (
         emulator() as running,
-        Application("app", "secret", endpoint=running.url, retry=RETRY) as app,
+        Application("app", "secret", endpoint=running.url, retry=RETRY, clock=Hourglass()) as app,
         anyio.create_task_group() as group,
     ):
         await left_coarse(running, sqlite_url, ["ids", "reports"], status=404)
         before = requests(running, BY_ID)
         seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
-        options: dict[str, Any] = {"since": SINCE, "sources": ["ids"]}
+        options: dict[str, Any] = {"since": SINCE, "sources": ["ids"], "clock": Hourglass()}
         group.start_soon(lambda: follow_orders([seller], sqlite_url, **options))
         with anyio.fail_after(60):
             while requests(running, BY_ID) - before <= ORDERS:

@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import pytest
 from order_databases import emulated_orders, query, stored_orders
+from virtual_hours import EPOCH, Hourglass, in_virtual_hours
 
 from spapi_async import Application, ConfigurationError
 from spapi_async._engine.retry import RetryPolicy
@@ -57,16 +58,16 @@ class Watch:
 @asynccontextmanager
 async def followed(emulator: Emulator, database: Any, *names: str, **options: Any) -> AsyncIterator[Watch]:
     """Sellers that are followed while the block runs."""
-    watch = Watch()
+    watch, clock = Watch(), Hourglass()
     retry = RetryPolicy(attempts=2, base=0.001, throttled_attempts=3)
     async with (
-        Application("app", "secret", endpoint=emulator.url, retry=retry) as app,
+        Application("app", "secret", endpoint=emulator.url, retry=retry, clock=clock) as app,
         anyio.create_task_group() as group,
     ):
         sellers = [app.selling_partner(f"Atzr|{name}", region="NA", seller_id=name) for name in names or ("one",)]
 
         async def follow() -> None:
-            await follow_orders(sellers, database, progress=watch, **options)
+            await follow_orders(sellers, database, progress=watch, clock=clock, **options)
 
         group.start_soon(follow)
         yield watch
@@ -75,10 +76,8 @@ async def followed(emulator: Emulator, database: Any, *names: str, **options: An
 
 def emulator(**options: Any) -> Emulator:
     """Orders that lie behind the search delay, which is none here; searches every 0.18 s."""
-    return Emulator(
-        **{"orders": 60, "rate_scale": 1000, "search_delay": 0.0, "anchor": datetime.now(UTC).timestamp() - 3600}
-        | options
-    )
+    usual: dict[str, Any] = {"orders": 60, "rate_scale": 1000, "search_delay": 0.0, "anchor": EPOCH - 3600}
+    return Emulator(**usual | options, clock=Hourglass())
 
 
 async def test_searches_alone_find_every_change(database_url: str) -> None:
@@ -95,6 +94,7 @@ async def test_searches_alone_find_every_change(database_url: str) -> None:
         assert {event.source for event in watch.of(OrdersFresh)} == {"search"}
 
 
+@in_virtual_hours
 async def test_what_lists_show_late_is_found_all_the_same(sqlite_url: str) -> None:
     """Changes appear after the end of the window that they belong to; the next window reaches back to them."""
     options = {"list_lag": 2.0, "shuffled_pages": True}
@@ -116,6 +116,7 @@ def moments(running: Emulator) -> dict[str, str]:
     }
 
 
+@in_virtual_hours
 async def test_a_notification_brings_an_order_before_the_next_search(sqlite_url: str) -> None:
     """Fetched by its id; a second message about it costs nothing; foreign and broken ones are passed over."""
     async with emulator() as running:
@@ -131,7 +132,7 @@ async def test_a_notification_brings_an_order_before_the_next_search(sqlite_url:
             await watch.until(lambda: len(watch.of(OrdersFresh)) >= 2)
             for each in messages:
                 await sender.send(each)
-            await sender.send(message(changed["added"][0], event_time=datetime.now(UTC) + timedelta(seconds=60)))
+            await sender.send(message(changed["added"][0], event_time=now() + timedelta(seconds=60)))
             await watch.until(lambda: requests(running, BY_ID) == 3)
         assert requests(running, SEARCH) == searches
         assert {event.source for event in watch.of(OrdersFresh)} == {"notification"}
@@ -139,6 +140,7 @@ async def test_a_notification_brings_an_order_before_the_next_search(sqlite_url:
         assert stored_orders(sqlite_url) == emulated_orders(running)
 
 
+@in_virtual_hours
 async def test_v0_names_what_changed_between_two_searches(sqlite_url: str) -> None:
     """Its list is asked three times as often; what it names is fetched whole."""
     async with emulator() as running, followed(running, sqlite_url) as watch:
@@ -153,6 +155,7 @@ async def test_v0_names_what_changed_between_two_searches(sqlite_url: str) -> No
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
+@in_virtual_hours
 async def test_a_source_that_amazon_removes_is_dropped_and_said_once(sqlite_url: str, status: int) -> None:
     """On 2027-03-28, or where a role is missing; searches go on."""
     async with emulator() as running:
@@ -167,6 +170,7 @@ async def test_a_source_that_amazon_removes_is_dropped_and_said_once(sqlite_url:
     assert stored_orders(sqlite_url) == emulated_orders(running)
 
 
+@in_virtual_hours
 async def test_one_sellers_trouble_is_its_own(sqlite_url: str) -> None:
     """A revoked grant is reported, and does not hold the others up."""
     async with emulator() as running:
@@ -180,6 +184,7 @@ async def test_one_sellers_trouble_is_its_own(sqlite_url: str) -> None:
         assert len(watch.of(SellerFailed)) == 1
 
 
+@in_virtual_hours
 async def test_a_failing_order_is_left_to_the_searches(sqlite_url: str) -> None:
     """Its fetch fails for good; the seller is not interrupted."""
     async with emulator() as running:
@@ -195,6 +200,7 @@ async def test_a_failing_order_is_left_to_the_searches(sqlite_url: str) -> None:
     assert stored_orders(sqlite_url) == emulated_orders(running)
 
 
+@in_virtual_hours
 async def test_an_order_that_could_not_be_stored_is_fetched_again(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,6 +228,7 @@ async def test_an_order_that_could_not_be_stored_is_fetched_again(
         assert [event.error for event in watch.of(SellerFailed)] == ["disk I/O error"]
 
 
+@in_virtual_hours
 async def test_cancelled_and_started_again_it_goes_on(sqlite_url: str) -> None:
     """At any moment; every change is published once, and once more where it was a list that named the order first."""
     async with emulator(orders=150) as running:
@@ -248,6 +255,7 @@ def latest(running: Emulator) -> str:
     return datetime.fromtimestamp(int(updated), UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
+@in_virtual_hours
 async def test_any_object_with_a_store_can_be_followed_into() -> None:
     """Without leases, checkpoints or knowledge of its own."""
 
@@ -285,6 +293,11 @@ def requests(running: Emulator, operation: str) -> int:
     return int(counts["requests"]) if counts else 0
 
 
+def now() -> datetime:
+    """The time of the emulator and of the follower."""
+    return datetime.fromtimestamp(Hourglass().time(), UTC)
+
+
 def message(order_id: str, *, seller: str = "one", event_time: datetime | None = None) -> dict[str, Any]:
     """ORDER_CHANGE as Amazon sends it."""
     facts = {"NotificationLevel": "OrderLevel", "SellerId": seller, "AmazonOrderId": order_id}
@@ -292,6 +305,6 @@ def message(order_id: str, *, seller: str = "one", event_time: datetime | None =
         "NotificationVersion": "1.0",
         "NotificationType": "ORDER_CHANGE",
         "PayloadVersion": "1.0",
-        "EventTime": (event_time or datetime.now(UTC) - timedelta(seconds=1)).isoformat(),
+        "EventTime": (event_time or now() - timedelta(seconds=1)).isoformat(),
         "Payload": {"OrderChangeNotification": facts},
     }

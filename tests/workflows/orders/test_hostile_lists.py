@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 from order_databases import emulated_versions, query, stored_versions
+from virtual_hours import EPOCH, Hourglass, in_virtual_hours
 
 from spapi_async import Application
 from spapi_async._engine.retry import RetryPolicy
@@ -18,7 +19,7 @@ from spapi_async.workflows.orders import PageStored, Source, SyncEvent, SyncRepo
 
 pytest_plugins = ("sync_fixtures",)
 
-SINCE = datetime.now(UTC) - timedelta(days=90)
+SINCE = datetime.fromtimestamp(EPOCH, UTC) - timedelta(days=90)
 LAG = 0.3
 SOURCES: list[list[Source]] = [
     ["search"],
@@ -34,7 +35,7 @@ SOURCES: list[list[Source]] = [
 def emulator(**options: Any) -> Emulator:
     """Quota many times Amazon's, so that every source waits a little; tokens are numbers of orders to skip."""
     usual = {"orders": 80, "rate_scale": 40_000, "processing": 0.02, "search_delay": 0.0, "page_shift": True}
-    return Emulator(**{**usual, "anchor": datetime.now(UTC).timestamp() - 3600, **options})
+    return Emulator(**{**usual, "anchor": EPOCH - 3600, "clock": Hourglass(), **options})
 
 
 class Changes:
@@ -64,14 +65,14 @@ class Changes:
 async def selling(running: Emulator) -> AsyncIterator[Any]:
     """A seller in an application of its own, as in a process."""
     retry = RetryPolicy(attempts=2, base=0.001, throttled_attempts=3)
-    async with Application("app", "secret", endpoint=running.url, retry=retry) as app:
+    async with Application("app", "secret", endpoint=running.url, retry=retry, clock=Hourglass()) as app:
         yield app.selling_partner("Atzr|one", region="NA", seller_id="one")
 
 
 async def sync(running: Emulator, url: str, sources: Sequence[Source], **options: Any) -> SyncReport:
     """One run."""
     async with selling(running) as seller:
-        return await sync_orders([seller], url, sources=sources, since=SINCE, page_size=5, **options)
+        return await sync_orders([seller], url, sources=sources, since=SINCE, page_size=5, clock=Hourglass(), **options)
 
 
 def lost(running: Emulator, url: str) -> set[str]:
@@ -85,6 +86,7 @@ def coarse(url: str) -> int:
 
 
 @pytest.mark.parametrize("sources", SOURCES, ids="+".join)
+@in_virtual_hours
 async def test_no_shifted_page_loses_an_order(sqlite_url: str, sources: list[Source]) -> None:
     """One run has every order; the next one their last changes, too."""
     async with emulator(seed=1) as running:
@@ -100,6 +102,7 @@ async def test_no_shifted_page_loses_an_order(sqlite_url: str, sources: list[Sou
 
 
 @pytest.mark.parametrize("sources", SOURCES, ids="+".join)
+@in_virtual_hours
 async def test_nor_do_lists_that_do_everything_at_once(sqlite_url: str, sources: list[Source]) -> None:
     """Changes show late, pages are shuffled, and v0 dates by status."""
     hostile = {"list_lag": LAG, "shuffled_pages": True, "v0_status_dates": True}
@@ -112,6 +115,7 @@ async def test_nor_do_lists_that_do_everything_at_once(sqlite_url: str, sources:
 
 
 @pytest.mark.parametrize("sources", SOURCES, ids="+".join)
+@in_virtual_hours
 async def test_nor_do_runs_that_end_in_the_middle(sqlite_url: str, sources: list[Source]) -> None:
     """Each goes on from what was committed, whatever has changed between them."""
     async with emulator(seed=4) as running:
@@ -127,6 +131,7 @@ async def test_nor_do_runs_that_end_in_the_middle(sqlite_url: str, sources: list
 
 
 @pytest.mark.parametrize("unsorted", [False, True], ids=["by update", "in no order"])
+@in_virtual_hours
 async def test_pages_in_no_order_lose_none(sqlite_url: str, unsorted: bool) -> None:
     """Nothing documents that pages come by update: where they do not, windows are halved until one page holds them."""
     async with emulator(seed=5, unsorted_lists=unsorted) as running:
@@ -138,13 +143,14 @@ async def test_pages_in_no_order_lose_none(sqlite_url: str, unsorted: bool) -> N
 
 
 @pytest.mark.parametrize("sources", [["search"], ["ids", "orders_v0"], ["ids", "reports"]], ids="+".join)
+@in_virtual_hours
 async def test_followed_orders_end_as_amazon_has_them(sqlite_url: str, sources: list[Source]) -> None:
     """The history, and bursts that fill several pages between two searches."""
-    async with emulator(seed=6) as running, selling(running) as seller:
+    async with emulator(seed=6, rate_scale=4_000) as running, selling(running) as seller:
 
         async def follow() -> None:
             changes = Changes(running, most=40)
-            await follow_orders([seller], sqlite_url, sources=sources, since=SINCE, progress=changes)
+            await follow_orders([seller], sqlite_url, sources=sources, since=SINCE, progress=changes, clock=Hourglass())
 
         async with anyio.create_task_group() as group:
             group.start_soon(follow)

@@ -10,6 +10,7 @@ import anyio
 import msgspec
 import pytest
 from order_databases import emulated_orders, query, stored_orders
+from virtual_hours import EPOCH, Hourglass, in_virtual_hours
 
 from spapi_async import Application, ConfigurationError
 from spapi_async._core.clock import SystemClock
@@ -37,12 +38,14 @@ pytest_plugins = ("sync_fixtures",)
 SEARCH, BY_ID = "orders_2026_01_01.search_orders", "orders_2026_01_01.get_order"
 LIST, ITEMS = "orders_v0.get_orders", "orders_v0.get_order_items"
 REPORTS = "reports_2021_06_30.create_report"
-SINCE = datetime.now(UTC) - timedelta(days=90)
+NOW = datetime.fromtimestamp(EPOCH, UTC)
+SINCE = NOW - timedelta(days=90)
 
 
 def emulator(**options: Any) -> Emulator:
     """Four hundred orders of sixty days; quota six thousand times Amazon's, so that every source has to wait."""
-    return Emulator(**{"orders": 400, "rate_scale": 6000, "processing": 0.02} | options)
+    usual: dict[str, Any] = {"orders": 400, "rate_scale": 6000, "processing": 0.02, "clock": Hourglass()}
+    return Emulator(**usual | options)
 
 
 async def backfill(
@@ -54,14 +57,12 @@ async def backfill(
     **options: Any,
 ) -> SyncReport:
     """One run of one seller in an application of its own."""
-    retry = RetryPolicy(attempts=2, base=0.001, throttled_attempts=3)
-    async with Application("app", "secret", endpoint=running.url, retry=retry) as app:
+    retry, clock = RetryPolicy(attempts=2, base=0.001, throttled_attempts=3), Hourglass()
+    async with Application("app", "secret", endpoint=running.url, retry=retry, clock=clock) as app:
         seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
         heard = [] if events is None else events
-        usual: dict[str, Any] = {
-            "page_size": 5,
-            "progress": heard.append,
-        }  # a burst of searches is a hundred orders then
+        # a burst of searches is a hundred orders then
+        usual: dict[str, Any] = {"page_size": 5, "progress": heard.append, "clock": clock}
         return await sync_orders([seller], url, sources=sources, since=SINCE, **usual | options)
 
 
@@ -79,6 +80,7 @@ def details(url: str) -> dict[str, int]:
 @pytest.mark.parametrize(
     "sources", [["search", "ids"], ["ids", "orders_v0"], ["ids", "reports"], ["search", "ids", "orders_v0", "reports"]]
 )
+@in_virtual_hours
 async def test_several_sources_bring_what_searches_alone_would(sqlite_url: str, sources: list[Source]) -> None:
     """Every order once, each in as much detail as its source has; no 429."""
     async with emulator() as running:
@@ -95,6 +97,7 @@ async def test_several_sources_bring_what_searches_alone_would(sqlite_url: str, 
     assert query(sqlite_url, doubled) == []
 
 
+@in_virtual_hours
 async def test_another_run_has_nothing_left_to_do(sqlite_url: str) -> None:
     """One search, from the checkpoint on; the history is known to be complete."""
     async with emulator() as running:
@@ -105,30 +108,33 @@ async def test_another_run_has_nothing_left_to_do(sqlite_url: str) -> None:
         assert after == {**before, SEARCH: before[SEARCH] + 1}
 
 
+@in_virtual_hours
 async def test_a_history_of_few_orders_costs_few_requests(sqlite_url: str) -> None:
     """Two years of a seller with ten orders: the burst of twenty searches is hardly touched."""
     async with emulator(orders=10) as running:
-        since = datetime.now(UTC) - timedelta(days=730)
-        async with Application("app", "secret", endpoint=running.url) as app:
+        since, clock = NOW - timedelta(days=730), Hourglass()
+        async with Application("app", "secret", endpoint=running.url, clock=clock) as app:
             seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
-            await sync_orders([seller], sqlite_url, sources=["ids", "orders_v0"], since=since)
+            await sync_orders([seller], sqlite_url, sources=["ids", "orders_v0"], since=since, clock=clock)
         assert stored_orders(sqlite_url) == emulated_orders(running)
         assert requests(running, SEARCH) <= 8
         assert requests(running, LIST) <= 8
 
 
+@in_virtual_hours
 async def test_todays_orders_come_first(sqlite_url: str) -> None:
     """The first page that is stored holds the newest, and the searches go on from there to the past."""
-    async with emulator(anchor=datetime.now(UTC).timestamp() - 200) as running:
+    async with emulator(anchor=EPOCH - 200) as running:
         events: list[SyncEvent] = []
         await backfill(running, sqlite_url, ["ids"], events=events)
         first = next(event for event in events if isinstance(event, PageStored))
         assert first.upper_bound is not None
-        assert datetime.now(UTC) - first.upper_bound < timedelta(minutes=10)
+        assert NOW - first.upper_bound < timedelta(minutes=10)
         assert stored_orders(sqlite_url) == emulated_orders(running)
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
+@in_virtual_hours
 async def test_sources_that_amazon_refuses_are_done_without(sqlite_url: str, status: int) -> None:
     """Each is said once; searches bring everything."""
     async with emulator() as running:
@@ -144,6 +150,7 @@ async def test_sources_that_amazon_refuses_are_done_without(sqlite_url: str, sta
         assert len(dropped) == len(set(dropped))
 
 
+@in_virtual_hours
 async def test_an_order_that_cannot_be_fetched_is_left_to_the_searches(sqlite_url: str) -> None:
     """Neither a 500 nor a 404 for one order holds the history up."""
     async with emulator(orders=120) as running:
@@ -153,6 +160,7 @@ async def test_an_order_that_cannot_be_fetched_is_left_to_the_searches(sqlite_ur
         assert set(stored_orders(sqlite_url)) == set(emulated_orders(running))
 
 
+@in_virtual_hours
 async def test_a_search_that_fails_is_reported_and_the_next_run_goes_on(sqlite_url: str) -> None:
     """What was committed stays."""
     async with emulator() as running:
@@ -231,6 +239,7 @@ class Overtaken(OrderDatabase):
         return await super().hold(seller, stream, holder, now=now)
 
 
+@in_virtual_hours
 async def test_what_another_process_read_while_this_one_waited_is_not_read_again(sqlite_url: str) -> None:
     """Where the history stands is read within its lease."""
     async with emulator() as running, Overtaken(sqlite_url) as database:

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 from order_databases import emulated_orders, emulated_versions, query, stored_orders
+from virtual_hours import EPOCH, Hourglass, in_virtual_hours
 
 from spapi_async import Application
 from spapi_async.emulator.server import Emulator
@@ -28,7 +29,7 @@ from spapi_async.workflows.orders._history import ByIds
 
 pytest_plugins = ("sync_fixtures",)
 
-SINCE = datetime.now(UTC) - timedelta(days=90)
+SINCE = datetime.fromtimestamp(EPOCH, UTC) - timedelta(days=90)
 SEARCH, BY_ID = "orders_2026_01_01.search_orders", "orders_2026_01_01.get_order"
 LACKING = "SELECT count(*) FROM orders WHERE payload NOT LIKE '%\"packages\"%'"
 HOLES = "SELECT dataset FROM order_holes ORDER BY dataset"
@@ -36,17 +37,25 @@ HOLES = "SELECT dataset FROM order_holes ORDER BY dataset"
 
 def emulator(*refused: str) -> Emulator:
     """Forty orders, the same in each emulator; some data sets are refused."""
-    return Emulator(orders=40, violations=False, rate_scale=6000, processing=0.02, refused_datasets=frozenset(refused))
+    usual: dict[str, Any] = {
+        "orders": 40,
+        "violations": False,
+        "rate_scale": 6000,
+        "processing": 0.02,
+        "clock": Hourglass(),
+    }
+    return Emulator(**usual, refused_datasets=frozenset(refused))
 
 
 async def run(
     running: Emulator, url: str, *, sources: Sequence[Source] = ("search",), **options: Any
 ) -> tuple[SyncReport, list[str]]:
     """One run of one seller; and which data sets it said are refused."""
-    events: list[SyncEvent] = []
-    async with Application("app", "secret", endpoint=running.url) as app:
+    events, clock = list[SyncEvent](), Hourglass()
+    options |= {"since": SINCE, "progress": events.append, "clock": clock}
+    async with Application("app", "secret", endpoint=running.url, clock=clock) as app:
         seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
-        report = await sync_orders([seller], url, sources=sources, since=SINCE, progress=events.append, **options)
+        report = await sync_orders([seller], url, sources=sources, **options)
     return report, [event.dataset for event in events if isinstance(event, DatasetRefused)]
 
 
@@ -57,6 +66,7 @@ def requests(running: Emulator, operation: str) -> int:
 
 @pytest.mark.parametrize("sources", [("search",), ("search", "ids", "reports")])
 @pytest.mark.parametrize("refused", [("PACKAGES",), ("PROCEEDS", "PACKAGES")])
+@in_virtual_hours
 async def test_a_refused_data_set_is_left_out_and_said_once(
     sqlite_url: str, refused: tuple[str, ...], sources: Sequence[Source]
 ) -> None:
@@ -69,6 +79,7 @@ async def test_a_refused_data_set_is_left_out_and_said_once(
     assert [name for (name,) in query(sqlite_url, HOLES)] == sorted(refused)
 
 
+@in_virtual_hours
 async def test_a_known_hole_is_not_asked_for_again_on_the_same_day(sqlite_url: str) -> None:
     """The next run begins without it, says nothing and spends one search."""
     async with emulator("PACKAGES") as running:
@@ -78,6 +89,7 @@ async def test_a_known_hole_is_not_asked_for_again_on_the_same_day(sqlite_url: s
         assert requests(running, SEARCH) == before + 1
 
 
+@in_virtual_hours
 async def test_a_hole_is_filled_when_the_data_set_is_no_longer_refused(sqlite_url: str) -> None:
     """A day later it is asked for again, and what lacks it is read anew."""
     async with emulator() as running:
@@ -93,6 +105,7 @@ async def test_a_hole_is_filled_when_the_data_set_is_no_longer_refused(sqlite_ur
     assert query(sqlite_url, HOLES) == []
 
 
+@in_virtual_hours
 async def test_a_data_set_that_is_still_refused_costs_one_search_a_day(sqlite_url: str) -> None:
     """The hole stays, and the time at which it was asked for moves."""
     async with emulator("PACKAGES") as running:
@@ -104,6 +117,7 @@ async def test_a_data_set_that_is_still_refused_costs_one_search_a_day(sqlite_ur
     assert query(sqlite_url, "SELECT count(*) FROM order_holes WHERE refused_at > '2026-01-02'") == [(1,)]
 
 
+@in_virtual_hours
 async def test_a_seller_who_may_not_search_at_all_fails_as_before(sqlite_url: str) -> None:
     """What is refused without any data set, too, is no data set's fault: nothing is left out."""
     async with emulator() as running:
@@ -113,6 +127,7 @@ async def test_a_seller_who_may_not_search_at_all_fails_as_before(sqlite_url: st
     assert said == []
 
 
+@in_virtual_hours
 async def test_a_passing_refusal_is_no_data_sets_fault(sqlite_url: str) -> None:
     """One 403 fails the seller, and leaves nothing out: the next run asks for everything."""
     async with emulator() as running:
@@ -138,11 +153,15 @@ async def test_a_hole_spans_the_orders_that_lack_it_in_either_database(database_
         assert await database.holes("one@na") == []
 
 
+@in_virtual_hours
 async def test_an_order_fetched_by_its_id_says_what_it_lacks() -> None:
     """A refusal of ``getOrder`` is found as one of ``searchOrders`` is, and the row carries it to the database."""
     said: list[str] = []
     datasets = Datasets(("PROCEEDS", "PACKAGES", "EXPENSE"), tell=lambda name, _: said.append(name))
-    async with emulator("PACKAGES") as running, Application("app", "secret", endpoint=running.url) as app:
+    async with (
+        emulator("PACKAGES") as running,
+        Application("app", "secret", endpoint=running.url, clock=Hourglass()) as app,
+    ):
         seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
         page = await seller.orders_2026_01_01.search_orders(last_updated_after=SINCE)
         rows = [await ByIds(seller, datasets).order(str(order.order_id)) for order in page.orders[:2]]
@@ -150,13 +169,18 @@ async def test_an_order_fetched_by_its_id_says_what_it_lacks() -> None:
     assert (said, datasets.included) == (["PACKAGES"], ["PROCEEDS", "EXPENSE"])
 
 
+@in_virtual_hours
 async def test_a_follower_leaves_it_out_and_goes_on(sqlite_url: str) -> None:
     """The seller does not fail, and all orders come."""
     events: list[SyncEvent] = []
-    async with emulator("PACKAGES") as running, Application("app", "secret", endpoint=running.url) as app:
+    async with (
+        emulator("PACKAGES") as running,
+        Application("app", "secret", endpoint=running.url, clock=Hourglass()) as app,
+    ):
         seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
         async with anyio.create_task_group() as group:
-            group.start_soon(lambda: follow_orders([seller], sqlite_url, since=SINCE, progress=events.append))
+            options: dict[str, Any] = {"since": SINCE, "progress": events.append, "clock": Hourglass()}
+            group.start_soon(lambda: follow_orders([seller], sqlite_url, **options))
             with anyio.fail_after(60):
                 while not stored(sqlite_url, running):
                     await anyio.sleep(0.05)
