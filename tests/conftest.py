@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 from secret_watch import pytest_runtest_makereport, watch_for_secrets
-from servers import postgres_server, postgres_url, redis_chaos, redis_server, redis_url
+from servers import redis_chaos, redis_server, redis_url
+from shared_postgres import postgres_server, postgres_url
 from sqs_server import sqs_endpoint, sqs_queue
 
 __all__ = [

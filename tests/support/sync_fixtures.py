@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from servers import postgres_server, postgres_url, redis_server, redis_url
+from servers import redis_server, redis_url
+from shared_postgres import postgres_server, postgres_url
 
 __all__ = ["database_url", "postgres_server", "postgres_url", "redis_server", "redis_url", "sqlite_url"]
 
