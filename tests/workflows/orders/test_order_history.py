@@ -100,7 +100,7 @@ async def test_several_sources_bring_what_searches_alone_would(sqlite_url: str, 
 @in_virtual_hours
 async def test_another_run_has_nothing_left_to_do(sqlite_url: str) -> None:
     """One search, from the checkpoint on; the history is known to be complete."""
-    async with emulator() as running:
+    async with emulator(orders=240) as running:
         await backfill(running, sqlite_url, ["ids", "reports"])
         before = {name: requests(running, name) for name in (SEARCH, BY_ID, REPORTS)}
         await backfill(running, sqlite_url, ["ids", "reports"])
@@ -137,7 +137,7 @@ async def test_todays_orders_come_first(sqlite_url: str) -> None:
 @in_virtual_hours
 async def test_sources_that_amazon_refuses_are_done_without(sqlite_url: str, status: int) -> None:
     """Each is said once; searches bring everything."""
-    async with emulator() as running:
+    async with emulator(orders=240) as running:
         running.faults(
             *({"operation": name, "status": status, "times": None} for name in (REPORTS, LIST, ITEMS, BY_ID))
         )
@@ -163,7 +163,7 @@ async def test_an_order_that_cannot_be_fetched_is_left_to_the_searches(sqlite_ur
 @in_virtual_hours
 async def test_a_search_that_fails_is_reported_and_the_next_run_goes_on(sqlite_url: str) -> None:
     """What was committed stays."""
-    async with emulator() as running:
+    async with emulator(orders=240) as running:
         running.faults({"operation": SEARCH, "status": 500, "times": 2})
         report = await backfill(running, sqlite_url, ["search", "ids"])
         assert len(report.failed) == 1
@@ -174,11 +174,11 @@ async def test_a_search_that_fails_is_reported_and_the_next_run_goes_on(sqlite_u
 
 async def test_postgresql_serves_as_well(postgres_url: str) -> None:
     """The same statements, with jsonb."""
-    async with emulator() as running:
+    async with emulator(orders=240) as running:
         report = await backfill(running, postgres_url, ["ids", "orders_v0"])
         assert report.failed == ()
         async with OrderDatabase(postgres_url) as database:
-            assert (await database.counts())[0] == 400
+            assert (await database.counts())[0] == 240
             assert await database.coarse("one@na", limit=5) == []
 
 
