@@ -22,26 +22,6 @@ from spapi_async.workflows.orders._database import async_url
 from spapi_async.workflows.orders._tables import metadata
 
 
-@pytest.fixture
-def new_sqlite_url(tmp_path: Path) -> str:
-    """A SQLite file that is not there yet."""
-    return f"sqlite:///{tmp_path / 'orders.db'}"
-
-
-@pytest.fixture
-def new_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
-    """A PostgreSQL database without tables."""
-    with postgres_server.empty_database() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def new_database_url(request: pytest.FixtureRequest) -> str:
-    """The same test on either database, without tables."""
-    url: str = request.getfixturevalue("new_sqlite_url" if request.param == "sqlite" else "new_postgres_url")
-    return url
-
-
 @pytest.fixture(scope="session")
 def sqlite_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file to be copied."""
@@ -51,13 +31,13 @@ def sqlite_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def sqlite_url(sqlite_with_tables: Path, tmp_path: Path) -> str:
+def sqlite_url(new_sqlite_url: str, sqlite_with_tables: Path) -> str:
     """A SQLite file that is this test's alone."""
-    path = tmp_path / "orders.db"
+    path = new_sqlite_url.removeprefix("sqlite:///")
     shutil.copy(sqlite_with_tables, path)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE change_feed SET database_id = ?", [secrets.token_hex(8)])
-    return f"sqlite:///{path}"
+    return new_sqlite_url
 
 
 @pytest.fixture(scope="session")
