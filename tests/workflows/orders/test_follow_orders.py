@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 from order_databases import emulated_orders, query, stored_orders
-from virtual_hours import EPOCH, Hourglass, in_virtual_hours
+from virtual_hours import Hourglass, in_virtual_hours
 
 from spapi_async import Application, ConfigurationError
 from spapi_async._engine.retry import RetryPolicy
@@ -76,7 +76,7 @@ async def followed(emulator: Emulator, database: Any, *names: str, **options: An
 
 def emulator(**options: Any) -> Emulator:
     """Orders that lie behind the search delay, which is none here; searches every 0.18 s."""
-    usual: dict[str, Any] = {"orders": 60, "rate_scale": 1000, "search_delay": 0.0, "anchor": EPOCH - 3600}
+    usual: dict[str, Any] = {"orders": 60, "rate_scale": 1000, "search_delay": 0.0, "anchor": Hourglass().time() - 3600}
     return Emulator(**usual | options, clock=Hourglass())
 
 
