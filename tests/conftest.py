@@ -53,12 +53,10 @@ def same_dice(request: pytest.FixtureRequest) -> None:
 def same_logging() -> Generator[None]:
     """Leave logging as it was found: a framework or a command that sets it up does so for its own test alone."""
     root = logging.getLogger()
-    level, handlers, disabled = root.level, list(root.handlers), logging.root.manager.disable
+    level, handlers = root.level, list(root.handlers)
     yield
     root.setLevel(level)
-    root.handlers[:] = [handler for handler in root.handlers if handler in handlers]
-    root.handlers += [handler for handler in handlers if handler not in root.handlers]
-    logging.disable(disabled)
+    root.handlers[:] = handlers
 
 
 @pytest.hookimpl(optionalhook=True)
