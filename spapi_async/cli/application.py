@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import io
 import logging
@@ -46,7 +47,7 @@ from spapi_async.cli.logs import LogFormat, begin_logging, end_logging, is_loggi
 from spapi_async.cli.output import print_json
 from spapi_async.errors import ConfigurationError
 
-__all__ = ["app", "run"]
+__all__ = ["app", "command", "run"]
 
 app = typer.Typer(
     name="spapi-async",
@@ -117,6 +118,12 @@ def _root(
         begin_logging()
 
 
+@functools.cache
+def command() -> typer.core.TyperGroup:
+    """The parser of all commands; it is made once, since it takes 30 ms to read their signatures."""
+    return typer.main.get_group(app)
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; an error is one line on stderr, whatever it is."""
     # Whoever embeds the library configures its loggers; here most would only repeat the error above its line. What a
@@ -129,9 +136,8 @@ def run(arguments: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal without Unicode gets "?", not an error after the work
             stream.reconfigure(errors="replace")
-    command = typer.main.get_command(app)
     try:
-        result = command.main(args=list(arguments), prog_name="spapi-async", standalone_mode=False)
+        result = command().main(args=list(arguments), prog_name="spapi-async", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted(as_json="--json" in arguments)
     except SystemExit:  # the parser's own way out where whoever read the output is gone: `| head` wants no complaint

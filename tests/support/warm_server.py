@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import spapi_async
+from spapi_async.cli import application
 
 OTHERS = (
     "aiosqlite", "alembic.config", "anyio._backends._asyncio", "pytest", "redis.asyncio",
@@ -45,6 +46,7 @@ def import_all() -> None:
     for _, name, _ in pkgutil.walk_packages(spapi_async.__path__, "spapi_async."):
         if NOT_IMPORTED.isdisjoint(name.split(".")):
             importlib.import_module(name)
+    application.command()
     for name in (*OTHERS, *(f"spapi_async.api.{api}" for api in APIS)):
         with suppress(ModuleNotFoundError):
             importlib.import_module(name)
