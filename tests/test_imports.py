@@ -67,10 +67,9 @@ def test_documents_bring_in_what_is_used_of_them() -> None:
     assert not [name for name in loaded if name.startswith(("spapi_async.api.", "pyarrow", "xml.etree"))]
 
 
-@pytest.mark.parametrize("name", spapi_async.__all__)
-def test_every_exported_name_exists(name: str) -> None:
+def test_every_exported_name_exists() -> None:
     """`__all__` promises nothing that is not there."""
-    assert hasattr(spapi_async, name)
+    assert [name for name in spapi_async.__all__ if not hasattr(spapi_async, name)] == []
 
 
 def test_exported_names_are_sorted_groups_without_repeats() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import groupby
 from typing import Any
 from urllib.parse import unquote
 
@@ -64,36 +65,45 @@ def arrived(operation: Operation[Any], target: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(operations()))
-def test_every_argument_of_every_operation_arrives(name: str) -> None:
+BY_API = {api: [*group] for api, group in groupby(operations().values(), key=lambda operation: operation.api)}
+each_api = pytest.mark.parametrize("api", BY_API)
+
+
+def test_each_api_is_there_once() -> None:
+    """What is tried API by API below is every operation."""
+    assert sum(map(len, BY_API.values())) == len(operations())
+
+
+@each_api
+def test_every_argument_of_every_operation_arrives(api: str) -> None:
     """An independent reader of paths, queries, headers and bodies finds what was given."""
-    operation = operations()[name]
-    arguments = every_argument(operation)
-    request = prepare(operation, arguments)
-    found = arrived(operation, request.target)
-    for parameter in operation.parameters:
-        if parameter.name not in arguments:
-            continue
-        value = arguments[parameter.name]
-        if parameter.location == "header":
-            assert request.headers[parameter.wire_name] == value
-        elif parameter.location == "body":
-            assert json.loads(request.body or b"") == value
-        else:
-            assert found.pop(parameter.wire_name) == value
-    assert (request.method, found) == (operation.method, {})
-    assert (request.body is None) == (not any(p.location == "body" for p in operation.parameters))
+    for operation in BY_API[api]:
+        arguments = every_argument(operation)
+        request = prepare(operation, arguments)
+        found = arrived(operation, request.target)
+        for parameter in operation.parameters:
+            if parameter.name not in arguments:
+                continue
+            value = arguments[parameter.name]
+            if parameter.location == "header":
+                assert request.headers[parameter.wire_name] == value, (operation, parameter)
+            elif parameter.location == "body":
+                assert json.loads(request.body or b"") == value, (operation, parameter)
+            else:
+                assert found.pop(parameter.wire_name) == value, (operation, parameter)
+        assert (request.method, found) == (operation.method, {}), operation
+        assert (request.body is None) == (not any(p.location == "body" for p in operation.parameters)), operation
 
 
-@pytest.mark.parametrize("name", sorted(operations()))
-def test_every_required_argument_of_every_operation_is_missed(name: str) -> None:
+@each_api
+def test_every_required_argument_of_every_operation_is_missed(api: str) -> None:
     """Left out one by one, each is named before anything is sent."""
-    operation = operations()[name]
-    arguments = every_argument(operation)
-    for parameter in operation.parameters:
-        rest = {key: value for key, value in arguments.items() if key != parameter.name}
-        if parameter.required:
-            with pytest.raises(ConfigurationError, match=f"{parameter.name} is required"):
+    for operation in BY_API[api]:
+        arguments = every_argument(operation)
+        for parameter in operation.parameters:
+            rest = {key: value for key, value in arguments.items() if key != parameter.name}
+            if parameter.required:
+                with pytest.raises(ConfigurationError, match=f"^{operation.name}.*{parameter.name} is required"):
+                    prepare(operation, rest)
+            else:
                 prepare(operation, rest)
-        else:
-            prepare(operation, rest)
