@@ -283,33 +283,30 @@ async def test_uvloop(parts: str, environ: dict[str, str], tmp_path: Path) -> No
     assert quiet(await run_program(source, tmp_path, environ), warnings=1) == "True\n" * 3
 
 
-@pytest.mark.parametrize("scope", ["function", "class", "module", "package", "session"])
 @every_part
-async def test_pytest_with_loops_of_every_scope(
-    parts: str, scope: str, environ: dict[str, str], tmp_path: Path
-) -> None:
-    """One application for a session, tests in loops of any scope; warnings are errors, and there is none."""
+async def test_pytest_with_loops_of_every_scope(parts: str, environ: dict[str, str], tmp_path: Path) -> None:
+    """An application for each scope, tests in loops of that scope; warnings are errors, and there is none."""
     (tmp_path / "pytest.ini").write_text(
-        "[pytest]\nasyncio_mode = auto\nfilterwarnings = error\n"
-        f"asyncio_default_test_loop_scope = {scope}\nasyncio_default_fixture_loop_scope = {scope}\n"
+        "[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n"
     )
-    source = f"""
-    import pytest
+    source = "import pytest, pytest_asyncio\n"
+    for scope in ("function", "class", "module", "package", "session"):
+        source += f"""
+@pytest_asyncio.fixture(scope={scope!r}, loop_scope={scope!r})
+async def app_of_{scope}():
+    async with application({PARTS[parts]}) as app:
+        yield app
 
-    @pytest.fixture(scope={scope!r})
-    async def app():
-        async with application({PARTS[parts]}) as app:
-            yield app
+@pytest.mark.asyncio(loop_scope={scope!r})
+class TestIn{scope}:
+    async def test_one(self, app_of_{scope}):
+        assert await order(app_of_{scope})
 
-    class TestOrders:
-        async def test_one(self, app):
-            assert await order(app)
-
-        async def test_another(self, app):
-            assert await order(app)
-    """
+    async def test_another(self, app_of_{scope}):
+        assert await order(app_of_{scope})
+"""
     command = [*PYTEST, "program.py"]
-    assert "2 passed" in quiet(await run_program(source, tmp_path, environ, command=command))
+    assert "10 passed" in quiet(await run_program(source, tmp_path, environ, command=command))
 
 
 @every_part

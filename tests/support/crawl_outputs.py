@@ -7,8 +7,6 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 __all__ = ["TARGETS", "rows"]
 
 TARGETS = ["items.jsonl", "items.parquet", "sqlite:///items.db"]
@@ -20,6 +18,8 @@ def rows(target: str) -> list[tuple[str, str, Any]]:
         lines = [json.loads(line) for line in Path(target).read_text().splitlines()]
         return [(line["identifier"], line["marketplace"], line["item"]) for line in lines]
     if target.endswith(".parquet"):
+        import pyarrow.parquet as pq  # a quarter of a second, in each worker
+
         table = pq.read_table(target).to_pylist()
         return [(row["identifier"], row["marketplace"], json.loads(row["item"])) for row in table]
     with sqlite3.connect("items.db") as database:
