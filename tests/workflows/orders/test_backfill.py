@@ -13,14 +13,15 @@ import msgspec
 import pytest
 
 from spapi_async._core.clock import SystemClock
-from spapi_async.errors import NotFoundError
-from spapi_async.workflows.orders import OrderDatabase, OrderPage, OrderRow
+from spapi_async.errors import ForbiddenError, NotFoundError
+from spapi_async.workflows.orders import OrderDatabase, OrderPage, OrderRow, PageStored, SyncEvent
 from spapi_async.workflows.orders._backfill import Backfill
 from spapi_async.workflows.orders._checkpoint import Checkpoint, Window
 from spapi_async.workflows.orders._listing import Listed
 from spapi_async.workflows.orders._page import CoarseOrder
 from spapi_async.workflows.orders._report_rows import order_rows
 from spapi_async.workflows.orders._rows import V2026, Detail
+from spapi_async.workflows.orders._source import Page
 from spapi_async.workflows.orders._walk import Sorting
 
 pytest_plugins = ("sync_fixtures",)
@@ -36,7 +37,8 @@ def updated(order_id: str) -> str:
 
 def whole(order_id: str, *, at: str | None = None) -> OrderRow:
     """What ``getOrder`` brings."""
-    return V2026.row(msgspec.json.encode({"orderId": order_id, "lastUpdatedTime": at or updated(order_id)}))
+    content = {"orderId": order_id, "lastUpdatedTime": at or updated(order_id), "programs": ["PRIME"]}
+    return V2026.row(msgspec.json.encode(content))
 
 
 class Listing:
@@ -76,6 +78,16 @@ class Refining:
         return whole(order.order_id, at=BEGIN.isoformat() if order.order_id in self._stale else self._updated_at)
 
 
+class Refused(Refining):
+    """Amazon takes its operation away after some orders."""
+
+    async def fetch(self, order: CoarseOrder) -> OrderRow | None:
+        """The first three."""
+        if self.fetched.total() == 3:
+            raise ForbiddenError("not for this application", status=403)
+        return await super().fetch(order)
+
+
 class NoQuota:
     """Searches that get no quota."""
 
@@ -85,6 +97,16 @@ class NoQuota:
     async def page(self, checkpoint: Checkpoint) -> Any:
         """Never."""
         await anyio.sleep_forever()
+
+
+class Searches(NoQuota):
+    """Searches that find every order."""
+
+    async def page(self, checkpoint: Checkpoint) -> Page:
+        """All of the window, on a page."""
+        after, before = checkpoint.last_updated_after, checkpoint.upper_bound or END
+        found = [whole(each) for each in ORDERS if after <= datetime.fromisoformat(updated(each)) < before]
+        return Page(rows=tuple(found), cursor=None, upper_bound=before)
 
 
 class SlowLooks(OrderDatabase):
@@ -124,9 +146,17 @@ class SlowDates(OrderDatabase):
 
 
 async def read(
-    database: OrderDatabase, *refiners: Refining, named: bool = False, unread_to: datetime = END
+    database: OrderDatabase,
+    *refiners: Refining,
+    named: bool = False,
+    unread_to: datetime = END,
+    search: NoQuota | None = None,
+    seconds_of_two_searches: float = 0.0,
+    events: list[SyncEvent] | None = None,
+    dropped: list[str] | None = None,
 ) -> dict[str, int]:
     """Run a history to its end; the orders by detail. ``named``: an earlier run has listed all of it."""
+    said, left_out = [] if events is None else events, [] if dropped is None else dropped
     history = Checkpoint(seller="s", stream="o history", last_updated_after=BEGIN, upper_bound=unread_to)
     async with database:
         if named:
@@ -137,17 +167,17 @@ async def read(
             seller="s",
             stream="o",
             history=history,
-            search=NoQuota(),
+            search=search or NoQuota(),
             lists=[] if named else [Listing()],
             refiners=refiners,
             database=database,
             page_size=100,
             clock=SystemClock(),
             sorting=Sorting(),
-            seconds=lambda _: 0.0,
+            seconds=lambda _: seconds_of_two_searches,
             count=lambda rows, _stored, _unreadable: len(rows),
-            tell=lambda _: None,
-            drop=lambda _source, _error: None,
+            tell=said.append,
+            drop=lambda source, _error: left_out.append(source),
         )
         with anyio.fail_after(30):
             await backfill.run(None)
@@ -164,6 +194,34 @@ async def test_two_refiners_share_the_orders_and_none_is_fetched_twice(database_
     assert await read(OrderDatabase(database_url), first, second) == {"all": 20, "coarse": 0}
     assert first.fetched + second.fetched == Counter(ORDERS)
     assert min(first.fetched.total(), second.fetched.total()) > 0
+
+
+async def test_searches_read_what_a_refused_source_leaves(sqlite_url: str) -> None:
+    """They had left the rest to it, since it would have been quicker than quota for two searches."""
+    refiner, dropped, events = Refused("one"), list[str](), list[SyncEvent]()
+    found = await read(
+        OrderDatabase(sqlite_url), refiner, named=True, search=Searches(),
+        seconds_of_two_searches=1e6, events=events, dropped=dropped,
+    )  # fmt: skip
+    assert found == {"all": 20, "coarse": 0}
+    assert dropped == ["one"]
+    assert completed(events) == {"one": 3, Searches.operation: 17}
+
+
+async def test_progress_says_which_operation_has_brought_orders(sqlite_url: str) -> None:
+    """A list names them, a refiner completes them."""
+    events: list[SyncEvent] = []
+    await read(OrderDatabase(sqlite_url), Refining("one"), events=events)
+    assert completed(events) == {"list": 0, "one": 20}
+
+
+def completed(events: Sequence[SyncEvent]) -> Counter[str]:
+    """How many orders each operation has made whole."""
+    found = Counter[str]()
+    for event in events:
+        if isinstance(event, PageStored):
+            found[event.operation] += event.completed
+    return found
 
 
 @pytest.mark.parametrize("what", ["stale", "unknown"])
