@@ -53,11 +53,10 @@ def measure(rounds: int = ROUNDS, wheel: Path | None = None) -> Result:
     programs = {
         "import aiohttp, msgspec": _TIMED.format(_BASE),
         _OURS: _TIMED.format(_OURS),
-        "first use of orders_v0 after that": "import spapi_async, spapi_async._client.application\n"
-        + _TIMED.format("import spapi_async.api.orders_v0"),
-        DEAREST: "import spapi_async\n" + _TIMED.format("import spapi_async.api.shipping_v2"),
+        "first use of orders_v0 after that": f"{_OURS}\n" + _TIMED.format("import spapi_async.api.orders_v0"),
+        DEAREST: f"{_OURS}\n" + _TIMED.format("import spapi_async.api.shipping_v2"),
         "first call (orders_v0.get_order) after that": _FIRST_CALL,
-        "all APIs and operations() instead": "import spapi_async, spapi_async._client.application\n"
+        "all APIs and operations() instead": f"{_OURS}\n"
         + _TIMED.format("from spapi_async.api import operations; operations()"),
     }
     with canned_server() as url, _bytecode(wheel) as environment:
