@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-__all__ = ["HERE", "Child", "canned_server", "program"]
+__all__ = ["HERE", "Child", "canned_server", "measured_alone", "program"]
 
 HERE = Path(__file__).resolve().parent
 
@@ -34,6 +35,23 @@ def program(*arguments: str, python: str = sys.executable) -> Iterator[subproces
         for pipe in (process.stdin, process.stdout):
             if pipe:
                 pipe.close()
+
+
+_ALONE = """
+import importlib, sys, msgspec
+_, name, options, path = sys.argv
+result = importlib.import_module(name).measure(**msgspec.json.decode(options))
+with open(path, "wb") as file:
+    file.write(msgspec.json.encode(result))
+"""
+
+
+def measured_alone(name: str, options: Mapping[str, Any]) -> Any:
+    """What a module's ``measure`` finds in a process of its own, whose memory no other measurement has filled."""
+    with tempfile.NamedTemporaryFile() as file:
+        command = [sys.executable, "-c", _ALONE, name, msgspec.json.encode(options).decode(), file.name]
+        subprocess.run(command, cwd=HERE, check=True)
+        return msgspec.json.decode(file.read())
 
 
 @contextmanager

@@ -35,7 +35,7 @@ import queueing
 import scaling
 import streaming
 from bars import SOURCES, bars, bars_table
-from processes import HERE
+from processes import HERE, measured_alone
 from saved import save
 
 RESULTS = HERE / "results"
@@ -43,22 +43,19 @@ RESULTS = HERE / "results"
 Result = dict[str, Any]
 
 
-def _overhead(*, quick: bool) -> Any:
-    return overhead.measure(concurrency=(1, 100), turns=1, bar_sets=(1, 5)) if quick else overhead.measure()
-
-
-MEASUREMENTS: dict[str, Callable[[bool], Any]] = {
-    "overhead": lambda quick: _overhead(quick=quick),
-    "limiter": lambda quick: limiter.measure(requests=40 if quick else limiter.REQUESTS),
-    "queueing": lambda quick: queueing.measure(rounds=1 if quick else queueing.ROUNDS),
-    "memory": lambda _quick: memory.measure(),
-    "imports": lambda quick: imports.measure(rounds=3 if quick else imports.ROUNDS),
-    "scaling": lambda quick: scaling.measure(turns=2 if quick else scaling.TURNS),
-    "streaming": lambda quick: streaming.measure(rounds=2 if quick else streaming.ROUNDS),
-    "documents": lambda quick: documents.measure(*((100, 2) if quick else (documents.MEGABYTES, documents.PAIRS))),
-    "bulk": lambda quick: bulk.measure(seconds=4.0, identifiers=20_000) if quick else bulk.measure(),
-    "orders": lambda quick: orders.measure(history=30_000) if quick else orders.measure(),
-    "live": lambda quick: live.measure(sellers=4, minutes=2.0) if quick else live.measure(),
+# The measurements, by the names of their modules, and the options of shortened ones.
+MEASUREMENTS: dict[str, dict[str, Any]] = {
+    "overhead": {"concurrency": (1, 100), "turns": 1, "bar_sets": (1, 5)},
+    "limiter": {"requests": 40},
+    "queueing": {"rounds": 1},
+    "memory": {},
+    "imports": {"rounds": 3},
+    "scaling": {"turns": 2},
+    "streaming": {"rounds": 2},
+    "documents": {"megabytes": 100, "pairs": 2},
+    "bulk": {"seconds": 4.0, "identifiers": 20_000},
+    "orders": {"history": 30_000},
+    "live": {"sellers": 4, "minutes": 2.0},
 }
 _TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "overhead": ("Processor time per call, and multiples of the floor", overhead.table),
@@ -94,11 +91,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as draft:
         for name in chosen.only:
             started = time.monotonic()
-            results[name] = MEASUREMENTS[name](chosen.quick)
+            results[name] = measured_alone(name, MEASUREMENTS[name] if chosen.quick else {})
             results["seconds"][name] = round(time.monotonic() - started)
             print(f"{name}: {results['seconds'][name]} s", file=sys.stderr, flush=True)
-            # msgspec turns keys that are numbers into strings: what is written now is what a later reader gets.
-            results = msgspec.json.decode(msgspec.json.encode(results))
         _write(results, Path(draft))
         target.mkdir(parents=True, exist_ok=True)
         for file in Path(draft).iterdir():
