@@ -16,7 +16,14 @@ from spapi_async.errors import ConfigurationError, DecodeError, NotFoundError, O
 from spapi_async.marketplaces import Marketplace
 from spapi_async.workflows.documents import Document, Documents
 from spapi_async.workflows.reports._kind import ReportKind, job_of
-from spapi_async.workflows.reports._request import NoData, check_no_data, marketplace_ids, requests_for, wire_time
+from spapi_async.workflows.reports._request import (
+    MOST_MARKETPLACES,
+    NoData,
+    check_no_data,
+    marketplace_ids,
+    requests_for,
+    wire_time,
+)
 from spapi_async.workflows.reports._run import Access, ReportRun
 from spapi_async.workflows.reports.report_types import ReportType, report_type_of
 from spapi_async.workflows.runs import Job, Run, Runs, places_of, runs_of
@@ -145,7 +152,9 @@ class Reports:
         """
         newest: Report | None = None
         wanted = None if marketplaces is None else set(marketplace_ids(marketplaces, self._caller.region))
-        async for report in self._listed(report_type, marketplaces, statuses=("DONE",)):
+        # A report of all of them is one of the first ten's, too, and Amazon lists no more at a time.
+        listed = self._listed(report_type, marketplaces, statuses=("DONE",), most=MOST_MARKETPLACES)
+        async for report in listed:
             if wanted is not None and places_of(report.marketplace_ids) != wanted:
                 continue
             if newest is None or _made_at(report) > _made_at(newest):
@@ -287,11 +296,17 @@ class Reports:
         return ReportRun(self._access, [await runs.outside(request, job)])
 
     async def _listed(
-        self, report_type: ReportType | str, marketplaces: Places | None, *, statuses: Sequence[str], **window: Any
+        self,
+        report_type: ReportType | str,
+        marketplaces: Places | None,
+        *,
+        statuses: Sequence[str],
+        most: int = _MOST_FILTERED,
+        **window: Any,
     ) -> AsyncIterator[Report]:
         filters: dict[str, Any] = {"report_types": [str(report_type)], "page_size": 100}
         if marketplaces is not None:
-            filters["marketplace_ids"] = marketplace_ids(marketplaces, self._caller.region, most=_MOST_FILTERED)
+            filters["marketplace_ids"] = marketplace_ids(marketplaces, self._caller.region, most=most)[:_MOST_FILTERED]
         if statuses:
             filters["processing_statuses"] = list(statuses)
         filters |= {name: moment for name, moment in window.items() if moment is not None}

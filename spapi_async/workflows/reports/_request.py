@@ -10,12 +10,20 @@ from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region
 from spapi_async.workflows.reports.report_types import Covers, ReportType
 
-__all__ = ["NoData", "check_no_data", "marketplace_ids", "requests_for", "split_window", "wire_time"]
+__all__ = [
+    "MOST_MARKETPLACES",
+    "NoData",
+    "check_no_data",
+    "marketplace_ids",
+    "requests_for",
+    "split_window",
+    "wire_time",
+]
 
 NoData = Literal["error", "empty", "latest"]
 """What a report that was cancelled for want of data becomes."""
 
-_MOST_MARKETPLACES = 25  # CreateReportSpecification.marketplaceIds
+MOST_MARKETPLACES = 25  # CreateReportSpecification.marketplaceIds
 
 
 def requests_for(
@@ -65,7 +73,9 @@ def split_window(start: datetime, end: datetime, longest: timedelta) -> list[tup
     return windows
 
 
-def marketplace_ids(marketplaces: Sequence[Marketplace | str], region: Region, *, most: int | None = None) -> list[str]:
+def marketplace_ids(
+    marketplaces: Sequence[Marketplace | str], region: Region, *, most: int = MOST_MARKETPLACES
+) -> list[str]:
     """Ids of the marketplaces, given as members, ids or countries.
 
     Raises:
@@ -74,7 +84,6 @@ def marketplace_ids(marketplaces: Sequence[Marketplace | str], region: Region, *
     if isinstance(marketplaces, str):
         marketplaces = [marketplaces]
     places = [Marketplace.parse(place) for place in marketplaces]
-    most = most or _MOST_MARKETPLACES
     if not places or len(places) > most:
         raise ConfigurationError(f"name 1 to {most} marketplaces, not {len(places)}")
     for place in places:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from report_fixtures import ALL_ORDERS, CREATE, INVENTORY, LISTINGS, calls, reports_emulated, seller_on, window
 
+from spapi_async import Application, Marketplace, Region
 from spapi_async.errors import (
     ConfigurationError,
     DocumentError,
@@ -238,6 +239,21 @@ async def test_a_recent_report_of_anybody_is_reused() -> None:
         assert calls(emulator) == 2
 
 
+async def test_a_report_that_ends_earlier_is_not_reused_for_one_that_ends_now() -> None:
+    """A window without an end reaches to the moment of its request, whatever windows others asked for."""
+    async with reports_emulated() as (emulator, seller):
+        await seller.reports_2021_06_30.get_reports(report_types=[ALL_ORDERS])
+        wanted = {"marketplaces": US, "start": window()["start"], "reuse": timedelta(hours=1)}
+        began, asked_at = f"{wanted['start']:%Y-%m-%dT%H:%M:%SZ}", datetime.now(UTC) - timedelta(minutes=15)
+        ids = []
+        for end, age in ((asked_at, 900), (asked_at - timedelta(minutes=6), 600), (window(ago=2)["end"], 600)):
+            shown = f"{end:%Y-%m-%dT%H:%M:%SZ}"
+            ids += emulator.add_report(ALL_ORDERS, age=age, dataStartTime=began, dataEndTime=shown)
+        assert (await seller.reports.request(ALL_ORDERS, **wanted)).report_id == ids[0]
+        wanted["reuse"] = timedelta(minutes=12)
+        assert (await seller.reports.request(ALL_ORDERS, **wanted)).report_id not in ids
+
+
 async def test_a_report_that_is_done_is_reused_before_one_that_is_not() -> None:
     """However new that one is; of those that are done the newest."""
     async with reports_emulated() as (emulator, seller):
@@ -306,6 +322,18 @@ async def test_a_request_whose_reply_is_lost_is_found() -> None:
         run = await seller.reports.request(LISTINGS, marketplaces=US)
         reports = await seller.reports_2021_06_30.get_reports(report_types=[LISTINGS])
         assert [report.report_id for report in reports.reports] == [run.report_id]
+
+
+async def test_the_latest_report_of_all_marketplaces_of_europe_is_found() -> None:
+    """Amazon lists the reports of ten marketplaces at a time, and makes them of 25."""
+    europe = [place for place in Marketplace if place.region is Region.EU]
+    async with reports_emulated() as (emulator, _), Application("app", "secret", endpoint=emulator.url) as app:
+        seller = app.selling_partner("Atzr|seller", region=Region.EU)
+        asked = await seller.reports.request(LISTINGS, marketplaces=europe)
+        await asked.wait()
+        assert (await seller.reports.latest(LISTINGS, marketplaces=europe)).report_id == asked.report_id
+        with pytest.raises(NotFoundError):
+            await seller.reports.latest(LISTINGS, marketplaces=europe[1:])
 
 
 async def test_the_latest_report_is_found() -> None:
