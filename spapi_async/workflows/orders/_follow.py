@@ -15,8 +15,9 @@ from spapi_async.errors import ConfigurationError, DecodeError
 from spapi_async.workflows.notifications import Notification, parse
 from spapi_async.workflows.orders._arguments import (
     check_regions,
+    check_start,
+    datasets_in,
     nobody,
-    one_or_more,
     personal_for,
     places_in,
     places_of,
@@ -96,12 +97,11 @@ async def follow_orders(
     Raises:
         ConfigurationError: an argument or the database is invalid.
     """
-    places, datasets = places_in(marketplaces), one_or_more(datasets)
+    places, datasets = places_in(marketplaces), datasets_in(datasets)
     clock = clock or SystemClock()
     if every is not None and every <= timedelta(0):
         raise ConfigurationError(f"every must be more than zero, not {every!r}")
-    if since is not None and (since.tzinfo is None or since > moment(clock)):
-        raise ConfigurationError("since must have a time zone and not be in the future")
+    check_start(since, moment(clock))
     kept = personal_for(database, personal, retention, datasets)
     chosen = list(sellers)
     check_regions(chosen, places)

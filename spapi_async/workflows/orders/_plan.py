@@ -22,7 +22,7 @@ from spapi_async._core.operation import Operation
 from spapi_async.errors import ConfigurationError
 from spapi_async.workflows._bucket import Foreseeing
 from spapi_async.workflows._sql import MissingDatabaseError
-from spapi_async.workflows.orders._arguments import check_regions, places_in, places_of
+from spapi_async.workflows.orders._arguments import check_regions, check_start, places_in, places_of
 from spapi_async.workflows.orders._checkpoint import moment
 from spapi_async.workflows.orders._database import OrderDatabase
 from spapi_async.workflows.orders._forecast import Supply, operations_of, seconds_left, supply_of
@@ -150,6 +150,7 @@ async def plan_orders(
     check_regions(chosen, places)
     others = other_sources(sources, possible=True)
     now = moment(clock)
+    check_start(since, now)
     found: dict[int, SellerPlan] = {}
     slots = anyio.CapacityLimiter(concurrency)
     async with _opened(database) as opened:

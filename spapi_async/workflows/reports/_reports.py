@@ -19,6 +19,7 @@ from spapi_async.workflows.reports._kind import ReportKind, job_of
 from spapi_async.workflows.reports._request import (
     MOST_MARKETPLACES,
     NoData,
+    check_moment,
     check_no_data,
     marketplace_ids,
     requests_for,
@@ -208,7 +209,7 @@ class Reports:
             first: when the first is made; Amazon chooses by default. Of a schedule that exists it changes nothing.
 
         Raises:
-            ConfigurationError: the type cannot be scheduled.
+            ConfigurationError: the type cannot be scheduled, or ``first`` has no time zone.
             OutcomeUnknownError: Amazon took it twice and named no schedule.
         """
         kind = report_type_of(report_type)
@@ -216,6 +217,8 @@ class Reports:
             raise ConfigurationError(
                 f"{kind.name} cannot be scheduled: request it when it is needed (REPORT_TYPES says which types can be)"
             )
+        if first is not None:
+            check_moment("first", first)
         body: dict[str, Any] = {
             "reportType": kind.name,
             "marketplaceIds": marketplace_ids(marketplaces, self._caller.region),

@@ -13,6 +13,7 @@ from spapi_async.workflows.reports.report_types import Covers, ReportType
 __all__ = [
     "MOST_MARKETPLACES",
     "NoData",
+    "check_moment",
     "check_no_data",
     "marketplace_ids",
     "requests_for",
@@ -113,6 +114,16 @@ def check_no_data(kind: ReportType, no_data: str, *, windowed: bool, parts: int)
         raise ConfigurationError(f'no_data="latest" cannot stand in for one of {parts} windows')
 
 
+def check_moment(name: str, moment: datetime) -> None:
+    """Refuse a time that could mean any of 24 hours.
+
+    Raises:
+        ConfigurationError: it has no time zone, or is no datetime.
+    """
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
+        raise ConfigurationError(f"{name} must be a datetime with a time zone, not {moment!r}")
+
+
 def wire_time(moment: datetime) -> str:
     """ISO 8601 in UTC, to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -120,8 +131,8 @@ def wire_time(moment: datetime) -> str:
 
 def _check_window(kind: ReportType, start: datetime | None, end: datetime | None) -> None:
     for name, moment in (("start", start), ("end", end)):
-        if moment is not None and (not isinstance(moment, datetime) or moment.tzinfo is None):
-            raise ConfigurationError(f"{name} must be a datetime with a time zone, not {moment!r}")
+        if moment is not None:
+            check_moment(name, moment)
     if start is None and (end is not None or kind.covers is Covers.EVENTS):
         # dataStartTime and dataEndTime both default to now (Reports model 2021-06-30).
         raise ConfigurationError(f"{kind.name} needs start (and end): without them it covers the present moment alone")

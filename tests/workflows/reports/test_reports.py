@@ -425,6 +425,9 @@ async def test_what_cannot_be_scheduled_is_refused() -> None:
     async with reports_emulated() as (_, seller):
         with pytest.raises(ConfigurationError, match="cannot be scheduled"):
             await seller.reports.schedule(INVENTORY, every="P1D", marketplaces=US)
+        first = datetime(2026, 1, 1)  # noqa: DTZ001
+        with pytest.raises(ConfigurationError, match="first must be a datetime with a time zone"):
+            await seller.reports.schedule(PENDING, every="P1D", marketplaces=US, first=first)
 
 
 async def test_a_source_of_notifications_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
