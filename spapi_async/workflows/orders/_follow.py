@@ -25,6 +25,7 @@ from spapi_async.workflows.orders._arguments import (
 from spapi_async.workflows.orders._checkpoint import moment
 from spapi_async.workflows.orders._database import OrderDatabase
 from spapi_async.workflows.orders._datasets import Datasets
+from spapi_async.workflows.orders._failures import ungrouped
 from spapi_async.workflows.orders._hints import Hint
 from spapi_async.workflows.orders._history import ByIds, History, Source, other_sources
 from spapi_async.workflows.orders._holding import keep_leases, opened_sink, quotas_of, save_quota
@@ -128,13 +129,14 @@ async def follow_orders(
         names = _names(followers)
         holder = new_holder()
         try:
-            async with anyio.create_task_group() as group:
-                group.start_soon(keep_leases, sink, holder, clock)
-                group.start_soon(_sweep, sink, clock)
-                for follower in followers:
-                    group.start_soon(follower.run, holder)
-                if messages is not None:
-                    group.start_soon(_listen, messages, names)
+            with ungrouped():
+                async with anyio.create_task_group() as group:
+                    group.start_soon(keep_leases, sink, holder, clock)
+                    group.start_soon(_sweep, sink, clock)
+                    for follower in followers:
+                        group.start_soon(follower.run, holder)
+                    if messages is not None:
+                        group.start_soon(_listen, messages, names)
         finally:
             if isinstance(sink, OrderDatabase):
                 await save_quota(quotas.values(), sink, moment(clock))

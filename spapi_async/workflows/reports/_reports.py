@@ -320,7 +320,8 @@ class Reports:
     async def _scheduled(self, body: Mapping[str, Any]) -> str | None:
         """The id of a schedule that says the same."""
         reply = await self._api.get_report_schedules(report_types=[body["reportType"]])
-        listed = reply.report_schedules  # which lenient decoding lets hold anything
+        # Lenient decoding lets anything stand in the place of either.
+        listed = reply.report_schedules if isinstance(reply, msgspec.Struct) else ()
         for schedule in listed if isinstance(listed, list) else ():
             if (
                 isinstance(schedule, msgspec.Struct)

@@ -12,6 +12,7 @@ import pytest
 from report_fixtures import ALL_ORDERS, CREATE, INVENTORY, LISTINGS, calls, reports_emulated, seller_on, window
 
 from spapi_async import Application, Marketplace, Region
+from spapi_async.api.reports_2021_06_30 import GET_REPORTS
 from spapi_async.errors import (
     ConfigurationError,
     DocumentError,
@@ -406,6 +407,17 @@ async def test_a_list_of_schedules_may_hold_anything(listed: Any) -> None:
         emulator.faults({"operation": "reports_2021_06_30.get_report_schedules", "body": body})
         made = await seller.reports.schedule(PENDING, every="P1D", marketplaces=US)
         assert await seller.reports.schedule(PENDING, every="P1D", marketplaces=US) == made
+        emulator.faults({"operation": "reports_2021_06_30.get_report_schedules", "body": json.dumps(listed)})
+        assert (await seller.reports.schedule(PENDING, every="P1D", marketplaces=US)).isdecimal()
+
+
+@pytest.mark.parametrize("listed", [["x"], [None], "x", 5, True, {"a": 1}])
+async def test_a_list_of_reports_may_hold_anything(listed: Any) -> None:
+    """Whether a document is restricted is learned from what is a report."""
+    async with reports_emulated() as (emulator, seller):
+        emulator.faults({"operation": "reports_2021_06_30.get_reports", "body": json.dumps({"reports": listed})})
+        response = await seller.call(GET_REPORTS, report_types=[LISTINGS])
+        assert response.violations
 
 
 @pytest.mark.parametrize("made", [{}, {"reportScheduleId": None}, {"reportScheduleId": ""}])
