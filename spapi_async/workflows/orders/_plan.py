@@ -53,6 +53,8 @@ _DAY = 86_400.0
 # Amazon keeps orders for two years (developer-docs.amazon.com/sp-api/docs/orders-api).
 HISTORY = timedelta(days=730)
 
+_MOST_ORDERS = 10**12  # of a seller; more is no number of orders
+
 
 class SourcePlan(msgspec.Struct, frozen=True, kw_only=True):
     """The orders that one operation is expected to return."""
@@ -237,8 +239,8 @@ async def _count(seller: Seller, places: Sequence[str], start: datetime, end: da
     for place in places:
         metrics = await seller.fetch(GET_ORDER_METRICS, marketplace_ids=[place], interval=interval, granularity="Total")
         for each in entries_of(metrics, GET_ORDER_METRICS):
-            if not isinstance(each.order_count, int):
-                raise DecodeError("the number of orders is none", operation=GET_ORDER_METRICS.name)
+            if not isinstance(each.order_count, int) or not 0 <= each.order_count < _MOST_ORDERS:
+                raise DecodeError("the reply holds no number of orders", operation=GET_ORDER_METRICS.name)
             orders += each.order_count
     return orders
 

@@ -51,6 +51,14 @@ async def test_a_marketplace_without_an_id_is_not_left_out(emulator: Emulator, s
         await plan_orders([seller], "sqlite://")
 
 
+@pytest.mark.parametrize("count", ["-1", "1" + 400 * "0", '"many"', "null"])
+async def test_what_is_no_number_of_orders_is_refused(emulator: Emulator, seller: SellingPartner, count: str) -> None:
+    """It would become the length of a wait."""
+    emulator.faults({"operation": METRICS, "status": 200, "body": f'{{"payload": [{{"orderCount": {count}}}]}}'})
+    with pytest.raises(DecodeError, match="holds no number of orders"):
+        await plan_orders([seller], "sqlite://")
+
+
 async def test_a_plan_raises_what_amazon_answers(emulator: Emulator, seller: SellingPartner) -> None:
     """And no exception group, however many sellers are planned at once."""
     emulator.faults({"operation": METRICS, "status": 403, "times": None})
