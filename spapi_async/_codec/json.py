@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import re
 import types
 import typing
@@ -67,8 +68,9 @@ _ENCODERS: Mapping[Decimals, msgspec.json.Encoder] = {
 }
 
 # msgspec writes Decimals as Python does ("1E+5", "NaN") and datetimes without zone as they are. The like may stand in
-# an ordinary string too, so a match only sends the body round the slower way, which tells them apart by type.
-_SUSPICIOUS = rb"[0-9]E[+-]?[0-9]|NaN|Infinity|T[0-9]{2}:[0-9]{2}:[0-9.]+\""
+# an ordinary string too, so a match only sends the body round the slower way, which tells them apart by type. A float
+# that is not a number it writes as null, which deletes a price.
+_SUSPICIOUS = rb"null|[0-9]E[+-]?[0-9]|NaN|Infinity|T[0-9]{2}:[0-9]{2}:[0-9.]+\""
 
 
 def _builtins(value: Any) -> Any:
@@ -80,6 +82,8 @@ def _checked(value: Any, decimals: Decimals) -> Any:
     if isinstance(value, Decimal):
         text = plain_decimal(value)
         return msgspec.Raw(text.encode()) if decimals == "number" else text
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a float must be a finite number: in JSON the others would be null")
     if isinstance(value, datetime) and value.utcoffset() is None:
         raise ValueError("a datetime without a zone could mean any of 24 hours; give it a tzinfo")
     if isinstance(value, dict):

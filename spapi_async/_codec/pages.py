@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 
 from spapi_async._codec import json
-from spapi_async._core.operation import Paging
+from spapi_async._core.operation import Operation, Paging
+from spapi_async.errors import DecodeError
 
-__all__ = ["NO_TOKEN", "is_empty", "items_of", "next_token_of", "same_name", "why_no_page"]
+__all__ = ["NO_TOKEN", "entries_of", "is_empty", "items_of", "next_token_of", "same_name", "why_no_page"]
 
 NO_TOKEN = object()
 """Stands where a page has something else in the place of a token: it does not say that there is no next page."""
@@ -28,6 +29,17 @@ def items_of(page: Any, paging: Paging) -> tuple[Any, ...] | list[Any] | None:
     if isinstance(items, list | tuple):
         return items
     return (items,) if isinstance(items, msgspec.Struct | Mapping) else None
+
+
+def entries_of(listed: Any, operation: Operation[Any]) -> list[Any]:
+    """The entries of a list in a reply, where none may be left out.
+
+    Raises:
+        DecodeError: it is no list, or has an entry that is no object.
+    """
+    if not isinstance(listed, list) or not all(isinstance(each, msgspec.Struct) for each in listed):
+        raise DecodeError("the reply lacks its list, or an entry of it is no object", operation=operation.name)
+    return listed
 
 
 def is_empty(items: tuple[Any, ...] | list[Any]) -> bool:

@@ -191,7 +191,8 @@ def confirms(operation: Operation[Any], response: Response[Any]) -> bool:
 
     ``{}`` or ``null`` for createFeed is no feed id, and yet there may be a feed.
     """
-    if response.status == 204 or not (response.violations or response.body is None):
+    announced = response.status == 204 and 204 in operation.success
+    if announced or not (response.violations or response.body is None):
         return True
     reader = _reader(operation)
     required = reader.by_status.get(response.status, reader).required

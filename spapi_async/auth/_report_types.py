@@ -50,7 +50,8 @@ class ReportTypes:
         if operation.name == _REPORT:
             self._learn_report(body)
         elif operation.name == _REPORTS:
-            for report in getattr(body, "reports", None) or ():
+            reports = getattr(body, "reports", None)
+            for report in reports if isinstance(reports, list) else ():
                 self._learn_report(report)
 
     def mark(self, document_id: str, *, restricted: bool) -> None:

@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from spapi_async import SellingPartner
+from spapi_async._codec.pages import entries_of
 from spapi_async.cli.event_loop import run_async
 from spapi_async.cli.exit_codes import describe, exit_code
 from spapi_async.cli.output import print_json, print_table
@@ -49,6 +50,8 @@ def check(target: Target, *, as_json: bool) -> None:
 
 
 async def _ask(target: Target) -> tuple[list[_Finding], dict[str, str]]:
+    from spapi_async.api.sellers_v1 import GET_MARKETPLACE_PARTICIPATIONS
+
     async with connected(target) as connection:
         found = [_Finding(seller.name, seller.region.value) for seller in connection.sellers]
         limiter = anyio.CapacityLimiter(_AT_ONCE)
@@ -57,10 +60,12 @@ async def _ask(target: Target) -> tuple[list[_Finding], dict[str, str]]:
             async with limiter:
                 try:
                     places = await seller.sellers_v1.get_marketplace_participations()
+                    entries = entries_of(places, GET_MARKETPLACE_PARTICIPATIONS)
                 except SPAPIError as error:
                     finding.error = error
                 else:
-                    finding.marketplaces = [place.marketplace.country_code for place in places]
+                    countries = [getattr(entry.marketplace, "country_code", None) for entry in entries]
+                    finding.marketplaces = ["?" if country is None else str(country) for country in countries]
 
         async with anyio.create_task_group() as group:
             for pair in zip(connection.sellers, found, strict=True):

@@ -13,6 +13,7 @@ from spapi_async.cli.logs import log_observers
 from spapi_async.cli.metrics import MetricsOption, metrics_at
 from spapi_async.cli.moments import parse_moment, parse_span
 from spapi_async.cli.output import JsonOption, print_json, print_table, table_console
+from spapi_async.cli.target import EndpointOption
 from spapi_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -93,10 +94,13 @@ def worker(
     since: SinceOption = None,
     concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="The number of slices at once.")] = 20,
     metrics: MetricsOption = None,
+    endpoint: EndpointOption = None,
 ) -> None:
     """Carry out slices, until SIGTERM. A slice that is cut off continues in another worker."""
     watched = metrics_at(metrics)
     facts: dict[str, Any] = {"name": name, "slice_seconds": slice_seconds}
+    if endpoint is not None:
+        facts["endpoint"] = endpoint
     if journal is not None:
         from spapi_async.workflows.journal import Journal
 

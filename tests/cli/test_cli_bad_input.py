@@ -313,6 +313,22 @@ def test_a_plan_without_a_database_says_so_and_makes_none(
 
 
 @pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("endpoint", ["", "ftp://x"])
+def test_a_worker_of_a_fleet_takes_an_endpoint(
+    endpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Like every command that talks to Amazon; a wrong one is refused before Redis is asked for work."""
+    sellers = tmp_path / "sellers.toml"
+    sellers.write_text(
+        '[[sellers]]\nseller_id = "A1"\nmarketplace = "US"\nrefresh_token_env = "SP_API_REFRESH_TOKEN"\n'
+    )
+    words = ["--redis", "redis://127.0.0.1:9", "--sellers", str(sellers), "--database", f"sqlite:///{tmp_path}/o.db"]
+    code, line = complaint(capsys, "fleet", "worker", *words, "--endpoint", endpoint)
+    assert code == 2
+    assert "endpoint must be like https://host" in line
+
+
+@pytest.mark.usefixtures("environment")
 @pytest.mark.parametrize(
     "words",
     [

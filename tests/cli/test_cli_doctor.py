@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from spapi_async.cli.application import run
+from spapi_async.emulator import Emulator
 
 EMULATOR = ("--emulator", "--orders", "20")
 SEARCH = ("orders_2026_01_01.search_orders", "--last-updated-after", "2020-01-01T00:00:00Z")
@@ -84,3 +85,18 @@ def test_every_seller_of_a_file_is_tried(
     assert found["seller"] == "A2EXAMPLE@eu"
     assert "cannot connect to 127.0.0.1:9" in found["error"]
     assert "a-secret" not in output.out + output.err
+
+
+def test_a_reply_that_lists_no_marketplaces_is_what_is_wrong(
+    capsys: pytest.CaptureFixture[str], spapi_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A marketplace without a country has none to show."""
+    for name, value in (("LWA_APP_ID", "app"), ("LWA_CLIENT_SECRET", "secret"), ("SP_API_REGION", "NA")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SP_API_REFRESH_TOKEN", "Atzr|seller")
+    words = ["doctor", "--endpoint", spapi_emulator.url]
+    for payload, code, said in (("[null]", 4, "an entry of it is no object"), ('[{"storeName": "A"}]', 0, "│ ?")):
+        fault = {"operation": "sellers_v1.get_marketplace_participations", "body": f'{{"payload": {payload}}}'}
+        spapi_emulator.faults(fault)
+        assert run(words) == code
+        assert said in capsys.readouterr().out

@@ -396,11 +396,25 @@ def test_json_text_as_a_body_is_refused(text: object) -> None:
     assert "decode JSON text first" in complaint(posting(), {"body": text})
 
 
-@pytest.mark.parametrize("value", [{"a": object()}, {"a": Decimal("NaN")}, {"secret": Decimal("Infinity")}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": object()},
+        {"a": Decimal("NaN")},
+        {"secret": Decimal("Infinity")},
+        {"a": [{"value": float("nan")}], "b": None},
+        {"secret": float("-inf")},
+    ],
+)
 def test_what_json_cannot_carry_is_refused(value: object) -> None:
     """Foreign objects and numbers that are none."""
     text = complaint(posting("number"), {"body": value})
     assert text.startswith("things_v1.do_thing: body cannot be written as JSON")
+
+
+def test_a_null_and_a_finite_float_are_sent() -> None:
+    """What floats must not turn into is Amazon's way of saying that there is nothing."""
+    assert body_of({"a": None, "b": [1.5, 2e300]}) == {"a": None, "b": ["number 1.5", "number 2e300"]}
 
 
 def test_a_datetime_without_zone_is_refused_in_bodies_too() -> None:

@@ -98,8 +98,9 @@ class TextDecoder:
     """Decodes a document in chunks that may end inside a character.
 
     What decides, in this order: the caller's charset; a byte order mark; the announced charset; an XML declaration; the
-    bytes. By these text is UTF-8 unless more of it is not than is; then Japanese (cp932) where it holds kana, else
-    cp1252, which Amazon's western reports are in. UTF-16 without a mark shows by its zero bytes which end comes first.
+    bytes. By these text is UTF-8 unless more of it is not than is; then Japanese (cp932) where it holds kana, or is
+    text in that and not in cp1252; else cp1252, which Amazon's western reports are in. UTF-16 without a mark shows by
+    its zero bytes which end comes first.
 
     Nothing is handed out before :data:`FIRST_PIECE` bytes, or all there are, have come.
 
@@ -213,4 +214,15 @@ def _guess(piece: bytes, *, final: bool) -> str | None:
     if good >= len(text) - len(kept):
         return "utf-8"
     high = len(piece) - len(piece.decode("latin-1").encode("ascii", "ignore"))
-    return "cp932" if 2 * len(_KANA.findall(piece)) * 4 >= high else "cp1252"
+    if 2 * len(_KANA.findall(piece)) * 4 >= high:
+        return "cp932"
+    # Kanji alone: five of their bytes mean nothing in cp1252.
+    return "cp932" if _is_text(piece, "cp932", final=final) and not _is_text(piece, "cp1252", final=final) else "cp1252"
+
+
+def _is_text(piece: bytes, codec: str, *, final: bool) -> bool:
+    try:
+        codecs.getincrementaldecoder(codec)().decode(piece, final)
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -53,6 +53,7 @@ class ListingsFeed:
     def __init__(self, *, issue_locale: str | None = None) -> None:
         self._issue_locale = issue_locale
         self._messages: list[Message] = []
+        self._texts: list[bytes] = []  # as they were when they were added: their attributes are the caller's objects
 
     def put(
         self,
@@ -129,8 +130,7 @@ class ListingsFeed:
         kept: list[Message] = []
         parts: list[bytes] = []
         size = len(frame) + 2
-        for message in self._messages:
-            text = json.encode(message, decimals="number")
+        for message, text in zip(self._messages, self._texts, strict=True):
             if len(frame) + len(text) + 2 > MOST_BYTES:
                 raise ConfigurationError(f"{message.sku}: its message has {len(text):,} bytes, too many for a feed")
             if kept and (len(kept) == MOST_MESSAGES or size + len(text) + 1 > MOST_BYTES):
@@ -148,7 +148,13 @@ class ListingsFeed:
         if operation != "DELETE" and (not isinstance(product_type, str) or not product_type.strip()):
             raise ConfigurationError(f"{sku}: product_type is missing; PRODUCT will do for prices and stock")
         number = len(self._messages) + 1
-        self._messages.append(Message(number, sku, operation, product_type, **parts))
+        message = Message(number, sku, operation, product_type, **parts)
+        try:
+            text = json.encode(message, decimals="number")
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ConfigurationError(f"{sku!r}: the message cannot be written as JSON: {error}") from None
+        self._messages.append(message)
+        self._texts.append(text)
         return number
 
 

@@ -35,7 +35,8 @@ class SqsQueue:
         wait: seconds that one request waits for messages.
         visibility: seconds after which a message reappears that nobody has extended; extended while work goes on.
         tries: how often a message is handed out before it is set aside. Other messages are set aside at once.
-        set_aside: URL of the queue for such messages. Without it they stay, out of sight for an hour at a time.
+        set_aside: URL of the queue for such messages, which go there without the destination's postal code. Without
+            it they stay, out of sight for an hour at a time.
         clock: where time comes from.
         options: further arguments of botocore's ``create_client``.
     """

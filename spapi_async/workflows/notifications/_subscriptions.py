@@ -57,6 +57,7 @@ class Notifications:
         marketplaces: Sequence[Marketplace | str] = (),
         order_change_types: Sequence[str] = (),
         aggregation: str | None = None,
+        tracking: m.TrackingIdentifier | None = None,
         filter_expression: str | None = None,
         payload_version: str | None = None,
         name: str | None = None,
@@ -72,6 +73,7 @@ class Notifications:
             marketplaces: those of these alone; ORDER_CHANGE and ANY_OFFER_CHANGED take it.
             order_change_types: ``OrderStatusChange``, ``BuyerRequestedChange``, ``DeliveryTipChange``; ORDER_CHANGE.
             aggregation: ``FiveMinutes`` or ``TenMinutes`` between two of an item; ANY_OFFER_CHANGED.
+            tracking: those of this shipment alone; SHIPMENT_TRACKING_MILESTONE_CHANGED.
             filter_expression: a condition on the payload, in CEL, instead of the filters above.
             payload_version: the newest that this library knows, if not given.
             name: of the destination, should it have to be created.
@@ -81,7 +83,9 @@ class Notifications:
             SPAPIError: see :mod:`spapi_async.errors`.
         """
         places = [Marketplace.parse(each).value for each in marketplaces]
-        directive = processing_directive(notification_type, places, order_change_types, aggregation, filter_expression)
+        directive = processing_directive(
+            notification_type, places, order_change_types, aggregation, filter_expression, tracking=tracking
+        )
         version = payload_version or (payload_versions(notification_type) or ("1.0",))[-1]
         destination_id = await self._destination_id(destination, name)
         wanted = m.CreateSubscriptionRequest(
@@ -201,19 +205,26 @@ def processing_directive(
     order_change_types: Sequence[str],
     aggregation: str | None,
     filter_expression: str | None,
+    *,
+    tracking: m.TrackingIdentifier | None = None,
 ) -> m.ProcessingDirective | None:
     """What a subscription says of the notifications that it wants; None where it says nothing.
 
     Raises:
         ConfigurationError: the type does not take such a filter: Amazon would answer 400.
     """
+    given = {
+        "marketplaces": marketplaces,
+        "order_change_types": order_change_types,
+        "aggregation": aggregation,
+        "tracking": tracking,
+    }
     if filter_expression is not None:
-        if marketplaces or order_change_types or aggregation:
+        if any(given.values()):
             raise ConfigurationError("give filter_expression or the other filters, not both")
         if notification_type in _WITHOUT_EXPRESSION:
             raise ConfigurationError(f"{notification_type} takes no filter_expression")
         return m.ProcessingDirective(filter_expression=filter_expression)
-    given = {"marketplaces": marketplaces, "order_change_types": order_change_types, "aggregation": aggregation}
     refused = [name for name, value in given.items() if value and name not in _FILTERS.get(notification_type, ())]
     if refused:
         raise ConfigurationError(f"{notification_type} takes no {' and no '.join(refused)}")
@@ -230,6 +241,7 @@ def processing_directive(
                 if aggregation
                 else None
             ),
+            tracking_identifier=tracking,
         )
     )
 
@@ -237,6 +249,7 @@ def processing_directive(
 _FILTERS = {
     "ANY_OFFER_CHANGED": ("marketplaces", "aggregation"),
     "ORDER_CHANGE": ("marketplaces", "order_change_types"),
+    "SHIPMENT_TRACKING_MILESTONE_CHANGED": ("tracking",),
 }
 # Notifications about listings and the catalogue, and those that no list of Amazon's names.
 _WITHOUT_EXPRESSION = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from spapi_async.errors import ConfigurationError
@@ -14,7 +14,7 @@ from spapi_async.workflows.orders._progress import SyncEvent
 from spapi_async.workflows.orders._seller import Seller
 from spapi_async.workflows.orders._vault import PersonalData, PersonalKeys
 
-__all__ = ["check_regions", "nobody", "one_or_more", "personal_for", "places_in", "places_of"]
+__all__ = ["check_regions", "check_start", "datasets_in", "nobody", "personal_for", "places_in", "places_of"]
 
 _LONGEST_COUNTRY = 3
 
@@ -46,8 +46,22 @@ def places_in(names: str | Sequence[str]) -> list[str]:
     known = {place.value for place in Marketplace}
     return [
         Marketplace.parse(name) if len(name) <= _LONGEST_COUNTRY or name in known else name
-        for name in one_or_more(names)
+        for name in _one_or_more(names)
     ]
+
+
+def datasets_in(names: str | Sequence[str]) -> list[str]:
+    """Data sets of Orders 2026-01-01.
+
+    Raises:
+        ConfigurationError: an unknown one, whose personal data would not be recognised.
+    """
+    from spapi_async.models.orders_2026_01_01 import IncludedData
+
+    chosen = [str(name) for name in _one_or_more(names)]
+    if unknown := sorted(set(chosen).difference(IncludedData.__members__)):
+        raise ConfigurationError(f"unknown data sets {unknown}; there are {', '.join(IncludedData.__members__)}")
+    return chosen
 
 
 def places_of(seller: Seller, places: Sequence[str]) -> list[str]:
@@ -69,8 +83,21 @@ def check_regions(sellers: Iterable[Seller], places: Iterable[str]) -> None:
             raise ConfigurationError(f"marketplace {place.name} is in region {place.region.name}, and no seller is")
 
 
-def one_or_more(names: str | Sequence[str]) -> list[str]:
-    """Names as a tuple; a string is one name, not a list of letters."""
+def check_start(since: datetime | None, now: datetime) -> None:
+    """Refuse a start that cannot be one.
+
+    Raises:
+        ConfigurationError: it has no time zone, or is in the future.
+    """
+    if since is not None and (not isinstance(since, datetime) or since.tzinfo is None):
+        raise ConfigurationError(f"since must be a datetime with a time zone, such as tzinfo=UTC, not {since!r}")
+    if since is not None and since > now:
+        # The checkpoint would be in the future and hide every order until then.
+        raise ConfigurationError(f"since must not be in the future: {since.isoformat()}")
+
+
+def _one_or_more(names: str | Sequence[str]) -> list[str]:
+    """Names as a list; a string is one name, not a list of letters."""
     return [names] if isinstance(names, str) else list(names)
 
 

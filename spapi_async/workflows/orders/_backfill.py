@@ -37,8 +37,9 @@ from spapi_async._core.options import Priority, call_options
 from spapi_async.errors import AuthError, ClosedError, NotFoundError, SPAPIError
 from spapi_async.workflows.orders._checkpoint import Checkpoint, Window, moment
 from spapi_async.workflows.orders._database import OrderDatabase
+from spapi_async.workflows.orders._failures import first_of
 from spapi_async.workflows.orders._lease import Lease
-from spapi_async.workflows.orders._listing import CoarseList, first_of, is_refused
+from spapi_async.workflows.orders._listing import CoarseList, is_refused
 from spapi_async.workflows.orders._page import NO_QUOTA, CoarseOrder, OrderPage, QuotaStates, Stored, Unreadable
 from spapi_async.workflows.orders._progress import OrdersListed, PageStored, SyncEvent
 from spapi_async.workflows.orders._rows import Detail, OrderRow

@@ -285,7 +285,13 @@ class OrderDatabase(Connected):
 
     @to_the_end
     async def prune(self, before: datetime) -> int:
-        """Delete the changes committed before a time and return their number; older cursors become invalid."""
+        """Delete the changes committed before a time and return their number; older cursors become invalid.
+
+        Raises:
+            ConfigurationError: the time has no time zone.
+        """
+        if before.tzinfo is None:
+            raise ConfigurationError(f"before must have a time zone, such as tzinfo=UTC, not {before!r}")
         async with self._write() as connection:
             # Lock the feed's row first, as a page does, so that no change is committed in between.
             await connection.execute(update(change_feed).values(last=change_feed.c.last))

@@ -15,8 +15,9 @@ from spapi_async.errors import ConfigurationError, DecodeError
 from spapi_async.workflows.notifications import Notification, parse
 from spapi_async.workflows.orders._arguments import (
     check_regions,
+    check_start,
+    datasets_in,
     nobody,
-    one_or_more,
     personal_for,
     places_in,
     places_of,
@@ -24,6 +25,7 @@ from spapi_async.workflows.orders._arguments import (
 from spapi_async.workflows.orders._checkpoint import moment
 from spapi_async.workflows.orders._database import OrderDatabase
 from spapi_async.workflows.orders._datasets import Datasets
+from spapi_async.workflows.orders._failures import ungrouped
 from spapi_async.workflows.orders._hints import Hint
 from spapi_async.workflows.orders._history import ByIds, History, Source, other_sources
 from spapi_async.workflows.orders._holding import keep_leases, opened_sink, quotas_of, save_quota
@@ -96,12 +98,11 @@ async def follow_orders(
     Raises:
         ConfigurationError: an argument or the database is invalid.
     """
-    places, datasets = places_in(marketplaces), one_or_more(datasets)
+    places, datasets = places_in(marketplaces), datasets_in(datasets)
     clock = clock or SystemClock()
     if every is not None and every <= timedelta(0):
         raise ConfigurationError(f"every must be more than zero, not {every!r}")
-    if since is not None and (since.tzinfo is None or since > moment(clock)):
-        raise ConfigurationError("since must have a time zone and not be in the future")
+    check_start(since, moment(clock))
     kept = personal_for(database, personal, retention, datasets)
     chosen = list(sellers)
     check_regions(chosen, places)
@@ -128,13 +129,14 @@ async def follow_orders(
         names = _names(followers)
         holder = new_holder()
         try:
-            async with anyio.create_task_group() as group:
-                group.start_soon(keep_leases, sink, holder, clock)
-                group.start_soon(_sweep, sink, clock)
-                for follower in followers:
-                    group.start_soon(follower.run, holder)
-                if messages is not None:
-                    group.start_soon(_listen, messages, names)
+            with ungrouped():
+                async with anyio.create_task_group() as group:
+                    group.start_soon(keep_leases, sink, holder, clock)
+                    group.start_soon(_sweep, sink, clock)
+                    for follower in followers:
+                        group.start_soon(follower.run, holder)
+                    if messages is not None:
+                        group.start_soon(_listen, messages, names)
         finally:
             if isinstance(sink, OrderDatabase):
                 await save_quota(quotas.values(), sink, moment(clock))

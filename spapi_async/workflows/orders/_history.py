@@ -65,7 +65,7 @@ class ByIds:
         from spapi_async.api.orders_2026_01_01 import GET_ORDER
 
         response, lacks = await self._datasets.call(self._seller, GET_ORDER, order_id=order_id)
-        piece = read_order(response)
+        piece = read_order(response, GET_ORDER)
         try:
             row = V2026.row(piece)
         except (ValueError, ArithmeticError, RecursionError, TypeError):

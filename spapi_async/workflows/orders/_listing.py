@@ -15,7 +15,7 @@ from spapi_async.workflows.orders._rows import OrderRow
 from spapi_async.workflows.orders._seller import Seller
 from spapi_async.workflows.orders._source import participations
 
-__all__ = ["AT_ONCE", "MONTH", "CoarseList", "Listed", "ReportList", "first_of", "is_refused"]
+__all__ = ["AT_ONCE", "MONTH", "CoarseList", "Listed", "ReportList", "is_refused"]
 
 MONTH = timedelta(days=30)
 """The longest window of an order report."""
@@ -52,12 +52,6 @@ class CoarseList(Protocol):
 def is_refused(error: SPAPIError) -> bool:
     """Whether Amazon has removed a source or refuses it to this seller, so that retrying is useless."""
     return isinstance(error, ForbiddenError | NotFoundError) or error.status == _GONE
-
-
-def first_of(failures: BaseExceptionGroup[SPAPIError]) -> SPAPIError:
-    """The first error of an exception group."""
-    first = failures.exceptions[0]
-    return first_of(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 class ReportList:

@@ -40,5 +40,5 @@ class Orders:
         response = await self._caller.call(
             GET_ORDER, order_id=order_id, included_data=[datasets] if isinstance(datasets, str) else list(datasets)
         )
-        piece = read_order(response)
+        piece = read_order(response, GET_ORDER)
         return OrderView.from_2026(piece.raw if piece.content is None else piece.content)

@@ -17,14 +17,16 @@ from typing import Any
 import anyio
 import msgspec
 
+from spapi_async._codec.pages import entries_of
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async._core.operation import Operation
-from spapi_async.errors import ConfigurationError
+from spapi_async.errors import ConfigurationError, DecodeError
 from spapi_async.workflows._bucket import Foreseeing
 from spapi_async.workflows._sql import MissingDatabaseError
-from spapi_async.workflows.orders._arguments import check_regions, places_in, places_of
+from spapi_async.workflows.orders._arguments import check_regions, check_start, places_in, places_of
 from spapi_async.workflows.orders._checkpoint import moment
 from spapi_async.workflows.orders._database import OrderDatabase
+from spapi_async.workflows.orders._failures import ungrouped
 from spapi_async.workflows.orders._forecast import Supply, operations_of, seconds_left, supply_of
 from spapi_async.workflows.orders._history import Source, other_sources
 from spapi_async.workflows.orders._listing import MONTH
@@ -50,6 +52,8 @@ _DAY = 86_400.0
 
 # Amazon keeps orders for two years (developer-docs.amazon.com/sp-api/docs/orders-api).
 HISTORY = timedelta(days=730)
+
+_MOST_ORDERS = 10**12  # of a seller; more is no number of orders
 
 
 class SourcePlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,6 +154,7 @@ async def plan_orders(
     check_regions(chosen, places)
     others = other_sources(sources, possible=True)
     now = moment(clock)
+    check_start(since, now)
     found: dict[int, SellerPlan] = {}
     slots = anyio.CapacityLimiter(concurrency)
     async with _opened(database) as opened:
@@ -165,9 +170,10 @@ async def plan_orders(
                     others=others,
                 )
 
-        async with anyio.create_task_group() as group:
-            for place, seller in enumerate(chosen):
-                group.start_soon(plan, place, seller)
+        with ungrouped():
+            async with anyio.create_task_group() as group:
+                for place, seller in enumerate(chosen):
+                    group.start_soon(plan, place, seller)
     return OrderPlan(sellers=tuple(found[place] for place in range(len(chosen))))
 
 
@@ -232,7 +238,10 @@ async def _count(seller: Seller, places: Sequence[str], start: datetime, end: da
     orders = 0
     for place in places:
         metrics = await seller.fetch(GET_ORDER_METRICS, marketplace_ids=[place], interval=interval, granularity="Total")
-        orders += sum(each.order_count or 0 for each in metrics or ())
+        for each in entries_of(metrics, GET_ORDER_METRICS):
+            if not isinstance(each.order_count, int) or not 0 <= each.order_count < _MOST_ORDERS:
+                raise DecodeError("the reply holds no number of orders", operation=GET_ORDER_METRICS.name)
+            orders += each.order_count
     return orders
 
 

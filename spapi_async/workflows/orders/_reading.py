@@ -64,16 +64,18 @@ def read_token(response: Reply[Any], operation: Operation[Any]) -> str | None:
     return token  # type: ignore[no-any-return]
 
 
-def read_order(response: Reply[Any], *, member: str = "order") -> Piece:
-    """The one order of a ``getOrder``: of Orders 2026-01-01, or of Orders v0, where the member is ``payload``.
+def read_order(response: Reply[Any], operation: Operation[Any]) -> Piece:
+    """The one order of a ``getOrder`` of Orders 2026-01-01 or v0.
 
     Raises:
         DecodeError: the reply contains no order.
     """
-    entry = getattr(response.body, "order", None) if member == "order" else response.body
+    member = operation.unwrap or "order"
+    entry = getattr(response.body, member, None) if operation.unwrap is None else response.body
     if not isinstance(entry, msgspec.Struct):
         raise DecodeError(
             "the reply holds no order",
+            operation=operation.name,
             request_id=response.request_id,
             status=response.status,
             raw=response.raw,

@@ -21,10 +21,11 @@ from spapi_async.errors import AuthError, ClosedError, LeaseHeldError, LeaseLost
 from spapi_async.workflows.orders._checkpoint import Checkpoint, Window, moment
 from spapi_async.workflows.orders._database import OrderDatabase
 from spapi_async.workflows.orders._datasets import Datasets
+from spapi_async.workflows.orders._failures import first_of
 from spapi_async.workflows.orders._history import ByIds
 from spapi_async.workflows.orders._job import Job
 from spapi_async.workflows.orders._lease import Lease
-from spapi_async.workflows.orders._listing import ReportList, first_of, is_refused
+from spapi_async.workflows.orders._listing import ReportList, is_refused
 from spapi_async.workflows.orders._page import OrderPage
 from spapi_async.workflows.orders._progress import OrdersReconciled
 from spapi_async.workflows.orders._rows import OrderRow

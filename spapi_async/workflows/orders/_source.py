@@ -14,6 +14,7 @@ import anyio
 import msgspec
 
 from spapi_async._codec.first_reader import read_first
+from spapi_async._codec.pages import entries_of
 from spapi_async._core.caller import Caller, Reply
 from spapi_async._engine.page_history import PageHistory
 from spapi_async.errors import DecodeError
@@ -21,6 +22,7 @@ from spapi_async.marketplaces import Marketplace
 from spapi_async.workflows.orders._checkpoint import Checkpoint
 from spapi_async.workflows.orders._columns import PAGE, ColumnsPage, quick_row
 from spapi_async.workflows.orders._datasets import Datasets
+from spapi_async.workflows.orders._failures import ungrouped
 from spapi_async.workflows.orders._page import Unreadable
 from spapi_async.workflows.orders._personal import Piece
 from spapi_async.workflows.orders._reading import read_again, read_pieces, read_token
@@ -212,14 +214,12 @@ class OrdersV0Source:
                 items[index], found = await self.items(order_id)
             violations += found
 
-        try:
+        with ungrouped():
             async with anyio.create_task_group() as group:
                 for index, order in enumerate(orders):
                     order_id = V0.identify(order.content)
                     if order_id is not None:
                         group.start_soon(fetch, index, order_id)
-        except BaseExceptionGroup as failures:
-            raise _first(failures) from None  # the first failure ends the page; the others add nothing
         return items, violations
 
     async def items(self, order_id: str) -> tuple[list[Piece], int]:
@@ -245,17 +245,23 @@ class OrdersV0Source:
 
 
 async def participations(seller: Caller) -> list[str]:
-    """The seller's marketplaces in its region, for operations such as ``getOrders`` that require some."""
+    """The seller's marketplaces in its region, for operations such as ``getOrders`` that require some.
+
+    Raises:
+        SPAPIError: the call failed for good, or its reply cannot be read: a marketplace must not be left out.
+    """
     from spapi_async.api.sellers_v1 import GET_MARKETPLACE_PARTICIPATIONS
 
     response = await seller.call(GET_MARKETPLACE_PARTICIPATIONS)
     elsewhere = {place for place in Marketplace if place.region is not seller.region}
-    return sorted(
-        entry.marketplace.id
-        for entry in response.body or ()
-        if (entry.participation is None or entry.participation.is_participating)
-        and entry.marketplace.id not in elsewhere
-    )
+    found = set()
+    for entry in entries_of(response.body, GET_MARKETPLACE_PARTICIPATIONS):
+        place = getattr(entry.marketplace, "id", None)
+        if not isinstance(place, str):
+            raise DecodeError("a marketplace has no id", operation=GET_MARKETPLACE_PARTICIPATIONS.name)
+        if getattr(entry.participation, "is_participating", True):
+            found.add(place)
+    return sorted(found - elsewhere)
 
 
 def rows_of(
@@ -298,11 +304,6 @@ def _check(history: PageHistory, held: Sequence[Any], token: str | None, followi
 
 def _repeated(what: str) -> DecodeError:
     return DecodeError("Amazon returned the token of the page it had just sent", operation=what)
-
-
-def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = failures.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def _stream(api: str, marketplaces: Sequence[str]) -> str:

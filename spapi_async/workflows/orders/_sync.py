@@ -18,8 +18,9 @@ from spapi_async._core.clock import Clock, SystemClock
 from spapi_async.errors import ConfigurationError, SPAPIError
 from spapi_async.workflows.orders._arguments import (
     check_regions,
+    check_start,
+    datasets_in,
     nobody,
-    one_or_more,
     personal_for,
     places_in,
     places_of,
@@ -134,9 +135,9 @@ async def sync_orders(
         ConfigurationError: an argument or the database is invalid. Failures of a seller are in the report instead.
     """
     _check_numbers(page_size, concurrency)
-    places, datasets = places_in(marketplaces), one_or_more(datasets)
+    places, datasets = places_in(marketplaces), datasets_in(datasets)
     clock = clock or SystemClock()
-    _check_start(since, moment(clock))
+    check_start(since, moment(clock))
     span = None if window is None else Window.of(*window)
     stored_in_tables = isinstance(database, str | OrderDatabase)
     others = other_sources(sources, possible=stored_in_tables and span is None and api == "orders_2026_01_01")
@@ -208,14 +209,6 @@ def _check_numbers(page_size: int | None, concurrency: int) -> None:
         raise ConfigurationError(f"page_size must be between 1 and 100, not {page_size!r}")
     if concurrency < 1:
         raise ConfigurationError(f"concurrency must be 1 or more, not {concurrency!r}")
-
-
-def _check_start(since: datetime | None, now: datetime) -> None:
-    if since is not None and since.tzinfo is None:
-        raise ConfigurationError(f"since must have a time zone, such as tzinfo=UTC, not {since!r}")
-    if since is not None and since > now:
-        # The checkpoint would be in the future and hide every order until then.
-        raise ConfigurationError(f"since must not be in the future: {since.isoformat()}")
 
 
 async def _reconcile(

@@ -111,4 +111,4 @@ class V0Items:
     async def _header(self, order_id: str) -> Piece:
         from spapi_async.api.orders_v0 import GET_ORDER
 
-        return read_order(await self._seller.call(GET_ORDER, order_id=order_id), member="payload")
+        return read_order(await self._seller.call(GET_ORDER, order_id=order_id), GET_ORDER)

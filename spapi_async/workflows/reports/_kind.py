@@ -20,6 +20,8 @@ __all__ = ["ReportKind", "job_of"]
 _TYPES_A_CALL = 10  # getReports.reportTypes
 _MARKETPLACES_A_CALL = 10  # getReports.marketplaceIds
 _PAGE = 100
+_DELAY = timedelta(minutes=5)
+"""How long before a report's creation its window may end that was to end then."""
 
 
 class ReportKind:
@@ -74,15 +76,16 @@ class ReportKind:
         return -(-len({request["reportType"] for request in requests}) // _TYPES_A_CALL)
 
     def matches(self, request: Mapping[str, Any], job: Job) -> bool:
-        """Equal type and marketplaces, and the window where one was asked for."""
+        """Equal type and marketplaces, and the window where one was asked for; one without an end ends now."""
         report: Report = job.reply
         if report.report_type != request["reportType"]:
             return False
         if places_of(report.marketplace_ids) != set(request["marketplaceIds"]):
             return False
-        return _same_time(request.get("dataStartTime"), report.data_start_time) and _same_time(
-            request.get("dataEndTime"), report.data_end_time
-        )
+        start, end = request.get("dataStartTime"), request.get("dataEndTime")
+        if not _same_time(start, report.data_start_time):
+            return False
+        return _ends_when_made(job) if end is None and start is not None else _same_time(end, report.data_end_time)
 
     def alike(self, request: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
         """Equal but for their options."""
@@ -105,6 +108,14 @@ def job_of(report: Report, asked: str | None = None) -> Job:
 def _without_options(request: Mapping[str, Any]) -> dict[str, Any]:
     shown = {name: value for name, value in request.items() if name != "reportOptions"}
     return {**shown, "marketplaceIds": set(request["marketplaceIds"])}
+
+
+def _ends_when_made(job: Job) -> bool:
+    """Whether a report covers all until it was asked for, as one does that is asked for without an end."""
+    end = job.reply.data_end_time
+    if not isinstance(end, datetime):
+        return True
+    return job.created_at is not None and end > job.created_at - _DELAY
 
 
 def _same_time(asked: str | None, shown: Any) -> bool:

@@ -16,7 +16,15 @@ from spapi_async.errors import ConfigurationError, DecodeError, NotFoundError, O
 from spapi_async.marketplaces import Marketplace
 from spapi_async.workflows.documents import Document, Documents
 from spapi_async.workflows.reports._kind import ReportKind, job_of
-from spapi_async.workflows.reports._request import NoData, check_no_data, marketplace_ids, requests_for, wire_time
+from spapi_async.workflows.reports._request import (
+    MOST_MARKETPLACES,
+    NoData,
+    check_moment,
+    check_no_data,
+    marketplace_ids,
+    requests_for,
+    wire_time,
+)
 from spapi_async.workflows.reports._run import Access, ReportRun
 from spapi_async.workflows.reports.report_types import ReportType, report_type_of
 from spapi_async.workflows.runs import Job, Run, Runs, places_of, runs_of
@@ -145,7 +153,9 @@ class Reports:
         """
         newest: Report | None = None
         wanted = None if marketplaces is None else set(marketplace_ids(marketplaces, self._caller.region))
-        async for report in self._listed(report_type, marketplaces, statuses=("DONE",)):
+        # A report of all of them is one of the first ten's, too, and Amazon lists no more at a time.
+        listed = self._listed(report_type, marketplaces, statuses=("DONE",), most=MOST_MARKETPLACES)
+        async for report in listed:
             if wanted is not None and places_of(report.marketplace_ids) != wanted:
                 continue
             if newest is None or _made_at(report) > _made_at(newest):
@@ -199,7 +209,7 @@ class Reports:
             first: when the first is made; Amazon chooses by default. Of a schedule that exists it changes nothing.
 
         Raises:
-            ConfigurationError: the type cannot be scheduled.
+            ConfigurationError: the type cannot be scheduled, or ``first`` has no time zone.
             OutcomeUnknownError: Amazon took it twice and named no schedule.
         """
         kind = report_type_of(report_type)
@@ -207,6 +217,8 @@ class Reports:
             raise ConfigurationError(
                 f"{kind.name} cannot be scheduled: request it when it is needed (REPORT_TYPES says which types can be)"
             )
+        if first is not None:
+            check_moment("first", first)
         body: dict[str, Any] = {
             "reportType": kind.name,
             "marketplaceIds": marketplace_ids(marketplaces, self._caller.region),
@@ -287,11 +299,17 @@ class Reports:
         return ReportRun(self._access, [await runs.outside(request, job)])
 
     async def _listed(
-        self, report_type: ReportType | str, marketplaces: Places | None, *, statuses: Sequence[str], **window: Any
+        self,
+        report_type: ReportType | str,
+        marketplaces: Places | None,
+        *,
+        statuses: Sequence[str],
+        most: int = _MOST_FILTERED,
+        **window: Any,
     ) -> AsyncIterator[Report]:
         filters: dict[str, Any] = {"report_types": [str(report_type)], "page_size": 100}
         if marketplaces is not None:
-            filters["marketplace_ids"] = marketplace_ids(marketplaces, self._caller.region, most=_MOST_FILTERED)
+            filters["marketplace_ids"] = marketplace_ids(marketplaces, self._caller.region, most=most)[:_MOST_FILTERED]
         if statuses:
             filters["processing_statuses"] = list(statuses)
         filters |= {name: moment for name, moment in window.items() if moment is not None}
@@ -302,7 +320,8 @@ class Reports:
     async def _scheduled(self, body: Mapping[str, Any]) -> str | None:
         """The id of a schedule that says the same."""
         reply = await self._api.get_report_schedules(report_types=[body["reportType"]])
-        listed = reply.report_schedules  # which lenient decoding lets hold anything
+        # Lenient decoding lets anything stand in the place of either.
+        listed = reply.report_schedules if isinstance(reply, msgspec.Struct) else ()
         for schedule in listed if isinstance(listed, list) else ():
             if (
                 isinstance(schedule, msgspec.Struct)

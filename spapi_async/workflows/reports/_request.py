@@ -10,12 +10,21 @@ from spapi_async.errors import ConfigurationError
 from spapi_async.marketplaces import Marketplace, Region
 from spapi_async.workflows.reports.report_types import Covers, ReportType
 
-__all__ = ["NoData", "check_no_data", "marketplace_ids", "requests_for", "split_window", "wire_time"]
+__all__ = [
+    "MOST_MARKETPLACES",
+    "NoData",
+    "check_moment",
+    "check_no_data",
+    "marketplace_ids",
+    "requests_for",
+    "split_window",
+    "wire_time",
+]
 
 NoData = Literal["error", "empty", "latest"]
 """What a report that was cancelled for want of data becomes."""
 
-_MOST_MARKETPLACES = 25  # CreateReportSpecification.marketplaceIds
+MOST_MARKETPLACES = 25  # CreateReportSpecification.marketplaceIds
 
 
 def requests_for(
@@ -65,7 +74,9 @@ def split_window(start: datetime, end: datetime, longest: timedelta) -> list[tup
     return windows
 
 
-def marketplace_ids(marketplaces: Sequence[Marketplace | str], region: Region, *, most: int | None = None) -> list[str]:
+def marketplace_ids(
+    marketplaces: Sequence[Marketplace | str], region: Region, *, most: int = MOST_MARKETPLACES
+) -> list[str]:
     """Ids of the marketplaces, given as members, ids or countries.
 
     Raises:
@@ -74,7 +85,6 @@ def marketplace_ids(marketplaces: Sequence[Marketplace | str], region: Region, *
     if isinstance(marketplaces, str):
         marketplaces = [marketplaces]
     places = [Marketplace.parse(place) for place in marketplaces]
-    most = most or _MOST_MARKETPLACES
     if not places or len(places) > most:
         raise ConfigurationError(f"name 1 to {most} marketplaces, not {len(places)}")
     for place in places:
@@ -104,6 +114,16 @@ def check_no_data(kind: ReportType, no_data: str, *, windowed: bool, parts: int)
         raise ConfigurationError(f'no_data="latest" cannot stand in for one of {parts} windows')
 
 
+def check_moment(name: str, moment: datetime) -> None:
+    """Refuse a time that could mean any of 24 hours.
+
+    Raises:
+        ConfigurationError: it has no time zone, or is no datetime.
+    """
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
+        raise ConfigurationError(f"{name} must be a datetime with a time zone, not {moment!r}")
+
+
 def wire_time(moment: datetime) -> str:
     """ISO 8601 in UTC, to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -111,8 +131,8 @@ def wire_time(moment: datetime) -> str:
 
 def _check_window(kind: ReportType, start: datetime | None, end: datetime | None) -> None:
     for name, moment in (("start", start), ("end", end)):
-        if moment is not None and (not isinstance(moment, datetime) or moment.tzinfo is None):
-            raise ConfigurationError(f"{name} must be a datetime with a time zone, not {moment!r}")
+        if moment is not None:
+            check_moment(name, moment)
     if start is None and (end is not None or kind.covers is Covers.EVENTS):
         # dataStartTime and dataEndTime both default to now (Reports model 2021-06-30).
         raise ConfigurationError(f"{kind.name} needs start (and end): without them it covers the present moment alone")

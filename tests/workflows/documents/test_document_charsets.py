@@ -95,6 +95,20 @@ async def test_japanese_without_a_charset_is_known_by_its_kana() -> None:
     assert (text, document.charset) == (western, "cp1252")
 
 
+@pytest.mark.parametrize(
+    ("content", "codec"),
+    [
+        ("商品\t値段\n髙﨑①\t5\n".encode("cp932"), "cp932"),
+        ("Müller & Söhne\t€ 5\n".encode("cp1252"), "cp1252"),
+        (b"Th\xe9 \x81 l'eau\n", "cp1252"),  # a bad byte, which makes it no Japanese
+    ],
+)
+async def test_kanji_alone_are_known_by_what_they_mean_in_no_western_charset(content: bytes, codec: str) -> None:
+    """And western text with a bad byte is not taken for them."""
+    text, document = await text_of(content)
+    assert (text, document.charset) == (content.decode(codec, "replace"), codec)
+
+
 async def test_an_xml_declaration_names_the_charset() -> None:
     """Where neither a mark nor the host does."""
     content = '<?xml version="1.0" encoding="Shift_JIS"?><a>商品</a>'.encode("cp932")

@@ -75,6 +75,9 @@ def test_messages_are_as_amazons_schema_has_them() -> None:
         (lambda feed: feed.patch("A", "T", [{"op": "add", "path": "/x", "value": []}]), "begins with /attributes/"),
         (lambda feed: feed.patch("A", "T", [{"op": "add", "path": "/attributes/x"}]), "a list as its value"),
         (lambda feed: feed.patch("A", "T", [{"op": "delete", "path": "/attributes/x", "from": 1}]), "no from"),
+        (lambda feed: feed.put("A", "T", {"price": [{"value": float("nan")}]}), "finite number"),
+        (lambda feed: feed.put("A", "T", {"price": [object()]}), "cannot be written as JSON"),
+        (lambda feed: feed.delete("\ud800"), "cannot be written as JSON"),
     ],
 )
 def test_what_amazon_would_refuse_is_refused_as_it_is_added(add: Any, words: str) -> None:
@@ -83,6 +86,17 @@ def test_what_amazon_would_refuse_is_refused_as_it_is_added(add: Any, words: str
     with pytest.raises(ConfigurationError, match=words):
         add(feed)
     assert len(feed) == 0
+
+
+def test_a_message_is_sent_as_it_was_when_it_was_added() -> None:
+    """Whatever the caller does with the same attributes for the next."""
+    feed, price = ListingsFeed(), {"value": 1}
+    feed.update("A", "T", {"price": [price]})
+    price["value"] = 2
+    feed.update("B", "T", {"price": [price]})
+    (piece,) = feed.pieces("A1")
+    sent = json.loads(piece.content)["messages"]
+    assert [message["attributes"]["price"][0]["value"] for message in sent] == [1, 2]
 
 
 def test_a_feed_of_nothing_is_refused() -> None:

@@ -127,6 +127,27 @@ async def test_poison_waits_for_its_own_queue(caplog: pytest.LogCaptureFixture) 
 
 
 @virtual_time
+@pytest.mark.parametrize("wrappings", [0, 1, 2])
+@pytest.mark.parametrize("name", ["DestinationPostalCode", "destinationPostalCode"])
+async def test_what_is_set_aside_holds_no_postal_code(wrappings: int, name: str) -> None:
+    """Nobody knows how long a message waits there; all else is kept, however often it is wrapped."""
+
+    def wrapped(code: str | None) -> str:
+        summary = {"MarketplaceId": "A1", name: code, "OrderStatus": "Shipped"}
+        text = json.dumps({"NotificationType": "ORDER_CHANGE", "Payload": {"Summary": summary}})
+        for _ in range(wrappings):
+            text = json.dumps({"Type": "Notification", "Message": text})
+        return text
+
+    sqs = FakeSqs([wrapped("98101-1234")])
+    async with sqs.messages(set_aside="aside", tries=0) as messages:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(30):
+                await first(messages)
+    assert sqs.aside == [wrapped(None)]
+
+
+@virtual_time
 async def test_entries_that_are_broken_cost_no_other() -> None:
     """No receipt, no body, no attributes, a count that is none."""
     sqs = FakeSqs()

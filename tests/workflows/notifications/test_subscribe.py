@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from spapi_async import Application, SellingPartner
+from spapi_async import Application, SellingPartner, to_json
 from spapi_async.emulator import Emulator
 from spapi_async.errors import ConfigurationError, ConflictError, DecodeError, OutcomeUnknownError, SPAPIError
+from spapi_async.models.notifications_v1 import TrackingIdentifier, TrackingIdentifierCarrierTracking
 from spapi_async.workflows.notifications import EventBridge, SqsQueue
 
 URL = "https://sqs.us-east-1.amazonaws.com/123456789012/orders"
@@ -74,6 +75,20 @@ async def test_event_buses_and_aggregation(seller: SellingPartner) -> None:
     assert expression.destination_id == made.destination_id
 
 
+async def test_one_shipment_can_be_tracked(seller: SellingPartner) -> None:
+    """Another shipment is another subscription."""
+    kind, made = "SHIPMENT_TRACKING_MILESTONE_CHANGED", []
+    for number in ("1Z1", "1Z2", "1Z1"):
+        carrier = TrackingIdentifierCarrierTracking(tracking_number=number, carrier_code="UPS")
+        shipment = TrackingIdentifier(carrier_tracking=carrier)
+        made.append(await seller.notifications.subscribe(kind, URL, tracking=shipment))
+    assert made[0] == made[2] != made[1]
+    assert json.loads(to_json(made[1].processing_directive))["eventFilter"] == {
+        "eventFilterType": kind,
+        "trackingIdentifier": {"carrierTracking": {"trackingNumber": "1Z2", "carrierCode": "UPS"}},
+    }
+
+
 async def test_processes_that_subscribe_at_once_get_one_subscription(emulator: Emulator) -> None:
     """Who comes too late takes what the other has made."""
     async with Application("app", "secret", endpoint=emulator.url) as app:
@@ -104,6 +119,7 @@ async def test_more_than_a_page_of_subscriptions(seller: SellingPartner) -> None
         ("FEE_PROMOTION", {"marketplaces": ["US"]}, "FEE_PROMOTION takes no marketplaces"),
         ("ANY_OFFER_CHANGED", {"order_change_types": ["OrderStatusChange"]}, "takes no order_change_types"),
         ("ORDER_CHANGE", {"aggregation": "FiveMinutes"}, "takes no aggregation"),
+        ("ORDER_CHANGE", {"tracking": TrackingIdentifier(id="1")}, "takes no tracking"),
         ("ORDER_CHANGE", {"filter_expression": "a", "marketplaces": ["US"]}, "not both"),
         ("LISTINGS_ITEM_STATUS_CHANGE", {"filter_expression": "a"}, "takes no filter_expression"),
     ],

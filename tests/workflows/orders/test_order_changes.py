@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from insides import database_engine
 
+from spapi_async.errors import ConfigurationError
 from spapi_async.workflows.orders import Change, CursorError, OrderDatabase, OrderPage, OrderRow, Stored
 from spapi_async.workflows.orders._report_rows import order_rows
 from spapi_async.workflows.orders._rows import V0, V2026
@@ -275,6 +276,8 @@ async def test_a_cursor_from_before_a_pruning_is_refused(database_url: str) -> N
         assert await read(database, second.cursor) == [third, fourth]
         assert await read(database) == [third, fourth]
         assert await database.prune(before=NOW) == 0
+        with pytest.raises(ConfigurationError, match="time zone"):  # what is deleted must not depend on where
+            await database.prune(before=NOW.replace(tzinfo=None))
         await store(database, order("9"))
         assert [change.order_id for change in await read(database, fourth.cursor)] == ["9"]
 

@@ -316,3 +316,12 @@ print(Application("app", "secret").selling_partner("Atzr|one", region="NA").orde
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.startswith("<Orders of ")
+
+
+async def test_a_reply_without_an_order_says_which_call_it_answered() -> None:
+    """As every error does."""
+    async with Emulator(orders=1) as emulator, Application("app", "secret", endpoint=emulator.url) as app:
+        emulator.faults({"operation": "orders_2026_01_01.get_order", "status": 200, "body": "{}"})
+        with pytest.raises(DecodeError, match=r"orders_2026_01_01.get_order.*holds no order") as caught:
+            await app.selling_partner("Atzr|one", region="NA").orders.get("902-3159896-1390916")
+        assert caught.value.operation == "orders_2026_01_01.get_order"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from order_databases import query
 
 from spapi_async import Application, ConfigurationError, Marketplace
 from spapi_async.emulator.server import Emulator
-from spapi_async.workflows.orders import sync_orders
+from spapi_async.workflows.orders import follow_orders, plan_orders, sync_orders
 
 pytest_plugins = ("sync_fixtures",)
 
@@ -38,6 +39,9 @@ async def test_one_data_set_by_itself_is_one(sqlite_url: str) -> None:
         ({"concurrency": 0}, "concurrency must be 1 or more"),
         ({"marketplaces": ["XX"]}, "unknown marketplace 'XX'"),
         ({"marketplaces": ["US", "DE"]}, "marketplace DE is in region EU, and no seller is"),
+        ({"datasets": ["PROCEEDS", "PAKAGES"]}, r"unknown data sets \['PAKAGES'\]; there are BUYER, "),
+        ({"datasets": "buyer"}, "unknown data sets"),
+        ({"since": date(2026, 1, 1)}, "datetime with a time zone"),
     ],
 )
 async def test_arguments_that_cannot_work_are_refused(sqlite_url: str, options: Any, message: str) -> None:
@@ -45,6 +49,17 @@ async def test_arguments_that_cannot_work_are_refused(sqlite_url: str, options: 
     async with Application("app", "secret") as app:
         with pytest.raises(ConfigurationError, match=message):
             await sync_orders([app.selling_partner("Atzr|a", region="NA")], sqlite_url, **options)
+
+
+@pytest.mark.parametrize("job", [sync_orders, follow_orders, plan_orders])
+async def test_a_start_without_a_zone_or_in_the_future_is_refused(sqlite_url: str, job: Any) -> None:
+    """It could mean any of 24 hours, or would hide every order until then."""
+    async with Application("app", "secret") as app:
+        seller = app.selling_partner("Atzr|a", region="NA")
+        with pytest.raises(ConfigurationError, match="datetime with a time zone"):
+            await job([seller], sqlite_url, since=datetime(2026, 1, 1))  # noqa: DTZ001
+        with pytest.raises(ConfigurationError, match="must not be in the future"):
+            await job([seller], sqlite_url, since=datetime(2999, 1, 1, tzinfo=UTC))
 
 
 async def test_each_seller_is_asked_for_the_marketplaces_of_its_region(sqlite_url: str) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from report_fixtures import ALL_ORDERS, CREATE, INVENTORY, LISTINGS, calls, reports_emulated, seller_on, window
 
+from spapi_async import Application, Marketplace, Region
+from spapi_async.api.reports_2021_06_30 import GET_REPORTS
 from spapi_async.errors import (
     ConfigurationError,
     DocumentError,
@@ -238,6 +240,21 @@ async def test_a_recent_report_of_anybody_is_reused() -> None:
         assert calls(emulator) == 2
 
 
+async def test_a_report_that_ends_earlier_is_not_reused_for_one_that_ends_now() -> None:
+    """A window without an end reaches to the moment of its request, whatever windows others asked for."""
+    async with reports_emulated() as (emulator, seller):
+        await seller.reports_2021_06_30.get_reports(report_types=[ALL_ORDERS])
+        wanted = {"marketplaces": US, "start": window()["start"], "reuse": timedelta(hours=1)}
+        began, asked_at = f"{wanted['start']:%Y-%m-%dT%H:%M:%SZ}", datetime.now(UTC) - timedelta(minutes=15)
+        ids = []
+        for end, age in ((asked_at, 900), (asked_at - timedelta(minutes=6), 600), (window(ago=2)["end"], 600)):
+            shown = f"{end:%Y-%m-%dT%H:%M:%SZ}"
+            ids += emulator.add_report(ALL_ORDERS, age=age, dataStartTime=began, dataEndTime=shown)
+        assert (await seller.reports.request(ALL_ORDERS, **wanted)).report_id == ids[0]
+        wanted["reuse"] = timedelta(minutes=12)
+        assert (await seller.reports.request(ALL_ORDERS, **wanted)).report_id not in ids
+
+
 async def test_a_report_that_is_done_is_reused_before_one_that_is_not() -> None:
     """However new that one is; of those that are done the newest."""
     async with reports_emulated() as (emulator, seller):
@@ -306,6 +323,18 @@ async def test_a_request_whose_reply_is_lost_is_found() -> None:
         run = await seller.reports.request(LISTINGS, marketplaces=US)
         reports = await seller.reports_2021_06_30.get_reports(report_types=[LISTINGS])
         assert [report.report_id for report in reports.reports] == [run.report_id]
+
+
+async def test_the_latest_report_of_all_marketplaces_of_europe_is_found() -> None:
+    """Amazon lists the reports of ten marketplaces at a time, and makes them of 25."""
+    europe = [place for place in Marketplace if place.region is Region.EU]
+    async with reports_emulated() as (emulator, _), Application("app", "secret", endpoint=emulator.url) as app:
+        seller = app.selling_partner("Atzr|seller", region=Region.EU)
+        asked = await seller.reports.request(LISTINGS, marketplaces=europe)
+        await asked.wait()
+        assert (await seller.reports.latest(LISTINGS, marketplaces=europe)).report_id == asked.report_id
+        with pytest.raises(NotFoundError):
+            await seller.reports.latest(LISTINGS, marketplaces=europe[1:])
 
 
 async def test_the_latest_report_is_found() -> None:
@@ -378,6 +407,17 @@ async def test_a_list_of_schedules_may_hold_anything(listed: Any) -> None:
         emulator.faults({"operation": "reports_2021_06_30.get_report_schedules", "body": body})
         made = await seller.reports.schedule(PENDING, every="P1D", marketplaces=US)
         assert await seller.reports.schedule(PENDING, every="P1D", marketplaces=US) == made
+        emulator.faults({"operation": "reports_2021_06_30.get_report_schedules", "body": json.dumps(listed)})
+        assert (await seller.reports.schedule(PENDING, every="P1D", marketplaces=US)).isdecimal()
+
+
+@pytest.mark.parametrize("listed", [["x"], [None], "x", 5, True, {"a": 1}])
+async def test_a_list_of_reports_may_hold_anything(listed: Any) -> None:
+    """Whether a document is restricted is learned from what is a report."""
+    async with reports_emulated() as (emulator, seller):
+        emulator.faults({"operation": "reports_2021_06_30.get_reports", "body": json.dumps({"reports": listed})})
+        response = await seller.call(GET_REPORTS, report_types=[LISTINGS])
+        assert response.violations
 
 
 @pytest.mark.parametrize("made", [{}, {"reportScheduleId": None}, {"reportScheduleId": ""}])
@@ -397,6 +437,9 @@ async def test_what_cannot_be_scheduled_is_refused() -> None:
     async with reports_emulated() as (_, seller):
         with pytest.raises(ConfigurationError, match="cannot be scheduled"):
             await seller.reports.schedule(INVENTORY, every="P1D", marketplaces=US)
+        first = datetime(2026, 1, 1)  # noqa: DTZ001
+        with pytest.raises(ConfigurationError, match="first must be a datetime with a time zone"):
+            await seller.reports.schedule(PENDING, every="P1D", marketplaces=US, first=first)
 
 
 async def test_a_source_of_notifications_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
