@@ -34,6 +34,7 @@ from spapi_async._core.health import Health
 from spapi_async._core.journal import RunStore
 from spapi_async._core.limiter import LimitSnapshot, RateLimiter
 from spapi_async._core.plan_rules import PlanRule, checked_rules
+from spapi_async._core.recent import Recent
 from spapi_async._core.resources import Closing, Resources
 from spapi_async._engine.pipeline import Pipeline
 from spapi_async._engine.retry import RetryPolicy
@@ -145,7 +146,7 @@ class Application:
         self.client_id = client_id
         self.limiter: RateLimiter
         self._endpoint = endpoint
-        self._seller_ids: dict[str, str] = {}  # by credential and region; the first one given stays
+        self._seller_ids: Recent[str, str] = Recent()  # by credential and region; the first one given stays
         called = Observers(observers)
         clock = clock or SystemClock()
         endpoints = Endpoints(endpoint, sandbox=sandbox)
@@ -237,7 +238,7 @@ class Application:
         elif seller_id is not None:
             check_seller_id(seller_id)
             if known is None:
-                self._seller_ids[account.key] = seller_id
+                self._seller_ids.put(account.key, seller_id)
             elif known != seller_id:
                 raise ConfigurationError(
                     f"this credential belongs to seller {known!r}, so it cannot be {seller_id!r}'s too: "
@@ -256,8 +257,7 @@ class Application:
 
     def grantless(self, *, region: Region | str) -> SellingPartner:
         """A handle for operations that need no seller, such as ``notifications_v1.create_destination``."""
-        account = Account(Grant.scope(self.client_id, _NO_SELLER), Region.parse(region))
-        return SellingPartner(self, account)
+        return SellingPartner(self, Account(Grant.scope(self.client_id, _NO_SELLER), Region.parse(region)))
 
     def limits(self) -> tuple[LimitSnapshot, ...]:
         """Every live limit, of usage plans and of rules: rate, burst, tokens at hand, callers waiting."""

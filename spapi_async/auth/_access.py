@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from spapi_async._core.clock import Clock
 from spapi_async._core.events import Observers, TokenIssued
+from spapi_async._core.recent import Recent
 from spapi_async.auth._breakdown import Breakdown
 from spapi_async.auth._cache import CacheStatistics, Retirement, TokenCache
 from spapi_async.auth._lwa import Grants, TokenEndpoint
@@ -42,7 +43,7 @@ class AccessTokens:
         self._refusals = Refusals(clock)
         self._breakdown = Breakdown(clock)
         self._secret_replaced_at = float("-inf")
-        self._names: dict[str, str] = {}  # the name of each grant in events: that of the first handle that needed it
+        self._names: Recent[str, str] = Recent(max_entries)  # what events call each grant
         self.cache: TokenCache[Grant] = TokenCache(self._fetch, clock=clock, max_entries=max_entries, uniform=uniform)
 
     def cached(self, grant: Grant) -> Secret | None:
@@ -57,7 +58,7 @@ class AccessTokens:
             SPAPIError: Login with Amazon could not be reached.
         """
         if name is not None and self._observers:
-            self._names[grant.key] = name
+            self._names.put(grant.key, name)
         return await self.cache.get(grant)
 
     def retire(self, value: Secret) -> Retirement:
@@ -111,6 +112,6 @@ class AccessTokens:
         self._breakdown.ended(None, probe=probe)
         if self._observers:
             operation = f"lwa.{grant.grant_type}"
-            account = self._names.get(grant.key, grant.key)
+            account = self._names.get(grant.key) or grant.key
             self._observers.emit(TokenIssued(operation=operation, account=account, kind="lwa", lifetime=token.lifetime))
         return token

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
 import secrets
 from collections.abc import Awaitable, Callable
@@ -36,6 +37,8 @@ PATIENCE = 10.0
 POLL = 0.1
 """Seconds between looks while another worker fetches; jittered."""
 
+_SWEEP = 1000  # entries and leases in memory among which expired ones are looked for, or twice as many as are alive
+
 
 class TokenStore(Protocol):
     """Opaque entries with a lifetime, and leases. Keys are digests; entries are as secret as passwords."""
@@ -60,24 +63,27 @@ class TokenStore(Protocol):
 
 
 class MemoryTokenStore:
-    """A TokenStore for the applications of one process."""
+    """A TokenStore for the applications of one process; what has expired is dropped."""
 
     def __init__(self, *, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._entries: dict[str, tuple[bytes, float]] = {}
         self._leases: dict[str, tuple[str, float]] = {}
+        self._sweep_at = _SWEEP
 
     async def get(self, key: str) -> bytes | None:
         """The entry, unless it is missing or has expired."""
-        entry, expires_at = self._entries.get(key, (b"", 0.0))
-        if self._clock.time() < expires_at:
+        entry, expires_at = self._entries.get(key, (b"", -math.inf))
+        if self._clock.monotonic() < expires_at:
             return entry
         self._entries.pop(key, None)
         return None
 
     async def set(self, key: str, entry: bytes, *, ttl: float) -> None:
         """Keep the entry for ``ttl`` seconds."""
-        self._entries[key] = (entry, self._clock.time() + ttl)
+        self._entries[key] = (entry, self._clock.monotonic() + ttl)
+        if len(self._entries) + len(self._leases) >= self._sweep_at:
+            self._sweep(self._clock.monotonic())
 
     async def delete(self, key: str) -> None:
         """Drop the entry, if there is one."""
@@ -85,8 +91,8 @@ class MemoryTokenStore:
 
     async def acquire(self, key: str, owner: str, *, ttl: float) -> bool:
         """Take the lease on ``key`` for at most ``ttl`` seconds; False while another owner has it."""
-        holder, lapses_at = self._leases.get(key, (owner, 0.0))
-        now = self._clock.time()
+        holder, lapses_at = self._leases.get(key, (owner, -math.inf))
+        now = self._clock.monotonic()
         if holder != owner and now < lapses_at:
             return False
         self._leases[key] = (owner, now + ttl)
@@ -99,6 +105,12 @@ class MemoryTokenStore:
 
     async def aclose(self) -> None:
         """Nothing to close; the entries stay for the applications that share them."""
+
+    def _sweep(self, now: float) -> None:
+        """Drop what has expired: tokens of grants that are not used any more, leases of flights that were cancelled."""
+        self._entries = {key: entry for key, entry in self._entries.items() if now < entry[1]}
+        self._leases = {key: lease for key, lease in self._leases.items() if now < lease[1]}
+        self._sweep_at = max(_SWEEP, 2 * (len(self._entries) + len(self._leases)))
 
     def __repr__(self) -> str:
         return f"<MemoryTokenStore entries={len(self._entries)}>"

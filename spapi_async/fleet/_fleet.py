@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-import random
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -18,38 +14,32 @@ import msgspec
 from spapi_async import Application, SellerDirectory, SellingPartner
 from spapi_async._core.store_url import address_of
 from spapi_async.api.orders_2026_01_01 import SEARCH_ORDERS
-from spapi_async.errors import ConfigurationError, LeaseError, LeaseLostError, LWAError, SPAPIError
+from spapi_async.errors import ConfigurationError, SPAPIError
 from spapi_async.fleet._board import Board
 from spapi_async.fleet._jobs import Job, order_sync
-from spapi_async.fleet._policy import Outcome, SellerState, after
-from spapi_async.fleet._queue import PAUSE, connection_of, listen, queue_of
+from spapi_async.fleet._lag import Reconciled, report_lag
+from spapi_async.fleet._policy import SellerState, by_wall_clock
+from spapi_async.fleet._queue import TASK, connection_of, listen, queue_of
+from spapi_async.fleet._scheduler import Scheduler
+from spapi_async.fleet._worker import Worker
 from spapi_async.ratelimit import RedisRateLimiter
-from spapi_async.workflows._sql import reason
 from spapi_async.workflows.orders import Progress, Source
 
 try:
     from redis.asyncio import Redis
     from redis.exceptions import RedisError
-    from sqlalchemy.exc import StatementError
-    from taskiq.exceptions import SendTaskError
-    from taskiq.kicker import AsyncKicker
     from taskiq_redis import RedisStreamBroker
 except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
     raise ModuleNotFoundError('a fleet needs an extra: pip install "spapi-async[fleet]"') from error
 
 __all__ = ["Fleet", "FleetStatus"]
 
-logger = logging.getLogger("spapi_async.fleet")
-
 LONGEST_SLICE = 60.0  # seconds
 _STOPPING = 8.0  # seconds that slices have to commit the page they hold
-_LOOK = 1.0  # seconds between two looks at the board
-_READ_AGAIN = 60.0  # seconds between two readings of the directory
-_TASK = "slice"
 
 
 class FleetStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """A fleet at a moment.
+    """A fleet at a moment; times are by the clock of Redis.
 
     Attributes:
         sellers: all sellers on the board, the longest due first.
@@ -83,7 +73,7 @@ class Fleet:
         slice_seconds: the longest duration of a slice in seconds, at most 60.
         since: where a seller without a checkpoint starts; two years back by default.
         sources: the sources of a new seller's history, as for :func:`sync_orders`.
-        progress: called with every event of the syncs, such as ``metrics.progress``.
+        progress: called with every event of the syncs, and with :class:`FleetLag`; such as ``metrics.progress``.
         watch: called with the application of a worker, such as ``metrics.watch``.
         options: other options of :class:`Application`, such as ``tokens`` (a :class:`RedisTokenStore`), ``journal`` and
             ``observers``.
@@ -127,7 +117,6 @@ class Fleet:
         self._progress = progress
         self._watch = watch
         self._options = options
-        self._rng = random.Random()  # noqa: S311 - jitter
 
     def __repr__(self) -> str:
         return f"<Fleet {self.name}: {self._directory!r}>"
@@ -137,42 +126,15 @@ class Fleet:
     async def schedule(self) -> None:
         """Queue a slice of each seller that is due, until cancelled.
 
-        Only one process schedules; a second one takes over when the first has ended. An outage of Redis is waited out.
+        Only one process schedules; a second one takes over when the first has ended, or has given no sign of life for
+        half a minute. An outage of Redis is waited out.
 
         Raises:
             ConfigurationError: at the start, the directory cannot be read or Redis cannot be reached.
         """
         await self._directory.reload()
-        async with self._opened() as (broker, board, redis):
-            read_at = time.monotonic()
-            listed = False
-            while True:
-                try:
-                    lock = redis.lock(f"spapi:fleet:{self.name}:scheduler", timeout=30, blocking_timeout=5)
-                    async with lock:
-                        while True:
-                            if not listed or time.monotonic() - read_at >= _READ_AGAIN:
-                                listed, read_at = True, time.monotonic()
-                                await self._list(board)
-                            await self._queue_due(broker, board)
-                            await lock.reacquire()
-                            await anyio.sleep(_LOOK)
-                except (RedisError, SendTaskError, OSError) as error:  # the lock is taken, or Redis is away
-                    logger.debug("not scheduling for the moment (%s)", type(error).__name__)
-                    listed = False  # Redis may come back empty
-                    await anyio.sleep(PAUSE)
-
-    async def _list(self, board: Board) -> None:
-        """Update the board from the directory; if the directory cannot be read, the board stays unchanged."""
-        try:
-            await self._directory.reload()
-            names = await self._names()
-        except ConfigurationError as error:
-            logger.warning("the directory of sellers cannot be read; the sellers read before stay in force: %s", error)
-            return
-        await board.keep(names)
-        for seller in await board.revoked():  # perhaps there is a new authorisation: a slice finds out
-            await board.change(seller, lambda state: msgspec.structs.replace(state, revoked=False))
+        async with self._opened() as (broker, board, _):
+            await Scheduler(board, broker, self._directory, self._names).run()
 
     async def _names(self) -> list[str]:
         async with self._application(for_names=True) as app:
@@ -182,20 +144,6 @@ class Fleet:
                 f"{nameless} sellers of the directory have no seller_id; a fleet needs one for each seller"
             )
         return [seller.name for seller in listed]
-
-    async def _queue_due(self, broker: RedisStreamBroker, board: Board) -> int:
-        """Queue a slice of each due seller, the longest due first; returns their number."""
-        queued = 0
-        for seller, due_at in await board.due(time.time()):
-            if await board.mark(seller):
-                kicker: Any = AsyncKicker(task_name=_TASK, broker=broker, labels={})
-                try:
-                    await kicker.kiq(seller, due_at)
-                except SendTaskError:
-                    await board.unmark(seller)  # else the seller would get no slice until the mark expires
-                    raise
-                queued += 1
-        return queued
 
     # ---- working ----------------------------------------------------------------------------------------------------
 
@@ -208,88 +156,42 @@ class Fleet:
         Raises:
             ConfigurationError: Redis cannot be reached before the first slice; a later outage is waited out.
         """
+        reconciled = Reconciled(self._progress)
         async with (
             self._application() as app,
-            self._job() as job,
+            self._job(reconciled) as job,
             self._opened() as (broker, board, redis),
         ):
             if self._watch is not None:
                 self._watch(app)
-            running: set[anyio.CancelScope] = set()
+            worker = Worker(
+                app,
+                job,
+                board,
+                self._directory,
+                slice_seconds=self._slice,
+                every=self._every,
+                quota_in=_quota_in if self._own_job is None else _no_quota,
+                reconciled_to=reconciled.take,
+            )
 
-            async def slice_of(seller: str, due_at: float) -> None:
-                with anyio.CancelScope() as scope:
-                    running.add(scope)
-                    try:
-                        # In a long queue a mark expires, and a seller is queued again: one slice is enough.
-                        if await board.is_due(seller, due_at):
-                            await self._slice_of(seller, app, job, board)
-                    except RedisError as error:
-                        # The work is stored, but on the board the seller is still due: its slice is carried out again.
-                        logger.warning("the result of a slice of %s was not noted (%s)", seller, type(error).__name__)
-                    finally:
-                        running.discard(scope)
-                        with (
-                            anyio.CancelScope(shield=True),
-                            anyio.move_on_after(PAUSE),
-                            contextlib.suppress(RedisError),
-                        ):
-                            await board.unmark(seller)
+            async def slice_of(seller: str, due_at: float) -> None:  # taskiq takes no methods
+                await worker.slice_of(seller, due_at)
 
-            broker.register_task(slice_of, task_name=_TASK)
+            broker.register_task(slice_of, task_name=TASK)
             stop = asyncio.Event()
-            listening = asyncio.create_task(listen(broker, redis, concurrency, stop))
+            tasks = [asyncio.create_task(listen(broker, redis, concurrency, stop))]
+            if self._progress is not None:
+                tasks.append(asyncio.create_task(report_lag(board, self._progress)))
             try:
-                await asyncio.shield(listening)
+                await asyncio.shield(tasks[0])
             finally:
-                # A seller whose slice is cut off here is still due, and resumes elsewhere from its last page.
                 stop.set()
-                for scope in list(running):
-                    scope.cancel()
+                worker.stop()
                 with anyio.CancelScope(shield=True):
-                    await asyncio.wait([listening], timeout=_STOPPING)
-                listening.cancel()
-
-    async def _slice_of(self, name: str, app: Application, job: Job, board: Board) -> None:
-        seller = await self._directory.seller(app, name)
-        if seller is None:
-            await self._directory.reload()  # the seller may be new, or newly authorised
-            seller = await self._directory.seller(app, name)
-        if seller is not None:
-            await self._carry_out(seller, job, board)
-            return
-        reason = self._directory.revoked.get(name.partition("@")[0], "not in the directory")
-        await board.change(name, lambda state: msgspec.structs.replace(state, revoked=True, reason=reason))
-
-    async def _carry_out(self, seller: SellingPartner, job: Job, board: Board) -> None:
-        outcome, reason = Outcome.CUT_OFF, ""
-        with anyio.move_on_after(self._slice):
-            try:
-                await job(seller)
-            except Exception as error:  # noqa: BLE001 - any error concerns only this seller
-                outcome, reason = self._judge(seller, error)
-            else:
-                outcome = Outcome.COMPLETE
-        facts: dict[str, Any] = {
-            "now": time.time(),
-            "every": self._every,
-            "quota_in": 0.0 if self._own_job else _quota_in(seller),
-            "reason": reason,
-            "rng": self._rng,
-        }
-        # What it was before does not count: another process may have worked on this seller and noted it meanwhile.
-        await board.change(seller.name, lambda state: after(state, outcome, **facts))
-
-    def _judge(self, seller: SellingPartner, error: Exception) -> tuple[Outcome, str]:
-        if isinstance(error, LeaseError):
-            if isinstance(error, LeaseLostError):
-                logger.warning("%s", error)
-            return Outcome.HELD, ""
-        reason = _said(error)
-        logger.warning("%s failed: %s", seller.name, reason)
-        if isinstance(error, LWAError) and self._directory.failed(seller, error):
-            return Outcome.REVOKED, reason
-        return Outcome.FAILED, reason
+                    await asyncio.wait(tasks[:1], timeout=_STOPPING)
+                for task in tasks:
+                    task.cancel()
 
     # ---- looking ----------------------------------------------------------------------------------------------------
 
@@ -308,8 +210,10 @@ class Fleet:
         client = Redis.from_url(redis, socket_timeout=60.0)  # a hundred thousand sellers take seconds
         try:
             board = Board(client, name, slice_seconds=LONGEST_SLICE)
-            states = await board.states()
-            queued = await board.queued(state.seller for state in states)
+            clock = await board.clock()
+            now = clock.shown
+            states = [by_wall_clock(state, now.ahead) for state in await board.states()]
+            queued = await board.queued(now.at)
         except (RedisError, OSError) as error:
             raise _unreachable(error) from None
         finally:
@@ -319,7 +223,7 @@ class Fleet:
         return FleetStatus(
             sellers=tuple(states),
             queued=queued,
-            lag=time.time() - min(complete) if complete and len(complete) == len(behind) else None,
+            lag=clock.wall - min(complete) if complete and len(complete) == len(behind) else None,
             failing=sum(state.failures > 0 for state in states),
             revoked=sum(state.revoked for state in states),
         )
@@ -327,14 +231,12 @@ class Fleet:
     # ---- what they share --------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def _job(self) -> AsyncIterator[Job]:
+    async def _job(self, progress: Progress) -> AsyncIterator[Job]:
         if self._own_job is not None or self._database is None:
             assert self._own_job is not None
             yield self._own_job
             return
-        async with order_sync(
-            self._database, since=self._since, sources=self._sources, progress=self._progress
-        ) as sync:
+        async with order_sync(self._database, since=self._since, sources=self._sources, progress=progress) as sync:
             yield sync
 
     @asynccontextmanager
@@ -373,16 +275,13 @@ def _unreachable(error: Exception) -> ConfigurationError:
     return ConfigurationError(f"Redis cannot be reached: {type(error).__name__}")
 
 
-def _said(error: Exception) -> str:
-    """The text of an error without personal data: a database's first line has no values; other texts may have any."""
-    if isinstance(error, SPAPIError):
-        return str(error)
-    kind = type(error).__name__
-    return f"{kind}: {reason(error)}" if isinstance(error, StatementError) else kind
-
-
 def _quota_in(seller: SellingPartner) -> float:
     try:
         return seller.forecast(SEARCH_ORDERS)
     except SPAPIError:
         return 0.0
+
+
+def _no_quota(_: SellingPartner) -> float:
+    """Only the job knows what it calls."""
+    return 0.0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import enum
 import random
+from collections.abc import Mapping
 
 import msgspec
 
-__all__ = ["LONGEST_PAUSE", "Outcome", "SellerState", "after"]
+__all__ = ["LONGEST_PAUSE", "Outcome", "SellerState", "after", "by_wall_clock"]
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0  # seconds after a failure, doubled each time
 HELD_PAUSE = 5.0  # seconds until another attempt at a seller on which another process works
@@ -37,6 +38,7 @@ class SellerState(msgspec.Struct, frozen=True, kw_only=True):
         failures: the number of failed slices in a row.
         reason: why the last slice failed.
         revoked: whether the seller needs a new authorisation.
+        reconciled_to: up to when its orders were reconciled, by age (``2h``), if order reports are a source.
     """
 
     seller: str
@@ -45,6 +47,7 @@ class SellerState(msgspec.Struct, frozen=True, kw_only=True):
     failures: int = 0
     reason: str = ""
     revoked: bool = False
+    reconciled_to: dict[str, float] = {}
 
 
 def after(
@@ -55,6 +58,7 @@ def after(
     every: float,
     quota_in: float,
     reason: str = "",
+    reconciled_to: Mapping[str, float] | None = None,
     rng: random.Random,
 ) -> SellerState:
     """The state after a slice.
@@ -62,15 +66,18 @@ def after(
     Args:
         state: the state before the slice.
         outcome: how the slice ended.
-        now: seconds since the epoch.
+        now: the board's time.
         every: seconds between two slices of a seller that is complete.
         quota_in: seconds until its quota allows the next search.
         reason: why it failed.
+        reconciled_to: what the slice has reconciled, by age.
         rng: for the jitter.
     """
+    if reconciled_to:
+        state = msgspec.structs.replace(state, reconciled_to={**state.reconciled_to, **reconciled_to})
     if outcome is Outcome.COMPLETE:
         pause = max(every * rng.uniform(1 - _JITTER, 1 + _JITTER), quota_in)
-        return SellerState(seller=state.seller, due_at=now + pause, complete_at=now)
+        return SellerState(seller=state.seller, due_at=now + pause, complete_at=now, reconciled_to=state.reconciled_to)
     if outcome is Outcome.CUT_OFF:
         return msgspec.structs.replace(state, due_at=now, failures=0, reason="")
     if outcome is Outcome.HELD:
@@ -79,4 +86,14 @@ def after(
     pause = min(FIRST_PAUSE * 2 ** min(failures - 1, 20), LONGEST_PAUSE) * rng.uniform(1, 1 + _JITTER)
     return msgspec.structs.replace(
         state, due_at=now + pause, failures=failures, reason=reason, revoked=outcome is Outcome.REVOKED
+    )
+
+
+def by_wall_clock(state: SellerState, ahead: float) -> SellerState:
+    """A state whose times are those of a clock that the board is ahead of by so many seconds."""
+    return msgspec.structs.replace(
+        state,
+        due_at=max(state.due_at - ahead, 0.0),
+        complete_at=None if state.complete_at is None else state.complete_at - ahead,
+        reconciled_to={age: at - ahead for age, at in state.reconciled_to.items()},
     )

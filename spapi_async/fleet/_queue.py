@@ -15,13 +15,15 @@ try:
 except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own
     raise ModuleNotFoundError('a fleet needs an extra: pip install "spapi-async[fleet]"') from error
 
-__all__ = ["PAUSE", "connection_of", "listen", "queue_of"]
+__all__ = ["PAUSE", "TASK", "connection_of", "listen", "queue_of"]
 
 logger = logging.getLogger("spapi_async.fleet")
 
 _REDELIVERED_AFTER = 1.5  # slices; one not acknowledged by then belonged to a killed worker and is delivered again
 PAUSE = 1.0
 """Seconds after a failure of Redis."""
+TASK = "slice"
+"""The task of a worker; its arguments are the seller and when the slice is due."""
 _WORKERS = "workers"
 
 

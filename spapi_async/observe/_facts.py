@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, Protocol
@@ -58,19 +58,32 @@ class SyncLag:
     """How many seconds order syncs are behind, by the seller that is furthest behind.
 
     Each kind of progress has a name: ``""`` for reading, the delay of a reconciliation (``"2h"``) for reconciling.
+
+    A worker of a fleet has each seller only now and then: what itself did for a seller says nothing of how far that is
+    behind. So once the fleet has reported its lag, that of all workers together, only this counts.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._done_to: dict[str, dict[str, float]] = {"": {}}
+        self._is_of_fleet = False
+        self.sellers: dict[str, int] = {}
+        """The numbers of a fleet's sellers: all, due, queued, new and revoked; empty outside a fleet."""
+
+    def of_fleet(self, lags: Mapping[str, float], sellers: Mapping[str, int]) -> None:
+        """Record how far a whole fleet is behind, by kind of progress, and its numbers of sellers."""
+        now = self._now()
+        self._done_to = {what: {"": now - seconds} for what, seconds in lags.items()}
+        self._is_of_fleet, self.sellers = True, dict(sellers)
 
     def reached(self, seller: str, moment: float, *, what: str = "") -> None:
         """Record that this kind of progress has reached ``moment`` for a seller."""
-        self._done_to.setdefault(what, {})[seller] = moment
+        if not self._is_of_fleet:
+            self._done_to.setdefault(what, {})[seller] = moment
 
     def seconds(self, what: str = "") -> float:
         """The lag of the seller that is furthest behind; 0 before there is any progress."""
-        return max((self._now() - moment for moment in self._done_to[what].values()), default=0.0)
+        return max((self._now() - moment for moment in self._done_to.get(what, {}).values()), default=0.0)
 
     @property
     def reconciliations(self) -> list[str]:
@@ -96,6 +109,9 @@ def sync_counts(event: Any, lag: SyncLag) -> Iterator[tuple[str, float, str]]:
             after = f"{event.hours}h"
             lag.reached(event.seller, event.reconciled_to.timestamp(), what=after)
             yield "found_late", event.found, after
+        case "FleetLag":
+            sellers = {"all": event.sellers, "due": event.due, "queued": event.queued, "new": event.new}
+            lag.of_fleet({"": event.lag, **event.reconciled}, {**sellers, "revoked": event.revoked})
         case "OrdersFresh":
             for seconds in event.seconds:
                 yield "freshness", seconds, event.source

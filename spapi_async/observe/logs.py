@@ -16,6 +16,13 @@ from spapi_async._core.events import CallFinished, Event, Throttled, ViolationsF
 
 __all__ = ["JsonFormatter", "Logs"]
 
+_PROGRESS = {
+    "DatasetRefused": logging.WARNING,
+    "FleetLag": logging.DEBUG,  # every five seconds
+    "SellerFailed": logging.WARNING,
+    "SourceDropped": logging.WARNING,
+}
+
 
 class Logs:
     """An observer that logs; give it to ``Application(observers=[Logs()])``.
@@ -33,8 +40,7 @@ class Logs:
 
     def progress(self, event: Any) -> None:
         """Log an event of an order sync: ``sync_orders(…, progress=logs.progress)``."""
-        failed = type(event).__name__ in ("DatasetRefused", "SellerFailed", "SourceDropped")
-        self._log(logging.WARNING if failed else logging.INFO, event)
+        self._log(_PROGRESS.get(type(event).__name__, logging.INFO), event)
 
     def _log(self, level: int, event: msgspec.Struct) -> None:
         if self._logger.isEnabledFor(level):

@@ -25,6 +25,7 @@ spapi.sync.freshness            histogram          s       spapi.sync.source
 spapi.sync.lag                  observable gauge   s       (read, of the seller furthest behind)
 spapi.sync.reconciled.lag       observable gauge   s       spapi.sync.after (of the seller furthest behind)
 spapi.sync.found_late           counter            {order} spapi.sync.after: 2h, 48h, 720h
+spapi.fleet.sellers             observable gauge   {seller} spapi.fleet.state: all, due, queued, new, revoked
 ==============================  =================  ======  ============================================================
 """
 
@@ -103,6 +104,7 @@ class Telemetry:
         meter.create_observable_gauge(
             "spapi.sync.reconciled.lag", [self._reconciled], "s", "Lag of reconciliation, seller furthest behind"
         )
+        meter.create_observable_gauge("spapi.fleet.sellers", [self._sellers], "{seller}", "Sellers of the fleet")
 
     def watch(self, application: Watched) -> None:
         """Show how full an application's buckets are, at each collection, for as long as the application lives."""
@@ -181,6 +183,10 @@ class Telemetry:
     def _reconciled(self, options: CallbackOptions) -> Iterable[Observation]:  # noqa: ARG002 - OpenTelemetry's signature
         for after in self._lag.reconciliations:
             yield Observation(self._lag.seconds(after), {"spapi.sync.after": after})
+
+    def _sellers(self, options: CallbackOptions) -> Iterable[Observation]:  # noqa: ARG002 - OpenTelemetry's signature
+        for state, number in self._lag.sellers.items():
+            yield Observation(number, {"spapi.fleet.state": state})
 
 
 def _shown(event: RequestFinished) -> dict[str, str | int]:

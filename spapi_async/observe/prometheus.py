@@ -22,6 +22,8 @@ spapi_sync_freshness_seconds              histogram  source                     
 spapi_sync_lag_seconds                    gauge                                  lag of reading, seller furthest behind
 spapi_sync_reconciled_lag_seconds         gauge      after: 2h, 48h, 720h        the same lag for reconciliation
 spapi_sync_found_late_total               counter    after                       orders that searches had missed
+spapi_fleet_sellers                       gauge      state: all, due, queued,    a fleet's sellers; the same in each
+                                                     new, revoked                worker, as is the lag
 ========================================  =========  ==========================  ======================================
 
 With ``accounts=True`` the first seven also have the label ``account``, which grows with the number of sellers.
@@ -179,7 +181,10 @@ class Metrics:
         )
         for after in self._lag.reconciliations:
             lag.add_metric([after], self._lag.seconds(after))
-        yield from (tokens, rate, waiting, lag)
+        sellers = GaugeMetricFamily("spapi_fleet_sellers", "Sellers of the fleet", labels=["state"])
+        for state, number in self._lag.sellers.items():
+            sellers.add_metric([state], number)
+        yield from (tokens, rate, waiting, lag, sellers)
 
     def describe(self) -> list[Any]:
         """Empty: which metrics :meth:`collect` returns depends on the calls made so far."""

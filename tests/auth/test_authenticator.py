@@ -1,6 +1,7 @@
 """Which token a call carries, and what becomes of it when Amazon refuses it."""
 
 import asyncio
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -385,6 +386,31 @@ async def test_observers_learn_of_every_token_fetched() -> None:
         ("rdt", 3600.0),
     ]
     assert "Atz" not in repr(seen)
+
+
+class Name(str):
+    """A name whose end can be observed."""
+
+    __slots__ = ("__weakref__",)
+
+
+@virtual_time
+async def test_names_for_events_are_kept_as_long_as_tokens() -> None:
+    """A backend whose users come and go for weeks keeps no more of them; a renewal still knows whose token it is."""
+    seen: list[Event] = []
+    auth = authenticator(FakeAmazon(), observers=Observers([seen.append]), max_grants=3)
+    alive: weakref.WeakSet[Name] = weakref.WeakSet()
+    for number in range(20):
+        name = Name(f"A{number}@na")
+        alive.add(name)
+        await auth.access.get(account(f"Atzr|{number}").grant, name)
+    seen.clear()
+    del name
+    assert sorted(alive) == ["A17@na", "A18@na", "A19@na"]
+    await asyncio.sleep(3600)
+    auth.access.cached(account("Atzr|17").grant)
+    await auth.access.get(account("Atzr|17").grant)
+    assert [event.account for event in seen if isinstance(event, TokenIssued)] == ["A17@na"]
 
 
 @virtual_time

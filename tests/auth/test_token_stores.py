@@ -188,3 +188,34 @@ async def test_entries_and_leases_expire() -> None:
     assert await store.get("k") is None
     assert await store.acquire("k", "two", ttl=10)
     assert "entries=0" in repr(store)
+
+
+@virtual_time
+async def test_a_store_in_memory_forgets_what_nobody_asks_for_again() -> None:
+    """Tokens of single documents, and leases of flights that were cancelled, through weeks."""
+    store = memory()
+    for hour in range(500):
+        for number in range(20):
+            await store.set(f"rdt:{hour}:{number}", b"entry", ttl=3600)
+            await store.acquire(f"rdt:{hour}:{number}", "worker", ttl=30)
+        await asyncio.sleep(3600)
+    assert int(repr(store).partition("entries=")[2].rstrip(">")) <= 1000
+    assert await store.get("rdt:499:0") is None
+    await store.set("kept", b"entry", ttl=1e9)
+    for number in range(5000):
+        await store.set(f"more {number}", b"entry", ttl=60)
+    assert await store.get("kept") == b"entry"
+    assert await store.get("more 0") == b"entry"
+
+
+@virtual_time
+async def test_a_clock_set_back_keeps_no_entry_alive() -> None:
+    """Nor a lease: their times are spans, and no moments."""
+    clock = VirtualClock()
+    store = MemoryTokenStore(clock=clock)
+    await store.set("a", b"entry", ttl=60)
+    await store.acquire("a", "the dead", ttl=60)
+    clock.epoch -= 7200
+    await asyncio.sleep(61)
+    assert await store.get("a") is None
+    assert await store.acquire("a", "another", ttl=60)

@@ -152,6 +152,19 @@ async def test_one_credential_has_one_name() -> None:
         assert app.selling_partner("Atzr|one", region=Region.EU, seller_id="A2").name == "A2@eu"
 
 
+async def test_the_name_of_a_credential_is_kept_while_it_is_used() -> None:
+    """A hundred thousand are; whose grant is replaced again and again, for weeks, is not remembered under each."""
+    async with Application("app", "secret") as app:
+        for name in ("one", "two"):
+            app.selling_partner(f"Atzr|{name}", region=Region.NA, seller_id="A1")
+        for number in range(100_000):
+            app.selling_partner(f"Atzr|{number}", region=Region.NA, seller_id="A1")
+            if number == 50_000:
+                app.selling_partner("Atzr|two", region=Region.NA)
+        assert app.selling_partner("Atzr|one", region=Region.NA).seller_id is None
+        assert app.selling_partner("Atzr|two", region=Region.NA).seller_id == "A1"
+
+
 @pytest.mark.parametrize("seller_id", ["", " ", "A1@na", "A|1", "{A1}", 5, "A\n1", "A1\x1b"])
 async def test_a_seller_id_that_is_none_is_refused(seller_id: Any) -> None:
     """It would become part of keys, tables and lines of logs."""

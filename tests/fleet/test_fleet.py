@@ -31,7 +31,7 @@ from sqlalchemy.exc import OperationalError
 from spapi_async import Application, ConfigurationError, LeaseHeldError, SellerDirectory, SellingPartner
 from spapi_async.cli.application import run
 from spapi_async.emulator import Emulator
-from spapi_async.fleet import Fleet, SellerState
+from spapi_async.fleet import Fleet, FleetLag, SellerState
 from spapi_async.fleet._board import Board
 from spapi_async.fleet._jobs import job_named
 from spapi_async.ratelimit import RedisRateLimiter
@@ -347,7 +347,7 @@ async def test_a_seller_that_is_queued_twice_has_one_slice(redis_url: str, tmp_p
     async with Redis.from_url(redis_url) as client, anyio.create_task_group() as group:
 
         async def queued_twice() -> bool:
-            await client.delete("spapi:fleet:own:queued:A0@na")  # as if it had expired
+            await client.delete("spapi:fleet:own:slices")  # as if it had expired
             return bool(await client.xlen(queue) >= 2)
 
         group.start_soon(fleet.schedule)
@@ -364,6 +364,79 @@ async def test_a_seller_that_is_queued_twice_has_one_slice(redis_url: str, tmp_p
         await until(all_taken)
         group.cancel_scope.cancel()
     assert slices == ["A0@na"]
+
+
+async def test_a_job_of_the_users_own_runs_once_at_a_time(redis_url: str, tmp_path: Path) -> None:
+    """However often its seller stands in the queue; a worker on another host is as good as this one."""
+    sellers = SellerDirectory(sellers_file(tmp_path, 1))
+    running, most, begun = 0, 0, 0
+
+    async def job(_: SellingPartner) -> None:
+        nonlocal running, most, begun
+        running, begun = running + 1, begun + 1
+        most = max(most, running)
+        await until(all_taken)
+        running -= 1
+
+    made: dict[str, Any] = {"job": job, "client_id": "a", "client_secret": "b", "every": timedelta(hours=1)}
+    fleets = [Fleet(redis_url, None, sellers, name="own", **made) for _ in range(2)]
+    queue = "spapi:fleet:own:queue"
+    async with Redis.from_url(redis_url) as client:
+
+        async def queued_often() -> bool:
+            await client.delete("spapi:fleet:own:slices")  # as if the mark had expired
+            return bool(await client.xlen(queue) >= 4)
+
+        async def all_taken() -> bool:
+            last = (await client.xinfo_stream(queue))["last-generated-id"]
+            (group,) = await client.xinfo_groups(queue)
+            return bool(group["last-delivered-id"] == last and group["pending"] == 1)
+
+        async def noted() -> bool:
+            return (await fleets[0].status()).sellers[0].complete_at is not None
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(fleets[0].schedule)
+            await until(queued_often)
+            group.cancel_scope.cancel()
+        async with anyio.create_task_group() as group:
+            for each in fleets:
+                group.start_soon(each.work)
+            await until(noted)
+            group.cancel_scope.cancel()
+    assert (begun, most) == (1, 1)
+
+
+async def test_clocks_of_hosts_do_not_count(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker whose clock is a day ahead notes what another one would; the lag comes from the board."""
+    sellers = SellerDirectory(sellers_file(tmp_path, 1))
+    events: list[FleetLag] = []
+
+    def heard(event: SyncEvent) -> None:
+        if isinstance(event, FleetLag):
+            events.append(event)
+
+    made: dict[str, Any] = {"client_id": "a", "client_secret": "b", "every": timedelta(hours=1), "progress": heard}
+    fleet = Fleet(redis_url, None, sellers, job=_nothing, name="own", **made)
+    real = time.time
+    monkeypatch.setattr("spapi_async.fleet._lag._EVERY", 0.05)
+    monkeypatch.setattr(time, "time", lambda: real() + 86_400)
+    async with anyio.create_task_group() as group:
+        group.start_soon(fleet.schedule)
+        group.start_soon(fleet.work)
+
+        async def reported() -> bool:
+            return bool(events and events[-1].seller)
+
+        await until(reported)
+        group.cancel_scope.cancel()
+    (state,) = (await fleet.status()).sellers
+    assert state.complete_at == pytest.approx(real(), abs=600)
+    assert state.due_at == pytest.approx(real() + 3600, abs=1000)
+    assert ((await fleet.status()).lag or 0.0) < 600
+    last = events[-1]
+    assert (last.seller, last.sellers, last.due, last.new, last.revoked) == ("A0@na", 1, 0, 0, 0)
+    assert last.lag < 600
 
 
 async def test_a_redis_that_comes_back_empty_holds_a_fleet_up_and_no_more(
@@ -486,7 +559,7 @@ async def test_a_cancellation_is_heard_whenever_it_comes(
     redis_url: str, sellers: str, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the middle of any command to Redis; nothing waits until its time for stopping is over."""
-    monkeypatch.setattr("spapi_async.fleet._fleet._LOOK", 0.001)
+    monkeypatch.setattr("spapi_async.fleet._scheduler.LOOK", 0.001)
     monkeypatch.setattr("spapi_async.fleet._fleet._STOPPING", 3600.0)
     made: dict[str, Any] = {"client_id": "a", "client_secret": "b", "endpoint": "http://127.0.0.1:9"}
     for turns in range(80):

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 from redis.asyncio import Redis
 
-from spapi_async.fleet._board import Board, SellerState
+from spapi_async.fleet._board import Board, SellerState, Slice, Totals
 
 
 @pytest.fixture
@@ -48,12 +48,12 @@ async def test_no_command_takes_the_whole_board(redis_url: str, board: Board) ->
     await board.put(SellerState(seller="S0007", revoked=True))
     async with Redis.from_url(redis_url) as client:
         await client.config_resetstat()
-        assert (len(await board.states()), await board.queued(many), await board.revoked()) == (2500, 0, ["S0007"])
+        assert (len(await board.states()), await board.queued(0.0), await board.revoked()) == (2500, 0, ["S0007"])
         await board.keep(many[:1200])
         told = await client.info("commandstats")
     calls = {name.removeprefix("cmdstat_"): each["calls"] for name, each in told.items()}
     assert {"hgetall", "zrange"}.isdisjoint(calls)
-    assert [calls[name] for name in ("mget", "hdel", "zrem")] == [3, 2, 2]
+    assert [calls[name] for name in ("hdel", "zrem")] == [4, 10]
     assert min(calls["hscan"], calls["zscan"]) >= 2
     assert {state.seller for state in await board.states()} == set(many[:1200])
 
@@ -66,13 +66,90 @@ async def test_a_change_is_made_of_what_is_kept(board: Board) -> None:
     assert await board.states() == [SellerState(seller="A", failures=20)]
     await board.change("A", lambda state: replace(state, due_at=0.1 + 0.2))
     assert await board.due(0.1 + 0.2) == [("A", 0.1 + 0.2)]
-    assert [await board.is_due("A", due_at) for due_at in (0.1 + 0.2, 0.3)] == [True, False]
-    assert not await board.is_due("B", 0.0)
 
 
 async def test_a_seller_has_one_place_in_the_queue(board: Board) -> None:
-    """Until its slice is over."""
-    assert [await board.mark("A"), await board.mark("A"), await board.mark("B")] == [True, False, True]
-    assert await board.queued(["A", "B", "C"]) == 2
-    await board.unmark("A")
-    assert await board.mark("A")
+    """Until its slice is over, or the mark has expired because nothing was heard of it."""
+    assert await board.mark(["A", "B"], 1000.0) == ["A", "B"]
+    assert await board.mark(["B", "C", "A"], 1101.0) == ["C"]
+    assert (await board.queued(1101.0), await board.queued(1102.0)) == (3, 1)
+    await board.unmark(["A"])
+    assert await board.mark(["A", "C"], 1101.0) == ["A"]
+    assert await board.mark(["B"], 1103.0) == ["B"]
+
+
+async def test_one_worker_has_a_slice(board: Board) -> None:
+    """Who finds another one running it, or that it was due before and is not now, does nothing."""
+    await board.put(SellerState(seller="A", due_at=10.0))
+    ours, theirs = (Slice(seller="A", due_at=10.0, worker=worker) for worker in ("one 1", "two 1"))
+    assert [await board.begin(each) for each in (replace(ours, due_at=9.0), ours, theirs, ours)] == [
+        False, True, False, True,
+    ]  # fmt: skip
+    await board.leave(theirs)
+    await board.unmark(["A"])
+    assert not await board.begin(theirs)
+    await board.leave(ours)
+    assert await board.begin(theirs)
+    assert await board.end(theirs, lambda state, now: replace(state, due_at=now.at + 60))
+    assert not await board.begin(ours)
+    assert await board.queued(0.0) == 0
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+async def test_a_slice_that_was_overtaken_notes_nothing(redis_url: str, is_over: bool) -> None:
+    """Its worker was suspended until the mark had expired. The other slice runs, or is over."""
+    async with Redis.from_url(redis_url) as client:
+        board = Board(client, "test", slice_seconds=0.0)
+        await board.keep(["A"])
+        ours, theirs = (Slice(seller="A", due_at=0.0, worker=worker) for worker in ("one 1", "two 1"))
+        assert await board.begin(ours)
+        assert await board.begin(theirs)
+        if is_over:
+            assert await board.end(theirs, lambda state, now: replace(state, due_at=60.0))
+        before = await board.states()
+        assert not await board.end(ours, lambda state, now: replace(state, due_at=70.0, failures=3))
+        assert await board.states() == before
+        if not is_over:
+            assert await board.end(theirs, lambda state, now: replace(state, due_at=60.0))
+
+
+async def test_a_slice_whose_mark_is_lost_is_noted_all_the_same(board: Board) -> None:
+    """Redis may lose its last second, or a whole board; then the outcome is of no use to a seller that is new."""
+    await board.put(SellerState(seller="A", due_at=10.0))
+    ours = Slice(seller="A", due_at=10.0, worker="one 1")
+    assert await board.begin(ours)
+    await board.leave(ours)
+    assert await board.mark(["A"], 0.0) == ["A"]
+    assert await board.end(ours, lambda state, now: replace(state, due_at=20.0))
+    assert (await board.state("A")).due_at == 20.0
+    await board.keep([])
+    assert not await board.end(ours, lambda state, now: replace(state, due_at=30.0))
+    await board.keep(["A"])
+    assert not await board.end(ours, lambda state, now: replace(state, due_at=30.0))
+    assert await board.states() == [SellerState(seller="A")]
+
+
+async def test_a_board_in_numbers(board: Board) -> None:
+    """Who is furthest behind counts, whoever worked on it; not those that need a new authorisation."""
+    now = (await board.clock()).shown.at
+    await board.put(
+        SellerState(seller="A", due_at=now + 60, complete_at=now - 100),
+        SellerState(seller="B", due_at=now - 60, complete_at=now - 300, reconciled_to={"2h": now - 9000}),
+        SellerState(seller="C", due_at=now - 60, complete_at=now - 9000, revoked=True, reconciled_to={"2h": 5.0}),
+        SellerState(seller="D"),
+    )
+    await board.mark(["B"], now)
+    totals = await board.totals()
+    assert (totals.sellers, totals.due, totals.queued, totals.new, totals.revoked) == (4, 2, 1, 1, 1)
+    assert totals.furthest is not None
+    assert totals.furthest[0] == "B"
+    assert totals.furthest[1] == pytest.approx(300, abs=30)
+    assert totals.reconciled == {"2h": pytest.approx(9000, abs=30)}
+    ours = Slice(seller="B", due_at=now - 60, worker="one 1")
+    assert await board.begin(ours)
+    assert await board.end(ours, lambda state, at: replace(state, complete_at=at.at, due_at=at.at + 60))
+    assert ((await board.totals()).furthest or "")[0] == "A"
+    await board.change("A", lambda state: replace(state, revoked=True))
+    assert ((await board.totals()).furthest or "")[0] == "B"
+    await board.keep([])
+    assert await board.totals() == Totals(sellers=0, due=0, queued=0, new=0, revoked=0, furthest=None, reconciled={})

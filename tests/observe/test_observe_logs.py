@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
 
 from spapi_async import CallFinished, RequestFinished, Throttled
 from spapi_async.cli.application import run
+from spapi_async.fleet import FleetLag
 from spapi_async.observe.logs import JsonFormatter, Logs
-from spapi_async.workflows.orders import SellerFailed
+from spapi_async.workflows.orders import SellerFailed, SellerFinished
 
 CALL = {"operation": "orders_v0.get_order", "account": "one@na"}
 
@@ -24,7 +26,10 @@ def test_events_have_levels_and_fields(caplog: pytest.LogCaptureFixture) -> None
     logs(Throttled(rate=0.5, waiting=1, **CALL))
     logs(RequestFinished(status=200, seconds=0.1, attempt=1, **CALL))
     logs.progress(SellerFailed(seller="one@na", total=0, error="x"))
-    assert [record.levelname for record in caplog.records] == ["INFO", "WARNING", "WARNING", "DEBUG", "WARNING"]
+    logs.progress(FleetLag(seller="one@na", lag=7.0, reconciled={}, sellers=1, due=0, queued=0, new=0, revoked=0))
+    logs.progress(SellerFinished(seller="one@na", total=0, synced_to=datetime.now(UTC)))
+    levels = ["INFO", "WARNING", "WARNING", "DEBUG", "WARNING", "DEBUG", "INFO"]
+    assert [record.levelname for record in caplog.records] == levels
     assert caplog.records[1].getMessage().startswith("CallFinished operation=orders_v0.get_order account=one@na")
     formatted = msgspec.json.decode(JsonFormatter().format(caplog.records[1]))
     assert formatted["event"] == "CallFinished"

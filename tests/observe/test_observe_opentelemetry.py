@@ -28,6 +28,7 @@ from spapi_async import (
 )
 from spapi_async._engine.retry import RetryPolicy
 from spapi_async.emulator import Emulator
+from spapi_async.fleet import FleetLag
 from spapi_async.observe import opentelemetry
 from spapi_async.workflows.orders import OrdersFresh, OrdersReconciled, PageStored, SellerFailed
 
@@ -122,6 +123,10 @@ def test_every_event_is_measured() -> None:
     assert lag.attributes == {"spapi.sync.after": "2h"}
     (span,) = collected.spans()
     assert span.attributes["error.type"] == "no_reply"
+    numbers = {"sellers": 5, "due": 4, "queued": 3, "new": 2, "revoked": 1}
+    telemetry.progress(FleetLag(seller="one@na", lag=70.0, reconciled={}, **numbers))
+    states = {point.attributes["spapi.fleet.state"]: point.value for point in collected.points()["spapi.fleet.sellers"]}
+    assert states == {"all": 5, "due": 4, "queued": 3, "new": 2, "revoked": 1}
 
 
 def test_the_table_names_every_metric_there_is() -> None:

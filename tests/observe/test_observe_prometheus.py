@@ -23,8 +23,9 @@ from spapi_async import (
     Waited,
 )
 from spapi_async.emulator import Emulator
+from spapi_async.fleet import FleetLag
 from spapi_async.observe import opentelemetry, prometheus
-from spapi_async.workflows.orders import OrdersFresh, OrdersReconciled, SellerFailed, sync_orders
+from spapi_async.workflows.orders import OrdersFresh, OrdersReconciled, SellerFailed, SellerFinished, sync_orders
 
 ORDERS = "orders_2026_01_01.search_orders"
 
@@ -89,6 +90,26 @@ def test_every_event_is_counted() -> None:
     assert lag == pytest.approx(3 * 3600, abs=600)
     assert sample(metrics, "spapi_sync_lag_seconds") == 0  # nothing was read to an end
     metrics.progress(object())
+
+
+def test_a_worker_of_a_fleet_shows_the_lag_of_the_fleet() -> None:
+    """What it did itself does not count: others have had the seller since, or have never reached it."""
+    metrics = prometheus.Metrics(CollectorRegistry())
+    now = datetime.now(UTC)
+    old = [
+        SellerFinished(seller="one@na", total=0, synced_to=now - timedelta(days=3)),
+        OrdersReconciled(seller="one@na", hours=2, reconciled_to=now - timedelta(days=3), found=1),
+        OrdersReconciled(seller="one@na", hours=48, reconciled_to=now - timedelta(days=3), found=1),
+    ]
+    numbers = {"sellers": 5, "due": 4, "queued": 3, "new": 2, "revoked": 1}
+    for event in (*old, FleetLag(seller="two@na", lag=700.0, reconciled={"2h": 9000.0}, **numbers), *old):
+        metrics.progress(event)
+    assert sample(metrics, "spapi_sync_lag_seconds") == pytest.approx(700, abs=300)
+    assert sample(metrics, "spapi_sync_reconciled_lag_seconds", after="2h") == pytest.approx(9000, abs=300)
+    assert sample(metrics, "spapi_sync_reconciled_lag_seconds", after="48h") is None
+    assert sample(metrics, "spapi_sync_found_late_total", after="2h") == 2
+    states = ("all", "due", "queued", "new", "revoked")
+    assert [sample(metrics, "spapi_fleet_sellers", state=state) for state in states] == [5, 4, 3, 2, 1]
 
 
 @pytest.mark.parametrize("whose", [{}, {"account": "one@na"}])

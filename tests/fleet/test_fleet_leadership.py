@@ -1,0 +1,165 @@
+"""Who schedules, and how it passes on; and what a scheduler does in the meantime."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from redis.asyncio import Redis
+
+from spapi_async.fleet import _leadership
+from spapi_async.fleet._board import Board, Clock, SellerState
+from spapi_async.fleet._leadership import SILENCE, Leadership, TakenOverError
+from spapi_async.fleet._scheduler import Scheduler
+
+
+class SetBoard(Board):
+    """A board whose Redis has a clock that a test sets."""
+
+    set_by = 0.0
+
+    async def clock(self) -> Clock:
+        """As it is set."""
+        found = await super().clock()
+        return replace(found, wall=found.wall + self.set_by)
+
+
+class Uptime:
+    """Seconds that pass when a test says so."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        """The seconds until now."""
+        return self.now
+
+
+@pytest.fixture
+async def board(redis_url: str) -> AsyncIterator[SetBoard]:
+    """An empty one."""
+    async with Redis.from_url(redis_url) as client:
+        yield SetBoard(client, "test", slice_seconds=50)
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Schedulers are on other hosts, and stand by without sleeping."""
+    names = iter(f"host-{number}:1:00" for number in range(10))
+    monkeypatch.setattr(_leadership, "new_holder", lambda: next(names))
+    monkeypatch.setattr(_leadership, "LOOK", 0.0)
+
+
+async def turns(count: int = 50) -> None:
+    """Let others run: some looks at the board."""
+    for _ in range(count):
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize("set_by", [0.0, -86_400.0, 86_400.0])
+async def test_a_scheduler_that_gives_no_sign_of_life_is_replaced(board: SetBoard, set_by: float) -> None:
+    """After half a minute by the other one's own clock, whatever happens to that of Redis; then it has to stop."""
+    uptime = Uptime()
+    first, second = (Leadership(board, uptime=uptime) for _ in range(2))
+    await first.take()
+    standing_by = asyncio.create_task(second.take())
+    for _ in range(10):
+        await turns()
+        uptime.now += SILENCE - 1
+        await first.keep()
+        board.set_by += set_by / 10
+    await turns()
+    assert not standing_by.done()
+    uptime.now += SILENCE
+    await standing_by
+    with pytest.raises(TakenOverError):
+        await first.keep()
+    with pytest.raises(TakenOverError):
+        await first.tick()
+    await first.leave()
+    await second.tick()
+
+
+@pytest.mark.usefixtures("elsewhere")
+async def test_who_stops_is_replaced_at_once(board: SetBoard) -> None:
+    """Also where Redis has lost who it was."""
+    first, second = (Leadership(board, uptime=Uptime()) for _ in range(2))
+    await first.take()
+    await first.leave()
+    await second.take()
+    await board.tick(await board.clock(), (await board.clock()).now, "")
+    await first.take()
+
+
+@pytest.mark.usefixtures("elsewhere")
+async def test_a_clock_set_back_stops_nobody(board: SetBoard) -> None:
+    """What is due in a minute is due in a minute, for whoever schedules then."""
+    uptime = Uptime()
+    first, second = (Leadership(board, uptime=uptime) for _ in range(2))
+    await first.take()
+    await board.put(SellerState(seller="A", due_at=first.now + 60))
+    for set_by in (-86_400.0, 86_400.0, 0.0):
+        uptime.now, board.set_by = uptime.now + 1, set_by
+        await first.tick()
+        assert await board.due(first.now) == []
+        assert (await board.clock()).now.at == pytest.approx(first.now, abs=20)
+    await first.leave()
+    board.set_by = -86_400.0
+    await second.take()
+    assert await board.due(second.now) == []
+    assert [seller for seller, _ in await board.due(second.now + 60)] == ["A"]
+
+
+async def test_a_scheduler_that_was_killed_on_this_machine_is_replaced_at_once(
+    board: SetBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody need wait whether it gives a sign of life."""
+    uptime = Uptime()
+    await Leadership(board, uptime=uptime).take()
+    monkeypatch.setattr(_leadership, "is_gone", lambda _: True)
+    await asyncio.wait_for(Leadership(board, uptime=uptime).take(), 60)
+
+
+@pytest.mark.usefixtures("elsewhere")
+async def test_a_long_list_of_due_sellers_takes_nobodys_right_to_schedule(
+    board: SetBoard, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gives signs of life while it goes through the list, and while it lists new sellers; each is queued once."""
+    uptime, sent = Uptime(), list[str]()
+
+    class Kicker:
+        def __init__(self, **_: Any) -> None: ...
+
+        async def kiq(self, seller: str, due_at: float) -> None:
+            assert due_at == 0.0
+            uptime.now += 2.0
+            sent.append(seller)
+            await asyncio.sleep(0)
+
+    many = [f"S{number:03}" for number in range(250)]
+
+    async def names() -> list[str]:
+        uptime.now += 20
+        return many
+
+    class Listed:
+        async def reload(self) -> None: ...
+
+    monkeypatch.setattr("spapi_async.fleet._scheduler.AsyncKicker", Kicker)
+    monkeypatch.setattr("spapi_async.fleet._leadership.uptime", uptime)
+    monkeypatch.setattr("spapi_async.fleet._scheduler.Leadership", lambda of: Leadership(of, uptime=uptime))
+    scheduler: Any = Scheduler(board, None, Listed(), names)  # type: ignore[arg-type]
+    working = asyncio.create_task(scheduler.run())
+    second = Leadership(board, uptime=uptime)
+    standing_by = asyncio.create_task(second.take())
+    while len(sent) < len(many):
+        await turns(1)
+        assert not working.done()
+        assert not standing_by.done()
+    assert sent == many
+    working.cancel()
+    await asyncio.wait([working])
+    await standing_by

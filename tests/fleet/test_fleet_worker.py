@@ -1,0 +1,182 @@
+"""What a worker does with a slice when its seller is taken from it, Redis is away, or the directory is broken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError
+from virtual_time import virtual_time
+
+from spapi_async import ConfigurationError
+from spapi_async.fleet._board import SellerState, Slice
+from spapi_async.fleet._board_time import BoardTime
+from spapi_async.fleet._worker import Worker
+
+NOW = 1_800_000_000.0
+
+
+class FakeBoard:
+    """A board that answers as a test says; the last answer holds."""
+
+    runs = 75.0
+
+    def __init__(self, *, begin: list[bool | Exception], end: list[bool | Exception] | None = None) -> None:
+        self._answers = {"begin": begin, "end": end or [True]}
+        self.noted: list[SellerState] = []
+        self.left = 0
+
+    def _answer(self, what: str) -> bool:
+        answers = self._answers[what]
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def begin(self, _: Slice) -> bool:
+        """Whether the slice has the seller."""
+        return self._answer("begin")
+
+    async def end(self, each: Slice, change: Callable[[SellerState, BoardTime], SellerState]) -> bool:
+        """Whether the outcome was noted."""
+        if is_noted := self._answer("end"):
+            self.noted.append(change(SellerState(seller=each.seller), BoardTime(NOW + 5, ahead=5.0)))
+        return is_noted
+
+    async def leave(self, _: Slice) -> None:
+        """It is over, noted or not."""
+        self.left += 1
+
+
+class FakeDirectory:
+    """One seller, or an entry that cannot be used."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self._error = error
+
+    async def seller(self, _: Any, name: str) -> Any:
+        """Its handle."""
+        if self._error is not None:
+            raise self._error
+        return type("Seller", (), {"name": name})()
+
+
+def worker(board: FakeBoard, job: Any, directory: FakeDirectory | None = None) -> Worker:
+    """A worker with a slice of 50 seconds."""
+    parts: Any = (None, job, board, directory or FakeDirectory())
+    return Worker(
+        *parts, slice_seconds=50.0, every=180.0, quota_in=lambda _: 0.0, reconciled_to=lambda _: {"2h": NOW - 60}
+    )
+
+
+def seconds() -> float:
+    """Of virtual time."""
+    return asyncio.get_running_loop().time()
+
+
+@virtual_time
+async def test_a_slice_ends_when_another_one_has_its_seller() -> None:
+    """At the next look, and not at its own end; it is suspended jobs that this concerns."""
+    cut_off_at: list[float] = []
+
+    async def job(_: Any) -> None:
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            cut_off_at.append(seconds())
+
+    board = FakeBoard(begin=[True, False], end=[False])
+    await worker(board, job).slice_of("A@na", 0.0)
+    assert cut_off_at == [25.0]
+    assert board.noted == []
+
+
+@virtual_time
+async def test_a_seller_is_kept_to_a_job_that_cleans_up() -> None:
+    """For as long as that takes: another slice would begin in the middle of it."""
+
+    async def job(_: Any) -> None:
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await asyncio.sleep(60)
+
+    asked_at: list[float] = []
+
+    class Board(FakeBoard):
+        async def begin(self, each: Slice) -> bool:
+            asked_at.append(seconds())
+            return await super().begin(each)
+
+    board = Board(begin=[True, True, RedisConnectionError(), True])
+    await worker(board, job).slice_of("A@na", 0.0)
+    assert asked_at == [0.0, 25.0, 50.0, 75.0, 100.0]
+    assert seconds() == 110
+    assert [(state.due_at, state.complete_at) for state in board.noted] == [(NOW + 5, None)]
+
+
+@virtual_time
+@pytest.mark.parametrize("error", [RedisConnectionError(), ReadOnlyError()])
+async def test_an_outage_of_redis_does_not_make_work_be_done_twice(error: Exception) -> None:
+    """The outcome is noted when it is over, if it is over while the slice still has its seller."""
+
+    async def job(_: Any) -> None: ...
+
+    board = FakeBoard(begin=[True], end=[error] * 60 + [True])
+    await worker(board, job).slice_of("A@na", 0.0)
+    assert seconds() == 60
+    (state,) = board.noted
+    assert state.complete_at == NOW + 5
+    assert state.reconciled_to == {"2h": NOW - 55}
+    board = FakeBoard(begin=[True], end=[error])
+    await worker(board, job).slice_of("A@na", 0.0)
+    assert 60 + 75 <= seconds() <= 60 + 77
+    assert (board.noted, board.left) == ([], 1)
+
+
+@virtual_time
+async def test_a_slice_that_is_not_due_any_more_does_nothing() -> None:
+    """Nor does one whose seller has a slice."""
+
+    async def job(_: Any) -> None:
+        raise AssertionError("it began")
+
+    board = FakeBoard(begin=[False])
+    await worker(board, job).slice_of("A@na", 0.0)
+    assert board.noted == []
+
+
+@virtual_time
+async def test_an_entry_that_cannot_be_used_is_its_sellers_failure() -> None:
+    """It is set aside and shown like any other, instead of being tried again at once."""
+
+    async def job(_: Any) -> None:
+        raise AssertionError("it began")
+
+    board = FakeBoard(begin=[True])
+    directory = FakeDirectory(ConfigurationError("SELLER_ONE_TOKEN is not set"))
+    await worker(board, job, directory).slice_of("A@na", 0.0)
+    (state,) = board.noted
+    assert (state.failures, state.reason, state.revoked) == (1, "SELLER_ONE_TOKEN is not set", False)
+    assert state.due_at > NOW + 5 + 4
+
+
+@virtual_time
+async def test_a_worker_that_stops_gives_its_sellers_back() -> None:
+    """Each is still due, and nothing is noted."""
+    board = FakeBoard(begin=[True])
+
+    async def job(_: Any) -> None:
+        await asyncio.sleep(1000)
+
+    stopping = worker(board, job)
+    running = asyncio.create_task(stopping.slice_of("A@na", 0.0))
+    await asyncio.sleep(10)
+    stopping.stop()
+    await running
+    assert (seconds(), board.noted, board.left) == (10, [], 1)
