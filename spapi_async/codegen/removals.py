@@ -1,7 +1,7 @@
-"""When Amazon takes operations away, and what replaces them.
+"""When Amazon will remove operations, and which operations replace them.
 
-Source: Amazon's announcements of 2026 (developer-docs.amazon.com/sp-api/docs/sp-api-deprecations). The model files know
-neither; Orders v0 getOrderRegulatedInfo, updateVerificationStatus, updateShipmentStatus and confirmShipment stay.
+Source: Amazon's announcements of 2026 (developer-docs.amazon.com/sp-api/docs/sp-api-deprecations); the model files say
+neither. Orders v0 getOrderRegulatedInfo, updateVerificationStatus, updateShipmentStatus and confirmShipment stay.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["Removal", "removal"]
 
 
 class Removal(msgspec.Struct, frozen=True):
-    """The day by which an operation must be left, and the name of the one to use."""
+    """The day on which an operation is removed, and the name of the operation to use instead."""
 
     day: date
     successor: str
@@ -23,7 +23,7 @@ class Removal(msgspec.Struct, frozen=True):
 _ORDERS = date(2027, 3, 27)
 _FINANCES = date(2027, 8, 27)
 
-# An order of 2026-01-01 comes with its items, and with buyer and address where they are asked for.
+# getOrder of 2026-01-01 returns the items too, and buyer and address on request.
 _REMOVALS: dict[str, dict[str, Removal]] = {
     "orders_v0": {
         "get_orders": Removal(_ORDERS, "orders_2026_01_01.search_orders"),
@@ -40,5 +40,5 @@ _REMOVALS: dict[str, dict[str, Removal]] = {
 
 
 def removal(module: str, method: str) -> Removal | None:
-    """What is known of an operation's end."""
+    """The announced removal of an operation; None if there is none."""
     return _REMOVALS.get(module, {}).get(method)
