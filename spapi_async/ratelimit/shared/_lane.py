@@ -10,7 +10,7 @@ from typing import Any
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority
 from spapi_async.credentials import Account
-from spapi_async.ratelimit._waiting import SHORTEST_TIMER, Line
+from spapi_async.ratelimit._waiting import SHORTEST_TIMER, CallQueue
 from spapi_async.ratelimit.shared._demand import Demand
 from spapi_async.ratelimit.shared._exchange import Exchange, Need, Phase
 from spapi_async.ratelimit.shared._flights import Silence
@@ -25,7 +25,7 @@ from spapi_async.ratelimit.shared._terms import Terms
 
 __all__ = ["Lane"]
 
-_SOON = 0.05  # seconds; if a token of this process is usable by then, an urgent call does not request another
+_SOON_ENOUGH = 0.05  # seconds; if a token in stock is usable by then, an urgent call does not request another
 
 
 class Lane:
@@ -52,7 +52,7 @@ class Lane:
         self.places = terms.places
         self.view = view
         self.exchange = Exchange(settings)
-        self.queue = Line()
+        self.queue = CallQueue()
         self.stock = Stock()
         self.shares: list[LocalShare] = []  # used while the store is away and calls continue
         self.spent_alone = 0  # tokens that this lane's calls took from the shares
@@ -97,7 +97,7 @@ class Lane:
                 self.promises.judge_now()
         now = self._settings.now()
         exchange = self.exchange
-        usable = self.stock.usable_by(now + _SOON)
+        usable = self.stock.usable_by(now + _SOON_ENOUGH)
         hurry = waiter.priority == Priority.INTERACTIVE and self.queue.counts[waiter.priority] > usable
         # If other processes wait, too, the store has said when this one's turn may come.
         is_answered = exchange.reply is not None and exchange.reply.crowded and exchange.poll_at > now
