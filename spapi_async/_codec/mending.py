@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["DEEPEST", "Blemish", "mend", "refuse_constant"]
+__all__ = ["DEEPEST_REPLY", "Blemish", "mend", "refuse_constant"]
 
 Blemish = tuple[str, str]
 """What was expected of a reply and what it is instead, in the words of a violation."""
@@ -21,7 +21,7 @@ def mend(body: bytes, *, shallow: bool = False) -> tuple[bytes, list[Blemish]]:
     - Invalid UTF-8, and raw control characters and halves of surrogate pairs inside strings, are replaced.
     - A byte order mark is removed.
     - Numbers beyond any type stay as they are.
-    - Values nested deeper than ``DEEPEST`` levels become text. With ``shallow``, also if the decoder could read them.
+    - Values nested deeper than ``DEEPEST_REPLY`` levels become text; with ``shallow``, also if the decoder accepts them.
     - Objects in a list that are not JSON, although their brackets match, become text, so that one broken order does not
       make a page unreadable.
 
@@ -41,7 +41,7 @@ def mend(body: bytes, *, shallow: bool = False) -> tuple[bytes, list[Blemish]]:
     if shallow or not _is_acceptable(body):
         cut = _cut_depth(body)
         if cut != body:
-            blemishes.append(("JSON", f"JSON nested more than {DEEPEST} levels deep"))
+            blemishes.append(("JSON", f"JSON nested more than {DEEPEST_REPLY} levels deep"))
             body = cut
     if not _is_acceptable(body):
         try:
@@ -52,7 +52,7 @@ def mend(body: bytes, *, shallow: bool = False) -> tuple[bytes, list[Blemish]]:
     return body, blemishes
 
 
-DEEPEST = 100
+DEEPEST_REPLY = 100
 """Levels of nesting that are kept if a reply has more than the decoders accept; Amazon's models have a dozen."""
 
 
@@ -68,9 +68,9 @@ def _is_acceptable(body: bytes) -> bool:
 
 
 def _cut_depth(body: bytes) -> bytes:
-    """Replace each value nested deeper than ``DEEPEST`` levels by a string of its JSON; one pass, no recursion."""
+    """Replace each value nested deeper than ``DEEPEST_REPLY`` levels by a string of its JSON, without recursion."""
     brackets = body.count(b"[") + body.count(b"{")
-    if brackets <= DEEPEST or brackets > _MOST_BRACKETS:
+    if brackets <= DEEPEST_REPLY or brackets > _MOST_BRACKETS:
         return body
     pieces: list[bytes] = []
     depth = taken = cut_at = 0
@@ -79,13 +79,13 @@ def _cut_depth(body: bytes) -> bytes:
         mark = run[:1]
         if mark in b"[{":
             above, depth = depth, depth + run.count(b"[") + run.count(b"{")
-            if above <= DEEPEST < depth:
+            if above <= DEEPEST_REPLY < depth:
                 opening = re.finditer(rb"[\[{]", run)
-                cut_at = token.start() + next(islice(opening, DEEPEST - above, None)).start()
+                cut_at = token.start() + next(islice(opening, DEEPEST_REPLY - above, None)).start()
         elif mark in b"]}":
             below, depth = depth, depth - len(run)
-            if depth <= DEEPEST < below:
-                end = token.start() + below - DEEPEST
+            if depth <= DEEPEST_REPLY < below:
+                end = token.start() + below - DEEPEST_REPLY
                 pieces += (body[taken:cut_at], msgspec.json.encode(body[cut_at:end].decode()))
                 taken = end
     return b"".join([*pieces, body[taken:]])
