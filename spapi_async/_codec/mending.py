@@ -21,7 +21,7 @@ def mend(body: bytes, *, shallow: bool = False) -> tuple[bytes, list[Blemish]]:
     - Invalid UTF-8, and raw control characters and halves of surrogate pairs inside strings, are replaced.
     - A byte order mark is removed.
     - Numbers beyond any type stay as they are.
-    - Values nested deeper than ``DEEPEST_REPLY`` levels become text; with ``shallow``, also if the decoder accepts them.
+    - Values nested deeper than ``DEEPEST_REPLY`` levels become text; with ``shallow``, even if decoders accept them.
     - Objects in a list that are not JSON, although their brackets match, become text, so that one broken order does not
       make a page unreadable.
 
