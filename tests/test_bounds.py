@@ -57,10 +57,10 @@ def test_the_defaults_are_those_of_the_code() -> None:
 def test_the_fixed_bounds_are_those_of_the_code() -> None:
     """In the order of the table."""
     figures: list[Any] = [
-        mending.DEEPEST,
-        _json_items.DEEPEST,
+        mending.DEEPEST_REPLY,
+        _json_items.DEEPEST_JSON,
         page_history.MOST_EMPTY,
-        f"{peer_text.LONGEST:,} characters",
+        f"{peer_text.LONGEST_PEER_TEXT:,} characters",
         f"{headers.LONGEST_REQUEST_ID} characters",
         response.MOST_HEADERS,
         f"{_refusal.LONGEST_REFUSAL // 1024} KB",
@@ -71,7 +71,7 @@ def test_the_fixed_bounds_are_those_of_the_code() -> None:
     said = list(FIXED.values())[1:]
     assert said == [str(figure) for figure in figures]
     assert _json_items.LONGEST_ITEM == _lines.LONGEST_LINE
-    assert _xml.DEEPEST == _json_items.DEEPEST
+    assert _xml.DEEPEST_XML == _json_items.DEEPEST_JSON
 
 
 async def test_a_deadline_is_each_pages_own() -> None:

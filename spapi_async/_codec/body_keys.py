@@ -1,4 +1,4 @@
-"""Keys of a body that its model does not know: typing errors for the most part, now and then newer than the model."""
+"""Finds keys of a request body that its model does not have: most are misspelt, a few are newer than the model."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from spapi_async._core.origin import Origin
 
 __all__ = ["unknown_step", "warn_of_unknown_keys"]
 
-_DEEPEST = 20
+_DEEPEST_CHECK = 20
+"""Levels of nesting of a body below which keys are not checked."""
 
-Unknown = tuple[str, str, tuple[str, ...]]  # where, the key, the known ones
+UnknownKey = tuple[str, str, tuple[str, ...]]
+"""The path of the object, the key in it, and the keys that its model has."""
+
 warned: set[tuple[str, frozenset[tuple[str, str]]]] = set()
 
 
 def warn_of_unknown_keys(operation: str, declared: Any, body: Any) -> None:
-    """Warn, once for a set of keys, of those that the model does not have; free-form objects may hold any."""
-    found: list[Unknown] = []
+    """Warn about keys that the model does not have, once for each set of keys; free-form objects are not checked."""
+    found: list[UnknownKey] = []
     _walk(declared, body, "", 0, found)
     if not found:
         return
@@ -30,13 +33,16 @@ def warn_of_unknown_keys(operation: str, declared: Any, body: Any) -> None:
     if warning_key not in warned:
         warned.add(warning_key)
         Origin().warn(
-            f"{operation}: the body has keys that Amazon's model does not know, and is sent as it is: "
+            f"{operation}: the body has keys that are not in Amazon's model; it is sent as it is: "
             + "; ".join(_described(*unknown) for unknown in dict.fromkeys(found))
         )
 
 
 def unknown_step(declared: Any, steps: Sequence[str]) -> tuple[str, tuple[str, ...]] | None:
-    """The first step of a path into a body that its model does not have, and those it has; ``[]`` is a list's item."""
+    """The first step of a path into a body that the model does not have, and the steps that it has there.
+
+    The step ``[]`` stands for the items of a list. None if the whole path exists, or leads into free-form JSON.
+    """
     for step in steps:
         kind, item = _shape(declared)
         if step == "[]" and item is not None:
@@ -47,16 +53,16 @@ def unknown_step(declared: Any, steps: Sequence[str]) -> tuple[str, tuple[str, .
                 return step, tuple(known)
             declared = known[step]
         elif kind is None and item is None:
-            return None  # free-form, or several things
+            return None  # free-form, or a union of several types
         else:
             return step, tuple(_fields(kind)) if kind is not None else ("[]",)
     return None
 
 
-def _walk(declared: Any, value: Any, where: str, depth: int, found: list[Unknown]) -> None:
-    kind, item = _shape(declared)
-    if depth > _DEEPEST:
+def _walk(declared: Any, value: Any, where: str, depth: int, found: list[UnknownKey]) -> None:
+    if depth > _DEEPEST_CHECK:
         return
+    kind, item = _shape(declared)
     if item is not None and isinstance(value, list | tuple):
         for entry in value:
             _walk(item, entry, f"{where}[]", depth + 1, found)
@@ -75,7 +81,7 @@ _MISSING = object()
 
 @lru_cache(maxsize=4096)
 def _shape(declared: Any) -> tuple[Any, Any]:
-    """The struct that a type stands for, or the type of its items; neither for what is free-form or several things."""
+    """The struct of an object's type, or the item type of a list's; two Nones for anything else."""
     if isinstance(declared, type) and issubclass(declared, msgspec.Struct):
         return declared, None
     origin = typing.get_origin(declared)
@@ -95,7 +101,7 @@ def _fields(struct: type[msgspec.Struct]) -> Mapping[str, Any]:
 
 
 def _described(where: str, key: str, known: tuple[str, ...]) -> str:
-    from difflib import get_close_matches  # slow to import, and wanted by nobody who spells well
+    from difflib import get_close_matches  # slow to import, and rarely needed
 
     folded = {name.lower(): name for name in known}
     close = get_close_matches(key.lower(), folded, n=1, cutoff=0.6)

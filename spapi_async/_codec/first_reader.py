@@ -1,7 +1,7 @@
-"""A decoder of the caller's own for one operation's replies, carried by a context variable as call options are.
+"""Lets a caller decode an operation's replies with its own decoder, which a context variable carries like call options.
 
-A job that needs a few fields of each reply does not pay for the others: its decoder is tried first, and the model's
-reads whatever does not fit it.
+A job that needs a few fields of each reply need not pay for the others: its decoder is tried first, and the model's
+decoder reads the replies that do not fit it.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ __all__ = ["FIRST_READER", "decode_first", "read_first"]
 FIRST_READER: ContextVar[tuple[Operation[Any], msgspec.json.Decoder[Any]] | None] = ContextVar(
     "spapi_async_first_reader", default=None
 )
-"""The operation and its decoder; None for nearly every call, which need not enter this module."""
+"""The operation and its decoder; None for nearly every call, which then skips this module."""
 
 
 @contextlib.contextmanager
 def read_first(operation: Operation[Any], decoder: msgspec.json.Decoder[Any]) -> Iterator[None]:
-    """Try this decoder first on every 2xx reply of the operation to calls made in the block.
+    """Try this decoder first on every 2xx reply to calls of the operation made in the block.
 
-    What it reads is the response's body, and was held against nothing else: the response has no violations. So where an
-    observer might count these, or the application is strict, the model's decoder reads as usual.
+    Its value becomes the response's body. Nothing compares the reply with the model, so the response has no violations.
+    If the application has observers, which may count violations, or decodes strictly, this decoder is not used.
     """
     token = FIRST_READER.set((operation, decoder))
     try:
@@ -48,7 +48,7 @@ def decode_first(
     attempts: int,
     rate_limit: float | None,
 ) -> Response[Any] | None:
-    """The response as the chosen decoder reads it; None where none was chosen, or the body does not fit it."""
+    """The response as the chosen decoder reads it; None if none was chosen or the body does not fit it."""
     chosen = FIRST_READER.get()
     if chosen is None or chosen[0] is not operation:
         return None

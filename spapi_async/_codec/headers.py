@@ -1,4 +1,4 @@
-"""Headers of a reply, read as those of a stranger: in any case, of any length, with anything in them."""
+"""Reads the headers of a reply, whose names may be in any case and whose values may have any length and content."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from spapi_async._core.peer_text import on_one_line
 
 __all__ = ["REQUEST_ID", "header", "request_id_of"]
 
-# Looked up in every reply: an istr need not be folded each time.
+# Looked up in every reply; unlike a str, an istr is not case-folded at each look-up.
 REQUEST_ID = istr("x-amzn-RequestId")
 LONGEST_REQUEST_ID = 128
 
@@ -25,7 +25,7 @@ def header(headers: Mapping[str, str], name: str) -> str | None:
 
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:
-    """Amazon's name for the request. Errors, events and logs show it, so whatever else stands there is cleaned."""
+    """Amazon's id of the request. Errors, events and logs show it, so an unusual value is shortened and cleaned."""
     text = header(headers, REQUEST_ID)
     if text is None or (len(text) <= LONGEST_REQUEST_ID and text.replace("-", "").isalnum()):
         return text

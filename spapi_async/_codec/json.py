@@ -1,4 +1,4 @@
-"""JSON at its edges: bodies as Amazon reads them, models as Amazon writes them, and what only just fails to be JSON."""
+"""Writes JSON as Amazon reads it, models as Amazon writes them, and reads replies that are not quite JSON."""
 
 from __future__ import annotations
 
@@ -29,37 +29,37 @@ def encode(value: Any, *, decimals: Decimals = "string") -> bytes:
     """A request body as JSON.
 
     ``decimals`` says how a Decimal is written: Amazon's models use JSON strings in most APIs and JSON numbers in some.
-    Mappings and sequences pass through untouched.
 
     Raises:
-        TypeError, ValueError: a value that JSON cannot carry (its type is named, never the value).
+        TypeError, ValueError: a value has no form in JSON; the message names its type and does not show it.
     """
     body = _ENCODERS[decimals].encode(value)
-    if re.search(_SUSPICIOUS, body):
-        body = msgspec.json.encode(_checked(_builtins(value), decimals))
+    if re.search(_UNLIKE_REQUESTS, body):
+        plain = msgspec.to_builtins(value, builtin_types=(Decimal, datetime, date), enc_hook=_hook)
+        body = msgspec.json.encode(_checked(plain, decimals))
     return body
 
 
 def plain_decimal(value: Decimal) -> str:
-    """``Decimal("1E+5")`` as ``100000``: Amazon's money fields take digits only.
+    """``Decimal("1E+5")`` as ``100000``: Amazon's money fields accept digits only.
 
     Raises:
         ValueError: not a finite number.
     """
     if not value.is_finite():
-        raise ValueError("a Decimal must be a finite number")
+        raise ValueError(f"a Decimal must be a finite number, not {value}")
     return format(value, "f")
 
 
 def _hook(value: Any) -> Any:
-    """What msgspec does not encode by itself."""
+    """Convert a value of a type that msgspec does not encode by itself."""
     if isinstance(value, KeptNumber):
         return msgspec.Raw(str(value).encode())
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, AbstractSet):
         return list(value)
-    raise TypeError(f"JSON cannot carry a value of type {type(value).__name__}")
+    raise TypeError(f"a value of type {type(value).__name__} cannot be written as JSON")
 
 
 _ENCODERS: Mapping[Decimals, msgspec.json.Encoder] = {
@@ -67,25 +67,25 @@ _ENCODERS: Mapping[Decimals, msgspec.json.Encoder] = {
     "number": msgspec.json.Encoder(enc_hook=_hook, decimal_format="number"),
 }
 
-# msgspec writes Decimals as Python does ("1E+5", "NaN") and datetimes without zone as they are. The like may stand in
-# an ordinary string too, so a match only sends the body round the slower way, which tells them apart by type. A float
-# that is not a number it writes as null, which deletes a price.
-_SUSPICIOUS = rb"null|[0-9]E[+-]?[0-9]|NaN|Infinity|T[0-9]{2}:[0-9]{2}:[0-9.]+\""
-
-
-def _builtins(value: Any) -> Any:
-    return msgspec.to_builtins(value, builtin_types=(Decimal, datetime, date), enc_hook=_hook)
+# msgspec writes Decimals as Python does ("1E+5", "NaN"), datetimes without a zone as they are, and floats that are not
+# finite as null, which deletes a price. An ordinary string may contain the same characters, so a match only leads to
+# the slower encoding, which distinguishes values by type.
+_UNLIKE_REQUESTS = rb"null|[0-9]E[+-]?[0-9]|NaN|Infinity|T[0-9]{2}:[0-9]{2}:[0-9.]+\""
 
 
 def _checked(value: Any, decimals: Decimals) -> Any:
-    """The same with plainly written Decimals; ValueError where a number or a time means nothing to Amazon."""
+    """The same with Decimals written in digits.
+
+    Raises:
+        ValueError: a Decimal is not finite, or a datetime has no zone.
+    """
     if isinstance(value, Decimal):
         text = plain_decimal(value)
         return msgspec.Raw(text.encode()) if decimals == "number" else text
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("a float must be a finite number: in JSON the others would be null")
     if isinstance(value, datetime) and value.utcoffset() is None:
-        raise ValueError("a datetime without a zone could mean any of 24 hours; give it a tzinfo")
+        raise ValueError("a datetime without a zone is ambiguous: give it a tzinfo")
     if isinstance(value, dict):
         return {key: _checked(item, decimals) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -97,19 +97,17 @@ def _checked(value: Any, decimals: Decimals) -> Any:
 
 
 def to_json(value: Any) -> bytes:
-    """A reply's struct, or a list or mapping of such, as the JSON that Amazon writes for it.
+    """The struct of a reply, or a list or mapping of such structs, as the JSON that Amazon writes for it.
 
-    Amazon's names; a decimal is a JSON number or a JSON string as the model says; what is None is left out where the
-    model allows that; times end in ``Z`` or their offset and have no fraction or milliseconds, as in Amazon's replies.
-    Keys that the model does not know are in ``Response.raw`` alone.
+    Names are Amazon's. A decimal is a JSON number or a JSON string, as the model says. Fields that are None are left
+    out if the model allows it. Times end in ``Z`` or their offset; a fraction is written as milliseconds, as in
+    Amazon's replies, unless it is finer. Keys that the model does not know are only in ``Response.raw``.
 
     Raises:
-        TypeError: something that JSON cannot carry, or no reply (its type is named, never the value).
+        TypeError: the value is not part of a reply, or has no form in JSON; the message names its type, not its value.
     """
     if isinstance(value, msgspec.Struct) and not isinstance(value, Model):
-        raise TypeError(
-            f"to_json writes what Amazon sent, not a {type(value).__name__}; of a Response that is its body"
-        )
+        raise TypeError(f"to_json takes what Amazon sent, such as response.body, not a {type(value).__name__}")
     if isinstance(value, list | tuple):
         return b"[%b]" % b",".join(map(to_json, value))
     if isinstance(value, Mapping):
@@ -117,7 +115,7 @@ def to_json(value: Any) -> bytes:
     model: Any = type(value)
     forms = _decimal_forms(model)
     if len(forms) < 2:
-        # Nearly always: one encoder of msgspec's writes the whole.
+        # Nearly always one of msgspec's encoders can write the whole value.
         form: Decimals = next(iter(forms), "string")
         body = _ENCODERS[form].encode(value)
         if not any(re.search(pattern, body) for pattern in _UNLIKE_AMAZON[form]):
@@ -125,9 +123,9 @@ def to_json(value: Any) -> bytes:
     return _ENCODERS["string"].encode(_written(value, _ANYWHERE))
 
 
-# msgspec writes microseconds where a time has a fraction, 0.0000001 as 1E-7, and NaN as a number. An ordinary string
-# that matches costs time and changes nothing. A pattern that begins with a letter is found by that letter, some twenty
-# times faster than a pattern of alternatives: hence a search for each.
+# msgspec writes a time's fraction as microseconds, 0.0000001 as 1E-7, and NaN as a number. An ordinary string that
+# matches costs time but changes nothing. A pattern that begins with a fixed character is found some twenty times
+# faster than a pattern of alternatives, so each is searched for separately.
 _UNLIKE_STRINGS = (rb"\.[0-9]{3}000[Z+\-\"]", rb"E-(?<=[0-9]E-)[0-9]")
 _UNLIKE_AMAZON: Mapping[Decimals, tuple[bytes, ...]] = {
     "string": _UNLIKE_STRINGS,
@@ -136,9 +134,9 @@ _UNLIKE_AMAZON: Mapping[Decimals, tuple[bytes, ...]] = {
 
 
 class _Place(NamedTuple):
-    """What the model says of a value by the place where it stands.
+    """What the model says about the value in one place, beyond the value's own type.
 
-    ``number``: a Decimal here is a JSON number. ``inner``: the declared type of what the list or map here holds.
+    ``number``: a Decimal here is a JSON number. ``inner``: the declared type of the items of the list or map here.
     """
 
     number: bool = False
@@ -163,14 +161,14 @@ def _place(declared: Any) -> _Place:
 
 @lru_cache(maxsize=4096)
 def _fields(model: type[Model]) -> tuple[tuple[str, str, bool, _Place], ...]:
-    """Name, Amazon's name, whether it may be left out, and place of each field."""
+    """For each field: its name, Amazon's name, whether it may be left out, and its place."""
     fields = msgspec.structs.fields(model)
     return tuple([(field.name, field.encode_name, not field.required, _place(field.type)) for field in fields])
 
 
 @lru_cache(maxsize=4096)
 def _decimal_forms(declared: Any) -> frozenset[Decimals]:
-    """How decimals are written in values of a model: Amazon's have one form so far, if any, and may have both."""
+    """The forms of decimals in a model. Each of Amazon's models has at most one form so far, but may have both."""
     forms: set[Decimals] = set()
     seen: set[Any] = set()
     waiting = [declared]
@@ -191,7 +189,7 @@ def _decimal_forms(declared: Any) -> frozenset[Decimals]:
 
 
 def _written(value: Any, place: _Place) -> Any:
-    """The same in plain dicts and lists, each decimal and time as Amazon writes it in that place."""
+    """The same as plain dicts and lists, with each decimal and time as Amazon writes it in that place."""
     if isinstance(value, Model):
         return {
             key: _written(item, place)
@@ -199,7 +197,7 @@ def _written(value: Any, place: _Place) -> Any:
             if (item := getattr(value, name)) is not None or not optional
         }
     if isinstance(value, list | dict):
-        if place.inner is Any:  # JSON of any shape and depth, kept as it came
+        if place.inner is Any:  # free-form JSON
             return value
         inner = _place(place.inner)
         if isinstance(value, list):
@@ -212,12 +210,13 @@ def _written(value: Any, place: _Place) -> Any:
 
 
 def _digits(value: Decimal) -> str:
-    """Small amounts in digits, as Amazon writes them; an exponent that Amazon itself must have written stays one."""
-    places = -value.as_tuple().exponent  # type: ignore[operator] # of a finite number it is an int
+    """A fraction in digits, as Amazon writes it; another exponent stays, since Amazon itself must have written it."""
+    places = -value.as_tuple().exponent  # type: ignore[operator] # the exponent of a finite number is an int
     return format(value, "f") if 0 < places <= _MOST_PLACES else str(value)
 
 
-_MOST_PLACES = 40  # whoever sends 1E-999999999 does not get a gigabyte of zeros
+_MOST_PLACES = 40
+"""Decimal places that are written in digits: 1E-999999999 would be a gigabyte of zeros."""
 
 
 def _moment(value: datetime) -> str:
@@ -230,7 +229,7 @@ def _moment(value: datetime) -> str:
 
 
 def parse(body: bytes) -> Any:
-    """A reply as plain dicts and lists, read as forgivingly as the lenient decoder reads it.
+    """A reply as plain dicts and lists, with the same tolerance as the lenient decoder.
 
     Raises:
         ValueError: not JSON.
@@ -242,23 +241,23 @@ def parse(body: bytes) -> Any:
 
 
 def plain(raw: bytes) -> Any:
-    """A piece of a mended reply as plain values: numbers exactly, and as text where no type of Python's holds them."""
+    """A piece of a mended reply as plain values; numbers beyond any type of Python's become text."""
     try:
         return msgspec.json.decode(raw)
     except (ValueError, RecursionError):
-        return _slowly(raw)
+        return _whole_or_text(raw)
 
 
 def exact(raw: bytes) -> Any:
-    """The same, with every fraction as a Decimal: amounts are sent as numbers here and there."""
+    """The same, with every fraction as a Decimal, because some APIs send amounts as JSON numbers."""
     try:
         return _DECIMALS.decode(raw)
     except (ValueError, ArithmeticError, RecursionError):
-        return _slowly(raw)
+        return _whole_or_text(raw)
 
 
 def has_name_twice(raw: bytes) -> bool:
-    """Whether an object in it has two members of one name: readers see the last one, and the text holds both."""
+    """Whether an object in it has two members of one name: decoders keep only the last, but the text contains both."""
     found = False
 
     def look(pairs: list[tuple[str, Any]]) -> None:
@@ -270,7 +269,7 @@ def has_name_twice(raw: bytes) -> bool:
     return found
 
 
-def _slowly(raw: bytes) -> Any:
+def _whole_or_text(raw: bytes) -> Any:
     try:
         return _whole(raw)
     except (ValueError, RecursionError):
@@ -278,19 +277,19 @@ def _slowly(raw: bytes) -> Any:
 
 
 def _integer(text: str) -> Any:
-    return int(text) if len(text) <= _DIGITS else KeptNumber(text)
+    return int(text) if len(text) <= _MOST_INT_DIGITS else KeptNumber(text)
 
 
 def _fraction(text: str) -> Any:
-    """A number exactly; as text where its exponent is beyond any type."""
+    """The number exactly, or its text if no type can hold its exponent."""
     try:
         return KeptNumber(text)
     except ArithmeticError:
         return text
 
 
-_DIGITS = 400
-"""Digits of a whole number that is still an int; Python itself refuses 4,300."""
+_MOST_INT_DIGITS = 400
+"""Digits of a whole number up to which it becomes an int; Python itself refuses more than 4,300."""
 
 
 def _whole(body: bytes) -> Any:

@@ -1,8 +1,8 @@
-"""What Amazon is known to refuse, found out before a token is spent on it: pure checks of a call's arguments.
+"""Checks of a call's arguments that refuse what Amazon would refuse, before the call costs a token.
 
-From the model: how many items a list takes, how large a number may be. From Amazon's prose, where the model is silent:
-which of several parameters must be there, how many requests a batch holds. Values of enums and patterns of strings are
-not checked: Amazon adds to them, and a list of last month must not stand in the way.
+Amazon's models say how many items a list may have and how large a number may be. Only Amazon's documentation says which
+of several parameters are required and how many requests a batch may have. Values of enums and patterns of strings are
+not checked, because Amazon adds to them without notice.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ __all__ = ["ALTERNATIVES", "BATCHES", "Batch", "OneOf", "check_items", "check_nu
 
 
 class OneOf(msgspec.Struct, frozen=True):
-    """One of these parameters must be given, and where ``exclusive`` no more than one.
+    """At least one of these parameters must be given; exactly one if ``exclusive``.
 
-    ``unless`` are those that stand for all of them, such as a page's token.
+    ``unless`` are parameters that replace all of them, such as the token of a page.
     """
 
     names: tuple[str, ...]
@@ -31,7 +31,7 @@ class OneOf(msgspec.Struct, frozen=True):
         """What is wrong with the arguments, as the end of a sentence that begins with the first name."""
         given = [name for name in self.names if get(name) not in (None, [], ())]
         if len(given) > 1 and self.exclusive:
-            return f"and {' and '.join(self.names[1:])} exclude one another: give one of them"
+            return f"and {' and '.join(self.names[1:])} exclude one another: give only one of them"
         if not given and not any(get(name) for name in self.unless):
             return f"or {' or '.join(self.names[1:])} is required"
         return None
@@ -39,7 +39,7 @@ class OneOf(msgspec.Struct, frozen=True):
 
 _EITHER_TIME = ("created_after", "last_updated_after")
 ALTERNATIVES: Mapping[str, tuple[OneOf, ...]] = {
-    # developer-docs.amazon.com, the reference of each; the models say it in prose alone.
+    # From developer-docs.amazon.com, the reference page of each operation; the models say it only in prose.
     "catalog_items_2022_04_01.search_catalog_items": (
         OneOf(("identifiers", "keywords"), unless=("page_token",), exclusive=True),
     ),
@@ -53,7 +53,11 @@ ALTERNATIVES: Mapping[str, tuple[OneOf, ...]] = {
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """A body that holds requests, and a reply that answers each; "" where one of them is the bare list."""
+    """An operation that takes several requests in one body.
+
+    ``requests`` and ``responses`` name the attribute of body and reply that is the list, or are "" if the whole is the
+    list. ``most`` is the largest number of requests.
+    """
 
     requests: str
     responses: str
@@ -74,12 +78,12 @@ class Batch(msgspec.Struct, frozen=True):
         size = len(self.parts(body))
         where = f"{self.requests} " if self.requests else ""
         if size > self.most:
-            return f"takes at most {self.most} {where}in a call, not {size}: make several calls of it"
+            return f"takes at most {self.most} {where}in a call, not {size}: make several calls"
         return None
 
 
 BATCHES: Mapping[str, Batch] = {
-    # Some of these are in no schema of the models, only in their prose.
+    # For some of these the models have no maxItems and only their prose names the limit.
     "product_fees_v0.get_my_fees_estimates": Batch("", "", 20),
     "product_pricing_2022_05_01.get_competitive_summary": Batch("requests", "responses", 20),
     "product_pricing_2022_05_01.get_featured_offer_expected_price_batch": Batch("requests", "responses", 40),
@@ -89,10 +93,10 @@ BATCHES: Mapping[str, Batch] = {
 
 
 def check_items(constraints: Constraints, number: int) -> str | None:
-    """What is wrong with a list of so many items; an empty one is left out of the request and not looked at."""
+    """What is wrong with a list of ``number`` items, one or more; an empty list is left out of the request."""
     most, least = constraints.max_items, constraints.min_items
     if most is not None and number > most:
-        return f"takes at most {most} item{'s' if most > 1 else ''}, not {number}: make several calls of it"
+        return f"takes at most {most} item{'s' if most > 1 else ''}, not {number}: make several calls"
     if least is not None and number < least:
         return f"takes at least {least} items, not {number}"
     return None

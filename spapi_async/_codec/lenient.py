@@ -1,18 +1,20 @@
-"""Reading a body that breaks its model: what fits is typed, what does not is kept as it is, each break is noted.
+"""Reads a body that breaks its model: pieces that fit are typed, others are kept as they are, each violation is noted.
 
-The work is done on undecoded JSON. A piece that fits its type is decoded by the same C decoder as on the fast path, in
-one go; only around a break does this module descend, field by field and item by item. So an undamaged field has the
-value that the fast path would have given it, and a page with one bad field costs little more than a good one.
+The work is done on undecoded JSON. A piece that fits its type is decoded at once by the same C decoder as on the fast
+path; only where a piece does not fit does this module go through it field by field and item by item. So an undamaged
+field has the value that the fast path would have given it, and a page with one bad field costs little more than a good
+one.
 
-What becomes of a piece that does not fit:
+A piece that does not fit becomes:
 
-- a required key that is absent: adopted from a key that differs in case only (``MarketplaceID``), else None
-- null: None; ``""`` where the model has no string: None, for it says nothing
-- a value that says the same in another type: converted. ``"5"`` and ``5.0`` for an integer, ``"true"`` for a boolean, a
-  number or boolean for a string, a time without seconds, zone (then UTC) or hours, a time where a date belongs
-- one object where a list belongs: a list of it. A list where an object belongs: its one item, or the list under the
-  object's only key
-- anything else: the plain JSON value, its repr without what may be a customer's: an object, a list, text in their place
+- a required key that is absent: the value of a key that differs only in case (``MarketplaceID``), else None
+- null: None; ``""`` where the model has no string: None, since it means absence
+- the same value in another type: the converted value. ``"5"`` and ``5.0`` for an integer, ``"true"`` for a boolean, a
+  number or boolean for a string, a time without seconds, zone (then UTC) or hours, a time instead of a date
+- one object instead of a list: a list of it. A list instead of an object: its only item, or an object whose only field
+  is that list
+- anything else: the plain JSON value. An object or list, or text instead of one, may be personal data: its repr does
+  not show it
 """
 
 from __future__ import annotations
@@ -31,15 +33,15 @@ from spapi_async._codec.mending import mend
 from spapi_async._codec.reading import Facts, Reading, decodable, kind_of
 from spapi_async._core.wire import OpenEnum, kept
 
-__all__ = ["build", "describe"]
+__all__ = ["build", "describe", "items", "keys", "read_bare", "required_fields", "wire_path"]
 
 
-_DEEPEST = 64
+_DEEPEST_REPAIR = 64
 """Levels of nesting below which pieces that do not fit are kept as they are."""
 
 
 def build(declared: Any, body: bytes) -> tuple[Any, list[Facts]]:
-    """The value of ``body`` as nearly of the type ``declared`` as it allows, and where it does not.
+    """The value of ``body``, as close to the type ``declared`` as possible, and the places where it breaks its model.
 
     Raises:
         ValueError: the body is not JSON.
@@ -50,7 +52,7 @@ def build(declared: Any, body: bytes) -> tuple[Any, list[Facts]]:
         pass
     try:
         return _build(declared, body, shallow=True)
-    except RecursionError:  # an interpreter near its limit of recursion before the call
+    except RecursionError:  # the caller was already close to the recursion limit
         raise ValueError("nested too deeply") from None
 
 
@@ -60,7 +62,10 @@ def _build(declared: Any, body: bytes, *, shallow: bool) -> tuple[Any, list[Fact
 
 
 def read_bare(declared: Any, member: str, body: bytes, found: Sequence[Facts]) -> tuple[Any, Sequence[Facts]]:
-    """The content of an envelope's ``member`` where Amazon sent it without the envelope, as some of its samples do."""
+    """The content of an envelope's ``member`` if Amazon sent it without the envelope, as in some of its samples.
+
+    Returns the value and the violations: None and ``found`` if that is not the case.
+    """
     envelope = _shape(declared)
     if not isinstance(envelope, _StructShape):
         return None, found
@@ -78,7 +83,7 @@ def read_bare(declared: Any, member: str, body: bytes, found: Sequence[Facts]) -
 
 
 def items(body: bytes, path: str) -> list[bytes] | None:
-    """The items of the list at ``path`` (as ``wire_path`` names it), each as it was received; None if there is none."""
+    """The items of the list at ``path`` (from ``wire_path``), as received; None if there is no list."""
     raw = mend(body)[0]
     try:
         for key in path.split(".")[1:]:
@@ -89,13 +94,13 @@ def items(body: bytes, path: str) -> list[bytes] | None:
 
 
 def keys(declared: Any) -> frozenset[str]:
-    """The keys that an object of this type may have; none where it is not an object."""
+    """The keys that an object of this type may have; empty if the type is not an object."""
     shape = _struct_in(_shape(declared))
     return frozenset() if shape is None else frozenset(field.key for field in shape.fields)
 
 
 def wire_path(declared: Any, member: str | None, names: Sequence[str]) -> str:
-    """Where these fields are in the JSON: ``$.payload.Orders``."""
+    """The path of a field in the JSON, such as ``$.payload.Orders``; ``names`` are the attributes that lead to it."""
     path, shape = "$", _shape(declared)
     for name in names if member is None else (member, *names):
         struct = _struct_in(shape)
@@ -107,7 +112,7 @@ def wire_path(declared: Any, member: str | None, names: Sequence[str]) -> str:
 
 
 def required_fields(declared: Any, member: str | None) -> tuple[str, ...]:
-    """The fields that an object of this type, or of its ``member``'s, must have; none where it is not an object."""
+    """The required fields of an object of this type, or of its ``member``; empty if that is not an object."""
     shape = _struct_in(_shape(declared))
     if shape is not None and member is not None:
         shape = _struct_in(next(field.shape for field in shape.fields if field.name == member))
@@ -119,16 +124,16 @@ def describe(declared: Any) -> str:
     return _shape(declared).name
 
 
-# --- shapes: a type, and what to do with JSON that does not fit it ---------------------------------------------------
+# --- shapes: a type, and how to read JSON that does not fit it -------------------------------------------------------
 
 
 class _Shape:
-    """A declared type with its decoder; the subclasses say how JSON that does not fit is read all the same."""
+    """A declared type with its decoder; subclasses define how JSON that does not fit is read."""
 
     __slots__ = ("decoder", "name")
 
     takes: frozenset[str] = frozenset()
-    """The kinds of JSON value that an alternative of this shape could make something of."""
+    """The kinds of JSON value that this shape can repair; a union chooses its alternative by them."""
 
     structure = False
     """Whether the model has an object or a list here."""
@@ -138,11 +143,11 @@ class _Shape:
         self.name = name
 
     def repair(self, raw: bytes, kind: str, path: str, reading: Reading) -> Any:
-        """Read ``raw``, which the decoder has refused and which is not null."""
+        """Read ``raw``, which the decoder has refused and which is not null, and note the violation."""
         return self.keep(raw, kind, path, reading)
 
     def keep(self, raw: bytes, kind: str, path: str, reading: Reading) -> Any:
-        """What does not fit stays as it is; an empty string says nothing."""
+        """Keep ``raw`` as a plain value; an empty string becomes None."""
         empty = raw == b'""'
         reading.note(path, self.name, "empty string" if empty else kind)
         if empty:
@@ -158,7 +163,7 @@ def _read(shape: _Shape, raw: bytes, path: str, reading: Reading) -> Any:
     if kind == "null":
         reading.note(path, shape.name, kind)
         return None
-    if reading.depth >= _DEEPEST:
+    if reading.depth >= _DEEPEST_REPAIR:
         return shape.keep(raw, kind, path, reading)
     reading.depth += 1
     try:
@@ -189,7 +194,7 @@ class _StructShape(_Shape):
 
     @property
     def fields(self) -> tuple[_Field, ...]:
-        # Worked out when first needed: Amazon's types may contain themselves.
+        # Only when first needed, because a type may contain itself.
         if self._fields is None:
             self._fields = tuple(
                 _Field(field.name, field.encode_name, _shape(field.type), field.required)
@@ -206,7 +211,7 @@ class _StructShape(_Shape):
         if kind == "array":
             items = _ITEMS.decode(raw)
             if len(self.fields) == 1 and isinstance(self.fields[0].shape, _ListShape):
-                # Seen in Amazon's own samples: a bare list of errors where the model has {"errors": [...]}.
+                # Amazon's own samples have a bare list of errors instead of {"errors": [...]}.
                 reading.note(path, self.name, kind)
                 field = self.fields[0]
                 return self._type(**{field.name: _read(field.shape, raw, f"{path}.{field.key}", reading)})
@@ -235,7 +240,7 @@ class _StructShape(_Shape):
         return self._type(**values)
 
     def _payload(self, members: dict[str, msgspec.Raw]) -> bytes | None:
-        """The content of an envelope that the model does not have (finances 2024-06-19 once)."""
+        """The content of an envelope that the model does not have (finances 2024-06-19 has sent one)."""
         raw = members.get("payload")
         if raw is None or any(field.key in members for field in self.fields if field.key != "errors"):
             return None
@@ -280,7 +285,7 @@ class _ListShape(_Shape):
 
     @staticmethod
     def _only_list(raw: bytes, item: _Shape) -> bytes | None:
-        """``{"errors": [...]}`` where the model has the bare list."""
+        """The list in ``{"errors": [...]}``, where the model has the bare list."""
         members = _MEMBERS.decode(raw)
         if len(members) != 1:
             return None
@@ -292,7 +297,7 @@ class _ListShape(_Shape):
 
 
 class _MapShape(_Shape):
-    """An object with free keys. These may be a customer's data, so paths show them as ``[*]``."""
+    """An object with arbitrary keys. The keys may be personal data, so paths show them as ``[*]``."""
 
     __slots__ = ("_value_type",)
 
@@ -311,7 +316,7 @@ class _MapShape(_Shape):
 
 
 class _UnionShape(_Shape):
-    """Several types; the first that could take this kind of value is asked. None is settled before it comes to that."""
+    """Several types, without None: null never gets here. The first that can repair this kind of value does so."""
 
     __slots__ = ("alternatives",)
 
@@ -330,7 +335,7 @@ class _UnionShape(_Shape):
 
 
 class _ScalarShape(_Shape):
-    """A string, number, time, enumeration …; ``convert`` makes one of a value that says the same in another way."""
+    """A string, number, time, enum and so on; ``convert`` makes one from the same value in another form."""
 
     __slots__ = ("_convert",)
 
@@ -380,11 +385,8 @@ def _scalar(declared: Any, bare: Any, origin: Any) -> _Shape:
     if bare in scalars.CONVERTERS:
         return _ScalarShape(declared, *scalars.CONVERTERS[bare])
     if origin is Literal or (isinstance(bare, type) and issubclass(bare, enum.Enum)):
-        return _Shape(declared, "listed value")
-    return _Shape(declared, _NAMES.get(bare, "value"))
+        return _Shape(declared, "enum value")
+    return _Shape(declared, _NAMES_OF_OTHER_TYPES.get(bare, "value"))
 
 
-_NAMES: Mapping[Any, str] = {Any: "any value", type(None): "null"}
-
-
-# --- JSON by its first byte ------------------------------------------------------------------------------------------
+_NAMES_OF_OTHER_TYPES: Mapping[Any, str] = {Any: "any value", type(None): "null"}

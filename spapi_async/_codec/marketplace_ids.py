@@ -1,4 +1,4 @@
-"""Marketplaces in a call: by country as well as by id, and of the region that is called."""
+"""The marketplaces in a call's arguments: turns country codes into ids and refuses those of another region."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _BY_ID: Mapping[str, Marketplace] = {place.value: place for place in Marketplace
 
 
 def writer_of(region: Region | None) -> Callable[[str], str]:
-    """A function that makes the id of a marketplace, its id or its country code; an id may be newer than this library.
+    """A function that turns a country code into a marketplace id; ids, even unknown ones, stay unchanged.
 
-    It raises ValueError with the end of a sentence that begins with the parameter's name.
+    It raises ValueError for a marketplace of another region; the message continues after the parameter's name.
     """
     ids: dict[str, str] = {}
     for place in Marketplace:
@@ -37,7 +37,7 @@ def writer_of(region: Region | None) -> Callable[[str], str]:
 
 
 def misplaced(text: str, region: Region | None, *, exact: bool) -> str | None:
-    """Why this marketplace cannot be meant; ``exact`` where nothing replaces a country code by the id."""
+    """What is wrong with this marketplace; None if nothing. With ``exact`` a country code is refused, too."""
     place = _BY_ID.get(text)
     if place is None and _is_country(text):
         try:
@@ -45,11 +45,11 @@ def misplaced(text: str, region: Region | None, *, exact: bool) -> str | None:
         except ConfigurationError as unknown:
             return f"holds an {unknown.message}"
         if exact:
-            return f"holds {text!r}, and bodies are sent as they are: use {place.value} (Marketplace.{place.name})"
+            return f"holds {text!r}, but bodies are sent as they are: use {place.value} (Marketplace.{place.name})"
     if place is not None and region is not None and place.region is not region:
         return (
-            f"holds {place.name}, which lies in region {place.region.name}; this seller's handle is for {region.name}: "
-            f"make another with marketplace=Marketplace.{place.name}"
+            f"holds {place.name}, which is in region {place.region.name}, but this seller's handle is for "
+            f"{region.name}: make another handle with marketplace=Marketplace.{place.name}"
         )
     return None
 
@@ -59,7 +59,7 @@ def _is_country(text: str) -> bool:
 
 
 def marketplace_fields(body_type: Any) -> tuple[tuple[str, str], ...]:
-    """The body's own fields that name marketplaces, as attribute and on the wire."""
+    """The top-level fields of a body that name marketplaces: pairs of attribute and Amazon's name."""
     if not (isinstance(body_type, type) and issubclass(body_type, msgspec.Struct)):
         return ()
     names = [(field.name, field.encode_name) for field in msgspec.structs.fields(body_type)]

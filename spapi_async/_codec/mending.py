@@ -1,4 +1,4 @@
-"""Replies that are not quite JSON, made into JSON that every decoder accepts."""
+"""Turns replies that are not quite JSON into JSON that every decoder accepts."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["DEEPEST", "Blemish", "mend", "refuse_constant"]
+__all__ = ["DEEPEST_REPLY", "mend", "refuse_constant"]
 
 Blemish = tuple[str, str]
-"""What a reply should have been, and what it is; in the words of a violation."""
+"""What was expected of a reply and what it is instead, in the words of a violation."""
 
 
 def mend(body: bytes, *, shallow: bool = False) -> tuple[bytes, list[Blemish]]:
-    """The same reply as JSON that every decoder accepts, without white space around it, and what had to be mended.
+    """The same reply as JSON that every decoder accepts, without white space around it, and what was mended.
 
-    Bytes that are no UTF-8, a byte order mark, raw control characters and halves of surrogate pairs inside strings,
-    numbers beyond any type; values nested deeper than ``DEEPEST`` levels (these become text; with ``shallow`` they are
-    looked for even where the decoder got through); items of a list that are not JSON although their brackets close
-    (these become text too, so that one order does not cost a page).
+    - Invalid UTF-8, and raw control characters and halves of surrogate pairs inside strings, are replaced.
+    - A byte order mark is removed.
+    - Numbers beyond any type stay as they are.
+    - Values nested deeper than ``DEEPEST_REPLY`` levels become text; with ``shallow``, even if decoders accept them.
+    - Objects in a list that are not JSON, although their brackets match, become text, so that one broken order does not
+      make a page unreadable.
 
     Raises:
-        ValueError: it is not JSON.
+        ValueError: the reply is not JSON.
     """
     blemishes: list[Blemish] = []
     try:
@@ -39,19 +41,19 @@ def mend(body: bytes, *, shallow: bool = False) -> tuple[bytes, list[Blemish]]:
     if shallow or not _is_acceptable(body):
         cut = _cut_depth(body)
         if cut != body:
-            blemishes.append(("JSON", f"JSON nested more than {DEEPEST} levels deep"))
+            blemishes.append(("JSON", f"JSON nested more than {DEEPEST_REPLY} levels deep"))
             body = cut
     if not _is_acceptable(body):
         try:
             body, blemish = _rewritten(body), "JSON with broken characters in its strings"
         except ValueError:
-            body, blemish = _rewritten(_without_broken_items(body)), "JSON with items that are none"
+            body, blemish = _rewritten(_without_broken_items(body)), "JSON with items that are not JSON"
         blemishes.append(("JSON", blemish))
     return body, blemishes
 
 
-DEEPEST = 100
-"""Levels of nesting that are read where a reply has more than the decoders take; Amazon's models have a dozen."""
+DEEPEST_REPLY = 100
+"""Levels of nesting that are kept if a reply has more than the decoders accept; Amazon's models have a dozen."""
 
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -66,9 +68,9 @@ def _is_acceptable(body: bytes) -> bool:
 
 
 def _cut_depth(body: bytes) -> bytes:
-    """What lies deeper than ``DEEPEST`` levels becomes the text of itself; without recursion, in one pass."""
+    """Replace each value nested deeper than ``DEEPEST_REPLY`` levels by a string of its JSON, without recursion."""
     brackets = body.count(b"[") + body.count(b"{")
-    if brackets <= DEEPEST or brackets > _MOST_BRACKETS:
+    if brackets <= DEEPEST_REPLY or brackets > _MOST_BRACKETS:
         return body
     pieces: list[bytes] = []
     depth = taken = cut_at = 0
@@ -77,31 +79,32 @@ def _cut_depth(body: bytes) -> bytes:
         mark = run[:1]
         if mark in b"[{":
             above, depth = depth, depth + run.count(b"[") + run.count(b"{")
-            if above <= DEEPEST < depth:
+            if above <= DEEPEST_REPLY < depth:
                 opening = re.finditer(rb"[\[{]", run)
-                cut_at = token.start() + next(islice(opening, DEEPEST - above, None)).start()
+                cut_at = token.start() + next(islice(opening, DEEPEST_REPLY - above, None)).start()
         elif mark in b"]}":
             below, depth = depth, depth - len(run)
-            if depth <= DEEPEST < below:
-                end = token.start() + below - DEEPEST
+            if depth <= DEEPEST_REPLY < below:
+                end = token.start() + below - DEEPEST_REPLY
                 pieces += (body[taken:cut_at], msgspec.json.encode(body[cut_at:end].decode()))
                 taken = end
     return b"".join([*pieces, body[taken:]])
 
 
-_MOST_BRACKETS = 500_000  # a tenth of a second; no reply has as many, and one that has is refused
+_MOST_BRACKETS = 500_000
+"""Brackets that a reply to be mended may have; they take a tenth of a second, and Amazon's replies have fewer."""
 
 
 # Strings are matched as a whole (and without backtracking), so that brackets inside them do not count.
 _STRING = rb""""[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)"""
 _STRUCTURE = rb"[\[\]{}]|" + _STRING
-# Brackets that open one another, with plain keys between them, and brackets that close one another are one token: a
-# hundred thousand levels are two, or the loop over them would hold up every other call.
+# A run of opening brackets, with plain keys between them, is one token, and so is a run of closing brackets. So a
+# hundred thousand levels are two tokens, and the loop over them does not block the event loop.
 _RUNS = rb"""(?:[\[{]\s*+(?:"[^"\\\[\]{}]*+"\s*+:\s*+)?+)++|[\]}]++|""" + _STRING
 
 
 def _without_broken_items(body: bytes) -> bytes:
-    """Objects in the outermost lists that are not JSON, however mended, become the text of themselves."""
+    """Replace each object in an outermost list that cannot be mended by a string of its text."""
     if body.count(b"[") + body.count(b"{") > _MOST_BRACKETS:
         return body
     pieces: list[bytes] = []
@@ -134,10 +137,10 @@ def _is_mendable(item: bytes) -> bool:
 
 
 def _rewritten(body: bytes) -> bytes:
-    """Strings and keys without broken characters; numbers as they stand.
+    """The same JSON with broken characters in strings and keys replaced, and numbers unchanged.
 
     Raises:
-        ValueError: it is not JSON, or too deep for a decoder after all (an interpreter near its limit of recursion).
+        ValueError: it is not JSON, or too deep for the decoder because the caller is close to the recursion limit.
     """
     try:
         return _EXACT.encode(_mended(_READER.decode(body.decode())))
@@ -154,6 +157,7 @@ def _mended(content: Any) -> Any:
 
 
 def refuse_constant(name: str) -> None:
+    """Refuse NaN and Infinity, which Python's decoder would accept."""
     raise ValueError(f"{name} is not JSON")
 
 

@@ -1,6 +1,6 @@
-"""What a decoded page holds: its items, the token of its successor, or neither.
+"""Finds the items of a decoded page and the token of the next page.
 
-Replies break their models, so anything may be on the way to either: structs, plain dicts, what was kept as it is.
+Replies may break their models, so the path to either may lead through structs, plain dicts or values of any type.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from spapi_async.errors import DecodeError
 __all__ = ["NO_TOKEN", "entries_of", "is_empty", "items_of", "next_token_of", "same_name", "why_no_page"]
 
 NO_TOKEN = object()
-"""Stands where a page has something else in the place of a token: it does not say that there is no next page."""
+"""The result if the token of a page is not a token: there may or may not be a next page."""
 
 
 def items_of(page: Any, paging: Paging) -> tuple[Any, ...] | list[Any] | None:
-    """The items of a page; None where it has no list of them.
+    """The items of a page; None if it has no list of items.
 
-    Where Amazon sends one object instead of a list (financial events), that is the one item.
+    If Amazon sends one object instead of a list (financial events), that object is the only item.
     """
     items = _follow(page, paging.items_path)
     if isinstance(items, list | tuple):
@@ -43,15 +43,12 @@ def entries_of(listed: Any, operation: Operation[Any]) -> list[Any]:
 
 
 def is_empty(items: tuple[Any, ...] | list[Any]) -> bool:
-    """Whether a page has no items, or only the one object of which all lists are empty."""
-    return not items or (isinstance(items, tuple) and not any(map(_content, items)))
+    """Whether a page has no items, or only one object whose lists are all empty."""
+    return not items or (isinstance(items, tuple) and not any(map(_has_content, items)))
 
 
 def next_token_of(page: Any, paging: Paging) -> Any:
-    """The token of the next page. Absent, null and empty all mean that there is none: None.
-
-    ``NO_TOKEN`` where there is something, and it is no token.
-    """
+    """The token of the next page; None if it is absent, null or empty, ``NO_TOKEN`` if it is anything but a string."""
     token = _follow(page, paging.token_path)
     if token is None or (not token and isinstance(token, str | list | Mapping)):
         return None
@@ -59,35 +56,35 @@ def next_token_of(page: Any, paging: Paging) -> Any:
 
 
 def why_no_page(body: bytes, known_keys: frozenset[str]) -> str | None:
-    """What a reply without a list of items is, if it is not a page at all: not even an empty one."""
+    """Why a reply without a list of items is not a page; None if it is an empty page."""
     if not body.strip():
-        return "empty body"
+        return "it is empty"
     content = json.parse(body)
     if not isinstance(content, dict):
-        return "no object"
-    # Amazon's gateways answer in place of the API, now and then with a 200: {"message": "Internal failure"}.
-    return "object of another kind" if content and known_keys.isdisjoint(content) else None
+        return "it is not an object"
+    # A gateway sometimes answers in place of the API, even with a 200: {"message": "Internal failure"}.
+    return "it has none of a page's keys" if content and known_keys.isdisjoint(content) else None
 
 
 def same_name(wire_name: Any, name: str) -> bool:
-    """Whether ``NextToken`` and ``next_token`` name the same."""
+    """Whether two names are the same apart from their style: ``NextToken`` and ``next_token``."""
     return str(wire_name).lower() == name.replace("_", "").lower()
 
 
 def _follow(value: Any, path: tuple[str, ...]) -> Any:
-    """Down the attributes of a page."""
+    """The value at a path of attributes; ``NO_TOKEN`` if something on the path cannot have attributes."""
     for name in path:
         if isinstance(value, Mapping):
             value = next((item for key, item in value.items() if same_name(key, name)), None)
         elif isinstance(value, msgspec.Struct):
             value = getattr(value, name, None)
         elif value is None or (not value and isinstance(value, str | list)):
-            return None  # "pagination": [] says as much as its absence
+            return None  # "pagination": [] means the same as its absence
         else:
             return NO_TOKEN
     return value
 
 
-def _content(item: Any) -> bool:
+def _has_content(item: Any) -> bool:
     values = item.values() if isinstance(item, Mapping) else (getattr(item, name) for name in item.__struct_fields__)
     return any(value is not None and value != [] for value in values)

@@ -1,4 +1,4 @@
-"""What one body has shown while it is read: the places where it breaks its model, and how deep the reader is."""
+"""The state of the lenient decoder while it reads one body: the violations found so far, and the depth of repairs."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from spapi_async._codec.mending import mend
 __all__ = ["Facts", "Reading", "decodable", "kind_of"]
 
 Facts = tuple[str, str, str]
-"""Path, what the model expects, what the body holds: never a value."""
+"""The path of a violation, what the model expects there, and what kind of value the body has; never the value."""
 
 
-_MOST_NOTES = 10_000
-"""Violations noted of one body: a reply of nothing else must not fill the memory."""
+_MOST_VIOLATIONS = 10_000
+"""Violations noted for one body, so that a body full of them does not fill the memory."""
 
 
 class Reading:
-    """What one body has shown so far."""
+    """The violations of one body found so far."""
 
     __slots__ = ("depth", "violations")
 
@@ -24,12 +24,12 @@ class Reading:
         self.depth = 0
 
     def note(self, path: str, expected: str, got: str) -> None:
-        if len(self.violations) < _MOST_NOTES:
+        if len(self.violations) < _MOST_VIOLATIONS:
             self.violations.append((path, expected, got))
 
 
 def decodable(body: bytes, reading: Reading, *, shallow: bool = False) -> bytes:
-    """JSON that the decoders accept, without white space around it; what was mended is noted."""
+    """The body as JSON that the decoders accept, without white space around it; what is mended is a violation."""
     body, blemishes = mend(body, shallow=shallow)
     for expected, got in blemishes:
         reading.note("$", expected, got)
@@ -37,10 +37,11 @@ def decodable(body: bytes, reading: Reading, *, shallow: bool = False) -> bytes:
 
 
 def kind_of(raw: bytes) -> str:
+    """The kind of a JSON value, from its first byte."""
     first = raw[:1]
-    if first in _KINDS:
-        return _KINDS[first]
+    if first in _KIND_BY_FIRST_BYTE:
+        return _KIND_BY_FIRST_BYTE[first]
     return "integer" if raw.removeprefix(b"-").isdigit() else "number"
 
 
-_KINDS = {b"{": "object", b"[": "array", b'"': "string", b"t": "boolean", b"f": "boolean", b"n": "null"}
+_KIND_BY_FIRST_BYTE = {b"{": "object", b"[": "array", b'"': "string", b"t": "boolean", b"f": "boolean", b"n": "null"}

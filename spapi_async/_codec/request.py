@@ -1,4 +1,4 @@
-"""An operation and its arguments become the request that Amazon expects; pure, and compiled once per operation.
+"""Builds the request that Amazon expects from an operation and its arguments; pure, and compiled once per operation.
 
 What reaches the wire, by ``Parameter.encoding``:
 
@@ -11,7 +11,7 @@ What reaches the wire, by ``Parameter.encoding``:
 ``*_double``       as above, but ``%``, ``+`` and ``,`` inside an item are encoded twice: ``%2525`` and so on
 ``header``         as it is; control characters are refused
 ``segment_csv``    items encoded like segments, joined by literal commas
-``header_csv``     items as they are, joined by commas; an item with a comma in it is refused, for it would read as two
+``header_csv``     items as they are, joined by commas; an item that contains a comma is refused
 ``json``           the body; nothing is percent-encoded
 =================  ==========================================================================================
 
@@ -53,19 +53,19 @@ __all__ = ["check_names", "prepare"]
 def prepare(operation: Operation[Any], arguments: Mapping[str, Any], region: Region | None = None) -> Request:
     """The request for a call of ``operation`` in a region; arguments that are None are left out.
 
-    Marketplaces may be given by country code. One that lies in another region is refused.
+    Marketplaces may be given by country code. A marketplace of another region is refused.
 
     Raises:
-        ConfigurationError: an argument is unknown, missing, or cannot be sent; its name leads the message.
+        ConfigurationError: an argument is unknown, missing, or cannot be sent; the message begins with its name.
     """
     return _compile(operation, region).build(arguments)
 
 
 def check_names(operation: Operation[Any], arguments: Mapping[str, Any]) -> None:
-    """Whether these are arguments of the operation, some of which may be missing.
+    """Refuse names that are not arguments of the operation; arguments may be missing.
 
     Raises:
-        ConfigurationError: one is not.
+        ConfigurationError: there is no argument with such a name.
     """
     _compile(operation, None).check_names(arguments)
 
@@ -75,7 +75,7 @@ Get = Callable[[str], Any]
 
 
 class _Builder:
-    """The encoders of one operation in the order in which the request needs them."""
+    """The encoders of one operation, in the order in which a request is built."""
 
     __slots__ = ("_allowed", "_alternatives", "_batch", "_body", "_headers", "_known", "_operation", "_path", "_places",
                  "_query", "_region", "_segments")  # fmt: skip
@@ -89,12 +89,14 @@ class _Builder:
         by_wire_name = {p.wire_name: p for p in operation.parameters if p.location == "path"}
         template, names = _split_template(operation)
         self._path = template
-        self._segments = tuple((by_wire_name[name].name, _SEGMENTS[by_wire_name[name].encoding]) for name in names)
+        self._segments = tuple(
+            (by_wire_name[name].name, _SEGMENT_ENCODERS[by_wire_name[name].encoding]) for name in names
+        )
         self._query = tuple(
             (p.name, _query_encoder(p, region), p.required) for p in operation.parameters if p.location == "query"
         )
         self._headers = tuple(
-            (p.name, p.wire_name, _HEADERS[p.encoding], p.required)
+            (p.name, p.wire_name, _HEADER_ENCODERS[p.encoding], p.required)
             for p in operation.parameters
             if p.location == "header"
         )
@@ -198,7 +200,7 @@ class _Builder:
             warn_of_unknown_keys(self._operation.name, self._operation.body_type, value)
 
     def _choose(self, elements: Any) -> tuple[str, ...]:
-        """The data elements asked for, once each and in Amazon's order, so that equal wishes share one token."""
+        """The requested data elements without repetition, in Amazon's order: calls with the same ones share a token."""
         asked = [elements] if isinstance(elements, str) else list(elements)
         allowed = self._allowed
         if wrong := [str(element) for element in asked if element not in allowed]:
@@ -210,7 +212,7 @@ class _Builder:
         return ConfigurationError(f"{name} {reason}", operation=self._operation.name)
 
     def _unknown(self, arguments: Mapping[str, Any]) -> ConfigurationError:
-        from difflib import get_close_matches  # slow to import, and wanted by nobody who spells well
+        from difflib import get_close_matches  # slow to import, and rarely needed
 
         name = min(arguments.keys() - self._known, key=str)
         candidates = sorted(p.name for p in self._operation.parameters)
@@ -225,7 +227,7 @@ def _compile(operation: Operation[Any], region: Region | None) -> _Builder:
 
 
 def _split_template(operation: Operation[Any]) -> tuple[str, list[str]]:
-    """``/orders/{orderId}/items`` as a %-format and the names in it."""
+    """``/orders/{orderId}/items`` as a %-format, ``/orders/%s/items``, and the names of its parameters."""
     literals: list[str] = []
     names: list[str] = []
     for piece in operation.path.replace("%", "%%").split("{"):
@@ -238,17 +240,14 @@ def _split_template(operation: Operation[Any]) -> tuple[str, list[str]]:
     return "%s".join(literals), names
 
 
-# --- one value as text -----------------------------------------------------------------------------------------------
-
-
-# --- text as part of a URL or a header -------------------------------------------------------------------------------
+# --- encoders --------------------------------------------------------------------------------------------------------
 
 
 def _segment(value: Any) -> str:
     text = value if type(value) is str else text_of(value)
     if text in _NOT_A_SEGMENT:
-        # An empty segment addresses the parent collection; dots are resolved away, encoded or not, by proxies.
-        raise UnsendableError(f"must not be {text!r}: it stands for a whole segment of the path")
+        # An empty segment addresses the parent collection; proxies resolve dots, even encoded ones.
+        raise UnsendableError(f"must not be {text!r}: it is a whole segment of the path")
     return quoted(text)
 
 
@@ -265,11 +264,11 @@ _NOT_A_SEGMENT = frozenset({"", ".", ".."})
 def _segment_list(value: Any) -> str:
     items = _items(value)
     if not items:
-        raise UnsendableError("must not be empty: it stands for a whole segment of the path")
+        raise UnsendableError("must not be empty: it is a whole segment of the path")
     return ",".join(map(_segment, items))
 
 
-_SEGMENTS: Mapping[str, Encode] = {"segment": _segment, "segment_csv": _segment_list, "greedy": _greedy}
+_SEGMENT_ENCODERS: Mapping[str, Encode] = {"segment": _segment, "segment_csv": _segment_list, "greedy": _greedy}
 
 
 def _quote_twice(text: str) -> str:
@@ -292,7 +291,7 @@ def _items(value: Any) -> list[Any]:
 
 
 def _query_encoder(parameter: Parameter, region: Region | None) -> Encode:
-    """How one query parameter becomes ``name=value``, or nothing for an empty list."""
+    """A function that writes one query parameter as ``name=value``; an empty list gives an empty text."""
     lead = quoted(parameter.wire_name) + "="
     constraints = parameter.constraints
     write: Encode = calendar_date if constraints.format == "date" else text_of
@@ -351,4 +350,4 @@ def _header_list(value: Any) -> str:
     return ",".join(items)
 
 
-_HEADERS: Mapping[str, Encode] = {"header": _header, "header_csv": _header_list}
+_HEADER_ENCODERS: Mapping[str, Encode] = {"header": _header, "header_csv": _header_list}

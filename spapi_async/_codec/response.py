@@ -1,7 +1,7 @@
-"""A reply becomes a value or an error; pure.
+"""Turns a reply into a value or an error; pure.
 
-The typed decoder of msgspec reads nearly every body. Where a body breaks its model, the slow path in ``lenient`` keeps
-what fits and records what does not; where a body is not JSON, there is nothing to keep and DecodeError says so.
+msgspec's typed decoder reads nearly every body. If a body breaks its model, the slow path in ``lenient`` types the
+parts that fit and records a violation for each of the others. A body that is not JSON is a DecodeError.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-# Looked up in every reply: an istr need not be folded each time.
+# Looked up in every reply; unlike a str, an istr is not case-folded at each look-up.
 RATE_LIMIT = istr("x-amzn-RateLimit-Limit")
 
 
@@ -47,9 +47,9 @@ class Violation(msgspec.Struct, frozen=True):
 
     Attributes:
         operation: ``"orders_v0.get_orders"``.
-        path: ``"$.payload.Orders[3].PurchaseDate"``; keys of free maps show as ``[*]``.
-        expected: what the model says, such as ``"datetime"``.
-        got: what the body holds, such as ``"empty string"``; a kind of value, never the value.
+        path: ``"$.payload.Orders[3].PurchaseDate"``; arbitrary keys are shown as ``[*]``.
+        expected: what the model has there, such as ``"datetime"``.
+        got: the kind of value in the body, such as ``"empty string"``; never the value.
     """
 
     operation: str
@@ -65,12 +65,12 @@ class Response(msgspec.Struct, Generic[T], frozen=True, eq=False, kw_only=True, 
     """A whole 2xx reply.
 
     Attributes:
-        body: the decoded body, out of its envelope; None where Amazon sent none.
-        rate_limit: requests per second, from ``x-amzn-RateLimit-Limit``; None where absent or not a number.
-        attempts: how many requests were sent.
-        violations: where the body breaks its model; nearly always empty.
-        raw: the body as received, unknown keys included.
-        errors: Amazon's errors that came beside the payload.
+        body: the decoded body, without its envelope; None if Amazon sent none.
+        rate_limit: requests per second, from ``x-amzn-RateLimit-Limit``; None if it is absent or not a number.
+        attempts: the number of requests that were sent.
+        violations: the places where the body breaks its model; nearly always empty.
+        raw: the body as received, including keys that the model does not know.
+        errors: errors that Amazon sent with the payload.
     """
 
     body: T
@@ -84,15 +84,15 @@ class Response(msgspec.Struct, Generic[T], frozen=True, eq=False, kw_only=True, 
     errors: tuple[ErrorDetail, ...] = ()
 
     def json(self) -> Any:
-        """The body as received, as plain dicts and lists; None where it was empty."""
+        """The body as received, as plain dicts and lists; None if it was empty."""
         return json.parse(self.raw) if self.raw.strip() else None
 
     def __repr__(self) -> str:
-        # Bodies hold names and addresses; headers may hold anything.
+        # Bodies contain names and addresses; headers may contain anything.
         return f"<Response {self.status} {type(self.body).__name__} [{self.request_id}]>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # aiohttp's view of the headers neither pickles nor copies; what it shows does both.
+        # aiohttp's view of the headers cannot be pickled or copied.
         facts = {name: getattr(self, name) for name in self.__struct_fields__}
         return _rebuild, ({**facts, "headers": CIMultiDict(self.headers)},)
 
@@ -102,10 +102,7 @@ def _rebuild(facts: Mapping[str, Any]) -> Response[Any]:
 
 
 def parse_rate_limit(headers: Mapping[str, str]) -> float | None:
-    """Requests per second from ``x-amzn-RateLimit-Limit``.
-
-    Amazon leaves it out of many replies, and has sent words and nothing at all in its place: then the answer is None.
-    """
+    """Requests per second from ``x-amzn-RateLimit-Limit``; None if it is not a number, or absent as in many replies."""
     text = header(headers, RATE_LIMIT)
     if not text:
         return None
@@ -126,7 +123,7 @@ def decode(
     attempts: int = 1,
     rate_limit: float | None = None,
 ) -> Response[Any]:
-    """The response to ``operation`` from a 2xx reply; ``rate_limit`` is what ``parse_rate_limit`` made of its headers.
+    """The response to ``operation`` from a 2xx reply; ``rate_limit`` is the result of ``parse_rate_limit``.
 
     Raises:
         DecodeError: the body is not JSON, or (``strict``) breaks its model.
@@ -140,7 +137,7 @@ def decode(
     value, found = outcome
     errors: tuple[ErrorDetail, ...] = ()
     absent: Facts | None = None
-    # getattr with a default: where a struct is declared, a lenient reading may be something else altogether.
+    # getattr with a default: the lenient decoder may have returned something other than the declared struct.
     if reader.has_errors and (entries := getattr(value, "errors", None)):
         errors = tuple(_error_details(msgspec.to_builtins(entries)))
     if operation.unwrap is not None:
@@ -151,14 +148,15 @@ def decode(
     if operation.paging is not None and not errors and items_of(value, operation.paging) is None:
         if what := why_no_page(body, reader.keys):
             raise DecodeError(
-                f"the body of this {status} is not a page: {what} ({len(body)} bytes)",
+                f"the {len(body)} bytes of this {status} are not a page: {what}",
                 raw=body,
                 operation=operation.name,
                 request_id=request_id,
                 status=status,
                 attempts=attempts,
             )
-        # Vendor APIs answer {"payload": {}} where they found nothing; whoever followed a token knows better.
+        # Vendor APIs answer {"payload": {}} if they found nothing, so this is a violation and not an error; only an
+        # iterator that followed a token to this page refuses it.
         absent = (lenient.wire_path(reader.declared, operation.unwrap, operation.paging.items_path), "list", "absent")
     if found and strict:
         path, expected, got = found[0]
@@ -187,9 +185,9 @@ def decode(
 
 
 def confirms(operation: Operation[Any], response: Response[Any]) -> bool:
-    """Whether a 2xx reply holds anything of the result that its model promises, as a write's must.
+    """Whether a 2xx reply contains a result, as the reply to a write must.
 
-    ``{}`` or ``null`` for createFeed is no feed id, and yet there may be a feed.
+    ``{}`` or ``null`` as the reply of createFeed has no feed id, although a feed may have been created.
     """
     announced = response.status == 204 and 204 in operation.success
     if announced or not (response.violations or response.body is None):
@@ -202,14 +200,14 @@ def confirms(operation: Operation[Any], response: Response[Any]) -> bool:
 
 
 def _read(reader: _Reader, status: int, body: bytes) -> tuple[Any, Sequence[Facts]] | None:
-    """The value of a body and where it breaks its model; None where it is not JSON."""
+    """The value of a body and the places where it breaks its model; None if it is not JSON."""
     if not body or body.isspace():
-        # A 204 never has a body, even where the model declares one (facts: supplySources).
+        # A 204 never has a body, even if the model declares one (supplySources).
         if reader.decoder is None or status == 204:
             return None, ()
         return None, [("$", lenient.describe(reader.declared), "empty body")]
     if reader.decoder is None:
-        # Amazon declares no body here; JSON of any kind is harmless, a page of HTML is not a success.
+        # Amazon declares no body here. Any JSON is harmless, but a page of HTML is not a success.
         return (None, ()) if _is_json(body) else None
     try:
         return reader.decoder.decode(body), ()
@@ -230,15 +228,16 @@ def _is_json(body: bytes) -> bool:
 
 
 class _Reader(msgspec.Struct, frozen=True):
-    """What is worked out once per operation; ``by_status`` holds readers of its own for replies of other types."""
+    """The decoder of one type of reply, and facts about the type; made once per operation."""
 
     declared: Any
     decoder: Any
     has_errors: bool
     keys: frozenset[str] = frozenset()
     required: tuple[str, ...] = ()
-    """The fields that the result itself, out of its envelope, must have."""
+    """The fields that the result, without its envelope, must have."""
     by_status: Mapping[int, _Reader] = MappingProxyType({})
+    """The readers of replies whose type depends on the status."""
 
 
 @lru_cache(maxsize=2048)
@@ -264,7 +263,7 @@ def _not_json(
 ) -> DecodeError:
     kind = _clean(header(headers, "content-type") or "no content type")
     return DecodeError(
-        f"the body of this {status} is not JSON ({kind[:80]}, {len(body)} bytes)",
+        f"the body of this {status} is not JSON ({kind[:_LONGEST_CONTENT_TYPE]}, {len(body)} bytes)",
         raw=body,
         operation=operation.name,
         request_id=request_id_of(headers),
@@ -279,7 +278,7 @@ def _not_json(
 def error_from_reply(
     operation: Operation[Any], status: int, headers: Mapping[str, str], body: bytes, *, attempts: int = 1
 ) -> ApiError:
-    """The error that a reply outside 2xx stands for; never raises, whatever the body holds."""
+    """The error for a reply that is not 2xx; never raises, whatever the body contains."""
     details = tuple(_details_of(body))
     kind = (header(headers, "x-amzn-ErrorType") or "").partition(":")[0]
     if details and kind and not details[0].code:
@@ -296,12 +295,12 @@ def error_from_reply(
 
 
 def shown_headers(headers: Mapping[str, str]) -> CIMultiDict[str]:
-    """A reply's headers as an error may carry them: without what can hold a secret, each of bounded length."""
+    """The headers that an error may carry: none that can contain a secret, and each of bounded length."""
     shown = [(name, _clean(value)) for name, value in headers.items() if name.lower() not in _HIDDEN_HEADERS]
     return CIMultiDict(shown[:MOST_HEADERS])
 
 
-# A redirect's address can be a presigned one; the rest are credentials by name.
+# A redirect may lead to a presigned URL; the others contain credentials.
 _HIDDEN_HEADERS = frozenset({"set-cookie", "location", "authorization", "proxy-authorization", "x-amz-access-token"})
 MOST_HEADERS = 100
 
@@ -315,12 +314,14 @@ def _details_of(body: bytes) -> list[ErrorDetail]:
 
 
 def _error_details(content: Any, depth: int = 0) -> list[ErrorDetail]:
-    """Amazon's errors in any shape seen: the list, bare or under ``errors``; one object; a gateway's message."""
-    if depth <= _DEEPEST and isinstance(content, list):
+    """Amazon's errors in every form seen so far: a list, alone or under ``errors``; one object; a gateway's message."""
+    if depth > _DEEPEST_ERROR:
+        return []
+    if isinstance(content, list):
         return [detail for entry in content[:_MOST_ERRORS] for detail in _error_details(entry, depth + 1)]
     if isinstance(content, str) and depth:
         content = {"message": content}
-    if depth > _DEEPEST or not isinstance(content, dict):
+    if not isinstance(content, dict):
         return []
     folded = {str(key).lower(): value for key, value in content.items()}
     for wrapper in ("errors", "errorlist", "error"):
@@ -347,21 +348,22 @@ def _exception_name(value: Any) -> str:
     return str(value).rpartition("#")[2] if value else ""
 
 
-_DEEPEST = 3
+_DEEPEST_ERROR = 3
 _LONGEST_TEXT = 1000
 _LONGEST_MESSAGE = 600
+_LONGEST_CONTENT_TYPE = 80
 _MOST_ERRORS = 100
 
 
 def _clean(value: Any) -> str:
-    """Amazon's text on one line, of bounded length, without any token that it may quote."""
+    """Amazon's text on one line, of bounded length, without tokens; empty if it is not a text."""
     return "" if value is None or isinstance(value, dict | list) else on_one_line(str(value), _LONGEST_TEXT)
 
 
 def _message(status: int, details: Iterable[ErrorDetail], kind: str, headers: Mapping[str, str], body: bytes) -> str:
     entries = [_sentence(detail) for detail in details]
     if not entries:
-        content = _clean(header(headers, "content-type") or "no content type")[:80]
+        content = _clean(header(headers, "content-type") or "no content type")[:_LONGEST_CONTENT_TYPE]
         what = f"{content}, {len(body)} bytes" if body else "empty body"
         entries = [f"{kind}: no errors in the reply ({what})" if kind else f"no errors in the reply ({what})"]
     text = f"HTTP {status}, {'; '.join(entries[:5])}"
@@ -376,7 +378,7 @@ def _sentence(detail: ErrorDetail) -> str:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """``Retry-After`` in seconds; Amazon hardly ever sends it, and dates in it are ignored."""
+    """``Retry-After`` in seconds; Amazon rarely sends it, and dates in it are ignored."""
     try:
         seconds = float(header(headers, "retry-after") or "nan")
     except ValueError:

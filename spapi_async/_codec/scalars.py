@@ -1,6 +1,6 @@
-"""Scalars that say the same in another way: ``"5"`` for 5, ``"true"`` for true, times without seconds, zone or hours.
+"""Converts scalars in another form: ``"5"`` for 5, ``"true"`` for true, times without seconds, zone or hours.
 
-Nothing is guessed: a number of seconds is not read as a time, nor ``"yes"`` as true.
+Ambiguous values are not converted: a number of seconds does not become a time, nor ``"yes"`` true.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from typing import Any
 __all__ = ["CONVERTERS", "Convert"]
 
 Convert = Callable[[str, str], tuple[Any, str]]
-"""Text and kind of JSON value to the value and what to call the violation; ValueError where they say something else."""
+"""Takes a value's text and its kind in JSON; returns the converted value and the name of the violation.
+
+Raises ValueError if the text is not a value of the type.
+"""
 
 
 def _to_string(text: str, kind: str) -> tuple[str, str]:
@@ -82,11 +85,11 @@ def _parse_time(text: str) -> tuple[str, str | None, str | None, str | None]:
     return day, hours, seconds, zone
 
 
-# Not compiled before they are needed: most processes never meet a body that breaks its model.
+# Compiled when first needed: most processes never receive a body that breaks its model.
 _DECIMAL = r"[+-]?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,4})?"
 _DAY, _CLOCK = "([0-9]{4}-[0-9]{2}-[0-9]{2})", "([0-9]{2}:[0-9]{2})(?:(:[0-9]{2})(?:[.,]([0-9]+))?)?"
 _TIME = f"{_DAY}(?:[Tt ]{_CLOCK})? ?([Zz]|[+-][0-9]{{2}}(?::?[0-9]{{2}})?)?"
-# Product fees: the time of an estimate is what Java's Date prints.
+# Product fees returns the time of an estimate in the format of Java's Date.toString().
 _JAVA_TIME = "[A-Z][a-z]{2} ([A-Z][a-z]{2}) ([0-9]{2}) ([0-9]{2}:[0-9]{2}:[0-9]{2}) (?:UTC|GMT) ([0-9]{4})"
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 

@@ -1,4 +1,4 @@
-"""One value as text in Amazon's notation, and that text as part of a URL."""
+"""Writes one value as text in Amazon's notation, and percent-encodes text for a URL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["UnsendableError", "calendar_date", "kind_of", "quoted", "text_of"]
 
 
 class UnsendableError(ValueError):
-    """The reason why a value cannot be sent; the builder adds the argument's name."""
+    """A value cannot be sent; the message continues after the argument's name, which the builder adds."""
 
 
 def text_of(value: Any) -> str:
@@ -40,7 +40,7 @@ def _boolean(value: bool) -> str:  # noqa: FBT001 - it is the value
 def _timestamp(value: datetime) -> str:
     if value.utcoffset() is None:
         raise UnsendableError(
-            "is a datetime without a zone, which could mean any of 24 hours; "
+            "is a datetime without a zone, which is ambiguous; "
             "give it one, for example datetime(..., tzinfo=timezone.utc) or value.astimezone()"
         )
     return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
@@ -48,13 +48,13 @@ def _timestamp(value: datetime) -> str:
 
 def _decimal(value: Decimal) -> str:
     if not value.is_finite():
-        raise UnsendableError("is not a finite number")
+        raise UnsendableError(f"is {value}, not a finite number")
     return json.plain_decimal(value)
 
 
 def _float(value: float) -> str:
     if not math.isfinite(value):
-        raise UnsendableError("is not a finite number")
+        raise UnsendableError(f"is {value}, not a finite number")
     return format(Decimal(repr(value)), "f")
 
 
@@ -71,11 +71,12 @@ _WRITERS: dict[type, Callable[[Any], str]] = {
 
 
 def calendar_date(value: Any) -> str:
-    """For parameters whose format is ``date``: a datetime gives the day on its own calendar."""
+    """The text of a date; a datetime gives its day in its own time zone."""
     return text_of(value.date() if isinstance(value, datetime) else value)
 
 
 def kind_of(value: Any) -> str:
+    """The name of a value's type, for messages."""
     return "None" if value is None else type(value).__name__
 
 
@@ -88,7 +89,7 @@ def quoted(text: str) -> str:
     try:
         return quote(text, safe="")
     except UnicodeEncodeError:
-        raise UnsendableError("holds half of a surrogate pair, which has no UTF-8 form") from None
+        raise UnsendableError("contains half of a surrogate pair, which cannot be encoded as UTF-8") from None
 
 
 _UNRESERVED = string.ascii_letters + string.digits + "-._~"

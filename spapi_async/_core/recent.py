@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
@@ -17,22 +18,22 @@ class Recent(Generic[K, V]):
     __slots__ = ("_entries", "_most")
 
     def __init__(self, most: int = 100_000) -> None:
-        self._entries: dict[K, V] = {}
+        self._entries: OrderedDict[K, V] = OrderedDict()
         self._most = most
 
     def get(self, key: K) -> V | None:
         """The value of a key, which counts as a use of it; None if there is none."""
-        value = self._entries.pop(key, None)
+        value = self._entries.get(key)
         if value is not None:
-            self._entries[key] = value  # a dict is in the order of insertion
+            self._entries.move_to_end(key)
         return value
 
     def put(self, key: K, value: V) -> None:
         """Keep a value, which is not None."""
-        self._entries.pop(key, None)
         self._entries[key] = value
+        self._entries.move_to_end(key)
         if len(self._entries) > self._most:
-            del self._entries[next(iter(self._entries))]
+            self._entries.popitem(last=False)
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -474,7 +474,7 @@ class AplusContent20201101(Namespace):
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:
-            body: the body; ``postContentDocumentRequest`` in Amazon's model.
+            body: the body; Amazon calls it ``postContentDocumentRequest``.
             marketplace_id: ``marketplaceId``; at least 1 character.
         """
         call = self._client.fetch(CREATE_CONTENT_DOCUMENT, body=body, marketplace_id=marketplace_id)
@@ -569,9 +569,9 @@ class AplusContent20201101(Namespace):
         asin_set: Sequence[str] | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.AsinMetadata]:
-        """Items of every page of ``list_content_document_asin_relations``, whose arguments these are.
+        """The items of all pages of ``list_content_document_asin_relations``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -620,7 +620,7 @@ class AplusContent20201101(Namespace):
 
         Args:
             content_reference_key: ``contentReferenceKey`` in the path; at least 1 character.
-            body: the body; ``postContentDocumentAsinRelationsRequest`` in Amazon's model.
+            body: the body; Amazon calls it ``postContentDocumentAsinRelationsRequest``.
             marketplace_id: ``marketplaceId``; at least 1 character.
         """
         call = self._client.fetch(
@@ -676,9 +676,9 @@ class AplusContent20201101(Namespace):
         marketplace_id: Marketplace | str,
         cursor: str | None = None,
     ) -> PageIterator[m.ContentMetadataRecord]:
-        """Items of every page of ``search_content_documents``, whose arguments these are.
+        """The items of all pages of ``search_content_documents``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -718,9 +718,9 @@ class AplusContent20201101(Namespace):
         asin: str,
         cursor: str | None = None,
     ) -> PageIterator[m.PublishRecord]:
-        """Items of every page of ``search_content_publish_records``, whose arguments these are.
+        """The items of all pages of ``search_content_publish_records``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -743,7 +743,7 @@ class AplusContent20201101(Namespace):
 
         Args:
             content_reference_key: ``contentReferenceKey`` in the path; at least 1 character.
-            body: the body; ``postContentDocumentRequest`` in Amazon's model.
+            body: the body; Amazon calls it ``postContentDocumentRequest``.
             marketplace_id: ``marketplaceId``; at least 1 character.
         """
         call = self._client.fetch(
@@ -789,7 +789,7 @@ class AplusContent20201101(Namespace):
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:
-            body: the body; ``postContentDocumentRequest`` in Amazon's model.
+            body: the body; Amazon calls it ``postContentDocumentRequest``.
             marketplace_id: ``marketplaceId``; at least 1 character.
             asin_set: ``asinSet``; each at least 10 characters.
         """

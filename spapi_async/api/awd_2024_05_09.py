@@ -806,9 +806,9 @@ class Awd20240509(Namespace):
         max_results: int | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.InboundShipmentSummary]:
-        """Items of every page of ``list_inbound_shipments``, whose arguments these are.
+        """The items of all pages of ``list_inbound_shipments``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -863,9 +863,9 @@ class Awd20240509(Namespace):
         max_results: int | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.InventorySummary]:
-        """Items of every page of ``list_inventory``, whose arguments these are.
+        """The items of all pages of ``list_inventory``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -913,9 +913,9 @@ class Awd20240509(Namespace):
         max_results: int | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.OutboundOrder]:
-        """Items of every page of ``list_outbounds``, whose arguments these are.
+        """The items of all pages of ``list_outbounds``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -968,9 +968,9 @@ class Awd20240509(Namespace):
         max_results: int | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.ReplenishmentOrder]:
-        """Items of every page of ``list_replenishment_orders``, whose arguments these are.
+        """The items of all pages of ``list_replenishment_orders``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

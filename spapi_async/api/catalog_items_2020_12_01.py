@@ -221,9 +221,9 @@ class CatalogItems20201201(Namespace):
         locale: str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Item]:
-        """Items of every page of ``search_catalog_items``, whose arguments these are.
+        """The items of all pages of ``search_catalog_items``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

@@ -207,8 +207,8 @@ class CatalogItems20220401(Namespace):
         """``searchCatalogItems``: GET /catalog/2022-04-01/items.
 
         Usage plan: 2 requests a second, burst 2 (Amazon's model); 500 a second for all sellers of an application.
-        Give ``keywords`` or ``identifiers``, not both; brands and classifications go with keywords.
-        ``identifiers`` need ``identifiers_type``, and the type ``SKU`` needs ``seller_id``.
+        Give ``keywords`` or ``identifiers``, not both; brands and classifications require keywords.
+        ``identifiers`` require ``identifiers_type``, and the type ``SKU`` requires ``seller_id``.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -257,9 +257,9 @@ class CatalogItems20220401(Namespace):
         keywords_locale: str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Item]:
-        """Items of every page of ``search_catalog_items``, whose arguments these are.
+        """The items of all pages of ``search_catalog_items``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

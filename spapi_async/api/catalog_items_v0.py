@@ -103,7 +103,7 @@ class CatalogItemsV0(Namespace):
         """``getCatalogItem``: GET /catalog/v0/items/{asin}.
 
         Usage plan: 1 request a second, burst 1 (assumed, Amazon publishes none).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:
@@ -152,7 +152,7 @@ class CatalogItemsV0(Namespace):
         """``listCatalogItems``: GET /catalog/v0/items.
 
         Usage plan: 1 request a second, burst 1 (assumed, Amazon publishes none).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:

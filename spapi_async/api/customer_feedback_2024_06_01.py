@@ -213,7 +213,7 @@ class CustomerFeedback20240601(Namespace):
         """``getBrowseNodeReturnTopics``: GET /customerFeedback/2024-06-01/browseNodes/{browseNodeId}/returns/topics.
 
         Usage plan: 1 request a second, burst 10 (Amazon's SDK).
-        None stands for a 204 reply: there is nothing to report.
+        Returns None if Amazon answers 204, a reply without a body.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -235,7 +235,7 @@ class CustomerFeedback20240601(Namespace):
         """``getBrowseNodeReturnTrends``: GET /customerFeedback/2024-06-01/browseNodes/{browseNodeId}/returns/trends.
 
         Usage plan: 1 request a second, burst 10 (Amazon's SDK).
-        None stands for a 204 reply: there is nothing to report.
+        Returns None if Amazon answers 204, a reply without a body.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -258,7 +258,7 @@ class CustomerFeedback20240601(Namespace):
         """``getBrowseNodeReviewTopics``: GET /customerFeedback/2024-06-01/browseNodes/{browseNodeId}/reviews/topics.
 
         Usage plan: 1 request a second, burst 10 (Amazon's SDK).
-        None stands for a 204 reply: there is nothing to report.
+        Returns None if Amazon answers 204, a reply without a body.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -282,7 +282,7 @@ class CustomerFeedback20240601(Namespace):
         """``getBrowseNodeReviewTrends``: GET /customerFeedback/2024-06-01/browseNodes/{browseNodeId}/reviews/trends.
 
         Usage plan: 1 request a second, burst 10 (Amazon's SDK).
-        None stands for a 204 reply: there is nothing to report.
+        Returns None if Amazon answers 204, a reply without a body.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -304,7 +304,7 @@ class CustomerFeedback20240601(Namespace):
         """``getItemBrowseNode``: GET /customerFeedback/2024-06-01/items/{asin}/browseNode.
 
         Usage plan: 1 request a second, burst 10 (Amazon's SDK).
-        None stands for a 204 reply: there is nothing to report.
+        Returns None if Amazon answers 204, a reply without a body.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -323,7 +323,7 @@ class CustomerFeedback20240601(Namespace):
         """``getItemReviewTopics``: GET /customerFeedback/2024-06-01/items/{asin}/reviews/topics.
 
         Usage plan: 1 request a second, burst 10 (Amazon's SDK).
-        None stands for a 204 reply: there is nothing to report.
+        Returns None if Amazon answers 204, a reply without a body.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -347,7 +347,7 @@ class CustomerFeedback20240601(Namespace):
         """``getItemReviewTrends``: GET /customerFeedback/2024-06-01/items/{asin}/reviews/trends.
 
         Usage plan: 1 request a second, burst 10 (Amazon's SDK).
-        None stands for a 204 reply: there is nothing to report.
+        Returns None if Amazon answers 204, a reply without a body.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:

@@ -173,9 +173,9 @@ class DataKiosk20231115(Namespace):
         body: m.CreateQuerySpecification | Mapping[str, Any],
         cursor: str | None = None,
     ) -> PageIterator[m.CreateQueryResponse]:
-        """Every page of ``create_query``, whose arguments these are.
+        """All pages of ``create_query``, which has the same arguments.
 
-        The reply holds no page token: the iterator ends with it. The next page's token is in the finished query.
+        The reply has no page token, so the iterator ends with it; the finished query has the next page's token.
         """
         return PageIterator(self._client.fetch, CREATE_QUERY, {"body": body}, cursor=cursor)
 
@@ -229,9 +229,9 @@ class DataKiosk20231115(Namespace):
         created_until: datetime | str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Query]:
-        """Items of every page of ``get_queries``, whose arguments these are.
+        """The items of all pages of ``get_queries``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -257,8 +257,8 @@ class DataKiosk20231115(Namespace):
         return await self._client.fetch(GET_QUERY, query_id=query_id)
 
     def iter_query(self, query_id: str) -> PageIterator[m.Query]:
-        """Every page of ``get_query``, whose arguments these are.
+        """All pages of ``get_query``, which has the same arguments.
 
-        Amazon takes no page token here: the iterator ends with the first page.
+        Amazon accepts no page token here, so the iterator ends after the first page.
         """
         return PageIterator(self._client.fetch, GET_QUERY, {"query_id": query_id})

@@ -139,7 +139,7 @@ class EasyShip20220323(Namespace):
         Error statuses: 400, 401, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
-            body: the body; ``CreateScheduledPackageRequest`` in Amazon's model.
+            body: the body; Amazon calls it ``CreateScheduledPackageRequest``.
         """
         call = self._client.fetch(CREATE_SCHEDULED_PACKAGE, body=body)
         del body
@@ -157,7 +157,7 @@ class EasyShip20220323(Namespace):
         Error statuses: 400, 401, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
-            body: the body; ``CreateScheduledPackagesRequest`` in Amazon's model.
+            body: the body; Amazon calls it ``CreateScheduledPackagesRequest``.
         """
         call = self._client.fetch(CREATE_SCHEDULED_PACKAGE_BULK, body=body)
         del body
@@ -190,7 +190,7 @@ class EasyShip20220323(Namespace):
         Error statuses: 400, 401, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
-            body: the body; ``ListHandoverSlotsRequest`` in Amazon's model.
+            body: the body; Amazon calls it ``ListHandoverSlotsRequest``.
         """
         call = self._client.fetch(LIST_HANDOVER_SLOTS, body=body)
         del body
@@ -207,7 +207,7 @@ class EasyShip20220323(Namespace):
         Error statuses: 400, 401, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
-            body: the body; ``UpdateScheduledPackagesRequest`` in Amazon's model.
+            body: the body; Amazon calls it ``UpdateScheduledPackagesRequest``.
         """
         call = self._client.fetch(UPDATE_SCHEDULED_PACKAGES, body=body)
         del body

@@ -51,7 +51,7 @@ class ExternalFulfillmentLocation20260730(Namespace):
         """``createSandboxLocation``: POST /externalFulfillment/2026-07-30/location.
 
         Usage plan: 1 request a second, burst 1 (assumed, Amazon publishes none).
-        Served by the sandbox alone.
+        Only the sandbox serves this operation.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:

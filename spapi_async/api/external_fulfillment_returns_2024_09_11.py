@@ -236,9 +236,9 @@ class ExternalFulfillmentReturns20240911(Namespace):
         max_results: int | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Return]:
-        """Items of every page of ``list_returns``, whose arguments these are.
+        """The items of all pages of ``list_returns``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

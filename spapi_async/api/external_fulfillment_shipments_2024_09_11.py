@@ -460,7 +460,7 @@ class ExternalFulfillmentShipments20240911(Namespace):
         """``createSandboxShipment``: POST /externalFulfillment/2024-09-11/shipments.
 
         Usage plan: 1 request a second, burst 1 (assumed, Amazon publishes none).
-        Served by the sandbox alone.
+        Only the sandbox serves this operation.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -572,9 +572,9 @@ class ExternalFulfillmentShipments20240911(Namespace):
         max_results: int | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Shipment]:
-        """Items of every page of ``get_shipments``, whose arguments these are.
+        """The items of all pages of ``get_shipments``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -688,7 +688,7 @@ class ExternalFulfillmentShipments20240911(Namespace):
         """``updateSandboxShipment``: PATCH /externalFulfillment/2024-09-11/shipments/{shipmentId}.
 
         Usage plan: 1 request a second, burst 1 (assumed, Amazon publishes none).
-        Served by the sandbox alone.
+        Only the sandbox serves this operation.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:

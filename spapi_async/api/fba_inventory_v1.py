@@ -183,11 +183,11 @@ class FbaInventoryV1(Namespace):
         """``addInventory``: POST /fba/inventory/v1/items/inventory.
 
         Usage plan: 2 requests a second, burst 3 (Amazon's SDK).
-        Served by the sandbox alone.
+        Only the sandbox serves this operation.
         Error statuses: 400, 403, 404, 429, 500, 503.
 
         Args:
-            body: the body; ``addInventoryRequestBody`` in Amazon's model.
+            body: the body; Amazon calls it ``addInventoryRequestBody``.
             x_amzn_idempotency_token: header ``x-amzn-idempotency-token``.
         """
         call = self._client.fetch(ADD_INVENTORY, body=body, x_amzn_idempotency_token=x_amzn_idempotency_token)
@@ -202,11 +202,11 @@ class FbaInventoryV1(Namespace):
         """``createInventoryItem``: POST /fba/inventory/v1/items.
 
         Usage plan: 2 requests a second, burst 3 (Amazon's SDK).
-        Served by the sandbox alone.
+        Only the sandbox serves this operation.
         Error statuses: 400, 403, 404, 429, 500, 503.
 
         Args:
-            body: the body; ``createInventoryItemRequestBody`` in Amazon's model.
+            body: the body; Amazon calls it ``createInventoryItemRequestBody``.
         """
         call = self._client.fetch(CREATE_INVENTORY_ITEM, body=body)
         del body
@@ -221,7 +221,7 @@ class FbaInventoryV1(Namespace):
         """``deleteInventoryItem``: DELETE /fba/inventory/v1/items/{sellerSku}.
 
         Usage plan: 2 requests a second, burst 3 (Amazon's SDK).
-        Served by the sandbox alone.
+        Only the sandbox serves this operation.
         Error statuses: 400, 403, 404, 429, 500, 503.
 
         Args:
@@ -281,10 +281,10 @@ class FbaInventoryV1(Namespace):
         seller_sku: str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.InventorySummary]:
-        """Items of every page of ``get_inventory_summaries``, whose arguments these are.
+        """The items of all pages of ``get_inventory_summaries``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
-        Page tokens live 30 seconds.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
+        Page tokens expire after 30 seconds.
         """
         return PageIterator(
             self._client.fetch,

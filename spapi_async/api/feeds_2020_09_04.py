@@ -198,7 +198,7 @@ class Feeds20200904(Namespace):
         """``cancelFeed``: DELETE /feeds/2020-09-04/feeds/{feedId}.
 
         Usage plan: 2 requests a second, burst 15 (assumed, its successor has this plan).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
         Args:
@@ -211,7 +211,7 @@ class Feeds20200904(Namespace):
         """``createFeed``: POST /feeds/2020-09-04/feeds.
 
         Usage plan: 0.0083 requests a second, burst 15 (assumed, its successor has this plan).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
         Args:
@@ -230,7 +230,7 @@ class Feeds20200904(Namespace):
         """``createFeedDocument``: POST /feeds/2020-09-04/documents.
 
         Usage plan: 0.5 requests a second, burst 15 (assumed, its successor has this plan).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -245,7 +245,7 @@ class Feeds20200904(Namespace):
         """``getFeed``: GET /feeds/2020-09-04/feeds/{feedId}.
 
         Usage plan: 2 requests a second, burst 15 (assumed, its successor has this plan).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
         Args:
@@ -258,7 +258,7 @@ class Feeds20200904(Namespace):
         """``getFeedDocument``: GET /feeds/2020-09-04/documents/{feedDocumentId}.
 
         Usage plan: 0.0222 requests a second, burst 10 (assumed, its successor has this plan).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
         Args:
@@ -281,7 +281,7 @@ class Feeds20200904(Namespace):
         """``getFeeds``: GET /feeds/2020-09-04/feeds.
 
         Usage plan: 0.0222 requests a second, burst 10 (assumed, its successor has this plan).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
         Args:
@@ -316,9 +316,9 @@ class Feeds20200904(Namespace):
         created_until: datetime | str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Feed]:
-        """Items of every page of ``get_feeds``, whose arguments these are.
+        """The items of all pages of ``get_feeds``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

@@ -276,7 +276,7 @@ class Feeds20210630(Namespace):
 
         Usage plan: 0.0222 requests a second, burst 10 (Amazon's model).
         Give ``feed_types`` or ``next_token``.
-        ``next_token`` is sent without the other filters.
+        ``next_token`` must be given without other filters.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
         Args:
@@ -310,9 +310,9 @@ class Feeds20210630(Namespace):
         created_until: datetime | str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Feed]:
-        """Items of every page of ``get_feeds``, whose arguments these are.
+        """The items of all pages of ``get_feeds``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

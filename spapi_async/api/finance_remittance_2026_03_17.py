@@ -119,9 +119,9 @@ class FinanceRemittance20260317(Namespace):
         marketplace_id: Marketplace | str,
         cursor: str | None = None,
     ) -> PageIterator[m.RemittanceItem]:
-        """Items of every page of ``get_remittance``, whose arguments these are.
+        """The items of all pages of ``get_remittance``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -165,9 +165,9 @@ class FinanceRemittance20260317(Namespace):
         end_date: str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.RemittanceHeader]:
-        """Items of every page of ``get_remittance_headers``, whose arguments these are.
+        """The items of all pages of ``get_remittance_headers``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

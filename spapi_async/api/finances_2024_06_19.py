@@ -209,9 +209,9 @@ class Finances20240619(Namespace):
         as_of_date: date | str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Balance]:
-        """Items of every page of ``list_balances``, whose arguments these are.
+        """The items of all pages of ``list_balances``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -272,9 +272,9 @@ class Finances20240619(Namespace):
         period_end: date | str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Summary]:
-        """Items of every page of ``list_summary``, whose arguments these are.
+        """The items of all pages of ``list_summary``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -304,7 +304,7 @@ class Finances20240619(Namespace):
         """``listTransactions``: GET /finances/2024-06-19/transactions.
 
         Usage plan: 0.5 requests a second, burst 10 (Amazon's model).
-        Without a related identifier ``posted_after`` is needed.
+        ``posted_after`` is required unless a related identifier is given.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -338,9 +338,9 @@ class Finances20240619(Namespace):
         related_identifier_value: str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Transaction]:
-        """Items of every page of ``list_transactions``, whose arguments these are.
+        """The items of all pages of ``list_transactions``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

@@ -143,9 +143,9 @@ class FinancesInvoices20260625(Namespace):
         marketplace_id: Marketplace | str,
         cursor: str | None = None,
     ) -> PageIterator[m.InvoiceItem]:
-        """Items of every page of ``get_invoice``, whose arguments these are.
+        """The items of all pages of ``get_invoice``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -193,9 +193,9 @@ class FinancesInvoices20260625(Namespace):
         invoices_modified_after: datetime | str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.InvoiceHeader]:
-        """Items of every page of ``get_invoice_headers``, whose arguments these are.
+        """The items of all pages of ``get_invoice_headers``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

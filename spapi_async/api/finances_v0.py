@@ -238,9 +238,9 @@ class FinancesV0(Namespace):
         financial_event_group_started_after: datetime | str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.FinancialEventGroup]:
-        """Items of every page of ``list_financial_event_groups``, whose arguments these are.
+        """The items of all pages of ``list_financial_event_groups``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -265,7 +265,7 @@ class FinancesV0(Namespace):
         """``listFinancialEvents``: GET /finances/v0/financialEvents.
 
         Usage plan: 0.5 requests a second, burst 30 (Amazon's model).
-        Removed by Amazon on 2027-08-27: use ``finances_2024_06_19.list_transactions``; the first call warns.
+        Amazon will remove this on 2027-08-27: use ``finances_2024_06_19.list_transactions`` instead; the first call issues a warning.
         Error statuses: 400, 403, 404, 429, 500, 503.
 
         Args:
@@ -291,9 +291,9 @@ class FinancesV0(Namespace):
         posted_before: datetime | str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.FinancialEvents]:
-        """Items of every page of ``list_financial_events``, whose arguments these are.
+        """The items of all pages of ``list_financial_events``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -319,7 +319,7 @@ class FinancesV0(Namespace):
         """``listFinancialEventsByGroupId``: GET /finances/v0/financialEventGroups/{eventGroupId}/financialEvents.
 
         Usage plan: 0.5 requests a second, burst 30 (Amazon's model).
-        Removed by Amazon on 2027-08-27: use ``finances_2024_06_19.list_transactions``; the first call warns.
+        Amazon will remove this on 2027-08-27: use ``finances_2024_06_19.list_transactions`` instead; the first call issues a warning.
         Error statuses: 400, 403, 404, 429, 500, 503.
 
         Args:
@@ -348,9 +348,9 @@ class FinancesV0(Namespace):
         posted_before: datetime | str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.FinancialEvents]:
-        """Items of every page of ``list_financial_events_by_group_id``, whose arguments these are.
+        """The items of all pages of ``list_financial_events_by_group_id``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -375,7 +375,7 @@ class FinancesV0(Namespace):
         """``listFinancialEventsByOrderId``: GET /finances/v0/orders/{orderId}/financialEvents.
 
         Usage plan: 0.5 requests a second, burst 30 (Amazon's model).
-        Removed by Amazon on 2027-08-27: use ``finances_2024_06_19.list_transactions``; the first call warns.
+        Amazon will remove this on 2027-08-27: use ``finances_2024_06_19.list_transactions`` instead; the first call issues a warning.
         Error statuses: 400, 403, 404, 429, 500, 503.
 
         Args:
@@ -398,9 +398,9 @@ class FinancesV0(Namespace):
         max_results_per_page: int | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.FinancialEvents]:
-        """Items of every page of ``list_financial_events_by_order_id``, whose arguments these are.
+        """The items of all pages of ``list_financial_events_by_order_id``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

@@ -2101,9 +2101,9 @@ class FulfillmentInbound20240320(Namespace):
         page_size: int | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.AppointmentSlot]:
-        """Items of every page of ``get_self_ship_appointment_slots``, whose arguments these are.
+        """The items of all pages of ``get_self_ship_appointment_slots``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -2182,9 +2182,9 @@ class FulfillmentInbound20240320(Namespace):
         page_size: int | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.DeliveryWindowOption]:
-        """Items of every page of ``list_delivery_window_options``, whose arguments these are.
+        """The items of all pages of ``list_delivery_window_options``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -2224,9 +2224,9 @@ class FulfillmentInbound20240320(Namespace):
         page_size: int | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Box]:
-        """Items of every page of ``list_inbound_plan_boxes``, whose arguments these are.
+        """The items of all pages of ``list_inbound_plan_boxes``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -2266,9 +2266,9 @@ class FulfillmentInbound20240320(Namespace):
         page_size: int | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Item]:
-        """Items of every page of ``list_inbound_plan_items``, whose arguments these are.
+        """The items of all pages of ``list_inbound_plan_items``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -2308,9 +2308,9 @@ class FulfillmentInbound20240320(Namespace):
         page_size: int | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Pallet]:
-        """Items of every page of ``list_inbound_plan_pallets``, whose arguments these are.
+        """The items of all pages of ``list_inbound_plan_pallets``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -2358,9 +2358,9 @@ class FulfillmentInbound20240320(Namespace):
         sort_order: m.SortOrder | str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.InboundPlanSummary]:
-        """Items of every page of ``list_inbound_plans``, whose arguments these are.
+        """The items of all pages of ``list_inbound_plans``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -2421,9 +2421,9 @@ class FulfillmentInbound20240320(Namespace):
         page_size: int | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Box]:
-        """Items of every page of ``list_packing_group_boxes``, whose arguments these are.
+        """The items of all pages of ``list_packing_group_boxes``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -2467,9 +2467,9 @@ class FulfillmentInbound20240320(Namespace):
         page_size: int | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Item]:
-        """Items of every page of ``list_packing_group_items``, whose arguments these are.
+        """The items of all pages of ``list_packing_group_items``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -2509,9 +2509,9 @@ class FulfillmentInbound20240320(Namespace):
         page_size: int | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.PackingOption]:
-        """Items of every page of ``list_packing_options``, whose arguments these are.
+        """The items of all pages of ``list_packing_options``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -2551,9 +2551,9 @@ class FulfillmentInbound20240320(Namespace):
         page_size: int | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.PlacementOption]:
-        """Items of every page of ``list_placement_options``, whose arguments these are.
+        """The items of all pages of ``list_placement_options``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -2614,9 +2614,9 @@ class FulfillmentInbound20240320(Namespace):
         page_size: int | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Box]:
-        """Items of every page of ``list_shipment_boxes``, whose arguments these are.
+        """The items of all pages of ``list_shipment_boxes``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -2660,9 +2660,9 @@ class FulfillmentInbound20240320(Namespace):
         page_size: int | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.ContentUpdatePreview]:
-        """Items of every page of ``list_shipment_content_update_previews``, whose arguments these are.
+        """The items of all pages of ``list_shipment_content_update_previews``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -2706,9 +2706,9 @@ class FulfillmentInbound20240320(Namespace):
         page_size: int | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Item]:
-        """Items of every page of ``list_shipment_items``, whose arguments these are.
+        """The items of all pages of ``list_shipment_items``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -2752,9 +2752,9 @@ class FulfillmentInbound20240320(Namespace):
         page_size: int | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Pallet]:
-        """Items of every page of ``list_shipment_pallets``, whose arguments these are.
+        """The items of all pages of ``list_shipment_pallets``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -2802,9 +2802,9 @@ class FulfillmentInbound20240320(Namespace):
         shipment_id: str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.TransportationOption]:
-        """Items of every page of ``list_transportation_options``, whose arguments these are.
+        """The items of all pages of ``list_transportation_options``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

@@ -611,7 +611,7 @@ class FulfillmentInboundV0(Namespace):
         """``confirmPreorder``: PUT /fba/inbound/v0/shipments/{shipmentId}/preorder/confirm.
 
         Usage plan: 2 requests a second, burst 30 (Amazon's model).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:
@@ -631,7 +631,7 @@ class FulfillmentInboundV0(Namespace):
         """``confirmTransport``: POST /fba/inbound/v0/shipments/{shipmentId}/transport/confirm.
 
         Usage plan: 2 requests a second, burst 30 (Amazon's model).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:
@@ -649,7 +649,7 @@ class FulfillmentInboundV0(Namespace):
         """``createInboundShipment``: POST /fba/inbound/v0/shipments/{shipmentId}.
 
         Usage plan: 2 requests a second, burst 30 (Amazon's model).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:
@@ -669,7 +669,7 @@ class FulfillmentInboundV0(Namespace):
         """``createInboundShipmentPlan``: POST /fba/inbound/v0/plans.
 
         Usage plan: 2 requests a second, burst 30 (Amazon's model).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:
@@ -684,7 +684,7 @@ class FulfillmentInboundV0(Namespace):
         """``estimateTransport``: POST /fba/inbound/v0/shipments/{shipmentId}/transport/estimate.
 
         Usage plan: 2 requests a second, burst 30 (Amazon's model).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:
@@ -752,7 +752,7 @@ class FulfillmentInboundV0(Namespace):
         """``getPreorderInfo``: GET /fba/inbound/v0/shipments/{shipmentId}/preorder.
 
         Usage plan: 2 requests a second, burst 30 (Amazon's model).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:
@@ -797,7 +797,7 @@ class FulfillmentInboundV0(Namespace):
         """``getShipmentItems``: GET /fba/inbound/v0/shipmentItems.
 
         Usage plan: 2 requests a second, burst 30 (Amazon's model).
-        ``query_type`` decides what else is needed: ``DATE_RANGE`` both ``last_updated_`` dates, ``NEXT_TOKEN`` the token.
+        The ``query_type`` ``DATE_RANGE`` requires both ``last_updated_`` dates, ``NEXT_TOKEN`` requires the token.
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:
@@ -825,9 +825,9 @@ class FulfillmentInboundV0(Namespace):
         last_updated_before: datetime | str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.InboundShipmentItem]:
-        """Items of every page of ``get_shipment_items``, whose arguments these are.
+        """The items of all pages of ``get_shipment_items``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -868,9 +868,9 @@ class FulfillmentInboundV0(Namespace):
         *,
         marketplace_id: Marketplace | str | None = None,
     ) -> PageIterator[m.InboundShipmentItem]:
-        """Items of every page of ``get_shipment_items_by_shipment_id``, whose arguments these are.
+        """The items of all pages of ``get_shipment_items_by_shipment_id``, which has the same arguments.
 
-        Amazon takes no page token here: the iterator ends with the first page.
+        Amazon accepts no page token here, so the iterator ends after the first page.
         """
         return PageIterator(
             self._client.fetch,
@@ -892,8 +892,8 @@ class FulfillmentInboundV0(Namespace):
         """``getShipments``: GET /fba/inbound/v0/shipments.
 
         Usage plan: 2 requests a second, burst 30 (Amazon's model).
-        ``query_type`` decides what else is needed: ``DATE_RANGE`` both ``last_updated_`` dates, ``NEXT_TOKEN`` the token.
-        ``SHIPMENT`` needs ``shipment_status_list`` or ``shipment_id_list``.
+        The ``query_type`` ``DATE_RANGE`` requires both ``last_updated_`` dates, ``NEXT_TOKEN`` requires the token.
+        ``SHIPMENT`` requires ``shipment_status_list`` or ``shipment_id_list``.
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:
@@ -927,9 +927,9 @@ class FulfillmentInboundV0(Namespace):
         last_updated_before: datetime | str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.InboundShipmentInfo]:
-        """Items of every page of ``get_shipments``, whose arguments these are.
+        """The items of all pages of ``get_shipments``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -950,7 +950,7 @@ class FulfillmentInboundV0(Namespace):
         """``getTransportDetails``: GET /fba/inbound/v0/shipments/{shipmentId}/transport.
 
         Usage plan: 2 requests a second, burst 30 (Amazon's model).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:
@@ -968,7 +968,7 @@ class FulfillmentInboundV0(Namespace):
         """``putTransportDetails``: PUT /fba/inbound/v0/shipments/{shipmentId}/transport.
 
         Usage plan: 2 requests a second, burst 30 (Amazon's model).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:
@@ -989,7 +989,7 @@ class FulfillmentInboundV0(Namespace):
         """``updateInboundShipment``: PUT /fba/inbound/v0/shipments/{shipmentId}.
 
         Usage plan: 2 requests a second, burst 30 (Amazon's model).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:
@@ -1005,7 +1005,7 @@ class FulfillmentInboundV0(Namespace):
         """``voidTransport``: POST /fba/inbound/v0/shipments/{shipmentId}/transport/void.
 
         Usage plan: 2 requests a second, burst 30 (Amazon's model).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:

@@ -506,9 +506,9 @@ class FulfillmentOutbound20200701(Namespace):
         query_start_date: datetime | str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.FeatureSku]:
-        """Items of every page of ``get_feature_inventory``, whose arguments these are.
+        """The items of all pages of ``get_feature_inventory``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -618,9 +618,9 @@ class FulfillmentOutbound20200701(Namespace):
         query_start_date: datetime | str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.FulfillmentOrder]:
-        """Items of every page of ``list_all_fulfillment_orders``, whose arguments these are.
+        """The items of all pages of ``list_all_fulfillment_orders``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -665,7 +665,7 @@ class FulfillmentOutbound20200701(Namespace):
         """``submitFulfillmentOrderStatusUpdate``: PUT /fba/outbound/2020-07-01/fulfillmentOrders/{sellerFulfillmentOrderId}/status.
 
         Usage plan: 1 request a second, burst 1 (Amazon's SDK).
-        Served by the sandbox alone.
+        Only the sandbox serves this operation.
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:

@@ -366,7 +366,7 @@ class FulfillmentOutbound20260704(Namespace):
         """``createOrder``: POST /fulfillment/outbound/2026-07-04/orders.
 
         Usage plan: 2 requests a second, burst 30 (Amazon's model).
-        The type tells the status: 200 is ``CreateOrderResponse``, 202 is ``CreateOrderAcceptedResponse``.
+        The type depends on the status: 200 is ``CreateOrderResponse``, 202 is ``CreateOrderAcceptedResponse``.
         Error statuses: 400, 401, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -478,9 +478,9 @@ class FulfillmentOutbound20260704(Namespace):
         x_amzn_fulfillment_service_id: str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.FulfillmentOrder]:
-        """Items of every page of ``list_orders``, whose arguments these are.
+        """The items of all pages of ``list_orders``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -529,7 +529,7 @@ class FulfillmentOutbound20260704(Namespace):
         """``updateOrderStatus``: PUT /fulfillment/outbound/2026-07-04/orders/{orderId}/status.
 
         Usage plan: 1 request a second, burst 1 (Amazon's SDK).
-        Served by the sandbox alone.
+        Only the sandbox serves this operation.
         Error statuses: 400, 401, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -557,7 +557,7 @@ class FulfillmentOutbound20260704(Namespace):
         """``updatePackage``: PUT /fulfillment/outbound/2026-07-04/orders/{orderId}/packages/{packageId}.
 
         Usage plan: 1 request a second, burst 1 (Amazon's SDK).
-        Served by the sandbox alone.
+        Only the sandbox serves this operation.
         Error statuses: 400, 401, 403, 404, 413, 415, 429, 500, 503.
 
         Args:

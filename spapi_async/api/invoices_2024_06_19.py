@@ -591,9 +591,9 @@ class Invoices20240619(Namespace):
         warehouse_code: str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Invoice]:
-        """Items of every page of ``get_invoices``, whose arguments these are.
+        """The items of all pages of ``get_invoices``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -723,9 +723,9 @@ class Invoices20240619(Namespace):
         warehouse_code: str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Export]:
-        """Items of every page of ``get_invoices_exports``, whose arguments these are.
+        """The items of all pages of ``get_invoices_exports``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

@@ -551,8 +551,8 @@ class ListingsItems20210801(Namespace):
         """``searchListingsItems``: GET /listings/2021-08-01/items/{sellerId}.
 
         Usage plan: 5 requests a second, burst 5 (Amazon's model).
-        ``identifiers`` and ``identifiers_type`` go together.
-        Only one of ``identifiers``, ``variation_parent_sku`` and ``package_hierarchy_sku``.
+        ``identifiers`` and ``identifiers_type`` must be given together.
+        Give at most one of ``identifiers``, ``variation_parent_sku`` and ``package_hierarchy_sku``.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -622,9 +622,9 @@ class ListingsItems20210801(Namespace):
         page_size: int | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Item]:
-        """Items of every page of ``search_listings_items``, whose arguments these are.
+        """The items of all pages of ``search_listings_items``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

@@ -529,7 +529,7 @@ class MessagingV1(Namespace):
         """``CreateAmazonMotors``: POST /messaging/v1/orders/{amazonOrderId}/messages/amazonMotors.
 
         Usage plan: 1 request a second, burst 5 (Amazon's model).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -686,7 +686,7 @@ class MessagingV1(Namespace):
         """``createNegativeFeedbackRemoval``: POST /messaging/v1/orders/{amazonOrderId}/messages/negativeFeedbackRemoval.
 
         Usage plan: 1 request a second, burst 5 (Amazon's model).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:

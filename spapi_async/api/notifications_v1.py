@@ -433,9 +433,9 @@ class NotificationsV1(Namespace):
         page_size: int | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Subscription]:
-        """Items of every page of ``get_subscriptions``, whose arguments these are.
+        """The items of all pages of ``get_subscriptions``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -454,7 +454,7 @@ class NotificationsV1(Namespace):
 
         Usage plan: 1 request a second, burst 5 (Amazon's model).
         Grantless: acts for no seller; scope ``sellingpartnerapi::notifications``.
-        Served by the sandbox alone.
+        Only the sandbox serves this operation.
         Error statuses: 400, 403, 404, 409, 413, 415, 429, 500, 503.
 
         Args:

@@ -210,7 +210,7 @@ class Orders20260101(Namespace):
 
         Usage plan: 0.0056 requests a second, burst 20 (Amazon's model).
         Give exactly one of ``created_after`` and ``last_updated_after``; each has its own ``_before``.
-        An upper bound lies two minutes or more in the past.
+        An upper bound must be at least two minutes in the past.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -253,10 +253,10 @@ class Orders20260101(Namespace):
         included_data: Sequence[m.IncludedData | str] | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Order]:
-        """Items of every page of ``search_orders``, whose arguments these are.
+        """The items of all pages of ``search_orders``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
-        Page tokens live 86400 seconds.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
+        Page tokens expire after 86400 seconds.
         """
         return PageIterator(
             self._client.fetch,

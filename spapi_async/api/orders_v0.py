@@ -363,7 +363,7 @@ class OrdersV0(Namespace):
 
         Args:
             order_id: ``orderId`` in the path.
-            body: the body; ``payload`` in Amazon's model.
+            body: the body; Amazon calls it ``payload``.
         """
         call = self._client.fetch(CONFIRM_SHIPMENT, order_id=order_id, body=body)
         del body
@@ -374,8 +374,8 @@ class OrdersV0(Namespace):
         """``getOrder``: GET /orders/v0/orders/{orderId}.
 
         Usage plan: 0.5 requests a second, burst 30 (Amazon's model).
-        Restricted where ``data_elements`` are asked for: the call then uses a restricted data token.
-        Removed by Amazon on 2027-03-27: use ``orders_2026_01_01.get_order``; the first call warns.
+        Restricted if ``data_elements`` are given: the call then uses a restricted data token.
+        Amazon will remove this on 2027-03-27: use ``orders_2026_01_01.get_order`` instead; the first call issues a warning.
         Error statuses: 400, 403, 404, 429, 500, 503.
 
         Args:
@@ -390,7 +390,7 @@ class OrdersV0(Namespace):
 
         Usage plan: 0.5 requests a second, burst 30 (Amazon's model).
         Restricted: every call uses a restricted data token, which is fetched for it.
-        Removed by Amazon on 2027-03-27: use ``orders_2026_01_01.get_order``; the first call warns.
+        Amazon will remove this on 2027-03-27: use ``orders_2026_01_01.get_order`` instead; the first call issues a warning.
         Error statuses: 400, 403, 404, 429, 500, 503.
 
         Args:
@@ -404,7 +404,7 @@ class OrdersV0(Namespace):
 
         Usage plan: 0.5 requests a second, burst 30 (Amazon's model).
         Restricted: every call uses a restricted data token, which is fetched for it.
-        Removed by Amazon on 2027-03-27: use ``orders_2026_01_01.get_order``; the first call warns.
+        Amazon will remove this on 2027-03-27: use ``orders_2026_01_01.get_order`` instead; the first call issues a warning.
         Error statuses: 400, 403, 404, 429, 500, 503.
 
         Args:
@@ -423,8 +423,8 @@ class OrdersV0(Namespace):
         """``getOrderItems``: GET /orders/v0/orders/{orderId}/orderItems.
 
         Usage plan: 0.5 requests a second, burst 30 (Amazon's model).
-        Restricted where ``data_elements`` are asked for: the call then uses a restricted data token.
-        Removed by Amazon on 2027-03-27: use ``orders_2026_01_01.get_order``; the first call warns.
+        Restricted if ``data_elements`` are given: the call then uses a restricted data token.
+        Amazon will remove this on 2027-03-27: use ``orders_2026_01_01.get_order`` instead; the first call issues a warning.
         Error statuses: 400, 403, 404, 429, 500, 503.
 
         Args:
@@ -447,9 +447,9 @@ class OrdersV0(Namespace):
         data_elements: Sequence[str] | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.OrderItem]:
-        """Items of every page of ``get_order_items``, whose arguments these are.
+        """The items of all pages of ``get_order_items``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -469,7 +469,7 @@ class OrdersV0(Namespace):
 
         Usage plan: 0.5 requests a second, burst 30 (Amazon's model).
         Restricted: every call uses a restricted data token, which is fetched for it.
-        Removed by Amazon on 2027-03-27: use ``orders_2026_01_01.get_order``; the first call warns.
+        Amazon will remove this on 2027-03-27: use ``orders_2026_01_01.get_order`` instead; the first call issues a warning.
         Error statuses: 400, 403, 404, 429, 500, 503.
 
         Args:
@@ -485,9 +485,9 @@ class OrdersV0(Namespace):
         *,
         cursor: str | None = None,
     ) -> PageIterator[m.OrderItemBuyerInfo]:
-        """Items of every page of ``get_order_items_buyer_info``, whose arguments these are.
+        """The items of all pages of ``get_order_items_buyer_info``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(self._client.fetch, GET_ORDER_ITEMS_BUYER_INFO, {"order_id": order_id}, cursor=cursor)
 
@@ -534,10 +534,10 @@ class OrdersV0(Namespace):
         """``getOrders``: GET /orders/v0/orders.
 
         Usage plan: 0.0167 requests a second, burst 20 (Amazon's model).
-        Restricted where ``data_elements`` are asked for: the call then uses a restricted data token.
-        Removed by Amazon on 2027-03-27: use ``orders_2026_01_01.search_orders``; the first call warns.
+        Restricted if ``data_elements`` are given: the call then uses a restricted data token.
+        Amazon will remove this on 2027-03-27: use ``orders_2026_01_01.search_orders`` instead; the first call issues a warning.
         Give exactly one of ``created_after`` and ``last_updated_after``; each has its own ``_before``.
-        An upper bound lies two minutes or more in the past. 1 to 100 results a page.
+        An upper bound must be at least two minutes in the past. A page has 1 to 100 results.
         Error statuses: 400, 403, 404, 429, 500, 503.
 
         Args:
@@ -620,9 +620,9 @@ class OrdersV0(Namespace):
         data_elements: Sequence[str] | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Order]:
-        """Items of every page of ``get_orders``, whose arguments these are.
+        """The items of all pages of ``get_orders``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -667,7 +667,7 @@ class OrdersV0(Namespace):
 
         Args:
             order_id: ``orderId`` in the path.
-            body: the body; ``payload`` in Amazon's model.
+            body: the body; Amazon calls it ``payload``.
         """
         call = self._client.fetch(UPDATE_SHIPMENT_STATUS, order_id=order_id, body=body)
         del body
@@ -686,7 +686,7 @@ class OrdersV0(Namespace):
 
         Args:
             order_id: ``orderId`` in the path.
-            body: the body; ``payload`` in Amazon's model.
+            body: the body; Amazon calls it ``payload``.
         """
         call = self._client.fetch(UPDATE_VERIFICATION_STATUS, order_id=order_id, body=body)
         del body

@@ -75,7 +75,7 @@ class ProductPricing20220501(Namespace):
         Error statuses: 400, 403, 404, 429, 500, 503.
 
         Args:
-            body: the body; ``requests`` in Amazon's model.
+            body: the body; Amazon calls it ``requests``.
         """
         call = self._client.fetch(GET_COMPETITIVE_SUMMARY, body=body)
         del body
@@ -92,7 +92,7 @@ class ProductPricing20220501(Namespace):
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:
-            body: the body; ``getFeaturedOfferExpectedPriceBatchRequestBody`` in Amazon's model.
+            body: the body; Amazon calls it ``getFeaturedOfferExpectedPriceBatchRequestBody``.
         """
         call = self._client.fetch(GET_FEATURED_OFFER_EXPECTED_PRICE_BATCH, body=body)
         del body

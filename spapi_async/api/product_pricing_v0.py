@@ -339,7 +339,7 @@ class ProductPricingV0(Namespace):
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:
-            body: the body; ``getItemOffersBatchRequestBody`` in Amazon's model.
+            body: the body; Amazon calls it ``getItemOffersBatchRequestBody``.
         """
         call = self._client.fetch(GET_ITEM_OFFERS_BATCH, body=body)
         del body
@@ -383,7 +383,7 @@ class ProductPricingV0(Namespace):
         Error statuses: 400, 401, 403, 404, 429, 500, 503.
 
         Args:
-            body: the body; ``getListingOffersBatchRequestBody`` in Amazon's model.
+            body: the body; Amazon calls it ``getListingOffersBatchRequestBody``.
         """
         call = self._client.fetch(GET_LISTING_OFFERS_BATCH, body=body)
         del body

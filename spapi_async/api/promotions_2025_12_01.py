@@ -345,9 +345,9 @@ class Promotions20251201(Namespace):
         included_data: Sequence[m.GetSelectionIncludedData | str] | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Item]:
-        """Items of every page of ``get_selection``, whose arguments these are.
+        """The items of all pages of ``get_selection``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -446,9 +446,9 @@ class Promotions20251201(Namespace):
         included_data: Sequence[m.SearchPromotionsIncludedData | str] | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.PromotionSummary]:
-        """Items of every page of ``search_promotions``, whose arguments these are.
+        """The items of all pages of ``search_promotions``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

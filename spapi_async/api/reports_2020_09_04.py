@@ -277,7 +277,7 @@ class Reports20200904(Namespace):
         """``cancelReport``: DELETE /reports/2020-09-04/reports/{reportId}.
 
         Usage plan: 0.0222 requests a second, burst 10 (assumed, its successor has this plan).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
         Args:
@@ -290,7 +290,7 @@ class Reports20200904(Namespace):
         """``cancelReportSchedule``: DELETE /reports/2020-09-04/schedules/{reportScheduleId}.
 
         Usage plan: 0.0222 requests a second, burst 10 (assumed, its successor has this plan).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
         Args:
@@ -303,7 +303,7 @@ class Reports20200904(Namespace):
         """``createReport``: POST /reports/2020-09-04/reports.
 
         Usage plan: 0.0167 requests a second, burst 15 (assumed, its successor has this plan).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
         Args:
@@ -322,7 +322,7 @@ class Reports20200904(Namespace):
         """``createReportSchedule``: POST /reports/2020-09-04/schedules.
 
         Usage plan: 0.0222 requests a second, burst 10 (assumed, its successor has this plan).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
         Args:
@@ -337,7 +337,7 @@ class Reports20200904(Namespace):
         """``getReport``: GET /reports/2020-09-04/reports/{reportId}.
 
         Usage plan: 2 requests a second, burst 15 (assumed, its successor has this plan).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
         Args:
@@ -350,7 +350,7 @@ class Reports20200904(Namespace):
         """``getReportDocument``: GET /reports/2020-09-04/documents/{reportDocumentId}.
 
         Usage plan: 0.0167 requests a second, burst 15 (assumed, its successor has this plan).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
         Args:
@@ -363,7 +363,7 @@ class Reports20200904(Namespace):
         """``getReportSchedule``: GET /reports/2020-09-04/schedules/{reportScheduleId}.
 
         Usage plan: 0.0222 requests a second, burst 10 (assumed, its successor has this plan).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
         Args:
@@ -376,7 +376,7 @@ class Reports20200904(Namespace):
         """``getReportSchedules``: GET /reports/2020-09-04/schedules.
 
         Usage plan: 0.0222 requests a second, burst 10 (assumed, its successor has this plan).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
         Args:
@@ -399,7 +399,7 @@ class Reports20200904(Namespace):
         """``getReports``: GET /reports/2020-09-04/reports.
 
         Usage plan: 0.0222 requests a second, burst 10 (assumed, its successor has this plan).
-        Removed by Amazon: it may answer 404 or 410; the first call warns.
+        Removed by Amazon: it may answer 404 or 410; the first call issues a warning.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
         Args:
@@ -434,9 +434,9 @@ class Reports20200904(Namespace):
         created_until: datetime | str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Report]:
-        """Items of every page of ``get_reports``, whose arguments these are.
+        """The items of all pages of ``get_reports``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

@@ -110,7 +110,7 @@ class SalesV1(Namespace):
         """``getOrderMetrics``: GET /sales/v1/orderMetrics.
 
         Usage plan: 0.5 requests a second, burst 15 (Amazon's model).
-        A granularity above ``Hour`` needs ``granularity_time_zone``. ``asin`` and ``sku`` exclude each other.
+        A granularity above ``Hour`` requires ``granularity_time_zone``. Give ``asin`` or ``sku``, not both.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:

@@ -650,9 +650,9 @@ class SellerWallet20240301(Namespace):
         marketplace_id: Marketplace | str,
         cursor: str | None = None,
     ) -> PageIterator[m.Transaction]:
-        """Items of every page of ``list_account_transactions``, whose arguments these are.
+        """The items of all pages of ``list_account_transactions``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -703,9 +703,9 @@ class SellerWallet20240301(Namespace):
         marketplace_id: Marketplace | str,
         cursor: str | None = None,
     ) -> PageIterator[m.TransferSchedule]:
-        """Items of every page of ``list_transfer_schedules``, whose arguments these are.
+        """The items of all pages of ``list_transfer_schedules``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

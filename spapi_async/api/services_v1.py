@@ -944,9 +944,9 @@ class ServicesV1(Namespace):
         marketplace_ids: Sequence[Marketplace | str],
         cursor: str | None = None,
     ) -> PageIterator[m.FixedSlot]:
-        """Items of every page of ``get_fixed_slot_capacity``, whose arguments these are.
+        """The items of all pages of ``get_fixed_slot_capacity``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -992,9 +992,9 @@ class ServicesV1(Namespace):
         marketplace_ids: Sequence[Marketplace | str],
         cursor: str | None = None,
     ) -> PageIterator[m.RangeCapacity]:
-        """Items of every page of ``get_range_slot_capacity``, whose arguments these are.
+        """The items of all pages of ``get_range_slot_capacity``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -1105,9 +1105,9 @@ class ServicesV1(Namespace):
         store_ids: Sequence[str] | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.ServiceJob]:
-        """Items of every page of ``get_service_jobs``, whose arguments these are.
+        """The items of all pages of ``get_service_jobs``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

@@ -187,7 +187,7 @@ class SupplySources20200701(Namespace):
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
-            body: the body; ``payload`` in Amazon's model.
+            body: the body; Amazon calls it ``payload``.
         """
         call = self._client.fetch(CREATE_SUPPLY_SOURCE, body=body)
         del body
@@ -227,9 +227,9 @@ class SupplySources20200701(Namespace):
         page_size: float | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.SupplySourceListItem]:
-        """Items of every page of ``get_supply_sources``, whose arguments these are.
+        """The items of all pages of ``get_supply_sources``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(self._client.fetch, GET_SUPPLY_SOURCES, {"page_size": page_size}, cursor=cursor)
 
@@ -246,7 +246,7 @@ class SupplySources20200701(Namespace):
 
         Args:
             supply_source_id: ``supplySourceId`` in the path.
-            body: the body; ``payload`` in Amazon's model.
+            body: the body; Amazon calls it ``payload``.
         """
         call = self._client.fetch(UPDATE_SUPPLY_SOURCE, supply_source_id=supply_source_id, body=body)
         del body
@@ -265,7 +265,7 @@ class SupplySources20200701(Namespace):
 
         Args:
             supply_source_id: ``supplySourceId`` in the path.
-            body: the body; ``payload`` in Amazon's model.
+            body: the body; Amazon calls it ``payload``.
         """
         call = self._client.fetch(UPDATE_SUPPLY_SOURCE_STATUS, supply_source_id=supply_source_id, body=body)
         del body

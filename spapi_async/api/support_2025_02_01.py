@@ -21,7 +21,12 @@ GET_CASE: Operation[m.Case] = Operation(
     id="getCase",
     method="GET",
     path="/support/2025-02-01/cases/{caseId}",
-    usage_plan=UsagePlan(rate=0.1, burst=10, source="assumed", reason="a sibling of the same API has this plan"),
+    usage_plan=UsagePlan(
+        rate=0.1,
+        burst=10,
+        source="assumed",
+        reason="another operation of the same API has this plan",
+    ),
     parameters=(
         Parameter(name="case_id", wire_name="caseId", location="path", type="str", encoding="segment", required=True),
     ),
@@ -61,7 +66,12 @@ LIST_CONTACTS: Operation[m.ListContactsResult] = Operation(
     id="listContacts",
     method="GET",
     path="/support/2025-02-01/cases/{caseId}/contacts",
-    usage_plan=UsagePlan(rate=0.1, burst=10, source="assumed", reason="a sibling of the same API has this plan"),
+    usage_plan=UsagePlan(
+        rate=0.1,
+        burst=10,
+        source="assumed",
+        reason="another operation of the same API has this plan",
+    ),
     parameters=(
         Parameter(name="case_id", wire_name="caseId", location="path", type="str", encoding="segment", required=True),
         Parameter(
@@ -101,7 +111,7 @@ class Support20250201(Namespace):
     async def get_case(self, case_id: str) -> m.Case:
         """``getCase``: GET /support/2025-02-01/cases/{caseId}.
 
-        Usage plan: 0.1 requests a second, burst 10 (assumed, a sibling of the same API has this plan).
+        Usage plan: 0.1 requests a second, burst 10 (assumed, another operation of the same API has this plan).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -128,9 +138,9 @@ class Support20250201(Namespace):
         body: m.ListCasesRequest | Mapping[str, Any],
         cursor: str | None = None,
     ) -> PageIterator[m.Case]:
-        """Items of every page of ``list_cases``, whose arguments these are.
+        """The items of all pages of ``list_cases``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(self._client.fetch, LIST_CASES, {"body": body}, cursor=cursor)
 
@@ -144,7 +154,7 @@ class Support20250201(Namespace):
     ) -> m.ListContactsResult:
         """``listContacts``: GET /support/2025-02-01/cases/{caseId}/contacts.
 
-        Usage plan: 0.1 requests a second, burst 10 (assumed, a sibling of the same API has this plan).
+        Usage plan: 0.1 requests a second, burst 10 (assumed, another operation of the same API has this plan).
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -169,9 +179,9 @@ class Support20250201(Namespace):
         sort_order: m.SortOrder | str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Contact]:
-        """Items of every page of ``list_contacts``, whose arguments these are.
+        """The items of all pages of ``list_contacts``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

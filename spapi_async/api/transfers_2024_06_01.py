@@ -201,9 +201,9 @@ class Transfers20240601(Namespace):
         account_type: str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.ExpectedPayout]:
-        """Items of every page of ``list_expected_payouts``, whose arguments these are.
+        """The items of all pages of ``list_expected_payouts``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -255,9 +255,9 @@ class Transfers20240601(Namespace):
         account_type: str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Payout]:
-        """Items of every page of ``list_payouts``, whose arguments these are.
+        """The items of all pages of ``list_payouts``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

@@ -97,9 +97,9 @@ class Vehicles20241101(Namespace):
         updated_after: datetime | str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Vehicle]:
-        """Items of every page of ``get_vehicles``, whose arguments these are.
+        """The items of all pages of ``get_vehicles``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

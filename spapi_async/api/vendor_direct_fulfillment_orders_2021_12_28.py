@@ -206,9 +206,9 @@ class VendorDirectFulfillmentOrders20211228(Namespace):
         include_details: bool | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Order]:
-        """Items of every page of ``get_orders``, whose arguments these are.
+        """The items of all pages of ``get_orders``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

@@ -71,7 +71,7 @@ class VendorDirectFulfillmentSandboxData20211028(Namespace):
         """``generateOrderScenarios``: POST /vendor/directFulfillment/sandbox/2021-10-28/orders.
 
         Usage plan: 1 request a second, burst 1 (assumed, Amazon publishes none).
-        Served by the sandbox alone.
+        Only the sandbox serves this operation.
         Error statuses: 400, 403, 404, 413, 415, 429, 500, 503.
 
         Args:
@@ -85,7 +85,7 @@ class VendorDirectFulfillmentSandboxData20211028(Namespace):
         """``getOrderScenarios``: GET /vendor/directFulfillment/sandbox/2021-10-28/transactions/{transactionId}.
 
         Usage plan: 1 request a second, burst 1 (assumed, Amazon publishes none).
-        Served by the sandbox alone.
+        Only the sandbox serves this operation.
         Error statuses: 400, 401, 403, 404, 415, 429, 500, 503.
 
         Args:

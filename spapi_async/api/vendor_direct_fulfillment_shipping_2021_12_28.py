@@ -478,9 +478,9 @@ class VendorDirectFulfillmentShipping20211228(Namespace):
         sort_order: m.SortOrder | str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.CustomerInvoice]:
-        """Items of every page of ``get_customer_invoices``, whose arguments these are.
+        """The items of all pages of ``get_customer_invoices``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -551,9 +551,9 @@ class VendorDirectFulfillmentShipping20211228(Namespace):
         sort_order: m.SortOrder | str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.PackingSlip]:
-        """Items of every page of ``get_packing_slips``, whose arguments these are.
+        """The items of all pages of ``get_packing_slips``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -624,9 +624,9 @@ class VendorDirectFulfillmentShipping20211228(Namespace):
         sort_order: m.SortOrder | str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.ShippingLabel]:
-        """Items of every page of ``get_shipping_labels``, whose arguments these are.
+        """The items of all pages of ``get_shipping_labels``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

@@ -358,9 +358,9 @@ class VendorOrdersV1(Namespace):
         ordering_vendor_code: str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Order]:
-        """Items of every page of ``get_purchase_orders``, whose arguments these are.
+        """The items of all pages of ``get_purchase_orders``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -452,9 +452,9 @@ class VendorOrdersV1(Namespace):
         ship_to_party_id: str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.OrderStatus]:
-        """Items of every page of ``get_purchase_orders_status``, whose arguments these are.
+        """The items of all pages of ``get_purchase_orders_status``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

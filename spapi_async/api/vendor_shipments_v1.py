@@ -454,9 +454,9 @@ class VendorShipmentsV1(Namespace):
         seller_warehouse_code: str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.Shipment]:
-        """Items of every page of ``get_shipment_details``, whose arguments these are.
+        """The items of all pages of ``get_shipment_details``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,
@@ -540,9 +540,9 @@ class VendorShipmentsV1(Namespace):
         seller_warehouse_code: str | None = None,
         cursor: str | None = None,
     ) -> PageIterator[m.TransportLabel]:
-        """Items of every page of ``get_shipment_labels``, whose arguments these are.
+        """The items of all pages of ``get_shipment_labels``, which has the same arguments.
 
-        ``cursor`` resumes where an earlier iterator's ``cursor`` stood.
+        ``cursor``, taken from an earlier iterator, resumes that iteration.
         """
         return PageIterator(
             self._client.fetch,

@@ -135,7 +135,7 @@ class Authenticator:
         self._scopes: dict[str, Grant] = {}
         self._reports = ReportTypes()
 
-    # What a call needs
+    # The token of a call
 
     async def token(
         self,
@@ -272,7 +272,7 @@ class Authenticator:
                 first.add_note(f"{len(failures) - 1} more tokens could not be fetched")
             raise first
 
-    # Other ways to a token
+    # Codes and delegated tokens
 
     async def exchange_code(self, code: str | Secret, redirect_uri: str | None = None) -> Authorization:
         """Exchange the code from a selling partner's browser; a code works once, for five minutes.
@@ -284,7 +284,7 @@ class Authenticator:
         """
         code = as_secret(code or "", "code")
         if not code.reveal():
-            raise ConfigurationError("code is empty; it comes back to the redirect URI as spapi_oauth_code")
+            raise ConfigurationError("code is empty; Amazon sends it to the redirect URI as spapi_oauth_code")
         form: dict[str, str | Secret] = {"grant_type": "authorization_code", "code": code}
         if redirect_uri is not None:
             form["redirect_uri"] = redirect_uri
@@ -311,7 +311,7 @@ class Authenticator:
         token = await self._restricted.delegated(account, resources, target_application)
         return DelegatedToken(token=token.value, expires_at=token.expires_at)
 
-    # Life
+    # Secret, statistics, end
 
     def replace_client_secret(self, new: Secret | NewClientSecret) -> None:
         """Use the new client secret from now on; a request under way that is refused for the old one is sent again.
@@ -342,6 +342,7 @@ class Authenticator:
 
 
 def _lasts(operation: Operation[Any]) -> bool:
+    """Whether a token of the operation serves many calls; a report document needs a token of its own."""
     return operation.restriction is None or operation.restriction.generic_path
 
 

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 CONSENT_PATH = "/apps/authorize/consent"
-_CENTRALS = frozenset(host for place in Marketplace for host in (place.seller_central, place.vendor_central))
+_AMAZON_HOSTS = frozenset(host for place in Marketplace for host in (place.seller_central, place.vendor_central))
 
 
 class Consent(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,13 +93,13 @@ def appstore_url(
     ``authorization_url``.
 
     Raises:
-        AuthError: the callback is not one of Amazon's pages, so nobody must be sent there.
+        AuthError: the callback is not one of Amazon's pages, so the browser must not be sent there.
         ConfigurationError: an argument that Amazon would refuse.
     """
     query = _query(login)
     callback, amazon_state = query.get("amazon_callback_uri", ""), query.get("amazon_state")
     parts = urlsplit(callback)
-    if f"{parts.scheme}://{parts.netloc}" not in _CENTRALS or parts.query or parts.fragment or not amazon_state:
+    if f"{parts.scheme}://{parts.netloc}" not in _AMAZON_HOSTS or parts.query or parts.fragment or not amazon_state:
         raise AuthError("this visit does not come from Amazon's app store: its callback is not one of Amazon's pages")
     if not state:
         raise ConfigurationError("state is empty; make one with new_state()")
@@ -122,7 +122,7 @@ def verify_state(expected: str | None, returned: str | None) -> None:
     Raises:
         AuthError: they differ, or one is missing: the redirect belongs to another browser, or is forged.
     """
-    # The returned state may be any text: half of a surrogate pair makes it wrong, not the comparison fail.
+    # The returned state may be any text: with half of a surrogate pair it is wrong, and must not break the encoding.
     both = [(state or "").encode(errors="backslashreplace") for state in (expected, returned)]
     if not all(both) or not hmac.compare_digest(*both):
         raise AuthError("the state that came back is not the one sent: start the authorisation again from this browser")
@@ -138,7 +138,7 @@ def read_redirect(redirect: str | Mapping[str, str], *, expected_state: str | No
     verify_state(expected_state, query.get("state"))
     code = query.get("spapi_oauth_code")
     if not code:
-        raise AuthError("the selling partner's browser came back without a code: consent was not given")
+        raise AuthError("the redirect has no spapi_oauth_code: the selling partner did not consent")
     return Consent(selling_partner_id=query.get("selling_partner_id", ""), code=Secret(code))
 
 
@@ -149,7 +149,7 @@ def _query(visit: str | Mapping[str, str]) -> Mapping[str, str]:
 def _checked_redirect(uri: str) -> str:
     parts = urlsplit(uri)
     if "#" in uri:
-        raise ConfigurationError("redirect_uri may not contain '#' (Amazon's page says MD5110)")
+        raise ConfigurationError("redirect_uri must not contain '#' (Amazon would show error MD5110)")
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")):
-        raise ConfigurationError("redirect_uri must be an https address")
+        raise ConfigurationError(f"redirect_uri must be an https address, not {uri!r}")
     return uri

@@ -14,7 +14,7 @@ from spapi_async.errors import AuthError, LWAError, SPAPIError, TransportError
 
 __all__ = ["Breakdown"]
 
-ENOUGH = 2
+TRIPS_AFTER = 2
 """Failures in a row after which calls fail without a request."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
@@ -44,7 +44,7 @@ class Breakdown:
             LWAError, TransportError: a copy of the last failure.
         """
         error = self._error
-        if error is None or self._failures < ENOUGH:
+        if error is None or self._failures < TRIPS_AFTER:
             return False
         now = self._clock.monotonic()
         wait = self._failed_at + self._pause - now
@@ -63,7 +63,7 @@ class Breakdown:
         """An exchange returned a token (``error`` is None), failed, or was cancelled."""
         if probe:
             self._probing = False
-        if error is None or (isinstance(error, LWAError) and not _of_everybody(error)):
+        if error is None or (isinstance(error, LWAError) and not _concerns_all_grants(error)):
             self._error, self._failures, self._pause = None, 0, FIRST_PAUSE
         elif isinstance(error, AuthError | TransportError):
             if probe:
@@ -80,5 +80,5 @@ class Breakdown:
         return f"<Breakdown failures={self._failures}>"
 
 
-def _of_everybody(error: LWAError) -> bool:
+def _concerns_all_grants(error: LWAError) -> bool:
     return error.code not in _OF_ONE_GRANT and error.status != 429

@@ -20,7 +20,7 @@ from spapi_async.auth._token import Token
 from spapi_async.credentials import Secret
 from spapi_async.errors import ClosedError, SPAPIError
 
-__all__ = ["CacheStatistics", "Retirement", "TokenCache"]
+__all__ = ["RENEW_LATEST", "CacheStatistics", "Retirement", "TokenCache"]
 
 logger = logging.getLogger("spapi_async.auth")
 
@@ -38,7 +38,7 @@ RETRY_RENEWAL = 20.0
 FRESH = 60.0
 """Seconds for which the replacement of a rejected token is not replaced again: then age is not the cause."""
 
-REMEMBERED = 2048
+REMEMBERED_TOKENS = 2048
 """Former tokens remembered, to recognise one that is rejected after it was already replaced."""
 
 
@@ -52,7 +52,7 @@ class Retirement(enum.Enum):
 
 
 class CacheStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts since the start; ``tokens`` and ``flights`` are current numbers."""
+    """Counts since the start; ``tokens`` (cached) and ``flights`` (fetches under way) are current numbers."""
 
     tokens: int
     flights: int
@@ -74,11 +74,11 @@ class _Entry:
         self.usable_until = token.expires_at - min(token.lifetime * TRANSIT, TRANSIT_SECONDS)
 
     def replaces_a_rejected_one(self, clock: Clock) -> None:
-        """From now on it is fresh, for a while."""
+        """Note that the token replaces a rejected one; it counts as fresh for a while."""
         self.fresh_until = clock.monotonic() + FRESH - max(clock.time() - self.token.issued_at, 0.0)
 
     def is_fresh(self, clock: Clock) -> bool:
-        """By both clocks: the wall's may be set back by hours, the other may stand still while the machine sleeps."""
+        """Whether both clocks agree: the wall clock may be set back, the other may stop while the machine sleeps."""
         until = min(self.token.issued_at + FRESH, self.usable_until)
         return clock.monotonic() < self.fresh_until and clock.time() < until
 
@@ -124,7 +124,7 @@ class TokenCache(Generic[K]):
         if now >= entry.renew_at and not self._closed:
             self._home.enter()
             if key not in self.flights:
-                self.take_off(key)
+                self.start_flight(key)
         return entry.token.value
 
     async def get(self, key: K) -> Secret:
@@ -144,7 +144,7 @@ class TokenCache(Generic[K]):
         self._home.enter()
         flight = self.flights.get(key)
         if flight is None or flight.done():  # done but still listed: it was cancelled before it began
-            flight = self.take_off(key)
+            flight = self.start_flight(key)
         outcome = await _outcome(flight)
         if isinstance(outcome, Token):
             return outcome
@@ -204,10 +204,11 @@ class TokenCache(Generic[K]):
         await asyncio.gather(*flights, return_exceptions=True)
         self.flights.clear()  # one cancelled before its first step could not do so itself
 
-    def _forget_flights(self, forked: bool) -> None:  # noqa: ARG002, FBT001 - neither loop's will ever land
+    def _forget_flights(self, forked: bool) -> None:  # noqa: ARG002, FBT001 - a former loop's never end in either case
         self.flights.clear()
 
-    def take_off(self, key: K) -> asyncio.Task[Token | BaseException]:
+    def start_flight(self, key: K) -> asyncio.Task[Token | BaseException]:
+        """Start the task that fetches the token for ``key``."""
         flight = background(self._fly(key), "spapi-async token")
         self.flights[key] = flight
         return flight
@@ -232,7 +233,7 @@ class TokenCache(Generic[K]):
             self.put(key, token)
             return token
         finally:
-            if self.flights.get(key) is flight:  # not a later loop's, where this is what a dead loop left behind
+            if self.flights.get(key) is flight:  # if this is the task of a former loop, another may be listed
                 del self.flights[key]
 
     def _note_failure(self, key: K, error: Exception) -> None:
@@ -249,7 +250,7 @@ class TokenCache(Generic[K]):
         if not keys:
             del self._keys[value]
             self._former[value] = None
-            if len(self._former) > REMEMBERED:
+            if len(self._former) > REMEMBERED_TOKENS:
                 self._former.popitem(last=False)
 
     def __repr__(self) -> str:
@@ -267,7 +268,7 @@ async def _outcome(flight: asyncio.Task[Token | BaseException]) -> Token | BaseE
 
 
 def _closed_meanwhile() -> ClosedError:
-    return ClosedError("the application was closed while the token was on its way")
+    return ClosedError("the application was closed while the token was being fetched")
 
 
 def _copy_of(error: BaseException) -> BaseException:

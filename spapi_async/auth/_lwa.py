@@ -1,4 +1,4 @@
-"""Login with Amazon's token endpoint: one form-encoded POST, three grants, and a clear reason when it refuses."""
+"""Login with Amazon's token endpoint: exchanges three kinds of grant for tokens, and explains refusals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from spapi_async.auth._token import Token
 from spapi_async.credentials import Secret, revealed
 from spapi_async.errors import LWAError, TransportError
 
-__all__ = ["Exchange", "Grants", "Reply", "TokenEndpoint"]
+__all__ = ["RETRY_DELAYS", "Exchange", "Grants", "Reply", "TokenEndpoint", "lifetime", "token_in"]
 
 ASSUMED_LIFETIME = 60.0
 """A token's lifetime in seconds if the reply does not state it; every recorded reply says 3600."""
@@ -154,7 +154,7 @@ class TokenEndpoint:
             except TransportError:
                 pass
             except LWAError as error:
-                if not _is_transient(error):
+                if not _is_transient(error.code, error.status or 0):
                     raise
             # Between half and all of the pause: attempts are spread out, but never immediate.
             await self._clock.sleep(self._uniform(delay / 2, delay))
@@ -182,11 +182,7 @@ def _encoded(fields: Mapping[str, str | Secret]) -> Secret:
     return Secret(urlencode({name: revealed(value) for name, value in fields.items()}))
 
 
-def _is_transient(error: LWAError) -> bool:
-    return _may_pass(error.code, error.status or 0)
-
-
-def _may_pass(code: str, status: int) -> bool:
+def _is_transient(code: str, status: int) -> bool:
     return code in _RETRYABLE_CODES or status == 429 or status >= 500
 
 
@@ -232,7 +228,7 @@ def _refusal(reply: Reply, fields: Mapping[str, str | Secret]) -> LWAError:
             reply.status, "temporarily_unavailable" if reply.status >= 500 else "invalid_response"
         )
         # Login with Amazon names an error in its refusals: one without a name probably comes from another server.
-        return _error(reply, code, what, hint=code if _may_pass(code, reply.status) else "invalid_response")
+        return _error(reply, code, what, hint=code if _is_transient(code, reply.status) else "invalid_response")
     description = data.get("error_description")
     if not isinstance(description, str):
         return _error(reply, code, f"status {reply.status} without a description")

@@ -92,7 +92,7 @@ def restricted_resource(
         )
     if path is None and operation.restriction is not None and not operation.restriction.generic_path:
         raise ConfigurationError(
-            "Amazon takes the path of one document here, not the template", operation=operation.name
+            "Amazon accepts only the path of one document here, not the template: give path", operation=operation.name
         )
     return RestrictedResource(
         method=operation.method, path=path or operation.path, data_elements=tuple(sorted(set(data_elements)))
@@ -197,7 +197,7 @@ class RestrictedTokens:
         for batch in list(self._batches.values()):
             await batch.aclose()
 
-    def _forget_batches(self, forked: bool) -> None:  # noqa: ARG002, FBT001 - neither loop's will ever be sent
+    def _forget_batches(self, forked: bool) -> None:  # noqa: ARG002, FBT001 - never sent in either case
         self._batches.clear()
 
     async def _fetch_shared(self, key: RestrictedKey, stale: Secret | None) -> Token:
@@ -223,7 +223,7 @@ class RestrictedTokens:
         if target_application is not None:
             body["targetApplication"] = target_application
         if self._create is None:
-            raise ConfigurationError("this authenticator was given no way to create restricted data tokens")
+            raise ConfigurationError("restricted data tokens need Authenticator(create_restricted_token=...)")
         asked_at = self._clock.time()
         try:
             reply: Any = await self._create(account, body)

@@ -41,14 +41,14 @@ def verdict_on(body: bytes | str | object) -> Verdict:
     return Verdict.STALE_TOKEN if _says(text, _STALE) else Verdict.DENIED
 
 
-def _says(text: str, sayings: Iterable[Sequence[str]]) -> bool:
-    return any(_in_order(sentence, words) for sentence in text.split(".") for words in sayings)
+def _says(text: str, sentences: Iterable[Sequence[str]]) -> bool:
+    return any(_in_order(sentence, patterns) for sentence in text.split(".") for patterns in sentences)
 
 
-def _in_order(sentence: str, words: Sequence[str]) -> bool:
+def _in_order(sentence: str, patterns: Sequence[str]) -> bool:
     position = 0
-    for word in words:
-        found = re.compile(word, re.IGNORECASE).search(sentence, position)
+    for pattern in patterns:
+        found = re.compile(pattern, re.IGNORECASE).search(sentence, position)
         if found is None:
             return False
         position = found.end()

@@ -39,7 +39,7 @@ _REPORTS = "reports_2021_06_30.get_reports"
 
 
 class ReportTypes:
-    """Which documents need a restricted token, as far as replies have shown; the oldest entries are dropped first."""
+    """Which documents need a restricted token, as learned from replies; the oldest entries are dropped first."""
 
     def __init__(self, max_entries: int = 20_000) -> None:
         self._max_entries = max_entries

@@ -1,7 +1,7 @@
 """Stores through which workers share tokens: the protocol, the store in memory, and how a token is fetched with one.
 
 Fifty workers of one seller need only one token. Each worker looks in the store first; the worker that acquires the
-lease requests the token from Amazon; the others wait for its entry, but no longer than a lease lasts. If the store
+lease requests the token from Amazon; the others wait for its entry, but no longer than ``LONGEST_WAIT``. If the store
 fails or hangs, a worker requests the token from Amazon itself.
 """
 
@@ -28,14 +28,14 @@ logger = logging.getLogger("spapi_async.auth")
 
 T = TypeVar("T")
 
-LEASE = 30.0
+LEASE_SECONDS = 30.0
 """Seconds after which a lease expires if its holder does not release it."""
 
-PATIENCE = 10.0
+LONGEST_WAIT = 10.0
 """Seconds to wait for another worker's token before requesting one from Amazon."""
 
-POLL = 0.1
-"""Seconds between looks while another worker fetches; jittered."""
+POLL_SECONDS = 0.1
+"""The longest time between two checks whether another worker has stored a token; the actual time is random."""
 
 _SWEEP = 1000  # entries and leases in memory among which expired ones are looked for, or twice as many as are alive
 
@@ -121,7 +121,7 @@ class _StoreFailedError(Exception):
 
 
 class _Lease:
-    """The right to ask Amazon for a token, as one worker wants it."""
+    """A lease on a token, which one worker holds or tries to get."""
 
     __slots__ = ("held", "key", "owner")
 
@@ -140,13 +140,13 @@ class SharedTokens:
         *,
         clock: Clock,
         timeout: float = 2.0,
-        patience: float = PATIENCE,
+        longest_wait: float = LONGEST_WAIT,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._store = store
         self._clock = clock
         self.timeout = timeout
-        self.patience = patience
+        self.longest_wait = longest_wait
         self._uniform = uniform
         self._failing = False  # so that an outage is logged once
         self.used_at: float | None = None
@@ -180,15 +180,15 @@ class SharedTokens:
         """Another worker's token; or None if this worker has to request one from Amazon."""
         key = lease.key
         token = await self._find(store, key, stale)
-        give_up_at = self._clock.monotonic() + self.patience
+        give_up_at = self._clock.monotonic() + self.longest_wait
         while token is None:
-            lease.held = await self._guarded(store.acquire(key, lease.owner, ttl=LEASE))
+            lease.held = await self._guarded(store.acquire(key, lease.owner, ttl=LEASE_SECONDS))
             if lease.held:
                 return await self._find(store, key, stale)  # it may have been stored just before the lease
             if self._clock.monotonic() >= give_up_at:
                 logger.warning("another worker has held the lease on a token too long; requesting one without it")
                 return None
-            await self._clock.sleep(self._uniform(POLL / 2, POLL))
+            await self._clock.sleep(self._uniform(POLL_SECONDS / 2, POLL_SECONDS))
             token = await self._find(store, key, stale)
         return token
 

@@ -1,6 +1,6 @@
 """``python -m spapi_async.codegen --models DIR [--legacy DIR] [--notifications DIR] [--check]``.
 
-Exit codes: 0 all is well; 1 ``--check`` found stale files; 2 something was refused. What is refused is named on stderr.
+Exit codes: 0 success; 1 ``--check`` found stale files; 2 a file was refused. Problems are printed to stderr.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the generated packages, or with ``--check`` say which files are stale; 0 when all is well."""
+    """Write the generated packages, or list the stale files with ``--check``; returns the exit code."""
     options = _parser().parse_args(arguments)
     refused: list[ModelError] = []
     models = _read(options.models, refused)
     legacy = _read(options.legacy, refused) if options.legacy else {}
     made = generate(models, legacy)
     output = Output(options.output)
-    # A file that was refused is there all the same: what it would have made must not go.
+    # The modules of a refused model file must not be deleted.
     change = plan(made, output, prune=options.prune and not (refused or made.refused))
     if options.notifications:
         payloads = generate_notifications(_read(options.notifications, refused))
@@ -39,12 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for warning in made.warnings:
         _say(f"warning: {warning}")
     problems = [str(problem) for problem in (*refused, *made.refused)]
-    if made.operations:  # where nothing was understood at all, nobody needs to hear of each module what it lacks
+    if made.operations:  # otherwise every module would be reported as missing
         problems += change.refused
     for problem in problems:
         _say(problem)
     if problems and not (options.keep_going and made.operations):
-        _say("nothing was written; --keep-going generates what can be")
+        _say("nothing was written; --keep-going generates the files that were not refused")
         return 2
     stale = output.stale(change)
     if options.check:
@@ -58,30 +58,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m spapi_async.codegen", description="Generate api/ and models/.")
-    parser.add_argument("--models", type=Path, required=True, help="folder of Amazon's model files, searched below too")
-    parser.add_argument("--legacy", type=Path, help="folder of older model files: what Amazon has removed since")
+    parser.add_argument(
+        "--models", type=Path, required=True, help="folder of Amazon's model files; includes subfolders"
+    )
+    parser.add_argument("--legacy", type=Path, help="folder of older model files, for operations removed since")
     parser.add_argument("--notifications", type=Path, help="folder of the JSON Schemas of Amazon's notifications")
-    parser.add_argument("--output", type=Path, default=_PACKAGE, help="package folder to write into (this package)")
-    parser.add_argument("--check", action="store_true", help="write nothing, fail when the output is stale")
-    parser.add_argument("--keep-going", action="store_true", help="leave out a file that is refused, exit with 2")
-    parser.add_argument("--prune", action="store_true", help="delete what the given folders do not hold")
+    parser.add_argument("--output", type=Path, default=_PACKAGE, help="package folder to write to; default: this one")
+    parser.add_argument("--check", action="store_true", help="write nothing, and fail if the output is stale")
+    parser.add_argument(
+        "--keep-going", action="store_true", help="if a file is refused, generate the others and exit with 2"
+    )
+    parser.add_argument("--prune", action="store_true", help="delete modules that no file in the given folders defines")
     return parser
 
 
 def _read(folder: Path, refused: list[ModelError]) -> dict[str, dict[str, Any] | ModelError]:
-    """The model files in a folder and below it (Amazon's repository has a folder for each API), or what ails them."""
+    """The model files in a folder and its subfolders, by name; an error in the place of one that cannot be read."""
     found: dict[str, dict[str, Any] | ModelError] = {}
     paths = sorted(folder.rglob("*.json"))
     for path in paths:
         if path.name in found:
-            refused.append(ModelError(str(path), "has the name of another model file"))
+            refused.append(ModelError(str(path), "has the same name as another model file"))
             continue
         try:
             found[path.name] = read_json(path)
         except ModelError as problem:
             found[path.name] = problem
     if not paths:
-        refused.append(ModelError(str(folder), "holds no model file"))
+        refused.append(ModelError(str(folder), "contains no model file"))
     return found
 
 

@@ -1,4 +1,4 @@
-"""The docstrings of generated methods: facts, and none of Amazon's sentences."""
+"""The docstrings of generated methods, made from facts; none of Amazon's text is copied."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["end_in_words", "iterator_docstring", "method_docstring"]
 
 
 def method_docstring(method: Method, *, takes_elements: bool) -> str:
-    """Of the method itself; ``takes_elements``: whether it has the argument ``data_elements``."""
+    """The docstring of a method; ``takes_elements`` says whether it has the argument ``data_elements``."""
     facts = [
         _plan_in_words(method.usage_plan),
         *_access_in_words(method),
@@ -30,38 +30,38 @@ def method_docstring(method: Method, *, takes_elements: bool) -> str:
 
 
 def _access_in_words(method: Method) -> list[str]:
-    """Who may call it, and whether Amazon still answers."""
+    """Which token the method needs, and whether Amazon still serves it."""
     facts = []
     if method.restriction is not None:
         facts.append(_restriction_in_words(method.restriction))
     if method.grantless_scope is not None:
         facts.append(f"Grantless: acts for no seller; scope ``{method.grantless_scope}``.")
     if end := end_in_words(method):
-        facts.append(f"{end}; the first call warns.")
+        facts.append(f"{end}; the first call issues a warning.")
     if method.sandbox_only:
-        facts.append("Served by the sandbox alone.")
+        facts.append("Only the sandbox serves this operation.")
     return facts
 
 
 def _replies_in_words(method: Method) -> list[str]:
-    """What the return annotation does not say about the statuses."""
+    """What the return annotation does not say about the replies."""
     facts = []
     if not method.states_success:
-        facts.append("Amazon's model has no success reply; what comes with one is in ``Response.raw``.")
+        facts.append("Amazon's model has no success reply; if the reply has a body, it is in ``Response.raw``.")
     if method.maybe_none:
-        facts.append(f"None stands for a {_empty_statuses(method)} reply: there is nothing to report.")
+        facts.append(f"Returns None if Amazon answers {_empty_statuses(method)}, a reply without a body.")
     if method.responses:
         types = ", ".join(
             f"{code} is {f'``{render(type_)}``' if type_ else 'None'}" for code, type_ in method.responses
         )
-        facts.append(f"The type tells the status: {types}.")
+        facts.append(f"The type depends on the status: {types}.")
     return facts
 
 
 def end_in_words(method: Method) -> str:
-    """That Amazon takes the operation away; empty where it stays."""
+    """The removal or deprecation of the operation, if Amazon has announced one; else empty."""
     if method.removal is not None:
-        return f"Removed by Amazon on {method.removal.day}: use ``{method.removal.successor}``"
+        return f"Amazon will remove this on {method.removal.day}: use ``{method.removal.successor}`` instead"
     if method.status == "removed":
         return "Removed by Amazon: it may answer 404 or 410"
     return "Deprecated by Amazon" if method.status == "deprecated" else ""
@@ -79,15 +79,13 @@ def _argument_line(argument: Argument) -> str:
     if parameter.location == "header":
         said = [f"header ``{parameter.wire_name}``"]
     elif parameter.location == "body":
-        said = [
-            "the body" if parameter.wire_name == "body" else f"the body; ``{parameter.wire_name}`` in Amazon's model"
-        ]
+        said = ["the body" if parameter.wire_name == "body" else f"the body; Amazon calls it ``{parameter.wire_name}``"]
     said += [text for text in (limits_in_words(limits, argument.item_limits),) if text]
     return f"    {parameter.name}: {'; '.join(said)}."
 
 
 def _own(limits: Constraints) -> Constraints:
-    """A list's own limits alone."""
+    """The limits of a list itself, without those of its items."""
     return Constraints(min_items=limits.min_items, max_items=limits.max_items, default=limits.default)
 
 
@@ -111,24 +109,25 @@ def _plan_in_words(plan: UsagePlan) -> str:
 def _restriction_in_words(restriction: Restriction) -> str:
     return {
         "always": "Restricted: every call uses a restricted data token, which is fetched for it.",
-        "optional": "Restricted where ``data_elements`` are asked for: the call then uses a restricted data token.",
+        "optional": "Restricted if ``data_elements`` are given: the call then uses a restricted data token.",
         "report": "Restricted for report types with personal data: such a call needs a restricted data token.",
     }[restriction.mode]
 
 
 def iterator_docstring(method: Method) -> str:
-    """Of its ``iter_`` method."""
+    """The docstring of its ``iter_`` method."""
     assert method.paging is not None
     facts = []
     if method.paging.token_parameter is None:
-        facts.append("Amazon takes no page token here: the iterator ends with the first page.")
+        facts.append("Amazon accepts no page token here, so the iterator ends after the first page.")
     elif not method.paging.token_path:
         facts.append(
-            "The reply holds no page token: the iterator ends with it. The next page's token is in the finished query."
+            "The reply has no page token, so the iterator ends with it; the finished query has the next page's token."
         )
     else:
-        facts.append("``cursor`` resumes where an earlier iterator's ``cursor`` stood.")
+        facts.append("``cursor``, taken from an earlier iterator, resumes that iteration.")
     if method.paging.token_lifetime is not None:
-        facts.append(f"Page tokens live {method.paging.token_lifetime:g} seconds.")
-    what = "Every page" if not method.paging.items_path or method.returns == (method.item,) else "Items of every page"
-    return docstring(f"{what} of ``{method.name}``, whose arguments these are.", [facts], 8)
+        facts.append(f"Page tokens expire after {method.paging.token_lifetime:g} seconds.")
+    whole_pages = not method.paging.items_path or method.returns == (method.item,)
+    what = "All pages" if whole_pages else "The items of all pages"
+    return docstring(f"{what} of ``{method.name}``, which has the same arguments.", [facts], 8)

@@ -1,4 +1,4 @@
-"""Amazon's Swagger 2.0 files as frozen values; whatever is not understood is refused, never skipped."""
+"""Reads Amazon's Swagger 2.0 files into frozen values; anything unknown is refused, never skipped."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _TOP_KEYS = {
 
 
 class RawParameter(msgspec.Struct, frozen=True, kw_only=True):
-    """A parameter as the file has it."""
+    """A parameter as in the file."""
 
     where: str
     name: str
@@ -59,7 +59,7 @@ class RawParameter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RawOperation(msgspec.Struct, frozen=True, kw_only=True):
-    """An operation as the file has it; ``prose`` is read for the usage plan alone."""
+    """An operation as in the file; only the usage plan is read from ``prose``."""
 
     where: str
     id: str
@@ -99,7 +99,7 @@ def parse_document(data: Mapping[str, Any], file: str) -> Document:
     """A whole file.
 
     Raises:
-        ModelError: the file holds a construct that the generator does not know.
+        ModelError: the file has a construct that the generator does not support.
     """
     root = f"{file}: $"
     refuse_deep(data, root)
@@ -122,7 +122,7 @@ def parse_document(data: Mapping[str, Any], file: str) -> Document:
 
 
 def _version(data: Mapping[str, Any], stem: str, root: str) -> str:
-    """The version that the file states, else the one that its paths share; empty where the file's name has it."""
+    """The version that the file states, else the one that its paths share; empty if the file's name contains it."""
     declared = members(data, "info", root).get("version")
     if isinstance(declared, str | int | float) and words(str(declared)):
         return str(declared)
@@ -148,12 +148,12 @@ def _operations(data: Mapping[str, Any], root: str) -> list[RawOperation]:
         shared = _parameters(item, data, where)
         for verb in _VERBS:
             if verb in item:
-                # Some flags stand on the path (FBA Inventory) and some on the operation (Vendor DF Sandbox Data).
+                # The flag is on the path (FBA Inventory) or on the operation (Vendor DF Sandbox Data).
                 refuse_unknown(item[verb], _OPERATION_KEYS, f"{where}.{verb}")
                 node = {key: value for key, value in item.items() if key == _SANDBOX_ONLY} | item[verb]
                 found.append(_operation(node, data, f"{where}.{verb}", (verb, base + path), shared))
     if not found:
-        raise ModelError(f"{root}.paths", "holds no operation")
+        raise ModelError(f"{root}.paths", "contains no operation")
     return found
 
 
@@ -179,7 +179,7 @@ def _operation(
     parameters = [p for p in shared if (p.name, p.location) not in replaced] + own
     if sum(parameter.location == "body" for parameter in parameters) > 1:
         raise ModelError(where, "has more than one body")
-    _refuse_loose_path(path, parameters, where)
+    _refuse_path(path, parameters, where)
     return RawOperation(
         where=where,
         id=operation_id,
@@ -205,7 +205,7 @@ def _responses(node: Mapping[str, Any], data: Mapping[str, Any], where: str) -> 
         if status == "default":  # says nothing about success; errors are read without their model
             continue
         if not re.fullmatch("[1-5][0-9][0-9]", status):
-            raise ModelError(at, f"status {status!r} is not understood")
+            raise ModelError(at, f"status {status!r} is not supported")
         found.append((int(status), schema))
     return sorted(found, key=lambda pair: pair[0])
 
@@ -215,7 +215,7 @@ def _parameter(entry: Mapping[str, Any], data: Mapping[str, Any], where: str) ->
     refuse_unknown(node, _PARAMETER_KEYS, where)
     location = node.get("in")
     if location not in ("path", "query", "header", "body"):
-        raise ModelError(where, f"a parameter in {location!r} is not understood")
+        raise ModelError(where, f"a parameter in {location!r} is not supported")
     name = text(node, "name", where)
     if not name:
         raise ModelError(where, "is a parameter without a name")
@@ -227,10 +227,10 @@ def _parameter(entry: Mapping[str, Any], data: Mapping[str, Any], where: str) ->
         plain = {key: value for key, value in node.items() if key in LIMITS | {"type", "items"}}
         schema = parse_schema(plain, where)
         if schema.kind not in (*SCALARS, "array"):
-            raise ModelError(where, f"a parameter of type {node.get('type')!r} is not understood")
+            raise ModelError(where, f"a parameter of type {node.get('type')!r} is not supported")
     collection_format = node.get("collectionFormat", "csv")
     if collection_format not in ("csv", "multi"):
-        raise ModelError(where, f"collectionFormat {collection_format!r} is not understood")
+        raise ModelError(where, f"collectionFormat {collection_format!r} is not supported")
     return RawParameter(
         where=where,
         name=name,
@@ -243,7 +243,7 @@ def _parameter(entry: Mapping[str, Any], data: Mapping[str, Any], where: str) ->
 
 
 def _follow(node: Mapping[str, Any], data: Mapping[str, Any], section: str, where: str) -> Mapping[str, Any]:
-    """What a ``$ref`` to a shared parameter or response names, or the node itself."""
+    """The shared parameter or response to which the node refers, or the node itself if it has no ``$ref``."""
     if not isinstance(node, dict):
         raise ModelError(where, f"must be an object, not {type(node).__name__}")
     if "$ref" not in node:
@@ -255,9 +255,10 @@ def _follow(node: Mapping[str, Any], data: Mapping[str, Any], section: str, wher
     return target
 
 
-def _refuse_loose_path(path: str, parameters: list[RawParameter], where: str) -> None:
+def _refuse_path(path: str, parameters: list[RawParameter], where: str) -> None:
+    """Refuse a path that is not a plain template, or whose parameters are not the declared ones."""
     if not re.fullmatch(_PATH, path):
-        raise ModelError(where, f"the path {path!r} is not understood: it must be /segments with {{parameters}}")
+        raise ModelError(where, f"the path {path!r} is not supported: it must be /segments with {{parameters}}")
     declared = {parameter.name for parameter in parameters if parameter.location == "path"}
     named = {piece.partition("}")[0] for piece in path.split("{")[1:]}
     if declared != named:

@@ -38,7 +38,7 @@ def emit_api(module: str, class_name: str, title: str, sources: tuple[str, ...],
 
 
 def _suppressed(methods: tuple[Method, ...]) -> list[str]:
-    """Linter rules that Amazon's own names break."""
+    """The linter rules that Amazon's names break."""
     names = {argument.parameter.name for method in methods for argument in method.arguments}
     rules = ["A002"] if names & _BUILTIN_ARGUMENTS else []
     return rules + (["S106"] if any(m.paging and m.paging.token_parameter for m in methods) else [])
@@ -75,7 +75,7 @@ _NAMES = re.compile(
 
 
 def _names(code: str) -> set[str]:
-    """The imported names that code uses; docstrings and string literals use none."""
+    """The imported names that code uses, apart from its docstrings and string literals."""
     code = re.sub(r'"""[\s\S]*?"""|"(?:[^"\\\n]|\\.)*"', "", code)
     return set(_NAMES.findall(re.sub(_REMOVAL, "", code)))
 
@@ -122,7 +122,7 @@ def _constant(module: str, method: Method) -> str:
 
 
 def _types(method: Method) -> list[tuple[str, Expression]]:
-    """What goes in and what comes out."""
+    """The keywords of ``Operation`` for parameters, body and replies."""
     parameters = Tuple(tuple(_parameter(argument.parameter) for argument in method.arguments))
     stated: list[tuple[str, Expression | None]] = [
         ("parameters", parameters if method.arguments else None),
@@ -136,7 +136,7 @@ def _types(method: Method) -> list[tuple[str, Expression]]:
 
 
 def _behaviour(method: Method) -> list[tuple[str, Expression]]:
-    """How it may be called."""
+    """The keywords of ``Operation`` for access, paging, statuses and removal."""
     stated: list[tuple[str, Expression | None]] = [
         ("idempotent", "True" if method.idempotent else None),
         ("restriction", _restriction(method.restriction) if method.restriction else None),
@@ -279,12 +279,12 @@ def _method(method: Method) -> str:
 
 
 def _call(method: Method, names: list[str]) -> list[str]:
-    """The statements that make the call and return what it brings."""
+    """The statements that make the call and return its result."""
     returned = "return await" if method.returns else "await"
     has_body = any(argument.parameter.location == "body" for argument in method.arguments)
     prefix = "call = " if has_body else f"{returned} "
     made = _statement(Call(f"{prefix}self._client.fetch", (method.constant,), _named(names)))
-    # A traceback shows the local variables of this frame too, and a body holds whatever its user puts there.
+    # A traceback can show the local variables of this frame, and a body may contain personal data.
     return [made, "        del body", f"        {returned} call"] if has_body else [made]
 
 
@@ -310,7 +310,7 @@ def _signature(
 
 
 def _split_union(argument: str) -> str:
-    """A union too long for a line, one member a line."""
+    """The argument, with one member of its union per line if it is too long for one line."""
     if len(_ARGUMENT_INDENT) + len(argument) + 1 <= WIDTH:
         return argument
     depths = [argument[:i].count("[") - argument[:i].count("]") for i in range(len(argument))]

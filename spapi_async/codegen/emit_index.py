@@ -1,4 +1,4 @@
-"""The text of ``api/__init__.py`` and ``models/__init__.py``, which import a version when it is first asked for."""
+"""The text of ``api/__init__.py`` and ``models/__init__.py``, which import a module on first access."""
 
 from __future__ import annotations
 
@@ -113,5 +113,5 @@ def _all(names: list[str]) -> str:
 
 
 def _isort(name: str) -> tuple[int, str]:
-    """Constants, then classes, then the rest: the order the linter asks of ``__all__``."""
+    """Sorts constants first, then classes, then other names, as the linter requires of ``__all__``."""
     return (0 if name.isupper() else 1 if name[0].isupper() else 2), name

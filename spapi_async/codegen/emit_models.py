@@ -80,14 +80,14 @@ def _base(item: ModelClass) -> str:
 
 
 def _personal(item: ModelClass) -> str:
-    """The fields that the repr hides, unless it hides all."""
+    """The assignment of ``__personal__``: the fields that the repr hides, unless it hides all or none."""
     if item.hidden in ("all", ()):
         return ""
     return "    " + layout(Tuple(tuple(quoted(name) for name in item.hidden)), 4, "__personal__ = ")
 
 
 def _rename(fields: tuple[Field, ...]) -> tuple[str | None, set[str]]:
-    """The rule of msgspec that gives most of Amazon's names, and the names that it does not give."""
+    """The rename rule of msgspec that produces the most of Amazon's names, and the names that it does not produce."""
     names, wire_names = [field.name for field in fields], [field.wire_name for field in fields]
     found: list[tuple[str | None, set[str]]] = []
     for rule in (None, "camel", "pascal"):
@@ -130,7 +130,7 @@ def _summary(definition: str) -> str:
 
 
 def _looks_secret(item: ModelClass | EnumClass) -> bool:
-    """Whether a linter takes a member for a password: the name holds ``token`` or the like."""
+    """Whether a linter may mistake a member for a password, because its name contains ``token`` or the like."""
     return isinstance(item, EnumClass) and any(
         {word.lower() for word in words(name.lower())} & {"token", "secret", "password"} for name, _ in item.members
     )

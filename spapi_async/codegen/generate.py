@@ -1,4 +1,4 @@
-"""All files of ``api/`` and ``models/`` from all model files: one pure function from JSON to text."""
+"""Generates all files of ``api/`` and ``models/`` from all model files: one pure function from JSON to text."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ __all__ = ["Generated", "generate"]
 
 
 class Generated(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of the model files.
+    """The result of generating from the model files.
 
     Attributes:
         files: paths below the package and their text, without the two indexes.
         operations: the methods of each module.
-        refused: what was not understood, by file and JSON path; nothing is made of such a file.
-        warnings: what was understood, but had to be completed by assumption.
+        refused: the errors of refused files, with JSON path; nothing is generated from such a file.
+        warnings: gaps in the files that were filled by an assumption.
     """
 
     files: dict[str, str]
@@ -66,10 +66,10 @@ class _Module(msgspec.Struct, frozen=True):
 def generate(
     models: Mapping[str, dict[str, Any] | ModelError], legacy: Mapping[str, dict[str, Any] | ModelError]
 ) -> Generated:
-    """The modules of all model files; what is wrong with a file costs its own module alone.
+    """The modules of all model files; an error in one file does not affect the others' modules.
 
     Args:
-        models: file names and their JSON, or why a file could not be read.
+        models: file names and their JSON, or the error if a file could not be read.
         legacy: older models; their operations that ``models`` lacks are marked removed.
     """
     modules: dict[str, _Module] = {}
@@ -80,7 +80,7 @@ def generate(
     understood = {source for module in modules.values() for source in module.sources}
     for file in sorted(legacy):
         if file in models and file not in understood:
-            continue  # without the living file, all that the older one holds would look removed
+            continue  # without the current file, every operation of the older one would look removed
         with noting(refused, file):
             _merge(modules, legacy[file], file)
     files: dict[str, str] = {}
@@ -95,9 +95,9 @@ def generate(
 
 
 def _add(modules: dict[str, _Module], data: dict[str, Any] | ModelError, file: str) -> None:
-    module = _living(_parsed(data, file))
+    module = _current(_parsed(data, file))
     if module.name in modules:
-        raise ModelError(file, f"makes the module {module.name}, as {modules[module.name].sources[0]} does")
+        raise ModelError(file, f"defines the module {module.name}, as {modules[module.name].sources[0]} does")
     modules[module.name] = module
 
 
@@ -107,23 +107,23 @@ def _parsed(data: dict[str, Any] | ModelError, file: str) -> Document:
     return parse_document(data, file)
 
 
-def _living(document: Document) -> _Module:
+def _current(document: Document) -> _Module:
     name = module_name(document.stem, document.version)
     operations: tuple[tuple[RawOperation, Status], ...] = tuple((entry, "current") for entry in document.operations)
     return _Module(name, (document.file,), document.definitions, operations)
 
 
 def _merge(modules: dict[str, _Module], data: dict[str, Any] | ModelError, file: str) -> None:
-    """Add what Amazon has removed to the module of the living API, or as a module of its own."""
+    """Add operations that Amazon has removed to the module of the current API, or as a module of their own."""
     document = _parsed(data, file)
     name = module_name(document.stem, document.version)
-    living = modules.get(name, _Module(name, (), {}, ()))
-    removed, definitions = removed_part(document, living.definitions, [entry for entry, _ in living.operations])
+    current = modules.get(name, _Module(name, (), {}, ()))
+    removed, definitions = removed_part(document, current.definitions, [entry for entry, _ in current.operations])
     if not removed:
         return
     older: tuple[tuple[RawOperation, Status], ...] = tuple((entry, "removed") for entry in removed)
-    sources = (*living.sources, f"an older {document.stem}.json" if living.sources else file)
-    modules[name] = _Module(name, sources, living.definitions | definitions, living.operations + older)
+    sources = (*current.sources, f"an older {document.stem}.json" if current.sources else file)
+    modules[name] = _Module(name, sources, current.definitions | definitions, current.operations + older)
 
 
 def _emit(module: _Module, warnings: list[str]) -> tuple[dict[str, str], tuple[str, ...]]:

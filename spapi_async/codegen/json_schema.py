@@ -1,14 +1,14 @@
-"""JSON Schemas of notifications as definitions that the generator of models reads; what is not understood is refused.
+"""Reads the JSON Schemas of notifications into definitions for the generator of models; anything unknown is refused.
 
-Amazon's files hold every oddity that the draft allows and some that it does not. Each is read for what it means:
+Amazon's files use many variants that the draft allows and some that it does not. They are read as follows:
 
-- the root is spelt out, or a ``$ref``, or a misspelt ``#ref``, or leads to a definition that is not there: then the
-  file's own example says what a notification holds, and nothing is required;
-- the items of a list are one schema, a list of one schema, alternatives (``anyOf``), or missing;
-- objects stand inside objects: each becomes a definition of its own, named after its property;
-- ``null`` among the types of a property means that it may be missing;
-- a string is a date-time where the schema says so, or where each of its examples is one;
-- an integer amount beside a currency code is money, which has decimals.
+- The root is an object, a ``$ref`` or a misspelt ``#ref``. If it refers to a definition that does not exist, the file's
+  own examples show what a notification contains, and no member is required.
+- The items of a list are one schema, a list of one schema, alternatives (``anyOf``), or missing.
+- Objects inside objects become definitions of their own, named after their property.
+- ``null`` among the types of a property means that it may be missing.
+- A string is a date-time if the schema says so or if all of its examples are date-times.
+- An integer amount beside a currency code is money, which has decimals.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from spapi_async.codegen.schemas import LIMITS, PROSE, SCALARS, Schema, parse_sc
 __all__ = ["ROOT", "NotificationSchema", "parse_notification_schema"]
 
 ROOT = "Notification"
-"""The definition of the whole notification, whatever its file calls it."""
+"""The name of the whole notification's definition, whatever its file calls it."""
 
 _KEYS = PROSE | LIMITS | {
     "$id", "$ref", "$schema", "additionalItems", "additionalProperties", "anyOf", "contains", "definitions", "items",
     "properties", "required", "type",
 }  # fmt: skip
 _MISSPELT_REF = "#ref"
-_KEPT = LIMITS - {"default", "enum"}
+_COPIED_LIMITS = LIMITS - {"default", "enum"}
 
 _Node = dict[str, Any]
 
 
 class NotificationSchema(msgspec.Struct, frozen=True, kw_only=True):
-    """One file: its module, what it defines, and the notifications that it is about.
+    """One file: its module, its definitions, and the notifications that it describes.
 
-    ``types``: the names of the notification type, of which the file may give two. ``version``: of the payload, empty
-    where the file gives none.
+    ``types``: the names of the notification type; a file may give two. ``version``: that of the payload; empty if the
+    file gives none.
     """
 
     file: str
@@ -56,7 +56,7 @@ def parse_notification_schema(data: Mapping[str, Any], file: str) -> Notificatio
     """A whole file.
 
     Raises:
-        ModelError: it holds something that the generator does not know.
+        ModelError: it has a construct that the generator does not support.
     """
     where = f"{file}: $"
     refuse_deep(data, where)
@@ -75,11 +75,11 @@ def parse_notification_schema(data: Mapping[str, Any], file: str) -> Notificatio
 
 
 def _named_definitions(data: Mapping[str, Any], where: str) -> tuple[dict[str, _Node], dict[str, str]]:
-    """The file's own definitions under names of classes, and those names by the file's."""
+    """The file's definitions by class name, and the class names by the file's names."""
     raw = members(data, "definitions", where)
     aliases = {name: class_name(name) for name in raw}
     if len(set(aliases.values())) != len(aliases):
-        raise ModelError(f"{where}.definitions", "two definitions differ in case only")
+        raise ModelError(f"{where}.definitions", "two definitions differ only in case")
     return {aliases[name]: _plain(node, below(f"{where}.definitions", name)) for name, node in raw.items()}, aliases
 
 
@@ -90,7 +90,7 @@ def _root(
     examples: Sequence[_Node],
     where: str,
 ) -> tuple[_Node, Mapping[str, Any]]:
-    """The schema of the whole notification, taken out of the definitions where it is one of them; and as it was."""
+    """The schema of the whole notification, removed from the definitions if it is one of them; and as in the file."""
     ref = data.get("$ref", data.get(_MISSPELT_REF))
     if ref is None:
         root = _plain({key: value for key, value in data.items() if key != _MISSPELT_REF}, where)
@@ -101,12 +101,12 @@ def _root(
     if name in aliases:
         return nodes.pop(aliases[name]), data["definitions"][name]
     if not examples:
-        raise ModelError(where, f"$ref to {name!r}, which is not defined, and no example shows what it holds")
+        raise ModelError(where, f"$ref to {name!r}, which is not defined, and there is no example of it")
     return _merged([_inferred(example) for example in examples], where), {}
 
 
 def _facts(root: Mapping[str, Any], examples: Iterable[_Node], name: str) -> tuple[str, ...]:
-    """What the schema and the file's examples say of a member of the notification, in any case."""
+    """The values of a member of the notification in the schema and the file's examples; its name may be in any case."""
     said: list[Any] = []
     for key, node in root.get("properties", {}).items():
         if key.lower() == name:
@@ -125,7 +125,9 @@ def _plain(node: Any, where: str) -> _Node:
     if "anyOf" in node:
         return _merged(_each(node["anyOf"], f"{where}.anyOf"), where)
     declared, nullable = _declared(node, where)
-    made: _Node = {key: value for key, value in node.items() if key in _KEPT and declared not in ("object", "array")}
+    made: _Node = {
+        key: value for key, value in node.items() if key in _COPIED_LIMITS and declared not in ("object", "array")
+    }
     if declared:
         made["type"] = declared
     if nullable:
@@ -143,19 +145,19 @@ def _plain(node: Any, where: str) -> _Node:
 
 
 def _declared(node: Mapping[str, Any], where: str) -> tuple[str | None, bool]:
-    """The type, and whether null is allowed beside it."""
+    """The type, and whether null is allowed, too."""
     declared = node.get("type")
     several = declared if isinstance(declared, list) else [declared]
     kinds = [kind for kind in several if kind != "null"]
     if len(kinds) != 1 or kinds[0] not in ("object", "array", *SCALARS, None):
-        raise ModelError(where, f"type {declared!r} is not understood")
+        raise ModelError(where, f"type {declared!r} is not supported")
     if kinds == [None] and "properties" in node:
         kinds = ["object"]
     return kinds[0], len(kinds) < len(several)
 
 
 def _items(node: Mapping[str, Any], examples: Sequence[Any], where: str) -> _Node:
-    """What a list holds; where the schema does not say, its examples do."""
+    """The schema of a list's items; inferred from its examples if the schema does not say."""
     entry = node.get("items")
     if entry is None:
         shown = [value for example in examples if isinstance(example, list) for value in example]
@@ -189,14 +191,14 @@ def _each(nodes: Any, where: str) -> list[_Node]:
 
 
 def _merged(nodes: Sequence[_Node], where: str) -> _Node:
-    """One schema for several alternatives: all of their properties, of which those are required that none lacks."""
+    """One schema for several alternatives: it has all their properties and requires those that all of them require."""
     first = nodes[0]
     if all(node == first for node in nodes):
         return first
     if any(node.get("type") != "object" for node in nodes):
         if len({node.get("type") for node in nodes}) == 1 and first.get("type") in SCALARS:
             return {"type": first["type"]}
-        raise ModelError(where, "alternatives of several types are not understood")
+        raise ModelError(where, "alternatives of different types are not supported")
     properties: _Node = {}
     for node in nodes:
         for name, child in node["properties"].items():
@@ -206,7 +208,7 @@ def _merged(nodes: Sequence[_Node], where: str) -> _Node:
 
 
 def _inferred(value: Any) -> _Node:
-    """What one example says; nothing is required, for another may lack it."""
+    """The schema of one example; nothing is required, since another example may lack it."""
     if isinstance(value, dict):
         return {
             "type": "object",
@@ -235,7 +237,7 @@ _DATE_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
 
 
 class _Hoisting:
-    """Gives every object a definition of its own, as the Swagger files have it; equal ones share theirs."""
+    """Gives every object a definition of its own, as in the Swagger files; equal objects share one."""
 
     def __init__(self, nodes: Mapping[str, _Node]) -> None:
         self.definitions: dict[str, _Node] = {}
@@ -246,11 +248,11 @@ class _Hoisting:
     def add(self, name: str, node: _Node) -> None:
         """Define the node, and the objects inside it."""
         self._whole[name] = node
-        self.definitions[name] = {}  # holds the place in the order
+        self.definitions[name] = {}  # keeps the order: before the objects inside it
         self.definitions[name] = self._with_references(node, name, name)
 
     def _with_references(self, node: _Node, name: str, owner: str) -> _Node:
-        """The node with references in the place of the objects that it holds; ``name`` is the list's, if it is one."""
+        """The node with references instead of the objects in it; ``name`` is that of the list if it is one."""
         made = dict(node)
         if "properties" in node:
             made["properties"] = {key: self._reference(child, key, owner) for key, child in node["properties"].items()}
@@ -264,7 +266,7 @@ class _Hoisting:
         plain = class_name(name)
         own = plain if self._whole.get(plain, node) == node else f"{owner}{plain}"
         if self._whole.get(own, node) != node:
-            raise ModelError(own, "is the name of two objects that differ")
+            raise ModelError(own, "is the name of two different objects")
         if own not in self.definitions:
             self.add(own, node)
         return {"$ref": f"#/definitions/{own}"}

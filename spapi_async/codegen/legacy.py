@@ -1,4 +1,4 @@
-"""What an older model has and the living one has not: removed operations and the definitions that they need."""
+"""Finds what an older model has and the current one lacks: removed operations, and the definitions that they need."""
 
 from __future__ import annotations
 
@@ -16,28 +16,29 @@ _Change = Callable[[Schema], Schema]
 
 
 def removed_part(
-    older: Document, living: dict[str, Schema], operations: Iterable[RawOperation]
+    older: Document, current: dict[str, Schema], operations: Iterable[RawOperation]
 ) -> tuple[tuple[RawOperation, ...], dict[str, Schema]]:
-    """The removed operations, and the definitions they reach that the living model lacks.
+    """The removed operations, and the definitions they use that the current model lacks.
 
-    An operation is still there if its path is, or its name: Amazon has moved paths and renamed their parameters.
-    A definition that changed since is added as ``Legacy…``, and so is whatever refers to it.
+    An operation still exists if its path or its name does: Amazon has moved paths and renamed their parameters.
+    A definition that has changed since is added as ``Legacy…``, and so is every definition that refers to it.
     """
-    kept = {mark for operation in operations for mark in _marks(operation)}
-    removed = [operation for operation in older.operations if kept.isdisjoint(_marks(operation))]
+    kept = {key for operation in operations for key in _keys(operation)}
+    removed = [operation for operation in older.operations if kept.isdisjoint(_keys(operation))]
     reached = _reach(removed, older.definitions)
-    changed = _changed(reached, older.definitions, living)
-    taken = living.keys() | older.definitions.keys()
+    changed = _changed(reached, older.definitions, current)
+    taken = current.keys() | older.definitions.keys()
     names = {name: distinct(f"Legacy{name}", taken) if name in changed else name for name in reached}
     added = {
         names[name]: _renamed(older.definitions[name], names)
         for name in older.definitions
-        if name in reached and (name in changed or name not in living)
+        if name in reached and (name in changed or name not in current)
     }
     return tuple(_renamed_operation(operation, names) for operation in removed), added
 
 
-def _marks(operation: RawOperation) -> set[tuple[str, str]]:
+def _keys(operation: RawOperation) -> set[tuple[str, str]]:
+    """Path and name of an operation, each with the verb."""
     return {(operation.verb, operation.path), (operation.verb, field_name(operation.id))}
 
 
@@ -52,10 +53,10 @@ def _reach(operations: list[RawOperation], definitions: dict[str, Schema]) -> se
     return found
 
 
-def _changed(names: set[str], older: dict[str, Schema], living: dict[str, Schema]) -> set[str]:
-    """Definitions of both models that differ, and those of both that refer to such ones."""
-    changed = {name for name in names if name in living and _shape(older[name]) != _shape(living[name])}
-    while more := {n for n in names - changed if n in living and changed.intersection(_refs(older[n]))}:
+def _changed(names: set[str], older: dict[str, Schema], current: dict[str, Schema]) -> set[str]:
+    """The definitions that differ between the two models, and those that refer to them."""
+    changed = {name for name in names if name in current and _shape(older[name]) != _shape(current[name])}
+    while more := {n for n in names - changed if n in current and changed.intersection(_refs(older[n]))}:
         changed |= more
     return changed
 

@@ -1,4 +1,4 @@
-"""Amazon's names become Python's: snake case with acronyms whole, classes, enum members, modules."""
+"""Turns Amazon's names into Python's: snake case that keeps acronyms whole, classes, enum members, modules."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ __all__ = [
     "distinct",
     "field_name",
     "has_version",
+    "lower_words",
     "member_name",
     "method_names",
     "module_name",
@@ -27,7 +28,7 @@ _WORDS = re.compile(
     r"[A-Z]{2,}s(?![a-z])|(?:[A-Z]+\d+)+[A-Z]+(?![a-z])|[A-Z0-9]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z0-9]+"
 )
 
-# Files whose name does not give the name of the API that Amazon's documentation uses.
+# Files whose names differ from the name of the API in Amazon's documentation.
 _RENAMED_FILES = {
     "application": "application_management",
     "definitions_product_types": "product_type_definitions",
@@ -36,7 +37,7 @@ _RENAMED_FILES = {
     "invoices_api_model": "invoices",
 }
 
-# Types that annotations of struct fields and signatures use: a name that hides one would change their meaning.
+# Types used in annotations of struct fields and signatures: an attribute of this name would shadow them.
 _TYPE_WORDS = frozenset({"bool", "dict", "dt", "float", "int", "list", "msgspec", "str"})
 _RESERVED_CLASSES = frozenset(
     {"Any", "Decimal", "Mapping", "Model", "Number", "OpenEnum", "PersonalModel", "Sequence", "Timestamp"}
@@ -44,8 +45,13 @@ _RESERVED_CLASSES = frozenset(
 
 
 def words(name: str) -> list[str]:
-    """``SellerSKUs`` is Seller, SKUs; separators vanish."""
+    """``SellerSKUs`` is Seller, SKUs; separators are dropped."""
     return _WORDS.findall(name)
+
+
+def lower_words(name: str) -> list[str]:
+    """``SellerSKUs`` is seller, skus."""
+    return [word.lower() for word in words(name)]
 
 
 def snake(name: str) -> str:
@@ -54,7 +60,7 @@ def snake(name: str) -> str:
 
 
 def field_name(name: str, taken: Container[str] = ()) -> str:
-    """A legal attribute or argument name that hides no type and is not taken."""
+    """A valid attribute or argument name that shadows no type and is not taken."""
     result = snake(name) or "value"
     if result[0].isdigit():
         result = f"value_{result}"
@@ -64,7 +70,7 @@ def field_name(name: str, taken: Container[str] = ()) -> str:
 
 
 def class_name(name: str) -> str:
-    """A legal class name that hides no builtin: ``buyerInfo`` is ``BuyerInfo``, ``Warning`` is ``WarningModel``."""
+    """A valid class name that shadows no builtin: ``buyerInfo`` is ``BuyerInfo``, ``Warning`` is ``WarningModel``."""
     pieces = [piece for piece in re.split(r"[^A-Za-z0-9]+", name) if piece]
     result = "".join(piece[0].upper() + piece[1:] for piece in pieces) or "Value"
     if result[0].isdigit():
@@ -108,7 +114,7 @@ def distinct(name: str, taken: Container[str]) -> str:
 
 
 def module_name(stem: str, version: str) -> str:
-    """``ordersV0`` is ``orders_v0``; a file whose name has no version takes the model's own: ``sellers_v1``.
+    """``ordersV0`` is ``orders_v0``; if the file's name has no version, the model's is added: ``sellers_v1``.
 
     A name that begins with a digit, or has no letter at all, becomes an identifier: ``1-2 3`` is ``api_1_2_3_v0``.
     """
@@ -129,17 +135,14 @@ def _split_version(stem: str) -> tuple[str, str]:
 
 
 def method_names(operations: Iterable[tuple[str, str]]) -> list[str]:
-    """A method for each (operation id, verb).
+    """A method name for each pair of operation id and verb.
 
-    One id may serve two verbs (Shipping v2 linkCarrierAccount): POST keeps the name, the other takes its verb.
+    Two operations may have the same id (Shipping v2 linkCarrierAccount): POST, or else the first, keeps the name, and
+    the verb is appended to the other's.
     """
     pairs = [(field_name(operation_id), verb) for operation_id, verb in operations]
-    counts: dict[str, int] = {}
-    for name, _ in pairs:
-        counts[name] = counts.get(name, 0) + 1
-    keepers = {name: _keeper([verb for other, verb in pairs if other == name]) for name in counts}
-    return [name if counts[name] == 1 or keepers[name] == verb else f"{name}_{verb.lower()}" for name, verb in pairs]
-
-
-def _keeper(verbs: list[str]) -> str:
-    return "POST" if "POST" in verbs else verbs[0]
+    verbs: dict[str, list[str]] = {}
+    for name, verb in pairs:
+        verbs.setdefault(name, []).append(verb)
+    keepers = {name: "POST" if "POST" in same else same[0] for name, same in verbs.items()}
+    return [name if keepers[name] == verb else f"{name}_{verb.lower()}" for name, verb in pairs]

@@ -1,4 +1,4 @@
-"""All files of ``models/notifications/`` from the JSON Schemas: one module for each, and an index by type."""
+"""Generates all files of ``models/notifications/`` from the JSON Schemas: one module for each, and an index by type."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["GeneratedNotifications", "generate_notifications"]
 
 
 class GeneratedNotifications(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of the schemas: paths below the package and their text, and what was not understood."""
+    """The result of generating from the schemas: paths below the package and their text; errors of refused files."""
 
     files: dict[str, str]
     refused: tuple[ModelError, ...] = ()
@@ -48,7 +48,7 @@ def _enter(known: dict[str, dict[str, str]], schema: NotificationSchema) -> None
         versions = known.setdefault(type_, {})
         if schema.version in versions:
             stated = f"version {schema.version}" if schema.version else "no version"
-            raise ModelError(schema.file, f"is about {type_} with {stated}, as {versions[schema.version]} is")
+            raise ModelError(schema.file, f"defines {type_} with {stated}, as {versions[schema.version]} does")
         versions[schema.version] = schema.module
 
 
@@ -67,7 +67,7 @@ from collections.abc import Mapping
 __all__ = ["MODULES"]
 
 {layout(Dictionary(entries), 0, "MODULES: Mapping[str, Mapping[str, str]] = ", explode=True)}
-"""Notification types, the versions of their payload (empty: the schema gives none) and the modules of this package."""
+"""The modules of this package, by notification type and version of the payload ("" if the schema gives none)."""
 '''
 
 

@@ -1,4 +1,4 @@
-"""Operations as the generated modules state them: signature, ``Operation`` fields and documented facts."""
+"""Turns operations into what the generated modules contain: signature, ``Operation`` fields and documented facts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from spapi_async._core.operation import Constraints, Encoding, Paging, Parameter
 from spapi_async.codegen.conditions import conditions
 from spapi_async.codegen.document import ModelError, RawOperation, RawParameter
 from spapi_async.codegen.money import Context
-from spapi_async.codegen.names import class_name, constant, field_name, singular, words
+from spapi_async.codegen.names import class_name, constant, field_name, lower_words, singular
 from spapi_async.codegen.overlay import is_date_time
 from spapi_async.codegen.paging import find_paging
 from spapi_async.codegen.plans import usage_plan
@@ -24,7 +24,7 @@ from spapi_async.codegen.usage import read_usage_plan
 __all__ = ["NO_CONTENT", "Argument", "Method", "Status", "build_methods"]
 
 Status = Literal["current", "deprecated", "removed"]
-# Amazon decodes these lists twice: facts of the operations' notes and of sellers' reports.
+# Amazon decodes these lists twice, according to the notes on these operations and to reports of developers.
 _DOUBLE: dict[str, dict[str, Encoding]] = {
     "fulfillment_inbound_2024_03_20": {"mskus": "multi_double"},
     "product_pricing_v0": {"Skus": "csv_double", "Asins": "csv_double"},
@@ -42,16 +42,16 @@ class Argument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Method(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that is written about one operation.
+    """Everything that is generated for one operation.
 
     Attributes:
-        response: the type of the 2xx body; where the statuses differ, that of the first one with a body.
-        responses: the types by status where they differ, else empty.
-        returns: what the method returns, several types where the statuses differ; empty where Amazon sends no body.
-        maybe_none: the reply may be without a body (204, or a status that declares none beside others that do).
+        response: the type of the 2xx body; if the types differ by status, the first of them.
+        responses: the types by status if they differ, else empty.
+        returns: the types that the method can return; empty if Amazon sends no body.
+        maybe_none: whether a success reply may have no body (204, or another status without a type).
         iterator: the name of its ``iter_`` method.
-        item: what the iterator yields.
-        states_success: whether the model has a 2xx reply at all; where it has none, 200 is taken for one.
+        item: the type of the iterator's items.
+        states_success: whether the model has a 2xx reply; if not, 200 is assumed.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Names(msgspec.Struct, frozen=True):
-    """What naming an operation's parameters needs to know about its module."""
+    """The facts about a module that are needed to name the parameters and types of its operations."""
 
     module: str
     table: ClassTable
@@ -95,7 +95,7 @@ class _Names(msgspec.Struct, frozen=True):
 def build_methods(
     module: str, operations: list[tuple[RawOperation, str, Status]], table: ClassTable, warnings: list[str]
 ) -> tuple[Method, ...]:
-    """The methods of one module, by name; adds enums of parameters to the table, and what it assumes to warnings."""
+    """The methods of one module, by name; adds enums of parameters to the table and assumptions to the warnings."""
     names = _Names(module, table, _shared_enums([operation for operation, _, _ in operations]), warnings)
     methods = [_method(operation, name, status, names) for operation, name, status in sorted(operations, key=_by_name)]
     return _with_iterators(methods)
@@ -160,11 +160,11 @@ def _method(operation: RawOperation, name: str, status: Status, names: _Names) -
 
 
 def _published_plan(operation: RawOperation, warnings: list[str]) -> tuple[float, int] | None:
-    """The model's plan. A table that cannot be read (one says "deprecated") costs a warning, and a plan is assumed."""
+    """The usage plan in the model; None, with a warning, if it cannot be read (one table says "deprecated")."""
     try:
         return read_usage_plan(operation.prose, operation.where)
     except ModelError as problem:
-        warnings.append(f"{problem}; its plan is taken from elsewhere or assumed")
+        warnings.append(f"{problem}; its plan is taken from another source or assumed")
         return None
 
 
@@ -257,7 +257,7 @@ def _body_annotation(type_: PyType) -> str:
 
 
 def _scalar(schema: Schema, parameter: RawParameter, operation: RawOperation, names: _Names) -> str:
-    lowered = [word.lower() for word in words(parameter.name)]
+    lowered = lower_words(parameter.name)
     target = names.table.resolve(schema)
     if target.is_enum:
         return f"m.{_enum_of(schema, parameter, operation, names).name} | str"
@@ -267,12 +267,12 @@ def _scalar(schema: Schema, parameter: RawParameter, operation: RawOperation, na
         return "Decimal" if "amount" in lowered or "price" in lowered else "float"
     kinds = {"integer": "int", "boolean": "bool"}
     if target.kind not in kinds:
-        raise ModelError(schema.where, f"a list of {target.kind} as a parameter is not understood")
+        raise ModelError(schema.where, f"a list of {target.kind} as a parameter is not supported")
     return kinds[target.kind]
 
 
 def _enum_of(schema: Schema, parameter: RawParameter, operation: RawOperation, names: _Names) -> PyType:
-    """The enum of a parameter: the definition that it names, though Swagger has that in bodies alone, or its own."""
+    """The enum of a parameter: the definition to which it refers (Swagger allows that only in bodies), or its own."""
     if schema.kind == "ref":
         return names.table.type_of(schema, Context(owner=class_name(operation.id), name=parameter.name))
     name = singular(class_name(parameter.name)) if parameter.schema.kind == "array" else class_name(parameter.name)
@@ -291,7 +291,7 @@ def _string(schema: Schema, parameter: RawParameter, lowered: list[str], module:
 
 
 def _shared_enums(operations: list[RawOperation]) -> frozenset[str]:
-    """Names of enum parameters that mean the same values wherever they occur in the module."""
+    """The names of enum parameters that have the same values wherever they occur in the module."""
     values: dict[str, set[tuple[str, ...]]] = {}
     for operation in operations:
         for parameter in operation.parameters:
@@ -314,13 +314,13 @@ def _replies(operation: RawOperation, table: ClassTable) -> tuple[tuple[int, PyT
 
 
 def _reply_context(operation: RawOperation, code: int) -> Context:
-    """An inline type is named after its operation; a second one after its status too."""
+    """The context that names an inline type after its operation; a second one after its status, too."""
     first = min(status for status, schema in operation.responses if status >= 200 and schema is not None)
     return Context(owner=f"{class_name(operation.id)}Response{'' if code == first else code}")
 
 
 def _unwrapped(table: ClassTable, responses: tuple[PyType, ...]) -> tuple[str | None, tuple[PyType, ...]]:
-    """``payload`` where each envelope holds nothing else but errors, and what the method returns."""
+    """``payload`` if each envelope has nothing else except errors, and the types that the method returns."""
     inner = [_payload(table, response) for response in responses]
     names = {field.name for field in inner if field is not None}
     if len(names) != 1 or None in inner:
@@ -338,9 +338,9 @@ def _payload(table: ClassTable, response: PyType) -> Field | None:
 def _decimals(
     table: ClassTable, body: PyType | None, responses: tuple[PyType, ...], where: str
 ) -> Literal["string", "number"]:
-    """How Amazon writes this operation's decimals: in the body if it has any, else in the reply.
+    """How Amazon writes this operation's decimals: in the request body if it has any, else in the reply.
 
-    No module of Amazon's mixes the two forms; a body that did could not be sent.
+    No module of Amazon's mixes the two forms, and a body that mixes them could not be encoded.
     """
     asked = _decimal_kinds(table, body) if body is not None else set()
     answered = {kind for response in responses for kind in _decimal_kinds(table, response)}
@@ -359,7 +359,7 @@ def _iterator(name: str) -> str:
 
 
 def _with_iterators(methods: list[Method]) -> tuple[Method, ...]:
-    """Where two iterators would share a name, each takes its method's full name."""
+    """The methods; iterators that would have the same name get the full names of their methods."""
     names = [method.iterator for method in methods if method.iterator] + [method.name for method in methods]
     return tuple(
         msgspec.structs.replace(method, iterator=f"iter_{method.name}")

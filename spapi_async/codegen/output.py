@@ -1,4 +1,4 @@
-"""The folder that is written into: what it holds, what a run would change, and what a run must not delete."""
+"""The output folder: what it contains, what a run would change, and what a run must not delete."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = ["Change", "Output", "plan", "plan_notifications"]
 _PACKAGES = ("api", "models")
 _PAYLOADS = "models/notifications"
 _INDEX = "__init__"
-_SHOWN = 5
+_MOST_SHOWN = 5
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What a run leads to: files and their text, paths to delete, and why some modules are left as they are."""
+    """The result of a run: files and their text, paths to delete, and why some modules are left unchanged."""
 
     files: dict[str, str]
     deleted: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
 
     def __add__(self, other: Change) -> Change:
-        """Both."""
+        """Both changes together."""
         return Change(self.files | other.files, self.deleted + other.deleted, self.refused + other.refused)
 
 
@@ -49,7 +49,7 @@ class Output:
         return {f"{package}/{path.name}" for package in packages for path in (self._folder / package).glob("*.py")}
 
     def operations(self) -> dict[str, tuple[str, ...]]:
-        """The methods of each module that is there."""
+        """The methods of each existing module."""
         return {
             Path(path).stem: tuple(_OPERATION.findall(self._text(path)))
             for path in sorted(self.paths())
@@ -63,7 +63,7 @@ class Output:
         return sorted([*differing, *change.deleted])
 
     def write(self, change: Change) -> None:
-        """Write what differs, delete what is to go."""
+        """Write the files that differ, and delete those that are to be deleted."""
         for path in self.stale(change):
             target = self._folder / path
             if path in change.deleted:
@@ -80,10 +80,10 @@ _OPERATION = re.compile(r'^    +name="\w+\.(\w+)",$', re.MULTILINE)
 
 
 def plan(made: Generated, output: Output, *, prune: bool) -> Change:
-    """What to write and delete; without ``prune`` nothing is deleted that the model files of this run do not hold.
+    """What to write and delete; without ``prune``, a module that would lose an operation is left unchanged.
 
-    An operation may be missing because its file was refused, or because the folder of older models was not given: both
-    look like something that Amazon has withdrawn, and only the caller knows.
+    An operation may be missing because Amazon has removed it, but also because its file was refused or the folder of
+    older models was not given; only the caller can tell.
     """
     present = output.operations()
     lost = {} if prune else _lost(made.operations, present, output.paths())
@@ -97,29 +97,31 @@ def plan(made: Generated, output: Output, *, prune: bool) -> Change:
 
 
 def plan_notifications(made: GeneratedNotifications, output: Output, *, prune: bool) -> Change:
-    """The same for the payloads of notifications, of which all are made or none: the index lists them by type."""
+    """The same for the payloads of notifications; since their index lists all of them, all are written or none."""
     left_over = sorted(output.notification_paths() - made.files.keys())
     if left_over and not prune:
-        names = ", ".join(Path(path).stem for path in left_over[:_SHOWN])
-        return Change({}, refused=(f"{_PAYLOADS} is left as it is: no schema that was read makes {names}; {_CURE}",))
+        names = ", ".join(Path(path).stem for path in left_over[:_MOST_SHOWN])
+        return Change({}, refused=(f"{_PAYLOADS} is left unchanged: no schema that was read defines {names}; {_CURE}",))
     return Change(made.files, deleted=tuple(left_over))
 
 
-_CURE = "--prune deletes what is missing"
+_CURE = "--prune deletes them"
 
 
 def _lost(
     made: Mapping[str, tuple[str, ...]], present: Mapping[str, tuple[str, ...]], paths: Iterable[str]
 ) -> dict[str, list[str]]:
-    """The modules that would go or lose something, and the methods that would be lost."""
+    """The modules that would be deleted or lose a method, and the lost methods."""
     modules = sorted({Path(path).stem for path in paths} - {_INDEX})
     gone = {module: sorted(set(present.get(module, ())) - set(made.get(module, ()))) for module in modules}
     return {module: methods for module, methods in gone.items() if methods or module not in made}
 
 
 def _refusal(module: str, methods: list[str]) -> str:
-    shown = ", ".join(methods[:_SHOWN]) + (f" and {len(methods) - _SHOWN} more" if len(methods) > _SHOWN else "")
+    shown = ", ".join(methods[:_MOST_SHOWN]) + (
+        f" and {len(methods) - _MOST_SHOWN} more" if len(methods) > _MOST_SHOWN else ""
+    )
     return (
-        f"{module} is left as it is: no model file that was read holds {shown or 'it'}. "
-        f"Give the folder of older models (--legacy) or mend what was refused; {_CURE}"
+        f"{module} is left unchanged: no model file that was read defines {shown or 'it'}. "
+        f"Give the folder of older models (--legacy) or correct the refused files; {_CURE}"
     )

@@ -1,9 +1,9 @@
-"""Fields whose generated type is not the one in Amazon's models; each with its reason.
+"""Fields whose generated type differs from Amazon's models, each with its reason.
 
-Loosened: its own replies break the model often, and every such page would leave the fast decoder. A required field
-becomes optional, a narrow type becomes the one that is really sent. Tightened: the model has a plain string where
-every one of Amazon's own examples holds a full date-time. Words alone are not enough: a description promises ISO 8601
-for the dates of a supply source, and Amazon's example of one is ``1.596578152E9``.
+A type is loosened if Amazon's replies often break it, since every such page would leave the fast decoder: a required
+field becomes optional, a narrow type becomes the one that is really sent. A type is tightened if the model has a plain
+string but all of Amazon's own examples have a full date-time. A description is not enough evidence: one promises
+ISO 8601 for the dates of a supply source, and Amazon's example of such a date is ``1.596578152E9``.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ __all__ = ["Overlay", "is_date_time", "overlay"]
 
 
 class Overlay(msgspec.Struct, frozen=True):
-    """``optional``: may be missing. ``text``: a string, because the declared type cannot hold what is sent.
+    """A change of a field's type.
 
-    ``timestamp``: a string in the model that is a date-time.
+    ``optional``: the field may be missing. ``text``: it becomes a string, because the declared type cannot represent
+    what is sent. ``timestamp``: a string becomes a date-time.
     """
 
     change: Literal["optional", "text", "timestamp"]
@@ -28,10 +29,10 @@ class Overlay(msgspec.Struct, frozen=True):
 _OFTEN_MISSING = "replies leave it out"
 _IN_EXAMPLES = Overlay("timestamp", "a date-time in every example")
 
-# Not tightened, though their names suggest it: a description that says "UNIX timestamp" (external fulfillment
-# cancellations), dates without a time (ExceptionDate), fields of unknown form (manifestDate, availableDate), the bounds
-# that a page of orders echoes (OrdersList.CreatedBefore), for which the static sandbox has a number, and fields that no
-# example has (orders v0 PromiseResponseDueDate, ScheduledDeliveryStartDate, ReviewDate; supply sources).
+# Not tightened, although their names suggest a date-time: fields described as "UNIX timestamp" (external fulfillment
+# cancellations), dates without a time (ExceptionDate), fields of unknown format (manifestDate, availableDate), the
+# bounds that a page of orders echoes (OrdersList.CreatedBefore), which are a number in the static sandbox, and fields
+# without an example (orders v0 PromiseResponseDueDate, ScheduledDeliveryStartDate, ReviewDate; supply sources).
 OVERLAY: dict[str, dict[str, Overlay]] = {
     "catalog_items_2020_12_01": {
         "ItemSearchResults.pagination": Overlay("optional", "a search by identifiers has one page"),
@@ -51,8 +52,8 @@ OVERLAY: dict[str, dict[str, Overlay]] = {
         "ShippingInfo.expectedShippingDateTimeInUTC": _IN_EXAMPLES,
     },
     "fba_inventory_v1": {
-        # An item that was never touched has "" here, on nearly every page.
-        "InventorySummary.lastUpdatedTime": Overlay("text", "an empty string stands for no date"),
+        # An item that was never updated has "" here; nearly every page has such an item.
+        "InventorySummary.lastUpdatedTime": Overlay("text", "an empty string if there is no date"),
     },
     "fulfillment_inbound_v0": {
         "Address.Name": Overlay("optional", _OFTEN_MISSING),
@@ -62,8 +63,8 @@ OVERLAY: dict[str, dict[str, Overlay]] = {
         "Address.CountryCode": Overlay("optional", _OFTEN_MISSING),
         "Address.PostalCode": Overlay("optional", _OFTEN_MISSING),
         "InboundShipmentInfo.AreCasesRequired": Overlay("optional", _OFTEN_MISSING),
-        "PrepDetails.PrepInstruction": Overlay("optional", "the list may hold one empty object"),
-        "PrepDetails.PrepOwner": Overlay("optional", "the list may hold one empty object"),
+        "PrepDetails.PrepInstruction": Overlay("optional", "the list may contain one empty object"),
+        "PrepDetails.PrepOwner": Overlay("optional", "the list may contain one empty object"),
     },
     "fulfillment_outbound_2020_07_01": {
         "ReturnItem.sellerReturnReasonCode": Overlay("optional", _OFTEN_MISSING),
@@ -103,10 +104,10 @@ DATE_TIME_PARAMETERS = {
 
 
 def overlay(module: str, definition: str, wire_name: str) -> Overlay | None:
-    """How the type of a field is changed, if it is."""
+    """The change of a field's type; None if there is none."""
     return OVERLAY.get(module, {}).get(f"{definition}.{wire_name}")
 
 
 def is_date_time(module: str, parameter: str) -> bool:
-    """Whether a parameter that the model calls a mere string is a date-time."""
+    """Whether a parameter that is a plain string in the model is a date-time."""
     return parameter in DATE_TIME_PARAMETERS.get(module, "").split()

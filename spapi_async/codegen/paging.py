@@ -1,4 +1,4 @@
-"""How paged operations hand out their pages: found in the schemas by rule, with exceptions that only prose tells."""
+"""Finds how an operation is paged: from the schemas by rules, with exceptions that Amazon states only in prose."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from spapi_async._core.operation import Paging
-from spapi_async.codegen.names import words
+from spapi_async.codegen.names import lower_words
 from spapi_async.codegen.types import ClassTable, Field, PyType
 
 __all__ = ["PagedResult", "find_paging"]
@@ -18,18 +18,18 @@ Rule = Literal["repeat", "alone", "next_token_query"]
 _PAGE_SIZES = {"maxresults", "pagesize", "maxresultsperpage", "limit"}
 _NOT_ITEMS = {"errors", "issues", "warnings"}
 
-# getSelection has its token four levels down. Where no request takes the token back, one that lies deeper than the
-# reply's own pagination pages something inside the reply, which another operation reads (getPromotion's selection).
-_DEPTH = 4
-_DEPTH_WITHOUT_PARAMETER = 2
+# getSelection has its token four levels down. If the request does not take the token, a token below the second level
+# belongs to a list inside the reply, whose other pages another operation returns (getPromotion's selection).
+_TOKEN_DEPTH = 4
+_TOKEN_DEPTH_WITHOUT_PARAMETER = 2
 
-# "This must be the only parameter": the token carries the filters, and any other argument fails the call.
+# "This must be the only parameter": the token implies the filters, and Amazon refuses any other argument.
 ALONE = {
     "feeds_2020_09_04.get_feeds", "feeds_2021_06_30.get_feeds", "reports_2020_09_04.get_reports",
     "reports_2021_06_30.get_reports",
 }  # fmt: skip
 
-# QueryType=NEXT_TOKEN and the marketplace go with the token.
+# The token is sent with QueryType=NEXT_TOKEN and the marketplace.
 NEXT_TOKEN_QUERY = {"fulfillment_inbound_v0.get_shipments", "fulfillment_inbound_v0.get_shipment_items"}
 
 # Seconds; other lifetimes are not published.
@@ -38,15 +38,15 @@ LIFETIMES: dict[str, float] = {
     "orders_2026_01_01.search_orders": 24 * 3600,
 }
 
-# One page is one object that holds some 34 lists of events: the page itself is the item.
+# A page is one object with some 34 lists of events, so the page itself is the item.
 ITEMS: dict[str, tuple[str, ...]] = {
     "finances_v0.list_financial_events": ("FinancialEvents",),
     "finances_v0.list_financial_events_by_group_id": ("FinancialEvents",),
     "finances_v0.list_financial_events_by_order_id": ("FinancialEvents",),
 }
 
-# Data Kiosk pages through queries: a finished query holds the token that goes into the body of the next createQuery.
-# Each of the two operations knows half of it; what they return is the item.
+# In Data Kiosk a finished query has the token that is sent in the body of the next createQuery. So each of the two
+# operations has half of the paging, and its whole result is the item.
 WHOLE_BODY = {"data_kiosk_2023_11_15.get_query"}
 _TOKENS_IN_BODY = {"data_kiosk_2023_11_15.create_query": "pagination_token"}
 
@@ -71,25 +71,26 @@ def find_paging(
 
     Args:
         name: module and method.
-        parameters: its query parameters, Amazon's names and Python's.
+        parameters: Python's names of its query parameters, by Amazon's.
         table: the classes of the module.
-        body: the request's body, which may take the token.
-        result: what the method returns.
-        reads: whether it is a GET; only that may return a token which it cannot take back.
+        body: the type of the request's body, which may take the token.
+        result: the type that the method returns.
+        reads: whether it is a GET; only a GET counts as paged if it returns a token that it does not take.
     """
     if result is None or result.kind != "model":
         return None
     if name in _TOKENS_IN_BODY:
         return PagedResult(Paging(token_parameter=_TOKENS_IN_BODY[name], token_path=(), items_path=()), result)
     token = _find_token(table, result)
-    taken = next((parameters[wire_name] for wire_name in parameters if "token" in _lower(wire_name)), None)
+    taken = next((parameters[wire_name] for wire_name in parameters if "token" in lower_words(wire_name)), None)
     in_body = {field.wire_name: field.name for field in _scalars(table, body)}
-    taken = taken or next((in_body[wire_name] for wire_name in in_body if _lower(wire_name)[-1:] == ["token"]), None)
-    if token is None or (taken is None and (not reads or len(token) > _DEPTH_WITHOUT_PARAMETER)):
+    in_body_token = (name for wire_name, name in in_body.items() if lower_words(wire_name)[-1:] == ["token"])
+    taken = taken or next(in_body_token, None)
+    if token is None or (taken is None and (not reads or len(token) > _TOKEN_DEPTH_WITHOUT_PARAMETER)):
         return None
     items = _find_items(name, table, result, token)
     beside = parameters if taken in parameters.values() else in_body
-    sizes = (beside[wire_name] for wire_name in beside if "".join(_lower(wire_name)) in _PAGE_SIZES)
+    sizes = (beside[wire_name] for wire_name in beside if "".join(lower_words(wire_name)) in _PAGE_SIZES)
     paging = Paging(
         token_parameter=taken,
         token_path=tuple(field.name for field in token),
@@ -102,7 +103,7 @@ def find_paging(
 
 
 def _scalars(table: ClassTable, body: PyType | None) -> list[Field]:
-    """The fields of a request body that may take the token and the page's size, where no query parameter does."""
+    """The scalar fields of a request body: one may take the token or the page size if no query parameter does."""
     if body is None or body.kind != "model":
         return []
     return [field for field in table.model(body.name).fields if field.type.kind == "scalar"]
@@ -117,7 +118,7 @@ def _rule(name: str) -> Rule:
 def _find_token(table: ClassTable, type_: PyType) -> tuple[Field, ...] | None:
     """The shallowest string field called nextToken, nextPageToken or the like."""
     level: list[tuple[PyType, tuple[Field, ...]]] = [(type_, ())]
-    for _ in range(_DEPTH):
+    for _ in range(_TOKEN_DEPTH):
         fields = [
             (*path, field) for here, path in level if here.kind == "model" for field in table.model(here.name).fields
         ]
@@ -128,12 +129,12 @@ def _find_token(table: ClassTable, type_: PyType) -> tuple[Field, ...] | None:
 
 
 def _is_token(field: Field) -> bool:
-    name = _lower(field.wire_name)
+    name = lower_words(field.wire_name)
     return field.type.kind == "scalar" and name[:1] == ["next"] and "token" in name
 
 
 def _find_items(name: str, table: ClassTable, result: PyType, token: tuple[Field, ...]) -> tuple[Field, ...]:
-    """The list that a page is about: the only one beside the token, beside its holder, or one level below."""
+    """The path of the items: the only list beside the token, further up, or one level below the result."""
     if name in WHOLE_BODY:
         return ()
     if known := _follow(table, result, ITEMS.get(name, ())):
@@ -147,7 +148,7 @@ def _find_items(name: str, table: ClassTable, result: PyType, token: tuple[Field
 
 
 def _levels(table: ClassTable, result: PyType, token: tuple[Field, ...]) -> list[tuple[Field, ...]]:
-    """Places to look for the items: where the token is, further up, then the other objects of the result."""
+    """The objects to search for the items: the token's, those above it, then the other objects of the result."""
     above = [token[:depth] for depth in range(len(token) - 1, -1, -1)]
     below = [
         (field,)
@@ -158,7 +159,7 @@ def _levels(table: ClassTable, result: PyType, token: tuple[Field, ...]) -> list
 
 
 def _follow(table: ClassTable, type_: PyType, wire_names: tuple[str, ...]) -> tuple[Field, ...]:
-    """The fields of these names, one below the other; nothing where Amazon has renamed one since."""
+    """The path of fields with these names; empty if Amazon has renamed one of them since."""
     path: tuple[Field, ...] = ()
     for wire_name in wire_names:
         fields = table.model(type_.name).fields if type_.kind == "model" else ()
@@ -172,7 +173,3 @@ def _follow(table: ClassTable, type_: PyType, wire_names: tuple[str, ...]) -> tu
 def _item_type(items: tuple[Field, ...], result: PyType) -> PyType:
     type_ = items[-1].type if items else result
     return type_.item if type_.kind == "list" and type_.item is not None else type_
-
-
-def _lower(name: str) -> list[str]:
-    return [word.lower() for word in words(name)]

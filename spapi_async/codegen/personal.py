@@ -1,8 +1,9 @@
-"""Which generated types hold personal data or a key to it: their reprs show no values.
+"""Decides which fields contain personal data, or give access to it, and are hidden in the reprs of generated types.
 
-Three rules in this order: a type whose name says that it is about a person; a type with a field that only addresses
-and contacts have; single fields of other types, by name or from a table. Types that merely contain such types need no
-entry: the inner repr is masked. Names of things (carriers, plans, stores, marketplaces) are not personal.
+There are three rules, in this order: all fields of a type whose name says that it describes a person; all fields of a
+type with a field that only addresses and contacts have; single fields of other types, by name or from a table. A type
+that contains such a type needs no entry, since the inner repr is masked. Names of things (carriers, plans, stores,
+marketplaces) are not personal.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from typing import Literal
 __all__ = ["Hidden", "hidden_fields"]
 
 Hidden = Literal["all"] | tuple[str, ...]
-"""Every field, or these ones."""
+"""``"all"``, or the names of the hidden fields."""
 
-# About buyers, recipients and other people: nothing of such a type is shown.
+# Types that describe buyers, recipients and other people: no field is shown.
 _TYPES = re.compile(
     r"""
       (?:Legacy)?
@@ -32,13 +33,13 @@ _TYPES = re.compile(
     re.VERBOSE,
 )
 
-# A type with one of these describes where or how to reach someone: the fields beside it are of the same person.
+# A type with one of these fields says how to reach a person, and its other fields describe the same person.
 MARKS = frozenset(
     {"address", "address_line1", "email", "email_address", "latitude", "phone", "phone_number", "postal_code"}
     | {"street_name"}
 )
 
-# Single fields, wherever they stand.
+# Fields that are hidden in every type.
 FIELDS = frozenset(
     {
         "account_holder_name", "additional_address_notes", "address_instruction", "address_instructions",
@@ -53,8 +54,8 @@ FIELDS = frozenset(
     }
 )  # fmt: skip
 
-# Fields whose names say too little: documents and labels with an address on them, links that open such a document for
-# whoever holds them, keys that decrypt one, the values of a carrier account's login, texts to buyers.
+# Fields that are hidden only in certain types, because their names are general: documents and labels with an address,
+# links and keys that give access to such a document, the login of a carrier account, texts to buyers.
 PLACES: dict[str, dict[str, tuple[str, ...]]] = {
     "data_kiosk_2023_11_15": {"GetDocumentResponse": ("document_url",)},
     "easy_ship_2022_03_23": {"CreateScheduledPackagesResponse": ("printable_documents_url",)},
@@ -127,7 +128,7 @@ PLACES: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 def hidden_fields(module: str, name: str, fields: Iterable[tuple[str, bool]]) -> Hidden:
-    """The fields whose values are hidden in the repr of a class; ``fields`` are names and whether they hold text."""
+    """The fields that the repr of a class hides; ``fields`` are names and whether the field contains text."""
     texts = [field for field, is_text in fields if is_text]
     if texts and (_TYPES.fullmatch(name) or not MARKS.isdisjoint(texts)):
         return "all"

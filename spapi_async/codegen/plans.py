@@ -1,8 +1,8 @@
-"""Usage plans that the models lack, and figures of other sources that disagree with them.
+"""Usage plans that the models lack, and figures of other sources that differ from the models'.
 
 Sources: ``sdk`` is resources/rate-limits.yml of github.com/amzn/selling-partner-api-sdk (2026-08-07), ``docs`` the
-pages developer-docs.amazon.com/sp-api/docs/*-rate-limits. Figures within 5 % of the model's are the same, rounded.
-Tables: module, then plan, then the methods that have it.
+pages developer-docs.amazon.com/sp-api/docs/*-rate-limits. Figures within 5 % of the model's are left out, as a matter
+of rounding. The tables have, for each module and plan, the methods with that plan.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ APPLICATION: dict[str, dict[float, str]] = {
     },
 }
 
-# Removed APIs state no plan; their successors' figures stand in.
+# Removed APIs have no plan; the figures of their successors are used.
 SUCCESSORS: _Table = {
     "feeds_2020_09_04": {
         (0.0083, 15): "create_feed",
@@ -193,25 +193,25 @@ SUCCESSORS: _Table = {
     },
 }
 
-# Of this API's three plans Amazon publishes listCases' alone; the other two operations read the same cases.
+# Amazon publishes only one of this API's three plans, that of listCases; the other two operations read the same cases.
 SIBLINGS: _Table = {
     "support_2025_02_01": {
         (0.1, 10): "get_case list_contacts",
     },
 }
 
-# Figures that are assumed for a reason.
-_STAND_INS = (
+# Plans of other operations that are assumed for an operation without one, and the reason.
+_ASSUMED = (
     (SUCCESSORS, "its successor has this plan"),
-    (SIBLINGS, "a sibling of the same API has this plan"),
+    (SIBLINGS, "another operation of the same API has this plan"),
 )
 
-# Nothing is published: slow enough for nearly every operation, and the reply's rate header corrects it upwards.
+# If nothing is published: slow enough for nearly every operation, and the rate header of a reply raises the rate.
 _CAUTIOUS: _Plan = (1, 1)
 
 
 def usage_plan(module: str, method: str, model: _Plan | None) -> UsagePlan:
-    """The plan of an operation: the model's figure first, then the SDK's, the documentation's, a cautious one."""
+    """The plan of an operation: the model's, else the SDK's, else the documentation's, else an assumed one."""
     sdk, docs = _find(SDK, module, method), _find(DOCS, module, method)
     application_rate = next(
         (rate for rate, methods in APPLICATION.get(module, {}).items() if method in methods.split()), None
@@ -226,7 +226,7 @@ def usage_plan(module: str, method: str, model: _Plan | None) -> UsagePlan:
         source, rate, burst = chosen.source, chosen.rate, chosen.burst or 1
     elif model is None:
         source = "assumed"
-        found = ((_find(table, module, method), why) for table, why in _STAND_INS)
+        found = ((_find(table, module, method), why) for table, why in _ASSUMED)
         (rate, burst), reason = next(((plan, why) for plan, why in found if plan), (_CAUTIOUS, None))
     return UsagePlan(
         rate=rate,

@@ -1,17 +1,17 @@
-"""Which operations may be repeated when nobody knows whether the first attempt arrived.
+"""Which operations may be repeated if it is unknown whether the first attempt took effect.
 
-Amazon publishes no list. GET reads, and what is deleted twice is gone all the same. PUT, POST and PATCH are repeated
-only where it is known that they read, compute, set a state that a second request sets again, or make something that
-expires unused: a verb alone says too little (createFulfillmentReturn and generateShipLabels are PUTs, and each call
-makes another return or another label).
+Amazon publishes no list. GET only reads, and a second DELETE changes nothing. PUT, POST and PATCH are repeated only if
+they are known to read, to compute, to set a state that a second request sets again, or to create something that expires
+unused. The verb is not enough: createFulfillmentReturn and generateShipLabels are PUTs, and each call creates another
+return or another label.
 """
 
 from __future__ import annotations
 
 __all__ = ["is_idempotent"]
 
-# The request names the state wanted: cancelled, linked no more, a name, an address, a whole listing.
-# Not here: seller wallet's updateTransferSchedule, which moves money, and Shipping v2's linkCarrierAccount.
+# The request states the wanted result: cancelled, unlinked, a name, an address, a whole listing.
+# Not included: seller wallet's updateTransferSchedule, which moves money, and Shipping v2's linkCarrierAccount.
 REPLACING = {
     "awd_2024_05_09": "update_inbound update_inbound_shipment_transport_details update_outbound",
     "external_fulfillment_shipments_2024_09_11": "update_package",
@@ -51,8 +51,8 @@ READING = {
     "support_2025_02_01": "list_cases",
 }
 
-# Upload destinations and tokens that nobody uses expire. The same upload is the same media (200 in place of 201), and
-# the same merchant has the same sandbox location.
+# Unused upload destinations and tokens expire. The same upload gives the same media (200 instead of 201), and the same
+# merchant the same sandbox location.
 HARMLESS = {
     "aplus_content_2020_11_01": "create_media",
     "external_fulfillment_location_2026_07_30": "create_sandbox_location",

@@ -1,4 +1,4 @@
-"""Which operations need a restricted data token, and which need no seller at all.
+"""Which operations need a restricted data token, and which need no seller.
 
 Source: developer-docs.amazon.com/sp-api/docs/tokens-api-use-case-guide and /docs/grantless-operations.
 """

@@ -1,4 +1,4 @@
-"""Schemas of a model file as frozen values; whatever is not understood is refused, never skipped."""
+"""Reads the schemas of a model file into frozen values; anything unknown is refused, never skipped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Kind = Literal["ref", "all_of", "object", "array", "string", "integer", "number"
 
 SCALARS = ("string", "integer", "number", "boolean")
 
-# Keys that say something about a value and change no type.
+# Keys that do not affect the type of a value.
 PROSE = {"description", "title", "example", "examples", "externalDocs", "readOnly", "xml"}
 LIMITS = {
     "default", "enum", "exclusiveMaximum", "exclusiveMinimum", "format", "maxItems", "maxLength", "maximum", "minItems",
@@ -42,22 +42,22 @@ class Schema(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_enum(self) -> bool:
-        """Whether it lists strings."""
+        """Whether it is a string with a list of values."""
         return self.kind == "string" and bool(self.limits.enum)
 
 
 def parse_schema(node: Any, where: str) -> Schema:
-    """A schema and all below it.
+    """A schema and all schemas in it.
 
     Raises:
-        ModelError: it holds something that the generator does not know.
+        ModelError: it has a construct that the generator does not support.
     """
     if not isinstance(node, dict):
         raise ModelError(where, f"a schema must be an object, not {type(node).__name__}")
     refuse_unknown(node, _SCHEMA_KEYS, where)
-    if "$ref" in node:  # what stands beside a $ref is prose, a limit or a repetition of the target's type
+    if "$ref" in node:  # other keys beside a $ref are prose, limits or a repetition of the target's type
         if beside := _SHAPES.intersection(node):
-            raise ModelError(where, f"$ref beside {', '.join(sorted(beside))} is not understood")
+            raise ModelError(where, f"$ref beside {', '.join(sorted(beside))} is not supported")
         return Schema(
             where=where, kind="ref", ref=reference(node["$ref"], "definitions", where), limits=_limits(node, where)
         )
@@ -78,7 +78,7 @@ def _kind(node: Mapping[str, Any], where: str) -> Kind:
     for kind in ("object", "array", *SCALARS):
         if declared == kind:
             return kind  # type: ignore[return-value]
-    raise ModelError(where, f"type {declared!r} is not understood")
+    raise ModelError(where, f"type {declared!r} is not supported")
 
 
 def _plain(node: Mapping[str, Any], kind: Kind, where: str) -> Schema:
@@ -88,7 +88,7 @@ def _plain(node: Mapping[str, Any], kind: Kind, where: str) -> Schema:
 def _object(node: Mapping[str, Any], kind: Kind, where: str) -> Schema:
     for name in members(node, "properties", where):
         if not name.isprintable() or set(name) & {"\\", '"'}:
-            raise ModelError(where, f"a property called {name!r} is not understood: msgspec has no such names")
+            raise ModelError(where, f"a property called {name!r} is not supported, since msgspec refuses such names")
     more = node.get("additionalProperties")
     return Schema(
         where=where,
@@ -131,12 +131,12 @@ _BUILDERS: dict[Kind, Callable[[Mapping[str, Any], Kind, str], Schema]] = {
 def _limits(node: Mapping[str, Any], where: str) -> Constraints:
     values = items(node, "enum", where, (str, int, float))
     default = node.get("default")
-    if isinstance(default, list):  # of a csv list
+    if isinstance(default, list):  # the default of a csv list
         default = ",".join(map(str, default))
     if isinstance(default, dict) and _kind(node, where) in ("object", "all_of", "any"):
         default = None  # the defaults of bodies and replies are not used
     if default is not None and not isinstance(default, str | int | float):
-        raise ModelError(where, "a default that is not a scalar is not understood")
+        raise ModelError(where, "a default that is not a scalar is not supported")
     refuse_infinite(default, below(where, "default"))
     return Constraints(
         enum=tuple(dict.fromkeys(str(value) for value in values)),
@@ -153,8 +153,8 @@ def _limits(node: Mapping[str, Any], where: str) -> Constraints:
 
 
 def reference(ref: str, section: str, where: str) -> str:
-    """The name that a ``$ref`` into a section of the same file leads to."""
+    """The name in a ``$ref`` to a section of the same file."""
     prefix = f"#/{section}/"
     if not isinstance(ref, str) or not ref.startswith(prefix):
-        raise ModelError(where, f"$ref {ref!r} is not understood; only {prefix}… is")
+        raise ModelError(where, f"$ref {ref!r} is not supported; it must begin with {prefix}")
     return unquote(ref.removeprefix(prefix)).replace("~1", "/").replace("~0", "~")

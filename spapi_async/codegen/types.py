@@ -1,4 +1,4 @@
-"""Schemas become classes: named definitions and inline objects and enums; the rest is written out where it is used."""
+"""Turns schemas into classes: definitions, and inline objects and enums. Other types are written out where used."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from spapi_async.codegen.schemas import Schema
 __all__ = ["PARAMETER", "ClassTable", "EnumClass", "Field", "ModelClass", "PyType", "render", "walk"]
 
 PARAMETER = "parameter "
-"""What the definition of a parameter's enum starts with."""
+"""The prefix of the definition of a parameter's enum."""
 
-_DEEPEST = 32
-"""Definitions that may lead to one another before one of them is a class."""
+_LONGEST_ALIAS_CHAIN = 32
+"""Definitions that may refer to one another until one of them is a class."""
 
 _DATE_TIMES = ("date-time", "dateTime")
 
@@ -67,7 +67,7 @@ class EnumClass(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClassTable:
-    """The classes of one module, made from its definitions on demand and then in file order."""
+    """The classes of one module, made from its definitions in file order."""
 
     def __init__(self, module: str, definitions: dict[str, Schema]) -> None:
         self._module = module
@@ -83,7 +83,7 @@ class ClassTable:
 
     @property
     def classes(self) -> tuple[ModelClass | EnumClass, ...]:
-        """All classes: definitions in file order, each inline class after its first owner."""
+        """All classes: definitions in file order, each followed by the inline classes in it."""
         return tuple(self._classes.values())
 
     def model(self, name: str) -> ModelClass:
@@ -108,7 +108,7 @@ class ClassTable:
         return PyType("scalar", _scalar(schema, context))
 
     def enum_for(self, name: str, fallback: str, parameter: RawParameter, values: tuple[str, ...]) -> PyType:
-        """An enum for a parameter: an equal one of that name if there is one, else a new one of the first free name."""
+        """An enum for a parameter: an existing one with one of these names and the same values, or else a new one."""
         for candidate in (class_name(name), class_name(fallback)):
             found = self._classes.get(candidate)
             if isinstance(found, EnumClass) and tuple(value for _, value in found.members) == values:
@@ -117,7 +117,7 @@ class ClassTable:
         return self._add_enum(free, values, f"{PARAMETER}{parameter.name}")
 
     def resolve(self, schema: Schema) -> Schema:
-        """What a reference leads to in the end."""
+        """The schema at the end of a chain of references."""
         seen = set()
         while schema.kind == "ref" and schema.ref not in seen:
             seen.add(schema.ref)
@@ -129,10 +129,10 @@ class ClassTable:
         if schema.ref in self._names:
             return PyType("enum" if target.is_enum else "model", self._names[schema.ref])
         if schema.ref in context.aliases:
-            raise ModelError(schema.where, f"{schema.ref} is made of nothing but itself")
-        if len(context.aliases) >= _DEEPEST:
+            raise ModelError(schema.where, f"{schema.ref} refers only to itself")
+        if len(context.aliases) >= _LONGEST_ALIAS_CHAIN:
             raise ModelError(
-                schema.where, f"is nested through more than {_DEEPEST} definitions without a name of its own"
+                schema.where, f"refers through more than {_LONGEST_ALIAS_CHAIN} definitions, none of which is a class"
             )
         return self.type_of(target, context.through(schema.ref))
 
@@ -142,7 +142,7 @@ class ClassTable:
         return self._definitions[schema.ref]
 
     def _is_class(self, schema: Schema) -> bool:
-        if schema.kind == "all_of" and len(schema.parts) == 1:  # a part that is not an object: another name of it
+        if schema.kind == "all_of" and len(schema.parts) == 1:  # if the part is not an object, this is an alias of it
             part = self.resolve(schema.parts[0])
             return part.kind in ("object", "all_of")
         return schema.is_enum or bool(schema.properties) or schema.kind == "all_of"
@@ -164,7 +164,7 @@ class ClassTable:
             self._add_model(name, definition, schema)
 
     def _add_model(self, name: str, definition: str, schema: Schema) -> None:
-        self._classes[name] = ModelClass(name=name, definition=definition, fields=())  # holds the place in the order
+        self._classes[name] = ModelClass(name=name, definition=definition, fields=())  # keeps the order
         merged, required = self._merged(schema, ())
         siblings = tuple(merged)
         fields: list[Field] = []
@@ -203,7 +203,7 @@ class ClassTable:
             elif node.kind == "object":
                 more, needed = dict(node.properties), set(node.required)
             else:
-                raise ModelError(node.where, f"allOf of a {node.kind} is not understood")
+                raise ModelError(node.where, f"allOf of a {node.kind} is not supported")
             properties |= more
             required |= needed
         return properties, required
@@ -253,12 +253,12 @@ def walk(table: ClassTable, root: PyType) -> Iterator[PyType]:
 
 
 def _holds_text(type_: PyType) -> bool:
-    """Whether it is text or may contain some, other than in a class of its own."""
+    """Whether a value of the type is text or contains text that is not in another class."""
     return _holds_text(type_.item) if type_.item else type_.name in ("str", "Any")
 
 
 def _changed(change: Overlay | None) -> PyType | None:
-    """The type that an overlay puts in place of the model's."""
+    """The type that an overlay prescribes; None if it leaves the model's type."""
     names = {"text": "str", "timestamp": "Timestamp"}
     return PyType("scalar", names[change.change]) if change and change.change in names else None
 
@@ -275,7 +275,7 @@ def _scalar(schema: Schema, context: Context) -> str:
 
 
 def _item(context: Context) -> Context:
-    """The place of a list's item."""
+    """The context of a list's items."""
     return msgspec.structs.replace(context, name=singular(context.name))
 
 

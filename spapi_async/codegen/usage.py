@@ -1,4 +1,4 @@
-"""The usage plan that a model states in its prose, as a table in Markdown."""
+"""Reads the usage plan that a model states in its prose, as a Markdown table."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["read_usage_plan"]
 _NUMBER = re.compile(r"(?:\d+(?:\.\d+)?|\.\d+)$")
 _ANNOUNCED = re.compile(r"usage plan", re.IGNORECASE)
 _FIGURES = re.compile(r"requests per second", re.IGNORECASE)
-_HEADERS = (["rate", "burst"], ["plan", "rate", "burst"])
+_TABLE_HEADERS = (["rate", "burst"], ["plan", "rate", "burst"])
 _DEFAULT_ROW = "default"
 _VARIABLE_ROW = "variable"
 
 
 def read_usage_plan(prose: str, where: str) -> tuple[float, int] | None:
-    r"""Rate (requests a second) and burst, or None where the model has no table or a placeholder (``| n | n |``).
+    r"""Rate (requests per second) and burst; None if the model has no table, or only a placeholder (``| n | n |``).
 
-    Two shapes are known: ``Rate | Burst`` with one row, and ``Plan type | Rate | Burst`` whose ``Default`` row counts
-    (the other says that a selling partner's own plan varies). Two models write their line breaks as a literal ``\n``.
+    Two forms are known: ``Rate | Burst`` with one row, and ``Plan type | Rate | Burst``, of which the ``Default`` row
+    is used (the other says that a selling partner's plan varies). Two models write line breaks as a literal ``\n``.
 
     Raises:
         ModelError: there is a table that cannot be read.
@@ -36,9 +36,9 @@ def read_usage_plan(prose: str, where: str) -> tuple[float, int] | None:
         return None
     header = [cell.lower().partition(" ")[0] for cell in table[0]]
     rows = [cells for cells in table[1:] if not _is_ruler(cells)]
-    if header not in _HEADERS or not rows or any(len(cells) != len(header) for cells in rows):
+    if header not in _TABLE_HEADERS or not rows or any(len(cells) != len(header) for cells in rows):
         raise ModelError(where, f"the usage-plan table under {table[0]} cannot be read: {rows}")
-    labelled = len(header) > len(_HEADERS[0])
+    labelled = len(header) > len(_TABLE_HEADERS[0])
     return _choose([(cells[0], cells[-2], cells[-1]) for cells in rows], labelled=labelled, where=where)
 
 
@@ -47,7 +47,7 @@ def _choose(rows: list[tuple[str, str, str]], *, labelled: bool, where: str) -> 
         rows = [row for row in rows if _VARIABLE_ROW not in (row[1].lower(), row[2].lower())]
         rows = [row for row in rows if row[0].lower() == _DEFAULT_ROW] or rows
     if len(rows) != 1:
-        raise ModelError(where, f"the usage-plan table has {len(rows)} rows that could count: {rows}")
+        raise ModelError(where, f"the usage-plan table has {len(rows)} candidate rows: {rows}")
     _, rate, burst = rows[0]
     if (rate, burst) == ("n", "n"):  # Amazon's placeholder for a figure not yet decided
         return None

@@ -114,7 +114,7 @@ class InventorySummary(Model, kw_only=True, rename="camel"):
     """Amazon's ``InventorySummary``.
 
     Attributes:
-        last_updated_time: a date-time in Amazon's model, but an empty string stands for no date.
+        last_updated_time: a date-time in Amazon's model, but an empty string if there is no date.
     """
 
     asin: str | None = None

@@ -241,8 +241,8 @@ class PrepDetails(Model, kw_only=True, rename="pascal"):
     """Amazon's ``PrepDetails``.
 
     Attributes:
-        prep_instruction: required by Amazon's model, but the list may hold one empty object.
-        prep_owner: required by Amazon's model, but the list may hold one empty object.
+        prep_instruction: required by Amazon's model, but the list may contain one empty object.
+        prep_owner: required by Amazon's model, but the list may contain one empty object.
     """
 
     prep_instruction: PrepInstruction | None = None

@@ -7,11 +7,12 @@ the bucket overflows and quota is lost; if faster, it runs empty and the excess 
 rate the level goes up and down with the neighbour's arrivals, the more the less regular they are, and reaches zero now
 and then: refusals that no rate avoids.
 
-So the rate is controlled by how often requests are refused, whatever the neighbour's pattern. Each 429 lowers it by one
-*step* (a fraction of the rate), and each success raises it by ``step / PATIENCE``: it settles where one request in
-``PATIENCE`` + 1 is refused, 1.5 %. Why this value: the fewer refusals, the more quota overflows. With a burst of 10 and
-a neighbour that uses half of the quota at random, 1 % of refusals cost 5 % of the remaining quota, 1.5 % cost 4 % and
-2 % cost 2 %; with a burst of 20, always less than 1 %.
+So the rate is controlled by how often requests are refused, whatever the neighbour's pattern. A *streak* is a run of
+successes between two 429s that count. Each 429 lowers the rate by one *step* (a fraction of the rate), and each success
+raises it by ``step / INTENDED_STREAK``: it settles where one request in ``INTENDED_STREAK`` + 1 is refused, 1.5 %. Why
+this value: the fewer refusals, the more quota overflows. With a burst of 10 and a neighbour that uses half of the quota
+at random, 1 % of refusals cost 5 % of the remaining quota, 1.5 % cost 4 % and 2 % cost 2 %; with a burst of 20, always
+less than 1 %.
 
 *Steps* reflect the uncertainty. A 429 soon after the last one shows that the rate is far off: the step grows. A 429 at
 about the expected distance shows that the rate is nearly right: the step shrinks, so that the rate ends up within some
@@ -21,9 +22,9 @@ faster and faster: from half of the announced rate it is back after at most 600 
 *Futility.* Slowing down helps if the bucket evens out the neighbour's pattern. It does not help with a burst of two and
 random arrivals, or if the neighbour empties the whole bucket at once: the next request is refused, however rare
 requests are. Then the rate would fall further and further with just as many refusals. So when refusals continue in
-spite of lower rates, the announced rate is tried again with half the patience. With a burst of one a longer wait gains
-nothing: only right after our own request is it known when the next token will be there, and a longer pause gives the
-neighbour more time to take it. So with a burst of one the rate is not lowered because of a neighbour, but only when no
+spite of lower rates, the announced rate is tried again with half the intended streak. With a burst of one a longer wait
+gains nothing: only right after our own request is it known when the next token will be there, and a longer pause gives
+the neighbour more time to take it. So with a burst of one the rate is not lowered because of a neighbour but only if no
 two requests in a row have been served for a long time, which is what happens if the bucket really fills more slowly.
 
 *One event.* Several requests in flight that meet the same empty bucket are a single event. A 429 counts only if its
@@ -39,13 +40,14 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["Adaptation", "announced_rate"]
+__all__ = ["LEARNED_FOR", "Adaptation", "announced_rate"]
 
-PATIENCE = 64
-"""The number of successes per 429 at which the rate settles."""
+INTENDED_STREAK = 64
+"""The number of successes between two 429s at which the rate settles."""
 
-LEAST_PATIENCE = 4
-"""The same if refusals are unavoidable. If more than one in five is refused at every rate, the lowest rate stays."""
+LEAST_INTENDED_STREAK = 4
+"""The least that it falls to if refusals continue at every rate; if more than one in five is refused, the lowest rate
+stays."""
 
 LARGEST_STEP, SMALLEST_STEP = 0.15, 0.03
 """Fraction of the rate by which one 429 lowers it: for the first 429, and for one of many at about the same rate.
@@ -54,42 +56,43 @@ Smaller fractions would follow a changing neighbour too slowly, larger ones woul
 GROW_STEP, SHRINK_STEP = 1.3, 0.8
 """The factor by which one 429 changes the step. Even if one in eight is too soon by chance, the step shrinks."""
 
-SOON = 1 / 8
-"""A streak of successes shorter than this part of the patience ends by chance in one case of eight."""
+SHORT_STREAK = 1 / 8
+"""Fraction of the intended streak below which a streak is short; one in eight streaks is so short by chance."""
 
-BOLD = 4
-"""A streak longer than this many patiences happens by chance in one case of fifty."""
+BOLD_AFTER = 4
+"""Intended streaks after which the rate grows faster and faster; one streak in fifty is so long by chance."""
 
-ALONE = 8
-"""A streak longer than this many patiences means that the neighbour has stopped: by chance one case in 3,000."""
+ALONE_AFTER = 8
+"""Intended streaks after which the neighbour has probably stopped; one streak in 3,000 is so long by chance."""
 
-LOWEST = 1 / 10
-"""The rate never falls below this fraction of the announced rate, even if a neighbour takes everything."""
+LOWEST_FRACTION = 1 / 10
+"""The fraction of the announced rate below which the rate never falls, even if a neighbour takes everything."""
 
-RESERVE = 2.0
+TOKENS_AFTER_429 = 2.0
 """Tokens to wait for after a 429, so that the next request does not meet the same empty bucket."""
 
-BLAME, FUTILE = 0.7, 8.0
-"""The evidence of too many refusals at which the rate is no longer considered their cause. Each refusal counts 0.7 (the
-logarithm of two: how much likelier it is if refusals are twice as frequent as intended), less the fraction of the
-patience that the streak before it lasted; the sum reaches 8 by chance once in three thousand refusals."""
+REFUSAL_EVIDENCE, FUTILE_AT = 0.7, 8.0
+"""The evidence that each refusal adds, and the sum at which lowering the rate is considered futile. A refusal adds 0.7
+(the logarithm of two: how much likelier it is if refusals are twice as frequent as intended), less the length of the
+streak before it as a fraction of the intended one. The sum reaches 8 by chance once in three thousand refusals."""
 
-TOO_FAST = 20
-"""429s in a row with at most one success between them, after which the rate is taken as too high even with a burst of
-one. Beside a neighbour because of which half of the requests are refused, this happens by chance once in 500."""
+TOO_FAST_AFTER = 20
+"""429s in a row with at most one success between them, after which the rate is considered too high even with a burst of
+one. If a neighbour causes half of the requests to be refused, this happens by chance once in 500."""
 
-BURST_PATIENCE = 100
+BURST_STREAK = 100
 """Successes before a learned burst is increased by one token."""
 
-LONGEST_BURST_PATIENCE = 3200
+LONGEST_BURST_STREAK = 3200
+"""The largest value that this number grows to when an increased burst leads to a 429."""
 
 SLOWEST, FASTEST = 1e-6, 1e5
-"""Requests a second; a header outside this range is invalid."""
+"""Requests per second; a header outside this range is invalid."""
 
-ROUNDING = 0.05
+ROUNDING_TOLERANCE = 0.05
 """A header further than this from the published rate is another rate, not a rounded form of it."""
 
-MEMORY = 3600.0
+LEARNED_FOR = 3600.0
 """Seconds after the last 429 for which the lowered rate and burst of an idle bucket are kept."""
 
 
@@ -101,7 +104,7 @@ def announced_rate(header: float, plan: float) -> float | None:
     """
     if not (math.isfinite(header) and SLOWEST <= header <= FASTEST):
         return None
-    if header != plan and abs(header - plan) <= ROUNDING * plan:
+    if header != plan and abs(header - plan) <= ROUNDING_TOLERANCE * plan:
         _, _, decimals = f"{header:.10f}".rstrip("0").partition(".")
         scale = 10 ** len(decimals)
         if header in (math.floor(plan * scale) / scale, round(plan, len(decimals))):
@@ -115,13 +118,13 @@ class Adaptation:
     __slots__ = (
         "_alternations",
         "_announced_burst",
-        "_blame",
-        "_burst_patience",
+        "_burst_streak",
         "_burst_successes",
         "_event_at",
         "_event_burst",
         "_event_size",
-        "_patience",
+        "_evidence",
+        "_intended_streak",
         "_step",
         "_streak",
         "announced",
@@ -143,10 +146,10 @@ class Adaptation:
         self._event_size = burst
         self._streak = 0  # successes since the last 429 that counted
         self._step = LARGEST_STEP
-        self._patience = PATIENCE
-        self._blame = 0.0
+        self._intended_streak = INTENDED_STREAK
+        self._evidence = 0.0
         self._alternations = 0  # 429s in a row with at most one success before each
-        self._burst_patience = BURST_PATIENCE
+        self._burst_streak = BURST_STREAK
         self._burst_successes = 0
 
     def announce(self, rate: float) -> None:
@@ -162,11 +165,11 @@ class Adaptation:
     @property
     def emptied(self) -> float:
         """The level after a 429: negative, by the tokens that must flow in before the next request is sent."""
-        return 1.0 - min(RESERVE, self.burst)
+        return 1.0 - min(TOKENS_AFTER_429, self.burst)
 
     def is_worth_keeping(self, now: float) -> bool:
         """Whether a full and idle bucket has learned something that a new one would have to learn from 429s again."""
-        return not self.calm and now - self._event_at < MEMORY
+        return not self.calm and now - self._event_at < LEARNED_FOR
 
     def restore(self, *, announced: float, rate: float, burst: float, event_at: float) -> None:
         """Restore the estimates of an earlier run; ``event_at`` is on this run's clock."""
@@ -205,47 +208,47 @@ class Adaptation:
 
     def _lower_rate(self) -> None:
         self._alternations = self._alternations + 1 if self._streak <= 1 else 0
-        if self._announced_burst < 2 and self.rate >= self.announced and self._alternations < TOO_FAST:
+        if self._announced_burst < 2 and self.rate >= self.announced and self._alternations < TOO_FAST_AFTER:
             return
-        lowest = LOWEST * self.announced
-        far_off = self._streak < SOON * self._patience
+        lowest = LOWEST_FRACTION * self.announced
+        far_off = self._streak < SHORT_STREAK * self._intended_streak
         if not self.calm:
             self._step = (
                 min(GROW_STEP * self._step, LARGEST_STEP) if far_off else max(SHRINK_STEP * self._step, SMALLEST_STEP)
             )
             # While a rate that is far too high is falling, its refusals say nothing about lower rates. Refusals at the
             # lowest rate, where hardly anything is served, do not show that a higher rate would do as well.
-            if not far_off or (self.rate <= lowest and self._alternations < TOO_FAST):
-                self._blame = max(self._blame + BLAME - self._streak / self._patience, 0.0)
-        if self._blame < FUTILE:
+            if not far_off or (self.rate <= lowest and self._alternations < TOO_FAST_AFTER):
+                self._evidence = max(self._evidence + REFUSAL_EVIDENCE - self._streak / self._intended_streak, 0.0)
+        if self._evidence < FUTILE_AT:
             self.rate = max(self.rate * (1.0 - self._step), lowest)
         else:
-            self._blame = 0.0
-            self._patience = max(self._patience // 2, LEAST_PATIENCE)
+            self._evidence = 0.0
+            self._intended_streak = max(self._intended_streak // 2, LEAST_INTENDED_STREAK)
             self._alternations = 0
             self._step = LARGEST_STEP
             self.rate = self.announced
 
     def _recover_rate(self) -> bool:
-        if self._streak >= ALONE * self._patience:
-            self._patience = min(2 * self._patience, PATIENCE)
+        if self._streak >= ALONE_AFTER * self._intended_streak:
+            self._intended_streak = min(2 * self._intended_streak, INTENDED_STREAK)
         if self.rate >= self.announced:
             self._settle_down()
             return False
-        growth = self._step / self._patience
-        boldness = self._streak / (BOLD * self._patience)
+        growth = self._step / self._intended_streak
+        boldness = self._streak / (BOLD_AFTER * self._intended_streak)
         if boldness > 1.0:
             growth *= boldness**3
         self.rate = min(self.rate * (1.0 + growth), self.announced)
         return True
 
     def _settle_down(self) -> None:
-        if self.burst >= self._announced_burst and self._patience == PATIENCE and self._streak > 1:
+        if self.burst >= self._announced_burst and self._intended_streak == INTENDED_STREAK and self._streak > 1:
             self.calm = True
             self._alternations = 0
             self._step = LARGEST_STEP
-            self._blame = 0.0
-            self._burst_patience = BURST_PATIENCE
+            self._evidence = 0.0
+            self._burst_streak = BURST_STREAK
 
     def _learn_burst(self, number: int, drawn: int, *, news: bool) -> None:
         if news:
@@ -261,14 +264,14 @@ class Adaptation:
             self.burst = self._event_burst
         elif self._event_size < self.burst:
             if news and self.burst < self._announced_burst:
-                self._burst_patience = min(2 * self._burst_patience, LONGEST_BURST_PATIENCE)
+                self._burst_streak = min(2 * self._burst_streak, LONGEST_BURST_STREAK)
             self.burst = self._event_size
 
     def _recover_burst(self) -> bool:
         if self.burst >= self._announced_burst:
             return False
         self._burst_successes += 1
-        if self._burst_successes < self._burst_patience:
+        if self._burst_successes < self._burst_streak:
             return False
         self._burst_successes = 0
         self.burst = min(self.burst + 1, self._announced_burst)

@@ -41,12 +41,14 @@ class ArgumentReader:
                 break
         else:
             known = ", ".join(parameter.wire_name for parameter in operation.parameters)
-            raise ConfigurationError(f"a rule for {operation.name} names its parameter {first!r}; it has {known}")
+            raise ConfigurationError(
+                f"a rule for {operation.name} names the parameter {first!r}, which does not exist; there is {known}"
+            )
         self._steps = tuple(rest)
         if first == "body" and (unknown := unknown_step(operation.body_type, self._steps)):
             step, members = unknown
             raise ConfigurationError(
-                f"a rule for {operation.name} names {path!r}; instead of {step!r} there is {', '.join(members)}"
+                f"a rule for {operation.name} names {path!r}, but there is no {step!r}; there is {', '.join(members)}"
             )
 
     def values(self, arguments: Mapping[str, Any]) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ def _name(rule: PlanRule) -> str:
     return f"{rule.argument}={'|'.join(rule.values)}{unless}"
 
 
-def _are_one(rule: PlanRule, other: PlanRule) -> bool:
+def _apply_to_same_calls(rule: PlanRule, other: PlanRule) -> bool:
     return (rule.operation, rule.scope, _name(rule)) == (other.operation, other.scope, _name(other))
 
 
@@ -101,10 +101,10 @@ class PlanBook:
         own = tuple(dict.fromkeys(rules))
         replaced = {(rule.operation, rule.argument, rule.values) for rule in own}
         for number, rule in enumerate(own):
-            if any(_are_one(rule, other) for other in own[:number]):
+            if any(_apply_to_same_calls(rule, other) for other in own[:number]):
                 # They would share one bucket with the figures of the first, and each call would use it twice.
                 raise ConfigurationError(
-                    f"two rules are about the same calls, {rule.operation} with {_name(rule)}: combine them into one"
+                    f"two rules apply to the same calls, {rule.operation} with {_name(rule)}: combine them into one"
                 )
         kept = [rule for rule in BUILT_IN_RULES if (rule.operation, rule.argument, rule.values) not in replaced]
         self._by_name: dict[str, tuple[PlanRule, ...]] = {}
@@ -140,11 +140,11 @@ class PlanBook:
             charges.append(Charge(key=shared, limit=whole, kind="application", shared=True, level="application"))
         rules = self._by_name.get(operation.name, ())
         for rule in (rules[number] for number in selection.rules):
-            everybody = rule.scope == "application"
+            by_all_sellers = rule.scope == "application"
             for number, limit in enumerate(rule.limits):
-                key = (*(shared if everybody else own), _name(rule), str(number))
+                key = (*(shared if by_all_sellers else own), _name(rule), str(number))
                 charges.append(
-                    Charge(key=key, limit=limit, kind="rule", shared=everybody, label=rule.label, level=rule.level)
+                    Charge(key=key, limit=limit, kind="rule", shared=by_all_sellers, label=rule.label, level=rule.level)
                 )
         return tuple(charges)
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-__all__ = ["EPSILON", "NEVER", "Flight", "TokenBucket"]
+__all__ = ["EPSILON", "LONGEST_SILENCE", "NEVER", "Flight", "TokenBucket"]
 
 NEVER = float("inf")
 
@@ -67,12 +67,24 @@ class TokenBucket:
     comparison more than the arithmetic of a bucket.
     """
 
-    __slots__ = ("_at", "_flights", "_flying", "_late", "_next", "_presumed", "_used", "burst", "drawn", "kept", "rate")
+    __slots__ = (
+        "_at",
+        "_flights",
+        "_flying",
+        "_late",
+        "_next",
+        "_presumed",
+        "_used",
+        "burst",
+        "drawn",
+        "rate",
+        "reserved",
+    )
 
     def __init__(self, rate: float, burst: float, now: float) -> None:
         self.rate = rate
         self.burst = burst
-        self.kept = 0  # tokens promised to calls that wait for another bucket
+        self.reserved = 0  # tokens promised to calls that wait for another bucket
         self.drawn = 0  # requests since it was full
         self._used = 0.0  # capacity in use: burst less tokens
         self._at = now  # when _used was computed
@@ -93,7 +105,7 @@ class TokenBucket:
                 used = self._used - (now - self._at) * self.rate
                 self._used = used if used > 0.0 else 0.0  # noqa: FURB136
             self._at = now
-        return self._used + self._flying + self.kept + 1 - EPSILON <= self.burst
+        return self._used + self._flying + self.reserved + 1 - EPSILON <= self.burst
 
     def launch(self, flight: Flight) -> None:
         """Reserve a token for a request that is sent now; ``has_token`` must have just returned True."""
@@ -106,7 +118,7 @@ class TokenBucket:
         if self._flights is _NONE:
             self._flights, self._presumed = deque(), deque()
         self._flights.append(flight)
-        if flight.lands_by < self._next:  # noqa: PLR1730  # every call comes by here, and min() is slow
+        if flight.lands_by < self._next:  # noqa: PLR1730  # on the path of every call, and min() is slow
             self._next = flight.lands_by
 
     def land(self, flight: Flight, now: float) -> None:
@@ -145,7 +157,7 @@ class TokenBucket:
         if now > self._at:  # never backwards
             if self._used:
                 used = self._used - (now - self._at) * self.rate
-                self._used = used if used > 0.0 else 0.0  # noqa: FURB136  # every call comes by here, and max() is slow
+                self._used = used if used > 0.0 else 0.0  # noqa: FURB136  # on the path of every call, and max() is slow
             self._at = now
 
     # ---- what happens as time passes --------------------------------------------------------------------------------
@@ -227,7 +239,7 @@ class TokenBucket:
     def tokens(self, now: float) -> float:
         """Tokens available to a request sent now, as a fraction; below zero when in debt."""
         self.settle(now)
-        return self.burst - self._used - self._flying - self.kept
+        return self.burst - self._used - self._flying - self.reserved
 
     def is_full(self, now: float) -> bool:
         """Whether it contains all its tokens and no request is in flight."""

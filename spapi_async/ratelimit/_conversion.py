@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-__all__ = ["ages_of_bucket", "tokens_of_window"]
+from spapi_async.ratelimit._bucket import EPSILON
 
-_EPSILON = 1e-9
+__all__ = ["ages_of_bucket", "tokens_of_window"]
 
 _MOST_ENTRIES = 1000
 """The most entries for a bucket in debt whose window holds fewer: ten times the largest published burst."""
@@ -24,9 +24,9 @@ def ages_of_bucket(tokens: float, rate: float, burst: float, requests: int, seco
     Spent tokens may have been spent just now, and all of them count: another version's window may hold more requests.
     If the bucket has no token for an entry yet, the entry expires when that token flows in.
     """
-    spent = min(max(math.ceil(burst - tokens - _EPSILON), 0), max(requests, _MOST_ENTRIES))
+    spent = min(max(math.ceil(burst - tokens - EPSILON), 0), max(requests, _MOST_ENTRIES))
     waits = ((place - tokens) / rate for place in range(1, requests - spent + 1))
-    held = [max(seconds - wait, 0.0) for wait in waits if wait > _EPSILON]
+    held = [max(seconds - wait, 0.0) for wait in waits if wait > EPSILON]
     return [*held, *[0.0] * spent]
 
 

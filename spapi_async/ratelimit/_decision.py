@@ -25,21 +25,23 @@ from collections.abc import Callable, Iterable, Sequence
 from spapi_async.ratelimit._bucket import Flight
 from spapi_async.ratelimit._meter import Lane, Meter
 from spapi_async.ratelimit._rules import named_level
-from spapi_async.ratelimit._shares import PATIENCE
 from spapi_async.ratelimit._waiting import Waiter
 
-__all__ = ["Launch", "assign", "blame", "overdue", "predict", "seat", "unseat"]
+__all__ = ["MOST_MOVES", "Launch", "assign", "blame", "has_room", "overdue", "predict", "seat", "unseat"]
 
-ROUNDS = 8
+MOST_MOVES = 8
+"""Moves of a lane between limits after which a token is reserved for it where its turn comes."""
+
+PREDICTION_ROUNDS = 8
 """How often a prediction is refined by the calls of others that their own limits admit until then."""
 
 
 def has_room(lane: Lane, now: float) -> bool:
     """Whether a new call is admitted at once: all limits have room, and no call is waiting before it."""
     for meter in lane.meters:
-        if meter.line.total or not meter.counter.has_token(now):
+        if meter.queue.total or not meter.counter.has_token(now):
             return False
-    return not lane.line.total
+    return not lane.queue.total
 
 
 Launch = Callable[[Lane, Waiter, float], None]
@@ -55,34 +57,34 @@ def assign(meters: Iterable[Meter], now: float, launch: Launch) -> dict[Meter, f
     revisit: dict[Meter, float | None] = {}
     while agenda:
         meter = agenda.pop()
-        line, counter = meter.line, meter.counter
-        while line.total and counter.has_token(now):
-            lane = line.first()
+        queue, counter = meter.queue, meter.counter
+        while queue.total and counter.has_token(now):
+            lane = queue.first()
             obstacle = _obstacle(lane, now)
             if obstacle is not None:
                 lane.moves += 1
                 agenda += _move(lane, obstacle, now)
                 revisit[obstacle] = None
                 continue
-            waiter = lane.line.pop()
-            line.serve(lane)
-            lane.stand, lane.moves = None, 0
+            waiter = lane.queue.pop()
+            queue.serve(lane)
+            lane.waits_at, lane.moves = None, 0
             agenda += _release(lane)
             if waiter is not None:
                 launch(lane, waiter, now)
             agenda += [other for other in seat(lane, now) if other is not meter]
         revisit[meter] = None
     for meter in revisit:
-        if meter.line.total:
+        if meter.queue.total:
             revisit[meter] = meter.counter.delay(now)
     return revisit
 
 
 def seat(lane: Lane, now: float) -> list[Meter]:
     """Put a lane with waiting calls into the right queue; returns the limits that must be checked."""
-    if not lane.line.total:
+    if not lane.queue.total:
         return unseat(lane)
-    obstacle = _obstacle(lane, now) or next((meter for meter in lane.meters if meter.line.total), lane.meters[0])
+    obstacle = _obstacle(lane, now) or next((meter for meter in lane.meters if meter.queue.total), lane.meters[0])
     for meter in lane.meters:
         meter.lanes[lane] = None
     return [*_move(lane, obstacle, now), obstacle]
@@ -91,10 +93,10 @@ def seat(lane: Lane, now: float) -> list[Meter]:
 def unseat(lane: Lane) -> list[Meter]:
     """Remove a lane that has no waiting calls any more."""
     left = _release(lane)
-    if lane.stand is not None:
-        lane.stand.line.leave(lane)
-        left.append(lane.stand)
-        lane.stand = None
+    if lane.waits_at is not None:
+        lane.waits_at.queue.leave(lane)
+        left.append(lane.waits_at)
+        lane.waits_at = None
     for meter in lane.meters:
         meter.lanes.pop(lane, None)
     return left
@@ -102,26 +104,26 @@ def unseat(lane: Lane) -> list[Meter]:
 
 def _move(lane: Lane, target: Meter, now: float) -> list[Meter]:
     """Move a lane to another limit, or within a queue; returns the limits that no longer reserve a token for it."""
-    here, wait = lane.stand, target.counter.delay(now)
+    here, wait = lane.waits_at, target.counter.delay(now)
     if here is not None and here is not target:
-        here.line.leave(lane)
-        if lane.moves >= PATIENCE and here.counter.has_token(now):
-            here.counter.kept += 1
-            lane.kept.append(here)
-    released = [meter for meter in lane.kept if meter is target or wait > meter.interval]
+        here.queue.leave(lane)
+        if lane.moves >= MOST_MOVES and here.counter.has_token(now):
+            here.counter.reserved += 1
+            lane.reserved_at.append(here)
+    released = [meter for meter in lane.reserved_at if meter is target or wait > meter.interval]
     for meter in released:
-        lane.kept.remove(meter)
-        meter.counter.kept -= 1
-    lane.stand = target
-    priority = lane.line.next_priority()
-    target.line.join(lane, priority, lane.turn if target.charge.shared else lane.line.oldest(priority))
+        lane.reserved_at.remove(meter)
+        meter.counter.reserved -= 1
+    lane.waits_at = target
+    priority = lane.queue.next_priority()
+    target.queue.join(lane, priority, lane.turn if target.charge.shared else lane.queue.oldest(priority))
     return released
 
 
 def _release(lane: Lane) -> list[Meter]:
-    released, lane.kept = lane.kept, []
+    released, lane.reserved_at = lane.reserved_at, []
     for meter in released:
-        meter.counter.kept -= 1
+        meter.counter.reserved -= 1
     return released
 
 
@@ -130,13 +132,13 @@ def _obstacle(lane: Lane, now: float) -> Meter | None:
     longest, obstacle = 0.0, None
     for meter in lane.meters:
         counter = meter.counter
-        mine = meter in lane.kept
-        counter.kept -= mine
+        mine = meter in lane.reserved_at
+        counter.reserved -= mine
         if not counter.has_token(now):
             delay = counter.delay(now)
             if obstacle is None or delay > longest:
                 longest, obstacle = delay, meter
-        counter.kept += mine
+        counter.reserved += mine
     return obstacle
 
 
@@ -145,7 +147,7 @@ def _obstacle(lane: Lane, now: float) -> Meter | None:
 
 def predict(lane: Lane, now: float, priority: int, count: int = 1) -> float:
     """Seconds until ``count`` calls made now will be admitted, without more urgent calls or changes of a rate."""
-    ahead = lane.line.ahead(priority) if lane.line.total else 0
+    ahead = lane.queue.ahead(priority) if lane.queue.total else 0
     own = ahead + count
     wait = 0.0
     for meter in lane.meters:
@@ -155,7 +157,7 @@ def predict(lane: Lane, now: float, priority: int, count: int = 1) -> float:
     else:
         return wait
     wait = 0.0
-    for _ in range(ROUNDS):
+    for _ in range(PREDICTION_ROUNDS):
         longest = max(_delay(meter, lane, now, (priority, own, wait)) for meter in lane.meters)
         if longest <= wait:
             break
@@ -176,21 +178,21 @@ def _delay(meter: Meter, lane: Lane, now: float, wish: tuple[int, int, float]) -
         else:
             for other in meter.lanes:
                 if other is not lane:
-                    others += min(other.line.up_to(priority), _passable(other, meter, now, horizon))
+                    others += min(other.queue.up_to(priority), _passable(other, meter, now, horizon))
     return meter.counter.delay(now, own + others)
 
 
 def _rivals(meter: Meter, lane: Lane, priority: int, own: int) -> int:
     """Calls of other sellers that come before: sellers take turns, so each has at most as many as this one."""
-    rivals = meter.line.up_to(priority) - (lane.stand is meter)
+    rivals = meter.queue.up_to(priority) - (lane.waits_at is meter)
     if own == 1 or not rivals:
         return max(rivals, 0)
-    return sum(min(own, other.line.up_to(priority)) for other in meter.lanes if other is not lane)
+    return sum(min(own, other.queue.up_to(priority)) for other in meter.lanes if other is not lane)
 
 
 def _passable(lane: Lane, meter: Meter, now: float, horizon: float) -> int:
     """How many calls of a lane its other limits admit within the horizon."""
-    number = lane.line.total
+    number = lane.queue.total
     for other in lane.meters:
         if other is not meter:
             counter = other.counter
@@ -202,10 +204,10 @@ def overdue(meters: Iterable[Meter], now: float) -> list[tuple[Lane, Waiter, flo
     """Calls that can no longer be admitted within their ``max_wait``, and how long they would have to wait."""
     found = []
     for lane in {lane: None for meter in meters for lane in meter.lanes}:
-        if not lane.line.impatient:
+        if not lane.queue.impatient:
             continue
         place = 0
-        for waiter in lane.line.in_order():
+        for waiter in lane.queue.in_order():
             place += 1
             if waiter.deadline is None or waiter.future.done():
                 continue

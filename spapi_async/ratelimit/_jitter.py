@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-__all__ = ["UNKNOWN", "Jitter"]
+__all__ = ["UNKNOWN_JITTER", "Jitter"]
 
-LONGEST = 0.21
+LARGEST_JITTER = 0.21
 """Seconds. A larger variation is due to Amazon's processing, which happens after the token was taken."""
 
-UNKNOWN = 1.0
+UNKNOWN_JITTER = 1.0
 """Seconds allowed before the first reply of a bucket: a connection may have to be opened and a token to be fetched.
 Such round trips say nothing about later ones and are not recorded."""
 
-MARGIN = 1.25
-SPAN = 64
-"""Observations are kept for this many replies and for as many more, then forgotten: a route may change."""
+SAFETY_MARGIN = 1.25
+"""The factor by which the estimates exceed what was observed."""
 
-FEW = 16
-"""Replies before which the estimate is not used."""
+REPLIES_KEPT = 64
+"""Replies in each of the two runs from which extremes are taken; older ones are forgotten, since a route may change."""
+
+LEAST_REPLIES = 16
+"""Replies needed before an estimate is used."""
 
 
 class Jitter:
@@ -27,24 +29,24 @@ class Jitter:
 
     Attributes:
         bound: seconds between sending and the latest arrival to be expected.
-        patience: seconds between sending and the latest reply to be expected.
+        reply_within: seconds between sending and the latest reply to be expected.
     """
 
     __slots__ = (
-        "_longest", "_longest_before", "_replies", "_shortest", "_shortest_before", "_turn", "bound", "patience",
+        "_longest", "_longest_before", "_replies", "_shortest", "_shortest_before", "_turn", "bound", "reply_within",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._replies = self._turn = 0
         self._shortest = self._shortest_before = float("inf")
         self._longest = self._longest_before = 0.0
-        self.bound = LONGEST
-        self.patience = float("inf")
+        self.bound = LARGEST_JITTER
+        self.reply_within = float("inf")
 
     def record(self, round_trip: float) -> None:
         """Learn from one reply."""
         self._turn += 1
-        if self._turn > SPAN:
+        if self._turn > REPLIES_KEPT:
             self._turn = 1
             self._shortest_before, self._longest_before = self._shortest, self._longest
             self._shortest = self._longest = round_trip
@@ -52,11 +54,11 @@ class Jitter:
             self._shortest = round_trip
         if round_trip > self._longest:
             self._longest = round_trip
-        elif self._turn > 1 and self._replies > FEW:
+        elif self._turn > 1 and self._replies > LEAST_REPLIES:
             return  # neither extreme changed
         self._replies += 1
-        if self._replies >= FEW:
+        if self._replies >= LEAST_REPLIES:
             shortest = min(self._shortest, self._shortest_before)
             longest = max(self._longest, self._longest_before)
-            self.bound = min(MARGIN * (longest - shortest), LONGEST)
-            self.patience = MARGIN * longest
+            self.bound = min(SAFETY_MARGIN * (longest - shortest), LARGEST_JITTER)
+            self.reply_within = SAFETY_MARGIN * longest

@@ -16,15 +16,13 @@ from spapi_async._core.plan_rules import Window
 from spapi_async.credentials import Account
 from spapi_async.ratelimit._adaptation import Adaptation, announced_rate
 from spapi_async.ratelimit._book import Charge
-from spapi_async.ratelimit._bucket import Flight, TokenBucket
+from spapi_async.ratelimit._bucket import NEVER, Flight, TokenBucket
 from spapi_async.ratelimit._jitter import Jitter
-from spapi_async.ratelimit._turns import Turns
-from spapi_async.ratelimit._waiting import Line
+from spapi_async.ratelimit._turns import LaneQueue
+from spapi_async.ratelimit._waiting import CallQueue
 from spapi_async.ratelimit._window import SlidingLog
 
-__all__ = ["NEVER", "Lane", "Meter"]
-
-NEVER = float("inf")
+__all__ = ["Lane", "Meter"]
 
 
 class Meter:
@@ -33,7 +31,7 @@ class Meter:
     Attributes:
         counter: the bucket or window that counts what is left.
         adaptation: the estimates of a token bucket's rate and burst; None for a window, which is used as published.
-        line: the lanes in the queue of this limit.
+        queue: the lanes in the queue of this limit.
         lanes: every lane that uses it and has waiting calls, in whichever queue it is.
         calm: whether nothing can be learned from successes.
         header: the rate header of the last reply that had one.
@@ -49,7 +47,7 @@ class Meter:
         "counter",
         "header",
         "lanes",
-        "line",
+        "queue",
         "suspect",
         "throttled",
     )
@@ -65,7 +63,7 @@ class Meter:
         else:
             self.counter = TokenBucket(limit.rate, limit.burst, now)
             self.adaptation = Adaptation(limit.rate, limit.burst)
-        self.line: Turns[Lane] = Turns()
+        self.queue: LaneQueue[Lane] = LaneQueue()
         self.lanes: dict[Lane, None] = {}
         self.suspect: Lane | None = None
         self.admitted = 0
@@ -158,7 +156,7 @@ class Meter:
     @property
     def waiting(self) -> int:
         """The number of waiting calls that use this limit."""
-        return sum(lane.line.total for lane in self.lanes)
+        return sum(lane.queue.total for lane in self.lanes)
 
     def is_idle(self, now: float) -> bool:
         """Whether a new meter would be the same, except for the announced rate."""
@@ -166,14 +164,14 @@ class Meter:
         kept = adaptation is not None and adaptation.is_worth_keeping(now)
         return not kept and not self.lanes and self.counter.is_full(now)
 
-    def newcomer(self, now: float) -> float:
+    def next_wait(self, now: float) -> float:
         """Seconds that a new NORMAL call would wait for this limit."""
         if self.charge.shared:
-            ahead = self.line.up_to(Priority.NORMAL)
+            ahead = self.queue.up_to(Priority.NORMAL)
         elif len(self.lanes) == 1:
-            ahead = next(iter(self.lanes)).line.ahead(Priority.NORMAL)
+            ahead = next(iter(self.lanes)).queue.ahead(Priority.NORMAL)
         else:
-            ahead = sum(lane.line.up_to(Priority.NORMAL) for lane in self.lanes)
+            ahead = sum(lane.queue.up_to(Priority.NORMAL) for lane in self.lanes)
         return self.counter.delay(now, ahead + 1)
 
     def snapshot(self, now: float, *, application: str, account: str, region: str) -> LimitSnapshot:
@@ -189,7 +187,7 @@ class Meter:
             burst=counter.burst,
             tokens=counter.tokens(now),
             waiting=self.waiting,
-            next_available=self.newcomer(now),
+            next_available=self.next_wait(now),
             admitted=self.admitted,
             throttled=self.throttled,
             rule=charge.label,
@@ -208,14 +206,30 @@ class Lane:
         value: the value of the argument that may have its own limit.
         replied, replied_at: whether and when the first reply came; until then nothing is known of the network.
         passed: whether a call was answered with something other than a 429.
-        stand: the limit in whose queue the lane is, while calls wait.
+        waits_at: the limit in whose queue the lane is, while calls wait.
         moves: how often its turn came at one limit while another had no room, since it was last served.
-        kept: limits that reserve a token for it while it waits at another.
+        reserved_at: limits that reserve a token for it while it waits at another.
         turn: its order among the lanes of other sellers: when it was last served or began to wait, as a growing number.
     """
 
-    __slots__ = ("account", "first", "jitter", "kept", "line", "meters", "moves", "operation", "others", "passed",
-                 "replied", "replied_at", "stand", "turn", "used_at", "value")  # fmt: skip
+    __slots__ = (
+        "account",
+        "first",
+        "jitter",
+        "meters",
+        "moves",
+        "operation",
+        "others",
+        "passed",
+        "queue",
+        "replied",
+        "replied_at",
+        "reserved_at",
+        "turn",
+        "used_at",
+        "value",
+        "waits_at",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -229,12 +243,12 @@ class Lane:
     ) -> None:
         self.operation = operation
         self.account = account
-        self.pay(meters)
+        self.use(meters)
         self.value = value
-        self.line = Line()
-        self.stand: Meter | None = None
+        self.queue = CallQueue()
+        self.waits_at: Meter | None = None
         self.moves = 0
-        self.kept: list[Meter] = []
+        self.reserved_at: list[Meter] = []
         self.jitter = jitter
         self.replied = False
         self.replied_at = NEVER
@@ -242,7 +256,7 @@ class Lane:
         self.turn = 0
         self.used_at = now
 
-    def pay(self, meters: Sequence[Meter]) -> None:
+    def use(self, meters: Sequence[Meter]) -> None:
         """Use these limits from now on."""
         self.meters = tuple(meters)
         self.first, *others = self.meters
@@ -254,4 +268,4 @@ class Lane:
         return bool(self.others) or len(self.first.lanes) > 1
 
     def __repr__(self) -> str:
-        return f"<Lane {self.operation.name} {self.account.name} waiting={self.line.total}>"
+        return f"<Lane {self.operation.name} {self.account.name} waiting={self.queue.total}>"

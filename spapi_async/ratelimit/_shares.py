@@ -1,27 +1,28 @@
 """Which priority is served next when calls of several priorities wait, and how many calls come before. Pure.
 
-The highest priority with waiting calls is served, except that a priority that was passed over ``PATIENCE`` times goes
-next. So each priority gets at least one token in ten, while a single call of a higher priority gets the next token,
-however long the queues of lower priorities are.
+The highest priority with waiting calls is served, except that a priority that was passed over ``MOST_PASSES`` times
+goes next. So each priority gets at least one token in ten, while a single call of a higher priority gets the next
+token, however long the queues of lower priorities are.
 """
 
 from __future__ import annotations
 
 from collections.abc import MutableSequence, Sequence
 
-__all__ = ["PATIENCE", "PRIORITIES", "choose", "position", "serve"]
+__all__ = ["MOST_PASSES", "PRIORITIES", "choose", "position", "serve"]
 
 PRIORITIES = 3
 """INTERACTIVE, NORMAL, BULK."""
 
-PATIENCE = 8
-"""A priority that waits below one other gets one token in nine; two priorities that do get one in ten each."""
+MOST_PASSES = 8
+"""How often a priority is passed over before it goes next. If one other priority is higher, it gets one token in nine;
+two lower priorities get one in ten each."""
 
 
 def choose(waiting: Sequence[int], passed: Sequence[int]) -> int:
     """The priority whose turn it is, of those with ``waiting`` above zero; -1 if no call waits."""
     chosen = -1
-    most = PATIENCE - 1
+    most = MOST_PASSES - 1
     for priority, number in enumerate(waiting):
         if not number:
             continue
@@ -53,7 +54,7 @@ def position(waiting: Sequence[int], passed: Sequence[int], priority: int) -> in
     served = 0
     while True:
         lines = sum(map(bool, left))
-        period = PATIENCE + lines - 1 if lines > 1 else 1
+        period = MOST_PASSES + lines - 1 if lines > 1 else 1
         if sum(left) > 2 * period:
             trial, trial_turns = list(left), list(turns)
             for _ in range(period):

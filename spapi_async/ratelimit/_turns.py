@@ -1,8 +1,8 @@
 """The queue of lanes at one bucket: which of the waiting lanes goes next. Pure.
 
-Within a priority the lane with the lowest ticket goes first. A seller's own bucket numbers tickets by the arrival of
-the call that has waited longest, so that calls are served in order whatever their arguments. A bucket that many sellers
-share numbers them by the time at which each was last served, so that sellers take turns.
+Within a priority the lane with the lowest ticket number goes first. At a seller's own bucket the ticket is the arrival
+number of the call that has waited longest, so that calls are served in order whatever their arguments. At a bucket that
+many sellers share it grows with the time at which the seller was last served, so that sellers take turns.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Generic, TypeVar
 
 from spapi_async.ratelimit._shares import PRIORITIES, choose, serve
 
-__all__ = ["Turns"]
+__all__ = ["LaneQueue"]
 
 L = TypeVar("L")
 
-_DEAD = 16
-"""Entries of lanes that have left, at which the queue is cleaned up."""
+_MOST_DEAD_ENTRIES = 16
+"""Entries of lanes that have left, beyond twice the number of those present, at which a heap is cleaned up."""
 
 
 class _Entry(Generic[L]):
@@ -35,7 +35,7 @@ class _Entry(Generic[L]):
         return (self.ticket, self.number) < (other.ticket, other.number)
 
 
-class Turns(Generic[L]):
+class LaneQueue(Generic[L]):
     """Lanes by priority and ticket; joining and leaving cost O(log n)."""
 
     __slots__ = ("_counts", "_entries", "_number", "_passed", "heaps", "total")
@@ -66,7 +66,7 @@ class Turns(Generic[L]):
         self._counts[entry.priority] -= 1
         self.total -= 1
         heap = self.heaps[entry.priority]
-        if len(heap) > 2 * self._counts[entry.priority] + _DEAD:
+        if len(heap) > 2 * self._counts[entry.priority] + _MOST_DEAD_ENTRIES:
             heap[:] = [each for each in heap if each.lane is not None]
             heapq.heapify(heap)
 

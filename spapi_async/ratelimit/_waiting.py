@@ -9,13 +9,17 @@ from typing import Any
 
 from spapi_async.ratelimit._shares import PRIORITIES, choose, position, serve
 
-__all__ = ["GRACE", "SHORTEST_TIMER", "Line", "Waiter"]
+__all__ = ["GRACE", "SHORTEST_TIMER", "CallQueue", "Waiter"]
 
 GRACE = 0.01
 """Seconds past its deadline for which a call is kept, so that a token promised for that moment still reaches it."""
 
 SHORTEST_TIMER = 1e-6
 """Seconds; a timer set for less could fire for ever without the clock advancing."""
+
+
+_MOST_DEAD_ENTRIES = 16
+"""Entries of waiters that have left, beyond the number of those present, at which the queues are cleaned up."""
 
 
 class Waiter:
@@ -31,8 +35,8 @@ class Waiter:
         self.queued = True
 
 
-class Line:
-    """Waiters by priority. Every operation takes constant time (leaving a queue: amortised)."""
+class CallQueue:
+    """Waiters by priority. Every operation takes constant time (leaving: amortised constant time)."""
 
     __slots__ = ("_gone", "_passed", "counts", "impatient", "total", "waiters")
 
@@ -61,7 +65,7 @@ class Line:
             return
         self._strike(waiter)
         self._gone += 1
-        if self._gone > self.total + 16:
+        if self._gone > self.total + _MOST_DEAD_ENTRIES:
             for priority, waiters in enumerate(self.waiters):
                 if waiters is not None:
                     self.waiters[priority] = deque(each for each in waiters if each.queued)

@@ -32,7 +32,7 @@ class SlidingLog:
     Has the methods of :class:`TokenBucket`, so that one decision serves both. Nothing here waits.
     """
 
-    __slots__ = ("_blocked_until", "_flights", "_starts", "drawn", "kept", "requests", "seconds")
+    __slots__ = ("_blocked_until", "_flights", "_starts", "drawn", "requests", "reserved", "seconds")
 
     def __init__(self, requests: int, seconds: float) -> None:
         self.requests = requests
@@ -40,7 +40,7 @@ class SlidingLog:
         self._starts: list[float] = []  # the latest arrival times of requests that have arrived; ascending
         self._flights: deque[Flight] = deque()
         self._blocked_until = float("-inf")
-        self.kept = 0  # places promised to calls that wait for another bucket
+        self.reserved = 0  # places promised to calls that wait for another bucket
         self.drawn = 0
 
     @property
@@ -113,7 +113,7 @@ class SlidingLog:
         return self._left()
 
     def _left(self) -> float:
-        return float(self.requests - len(self._starts) - len(self._flights) - self.kept)
+        return float(self.requests - len(self._starts) - len(self._flights) - self.reserved)
 
     def is_full(self, now: float) -> bool:
         """Whether the log has no entries."""
@@ -125,7 +125,7 @@ class SlidingLog:
         self.settle(now)
         earliest = max(now, self._blocked_until)
         moments = sorted([*self._starts, *(flight.lands_by for flight in self._flights)])
-        return opening(moments, self.requests, self.seconds, earliest, number + self.kept) - now
+        return opening(moments, self.requests, self.seconds, earliest, number + self.reserved) - now
 
     def state(self, now: float) -> list[float]:
         """The ages of the requests in the window, for a later run."""

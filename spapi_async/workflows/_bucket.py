@@ -8,13 +8,14 @@ from typing import Any, NamedTuple, Protocol
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority, call_options
 
-__all__ = ["BucketState", "Foreseeing", "bucket_of"]
+__all__ = ["BucketState", "HasForecast", "bucket_of"]
 
-_MANY = 1000  # calls; more than any burst, so that the rate decides about further calls
+_MANY_CALLS = 1000
+"""More calls than any burst, so that only the rate determines when further calls can be sent."""
 
 
-class Foreseeing(Protocol):
-    """The part of a seller that a forecast needs: its name and the limiter's forecast."""
+class HasForecast(Protocol):
+    """The part of a seller that this module uses: its name and the limiter's forecast."""
 
     @property
     def name(self) -> str:
@@ -31,17 +32,17 @@ class BucketState(NamedTuple):
 
     Attributes:
         tokens: calls that may be made now, after those that wait; negative if calls wait.
-        rate: calls a second, as Amazon's replies say; the documented rate before the first reply.
+        rate: calls per second, according to Amazon's replies; before the first reply, the documented rate.
     """
 
     tokens: float
     rate: float
 
 
-def bucket_of(seller: Foreseeing, operation: Operation[Any]) -> BucketState:
+def bucket_of(seller: HasForecast, operation: Operation[Any]) -> BucketState:
     """The bucket as the seller's limiter sees it now."""
     with call_options(priority=Priority.BULK):  # after all waiting calls
-        first = seller.forecast(operation, count=_MANY)
-        second = seller.forecast(operation, count=2 * _MANY)
-    rate = _MANY / max(second - first, 1e-9)
-    return BucketState(_MANY - first * rate, rate)
+        first = seller.forecast(operation, count=_MANY_CALLS)
+        second = seller.forecast(operation, count=2 * _MANY_CALLS)
+    rate = _MANY_CALLS / max(second - first, 1e-9)
+    return BucketState(_MANY_CALLS - first * rate, rate)

@@ -1,9 +1,9 @@
-"""The driver's own cursor, within a transaction of SQLAlchemy's: for a job of many statements that are text already.
+"""Runs a job of many textual statements on the driver's own cursor, within a transaction of SQLAlchemy.
 
-By way of SQLAlchemy a statement costs some 50 µs beside its work, and in SQLite 100 more for the way to the
-connection's thread and back. A job here is one plain function of statements and of decisions on what they return. In
-SQLite the whole of it runs in that thread; in PostgreSQL it runs in one greenlet, which waits where the driver does.
-Connections, transactions and errors stay SQLAlchemy's.
+A statement through SQLAlchemy costs some 50 µs in addition to its work, and with SQLite 100 µs more to reach the
+connection's thread and return. A job is a plain function that executes statements and decides on their results. With
+SQLite the whole job runs in the connection's thread; with PostgreSQL it runs in one greenlet, which waits for the
+driver. Connections, transactions and errors remain SQLAlchemy's.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ T = TypeVar("T")
 
 
 class Cursor(Protocol):
-    """What both drivers' cursors have (PEP 249)."""
+    """The methods that the cursors of both drivers have (PEP 249)."""
 
     @property
     def rowcount(self) -> int:
-        """Rows that the last statement changed."""
+        """The number of rows that the last statement changed."""
 
     def execute(self, operation: Any, parameters: Any = ..., /) -> Any:
         """Run a statement."""
@@ -39,16 +39,16 @@ class Cursor(Protocol):
 
 
 async def run_on_cursor(connection: AsyncConnection, job: Callable[[Cursor], T]) -> T:
-    """Run a job in the transaction that is open, and return what it returns.
+    """Run a job in the open transaction and return its result.
 
     Raises:
-        DBAPIError: the database refused a statement; neither the statement nor its parameters are shown.
+        DBAPIError: the database refused a statement; the error shows neither the statement nor its parameters.
     """
     dialect = connection.dialect
     try:
         if dialect.name == "sqlite":
             driver: Any = (await connection.get_raw_connection()).driver_connection
-            # SQLAlchemy's dialect for aiosqlite reaches into it likewise: there is no public way to run a function.
+            # As SQLAlchemy's dialect for aiosqlite does: there is no public way to run a function in its thread.
             return await driver._execute(_run, driver._conn, job)  # type: ignore[no-any-return]  # noqa: SLF001
         return await connection.run_sync(lambda within: _run(within.connection, job))
     except dialect.loaded_dbapi.Error as error:
@@ -58,7 +58,7 @@ async def run_on_cursor(connection: AsyncConnection, job: Callable[[Cursor], T])
     except Exception:
         raise
     except BaseException:
-        await connection.invalidate()  # cut off in the middle of a statement, as SQLAlchemy does with its own
+        await connection.invalidate()  # interrupted during a statement; SQLAlchemy does the same with its own
         raise
 
 
@@ -68,7 +68,7 @@ def _run(connection: Any, job: Callable[[Cursor], T]) -> T:
 
 
 def _notice_disconnect(connection: Connection, error: Any) -> None:
-    """Where the connection is gone, let SQLAlchemy find out: it renews its pool on an error of its own statements."""
+    """If the connection is lost, make SQLAlchemy notice, which renews its pool only if its own statement fails."""
     if connection.dialect.is_disconnect(error, connection.connection.dbapi_connection, None):
         with contextlib.suppress(SQLAlchemyError):
             connection.exec_driver_sql("SELECT 1")

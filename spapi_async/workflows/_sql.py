@@ -1,6 +1,6 @@
-"""What every database of a workflow needs: a URL with its driver, an engine, and statements that end.
+"""Shared by all databases of workflows: URLs with drivers, engines, and statements that are not interrupted.
 
-SQLite through aiosqlite, PostgreSQL through asyncpg.
+SQLite is used through aiosqlite, PostgreSQL through asyncpg.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
-_ASYNCPG_TAKES = {
+_ASYNCPG_OPTIONS = {
     "command_timeout",
     "direct_tls",
     "host",
@@ -55,18 +55,18 @@ _ASYNCPG_TAKES = {
     "timeout",
     "user",
 }
-_BUSY_SECONDS = 30  # how long SQLite waits for another process that writes
-_RESTED = 1.0  # seconds after which a connection of PostgreSQL's may have been cut unnoticed
-_LOOK_AGAIN = 0.1  # seconds between looks at a file that another process has locked
-_LONGEST_SECONDS = 90.0  # for anything asked of the database
-_CREATING = 0x5370_6170_6941_7379  # an advisory lock of our own
+_BUSY_SECONDS = 30  # how long SQLite waits for another process that is writing
+_PING_AFTER_SECONDS = 1.0  # how long a PostgreSQL connection may be idle before it is tested
+_LOCK_POLL_SECONDS = 0.1  # between attempts to open a file that another process has locked
+_LONGEST_SECONDS = 90.0  # for one operation of the database
+_CREATION_LOCK = 0x5370_6170_6941_7379  # the key of an advisory lock of PostgreSQL
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class MissingDatabaseError(ConfigurationError):
-    """A program that only reads was given a database that nobody has written to."""
+    """A program that only reads was given a database that does not exist or has no tables yet."""
 
 
 def async_url(url: str) -> URL:
@@ -83,31 +83,31 @@ def async_url(url: str) -> URL:
     if backend not in _DRIVERS:
         raise ConfigurationError(f"database {backend!r} is not supported; use sqlite:///FILE or postgresql://HOST/NAME")
     if backend != "sqlite":
-        parsed = _as_asyncpg_has_it(parsed)
+        parsed = _for_asyncpg(parsed)
     return parsed.set(drivername=_DRIVERS[backend])
 
 
-def _as_asyncpg_has_it(url: URL) -> URL:
-    """What libpq and psycopg take in a URL's query, in asyncpg's words; hosting services hand out URLs with them."""
+def _for_asyncpg(url: URL) -> URL:
+    """The URL with options of libpq and psycopg, which hosting services put into URLs, replaced by asyncpg's."""
     query = dict(url.query)
     if "sslmode" in query:
         query["ssl"] = query.pop("sslmode")
-    query.pop("channel_binding", None)  # asyncpg binds where the server offers it
-    unknown = sorted(query.keys() - _ASYNCPG_TAKES)
+    query.pop("channel_binding", None)  # asyncpg uses channel binding if the server offers it
+    unknown = sorted(query.keys() - _ASYNCPG_OPTIONS)
     if unknown:
         raise ConfigurationError(
-            f"the database URL has {', '.join(unknown)}, which asyncpg does not take; it takes "
-            f"{', '.join(sorted(_ASYNCPG_TAKES | {'sslmode'}))}"
+            f"the database URL has {', '.join(unknown)}, which asyncpg does not support; it supports "
+            f"{', '.join(sorted(_ASYNCPG_OPTIONS | {'sslmode'}))}"
         )
     return url.set(query=query)
 
 
 def to_the_end(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Finish what is asked of the database before a cancellation is heard, within reason.
+    """Decorates a database operation, which is then completed before a cancellation takes effect, within 90 seconds.
 
-    A statement of aiosqlite's that is cancelled under SQLAlchemy leaves a task or a thread behind that never ends, and
-    the process waits for it: Ctrl-C would hang. A shield of anyio's keeps off its own cancellations only, and Ctrl-C is
-    asyncio's, so the work has a task of its own.
+    If a statement of aiosqlite is cancelled under SQLAlchemy, it leaves a task or thread that never ends, and the
+    process waits for it: Ctrl-C would hang. anyio's shields stop only anyio's own cancellations, and Ctrl-C is
+    asyncio's, so the operation runs in a task of its own.
     """
 
     @functools.wraps(method)
@@ -125,7 +125,7 @@ def to_the_end(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corou
                     work.cancel()
                     raise TimeoutError(f"the database did not answer within {_LONGEST_SECONDS:.0f} s")
         if cancelled is not None:
-            work.exception()  # nobody will hear of it
+            work.exception()  # otherwise asyncio would log that it was never retrieved
             raise cancelled
         return work.result()
 
@@ -133,20 +133,20 @@ def to_the_end(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Corou
 
 
 def without_secrets(url: str) -> str:
-    """The URL as its user wrote it, but for passwords, which may stand in its query too."""
+    """The URL as the user wrote it, without passwords, which may also be in its query."""
     parsed = make_url(url)
     query = {name: "***" if "pass" in name.lower() else value for name, value in parsed.query.items()}
     return parsed.set(query=query).render_as_string(hide_password=True)
 
 
 def open_engine(url: URL) -> AsyncEngine:
-    """An engine whose SQLite waits for other processes and whose PostgreSQL connections are tried before use."""
+    """An engine. SQLite waits for other processes, and idle PostgreSQL connections are tested before use."""
+    # hide_parameters: they contain personal data, and SQLAlchemy's errors would show them.
     if url.get_backend_name() != "sqlite":
         engine = create_async_engine(url, hide_parameters=True)
-        event.listen(engine.sync_engine, "checkin", _rest)
-        event.listen(engine.sync_engine, "checkout", _try_after_a_rest)
+        event.listen(engine.sync_engine, "checkin", _note_idle)
+        event.listen(engine.sync_engine, "checkout", _test_if_idle)
         return engine
-    # Parameters are rows with buyers in them, and SQLAlchemy's errors would show them.
     options: dict[str, Any] = {"connect_args": {"timeout": _BUSY_SECONDS}, "hide_parameters": True}
     if url.database in (None, "", ":memory:"):
         options["poolclass"] = StaticPool  # each connection to :memory: would be a database of its own
@@ -155,17 +155,17 @@ def open_engine(url: URL) -> AsyncEngine:
     return engine
 
 
-def _rest(_: Any, record: ConnectionPoolEntry) -> None:
-    record.info["rests_since"] = time.monotonic()
+def _note_idle(_: Any, record: ConnectionPoolEntry) -> None:
+    record.info["idle_since"] = time.monotonic()
 
 
-def _try_after_a_rest(connection: Any, record: ConnectionPoolEntry, _: Any) -> None:
-    """Try a connection that was not used for a while: three round trips, too many for each of many pages in a row.
+def _test_if_idle(connection: Any, record: ConnectionPoolEntry, _: Any) -> None:
+    """Test a connection that was idle for a while; this takes three round trips, too many to do it at every use.
 
     Raises:
-        DisconnectionError: it is gone; the pool opens another.
+        DisconnectionError: the connection is lost; the pool opens another.
     """
-    if time.monotonic() - record.info.get("rests_since", math.inf) > _RESTED:
+    if time.monotonic() - record.info.get("idle_since", math.inf) > _PING_AFTER_SECONDS:
         try:
             connection.ping()
         except Exception as error:
@@ -173,10 +173,10 @@ def _try_after_a_rest(connection: Any, record: ConnectionPoolEntry, _: Any) -> N
 
 
 def probe_sqlite(engine: AsyncEngine, *, create: bool = True) -> None:
-    """Fail here on a file that cannot be opened; aiosqlite would leave a thread that complains to a closed loop.
+    """Open the file once without aiosqlite, which leaves a thread behind if the file cannot be opened.
 
     Raises:
-        MissingDatabaseError: there is no such file, and it is not to be made.
+        MissingDatabaseError: there is no such file, and ``create`` is False.
     """
     path = engine.url.database
     if path and path != ":memory:" and not path.startswith("file:"):
@@ -186,17 +186,17 @@ def probe_sqlite(engine: AsyncEngine, *, create: bool = True) -> None:
             raise MissingDatabaseError(f"there is no database file {path}")
     arguments, options = engine.dialect.create_connect_args(engine.url)
     connect: Callable[..., sqlite3.Connection] = sqlite3.connect
-    connection = connect(*arguments, **{**options, "timeout": _BUSY_SECONDS})  # what the engine's connections wait
+    connection = connect(*arguments, **{**options, "timeout": _BUSY_SECONDS})
     give_up_at = time.monotonic() + _BUSY_SECONDS
     try:
         while True:
             try:
                 connection.execute("PRAGMA journal_mode=WAL")
             except sqlite3.OperationalError as error:
-                # Of a new file SQLite says so at once, whatever its timeout is.
+                # If the file is new, SQLite reports the lock at once, whatever its timeout is.
                 if "locked" not in str(error) or time.monotonic() >= give_up_at:
                     raise
-                time.sleep(_LOOK_AGAIN)
+                time.sleep(_LOCK_POLL_SECONDS)
             else:
                 return
     finally:
@@ -204,8 +204,8 @@ def probe_sqlite(engine: AsyncEngine, *, create: bool = True) -> None:
 
 
 def _create_privately(path: str) -> None:
-    """A new file of orders is its owner's alone, whatever the umask; its journal gets the same permissions."""
-    with contextlib.suppress(OSError):  # it is there, or cannot be made: then connecting says why
+    """Create a file that only its owner can read, whatever the umask; SQLite's journal gets the same permissions."""
+    with contextlib.suppress(OSError):  # it exists, or cannot be created: then connecting will say why
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
@@ -218,7 +218,7 @@ def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:
 
 
 async def create_tables(connection: AsyncConnection, metadata: MetaData) -> None:
-    """Make what is missing; other processes may be doing the same."""
+    """Create missing tables and indexes; other processes may be doing the same."""
     await lock_creation(connection)
     for table in metadata.sorted_tables:
         await connection.execute(CreateTable(table, if_not_exists=True))
@@ -227,16 +227,16 @@ async def create_tables(connection: AsyncConnection, metadata: MetaData) -> None
 
 
 async def lock_creation(connection: AsyncConnection) -> None:
-    """Be the only one that makes or changes tables, until the transaction ends."""
+    """Prevent other processes from creating or changing tables until the transaction ends."""
     if connection.dialect.name == "postgresql":
-        # PostgreSQL's IF NOT EXISTS still collides with a transaction that has not committed: one at a time.
-        await connection.execute(select(func.pg_advisory_xact_lock(_CREATING)))
+        # Even with IF NOT EXISTS, PostgreSQL fails if another transaction has created the table and not committed yet.
+        await connection.execute(select(func.pg_advisory_xact_lock(_CREATION_LOCK)))
     else:
         await connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def reason(error: BaseException) -> str:
-    """The first line of what the driver said; SQLAlchemy adds the statement and a link."""
+    """The first line of the driver's message, without the statement and the link that SQLAlchemy adds."""
     if isinstance(error, ModuleNotFoundError) and error.name == "asyncpg":
         return 'PostgreSQL needs an extra: pip install "spapi-async[postgres]"'
     cause = getattr(error, "orig", None) or error

@@ -1,4 +1,4 @@
-"""A journal of runs in SQLite or PostgreSQL: what was asked of Amazon outlives the process that asked.
+"""A journal of runs in SQLite or PostgreSQL: requested reports, feeds and queries outlive the process.
 
 ::
 
@@ -7,9 +7,9 @@
     async with Application.from_env(journal=Journal("sqlite:///runs.db")) as app:
         ...
 
-The database may be one that holds other things, such as that of an order sync: the journal keeps to its table,
-``runs``. Any number of processes may share it. Each statement is a transaction of its own; whoever changes an entry
-names the version it has seen.
+The database may contain other tables, such as those of an order sync: the journal uses only its table, ``runs``. Any
+number of processes may share it. Each statement is a transaction of its own, and an entry is changed only if it still
+has the version that was read.
 
 Needs ``pip install "spapi-async[sync]"``, and ``[postgres]`` for PostgreSQL.
 """
@@ -89,7 +89,8 @@ runs = Table(
     Column("made", Boolean, nullable=False),
     Column("status", Text),
     Column("document_id", Text),
-    # Null where it does not apply, which no other null equals: one open run of a request, one entry that made a job.
+    # A request has at most one open run, and a job at most one entry for which it was created. Otherwise these keys are
+    # null, and nulls do not equal one another.
     Column("open_key", Text, unique=True),
     Column("made_key", Text, unique=True),
     Index("runs_by_request", "seller", "kind", "fingerprint", "planned_at"),
@@ -101,16 +102,17 @@ _SWEEP_SECONDS = 3600.0
 
 
 class Journal:
-    """Runs in a database, made where its table is missing; give it to ``Application(journal=...)``, which closes it.
+    """Runs in a database; give it to ``Application(journal=...)``, which closes it.
 
     Args:
         url: ``sqlite:///runs.db`` or ``postgresql://user@host/name``.
-        keep: how long entries are kept. Amazon forgets reports and feeds after 90 days.
-        clock: where time comes from; with PostgreSQL its server's, so that hosts need not agree.
-        create: False for a program that only reads: a database without the table is an error, not made.
+        keep: how long entries are kept. Amazon deletes reports and feeds after 90 days.
+        clock: the source of time with SQLite; with PostgreSQL it is the server, so that the clocks of hosts may differ.
+        create: whether to create the table if it is missing; with False, for a program that only reads, that is an
+            error.
 
     Raises:
-        ConfigurationError: not a database URL, or a database that is not supported.
+        ConfigurationError: the URL is not a database URL, or the database is not supported.
     """
 
     lasting = True
@@ -127,12 +129,12 @@ class Journal:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening = anyio.Lock()
         self._sqlite = self._url.get_backend_name() == "sqlite"
-        # SQLite has one writer: queueing here is fair and free, queueing in its busy handler polls.
+        # SQLite allows one writer at a time. This lock is fair, whereas SQLite's own waiting polls.
         self._writing = anyio.Lock() if self._sqlite else None
         self._swept_at = float("-inf")
 
     async def open(self) -> Self:
-        """Connect, make the table if it is missing, and sweep; done at first use where it is not done before.
+        """Connect, and create the table if it is missing; without this call it happens at the first use.
 
         Raises:
             ConfigurationError: the database cannot be opened.
@@ -142,7 +144,7 @@ class Journal:
 
     @to_the_end
     async def now(self) -> float:
-        """PostgreSQL's time, or this machine's."""
+        """The time of PostgreSQL's server, or of this machine."""
         if self._sqlite:
             return self._clock.time()
         async with (await self._connected()).connect() as connection:
@@ -150,7 +152,7 @@ class Journal:
 
     @to_the_end
     async def add(self, entry: Entry) -> Entry:
-        """Keep a new entry, unless its seller has an open one of that kind and fingerprint; the one that is kept."""
+        """Store a new entry, unless the seller has an open one of that kind and fingerprint; returns the stored one."""
         engine = await self._connected()
         insert = sqlite_dialect.insert(runs) if self._sqlite else postgresql.insert(runs)
         adding = insert.values(**_values(entry)).on_conflict_do_nothing(index_elements=[runs.c.open_key])
@@ -174,7 +176,7 @@ class Journal:
 
     @to_the_end
     async def swap(self, old: Entry, new: Entry) -> bool:
-        """Replace ``old`` if it is still what is kept; False also when another entry's job was made with that id."""
+        """Replace ``old`` if it is still stored; False if not, or if another entry's ``made`` job has that job id."""
         changing = update(runs).where(runs.c.id == old.id, runs.c.version == old.version).values(**_values(new))
         engine = await self._connected()
         try:
@@ -185,7 +187,7 @@ class Journal:
 
     @to_the_end
     async def made(self, seller: str, kind: str, job_ids: Collection[str]) -> frozenset[str]:
-        """Those of the ids that some entry's job was made with."""
+        """Those of the ids whose job was created for an entry."""
         keys = [_key(seller, kind, job_id) for job_id in job_ids]
         query = select(runs.c.job_id).where(runs.c.made_key.in_(keys))
         async with (await self._connected()).connect() as connection:
@@ -193,7 +195,7 @@ class Journal:
 
     @to_the_end
     async def recent(self, seller: str, kind: str, fingerprint: str, *, since: float) -> Sequence[Entry]:
-        """Entries of that fingerprint planned since then, newest first, closed ones too."""
+        """Entries with that fingerprint planned since then, newest first, including closed ones."""
         query = (
             select(runs)
             .where(runs.c.seller == seller, runs.c.kind == kind, runs.c.fingerprint == fingerprint)
@@ -215,14 +217,14 @@ class Journal:
             return [_entry(row) for row in (await connection.execute(query)).mappings()]
 
     async def forget(self, entry_id: str) -> bool:
-        """Take an entry out, whatever its stage: the same request asks Amazon anew. Whether there was one."""
+        """Delete an entry, so that the same request is sent to Amazon again; returns whether there was one."""
         engine = await self._connected()
         async with self._writing or nullcontext(), engine.begin() as connection:
             return (await connection.execute(delete(runs).where(runs.c.id == entry_id))).rowcount == 1
 
     @to_the_end
     async def aclose(self) -> None:
-        """Close every connection; what is used again opens again."""
+        """Close every connection; a journal that is used again opens new ones."""
         engine, self._engine = self._engine, None
         if engine is not None:
             await engine.dispose()
@@ -240,7 +242,7 @@ class Journal:
         loop = asyncio.get_running_loop()
         if self._engine is not None and self._loop is loop:
             return self._engine
-        if self._loop is not loop:  # connections and locks of a loop that has ended serve nobody
+        if self._loop is not loop:  # connections and locks do not work in another loop
             self._engine, self._loop = None, loop
             self._opening = anyio.Lock()
             self._writing = anyio.Lock() if self._sqlite else None
@@ -269,10 +271,10 @@ class Journal:
 
     def _check_table(self, connection: Connection) -> None:
         if not inspect(connection).has_table(runs.name):
-            raise MissingDatabaseError(f"journal {self._shown} has no table of runs: no run was written to it")
+            raise MissingDatabaseError(f"journal {self._shown} has no table of runs: nothing was written to it yet")
 
     async def _sweep(self, connection: AsyncConnection, now: float) -> None:
-        """Take out what is older than is kept, once an hour."""
+        """Delete entries that are older than ``keep``, once an hour."""
         if now - self._swept_at < _SWEEP_SECONDS:
             return
         self._swept_at = now

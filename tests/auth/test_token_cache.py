@@ -302,7 +302,7 @@ def test_a_flight_that_an_ended_loop_left_behind_is_started_anew() -> None:
     source = Source(latency=0.0)
 
     async def leave_at_once() -> None:
-        source.cache.take_off("a").cancel()
+        source.cache.start_flight("a").cancel()
 
     asyncio.run(leave_at_once())
     assert asyncio.run(source.get("a")) == "a#1"

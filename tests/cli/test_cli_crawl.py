@@ -77,7 +77,7 @@ def test_several_sellers_crawl_the_catalogue_together(capsys: pytest.CaptureFixt
     assert run(["crawl", "catalog", *words]) == 0
     assert "found" in capsys.readouterr().out
     assert run(["crawl", "pricing", *words]) == 2
-    assert "belongs to one seller" in capsys.readouterr().err
+    assert "takes one seller, not 2" in capsys.readouterr().err
 
 
 def test_tags_choose_among_the_sellers(capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,7 +46,7 @@ def test_an_id_that_is_newer_than_the_library_is_sent() -> None:
 @pytest.mark.parametrize("place", [Marketplace.DE, "DE", "A1PA6795UKMFR9"])
 def test_a_marketplace_of_another_region_is_refused(place: Any) -> None:
     """The message says where it lies and how to reach it."""
-    message = r"marketplace_ids holds DE, which lies in region EU; this seller's handle is for NA: .*Marketplace\.DE"
+    message = r"marketplace_ids holds DE, which is in region EU, but this seller's handle is for NA: .*Marketplace\.DE"
     with pytest.raises(ConfigurationError, match=message):
         query([Marketplace.US, place])
 
@@ -56,7 +56,7 @@ def test_a_body_of_another_region_is_refused_too(as_struct: bool) -> None:
     """As struct or as mapping; a country in it is refused with the id, for bodies are sent as they are."""
     struct = CreateReportSpecification(report_type="X", marketplace_ids=["A1PA6795UKMFR9"])
     mapping = {"reportType": "X", "marketplaceIds": ["A1PA6795UKMFR9"]}
-    with pytest.raises(ConfigurationError, match="body: marketplaceIds holds DE, which lies in region EU"):
+    with pytest.raises(ConfigurationError, match="body: marketplaceIds holds DE, which is in region EU"):
         target(REPORT, body=struct if as_struct else mapping)
     with pytest.raises(ConfigurationError, match=r"holds 'US', .*use ATVPDKIKX0DER \(Marketplace\.US\)"):
         target(REPORT, body={"reportType": "X", "marketplaceIds": ["US"]})

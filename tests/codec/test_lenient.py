@@ -293,7 +293,7 @@ def test_unknown_values_of_an_open_enum_are_no_violation(text: str) -> None:
 def test_unknown_values_of_a_literal_are_kept() -> None:
     """The message does not repeat the value."""
     value, violations = read(Literal["a", "b"], "Jane")
-    assert (value, violations) == ("Jane", [("$", "listed value", "string")])
+    assert (value, violations) == ("Jane", [("$", "enum value", "string")])
 
 
 def test_hostile_enum_values_cost_no_memory() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from spapi_async._codec.mending import DEEPEST, mend
+from spapi_async._codec.mending import DEEPEST_REPLY, mend
 
 KEYS = [b'"a":', b'"" :\n', b'"\\"]":', b'"[{":', b'"}" : ', b'"k\\\\":']
 LEAVES = [b"1", b'"[x"', b'"\\"}"', b'"{\\\\"', b'"long"', b" null ", b"[]", b'{"a":[ ]}']
@@ -18,8 +18,8 @@ LEAVES = [b"1", b'"[x"', b'"\\"}"', b'"{\\\\"', b'"long"', b" null ", b"[]", b'{
 def document(rng: random.Random) -> bytes:
     """JSON that goes up and down around the deepest level."""
     text, ends, filled = [b"["], [b"]"], [False]
-    for _ in range(DEEPEST + rng.randrange(400)):
-        opens, closes = len(ends) < DEEPEST - 2 or rng.random() < 0.45, len(ends) > 1 and rng.random() < 0.7
+    for _ in range(DEEPEST_REPLY + rng.randrange(400)):
+        opens, closes = len(ends) < DEEPEST_REPLY - 2 or rng.random() < 0.45, len(ends) > 1 and rng.random() < 0.7
         if not opens and closes:
             text.append(rng.choice((b"", b"", b" ", b"\n")) + ends.pop())
             filled.pop()
@@ -41,9 +41,9 @@ def one_by_one(body: bytes) -> bytes:
     depth, at, taken, pieces = 0, 0, 0, list[bytes]()
     for token in re.finditer(rb'[][{}]|"(?:[^"\\]|\\.)*"', body):
         depth += (token[0] in b"[{") - (token[0] in b"]}")
-        if token[0] in b"[{" and depth == DEEPEST + 1:
+        if token[0] in b"[{" and depth == DEEPEST_REPLY + 1:
             at = token.start()
-        elif token[0] in b"]}" and depth == DEEPEST:
+        elif token[0] in b"]}" and depth == DEEPEST_REPLY:
             pieces += [body[taken:at], msgspec.json.encode(body[at : token.end()].decode())]
             taken = token.end()
     return b"".join([*pieces, body[taken:]])

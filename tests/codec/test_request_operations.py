@@ -14,7 +14,7 @@ from spapi_async._core.operation import Operation, Parameter
 from spapi_async.api import operations
 from spapi_async.errors import ConfigurationError
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*keys that Amazon's model does not know")
+pytestmark = pytest.mark.filterwarnings("ignore:.*keys that are not in Amazon's model")
 
 HOSTILE = "a/b%c+d&e;f=g#h?i j!'(k)*é漢"
 

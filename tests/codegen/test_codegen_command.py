@@ -58,7 +58,7 @@ def test_a_folder_without_models_is_the_only_thing_said(tmp_path: Path, capsys: 
     capsys.readouterr()
     assert main(["--models", str(tmp_path / "model"), "--output", str(tmp_path / "out")]) == 2
     first, second = capsys.readouterr().err.splitlines()
-    assert first == f"codegen: {tmp_path / 'model'}: holds no model file"
+    assert first == f"codegen: {tmp_path / 'model'}: contains no model file"
     assert second.startswith("codegen: nothing was written")
 
 
@@ -66,7 +66,7 @@ def test_a_model_that_is_not_understood_writes_nothing(tmp_path: Path, capsys: p
     """A line on stderr with file and JSON path, one with the cure, exit code 2."""
     assert run(tmp_path, swagger({"Thing": {"oneOf": []}})) == 2
     first, second = capsys.readouterr().err.splitlines()
-    assert first == "codegen: thingsV0.json: $.definitions.Thing: 'oneOf' is not understood"
+    assert first == "codegen: thingsV0.json: $.definitions.Thing: 'oneOf' is not supported"
     assert second.startswith("codegen: nothing was written")
     assert not (tmp_path / "out").exists()
 
@@ -89,7 +89,7 @@ def test_json_nested_too_deeply_is_refused(tmp_path: Path, capsys: pytest.Captur
 def test_an_empty_folder_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A wrong folder must not empty the package."""
     assert main(["--models", str(tmp_path)]) == 2
-    assert "holds no model file" in capsys.readouterr().err
+    assert "contains no model file" in capsys.readouterr().err
 
 
 def test_two_files_of_one_version_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,7 +146,7 @@ def test_nothing_is_deleted_that_the_given_folders_do_not_hold(
     """A forgotten ``--legacy`` looks as if Amazon had withdrawn operations: nothing is written, the error says why."""
     assert withdrawn(tmp_path) == 2
     error = capsys.readouterr().err
-    assert "things_v0 is left as it is: no model file that was read holds get_b" in error
+    assert "things_v0 is left unchanged: no model file that was read defines get_b" in error
     assert "--legacy" in error
     assert "--prune" in error
     assert "GET_B" in (tmp_path / "out/api/things_v0.py").read_text(encoding="utf-8")
@@ -168,7 +168,7 @@ def test_keeping_going_generates_the_other_files(tmp_path: Path, capsys: pytest.
     assert run(tmp_path, swagger({"Thing": {"oneOf": []}}), "--keep-going") == 2
     error = capsys.readouterr().err
     assert "brokenV1.json: cannot be read as JSON" in error
-    assert "thingsV0.json: $.definitions.Thing: 'oneOf' is not understood" in error
+    assert "thingsV0.json: $.definitions.Thing: 'oneOf' is not supported" in error
     assert (tmp_path / "out/api/things_v0.py").read_text(encoding="utf-8") == before
     index = (tmp_path / "out/api/__init__.py").read_text(encoding="utf-8")
     assert '"new_v1": "NewV1"' in index

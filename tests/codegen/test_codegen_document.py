@@ -1,4 +1,4 @@
-"""Reading model files: what is not understood is refused with file, JSON path and reason."""
+"""Reading model files: what is not supported is refused with file, JSON path and reason."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def with_schema(schema: Any) -> dict[str, Any]:
 
 REFUSED = [
     (swagger(swagger="3.0"), "$: is not Swagger 2.0"),
-    (swagger(components={}), "$: 'components' is not understood"),
+    (swagger(components={}), "$: 'components' is not supported"),
     (swagger(consumes=["text/xml"]), "$.consumes: media type 'text/xml'"),
     (swagger(paths={"/t": {"options": {}}}), "$.paths['/t']: 'options'"),
     (with_operation(callbacks={}), f"{PATH}: 'callbacks'"),
@@ -51,10 +51,10 @@ REFUSED = [
     (with_schema(True), "$.definitions.Thing: a schema must be an object"),
     (swagger(info=[]), "$.info: must be an object, not list"),
     (swagger() | {"definitions": []}, "$.definitions: must be an object, not list"),
-    (swagger(paths={}), "$.paths: holds no operation"),
+    (swagger(paths={}), "$.paths: contains no operation"),
     (swagger() | {"paths": []}, "$.paths: must be an object, not list"),
     (swagger(produces="application/json"), "$.produces: must be a list, not str"),
-    (swagger(produces=[1]), "$.produces[0]: int is not understood here"),
+    (swagger(produces=[1]), "$.produces[0]: int is not supported here"),
     (with_operation(operationId=3), f"{PATH}.operationId: must be a string, not int"),
     (with_operation(deprecated="no"), f"{PATH}.deprecated: must be a boolean, not str"),
     (with_operation(responses=None), f"{PATH}.responses: must be an object, not NoneType"),
@@ -68,7 +68,7 @@ REFUSED = [
     (with_schema({"type": "string", "enum": ["a", None]}), "$.definitions.Thing.enum[1]: NoneType is not"),
     (with_schema({"type": "object", "required": [{}]}), "$.definitions.Thing.required[0]: dict is not"),
     (with_schema({"properties": []}), "$.definitions.Thing.properties: must be an object, not list"),
-    (with_schema({"properties": {'a"': {}}}), "$.definitions.Thing: a property called 'a\"' is not understood"),
+    (with_schema({"properties": {'a"': {}}}), "$.definitions.Thing: a property called 'a\"' is not supported"),
     (with_schema({"allOf": []}), "$.definitions.Thing.allOf: is empty"),
     (with_schema({"allOf": None}), "$.definitions.Thing.allOf: must be a list, not NoneType"),
     (

@@ -176,21 +176,21 @@ def test_a_limit_that_is_no_finite_number_is_refused(key: str, value: float) -> 
 )
 def test_half_a_surrogate_pair_is_refused(changes: dict[str, Any], where: str) -> None:
     """It could be neither sent nor compared with what comes."""
-    assert refusal(with_get(**changes)) == f"{GET}{where}: holds half a surrogate pair"
+    assert refusal(with_get(**changes)) == f"{GET}{where}: contains half of a surrogate pair"
 
 
 @pytest.mark.parametrize("status", ["2XX", "\u00b200", "0200", "99", "700", "200.0", ""])
 def test_a_status_that_is_none_of_http_is_refused(status: str) -> None:
     """Some are digits to Python and numbers to nobody."""
     problem = refusal(with_get(responses={status: {"description": ""}}))
-    assert problem.endswith(f": status {status!r} is not understood")
+    assert problem.endswith(f": status {status!r} is not supported")
 
 
 @pytest.mark.parametrize("path", ["t", "/t?a=b", "/t#a", "/t/{a", "/t/a}", "/t/{}", "/t /a"])
 def test_a_path_that_no_url_could_be_made_of_is_refused(path: str) -> None:
     """A missing slash would have become part of the host's name."""
     parameter = {"name": "a", "in": "path", "type": "string", "required": True}
-    assert "is not understood: it must be /segments" in refusal(with_get(path=path, parameters=[parameter]))
+    assert "is not supported: it must be /segments" in refusal(with_get(path=path, parameters=[parameter]))
 
 
 # --- replies, names, versions, depth ---------------------------------------------------------------------------------
@@ -256,7 +256,7 @@ def test_definitions_that_nest_one_another_too_deeply_are_refused() -> None:
         f"L{n}": {"type": "array", "items": {"$ref": f"#/definitions/L{n + 1}"}} for n in range(400)
     }
     problem = refusal(with_get(chain | {"L400": STRING}, responses=reply({"$ref": "#/definitions/L0"})))
-    assert "is nested through more than 32 definitions" in problem
+    assert "refers through more than 32 definitions" in problem
     parts: dict[str, Any] = {
         f"A{n}": {"allOf": [{"$ref": f"#/definitions/A{n + 1}"}, {"type": "object"}]} for n in range(2000)
     }
@@ -296,13 +296,13 @@ def test_a_construct_of_other_dialects_is_refused(construct: str) -> None:
     """With file, JSON path and its name."""
     inner = {"type": "object", "properties": {"a": {construct: [STRING]}}}
     problem = refusal(swagger({"Thing": inner}))
-    assert problem == f"thingsV0.json: $.definitions.Thing.properties.a: {construct!r} is not understood"
+    assert problem == f"thingsV0.json: $.definitions.Thing.properties.a: {construct!r} is not supported"
 
 
 def test_one_refused_file_leaves_the_others_as_they_are() -> None:
     """What is wrong with a file costs its own module alone."""
     result: Generated = generate({"badV0.json": swagger({"T": {"oneOf": []}}), "goodV0.json": swagger()}, {})
-    assert [str(problem) for problem in result.refused] == ["badV0.json: $.definitions.T: 'oneOf' is not understood"]
+    assert [str(problem) for problem in result.refused] == ["badV0.json: $.definitions.T: 'oneOf' is not supported"]
     assert list(result.operations) == ["good_v0"]
 
 

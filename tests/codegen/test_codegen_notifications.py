@@ -135,12 +135,12 @@ def test_type_and_version_come_from_the_schema_its_examples_or_its_name() -> Non
 @pytest.mark.parametrize(
     ("node", "problem"),
     [
-        ({"oneOf": []}, "'oneOf' is not understood"),
-        ({"type": ["string", "integer"]}, "type .* is not understood"),
+        ({"oneOf": []}, "'oneOf' is not supported"),
+        ({"type": ["string", "integer"]}, "type .* is not supported"),
         ({"type": "array", "items": []}, "must be a list of schemas"),
-        ({"anyOf": [{"type": "string"}, {"type": "integer"}]}, "several types"),
+        ({"anyOf": [{"type": "string"}, {"type": "integer"}]}, "different types"),
         ({"$ref": "#/definitions/Nothing"}, "not defined"),
-        ({"$ref": "other.json"}, "not understood"),
+        ({"$ref": "other.json"}, "not supported"),
     ],
 )
 def test_what_is_not_understood_is_refused_with_its_place(node: dict[str, Any], problem: str) -> None:
@@ -191,6 +191,6 @@ def test_the_command_writes_a_folder_of_its_own_and_knows_when_it_is_stale(
     assert main([*command, "--check"]) == 1
     (folder / "old.py").touch()
     assert main(command) == 2
-    assert "no schema that was read makes old" in capsys.readouterr().err
+    assert "no schema that was read defines old" in capsys.readouterr().err
     assert main([*command, "--prune"]) == 0
     assert not (folder / "old.py").exists()

@@ -262,8 +262,8 @@ def test_flags_reach_the_operation_and_the_docstring() -> None:
     flags: dict[str, Any] = {"deprecated": True, "x-amzn-api-sandbox-only": True}
     space, made = one(**flags)
     assert (made.status, made.sandbox_only) == ("deprecated", True)
-    assert "Deprecated by Amazon; the first call warns." in space.get_thing.__doc__
-    assert "Served by the sandbox alone." in space.get_thing.__doc__
+    assert "Deprecated by Amazon; the first call issues a warning." in space.get_thing.__doc__
+    assert "Only the sandbox serves this operation." in space.get_thing.__doc__
 
 
 def test_the_docstring_states_the_facts() -> None:

@@ -169,7 +169,7 @@ def test_recursive_types_decode() -> None:
 
 def test_a_definition_made_of_nothing_but_itself_fails() -> None:
     """A list of itself has no Python type."""
-    with pytest.raises(ModelError, match="Loop is made of nothing but itself"):
+    with pytest.raises(ModelError, match="Loop refers only to itself"):
         models(
             {
                 "Loop": {"type": "array", "items": {"$ref": "#/definitions/Loop"}},

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spapi_async.ratelimit._bucket import Flight, TokenBucket
-from spapi_async.ratelimit._jitter import LONGEST, SPAN, Jitter
+from spapi_async.ratelimit._jitter import LARGEST_JITTER, REPLIES_KEPT, Jitter
 
 
 def test_the_bucket_leaks_as_aiolimiter_does(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,14 +193,14 @@ def test_a_request_that_never_left_gives_its_token_back() -> None:
 def test_jitter_is_the_spread_of_round_trips() -> None:
     """A distant but steady host needs no room, an unsteady one as much as its replies vary, up to a bound."""
     steady, unsteady, wild = Jitter(), Jitter(), Jitter()
-    for number in range(2 * SPAN):
+    for number in range(2 * REPLIES_KEPT):
         steady.record(0.3)
         unsteady.record(0.3 + 0.05 * (number % 2))
         wild.record(0.3 + 5.0 * (number % 2))
     assert steady.bound < 0.001
     assert 0.05 <= unsteady.bound < 0.08
-    assert wild.bound == LONGEST
-    assert Jitter().bound == LONGEST
+    assert wild.bound == LARGEST_JITTER
+    assert Jitter().bound == LARGEST_JITTER
 
 
 def test_a_place_that_is_kept_stays_kept_where_a_reply_is_overdue() -> None:
@@ -208,7 +208,7 @@ def test_a_place_that_is_kept_stays_kept_where_a_reply_is_overdue() -> None:
     bucket = TokenBucket(1.0, 3.0, 0.0)
     bucket.launch(Flight(0.1, sent_at=0.0, answered_by=0.2))
     assert bucket.has_token(0.15)
-    bucket.kept = 2
+    bucket.reserved = 2
     assert not bucket.has_token(0.3)
-    bucket.kept = 1
+    bucket.reserved = 1
     assert bucket.has_token(0.3)

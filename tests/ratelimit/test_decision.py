@@ -11,11 +11,10 @@ from simulated import account, operation
 from spapi_async._core.plan_rules import Bucket, Limit, Window
 from spapi_async.ratelimit._book import Charge
 from spapi_async.ratelimit._bucket import Flight
-from spapi_async.ratelimit._decision import assign, blame, predict, seat, unseat
+from spapi_async.ratelimit._decision import MOST_MOVES, assign, blame, predict, seat, unseat
 from spapi_async.ratelimit._jitter import Jitter
 from spapi_async.ratelimit._meter import Lane, Meter
-from spapi_async.ratelimit._shares import PATIENCE
-from spapi_async.ratelimit._turns import Turns
+from spapi_async.ratelimit._turns import LaneQueue
 from spapi_async.ratelimit._waiting import Waiter
 
 GET = operation(1.0, 1)
@@ -42,8 +41,8 @@ class Desk:
         self.number += 1
         waiter = Waiter(self.loop.create_future(), priority, None, self.number)
         self.names[waiter] = name
-        lane.line.join(waiter)
-        if lane.line.total == 1:
+        lane.queue.join(waiter)
+        if lane.queue.total == 1:
             lane.turn = self.number
         self.decide(seat(lane, now), now)
 
@@ -151,7 +150,7 @@ def test_two_busy_limits_hand_nobody_to_and_fro_for_ever(desk: Desk) -> None:
     assert moment is not None
     assert moment < 15.0
     assert len(desk.left) >= 115
-    assert (left.counter.kept, right.counter.kept) == (0, 0)
+    assert (left.counter.reserved, right.counter.reserved) == (0, 0)
 
 
 @pytest.fixture
@@ -162,10 +161,10 @@ def kept(desk: Desk) -> tuple[Meter, Meter, Lane]:
     lane = desk.lane(left, right)
     for name in ("first", "second"):
         desk.call(lane, name)
-    lane.moves = PATIENCE
+    lane.moves = MOST_MOVES
     right.counter.set_tokens(0.0, 1.0)  # type: ignore[union-attr]
     desk.decide([left], 1.0)
-    assert (lane.stand, left.counter.kept, desk.left) == (right, 1, [])
+    assert (lane.waits_at, left.counter.reserved, desk.left) == (right, 1, [])
     return left, right, lane
 
 
@@ -174,7 +173,7 @@ def test_whoever_is_served_has_used_the_places_kept_for_it(desk: Desk, kept: tup
     left, right, lane = kept
     desk.decide([right], 1.81)
     assert desk.left == [(1.81, "first")]
-    assert (lane.stand, left.counter.kept, lane.kept) == (right, 0, [])
+    assert (lane.waits_at, left.counter.reserved, lane.reserved_at) == (right, 0, [])
     assert left.counter.tokens(1.81) == pytest.approx(0.81)
 
 
@@ -186,17 +185,17 @@ def test_a_place_is_kept_no_longer_than_the_next_one_takes(desk: Desk, kept: tup
     right.counter.set_tokens(-3.0, 1.0)  # type: ignore[union-attr]
     desk.call(lane, "third", 1.0)
     assert desk.left == [(1.0, "other")]
-    assert (left.counter.kept, lane.kept) == (0, [])
+    assert (left.counter.reserved, lane.reserved_at) == (0, [])
 
 
 def test_no_place_is_kept_for_calls_that_gave_up(desk: Desk, kept: tuple[Meter, Meter, Lane]) -> None:
     """It goes to whoever waits for it, in the same moment."""
     left, right, lane = kept
     desk.call(desk.lane(left), "other", 1.0)
-    lane.line.clear()
+    lane.queue.clear()
     looked_at = seat(lane, 1.0)
     assert set(looked_at) == {left, right}
-    assert left.counter.kept == 0
+    assert left.counter.reserved == 0
     desk.decide(looked_at, 1.0)
     assert desk.left == [(1.0, "other")]
 
@@ -207,9 +206,9 @@ def test_a_lane_that_nobody_waits_in_any_more_stands_nowhere(desk: Desk) -> None
     lane = desk.lane(plan, rule)
     desk.call(lane, "first")
     desk.call(lane, "second")
-    lane.line.clear()
+    lane.queue.clear()
     assert unseat(lane)
-    assert (plan.line.total, rule.line.total, plan.lanes, rule.lanes) == (0, 0, {}, {})
+    assert (plan.queue.total, rule.queue.total, plan.lanes, rule.lanes) == (0, 0, {}, {})
 
 
 def test_the_prediction_is_what_happens(desk: Desk) -> None:
@@ -279,7 +278,7 @@ def test_a_value_is_suspected_while_the_plan_has_room(desk: Desk) -> None:
 
 def test_those_who_left_a_line_do_not_pile_up() -> None:
     """A lane that comes and goes a thousand times before one that stays leaves a bounded number of entries."""
-    turns: Turns[str] = Turns()
+    turns: LaneQueue[str] = LaneQueue()
     turns.join("patient", 1, 0)
     for number in range(1000):
         turns.join("fickle", 1, number)

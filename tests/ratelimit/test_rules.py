@@ -155,7 +155,9 @@ def test_a_limiters_own_rules_are_a_list_of_rules(rules: Any) -> None:
 def test_a_rule_about_a_parameter_that_is_not_there_says_what_is() -> None:
     """The first call that it is about fails with the operation's parameters."""
     book = PlanBook([PlanRule(GET_ORDERS, "Status", "Shipped", Window(1, 1))])  # type: ignore[arg-type]
-    with pytest.raises(ConfigurationError, match=r"names its parameter 'Status'; it has .*OrderStatuses"):
+    with pytest.raises(
+        ConfigurationError, match=r"names the parameter 'Status', which does not exist; there is .*OrderStatuses"
+    ):
         book.select(GET_ORDERS, {"order_statuses": ["Shipped"]})
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from spapi_async.ratelimit._shares import PATIENCE
-from spapi_async.ratelimit._turns import Turns
+from spapi_async.ratelimit._shares import MOST_PASSES
+from spapi_async.ratelimit._turns import LaneQueue
 
 
 def test_within_a_priority_the_lowest_ticket_goes_first() -> None:
     """Of equal ones whoever came first; who joins again has a new place."""
-    turns: Turns[str] = Turns()
+    turns: LaneQueue[str] = LaneQueue()
     for lane, ticket in (("a", 5), ("b", 3), ("c", 3)):
         turns.join(lane, 1, ticket)
     assert turns.first() == "b"
@@ -23,7 +23,7 @@ def test_within_a_priority_the_lowest_ticket_goes_first() -> None:
 
 def test_those_count_as_before_who_are_as_urgent_or_more() -> None:
     """Of one priority and of those above it."""
-    turns: Turns[str] = Turns()
+    turns: LaneQueue[str] = LaneQueue()
     for lane, priority in (("a", 0), ("b", 1), ("c", 1), ("d", 2)):
         turns.join(lane, priority, 1)
     assert [turns.up_to(priority) for priority in range(3)] == [1, 3, 4]
@@ -33,7 +33,7 @@ def test_those_count_as_before_who_are_as_urgent_or_more() -> None:
 
 def test_who_is_passed_over_often_enough_goes_next() -> None:
     """Urgent lanes come again and again: eight of them go first, then the patient one; and so the next patient one."""
-    turns: Turns[str] = Turns()
+    turns: LaneQueue[str] = LaneQueue()
     served = []
     turns.join("patient", 2, 0)
     for number in range(20):
@@ -44,4 +44,4 @@ def test_who_is_passed_over_often_enough_goes_next() -> None:
         if lane == "patient":
             turns.join("patient", 2, number)
     patient = [place for place, lane in enumerate(served) if lane == "patient"]
-    assert patient == [PATIENCE, 2 * PATIENCE + 1]
+    assert patient == [MOST_PASSES, 2 * MOST_PASSES + 1]

@@ -39,7 +39,7 @@ def test_requests_under_way_hold_their_places() -> None:
         log.launch(request)
         assert request.spare == left
     assert (log.tokens(0.0), log.has_token(0.0), log.has_token(6.0)) == (0, False, False)
-    log.kept = 1
+    log.reserved = 1
     assert log.tokens(0.0) == -1
 
 

@@ -184,7 +184,7 @@ class RevealingAuthenticator(Authenticator):
 
     def wait_for_the_store(self, seconds: float) -> None:
         """However slow the machine is."""
-        self._shared.timeout = self._shared.patience = seconds
+        self._shared.timeout = self._shared.longest_wait = seconds
 
     async def token(self, *arguments: Any, **options: Any) -> str:  # type: ignore[override]
         return (await super().token(*arguments, **options)).reveal()

@@ -40,4 +40,4 @@ MODULES: Mapping[str, Mapping[str, str]] = {
     "TAX_INVOICE_ISSUANCE_STATUS": {"": "tax_invoice_issuance_status"},
     "TRANSACTION_UPDATE": {"1.0": "transaction_update"},
 }
-"""Notification types, the versions of their payload (empty: the schema gives none) and the modules of this package."""
+"""The modules of this package, by notification type and version of the payload ("" if the schema gives none)."""

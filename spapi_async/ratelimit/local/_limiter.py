@@ -17,7 +17,7 @@ from spapi_async.credentials import Account
 from spapi_async.ratelimit._book import PlanBook
 from spapi_async.ratelimit._bucket import Flight
 from spapi_async.ratelimit._decision import assign, blame, has_room, overdue, predict, seat
-from spapi_async.ratelimit._jitter import UNKNOWN
+from spapi_async.ratelimit._jitter import UNKNOWN_JITTER
 from spapi_async.ratelimit._meter import Lane, Meter
 from spapi_async.ratelimit._waiting import GRACE, SHORTEST_TIMER, Waiter
 from spapi_async.ratelimit.local._registry import Registry
@@ -42,8 +42,8 @@ class LocalPermit(Flight):
         self._limiter: LocalRateLimiter | None = limiter
         self.lane = lane
         self.sent_at = lane.used_at = now
-        self.lands_by = now + (jitter.bound if lane.replied else UNKNOWN)
-        self.answered_by = now + jitter.patience
+        self.lands_by = now + (jitter.bound if lane.replied else UNKNOWN_JITTER)
+        self.answered_by = now + jitter.reply_within
         self.landed = False
         self.waited = 0.0
         first.counter.launch(self)
@@ -136,7 +136,7 @@ class LocalRateLimiter:
             lane = self._lane(operation, account, arguments)
         now = self._monotonic()
         first = lane.first
-        if first.line.total or not first.counter.has_token(now) or (lane.others and not has_room(lane, now)):
+        if first.queue.total or not first.counter.has_token(now) or (lane.others and not has_room(lane, now)):
             return await self._wait(lane, now, priority, max_wait)
         return LocalPermit(self, lane, now)
 
@@ -186,7 +186,7 @@ class LocalRateLimiter:
         self._do(lane.meters, now)
 
     def limits(self) -> tuple[LimitSnapshot, ...]:
-        """Every live limit: those of sellers, and those that sellers share (``account == ""``)."""
+        """Every limit in use: those of sellers, and those that sellers share (``account == ""``)."""
         return self._registry.snapshots(self._monotonic())
 
     def dump_state(self) -> bytes:
@@ -221,21 +221,21 @@ class LocalRateLimiter:
         return self._registry.lane(operation, account, arguments, self._monotonic())
 
     def _join(self, lane: Lane, waiter: Waiter, now: float) -> None:
-        lane.line.join(waiter)
-        if lane.line.total == 1:
+        lane.queue.join(waiter)
+        if lane.queue.total == 1:
             self._turns += 1
             lane.turn = self._turns
         # If calls already wait, the timers are set; but a more urgent call may improve the lane's place.
-        if lane.line.total == 1 or lane.is_contested:
+        if lane.queue.total == 1 or lane.is_contested:
             self._do(seat(lane, now), now)
 
     def _abandon(self, lane: Lane, waiter: Waiter) -> None:
         """The caller was cancelled: remove its waiter, or return its token."""
-        lane.line.leave(waiter)
+        lane.queue.leave(waiter)
         future = waiter.future
         if future.done() and not future.cancelled() and future.exception() is None:
             future.result().release()
-        elif not lane.line.total or lane.is_contested:
+        elif not lane.queue.total or lane.is_contested:
             now = self._monotonic()
             self._do(seat(lane, now), now)
 
@@ -246,7 +246,7 @@ class LocalRateLimiter:
             self._dismiss(lane, waiter, predict(lane, now, waiter.priority), now)
 
     def _dismiss(self, lane: Lane, waiter: Waiter, wait: float, now: float) -> None:
-        lane.line.leave(waiter)
+        lane.queue.leave(waiter)
         assert waiter.deadline is not None
         waiter.future.set_exception(wait_error(lane.operation, wait, waiter.deadline - now))
 
@@ -283,9 +283,9 @@ class LocalRateLimiter:
             if timer.when() == when:
                 return
             timer.cancel()
-        self._timers[meter] = get_running_loop().call_at(when, self._look_again, meter)
+        self._timers[meter] = get_running_loop().call_at(when, self._check_again, meter)
 
-    def _look_again(self, meter: Meter) -> None:
+    def _check_again(self, meter: Meter) -> None:
         self._timers.pop(meter, None)
         self._do((meter,), self._monotonic())
 
@@ -312,13 +312,13 @@ class LocalRateLimiter:
                 self._succeeded(lane, now)
         if rate is not None and rate != first.header:
             self._announced(lane, rate, now)
-        if first.line.total or lane.others:
+        if first.queue.total or lane.others:
             self._do(lane.meters, now)
 
     def _announced(self, lane: Lane, rate: float, now: float) -> None:
         old = lane.first.counter.rate
         if lane.first.announce(rate, now):
-            self._slower_or_faster(lane, lane.first, old, "header", now)
+            self._rate_changed(lane, lane.first, old, "header", now)
 
     def _succeeded(self, lane: Lane, now: float) -> None:
         for meter in lane.meters:
@@ -351,7 +351,7 @@ class LocalRateLimiter:
     def _refused(self, lane: Lane, meter: Meter, flight: Flight, now: float, *, sent_at: float | None = None) -> None:
         old = meter.counter.rate
         if meter.refused(flight, now if sent_at is None else sent_at, now):
-            self._slower_or_faster(lane, meter, old, "throttled", now)
+            self._rate_changed(lane, meter, old, "throttled", now)
         if self._observers:
             self._observers.emit(
                 Throttled(
@@ -362,7 +362,7 @@ class LocalRateLimiter:
                 )
             )
 
-    def _slower_or_faster(self, lane: Lane, meter: Meter, old: float, reason: str, now: float) -> None:
+    def _rate_changed(self, lane: Lane, meter: Meter, old: float, reason: str, now: float) -> None:
         if meter.lanes:
             for late, waiter, wait in overdue((meter,), now):
                 self._dismiss(late, waiter, wait, now)

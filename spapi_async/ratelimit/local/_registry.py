@@ -79,7 +79,7 @@ class Registry:
                 lane.value,
             )
             if alike and meter not in other.meters:
-                other.pay((*other.meters, meter))
+                other.use((*other.meters, meter))
                 self._used_by[meter] = self._used_by.get(meter, 0) + 1
         return meter
 
@@ -99,13 +99,13 @@ class Registry:
     @property
     def waiting(self) -> int:
         """The number of waiting calls."""
-        return sum(lane.line.total for lane in self._all())
+        return sum(lane.queue.total for lane in self._all())
 
     def drop_waiters(self) -> list[tuple[Lane, Waiter]]:
         """Remove and return all waiters."""
         gone = []
         for lane in self._all():
-            gone += [(lane, waiter) for waiter in lane.line.clear()]
+            gone += [(lane, waiter) for waiter in lane.queue.clear()]
             unseat(lane)
         return gone
 
@@ -218,7 +218,7 @@ class Registry:
                     self._drop(meter.charge.key, meter)
 
     def _is_idle(self, lane: Lane, now: float) -> bool:
-        if now - lane.used_at < LINGER or lane.line.total:
+        if now - lane.used_at < LINGER or lane.queue.total:
             return False
         own = (meter for meter in lane.meters if not meter.charge.shared)
         return all(self._used_by[meter] > 1 or meter.is_idle(now) for meter in own)

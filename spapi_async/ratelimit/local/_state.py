@@ -7,9 +7,10 @@ from collections.abc import Iterable
 import msgspec
 
 from spapi_async.errors import ConfigurationError
-from spapi_async.ratelimit._adaptation import MEMORY
+from spapi_async.ratelimit._adaptation import LEARNED_FOR
+from spapi_async.ratelimit._bucket import NEVER
 from spapi_async.ratelimit._conversion import ages_of_bucket, tokens_of_window
-from spapi_async.ratelimit._meter import NEVER, Meter
+from spapi_async.ratelimit._meter import Meter
 from spapi_async.ratelimit._window import SlidingLog
 
 __all__ = ["BucketState", "pack", "restore", "state_of", "unpack"]
@@ -59,12 +60,12 @@ class _Saved(msgspec.Struct, frozen=True):
     buckets: list[BucketState]
 
 
-VERSION = 1
+STATE_VERSION = 1
 
 
 def pack(states: Iterable[BucketState], saved_at: float) -> bytes:
     """States as JSON; ``saved_at`` is the wall clock."""
-    return msgspec.json.encode(_Saved(VERSION, saved_at, list(states)))
+    return msgspec.json.encode(_Saved(STATE_VERSION, saved_at, list(states)))
 
 
 def unpack(data: bytes, now: float) -> list[BucketState]:
@@ -73,8 +74,10 @@ def unpack(data: bytes, now: float) -> list[BucketState]:
         saved = msgspec.json.decode(data, type=_Saved)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"not a saved limiter state: {error}") from None
-    if saved.version != VERSION:
-        raise ConfigurationError(f"a limiter state of version {saved.version}, this is version {VERSION}")
+    if saved.version != STATE_VERSION:
+        raise ConfigurationError(
+            f"the limiter state has version {saved.version}, but this library reads {STATE_VERSION}"
+        )
     if any(min(state.rate, state.announced, state.burst) <= 0 for state in saved.buckets):
         raise ConfigurationError("not a saved limiter state: a rate or a burst is not above zero")
     return [state.later(now - saved.saved_at) for state in saved.buckets]
@@ -122,7 +125,7 @@ def restore(meter: Meter, state: BucketState, now: float) -> None:
         tokens = tokens_of_window(ages, int(state.burst), state.blocked, adaptation.rate, adaptation.burst)
         counter.set_tokens(tokens, now)
         return
-    lowered = state.age is not None and state.age < MEMORY
+    lowered = state.age is not None and state.age < LEARNED_FOR
     # No header states the rate of other limits: it is the rule's current rate, not the one at the time of saving.
     announced = state.announced if meter.charge.kind == "plan" else adaptation.published
     adaptation.restore(

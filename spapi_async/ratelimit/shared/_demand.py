@@ -6,7 +6,7 @@ import math
 
 __all__ = ["Demand"]
 
-_MEMORY = 4.0  # seconds over which calls are averaged: longer than a process waits for its turn among eight
+_AVERAGED_OVER = 4.0  # seconds over which calls are averaged: longer than a process waits for its turn among eight
 _PREFETCH_RATE = 4.0  # tokens a second from which a round trip per call is worth avoiding
 _WORTHWHILE = 10  # the least number of tokens to lease, if the calls of the next four leases will use them
 
@@ -23,13 +23,17 @@ class Demand:
 
     def arrived(self, now: float) -> None:
         """Count a new call."""
-        self._count = self._count * math.exp((self._at - now) / _MEMORY) + 1
+        self._count = self._count * math.exp((self._at - now) / _AVERAGED_OVER) + 1
         self._at = now
 
     def rate(self, now: float) -> float:
         """Recent calls per second."""
         age = max(now - self._began, 1.0)
-        return self._count * math.exp((self._at - now) / _MEMORY) / (_MEMORY * (1 - math.exp(-age / _MEMORY)))
+        return (
+            self._count
+            * math.exp((self._at - now) / _AVERAGED_OVER)
+            / (_AVERAGED_OVER * (1 - math.exp(-age / _AVERAGED_OVER)))
+        )
 
     def wish(self, now: float, pace: float, lease_seconds: float) -> int:
         """Tokens likely to be used within a lease at this pace; 0 if one exchange per call is enough."""

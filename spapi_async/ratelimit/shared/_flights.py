@@ -6,12 +6,12 @@ import itertools
 import math
 
 from spapi_async.ratelimit._bucket import LONGEST_SILENCE
-from spapi_async.ratelimit._jitter import UNKNOWN, Jitter
+from spapi_async.ratelimit._jitter import UNKNOWN_JITTER, Jitter
 from spapi_async.ratelimit.shared._slot import Slot
 
 __all__ = ["Flights", "Silence"]
 
-_SPAN = 5.0  # seconds; the longest round trip is remembered for one to two of these
+_ROUND_TRIP_PERIOD = 5.0  # seconds; the longest round trip is remembered for one to two of these periods
 
 
 class Silence:
@@ -25,39 +25,38 @@ class Silence:
         most: how many requests may be under way in a silence.
     """
 
-    __slots__ = ("_unheard", "most")
+    __slots__ = ("_unanswered", "most")
 
     def __init__(self, most: float) -> None:
         self.most = most
-        self._unheard: dict[
-            Slot, tuple[float, float]
-        ] = {}  # when sent and when answered at the latest; in the order sent
+        # When each was sent and by when its reply should come; in the order sent.
+        self._unanswered: dict[Slot, tuple[float, float]] = {}
 
     def depart(self, slot: Slot, now: float, answered_by: float) -> None:
         """A request is sent now."""
-        self._unheard[slot] = now, answered_by
+        self._unanswered[slot] = now, answered_by
 
     def end(self, slot: Slot) -> None:
         """The request was answered, or is given up: all requests sent before it have arrived, too."""
-        if slot in self._unheard:
-            for earlier in list(self._unheard):
-                del self._unheard[earlier]
+        if slot in self._unanswered:
+            for earlier in list(self._unanswered):
+                del self._unanswered[earlier]
                 if earlier is slot:
                     break
 
     def recall(self, slot: Slot) -> None:
-        """It did not leave after all."""
-        self._unheard.pop(slot, None)
+        """The request was not sent after all."""
+        self._unanswered.pop(slot, None)
 
     def lasts(self, now: float) -> float:
         """Seconds for which no other request may be sent, if there is no reply."""
-        unheard = self._unheard
-        while unheard and (first := next(iter(unheard.items())))[1][0] + LONGEST_SILENCE <= now:
-            del unheard[first[0]]
-        too_many = len(unheard) + 1 - max(int(self.most), 1)
-        if too_many <= 0 or next(iter(unheard.values()))[1] > now:
+        unanswered = self._unanswered
+        while unanswered and (first := next(iter(unanswered.items())))[1][0] + LONGEST_SILENCE <= now:
+            del unanswered[first[0]]
+        too_many = len(unanswered) + 1 - max(int(self.most), 1)
+        if too_many <= 0 or next(iter(unanswered.values()))[1] > now:
             return 0.0
-        left_at, _ = next(itertools.islice(unheard.values(), too_many - 1, None))
+        left_at, _ = next(itertools.islice(unanswered.values(), too_many - 1, None))
         return left_at + LONGEST_SILENCE - now
 
 
@@ -86,10 +85,10 @@ class Flights:
         """A token was given to a call: its request is sent now. A delay counts as a delay of the network."""
         self._departed[slot] = (now if slot.leased else slot.at), silence
         slot.proven = self.replied
-        silence.depart(slot, now, now + self._jitter.patience)
+        silence.depart(slot, now, now + self._jitter.reply_within)
 
     def recall(self, slot: Slot) -> None:
-        """It did not leave after all."""
+        """The request was not sent after all."""
         if slot in self._departed:
             _, silence = self._departed.pop(slot)
             silence.recall(slot)
@@ -111,7 +110,7 @@ class Flights:
 
     def lateness(self, least: float) -> float:
         """Seconds by which a request may arrive later than the quickest."""
-        return max(self._jitter.bound, least) if self.replied else UNKNOWN
+        return max(self._jitter.bound, least) if self.replied else UNKNOWN_JITTER
 
     def booked_first(self) -> float:
         """The earliest time, by the store's clock, at which the store assumes a request under way was sent."""
@@ -123,6 +122,6 @@ class Flights:
         return max(self._lately, self._earlier)
 
     def _turn(self, now: float) -> None:
-        if now - self._turned_at > _SPAN:
+        if now - self._turned_at > _ROUND_TRIP_PERIOD:
             self._earlier, self._lately = self._lately, 0.0
             self._turned_at = now

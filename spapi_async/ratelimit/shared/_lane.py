@@ -10,7 +10,7 @@ from typing import Any
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority
 from spapi_async.credentials import Account
-from spapi_async.ratelimit._waiting import SHORTEST_TIMER, Line
+from spapi_async.ratelimit._waiting import SHORTEST_TIMER, CallQueue
 from spapi_async.ratelimit.shared._demand import Demand
 from spapi_async.ratelimit.shared._exchange import Exchange, Need, Phase
 from spapi_async.ratelimit.shared._flights import Silence
@@ -25,7 +25,7 @@ from spapi_async.ratelimit.shared._terms import Terms
 
 __all__ = ["Lane"]
 
-_SOON = 0.05  # seconds; if a token of this process is usable by then, an urgent call does not request another
+_SOON_ENOUGH = 0.05  # seconds; if a token in stock is usable by then, an urgent call does not request another
 
 
 class Lane:
@@ -52,7 +52,7 @@ class Lane:
         self.places = terms.places
         self.view = view
         self.exchange = Exchange(settings)
-        self.queue = Line()
+        self.queue = CallQueue()
         self.stock = Stock()
         self.shares: list[LocalShare] = []  # used while the store is away and calls continue
         self.spent_alone = 0  # tokens that this lane's calls took from the shares
@@ -97,7 +97,7 @@ class Lane:
                 self.promises.judge_now()
         now = self._settings.now()
         exchange = self.exchange
-        usable = self.stock.usable_by(now + _SOON)
+        usable = self.stock.usable_by(now + _SOON_ENOUGH)
         hurry = waiter.priority == Priority.INTERACTIVE and self.queue.counts[waiter.priority] > usable
         # If other processes wait, too, the store has said when this one's turn may come.
         is_answered = exchange.reply is not None and exchange.reply.crowded and exchange.poll_at > now
@@ -302,10 +302,10 @@ class Lane:
             self.lost()
             return
         before = self.reply
-        for slot in self.exchange.heard(reply, self._settings.now(), self._settings):
+        for slot in self.exchange.received(reply, self._settings.now(), self._settings):
             self.stock.put(slot)
         self.announced = reply.plan.announced
-        self.view.heard(reply.marker, reply.shared_processes)
+        self.view.received(reply.marker, reply.shared_processes)
         self._silence.most = reply.plan.burst / reply.processes
         self.promises.judge()
         if before is not None and (reply.pace < before.pace or reply.throttled > before.throttled):
@@ -319,19 +319,19 @@ class Lane:
 
     # ---- what Amazon answered ---------------------------------------------------------------------------------------
 
-    def heard(self, slot: Slot, status: int | None) -> None:
+    def answered(self, slot: Slot, status: int | None) -> None:
         """The outcome of a request is known: Amazon answered with this status, or the request is given up."""
         self.view.flights.land(slot, self._settings.now(), replied=status is not None)
         self._has_passed = self._has_passed or status not in (None, 429)
 
-    def heard_rate(self, rate: float) -> None:
+    def rate_announced(self, rate: float) -> None:
         """Amazon's header announced another rate."""
         self.announced = rate
         self.exchange.outbox.feedback().rate = rate
         if self.shares:
             self.shares[0].announce(rate)
 
-    def heard_throttle(self, admitted_at: float, limit: int, lanes: Iterable[Lane]) -> None:
+    def throttled_by_amazon(self, admitted_at: float, limit: int, lanes: Iterable[Lane]) -> None:
         """Amazon answered 429 to a request admitted at that time (loop time): tokens in stock are worthless now.
 
         ``limit`` is the position, from 1, of the limit that the message names; 0: none. If calls with another value of

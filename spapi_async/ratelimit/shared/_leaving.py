@@ -11,13 +11,13 @@ from spapi_async.ratelimit.shared._lane import Lane
 
 __all__ = ["drop_lanes", "forget_idle"]
 
-_IDLE = 300.0  # seconds after which a process drops an unused bucket
+_DROP_AFTER = 300.0  # seconds without a call after which a lane is dropped
 
 
 def forget_idle(lanes: dict[Any, Lane], now: float, held: Sequence[dict[str, Any]]) -> None:
     """Drop the lanes not used recently, and objects held for keys that no other lane has."""
     for key, lane in list(lanes.items()):
-        if lane.idle and now - lane.touched_at > _IDLE:
+        if lane.idle and now - lane.touched_at > _DROP_AFTER:
             del lanes[key]
     used = {key for lane in lanes.values() for key in lane.keys}
     for each in held:

@@ -10,7 +10,7 @@ from spapi_async._core.limiter import wait_error
 from spapi_async._core.operation import Operation
 from spapi_async._core.options import Priority
 from spapi_async.errors import RateLimitWaitError
-from spapi_async.ratelimit._waiting import GRACE, Line, Waiter
+from spapi_async.ratelimit._waiting import GRACE, CallQueue, Waiter
 
 __all__ = ["Caller", "Promises"]
 
@@ -36,7 +36,7 @@ class Promises:
 
     __slots__ = ("_asking", "_kept", "_operation", "_predict", "_queue", "_undecided")
 
-    def __init__(self, operation: Operation[Any], queue: Line, predict: Callable[[int, int], float]) -> None:
+    def __init__(self, operation: Operation[Any], queue: CallQueue, predict: Callable[[int, int], float]) -> None:
         self._operation = operation
         self._queue = queue
         self._predict = predict

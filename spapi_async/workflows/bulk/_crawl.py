@@ -1,4 +1,4 @@
-"""Look up a stream of identifiers and write what is found, so that a kill at any moment costs a second's work."""
+"""Looks up a stream of identifiers and writes the results; a process that is killed loses about a second's work."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ if TYPE_CHECKING:
 
 __all__ = ["CrawlProgress", "CrawlReport", "crawl"]
 
-_REQUESTS_AT_ONCE = 10
-"""For each seller, as many batches' worth of look-ups are under way: a second of latency at ten requests a second."""
+_BATCHES_PER_SELLER = 10
+"""Batches of look-ups under way for each seller: enough for ten requests per second with a latency of one second."""
 
 _FLUSH_SECONDS = 1.0
 _FLUSH_BYTES = 16 * 2**20
-_CHUNK = 500
-_HOPELESS = 200
-"""Failures in a row, with no success between, after which the service is down rather than the identifiers bad."""
+_CHUNK_SIZE = 500
+_MOST_FAILURES = 200
+"""Failures in a row after which the crawl stops: then the service is down, and the identifiers are not the cause."""
 
 
 class CrawlProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a crawl is.
+    """The progress of a crawl.
 
     Attributes:
-        found, missing, failed: what this run has looked up and written.
-        skipped: what an earlier run, or an earlier line of the input, had done.
-        rate: look-ups a second since the run began.
-        seconds_left: until the quota has let through what is left; None where ``total`` is not known.
+        found, missing, failed: results that this run has written.
+        skipped: identifiers that an earlier run, or an earlier line of the input, had looked up.
+        rate: look-ups per second since the run began.
+        seconds_left: until quota admits the remaining look-ups; None if ``total`` is unknown.
     """
 
     found: int
@@ -66,12 +66,12 @@ class CrawlProgress(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def done(self) -> int:
-        """All of them together."""
+        """The sum of the four counts."""
         return self.found + self.missing + self.failed + self.skipped
 
 
 class CrawlReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run did; counts as in :class:`CrawlProgress`, ``seconds`` by the clock."""
+    """The result of a run: counts as in :class:`CrawlProgress`, and its duration in ``seconds``."""
 
     found: int
     missing: int
@@ -94,42 +94,43 @@ async def crawl(
     progress: Callable[[CrawlProgress], None] | None = None,
     **options: Any,
 ) -> CrawlReport:
-    """Look up every identifier once, at the pace of the sellers' quota, and write what is found.
+    """Look up every identifier once, at the pace of the sellers' quota, and write the results.
 
-    Stop it at any moment, in any way, and call it again: it goes on. What was found, was not found or failed is not
-    asked again, unless ``retry_failed``, or its answer is ``older_than`` that.
+    A crawl that was stopped, in whatever way, continues when it is called again. An identifier that was found, was not
+    found or failed is not looked up again, except with ``retry_failed`` or ``older_than``.
 
     Args:
         kind: ``catalog`` (ASINs, through any of the sellers), ``pricing`` (offers for ASINs), ``fees``
             (``ASIN,price``), ``listings`` or ``inventory`` (SKUs).
-        sellers: one; for ``catalog`` as many as there are, see :func:`pool` for whom that is right. Those of one region
-            look up what is in its marketplaces.
-        identifiers: any iterable; one that occurs twice is asked once.
-        sink: ``items.jsonl``, ``items.parquet`` (extra ``arrow``) or ``sqlite:///items.db``. Files have a journal
-            beside them, and list what was not found or failed in ``items.not-found.jsonl`` and ``items.failed.jsonl``.
-        marketplaces: where to look; the sellers' own by default.
-        retry_failed: ask again for what failed in an earlier run.
-        older_than: ask again for what was found, or was not, longer ago than that.
-        concurrency: look-ups under way at once.
-        total: how many identifiers there are, where that is known, for the progress.
-        progress: called with the figures whenever something has been written.
-        options: of the look-up, such as ``included_data=("summaries", "images")``.
+        sellers: one seller; for ``catalog`` any number (:func:`pool` says when that is permitted). The sellers of a
+            region look up items in its marketplaces.
+        identifiers: any iterable; a repeated identifier is looked up once.
+        sink: ``items.jsonl``, ``items.parquet`` (extra ``arrow``) or ``sqlite:///items.db``. Beside a file there are
+            its journal and the lists ``items.not-found.jsonl`` and ``items.failed.jsonl``.
+        marketplaces: the marketplaces to search; by default the sellers' own.
+        retry_failed: look up again the identifiers that failed in an earlier run.
+        older_than: look up again the identifiers whose result is older than that.
+        concurrency: the number of look-ups under way at the same time.
+        total: the number of identifiers, if known, for the progress.
+        progress: called with the counts whenever results have been written.
+        options: options of the look-up, such as ``included_data=("summaries", "images")``.
 
-    Calls have the priority BULK unless a ``call_options`` block chose one.
+    Calls have the priority BULK unless a ``call_options`` block sets another one.
 
     Raises:
-        ConfigurationError: an argument cannot work, or output and journal do not belong together.
-        AuthError, ForbiddenError: nobody may ask; the rest can be asked by a later run.
-        OSError, sqlite3.Error: the output could not be written, for want of space say; what was written holds.
+        ConfigurationError: an argument is invalid, or the output and its journal do not match.
+        AuthError, ForbiddenError: the sellers may not make the call; a later run continues.
+        OSError, sqlite3.Error: the output could not be written, for example because the disk is full; what was written
+            before stays valid.
     """
     chosen = kind_named(kind, sellers)
     places = _places(sellers, marketplaces)
-    sellers = _who_sell_there(sellers, places)
-    width = concurrency or _REQUESTS_AT_ONCE * chosen.maximum * len(sellers)
+    sellers = _sellers_in_regions(sellers, places)
+    width = concurrency or _BATCHES_PER_SELLER * chosen.maximum * len(sellers)
     look_up = chosen.open(sellers, options)
     target = open_sink(sink)
-    journal = Journal(target.journal_path, _what(kind, options), exclusive=target.exclusive)
-    operation = chosen.the_operation()
+    journal = Journal(target.journal_path, _description(kind, options), exclusive=target.exclusive)
+    operation = chosen.batch_operation()
 
     def seconds_for(count: int) -> float:
         share = -(-count // (chosen.maximum * len(sellers)))
@@ -164,30 +165,30 @@ def _places(sellers: Sequence[SellingPartner], marketplaces: Sequence[Marketplac
         place = next(iter(own))
         if len(own) > 1 or place is None:
             raise ConfigurationError(
-                "give marketplaces=[…], or make the sellers with selling_partner(…, marketplace=…)"
+                "the marketplace is not known: give marketplaces=[…], or use selling_partner(…, marketplace=…)"
             )
         places = [place]
     return list(dict.fromkeys(places))
 
 
-def _who_sell_there(sellers: Sequence[SellingPartner], places: Sequence[Marketplace]) -> list[SellingPartner]:
-    """Those in whose region one of the marketplaces is.
+def _sellers_in_regions(sellers: Sequence[SellingPartner], places: Sequence[Marketplace]) -> list[SellingPartner]:
+    """The sellers in the regions of these marketplaces.
 
     Raises:
-        ConfigurationError: a marketplace is in a region in which there is nobody to ask.
+        ConfigurationError: a marketplace is in a region in which there is no seller.
     """
     regions = {seller.region for seller in sellers}
     for place in places:
         if place.region not in regions:
             raise ConfigurationError(
-                f"{place.name} is in the region {place.region.value.upper()}, and none of the sellers is"
+                f"{place.name} is in region {place.region.value.upper()}, but none of the sellers is in that region"
             )
     wanted = {place.region for place in places}
     return [seller for seller in sellers if seller.region in wanted]
 
 
-def _what(kind: str, options: dict[str, Any]) -> str:
-    """What is crawled, in words: a second run with other data asked for would mix two kinds of rows."""
+def _description(kind: str, options: dict[str, Any]) -> str:
+    """The kind and options of a crawl as text; a run with others would write other rows into the same output."""
     words = [
         f"{name}={','.join(value) if isinstance(value, list | tuple) else value}" for name, value in options.items()
     ]
@@ -195,7 +196,7 @@ def _what(kind: str, options: dict[str, Any]) -> str:
 
 
 class Run:
-    """One run: counts, what is waiting to be written, and what is under way."""
+    """One run of a crawl: its counts, results to be written, and look-ups under way."""
 
     def __init__(
         self,
@@ -218,8 +219,8 @@ class Run:
         self._waiting: list[Entry] = []
         self._bytes = 0
         self._written_at = time.monotonic()
-        self._in_a_row = 0
-        self._is_torn = False  # the output, until the next run puts it right
+        self._failures_in_a_row = 0
+        self._is_torn = False  # whether the output may end with part of a row, which the next run removes
         self._lock = asyncio.Lock()
 
     async def due(
@@ -230,9 +231,9 @@ class Run:
         older_than: float,
         retry_failed: bool,
     ) -> AsyncIterator[Key]:
-        """The keys that are to be looked up, each once."""
+        """The keys to be looked up, each once."""
         failed_before = self._started if retry_failed else float("-inf")
-        async for chunk in _chunks(identifiers, _CHUNK):
+        async for chunk in _chunks(identifiers, _CHUNK_SIZE):
             keys = list(dict.fromkeys(Key(each, place.value) for each in chunk for place in places))
             fresh = [key for key in keys if key not in self._under_way]
             due = await self._in_thread(
@@ -244,7 +245,7 @@ class Run:
                 yield key
 
     async def run(self, look_up: LookUp, keys: AsyncIterator[Key], width: int) -> None:
-        """Look up, write, until there is nothing left."""
+        """Look up all keys and write the results."""
 
         async def call(key: Key) -> bytes:
             return await look_up(key.identifier, Marketplace(key.marketplace))
@@ -257,7 +258,7 @@ class Run:
                     if self._is_due():
                         await self._write()
         finally:
-            # Also when the run ends early: what has been paid for is kept.
+            # Also if the run ends early: results that have cost quota are kept.
             for outcome in outcomes.untaken() if outcomes is not None else ():
                 if isinstance(outcome, Done):
                     self._take(self.entry(outcome))
@@ -274,22 +275,23 @@ class Run:
         )
 
     def entry(self, outcome: Done[Key, bytes] | Failed[Key]) -> Entry:
+        """The result to be written; raises an error that concerns more than one identifier."""
         now = time.time()
         if isinstance(outcome, Done):
-            self._in_a_row = 0
+            self._failures_in_a_row = 0
             return Entry(outcome.item, FOUND, now, outcome.value)
         error = outcome.error
         if isinstance(error, NotFoundError):
-            self._in_a_row = 0
+            self._failures_in_a_row = 0
             return Entry(outcome.item, MISSING, now)
         if isinstance(error, AuthError | ForbiddenError | ClosedError | RateLimitWaitError) or not isinstance(
             error, SPAPIError
         ):
             raise error
         if isinstance(error, TransportError | ServerError | QuotaExceededError):
-            self._in_a_row += 1
-            if self._in_a_row >= _HOPELESS:
-                error.add_note(f"{_HOPELESS} look-ups in a row failed: run it again later with retry_failed")
+            self._failures_in_a_row += 1
+            if self._failures_in_a_row >= _MOST_FAILURES:
+                error.add_note(f"{_MOST_FAILURES} look-ups in a row failed: crawl again later with retry_failed=True")
                 raise error
         return Entry(outcome.item, FAILED, now, error=str(error))
 
@@ -301,17 +303,17 @@ class Run:
         return (
             len(self._waiting) >= self._sink.rows
             or self._bytes >= _FLUSH_BYTES
-            or (self._sink.rows <= _CHUNK and time.monotonic() - self._written_at >= _FLUSH_SECONDS)
+            or (self._sink.rows <= _CHUNK_SIZE and time.monotonic() - self._written_at >= _FLUSH_SECONDS)
         )
 
     async def _write(self) -> None:
-        """Write what waits and record it; a cancellation waits for the disk, so that nothing is written by halves."""
+        """Write and record the waiting results; a cancellation takes effect after that, so that all are written."""
         entries, self._waiting, self._bytes = self._waiting, [], 0
         if not entries or self._is_torn:
             return
 
         def write() -> None:
-            self._is_torn = True  # a write that fails may leave half a line, behind which nothing may stand
+            self._is_torn = True  # a failed write may leave part of a row, after which nothing may be written
             places, state = self._sink.write(entries)
             self._journal.record(entries, places, state)
             self._is_torn = False
@@ -325,7 +327,7 @@ class Run:
             self._progress(self._so_far())
 
     async def _in_thread(self, work: Callable[[], Any]) -> Any:
-        """One thread at a time touches files and journal; what has begun, or waits for its turn, is finished."""
+        """Do this in a thread, one at a time; it is completed even if the caller is cancelled."""
         working = asyncio.ensure_future(self._in_turn(work))
         cancelled: asyncio.CancelledError | None = None
         while not working.done():
@@ -360,7 +362,7 @@ class Run:
 
 
 async def _chunks(identifiers: Iterable[str] | AsyncIterable[str], size: int) -> AsyncIterator[list[str]]:
-    """Lists of so many; a plain iterable is read in a thread, for it may be a file."""
+    """Lists of at most ``size`` identifiers; a plain iterable is read in a thread, since it may be a file."""
     if not isinstance(identifiers, AsyncIterable):
         iterator = iter(identifiers)
 

@@ -1,4 +1,4 @@
-"""One call for each item of a stream, so many at a time; memory stays bounded, and nothing outlives the block."""
+"""Makes one call for each item of a stream, several at a time, in bounded memory; all calls end with the block."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ V = TypeVar("V")
 
 
 class Done(NamedTuple, Generic[I, V]):
-    """What a call returned for an item."""
+    """The result of the call for an item."""
 
     item: I
     value: V
 
 
 class Failed(NamedTuple, Generic[I]):
-    """What a call raised for an item."""
+    """The exception of the call for an item."""
 
     item: I
     error: Exception
@@ -41,12 +41,13 @@ async def fan_out(
 
     ``async with fan_out(call, items) as outcomes: async for outcome in outcomes: …``
 
-    Outcomes come as they are ready, or in the items' order (``ordered``). At most ``concurrency`` calls are under way
-    and as many outcomes wait to be taken, so an endless stream of items does no harm. When the block is left, calls
-    under way are cancelled and ``items`` is closed. What ``items`` itself raises, the iteration raises.
+    Outcomes are returned as they are ready, or with ``ordered`` in the order of the items. At most ``concurrency``
+    calls are under way, and as many outcomes are waiting to be read, so the stream of items may be endless. When the
+    block is left, calls under way are cancelled and ``items`` is closed. An exception of ``items`` is raised by the
+    iteration.
 
-    A look-up such as ``seller.catalog.item`` gathers calls into requests of twenty: give it a concurrency of several
-    times that.
+    A look-up such as ``seller.catalog.item`` combines twenty calls into one request, so its concurrency should be
+    several times twenty.
     """
     if concurrency < 1:
         raise ConfigurationError(f"concurrency must be 1 or more, not {concurrency!r}")
@@ -63,7 +64,7 @@ async def fan_out(
 
 
 async def _stop(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel them and see them end, whoever cancels us meanwhile."""
+    """Cancel the tasks and wait until they have ended, even if this task is cancelled meanwhile."""
     cancelled: asyncio.CancelledError | None = None
     for task in tasks:
         task.cancel()
@@ -77,7 +78,7 @@ async def _stop(tasks: Iterable[asyncio.Task[None]]) -> None:
 
 
 class _Source(Generic[I]):
-    """Items one after the other, for several workers."""
+    """Gives the items to several workers, one by one."""
 
     __slots__ = ("_items", "_lock", "_plain")
 
@@ -90,7 +91,7 @@ class _Source(Generic[I]):
         self._lock = asyncio.Lock()
 
     async def take(self, then: Callable[[I], Awaitable[None]] | None = None) -> I:
-        """The next item; ``then`` is done with it before anybody takes another. StopAsyncIteration at the end."""
+        """The next item; ``then`` is called with it before another worker takes one. StopAsyncIteration at the end."""
         if self._plain is not None and then is None:
             for item in self._plain:
                 return item
@@ -109,14 +110,14 @@ class _Source(Generic[I]):
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Close an iterator that can be closed: one over pages may have a request under way."""
+        """Close the iterator if it can be closed: an iterator over pages may have a request under way."""
         close = getattr(self._items, "aclose", None) if self._plain is None else None
         if close is not None:
             await close()
 
 
 class Outcomes(AsyncIterator[Any], Generic[I, V]):
-    """What the workers bring, in a queue that holds them up when nobody takes it."""
+    """The outcomes of the workers' calls, in a queue; while it is full, the workers wait."""
 
     def __init__(
         self, call: Callable[[I], Awaitable[V]], source: _Source[I], concurrency: int, *, ordered: bool
@@ -126,12 +127,12 @@ class Outcomes(AsyncIterator[Any], Generic[I, V]):
         self._ordered = ordered
         self._working = concurrency
         self._failure: Exception | None = None
-        # Outcomes, or (ordered) the promise of each; None when the last worker has gone.
+        # Outcomes, or futures of outcomes (ordered); None after the last worker has ended.
         self._queue: asyncio.Queue[Any] = asyncio.Queue(concurrency)
-        self._left: list[Done[I, V] | Failed[I]] = []  # by workers that were cancelled while the queue was full
+        self._unqueued: list[Done[I, V] | Failed[I]] = []  # of workers that were cancelled while the queue was full
 
     async def work(self) -> None:
-        """Take items until there are none."""
+        """Make calls until there are no more items."""
         try:
             while self._failure is None:
                 promise: asyncio.Future[Any] | None = None
@@ -147,7 +148,7 @@ class Outcomes(AsyncIterator[Any], Generic[I, V]):
                     promise.set_result(outcome)
         except StopAsyncIteration:
             pass
-        except Exception as error:  # noqa: BLE001  of the items' own; raised where the outcomes are taken
+        except Exception as error:  # noqa: BLE001 - an exception of ``items``; the iteration raises it
             self._failure = error
         finally:
             self._working -= 1
@@ -158,12 +159,12 @@ class Outcomes(AsyncIterator[Any], Generic[I, V]):
         try:
             await self._queue.put(outcome)
         except asyncio.CancelledError:
-            self._left.append(outcome)
+            self._unqueued.append(outcome)
             raise
 
     def untaken(self) -> list[Done[I, V] | Failed[I]]:
-        """Outcomes that were ready when the block was left and not taken in it; not those of ordered calls."""
-        found, self._left = self._left, []
+        """Outcomes that were ready when the block was left but had not been read; without those of ordered calls."""
+        found, self._unqueued = self._unqueued, []
         while not self._queue.empty():
             outcome = self._queue.get_nowait()
             if isinstance(outcome, Done | Failed):
@@ -173,13 +174,14 @@ class Outcomes(AsyncIterator[Any], Generic[I, V]):
     async def _outcome(self, item: I) -> Done[I, V] | Failed[I]:
         try:
             return Done(item, await self._call(item))
-        except Exception as error:  # noqa: BLE001  it is what the item came to
+        except Exception as error:  # noqa: BLE001 - it is the outcome of the item
             return Failed(item, error)
         except asyncio.CancelledError as cause:
             worker = asyncio.current_task()
             if worker is None or worker.cancelling():
                 raise
-            failure = RuntimeError("what the call waited for was cancelled")  # and not this worker
+            # Not this worker was cancelled, but a task for which the call waited.
+            failure = RuntimeError("the call was cancelled from within")
             failure.__cause__ = cause
             return Failed(item, failure)
 
@@ -188,7 +190,7 @@ class Outcomes(AsyncIterator[Any], Generic[I, V]):
         if isinstance(outcome, asyncio.Future):
             outcome = await outcome
         if outcome is None:
-            self._queue.put_nowait(None)  # asking again ends again
+            self._queue.put_nowait(None)  # for the next call of this method
             if self._failure is not None:
                 raise self._failure
             raise StopAsyncIteration

@@ -1,7 +1,7 @@
-"""What a crawl has done, in SQLite: which identifiers, when, with what result, and how far the output is good.
+"""The journal of a crawl, in SQLite: the result of each identifier, its time, and the valid length of the output.
 
-A crawl writes its output first and this second, in one transaction with the length up to which the output holds. After
-a kill the output may be longer than that; what is beyond is cut off, and the identifiers in it are asked again.
+A crawl first writes its output and then records the results here, in one transaction with the valid length of the
+output. After a kill the output may be longer; the excess is cut off, and its identifiers are looked up again.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ CREATE TABLE IF NOT EXISTS crawl_state (name TEXT PRIMARY KEY, value) WITHOUT RO
 
 
 class Key(NamedTuple):
-    """One thing to look up."""
+    """An identifier to look up in a marketplace."""
 
     identifier: str
     marketplace: str
 
 
 class Entry(NamedTuple):
-    """What a look-up came to; ``item`` is Amazon's JSON where it was found."""
+    """The result of a look-up; ``item`` is Amazon's JSON if it was found."""
 
     key: Key
     status: str
@@ -48,37 +48,39 @@ class Entry(NamedTuple):
 
 
 class Journal:
-    """The record of one crawl; blocking, to be used in one thread at a time."""
+    """The journal of one crawl; its methods block, and only one thread may use it at a time."""
 
-    def __init__(self, path: Path, what: str, *, exclusive: bool) -> None:
+    def __init__(self, path: Path, description: str, *, exclusive: bool) -> None:
         self.path = path
         try:
             self.connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=2.0)
-            if exclusive:  # a second crawl into the same file would cut off what this one writes
+            if exclusive:  # a second crawl with the same file would cut off this crawl's output
                 self.connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             self.connection.execute("PRAGMA journal_mode = WAL")
             self.connection.execute("PRAGMA synchronous = NORMAL")
             self.connection.executescript(_SCHEMA)
         except sqlite3.Error as error:
-            raise ConfigurationError(f"cannot use {path} as a crawl's journal: {error}") from None
+            raise ConfigurationError(f"cannot use {path} as the journal of a crawl: {error}") from None
         before = self.state("what")
         if before is None:
-            self.connection.execute("INSERT INTO crawl_state VALUES ('what', ?)", (what,))
-        elif before != what:
+            self.connection.execute("INSERT INTO crawl_state VALUES ('what', ?)", (description,))
+        elif before != description:
             self.close()
-            raise ConfigurationError(f"{path} belongs to a crawl of {before}, not of {what}: choose another output")
+            raise ConfigurationError(
+                f"{path} belongs to a crawl of {before}, not of {description}: choose another output"
+            )
 
     def close(self) -> None:
         """Close the file."""
         self.connection.close()
 
     def state(self, name: str) -> int | str | None:
-        """A value that was recorded beside the entries."""
+        """A value that was recorded with the entries."""
         row = self.connection.execute("SELECT value FROM crawl_state WHERE name = ?", (name,)).fetchone()
         return None if row is None else row[0]
 
     def due(self, keys: Sequence[Key], *, older_than: float, failed_before: float) -> list[Key]:
-        """Those of the keys that are not done, or were done before a moment, or failed before another."""
+        """The keys without a result, or with one older than ``older_than``, or that failed before ``failed_before``."""
         due = []
         for key in keys:
             row = self.connection.execute(
@@ -89,7 +91,7 @@ class Journal:
         return due
 
     def record(self, entries: Iterable[Entry], places: Iterable[int | None], state: dict[str, int]) -> None:
-        """Add what was done and how far the output reaches; in the transaction that is open, or in one of its own."""
+        """Add results and the state of the output, in the open transaction or else in a new one."""
         with self._committing(state) as connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO crawled VALUES (?, ?, ?, ?, ?, ?)",
@@ -100,7 +102,7 @@ class Journal:
             )
 
     def moved(self, moves: Iterable[tuple[int | None, int]] | None, state: dict[str, int]) -> None:
-        """Rows have new places, given as (new, old); or (None) all of them are in place 0 now."""
+        """Record the new places of rows, as pairs of (new, old); None: all rows are in place 0 now."""
         with self._committing(state) as connection:
             if moves is None:
                 connection.execute("UPDATE crawled SET place = 0 WHERE place IS NOT NULL")
@@ -109,7 +111,7 @@ class Journal:
 
     @contextmanager
     def _committing(self, state: dict[str, int]) -> Iterator[sqlite3.Connection]:
-        """Ends the open transaction, or one of its own, with how far the output reaches; all of it or nothing."""
+        """Record the state of the output and commit the open transaction, or else a new one."""
         connection = self.connection
         if not connection.in_transaction:
             connection.execute("BEGIN IMMEDIATE")
@@ -123,23 +125,23 @@ class Journal:
             raise
 
     def place(self, key: Key) -> int | None:
-        """Where the row of a key is, if it was found."""
+        """The place of a key's row in the output, if it was found."""
         row = self.connection.execute(
             "SELECT place FROM crawled WHERE identifier = ? AND marketplace = ?", key
         ).fetchone()
         return None if row is None else row[0]
 
     def places(self) -> Iterator[int]:
-        """The places of all rows that hold, in order."""
+        """The places of all valid rows, in order."""
         rows = self.connection.execute("SELECT place FROM crawled WHERE place IS NOT NULL ORDER BY place")
         return (place for (place,) in rows)
 
     def counts(self) -> dict[str, int]:
-        """How many there are of each status."""
+        """The number of entries with each status."""
         return dict(self.connection.execute("SELECT status, count(*) FROM crawled GROUP BY status"))
 
     def lines(self, status: str) -> Iterator[bytes]:
-        """The entries of a status as lines of JSON."""
+        """The entries with a status, as lines of JSON."""
         rows = self.connection.execute(
             "SELECT identifier, marketplace, error FROM crawled WHERE status = ? ORDER BY 1, 2", (status,)
         )

@@ -1,4 +1,4 @@
-"""A file with an object a line."""
+"""Output to a file with one JSON object per line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["JsonLines"]
 
 
 class JsonLines:
-    """A file with an object a line. A place is the byte at which the line begins."""
+    """A file with one JSON object per line. The place of a row is the offset of its line in bytes."""
 
     rows = 500
     exclusive = True
@@ -32,28 +32,28 @@ class JsonLines:
         self._journal: Journal | None = None
 
     def open(self, journal: Journal) -> None:
-        """Cut off a torn last line, and whole ones that the journal does not know."""
+        """Cut off an incomplete last line, and lines that the journal does not know."""
         self._journal = journal
         draft = self._draft()
         if journal.state("moving") and not draft.exists():
             self._settle(journal)
         elif draft.exists():
-            draft.unlink()  # it had not taken the file's place
+            draft.unlink()  # it has not replaced the file
             journal.moved((), {"moving": 0})
         recorded = journal.state("end")
         self._end, self._lines = int(recorded or 0), int(journal.state("lines") or 0)
         size = self.path.stat().st_size if self.path.exists() else 0
         if size < self._end or (size and recorded is None):
             raise ConfigurationError(
-                f"{self.path} and {journal.path} do not belong together: choose another output, or delete both"
+                f"{self.path} and {journal.path} do not match: choose another output, or delete both files"
             )
-        if recorded is None:  # from here on the file is this crawl's, though nothing of it be recorded yet
+        if recorded is None:  # from now on the file belongs to this crawl, even if nothing has been recorded yet
             journal.moved((), {"end": 0})
         self._file = self.path.open("ab")
         self._file.truncate(self._end)
 
     def write(self, entries: Sequence[Entry]) -> tuple[list[int | None], dict[str, int]]:
-        """Append them; a write that fails half-way, for want of space, is taken back."""
+        """Append the entries; if writing fails, for example because the disk is full, none of them stays."""
         places: list[int | None] = []
         lines = []
         end = self._end
@@ -77,7 +77,7 @@ class JsonLines:
         return places, {"end": end, "lines": self._lines}
 
     def finish(self) -> None:
-        """Drop lines that later ones took the place of; list apart what was not found and what failed."""
+        """Write the lists of identifiers not found and failed; remove lines that later ones have replaced."""
         journal = self._journal
         assert journal is not None
         write_lists(self.path, journal)
@@ -85,10 +85,10 @@ class JsonLines:
             self._compact(journal)
 
     def _compact(self, journal: Journal) -> None:
-        """Copy the lines that hold.
+        """Replace the file by a copy with only the valid lines.
 
-        The journal then speaks of a file that is not in place yet, so its new places are recorded as they will be,
-        beside the file that they belong to; :meth:`open` finishes what a kill interrupts.
+        Before that, the journal records that the file is being replaced ("moving"), so that :meth:`open` can complete
+        it if the process is killed in between.
         """
         draft = self._draft()
         with self.path.open("rb") as old, draft.open("wb") as new:
@@ -102,7 +102,7 @@ class JsonLines:
         self._settle(journal)
 
     def _settle(self, journal: Journal) -> None:
-        """The file holds the lines of the journal in its order, and nothing else: their places follow."""
+        """Record the places of lines in a file that contains exactly the journal's rows, in its order."""
         places = list(journal.places())
         moves = []
         end = 0
@@ -110,7 +110,7 @@ class JsonLines:
             for old, line in zip(places, file, strict=True):
                 moves.append((end, old))
                 end += len(line)
-        # Every line moves towards the beginning, in order, so that no new place is another line's old one.
+        # Lines move towards the beginning, in order, so that no new place is the old place of a later line.
         journal.moved(moves, {"end": end, "lines": len(moves), "moving": 0})
         self._end, self._lines = end, len(moves)
 
@@ -120,7 +120,7 @@ class JsonLines:
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
-            with contextlib.suppress(OSError):  # a full disk has been reported by the write
+            with contextlib.suppress(OSError):  # the write has reported a full disk already
                 self._file.close()
 
 
@@ -130,7 +130,7 @@ def _line(entry: Entry) -> bytes:
         "marketplace": entry.key.marketplace,
         "fetched_at": moment(entry.fetched_at),
     }
-    # Amazon's JSON goes in as it came; only its own line breaks, which mean nothing between tokens, would end the line.
+    # Amazon's JSON is written unchanged, except that line breaks between its tokens are removed.
     item = (
         entry.item
         if b"\n" not in entry.item and b"\r" not in entry.item

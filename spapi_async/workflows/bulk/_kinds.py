@@ -1,4 +1,4 @@
-"""What can be crawled: how an identifier is looked up, and whose quota pays."""
+"""The kinds of crawls: how an identifier is looked up, and whose quota is used."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "Kind", "LookUp", "kind_named"]
 
 LookUp = Callable[[str, "Marketplace"], Awaitable[bytes]]
-"""Amazon's JSON of one identifier in one marketplace."""
+"""Returns Amazon's JSON for an identifier in a marketplace."""
 
 
 class Kind(NamedTuple):
     """One kind of crawl.
 
-    ``open`` makes the look-up of sellers and options; ``operation`` serves ``maximum`` of them a request; ``pooled``
-    where any seller may ask.
+    ``open`` makes the look-up function for sellers and options. ``operation`` is the name of the batch operation, and
+    ``maximum`` its number of look-ups per request. ``pooled``: any seller may look up any identifier.
     """
 
     open: Callable[[Sequence[SellingPartner], Mapping[str, Any]], LookUp]
@@ -30,7 +30,7 @@ class Kind(NamedTuple):
     maximum: int
     pooled: bool = False
 
-    def the_operation(self) -> Operation[Any]:
+    def batch_operation(self) -> Operation[Any]:
         """The batch operation."""
         from importlib import import_module
 
@@ -86,16 +86,18 @@ KINDS: Mapping[str, Kind] = {
 
 
 def kind_named(name: str, sellers: Sequence[SellingPartner]) -> Kind:
-    """The kind, for so many sellers.
+    """The kind with this name, for a crawl with these sellers.
 
     Raises:
-        ConfigurationError: there is none of this name, no seller, or more sellers than may ask for each other.
+        ConfigurationError: there is no such kind, no seller, or more than one seller for a kind that is not pooled.
     """
     kind = KINDS.get(name)
     if kind is None:
-        raise ConfigurationError(f"there is no crawl of {name!r}; there are {', '.join(KINDS)}")
+        raise ConfigurationError(f"there is no crawl of {name!r}; choose from {', '.join(KINDS)}")
     if not sellers:
-        raise ConfigurationError("a crawl needs a seller")
+        raise ConfigurationError("a crawl needs at least one seller")
     if len(sellers) > 1 and not kind.pooled:
-        raise ConfigurationError(f"{name} belongs to one seller: crawl it for each seller apart")
+        raise ConfigurationError(
+            f"a crawl of {name} takes one seller, not {len(sellers)}: crawl each seller separately"
+        )
     return kind

@@ -1,7 +1,7 @@
-"""Parquet: row groups in files of their own while the crawl goes on, one file when it is done.
+"""Output to a Parquet file: several part files during the crawl, and one file at the end.
 
-A Parquet file is readable when its end is written. So each write makes a small file of its own, whole or not there at
-all; at the end they are copied, row group by row group, into the one that was asked for.
+A Parquet file is readable only when its end has been written. So each write creates a small part file, which is either
+complete or absent. At the end the parts are copied into one file, row group by row group.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Parquet"]
 
 
 class Parquet:
-    """A Parquet file. A place is the number of the part that holds the row."""
+    """A Parquet file. The place of a row is the number of the part that contains it."""
 
     rows = 5000
     exclusive = True
@@ -43,18 +43,18 @@ class Parquet:
         self._schema = pa.schema([*fields, ("fetched_at", pa.timestamp("ms", tz="UTC")), ("item", pa.string())])
 
     def open(self, journal: Journal) -> None:
-        """Drop parts that the journal does not know, written just before a kill."""
+        """Delete parts that the journal does not know: they were written just before the process was killed."""
         self._journal = journal
         recorded = journal.state("parts")
         self._next = int(recorded or 0)
         self._merged = bool(journal.state("merged"))
         if self.path.exists() and recorded is None:
             raise ConfigurationError(
-                f"{journal.path} knows nothing of {self.path}, which exists: choose another output"
+                f"{self.path} exists, but was not written by the crawl of {journal.path}: choose another output"
             )
         if self._merged and not self.path.exists():
-            raise ConfigurationError(f"{self.path} is gone: delete {journal.path} to start anew")
-        if recorded is None:  # from here on the file is this crawl's, though nothing of it be recorded yet
+            raise ConfigurationError(f"{self.path} no longer exists: delete {journal.path} to start again")
+        if recorded is None:  # from now on the file belongs to this crawl, even if nothing has been recorded yet
             journal.moved((), {"parts": 0})
         self._parts.mkdir(exist_ok=True)
         known = {f"{number}.parquet" for number in range(int(self._merged), self._next)}
@@ -63,7 +63,7 @@ class Parquet:
                 part.unlink()
 
     def write(self, entries: Sequence[Entry]) -> tuple[list[int | None], dict[str, int]]:
-        """Write one part; a part that could not be written whole, for want of space, is removed."""
+        """Write one part; if writing fails, for example because the disk is full, the part is removed."""
         found = [entry for entry in entries if entry.item]
         number = self._next
         if found:
@@ -85,7 +85,7 @@ class Parquet:
         return [number if entry.item else None for entry in entries], {"parts": self._next}
 
     def finish(self) -> None:
-        """Copy every row that holds into the one file, and make that the only part."""
+        """Copy every valid row into one file, which becomes the only part."""
         journal = self._journal
         assert journal is not None
         write_lists(self.path, journal)
@@ -102,7 +102,7 @@ class Parquet:
                 for table in self._row_groups(number):
                     writer.write_table(self._current(table, number, journal))
         draft.replace(self.path)
-        # Until this is recorded the parts count, and the next run would put them together again.
+        # Until this is recorded the parts are valid, and the next run would merge them again.
         journal.moved(None, {"parts": 1, "merged": 1})
 
     def _row_groups(self, number: int) -> Iterator[Any]:
@@ -113,7 +113,7 @@ class Parquet:
                     yield file.read_row_group(group)
 
     def _current(self, table: Any, number: int, journal: Journal) -> Any:
-        """The rows that were not fetched again later, which the journal knows by another part."""
+        """The rows without those that were fetched again later: the journal has another part as their place."""
         names = zip(table["identifier"].to_pylist(), table["marketplace"].to_pylist(), strict=True)
         holds = [journal.place(Key(*name)) == number for name in names]
         return table if all(holds) else table.filter(self._pa.array(holds, self._pa.bool_()))

@@ -1,4 +1,4 @@
-"""Several sellers' quota for look-ups that any of them may make."""
+"""Combines the quota of several sellers for look-ups that any of them may make."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["Pool", "pool"]
 
 
 class Pool:
-    """Sellers of one application in one region that stand in for each other; made by :func:`pool`.
+    """Sellers of one application and region whose catalogue quota is combined; made by :func:`pool`.
 
-    ``pool.catalog`` is ``seller.catalog`` with the quota of all of them; everything else belongs to one seller.
+    ``pool.catalog`` is ``seller.catalog`` with the quota of all of them; a pool has no other workflows.
     """
 
     __slots__ = ("catalog", "sellers")
@@ -43,15 +43,15 @@ class Pool:
 
 
 def pool(sellers: Iterable[SellingPartner]) -> Pool:
-    """Join sellers for look-ups in the catalogue: each request goes through whoever has quota first.
+    """Combine sellers for look-ups in the catalogue: each request is made for the seller that has quota first.
 
-    Five sellers look up five times as many ASINs in the same time. A seller whose grant is revoked, or who may not read
-    the catalogue, is left out; a limit that Amazon sets for the application as a whole holds for all of them together.
+    Five sellers look up five times as many ASINs in the same time. A seller whose grant was revoked, or who may not
+    read the catalogue, is left out. A limit of Amazon's for the whole application applies to all of them together.
 
-    This is right where the look-ups serve the business of the sellers in the pool: a tool that keeps the listings of
-    ten sellers of one firm, say. It is not a way around a limit. Amazon's Acceptable Use Policy forbids to circumvent
-    quotas by several developer accounts (section 3.10), asks that each user's throttle be respected (2.9), and that
-    users' data is not gathered to be sold (4.4).
+    This is permitted if the look-ups serve the business of the sellers in the pool, for example in a tool that manages
+    the listings of ten sellers of one company. It is not a way around a limit: Amazon's Acceptable Use Policy forbids
+    circumventing quotas with several developer accounts (section 3.10), requires that each user's throttle is respected
+    (2.9), and forbids collecting users' data for sale (4.4).
 
     Raises:
         ConfigurationError: no sellers, or sellers of different applications or regions.
@@ -60,5 +60,5 @@ def pool(sellers: Iterable[SellingPartner]) -> Pool:
     if not by_key:
         raise ConfigurationError("a pool needs at least one seller")
     if len({seller.region for seller in by_key.values()}) > 1:
-        raise ConfigurationError("the sellers of a pool are in one region")
+        raise ConfigurationError("the sellers of a pool must be in one region")
     return Pool(tuple(by_key.values()))

@@ -1,7 +1,7 @@
-"""Where a crawl writes: what every kind of output has in common.
+"""The protocol of a crawl's outputs.
 
-Each row is ``identifier``, ``marketplace``, ``fetched_at`` and ``item``, which is Amazon's JSON as it came. A sink says
-where each row went, so that the journal can tell a row that holds from one that was superseded.
+Each row has ``identifier``, ``marketplace``, ``fetched_at`` and ``item``, which is Amazon's JSON unchanged. A sink
+returns the place of each row, so that the journal can distinguish valid rows from rows that were replaced later.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ __all__ = ["Sink", "moment", "write_lists"]
 
 
 class Sink(Protocol):
-    """Takes rows; blocking, used in one thread at a time."""
+    """An output for rows; its methods block, and only one thread uses it at a time."""
 
     rows: int
-    """How many rows make a write worth while."""
+    """The number of rows that are written together."""
 
     exclusive: bool
-    """Whether a second crawl into it must be kept out."""
+    """Whether only one crawl at a time may write to it."""
 
     journal_path: Path
 
     def open(self, journal: Journal) -> None:
-        """Go on where the journal ends; what was written after that is cut off."""
+        """Continue where the journal ends; rows that it does not know are removed."""
 
     def write(self, entries: Sequence[Entry]) -> tuple[list[int | None], dict[str, int]]:
-        """Write the entries; where each went, and the state to be recorded with them."""
+        """Write the entries; returns the place of each, and the state to be recorded with them."""
 
     def finish(self) -> None:
-        """Everything is written and recorded: make the output whole."""
+        """Bring the output into its final form, after everything has been written and recorded."""
 
     def close(self) -> None:
-        """Give up files."""
+        """Close files."""
 
 
 def write_lists(path: Path, journal: Journal) -> None:
-    """``items.not-found.jsonl`` and ``items.failed.jsonl`` beside ``items.jsonl``; none that would be empty."""
+    """Write ``items.not-found.jsonl`` and ``items.failed.jsonl`` beside ``items.jsonl``, unless they would be empty."""
     for status, name in ((MISSING, "not-found"), (FAILED, "failed")):
         target = path.with_name(f"{path.stem}.{name}.jsonl")
         lines = journal.lines(status)
@@ -61,5 +61,5 @@ def _replace(target: Path, first: bytes, rest: Iterator[bytes]) -> None:
 
 
 def moment(seconds: float) -> str:
-    """ISO 8601 in UTC."""
+    """A time in ISO 8601 and UTC."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Which kind of output a target names."""
+"""Chooses the kind of a crawl's output."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ __all__ = ["open_sink"]
 
 
 def open_sink(target: str | Path) -> Sink:
-    """The sink that a target names: ``items.jsonl``, ``items.parquet`` or ``sqlite:///items.db``.
+    """The sink for a target: ``items.jsonl``, ``items.parquet`` or ``sqlite:///items.db``.
 
     Raises:
-        ConfigurationError: it names none, its folder does not exist, or something else than a file has its name.
+        ConfigurationError: the target has another form, its folder does not exist, or it is not a file.
     """
     text = str(target)
     if text.startswith("sqlite:///"):
-        return Table(_in_a_folder(Path(text.removeprefix("sqlite:///"))))
+        return Table(_checked(Path(text.removeprefix("sqlite:///"))))
     path = Path(text)
     if "://" not in text and path.suffix in (".jsonl", ".ndjson"):
-        return JsonLines(_in_a_folder(path))
+        return JsonLines(_checked(path))
     if "://" not in text and path.suffix == ".parquet":
         from spapi_async.workflows.bulk._parquet import Parquet
 
-        return Parquet(_in_a_folder(path))
+        return Parquet(_checked(path))
     raise ConfigurationError(f"cannot write to {text!r}: give items.jsonl, items.parquet or sqlite:///items.db")
 
 
-def _in_a_folder(path: Path) -> Path:
+def _checked(path: Path) -> Path:
     if not path.absolute().parent.is_dir():
-        raise ConfigurationError(f"there is no folder {path.absolute().parent}")
-    if path.exists() and not path.is_file():  # a crawl cuts off what its journal does not know
+        raise ConfigurationError(f"the folder {path.absolute().parent} does not exist")
+    if path.exists() and not path.is_file():
         raise ConfigurationError(f"{path} is a folder or a device, not a file")
     return path

@@ -1,4 +1,4 @@
-"""A table in SQLite."""
+"""Output to a table in SQLite."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Table"]
 
 
 class Table:
-    """The table ``items`` in a SQLite database, which is the journal too: one transaction for both."""
+    """The table ``items`` in a SQLite database, which also contains the journal: one transaction writes both."""
 
     rows = 500
     exclusive = False
@@ -22,7 +22,7 @@ class Table:
         self._journal: Journal | None = None
 
     def open(self, journal: Journal) -> None:
-        """Make the table, and views of what was not found and of what failed."""
+        """Create the table, and views of the identifiers not found and failed."""
         self._journal = journal
         journal.connection.executescript(
             """
@@ -38,7 +38,7 @@ class Table:
         )
 
     def write(self, entries: Sequence[Entry]) -> tuple[list[int | None], dict[str, int]]:
-        """Insert or replace them, in a transaction that the journal commits."""
+        """Insert or replace the entries, in a transaction that the journal commits."""
         assert self._journal is not None
         connection = self._journal.connection
         connection.execute("BEGIN IMMEDIATE")
@@ -54,7 +54,7 @@ class Table:
         return [None] * len(entries), {}
 
     def finish(self) -> None:
-        """Nothing is left to be done."""
+        """Do nothing: the table is complete."""
 
     def close(self) -> None:
-        """The journal closes the database."""
+        """Do nothing: the journal closes the database."""

@@ -1,7 +1,7 @@
 """Rows as Arrow tables and Parquet files (extra ``arrow``).
 
-Every column is text unless a schema says otherwise: an order id with zeros in front, a SKU like ``1E5`` and a date of
-some other country stay what they are.
+Every column is text unless a schema says otherwise: an order id with leading zeros, a SKU like ``1E5`` or a date in
+another country's format is not changed.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from spapi_async.errors import ConfigurationError, DecodeError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ROWS_OF_GROUP", "ColumnTypes", "ParquetFile", "RowGroup", "table_of"]
+__all__ = ["ROWS_IN_GROUP", "ColumnTypes", "ParquetFile", "RowGroup", "table_of"]
 
 ColumnTypes: TypeAlias = "pa.Schema | Mapping[str, pa.DataType]"
-"""A type for some columns or all."""
+"""The types of some or all columns."""
 
-ROWS_OF_GROUP = 100_000
-"""Rows in a row group of Parquet, which is all that is in memory."""
+ROWS_IN_GROUP = 100_000
+"""The most rows in a row group of Parquet; only one row group is in memory."""
 
-_BYTES_OF_GROUP = 64 * 1024 * 1024
+_BYTES_IN_GROUP = 64 * 1024 * 1024
 
 
 def table_of(tables: Sequence[pa.Table]) -> pa.Table:
-    """One table of several with the same columns; of none, a table without columns."""
+    """One table from several with the same columns; from none, a table without columns."""
     arrow = _pyarrow()
     return arrow.concat_tables(tables) if tables else arrow.table({})
 
 
 class RowGroup:
-    """Collects rows in columns of text, and makes tables of them, typed as a schema says.
+    """Collects rows as columns of text, and converts them into tables with the types of a schema.
 
-    A row that is short has empty cells; what a long one has too much is kept in its last column, with the delimiters
-    between. In a column that is not text an empty cell is null.
+    Missing cells of a short row are empty; surplus cells of a long row are joined into the last column, with the
+    delimiters between them. In a column that is not text, an empty cell is null.
     """
 
     __slots__ = ("_arrow", "_batches", "_bytes", "_delimiter", "_rows", "_schema", "_text")
@@ -58,11 +58,11 @@ class RowGroup:
 
     @property
     def is_full(self) -> bool:
-        """Whether it is time to write it."""
-        return self._rows >= ROWS_OF_GROUP or self._bytes >= _BYTES_OF_GROUP
+        """Whether it has enough rows to be written."""
+        return self._rows >= ROWS_IN_GROUP or self._bytes >= _BYTES_IN_GROUP
 
     def add(self, rows: list[list[str]], *, even: bool) -> None:
-        """Take rows in; ``even``: each has as many cells as there are columns."""
+        """Add rows; ``even``: each has as many cells as there are columns."""
         if not rows:
             return
         if not even:
@@ -75,7 +75,7 @@ class RowGroup:
         self._bytes += batch.nbytes
 
     def take(self) -> pa.Table:
-        """The rows taken in since the last time.
+        """Remove and return the rows added since the last call.
 
         Raises:
             DecodeError: a cell is not of its column's type.
@@ -96,8 +96,8 @@ class RowGroup:
         try:
             return column.cast(field.type)
         except self._arrow.ArrowException:
-            failure = DecodeError(f"a cell of column {field.name!r} is not {field.type}")
-        raise failure  # out here: Arrow's own error quotes the cell
+            failure = DecodeError(f"a cell of column {field.name!r} is not of type {field.type}")
+        raise failure  # raised here, without Arrow's error as its context, which quotes the cell
 
     def _fitted(self, row: list[str]) -> list[str]:
         width = len(self._text)
@@ -107,10 +107,10 @@ class RowGroup:
 
 
 class ParquetFile:
-    """A file that is written a row group at a time, in a thread.
+    """A Parquet file that is written in a thread, one row group at a time.
 
-    A caller that is cancelled goes on while the thread still writes, so closing waits for it, and nothing is written
-    afterwards.
+    A cancelled caller continues while the thread is still writing, so closing waits for the thread, and nothing is
+    written after that.
     """
 
     def __init__(self, path: Path) -> None:
@@ -130,7 +130,7 @@ class ParquetFile:
             await anyio.to_thread.run_sync(self._close, exc is None)
 
     async def write(self, group: RowGroup) -> None:
-        """Write what the group has collected, and empty it.
+        """Write the rows of the group, and empty it.
 
         Raises:
             DecodeError: a cell is not of its column's type.
@@ -147,30 +147,30 @@ class ParquetFile:
             from pyarrow import parquet
 
             self._writer = parquet.ParquetWriter(self._path, table.schema, compression="zstd")
-        self._writer.write_table(table, row_group_size=ROWS_OF_GROUP)
+        self._writer.write_table(table, row_group_size=ROWS_IN_GROUP)
 
-    def _close(self, well: bool) -> None:  # noqa: FBT001 -- run_sync passes no keywords
+    def _close(self, complete: bool) -> None:  # noqa: FBT001 -- run_sync passes no keywords
         with self._lock:
             self._closed = True
-            if self._writer is None and well:
+            if self._writer is None and complete:
                 self._append(table_of([]))
             if self._writer is not None:
                 self._writer.close()
 
 
 def _typed(text: pa.Schema, types: ColumnTypes | None) -> pa.Schema:
-    """The schema with the types that are given."""
+    """The schema with the given types; columns without one stay text."""
     if types is None:
         return text
     arrow = _pyarrow()
     given = {field.name: field.type for field in types} if isinstance(types, arrow.Schema) else dict(types)
     if unknown := sorted({*given} - {*text.names}):
-        raise ConfigurationError(f"schema names columns that the file has not: {', '.join(unknown)}")
+        raise ConfigurationError(f"schema has columns that the file does not have: {', '.join(unknown)}")
     return arrow.schema([(name, given.get(name, arrow.string())) for name in text.names])
 
 
 def _pyarrow() -> Any:
-    """Arrow's package, imported when it is first used.
+    """The package pyarrow, imported on first use.
 
     Raises:
         ConfigurationError: it is not installed.

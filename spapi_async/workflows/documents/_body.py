@@ -1,4 +1,4 @@
-"""The body of a document on its way: inflated, in bounded turns, decoded."""
+"""The body of a document while it is downloaded: decompressed, decoded, and without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from spapi_async.workflows.documents._download import Download
 from spapi_async.workflows.documents._gzip import Gunzip, Plain, looks_gzipped
 from spapi_async.workflows.documents._not_rows import LONGEST_MAGIC, refuse_binary
 
-__all__ = ["BEGINNING", "Body"]
+__all__ = ["Body"]
 
-# Inflating or parsing a piece of 64 KB takes a millisecond or less, and a thread would cost more than it saves. What
-# must not happen is many pieces in a row without the event loop in between: a small download may inflate to a lot.
+# Decompressing or parsing a piece of 64 KB takes a millisecond or less, so a thread would cost more than it saves. But
+# a small download may decompress to many pieces: after this many seconds the event loop must run.
 _LONGEST_TURN = 0.002
-BEGINNING = 16 * 1024  # bytes that are kept, to tell what a document is
+
+BEGINNING_SIZE = 16 * 1024
+"""Bytes at the beginning that are kept, to recognise what a document is."""
 
 
 class Body:
-    """What a download brings, read once: as bytes, as text, or as text in UTF-8."""
+    """The content of a download, read once: as bytes, as text, or as text in UTF-8."""
 
     __slots__ = ("_begun", "_charset", "_download", "_errors", "beginning", "bytes_read", "decoder")
 
@@ -37,11 +39,11 @@ class Body:
 
     @property
     def content_type(self) -> str:
-        """As it was sent; may be empty."""
+        """The Content-Type as it was sent; may be empty."""
         return self._download.headers.get("content-type", "")
 
     async def open(self) -> None:
-        """Ask for it; its headers are known then.
+        """Send the request for it; afterwards its headers are known.
 
         Raises:
             SPAPIError: as :meth:`Download.open`.
@@ -57,8 +59,8 @@ class Body:
         async with aclosing(self._inflated()) as pieces:
             async for piece in pieces:
                 self.bytes_read += len(piece)
-                if len(self.beginning) < BEGINNING:
-                    self.beginning += piece[: BEGINNING - len(self.beginning)]
+                if len(self.beginning) < BEGINNING_SIZE:
+                    self.beginning += piece[: BEGINNING_SIZE - len(self.beginning)]
                 yield piece
                 if perf_counter() - turn > _LONGEST_TURN:
                     await asyncio.sleep(0)
@@ -77,18 +79,19 @@ class Body:
             yield self.decoder.decode(b"", final=True)
 
     async def utf8(self) -> AsyncGenerator[bytes, None]:
-        """The text as UTF-8, which is what JSON and XML are parsed from."""
+        """The text as UTF-8, from which JSON and XML are parsed."""
         async with aclosing(self.texts()) as texts:
             async for text in texts:
-                # The caller's errors="surrogateescape" left half characters: as bytes again, the readers mend them.
+                # With the caller's errors="surrogateescape", invalid bytes became halves of surrogate pairs. They are
+                # turned back into bytes, which the readers mend.
                 try:
                     yield text.encode("utf-8", "surrogateescape")
-                except UnicodeEncodeError:  # a half that stands for no byte
+                except UnicodeEncodeError:  # half of a surrogate pair that does not represent a byte
                     yield text.encode("utf-8", "surrogatepass")
 
     @contextmanager
     def naming(self) -> Iterator[None]:
-        """Put the operation into an error that does not know it."""
+        """Add the operation to an error that has none."""
         try:
             yield
         except SPAPIError as error:
@@ -98,9 +101,9 @@ class Body:
     async def _inflated(self) -> AsyncGenerator[bytes, None]:
         with self.naming():
             if self._begun:
-                raise DocumentError("a document is read once: open it again")
+                raise DocumentError("a document can be read only once: open it again")
             if not self._download.headers:
-                raise DocumentError("open the document with 'async with'")
+                raise DocumentError("the document is not open: use 'async with'")
             self._begun = True
             async with aclosing(self._download.chunks()) as chunks, aclosing(self._gunzipped(chunks)) as pieces:
                 async for piece in pieces:
@@ -113,9 +116,9 @@ class Body:
             gzipped = looks_gzipped(start)
             if gzipped is not None:
                 break
-        # Fewer than three bytes are no gzip file, whatever they are said to be.
+        # Fewer than three bytes are not a gzip file, whatever was announced.
         if gzipped is None and self._announces_gzip():
-            raise DocumentTruncatedError("a gzipped document ends before it begins")
+            raise DocumentTruncatedError(f"the gzipped document has only {len(start)} bytes: it was cut off")
         inflate = Gunzip() if gzipped else Plain()
         for piece in inflate.feed(start):
             yield piece

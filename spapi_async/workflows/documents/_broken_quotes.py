@@ -1,13 +1,14 @@
-"""Rows whose quotes follow no rules: ``"Monitor 24""`` for ``Monitor 24"``, quotes that are never closed.
+"""Rows whose quotes break the rules: ``"Monitor 24""`` for ``Monitor 24"``, quotes that are never closed.
 
 Each row is read in the first of these ways that gives as many cells as the header has:
 
-- by the rules: a quote inside a quoted cell is doubled;
-- a quote ends a cell before a delimiter or a line end and nowhere else;
-- the line alone: no cell goes on in the next line, and quotes around a cell are dropped.
+- strictly: a quote inside a quoted cell is doubled;
+- loosely: only a quote before a delimiter or a line end closes a cell;
+- as a single line: no cell contains a line end, and quotes around a cell are removed.
 
-Where none does, the rules hold if the row follows them, else the line stands alone: so no row swallows the next ones.
-All of it takes linear time: a cell that does not end within :data:`LONGEST_CELL` characters is not quoted.
+If none of them does, the row is read strictly if it follows the rules, else as a single line, so that no row contains
+the following ones. This takes linear time: a cell that does not end within :data:`LONGEST_CELL` characters is not
+considered quoted.
 """
 
 from __future__ import annotations
@@ -17,22 +18,22 @@ import re
 __all__ = ["LONGEST_CELL", "BrokenQuotes"]
 
 LONGEST_CELL = 131_072
-"""Characters; what the standard library's parser takes too."""
+"""Characters; also the limit of the standard library's parser."""
 
 Row = tuple[list[str], int]
-"""Cells, and where the next row begins."""
+"""The cells of a row, and the position of the next row."""
 
 
 class BrokenQuotes:
     """Reads rows one by one, each in the way that fits."""
 
-    __slots__ = ("_closing", "_delimiter", "_end", "_line", "_open_cell", "_proper", "_seen_closing")
+    __slots__ = ("_closing", "_delimiter", "_end", "_line", "_open_cell", "_seen_closing", "_strict_cell")
 
     def __init__(self, delimiter: str) -> None:
         cut = re.escape(delimiter)
         end = rf"{cut}|\r\n|\n|\r|\Z"
         self._delimiter = delimiter
-        self._proper = re.compile(rf'(?:"((?:[^"]++|"")*+)"|([^"{cut}\r\n][^{cut}\r\n]*+|))({end})')
+        self._strict_cell = re.compile(rf'(?:"((?:[^"]++|"")*+)"|([^"{cut}\r\n][^{cut}\r\n]*+|))({end})')
         self._open_cell = re.compile(r'"(?:[^"]++|"")*+\Z')
         self._closing = re.compile(rf'"(?={end})')
         self._end = re.compile(end)
@@ -40,7 +41,10 @@ class BrokenQuotes:
         self._seen_closing = -1
 
     def rows(self, text: str, width: int, *, final: bool) -> tuple[list[list[str]], int, int]:
-        """The rows of a text of whole lines; the width that rows have; where a row begins that may go on behind it."""
+        """Read the rows of a text that ends with a line end.
+
+        Returns the rows, the number of cells that rows have, and the position of a last row that may not be complete.
+        """
         rows: list[list[str]] = []
         at, size = 0, len(text)
         self._seen_closing = -1
@@ -57,10 +61,10 @@ class BrokenQuotes:
         return rows, width, at
 
     def _row(self, text: str, at: int, width: int, *, may_go_on: bool) -> Row | None:
-        """One row; None if it may go on behind the text."""
-        proper, is_open = self._by_the_rules(text, at)
-        if proper is not None and width in (0, len(proper[0])):
-            return proper
+        """One row; None if it may continue after the end of the text."""
+        strict, is_open = self._strictly(text, at)
+        if strict is not None and width in (0, len(strict[0])):
+            return strict
         if is_open and may_go_on:
             return None
         loose, is_open = self._loosely(text, at)
@@ -68,17 +72,17 @@ class BrokenQuotes:
             return loose
         if is_open and may_go_on:
             return None
-        if proper is not None:
-            return proper
+        if strict is not None:
+            return strict
         line = self._line.match(text, at)
         assert line is not None
         return [_unquoted(cell) for cell in line[1].split(self._delimiter)], line.end()
 
-    def _by_the_rules(self, text: str, at: int) -> tuple[Row | None, bool]:
-        """The row, if it follows the rules, and whether it may do so with more text."""
+    def _strictly(self, text: str, at: int) -> tuple[Row | None, bool]:
+        """The row, if it follows the rules; else None, and whether it may follow them with more text."""
         cells: list[str] = []
         while True:
-            found = self._proper.match(text, at)
+            found = self._strict_cell.match(text, at)
             if found is None:
                 return None, self._open_cell.match(text, at) is not None
             quoted, plain, end = found.groups()
@@ -88,7 +92,7 @@ class BrokenQuotes:
                 return (cells, at), False
 
     def _loosely(self, text: str, at: int) -> tuple[Row | None, bool]:
-        """The row, if each quote that opens a cell is followed by one that can close it; else whether one may come."""
+        """The row, if each quote that opens a cell is followed by one that can close it; else None, and True."""
         cells: list[str] = []
         while True:
             if text.startswith('"', at):
@@ -100,7 +104,7 @@ class BrokenQuotes:
                 end = self._end.match(text, at)
             else:
                 end = self._end.search(text, at)
-                assert end is not None  # the text's end is one
+                assert end is not None  # the end of the text ends a cell, too
                 cells.append(text[at : end.start()])
             assert end is not None
             at = end.end()
@@ -108,7 +112,7 @@ class BrokenQuotes:
                 return (cells, at), False
 
     def _closing_after(self, text: str, at: int) -> int:
-        """Where the next quote is that can close a cell; found once for all the cells before it."""
+        """The position of the next quote that can close a cell; searched for once for all cells before it."""
         if self._seen_closing < at:
             found = self._closing.search(text, at)
             self._seen_closing = len(text) if found is None else found.start()

@@ -1,8 +1,8 @@
-"""From bytes to text: Java's names of charsets, and what to make of a document that names none, or the wrong one.
+"""Decodes bytes into text, also if a document names no charset, a wrong one, or one by its Java name.
 
-Amazon names a charset in the object's Content-Type, as Java calls it (``Cp1252``, ``windows-31j``), or leaves it out.
-The encoding is a property of the file: it is decided once, from the first piece that shows more than ASCII, and one bad
-byte decides nothing.
+Amazon names a charset in the object's Content-Type, as in Java (``Cp1252``, ``windows-31j``), or leaves it out. A file
+has one encoding: it is chosen once, from the first piece that contains more than ASCII, and a single invalid byte does
+not change the choice.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ __all__ = ["FIRST_PIECE", "TextDecoder", "announced_charset", "check_choice", "c
 FIRST_PIECE = 64 * 1024
 """Bytes (or characters) from which the properties of a file are decided."""
 
-# Where Python does not know the name, or knows it for something narrower than what Windows and Java write under it:
-# a file "in Shift-JIS" holds ① and ㈱, which only cp932 has.
+# Names that Python does not know, or for which its codec has fewer characters than Windows and Java write: a file "in
+# Shift-JIS" may contain ① and ㈱, which only cp932 has.
 _CODECS = {
     "windows31j": "cp932",
     "cswindows31j": "cp932",
@@ -43,11 +43,11 @@ _CODECS = {
     "ascii": "utf-8-sig",
     "xutf16lebom": "utf-16",
 }
-# Codecs from text to text, or for names of hosts: no file is written in them.
-_NO_CHARSETS = ("idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape", "mbcs", "oem")
+# Codecs from text to text, or for names of hosts, in which no file is written.
+_NOT_CHARSETS = ("idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape", "mbcs", "oem")
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([^"';,\s]{1,64})""", re.IGNORECASE)
 _XML_ENCODING = re.compile(rb"""\s*<\?xml\s[^>]{0,200}?\bencoding\s*=\s*["']([A-Za-z][\w.-]{0,60})["']""")
-# UTF-32's little-endian mark begins with that of UTF-16.
+# UTF-32 comes first, because its little-endian mark begins with that of UTF-16.
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -55,59 +55,59 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-# Hiragana and katakana in cp932. In cp1252 their first bytes are the low quotation mark and the florin sign.
+# Hiragana and katakana in cp932. In cp1252 their first bytes are a low quotation mark and the florin sign, both rare.
 _KANA = re.compile(rb"\x82[\x9f-\xf1]|\x83[\x40-\x7e\x80-\x96]")
 
 
 def announced_charset(content_type: str) -> str | None:
-    """The charset that a Content-Type names, in its words."""
+    """The charset that a Content-Type names, as written there."""
     found = _CHARSET.search(content_type)
     return found.group(1) if found else None
 
 
 def codec_of(name: str) -> str | None:
-    """Python's codec for a charset by any of its names; None where there is none.
+    """The name of Python's codec for a charset, by any of the charset's names; None if there is none.
 
-    UTF-8 comes as ``utf-8-sig``, which drops a byte order mark.
+    For UTF-8 it is ``utf-8-sig``, which drops a byte order mark.
     """
     known = _CODECS.get(re.sub(r"[^a-z0-9]", "", name.lower()))
     try:
         info = codecs.lookup(known or name)
     except (LookupError, ValueError):
         return None
-    # base64, rot13 and their like are codecs too, and no charsets.
-    is_charset = getattr(info, "_is_text_encoding", True) and info.name.replace("_", "-") not in _NO_CHARSETS
+    # base64, rot13 and others are codecs, but not charsets.
+    is_charset = getattr(info, "_is_text_encoding", True) and info.name.replace("_", "-") not in _NOT_CHARSETS
     return info.name if is_charset else None
 
 
 def check_choice(charset: str | None, errors: str) -> None:
-    """Refuse a caller's choice that cannot work, before anything is spent on it.
+    """Refuse arguments that cannot work, before a request is sent.
 
     Raises:
-        ConfigurationError: no such charset, no such way to treat errors.
+        ConfigurationError: the charset or the error handler does not exist.
     """
     if charset is not None and codec_of(charset) is None:
-        raise ConfigurationError(f"charset={charset!r} is unknown")
+        raise ConfigurationError(f"charset={charset!r} is unknown: give a name that Python or Java knows")
     try:
         codecs.lookup_error(errors)
     except LookupError as error:
-        raise ConfigurationError(f"errors={errors!r} is none of those of bytes.decode") from error
+        raise ConfigurationError(f"errors must be an error handler of bytes.decode, not {errors!r}") from error
 
 
 class TextDecoder:
     """Decodes a document in chunks that may end inside a character.
 
-    What decides, in this order: the caller's charset; a byte order mark; the announced charset; an XML declaration; the
-    bytes. By these text is UTF-8 unless more of it is not than is; then Japanese (cp932) where it holds kana, or is
-    text in that and not in cp1252; else cp1252, which Amazon's western reports are in. UTF-16 without a mark shows by
-    its zero bytes which end comes first.
+    The encoding is the first of these that is known: the caller's charset; a byte order mark; the announced charset; an
+    XML declaration; a guess from the bytes. The guess is UTF-8 unless most non-ASCII bytes are invalid in it; then
+    Japanese (cp932) if there are kana, or if the text is valid in it and not in cp1252; else cp1252, the encoding of
+    Amazon's western reports. UTF-16 without a mark is recognised by its zero bytes, which also show the byte order.
 
-    Nothing is handed out before :data:`FIRST_PIECE` bytes, or all there are, have come.
+    Text is returned once :data:`FIRST_PIECE` bytes, or the whole document, have been received.
 
     Args:
         asked: the caller's codec.
         announced: the codec that the document's host names.
-        errors: that of ``bytes.decode``; ``replace`` puts U+FFFD where bytes mean nothing, and counts them.
+        errors: as for ``bytes.decode``; with ``replace``, invalid bytes become U+FFFD and are counted.
     """
 
     __slots__ = ("_announced", "_asked", "_begun", "_codec", "_decoder", "_errors", "_held", "_held_size", "replaced")
@@ -118,22 +118,22 @@ class TextDecoder:
         self._errors = errors
         self._codec = asked or announced
         self._begun = False
-        self._held: list[bytes] = []  # bytes on which nothing is decided yet
+        self._held: list[bytes] = []  # bytes received before the encoding was chosen
         self._held_size = 0
         self._decoder: codecs.IncrementalDecoder | None = None
         self.replaced = 0
-        """Bytes, or groups of them, that meant nothing and became U+FFFD."""
+        """Invalid bytes, or groups of them, that became U+FFFD."""
 
     @property
     def codec(self) -> str:
-        """What the text is taken for so far."""
+        """The name of the encoding that is used so far."""
         return (self._codec or "utf-8").removesuffix("-sig")
 
     def decode(self, chunk: bytes, *, final: bool = False) -> str:
         """The text of a chunk, as far as its characters are complete.
 
         Raises:
-            DocumentError: bytes that mean nothing, under ``errors="strict"``.
+            DocumentError: there are invalid bytes, and ``errors`` is "strict".
         """
         if self._decoder is not None:
             return self._decoded(self._decoder, chunk, final=final)
@@ -147,7 +147,7 @@ class TextDecoder:
         self._held, self._held_size = [], 0
         codec = self._choose(whole, final=final)
         self._begun = True
-        if codec is None:  # plain ASCII so far: text in any case, and what it is will show
+        if codec is None:  # only ASCII so far, which is the same text in every encoding
             return whole.decode("ascii")
         self._codec = codec
         self._decoder = codecs.getincrementaldecoder(codec)(self._errors)
@@ -158,34 +158,34 @@ class TextDecoder:
         try:
             text = decoder.decode(chunk, final)
         except UnicodeError as error:
-            # The error holds the bytes around it, and those may be a buyer's name.
+            # The error contains the bytes around it, which may be a buyer's name.
             reason = error.reason if isinstance(error, UnicodeDecodeError) else type(error).__name__
         else:
             if state is not None and "\ufffd" in text:
                 self._count(text, chunk, state, final=final)
             return self._without_surrogates(text) if self._codec == "utf-7" else text
-        raise DocumentError(f"the text is not {self.codec}: {reason}")
+        raise DocumentError(f'the text is not {self.codec} ({reason}): pass charset=, or errors="replace"')
 
     def _count(self, text: str, chunk: bytes, state: tuple[bytes, int], *, final: bool) -> None:
-        """Count what was replaced, and not what is U+FFFD in the file itself."""
-        forgiving = codecs.getincrementaldecoder(self._codec or "utf-8")("ignore")
-        forgiving.setstate(state)
-        self.replaced += text.count("\ufffd") - forgiving.decode(chunk, final).count("\ufffd")
+        """Count the replaced bytes, but not the characters U+FFFD that are in the file itself."""
+        ignoring = codecs.getincrementaldecoder(self._codec or "utf-8")("ignore")
+        ignoring.setstate(state)
+        self.replaced += text.count("\ufffd") - ignoring.decode(chunk, final).count("\ufffd")
 
     def _without_surrogates(self, text: str) -> str:
-        """UTF-7 can spell halves of surrogate pairs, which nothing else can encode again."""
+        """Replace halves of surrogate pairs, which UTF-7 can represent but no other encoding can."""
         text, replaced = re.subn("[\ud800-\udfff]", "\ufffd", text)
         self.replaced += replaced
         return text
 
     def _choose(self, piece: bytes, *, final: bool) -> str | None:
-        """The codec of a file, or (where the pieces before it were ASCII) of its rest; None if all of it is ASCII."""
+        """The codec for a file, or for its rest if the pieces before were ASCII; None if the piece is ASCII, too."""
         if self._begun:
             return _guess(piece, final=final)
         marked = next((codec for mark, codec in _BYTE_ORDER_MARKS if piece.startswith(mark)), None)
         chosen = self._asked or marked or self._announced or _declared(piece)
         if chosen in ("utf-16", "utf-32") and chosen != marked:
-            # Java means big-endian by UTF-16 without a mark, and so does RFC 2781; files are mostly the other.
+            # For Java and RFC 2781, UTF-16 without a mark is big-endian, but most files are little-endian.
             return _utf16_order(piece) or f"{chosen}-be" if chosen == "utf-16" else "utf-32-be"
         return chosen or _utf16_order(piece) or _guess(piece, final=final)
 
@@ -193,12 +193,12 @@ class TextDecoder:
 def _declared(piece: bytes) -> str | None:
     found = _XML_ENCODING.match(piece)
     codec = codec_of(found[1].decode("ascii")) if found else None
-    # The declaration was read byte by byte, so whatever it says, it is none of these.
+    # The declaration was matched as single bytes, so the encoding cannot be one of these.
     return None if codec is None or codec.startswith(("utf-16", "utf-32")) else codec
 
 
 def _utf16_order(piece: bytes) -> str | None:
-    """Which UTF-16 it is, by where the zero bytes of its ASCII characters are; None if it has too few of them."""
+    """UTF-16 with its byte order, from the positions of zero bytes (of ASCII characters); None if there are too few."""
     pairs = max(len(piece) // 2, 1)
     first, second = piece[0::2].count(0), piece[1::2].count(0)
     if max(first, second) * 4 < pairs or min(first, second) * 4 > max(first, second):

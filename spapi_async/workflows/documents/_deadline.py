@@ -1,4 +1,4 @@
-"""How long a document may take: the ``deadline`` of the call options, from its opening to its last byte."""
+"""The ``deadline`` of the call options for a document: the time from its opening to its last byte."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Deadline:
-    """Bounds every wait of a document by one moment; by none where ``seconds`` is None."""
+    """Ends every wait for a document at the same time; if ``seconds`` is None, there is no limit."""
 
     __slots__ = ("_at", "_clock", "_operation", "_seconds", "passed")
 
@@ -42,11 +42,11 @@ class Deadline:
                 raise
             self.passed = True
         raise RequestTimeoutError(
-            f"the deadline of {self._seconds:g} s passed before the document's end", operation=self._operation
+            f"the deadline of {self._seconds:g} s passed before the end of the document", operation=self._operation
         )
 
     async def each(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        """Iterate.
+        """Iterate over the chunks.
 
         Raises:
             RequestTimeoutError: as :meth:`bounded`.

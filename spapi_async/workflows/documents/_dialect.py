@@ -1,8 +1,9 @@
-"""How a file of rows is written: what separates its cells, and whether its quotes are more than characters.
+"""Detects how a file of rows is written: which character separates cells, and whether cells may be quoted.
 
-Both are properties of the file, decided from its first piece. Amazon's tab-separated files are written without quoting,
-and their titles hold inch signs and quotes that are never closed; some have every cell quoted, the header too. So in a
-tab-separated file the header decides. Files with commas are written by the rules of csv, unless that reads badly.
+A file is written in one way, which is detected from its first piece. Amazon's tab-separated files are written without
+quoting, and their titles contain inch signs and unclosed quotes; but in some files every cell is quoted, including the
+header. So in a tab-separated file the header decides. Files with commas follow the rules of csv, unless most rows then
+have another number of cells than the header.
 """
 
 from __future__ import annotations
@@ -23,26 +24,26 @@ _ENOUGH_LINES = 500
 
 
 class Dialect(NamedTuple):
-    """``quoted``: cells may stand in quotes, and then hold delimiters and line ends."""
+    """``quoted``: cells may be in quotes, and may then contain delimiters and line ends."""
 
     delimiter: str
     quoted: bool
 
 
 def check_delimiter(delimiter: str) -> None:
-    """Refuse what cannot separate cells.
+    """Refuse a delimiter that cannot separate cells.
 
     Raises:
-        ConfigurationError: neither ``"auto"`` nor one character that ends no line and quotes nothing.
+        ConfigurationError: neither ``"auto"`` nor one character other than a line end, a quote or NUL.
     """
     if delimiter != AUTO and (len(delimiter) != 1 or delimiter in '"\r\n\0'):
         raise ConfigurationError(
-            f'delimiter must be "auto" or one character, and none that ends a line or quotes, not {delimiter!r}'
+            f'delimiter must be "auto" or one character other than a line end or a quote, not {delimiter!r}'
         )
 
 
 def dialect_of(piece: str, delimiter: str = AUTO, *, quotes: bool | None = None) -> Dialect:
-    """The dialect of a file that begins with this piece (whole lines, the header first); what is given is kept."""
+    """The dialect of a file that begins with this piece (whole lines, header first), unless the caller gave it."""
     lines = [line for line in split_lines(piece) if line][:_ENOUGH_LINES]
     if delimiter == AUTO:
         delimiter = _delimiter_of(lines)
@@ -50,7 +51,7 @@ def dialect_of(piece: str, delimiter: str = AUTO, *, quotes: bool | None = None)
 
 
 def _delimiter_of(lines: list[str]) -> str:
-    """A tab where the header has one; else what cuts most lines into as many cells as the header."""
+    """A tab if the header has one; else the character with which most lines have as many cells as the header."""
     if not lines or "\t" in lines[0]:
         return "\t"
     scores = {
@@ -64,7 +65,7 @@ def _delimiter_of(lines: list[str]) -> str:
     if not scores:
         return "\t"
     best = min(scores, key=scores.__getitem__)
-    # One column whose name has a comma in it is not a file of commas.
+    # A comma in the name of a single column does not make it a delimiter.
     return best if scores[best][0] * 2 <= len(lines) else "\t"
 
 
@@ -77,7 +78,7 @@ def _is_quoted(lines: list[str], delimiter: str) -> bool:
 
 
 def _uneven(lines: list[str], delimiter: str, *, quoted: bool) -> int:
-    """How many lines are in rows of another width than the header, as far as quotes are closed by the rules."""
+    """The number of lines in rows with another number of cells than the header."""
     if not quoted:
         width = lines[0].count(delimiter)
         return sum(line.count(delimiter) != width for line in lines)
@@ -89,6 +90,6 @@ def _uneven(lines: list[str], delimiter: str, *, quoted: bool) -> int:
             uneven += (reader.line_num - read) if len(row) != width else 0
             read = reader.line_num
     except csv.Error:
-        # The last cell may go on behind the piece; a file in which most goes wrong is not quoted.
+        # Only the last cell may continue after the piece; if most lines cannot be parsed, the file is not quoted.
         uneven += len(lines) - read
     return uneven

@@ -1,4 +1,4 @@
-"""A document that is being read: bytes, lines, rows, JSON, XML, a table, or a file."""
+"""A document, which can be read as bytes, lines, rows, JSON, XML or a table, or saved to a file."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ __all__ = ["Document"]
 T = TypeVar("T")
 
 Ended = Callable[[Download, str | None], None]
-"""Told once that a document is done with, and the name of the error that ended it."""
+"""Called once when a document is closed, with the class name of the error that ended it, if any."""
 
 
 class Document:
-    """One document, read once, in one of its ways; ``async with seller.documents.report(...) as document``.
+    """A document, to be read once with one of the methods; ``async with seller.documents.report(...) as document``.
 
-    Whatever its size, a few hundred kilobytes of it are in memory, except by :meth:`read`, :meth:`text`, :meth:`json`
-    and :meth:`to_arrow`. What is said about a file (:attr:`charset`, :attr:`delimiter`, :attr:`quoted`) is decided from
-    its first 64 KB. All ways of reading raise:
+    Whatever its size, only a few hundred kilobytes of it are in memory, except with :meth:`read`, :meth:`text`,
+    :meth:`json` and :meth:`to_arrow`. The properties of a file (:attr:`charset`, :attr:`delimiter`, :attr:`quoted`)
+    are detected from its first 64 KB. All reading methods raise:
 
-        DocumentTruncatedError: it ended early, in a way that could not be mended.
-        DocumentUrlExpiredError: it took too long to begin, twice.
-        DocumentError: its host refused it, it is damaged, it is something else, or it has been read.
-        TransportError: its host could not be reached, or not in time.
+        DocumentTruncatedError: the download ended early and could not be resumed.
+        DocumentUrlExpiredError: the presigned URL had expired, and so had a fresh one.
+        DocumentError: the host refused it, or it is damaged, of another kind, or already read.
+        TransportError: the host could not be reached in time.
     """
 
     __slots__ = ("_body", "_download", "_ended", "_json", "_table")
@@ -62,42 +62,42 @@ class Document:
 
     @property
     def content_type(self) -> str:
-        """The object's ``Content-Type``, as it was sent; may be empty."""
+        """The ``Content-Type`` header as it was sent; may be empty."""
         return self._body.content_type
 
     @property
     def bytes_read(self) -> int:
-        """Bytes handed out so far, after decompression."""
+        """The number of bytes read so far, after decompression."""
         return self._body.bytes_read
 
     @property
     def beginning(self) -> bytes:
-        """The first 16 KB of what was read so far, after decompression."""
+        """The first 16 KB, as far as they have been read, after decompression."""
         return self._body.beginning
 
     @property
     def charset(self) -> str:
-        """Python's name of the encoding: the one asked for, or announced, or (once text was read) found out."""
+        """Python's name of the encoding: the caller's, the announced one or, once text was read, the detected one."""
         return self._body.decoder.codec
 
     @property
     def replaced(self) -> int:
-        """Places so far where bytes meant nothing in the charset, or JSON was mended."""
+        """The number of places so far where bytes were invalid in the charset, or JSON was mended."""
         return self._body.decoder.replaced + (0 if self._json is None else self._json.mended)
 
     @property
     def delimiter(self) -> str | None:
-        """What separates the cells of a file of rows; None before rows were read."""
+        """The character that separates cells; None before rows were read."""
         return None if self._table is None or self._table.dialect is None else self._table.dialect.delimiter
 
     @property
     def quoted(self) -> bool | None:
-        """Whether quotes around cells were taken off, rather than for characters; None before rows were read."""
+        """Whether quotes around cells are removed, rather than part of the text; None before rows were read."""
         return None if self._table is None or self._table.dialect is None else self._table.dialect.quoted
 
     @property
     def uneven(self) -> int:
-        """Rows so far that have more cells than the header, or fewer."""
+        """The number of rows so far with more or fewer cells than the header."""
         return 0 if self._table is None else self._table.uneven
 
     async def __aenter__(self) -> Self:
@@ -121,13 +121,13 @@ class Document:
         return f"<Document {self.content_type or 'not open'}: {self.bytes_read:,} bytes read>"
 
     async def iter_bytes(self) -> AsyncGenerator[bytes, None]:
-        """The content, decompressed, in pieces of some 64 KB."""
+        """The content, decompressed, in pieces of about 64 KB."""
         async with aclosing(self._body.pieces()) as pieces:
             async for piece in pieces:
                 yield piece
 
     async def iter_text(self) -> AsyncGenerator[str, None]:
-        """The content as text, in pieces of some 64,000 characters; some may be empty."""
+        """The content as text, in pieces of about 64,000 characters; some may be empty."""
         async with aclosing(self._body.texts()) as texts:
             async for text in texts:
                 yield text
@@ -151,17 +151,18 @@ class Document:
         skip: int = 0,
         header: Sequence[str] | None = None,
     ) -> AsyncGenerator[dict[str, str], None]:
-        """Rows of a delimited file as dicts by the names in its first row.
+        """The rows of a delimited file as dicts, whose keys are the names in the header.
 
-        A row that is short has ``""`` for what it lacks; cells beyond the header are kept as ``"column 12"``; both are
-        counted in :attr:`uneven`. The second of two columns named ``price`` is ``"price 2"``. Blank lines are not rows.
+        Missing cells of a short row are ``""``; cells beyond the header have keys like ``"column 12"``. Such rows are
+        counted in :attr:`uneven`. The second of two columns named ``price`` is ``"price 2"``. Blank lines are skipped.
 
         Args:
-            delimiter: what separates cells; a tab where the header has one, by default, else what fits most lines.
-            quotes: whether quotes around a cell are taken off. By default the file decides: in a tab-separated one they
-                are characters unless the header is quoted.
-            skip: lines above the header.
-            header: the names, for a file without a header.
+            delimiter: the character that separates cells. By default it is detected: a tab if the header has one, else
+                the character that fits most lines.
+            quotes: whether quotes around a cell are removed. By default it is detected: in a tab-separated file they
+                are part of the text unless the header is quoted.
+            skip: the number of lines above the header.
+            header: the names of the columns, for a file without a header.
         """
         layout = Layout.given(delimiter, quotes=quotes, skip=skip, header=header)
         async with aclosing(self._batches(layout)) as batches:
@@ -177,7 +178,7 @@ class Document:
     async def iter_cells(
         self, delimiter: str = AUTO, *, quotes: bool | None = None, skip: int = 0
     ) -> AsyncGenerator[list[str], None]:
-        """Rows of a delimited file as lists, the header among them; blank lines are not rows."""
+        """The rows of a delimited file as lists, beginning with the header; blank lines are skipped."""
         layout = Layout.given(delimiter, quotes=quotes, skip=skip)
         begun = False
         async with aclosing(self._batches(layout)) as batches:
@@ -195,10 +196,11 @@ class Document:
     def iter_json_lines(self, type: type[T]) -> AsyncGenerator[T, None]: ...
 
     async def iter_json_lines(self, type: Any = Any) -> AsyncGenerator[Any, None]:  # noqa: A002
-        """The values of a file with one JSON value in each line, such as Data Kiosk's.
+        """The values of a file with one JSON value per line, such as Data Kiosk's.
 
         Raises:
-            DecodeError: a line is not JSON, or not of the type; it says which. The lines before it were handed out.
+            DecodeError: a line is not JSON or not of the type; its number is in the message. Raised after the values
+                of the lines before it.
         """
         values = self._json = JsonValues(type)
         with self._body.naming():
@@ -221,14 +223,14 @@ class Document:
         *,
         type: Any = Any,  # noqa: A002
     ) -> AsyncGenerator[Any, None]:
-        """The items of one array in one big JSON value, as they come.
+        """The items of an array in a large JSON value, while it is downloaded.
 
-        ``path`` leads to the array: ``"payload.rows"``, or a list of keys; ``""`` where the value itself is the array.
+        ``path`` leads to the array: ``"payload.rows"``, or a list of keys; ``""`` if the value itself is the array.
 
         Raises:
-            DecodeError: no such array, or an item that is not JSON or not of the type; it says which. The items before
-                it were handed out.
-            DocumentError: the document says instead why there is none.
+            DecodeError: there is no such array, or an item is not JSON or not of the type; its number is in the
+                message. Raised after the items before it.
+            DocumentError: it is an error document, which has no such array.
         """
         keys = parsed_path(path)
         values = self._json = JsonValues(type, shown=".".join(("$", *keys)))
@@ -249,9 +251,9 @@ class Document:
                 raise
 
     async def iter_xml(self, tag: str) -> AsyncGenerator[Element, None]:
-        """The elements of one name, each complete, of an XML document: ``"Order"``, or ``"{namespace}Order"``.
+        """The complete elements with one name in an XML document: ``"Order"``, or ``"{namespace}Order"``.
 
-        Elements of that name inside another are part of it. Entities are refused.
+        Elements with that name inside such an element are part of it. Entities are refused.
 
         Raises:
             DecodeError: it is not XML.
@@ -268,11 +270,11 @@ class Document:
                 yield element
 
     async def read(self) -> bytes:
-        """All of the content, decompressed."""
+        """The whole content, decompressed."""
         return b"".join([piece async for piece in self.iter_bytes()])
 
     async def text(self) -> str:
-        """All of the content as text."""
+        """The whole content as text."""
         return "".join([text async for text in self._body.texts()])
 
     @overload
@@ -282,7 +284,7 @@ class Document:
     async def json(self, type: type[T]) -> T: ...
 
     async def json(self, type: Any = Any) -> Any:  # noqa: A002
-        """All of the content as one JSON value, of a type that msgspec knows.
+        """The whole content as one JSON value, of a type that msgspec supports.
 
         Raises:
             DecodeError: it is not JSON, or not of the type.
@@ -303,11 +305,11 @@ class Document:
     ) -> pa.Table:
         """All rows as an Arrow table (extra ``arrow``); every column is text unless ``schema`` says otherwise.
 
-        ``schema`` is a pyarrow schema, or a mapping of names to types, of some or all columns; in a column that is not
-        text an empty cell is null. The other arguments are those of :meth:`iter_rows`.
+        ``schema`` is a pyarrow schema, or a mapping of names to types, for some or all columns; in a column that is
+        not text, an empty cell is null. The other arguments are those of :meth:`iter_rows`.
 
         Raises:
-            ConfigurationError: the extra is missing, or the schema names a column that the file has not.
+            ConfigurationError: the extra is missing, or the schema has a column that the file does not have.
             DecodeError: a cell is not of its column's type.
         """
         from spapi_async.workflows.documents._arrow import table_of
@@ -326,9 +328,9 @@ class Document:
         header: Sequence[str] | None = None,
         schema: ColumnTypes | None = None,
     ) -> int:
-        """Write the rows to a Parquet file (extra ``arrow``), a row group at a time; returns how many there are.
+        """Write the rows to a Parquet file (extra ``arrow``), one row group at a time; returns the number of rows.
 
-        The file appears under its name when it is complete. The arguments are those of :meth:`to_arrow`.
+        The file appears under its name only when it is complete. The arguments are those of :meth:`to_arrow`.
 
         Raises:
             ConfigurationError, DecodeError: as :meth:`to_arrow`.
@@ -346,11 +348,11 @@ class Document:
     async def save(self, path: str | os.PathLike[str]) -> int:
         """Write the content, decompressed, to a file; returns its size in bytes.
 
-        The file appears under its name when it is complete, and not before. Where the name ends in ``.gz`` the content
-        is gzipped; ``"-"`` is stdout; a device or a pipe is written to as it is. Writing happens in a thread.
+        The file appears under its name only when it is complete. If the name ends in ``.gz``, the content is gzipped;
+        ``"-"`` is stdout; a device or a pipe is written to directly. Writing happens in a thread.
 
         Raises:
-            OSError: it cannot be written; a missing folder is found out before anything is read.
+            OSError: the file cannot be written; whether its folder exists is checked before anything is read.
         """
         async with target_at(path) as target:
             async for piece in self.iter_bytes():
@@ -366,7 +368,7 @@ class Document:
             yield table, table.finish()
 
     async def _row_groups(self, layout: Layout, schema: ColumnTypes | None) -> AsyncGenerator[RowGroup, None]:
-        """The rows in columns, a row group at a time; once at least where there is a header."""
+        """The rows as columns, one row group at a time; if there is a header, at least one."""
         from spapi_async.workflows.documents._arrow import RowGroup
 
         group: RowGroup | None = None
@@ -384,12 +386,12 @@ class Document:
 
 
 def _by_name(names: list[str], row: list[str]) -> dict[str, str]:
-    """A row of as many cells as names, or fewer, or more."""
+    """A row that has more or fewer cells than there are names, as a dict."""
     cells = dict.fromkeys(names, "")
     cells.update(zip(names, row, strict=False))
     for at, cell in enumerate(row[len(names) :], len(names) + 1):
         name = f"column {at}"
-        while name in cells:  # a column of that name
+        while name in cells:  # the header has a column with that name
             name = f"{name} 2"
         cells[name] = cell
     return cells

@@ -1,4 +1,4 @@
-"""``seller.documents``: where documents are, and the way up for feeds and other resources."""
+"""``seller.documents``: downloads of documents, and uploads for feeds and other resources."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _URL = "documents.url"
 class Documents:
     """The documents of one selling partner.
 
-    ``charset`` overrides what a document says about its encoding, ``errors`` is that of ``bytes.decode``, ``progress``
-    is called with the bytes on the wire so far and their number (None: not known).
+    ``charset`` overrides the encoding that a document announces, ``errors`` is as for ``bytes.decode``, ``progress`` is
+    called with the number of bytes received so far and the total (None if it is unknown).
     """
 
     __slots__ = ("_caller", "_resources")
@@ -46,12 +46,12 @@ class Documents:
     ) -> Document:
         """The document of a report: ``async with seller.documents.report(id) as document``.
 
-        Gets a restricted data token where the report's type needs one. Usage plan: getReportDocument, 0.0167 requests
+        Uses a restricted data token if the report's type requires one. Usage plan: getReportDocument, 0.0167 requests
         a second, burst 15.
         """
         from spapi_async.api.reports_2021_06_30 import GET_REPORT_DOCUMENT
 
-        locate = self._asking(GET_REPORT_DOCUMENT, "url", report_document_id=report_document_id)
+        locate = self._locator(GET_REPORT_DOCUMENT, "url", report_document_id=report_document_id)
         return self._document(locate, GET_REPORT_DOCUMENT.name, charset, errors, progress)
 
     def feed_result(
@@ -68,7 +68,7 @@ class Documents:
         """
         from spapi_async.api.feeds_2021_06_30 import GET_FEED_DOCUMENT
 
-        locate = self._asking(GET_FEED_DOCUMENT, "url", feed_document_id=feed_document_id)
+        locate = self._locator(GET_FEED_DOCUMENT, "url", feed_document_id=feed_document_id)
         return self._document(locate, GET_FEED_DOCUMENT.name, charset, errors, progress)
 
     def query_result(
@@ -80,7 +80,7 @@ class Documents:
         """
         from spapi_async.api.data_kiosk_2023_11_15 import GET_DOCUMENT
 
-        locate = self._asking(GET_DOCUMENT, "document_url", document_id=document_id)
+        locate = self._locator(GET_DOCUMENT, "document_url", document_id=document_id)
         return self._document(locate, GET_DOCUMENT.name, charset, errors, progress)
 
     def url(
@@ -92,14 +92,14 @@ class Documents:
         errors: str = "replace",
         progress: Progress | None = None,
     ) -> Document:
-        """What is at a presigned URL that a reply holds: a label, an invoice, the schema of a product type.
+        """The document at a presigned URL from a reply: a label, an invoice, the schema of a product type.
 
-        Such URLs live for 30 seconds (Brazilian invoices) to 7 days (product types). ``fresh`` asks for another when
-        this one has expired, before or in the middle of the download; else DocumentUrlExpiredError is raised.
-        No access token is sent.
+        Such URLs are valid for 30 seconds (Brazilian invoices) to 7 days (product types). If the URL has expired,
+        before or during the download, ``fresh`` is called for another one; without ``fresh``, DocumentUrlExpiredError
+        is raised. No access token is sent.
         """
         if not isinstance(url, str) or not url:
-            raise ConfigurationError("url must be the presigned URL out of a reply, and it is empty or not text")
+            raise ConfigurationError("url is empty or not text; it must be a presigned URL from a reply")
         first, seconds = [PresignedUrl(url)], life_span(url)
 
         async def locate() -> Location:
@@ -122,25 +122,25 @@ class Documents:
     ) -> str:
         """Create a feed document and upload its content; returns the ``feedDocumentId`` for createFeed.
 
-        With ``resource`` (``"aplus/2020-11-01/contentDocuments"``, ``"messaging/v1/orders/…"``)
-        and a ``marketplace`` it goes to an upload destination for that resource, whose ``uploadDestinationId`` is
-        returned.
+        With a ``resource`` (``"aplus/2020-11-01/contentDocuments"``, ``"messaging/v1/orders/…"``) and a
+        ``marketplace``, the content is uploaded to an upload destination for that resource, and its
+        ``uploadDestinationId`` is returned.
 
-        A path is read in a thread, piece by piece. What is iterated is spooled to a temporary file first, because S3
-        wants the length in advance. An upload that breaks is repeated.
+        A file is read in a thread, piece by piece. The content of an iterable is first written to a temporary file,
+        because S3 requires the length in advance. An upload whose connection breaks is repeated.
 
         Usage plans: createFeedDocument, 0.5 requests a second, burst 15; createUploadDestinationForResource, 10 and 10.
         Amazon advises UTF-8 and feeds under 10 MiB.
 
         Raises:
-            ConfigurationError: ``data`` is none of these; text must be encoded first.
+            ConfigurationError: ``data`` has another type; text must be encoded first.
             OSError: the file cannot be read.
             DocumentError: S3 refused it.
-            TransportError: it could not be sent.
+            TransportError: the content could not be sent.
         """
         check_content_type(content_type)
         if (resource is None) != (marketplace is None):
-            raise ConfigurationError("resource and marketplace belong together: give both, or neither for a feed")
+            raise ConfigurationError("resource and marketplace must be given together, or neither of them for a feed")
         async with content_of(data) as content:
             if resource is None:
                 choose, operation = self._feed_destination(content_type)
@@ -163,7 +163,7 @@ class Documents:
 
         async def choose() -> Destination:
             made = await self._caller.fetch(CREATE_FEED_DOCUMENT, body={"contentType": content_type})
-            return Destination.given(_held(made, "feed_document_id"), _held(made, "url"), {}, name)
+            return Destination.given(_field(made, "feed_document_id"), _field(made, "url"), {}, name)
 
         return choose, name
 
@@ -182,18 +182,18 @@ class Documents:
 
         async def choose() -> Destination:
             made = await self._caller.fetch(CREATE_UPLOAD_DESTINATION_FOR_RESOURCE, **arguments)
-            id_, url, headers = (_held(made, field) for field in ("upload_destination_id", "url", "headers"))
+            id_, url, headers = (_field(made, field) for field in ("upload_destination_id", "url", "headers"))
             return Destination.given(id_, url, headers, name)
 
         return choose, name
 
-    def _asking(self, operation: Operation[Any], field: str, **arguments: str) -> Locate:
-        """What asks the API where a document is."""
+    def _locator(self, operation: Operation[Any], field: str, **arguments: str) -> Locate:
+        """A function that asks the API for the URL of a document."""
 
         async def locate() -> Location:
             found = await self._caller.fetch(operation, **arguments)
-            gzipped = _held(found, "compression_algorithm") is not None
-            return Location.given(_held(found, field), operation.name, gzipped=gzipped)
+            gzipped = _field(found, "compression_algorithm") is not None
+            return Location.given(_field(found, field), operation.name, gzipped=gzipped)
 
         return locate
 
@@ -234,14 +234,14 @@ class Documents:
             )
 
 
-def _held(reply: object, field: str) -> Any:
-    """A field of a reply, which may be anything."""
+def _field(reply: object, field: str) -> Any:
+    """A field of a reply; None if it is absent. The lenient decoder may have returned something other than a struct."""
     return getattr(reply, field, None)
 
 
 def _expired(seconds: int | None) -> DocumentUrlExpiredError:
-    worked = "" if seconds is None else f", which worked for {seconds:,} s,"
+    valid = "" if seconds is None else f", which was valid for {seconds:,} s,"
     return DocumentUrlExpiredError(
-        f"the presigned URL{worked} has expired: get another from the operation that gave it out, or pass fresh=",
+        f"the presigned URL{valid} has expired: call the operation that returned it again, or pass fresh=",
         operation=_URL,
     )

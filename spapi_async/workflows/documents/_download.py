@@ -1,8 +1,8 @@
-"""The bytes of an object at a presigned URL, across expired URLs and broken connections.
+"""Downloads an object at a presigned URL, in spite of expired URLs and broken connections.
 
-The URL is the key: it is fetched without any header of the Selling Partner API, follows no redirect and appears in no
-message. Most work for five minutes (X-Amz-Expires=300) from when the API gave them out; that bounds the start of a
-request, not its length.
+The URL is a secret: it is requested without any header of the Selling Partner API, redirects are not followed, and it
+appears in no message. Most URLs are valid for five minutes (X-Amz-Expires=300) after the API has returned them; the
+request must begin within that time, but may take longer.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from spapi_async.workflows.documents._refusal import RefusedError, expired_twice
 __all__ = ["PAUSES", "SESSION", "Download", "Locate", "Progress"]
 
 SESSION = "documents"
-"""Documents have connections of their own: other hosts, and downloads must not hold up calls."""
+"""The key of the session for documents, which have their own connections so that downloads do not delay calls."""
 
 Progress = Callable[[int, int | None], object]
-"""Called with the bytes on the wire so far, and how many there are in all (None: not known)."""
+"""Called with the number of bytes transferred so far, and the total (None if it is unknown)."""
 
 Locate = Callable[[], Awaitable[Location]]
-"""Asks for a URL of the object: the first time, and where the last one is too old."""
+"""Gets a URL of the object: the first one, or a fresh one when that has expired."""
 
-# identity: a proxy must not compress once more what S3 sends.
+# identity: a proxy must not compress what S3 sends.
 _HEADERS = {"accept": "*/*", "accept-encoding": "identity"}
 
 PAUSES = (0.0, 0.5, 2.0, 5.0)
-"""Seconds before each attempt to go on where a connection broke."""
+"""Seconds before each attempt to resume after a broken connection."""
 
-# A connection that got this far, in bytes, starts a new count of attempts: a document of gigabytes may break often.
-_PROGRESS = 1024 * 1024
+_RESETS_ATTEMPTS = 1024 * 1024
+"""Bytes received on one connection after which attempts are counted anew: a document of gigabytes may break often."""
 
 
 class Download:
     """One object, read once from its beginning to its end.
 
     Args:
-        resources: where connections and time come from.
-        locate: asks for a URL, the first one too.
-        operation: the API's operation, for messages.
-        progress: called as bytes come.
+        resources: connections and clock.
+        locate: gets a URL, including the first one.
+        operation: the name of the API's operation, for messages.
+        progress: called when bytes have been received.
     """
 
     __slots__ = (
@@ -96,18 +96,19 @@ class Download:
         self.total: int | None = None
 
     async def open(self) -> None:
-        """Ask where the object is, and for it; its headers are known then.
+        """Get the URL and send the request; afterwards the headers are known.
 
-        The ``deadline`` of the call options counts from here to the last byte; ``timeout`` bounds the time without one.
+        The ``deadline`` of the call options is the time from here to the last byte; ``timeout`` is the longest time
+        without a byte.
 
         Raises:
-            DocumentUrlExpiredError: even a fresh URL was refused as too old.
-            DocumentError: S3 answered with an error, or the URL is none.
-            TransportError: it could not be reached in time.
-            SPAPIError: what the API answers when it is asked for the URL.
+            DocumentUrlExpiredError: even a fresh URL was refused as expired.
+            DocumentError: S3 answered with an error, or the URL is invalid.
+            TransportError: the host could not be reached in time.
+            SPAPIError: the call for the URL failed.
         """
         if self.requests:
-            raise DocumentError("a document is opened once: make another", operation=self.operation)
+            raise DocumentError("a document can be opened only once: make another", operation=self.operation)
         options = current_options()
         self.started = self._resources.clock.monotonic()
         self._timeout = options.timeout
@@ -121,10 +122,10 @@ class Download:
         self._etag = self.headers.get("etag")
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """The object's bytes as they come, picked up again where a connection broke.
+        """The bytes as they are received; after a broken connection the download is resumed.
 
         Raises:
-            DocumentTruncatedError: the rest could not be had.
+            DocumentTruncatedError: the download could not be resumed.
             DocumentError, TransportError: as :meth:`open`.
         """
         pauses, mark = list(PAUSES), 0
@@ -146,13 +147,13 @@ class Download:
                 if self._deadline.passed:
                     raise
                 failure = error
-            if self.received - mark >= _PROGRESS:
+            if self.received - mark >= _RESETS_ATTEMPTS:
                 pauses = list(PAUSES)
             mark = self.received
             await self._resume(pauses, failure)
 
     async def aclose(self) -> None:
-        """Give the connection back, or close it."""
+        """Return the connection to its pool, or close it if the reply was not read to its end."""
         stack, self.stack, self._reply = self.stack, None, None
         if stack is not None:
             await stack.aclose()
@@ -172,11 +173,11 @@ class Download:
             raise DocumentTruncatedError(cut, operation=self.operation) from error
         assert self._reply is not None
         if not self._is_the_rest(self._reply):
-            # Servers that know no ranges send all of it again, and nothing proves that it is the same.
+            # A server that does not support ranges sends the whole object again, and it may have changed.
             raise DocumentTruncatedError(cut, operation=self.operation) from failure
 
     def _is_the_rest(self, reply: StreamedReply) -> bool:
-        """Whether the reply goes on with the same object where the last one ended."""
+        """Whether the reply continues the same object where the last one ended."""
         if self._etag != reply.headers.get("etag"):
             return False
         if not self.received:
@@ -193,12 +194,12 @@ class Download:
             try:
                 return await self._deadline.bounded(self._connect())
             except (TransportError, RefusedError) as error:
-                if not pauses or self._deadline.passed or (isinstance(error, RefusedError) and not error.passing):
+                if not pauses or self._deadline.passed or (isinstance(error, RefusedError) and not error.transient):
                     raise
             await self._deadline.pause(pauses.pop(0))
 
     async def _connect(self) -> None:
-        """One request, or two where the URL is too old; only a URL that worked is renewed again later."""
+        """Send one request, or two if the URL has expired; a fresh URL that is refused, too, is an error."""
         while True:
             refusal = await self._request()
             if refusal is None:

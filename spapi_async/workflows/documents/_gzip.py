@@ -1,8 +1,8 @@
-"""Gunzipping in steps of bounded size, whatever the file claims to be.
+"""Decompresses gzip in steps of bounded size.
 
-Amazon's gzipped documents announce themselves by ``compressionAlgorithm`` in the API's reply, by ``Content-Encoding:
-gzip``, by both, or call themselves ``identity``; a proxy may have undone the compression on the way. So only the first
-bytes decide: a document that begins with gzip's magic number is gunzipped, once, and any other is not.
+Amazon announces gzipped documents by ``compressionAlgorithm`` in the API's reply, by ``Content-Encoding: gzip``, by
+both, or falsely as ``identity``; and a proxy may have removed the compression. So only the first bytes decide: a
+document that begins with gzip's magic number is decompressed, once, and any other is not.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ except ImportError:
 __all__ = ["STEP", "Gunzip", "Plain", "looks_gzipped"]
 
 STEP = 64 * 1024
-"""Most bytes of output held at a time, however far a file expands; inflating them takes well under a millisecond."""
+"""The most bytes of output at a time, however far a file expands; producing them takes less than a millisecond."""
 
-# The decompressor hands back what it has not used as a copy; short slices keep those copies cheap.
+# The decompressor returns unused input as a copy; short slices keep these copies cheap.
 _SLICE = 16 * 1024
 _MAGIC = b"\x1f\x8b\x08"
-_GZIP = 16 + zlib.MAX_WBITS
+_GZIP_WBITS = 16 + zlib.MAX_WBITS
 _ERRORS: tuple[type[Exception], ...] = (deflate.error, zlib.error)
 
 
 def looks_gzipped(start: bytes) -> bool | None:
-    """Whether a document that begins like this is gzipped; None: too few bytes to tell."""
+    """Whether a document with this beginning is gzipped; None if there are too few bytes to tell."""
     if start.startswith(_MAGIC):
         return True
     return None if _MAGIC.startswith(start) else False
 
 
 class Plain:
-    """What stands in for :class:`Gunzip` where there is nothing to inflate."""
+    """Takes the place of :class:`Gunzip` for a document that is not compressed."""
 
     __slots__ = ()
 
@@ -55,7 +55,7 @@ class Plain:
 
 
 class Gunzip:
-    """Inflates a file of one or more gzip members, fed in chunks of any size."""
+    """Decompresses a file of one or more gzip members, which is fed in chunks of any size."""
 
     __slots__ = ("_inflate", "_members")
 
@@ -64,10 +64,10 @@ class Gunzip:
         self._members = 0
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """What a chunk of the file inflates to, in pieces of at most :data:`STEP` bytes.
+        """The decompressed content of a chunk, in pieces of at most :data:`STEP` bytes.
 
         Raises:
-            DocumentError: the bytes are no gzip, or a checksum is wrong.
+            DocumentError: the bytes are not gzip, or a checksum is wrong.
         """
         for at in range(0, len(chunk), _SLICE):
             yield from self._feed_slice(chunk[at : at + _SLICE])
@@ -76,19 +76,19 @@ class Gunzip:
         """The file ends here.
 
         Raises:
-            DocumentTruncatedError: in the middle of a member, so that its checksum never came.
+            DocumentTruncatedError: a member is not complete.
         """
         if self._inflate is not None or not self._members:
-            raise DocumentTruncatedError("the gzip file ends before its trailer: it was cut off")
+            raise DocumentTruncatedError("the gzip file ends before its checksum: it was cut off")
 
     def _feed_slice(self, data: bytes) -> Iterator[bytes]:
         while True:
             if self._inflate is None:
-                # Zero bytes may pad the file after a member, as for tapes.
+                # A file may be padded with zero bytes after a member.
                 data = data.lstrip(b"\0") if self._members else data
                 if not data:
                     return
-                self._inflate = deflate.decompressobj(wbits=_GZIP)
+                self._inflate = deflate.decompressobj(wbits=_GZIP_WBITS)
             try:
                 out = self._inflate.decompress(data, STEP)
             except _ERRORS as error:
@@ -99,5 +99,5 @@ class Gunzip:
             if self._inflate.eof:
                 data, self._inflate = self._inflate.unused_data, None
                 self._members += 1
-            elif not data and len(out) < STEP:  # a full step may leave output inside, even with all input taken
+            elif not data and len(out) < STEP:  # after a full step there may be more output without more input
                 return

@@ -1,10 +1,10 @@
-"""The items of one array in one big JSON value, found piece by piece.
+"""Finds the items of an array in a large JSON value that is received in pieces.
 
-Amazon's JSON reports are one object with an array of a million items in it. Here the bytes of whole items are found,
-and a decoder reads them, many at a time. What finds them is a regular expression that jumps over balanced items without
-a step of Python each; items nested deeper than it knows are measured bracket by bracket, up to :data:`DEEPEST`. Every
-byte is looked at a bounded number of times: possessive repeats never go back, and what is not complete is looked at
-again only when there is twice as much of it.
+Amazon's JSON reports are one object that contains an array of a million items. This module finds the bytes of complete
+items; a decoder then reads many of them at once. Items are found by a regular expression that skips balanced brackets,
+without a step of Python for each item; items nested deeper than the expression allows are measured bracket by bracket,
+up to :data:`DEEPEST_JSON` levels. This takes linear time: possessive quantifiers never backtrack, and an incomplete
+item is examined again only when twice as much of it has been received.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import msgspec
 from spapi_async.errors import ConfigurationError, DecodeError
 from spapi_async.workflows.documents._lines import LONGEST_LINE
 
-__all__ = ["DEEPEST", "LONGEST_ITEM", "ItemScanner", "parsed_path", "split_items"]
+__all__ = ["DEEPEST_JSON", "LONGEST_ITEM", "ItemScanner", "parsed_path", "split_items"]
 
-DEEPEST = 500
-"""Levels of nesting; beyond them no decoder goes."""
+DEEPEST_JSON = 500
+"""The most levels of nesting; decoders accept no more."""
 
 LONGEST_ITEM = LONGEST_LINE
-"""Bytes; beyond this an item would be what was to be avoided: a document in memory."""
+"""The most bytes of an item, so that no large part of a document is in memory."""
 
 _STRING = r'"(?:[^"\\]++|\\.)*+"'
 _BETWEEN = r'[^"{}\[\]]*+'
@@ -31,7 +31,7 @@ _LEVELS = 8
 
 
 def _balanced(levels: int) -> str:
-    """An array or object with at most so many levels in it. Kinds of brackets are not told apart: the decoder does."""
+    """An expression for an array or object with so many levels in it; whether brackets match is left to the decoder."""
     inside = f"(?:{_STRING}|{_balanced(levels - 1)})" if levels else _STRING
     return rf"[{{\[]{_BETWEEN}(?:{inside}{_BETWEEN})*+[}}\]]"
 
@@ -50,31 +50,31 @@ _BLANK = _pattern(r"\s*+")
 _SCALAR = _pattern(r'[^\s,"\[\]{}:]*+')
 _TO_BRACKET = _pattern(rf"{_BETWEEN}(?:{_STRING}{_BETWEEN})*+")
 _IN_STRING = _pattern(r'[^"\\]*+(?:\\.[^"\\]*+)*+')
-# The last string may lack its end.
+# The last string may be incomplete.
 _TOKEN = _pattern(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[{}\[\]]')
 
 Steps = Generator[bytes, None, None]
-"""Yields the bytes of whole items, joined by commas, or nothing where it needs more of the document."""
+"""Yields the bytes of complete items, joined by commas; empty bytes if it needs more of the document."""
 
 
 def parsed_path(path: str | Sequence[str]) -> tuple[str, ...]:
-    """The keys of a path: ``"payload.rows"``, or a list of them where they have dots; ``""`` is the whole value.
+    """The keys of a path: ``"payload.rows"``, or a list of keys if they contain dots; ``""`` is the whole value.
 
     Raises:
-        ConfigurationError: it is neither.
+        ConfigurationError: the path has another type.
     """
     keys = tuple(path.split(".") if path else ()) if isinstance(path, str) else tuple(path)
     if not all(isinstance(key, str) for key in keys):
-        raise ConfigurationError(f"path must be keys with dots between them, or a list of keys, not {path!r}")
+        raise ConfigurationError(f"path must be keys joined by dots, or a list of keys, not {path!r}")
     return keys
 
 
 def split_items(items: bytes) -> Iterator[bytes]:
-    """What the scanner handed out, item by item."""
+    """The items in a batch of the scanner."""
     at = 0
     while at < len(items):
         found = _ITEM.match(items, at)
-        if found is None:  # one that is nested deeply, which comes alone
+        if found is None:  # a deeply nested item, which is a batch of its own
             yield items[at:]
             return
         yield found[1]
@@ -89,19 +89,19 @@ class ItemScanner:
     def __init__(self, path: tuple[str, ...]) -> None:
         self._path = path
         self.buffer = b""
-        self._at = 0  # how far the buffer has been read
-        self.more: list[bytes] = []  # what came since
+        self._at = 0  # the position in the buffer
+        self.more: list[bytes] = []  # pieces received since
         self._more_size = 0
-        self._wanted = 1  # bytes without which it is not worth trying again
+        self._wanted = 1  # bytes to receive before the buffer is examined again
         self._final = False
         self._done = False
         self._steps = self._find_and_scan()
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Items that are complete, in batches: the bytes of each joined by commas.
+        """The complete items, in batches: the bytes of several items, joined by commas.
 
         Raises:
-            DecodeError: it is not JSON, or there is no such array; after the items before that place.
+            DecodeError: it is not JSON, or there is no such array. Raised after the items before that place.
         """
         if self._done:
             return
@@ -114,7 +114,7 @@ class ItemScanner:
         """The last items.
 
         Raises:
-            DecodeError: as :meth:`feed`; the array has no end.
+            DecodeError: as :meth:`feed`, or the document ends inside the array.
         """
         self._final = True
         if not self._done:
@@ -147,11 +147,11 @@ class ItemScanner:
             yield from self._only_blanks()
 
     def _items(self) -> Steps:
-        """The items; called inside the array, before its first item."""
+        """The items; the position is before the first item."""
         while True:
             buffer, at = self.buffer, self._at
             found = _ITEMS.match(buffer, at)
-            assert found is not None  # perhaps of nothing
+            assert found is not None  # it may be empty
             self._at = found.end()
             if self._at > at:
                 yield buffer[at : self._at - 1]
@@ -175,7 +175,7 @@ class ItemScanner:
                 return
 
     def _end_of_value(self) -> int | None:
-        """Where the byte behind the value here is, blanks skipped; None if the buffer ends before."""
+        """The position of the next byte after this value that is not blank; None if the buffer ends before."""
         end = self._measured()
         if end is None:
             return None
@@ -184,6 +184,7 @@ class ItemScanner:
         return blank.end() if blank.end() < len(self.buffer) else None
 
     def _measured(self) -> int | None:
+        """The end of the value at this position; None if the buffer ends before."""
         buffer, at = self.buffer, self._at
         if buffer[at : at + 1] == b'"':
             found = _KEY.match(buffer, at)
@@ -207,7 +208,7 @@ class ItemScanner:
         return None
 
     def _enter(self, key: str, depth: int) -> Steps:
-        """Go to the value of this key; called inside its object."""
+        """Move to the value of this key; the position is inside its object."""
         while (yield from self._next_byte()) == b'"':
             while (found := _KEY.match(self.buffer, self._at)) is None:
                 yield from self._need_more()
@@ -231,7 +232,7 @@ class ItemScanner:
         raise DecodeError(f"the document has no {shown}", path=shown)
 
     def _skip(self) -> Steps:
-        """Go behind a value, of whatever size, without keeping it."""
+        """Skip a value of any size without keeping it."""
         depth = 0
         while True:
             byte = yield from self._next_byte()
@@ -262,7 +263,7 @@ class ItemScanner:
             if self.buffer[self._at : self._at + 1] == b'"':
                 self._at += 1
                 return
-            yield from self._any_more()  # it stands at the end, or before a backslash there
+            yield from self._any_more()  # the position is at the end, or before a backslash at the end
 
     def _skip_scalar(self) -> Steps:
         begun = False
@@ -278,7 +279,7 @@ class ItemScanner:
             raise self._broken()
 
     def _next_byte(self) -> Generator[bytes, None, bytes]:
-        """The next byte that is not blank, still unread."""
+        """The next byte that is not blank; the position is before it."""
         while True:
             blank = _BLANK.match(self.buffer, self._at)
             assert blank is not None
@@ -293,34 +294,34 @@ class ItemScanner:
             assert blank is not None
             self._at = blank.end()
             if self._at < len(self.buffer):
-                raise DecodeError("there is more behind the end of the JSON value")
+                raise DecodeError("there is more text after the end of the JSON value")
             if self._final:
                 return
             self._wanted = 1
             yield b""
 
     def _any_more(self) -> Steps:
-        """Go on with what comes next, however little."""
+        """Wait for the next piece, however small."""
         if self._final:
-            raise self._endless()
+            raise self._unfinished()
         self._wanted = 1
         yield b""
 
     def _need_more(self) -> Steps:
-        """Go on when there is twice as much of what is not complete."""
+        """Wait until twice as much of the incomplete value has been received."""
         size = len(self.buffer) - self._at
         if size > LONGEST_ITEM:
             raise DecodeError(f"an item of {self._shown()} is longer than {LONGEST_ITEM:,} bytes", path=self._shown())
         if self._final:
-            raise self._endless()
+            raise self._unfinished()
         self._wanted = max(size, 1)
         yield b""
 
     def _check(self, depth: int) -> None:
-        if depth > DEEPEST:
-            raise DecodeError(f"the JSON is nested more than {DEEPEST} levels deep", path=self._shown())
+        if depth > DEEPEST_JSON:
+            raise DecodeError(f"the JSON is nested more than {DEEPEST_JSON} levels deep", path=self._shown())
 
-    def _endless(self) -> DecodeError:
+    def _unfinished(self) -> DecodeError:
         return DecodeError(f"the document ends inside {self._shown()}", path=self._shown())
 
     def _broken(self) -> DecodeError:
@@ -331,7 +332,7 @@ class ItemScanner:
 
 
 def _decoded_key(raw: bytes) -> str | None:
-    """A key as text; None where it is not one."""
+    """A key as text; None if it is not a valid string."""
     try:
         return msgspec.json.decode(raw, type=str)
     except (msgspec.DecodeError, UnicodeError):

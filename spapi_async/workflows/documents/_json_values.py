@@ -1,7 +1,7 @@
-"""JSON values out of a document: the typed decoder first, and a slow tolerant way for the values it refuses.
+"""Decodes the JSON values of a document: with the typed decoder or, if it refuses a value, after mending that value.
 
-One cut emoji in one row of a million must not cost the others: what breaks only JSON's finer rules (half a surrogate
-pair, a raw control character) is mended as in replies, and counted.
+A truncated emoji in one row of a million must not make the others unreadable. So small defects (half of a surrogate
+pair, a raw control character) are mended as in replies, and counted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class JsonValues(Generic[T]):
-    """Decodes values of one type, and says which one cannot be."""
+    """Decodes values of one type; errors say which value could not be decoded."""
 
     __slots__ = ("_array", "_count", "_rest", "_rest_size", "_shown", "_value", "mended")
 
@@ -31,7 +31,7 @@ class JsonValues(Generic[T]):
         self._value = msgspec.json.Decoder(type_)
         self._array = msgspec.json.Decoder(list[type_])
         self._shown = shown
-        self._count = 0  # lines, or items, before the present ones
+        self._count = 0  # lines or items decoded so far
         self._rest: list[bytes] = []
         self._rest_size = 0
         self.mended = 0
@@ -45,11 +45,11 @@ class JsonValues(Generic[T]):
         return self._decoded(content, "the document", "$")
 
     def lines(self, piece: bytes, *, final: bool = False) -> Iterator[T]:
-        """The values of the lines that are complete; blank lines have none.
+        """The values of the complete lines; blank lines are skipped.
 
         Raises:
-            DecodeError: a line is not JSON, or not of the type; after the values of the lines before it.
-            DocumentError: a line too long to be one.
+            DecodeError: a line is not JSON, or not of the type. Raised after the values of the lines before it.
+            DocumentError: a line is too long.
         """
         at = len(piece) if final else piece.rfind(b"\n") + 1
         if not at and not final:
@@ -57,7 +57,7 @@ class JsonValues(Generic[T]):
             self._rest_size += len(piece)
             if self._rest_size > LONGEST_LINE:
                 raise DocumentError(
-                    f"a line of more than {LONGEST_LINE:,} bytes: these are not JSON lines; perhaps iter_json_items()"
+                    f"a line has more than {LONGEST_LINE:,} bytes, so these are not JSON lines: try iter_json_items()"
                 )
             return
         whole = b"".join((*self._rest, piece[:at]))
@@ -74,7 +74,7 @@ class JsonValues(Generic[T]):
         """The values of a batch of items, joined by commas.
 
         Raises:
-            DecodeError: an item is not JSON, or not of the type; after the values of the items before it.
+            DecodeError: an item is not JSON, or not of the type. Raised after the values of the items before it.
         """
         try:
             values: list[T] = self._array.decode(b"[%b]" % batch)
@@ -96,9 +96,9 @@ class JsonValues(Generic[T]):
         try:
             value: T = self._value.decode(content)
         except msgspec.ValidationError as error:
-            # Its message may hold a value; where that stands may be told.
+            # The message may contain a value, and only its path may be shown.
             found = re.search(r"`\$([^`]*)`$", str(error))
-            failure = DecodeError(f"{what} is not of the type asked for", path=path + (found[1] if found else ""))
+            failure = DecodeError(f"{what} is not of the requested type", path=path + (found[1] if found else ""))
         except RecursionError:
             failure = DecodeError(f"{what} is nested too deeply", path=path)
         except (msgspec.DecodeError, UnicodeError) as error:
@@ -113,7 +113,7 @@ class JsonValues(Generic[T]):
 
 
 def _mended(content: bytes) -> bytes | None:
-    """The same without what breaks JSON's finer rules; None where it is not JSON at all, or nothing was mended."""
+    """The same with small defects mended; None if it is not JSON, or has no such defect."""
     try:
         mended, _ = mend(content)
     except (ValueError, RecursionError, ArithmeticError):

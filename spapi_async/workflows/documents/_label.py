@@ -1,7 +1,7 @@
-"""The bytes of a label that a reply holds as text.
+"""Decodes a label that a reply contains as text.
 
-Shipping, Merchant Fulfillment, Easy Ship and Direct Fulfillment put labels into their replies: a PDF, PNG or ZPL in
-base64, from Merchant Fulfillment gzipped before that.
+Replies of Shipping, Merchant Fulfillment, Easy Ship and Direct Fulfillment contain labels as PDF, PNG or ZPL in base64;
+Merchant Fulfillment compresses them with gzip first.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from spapi_async.workflows.documents._gzip import Gunzip, looks_gzipped
 __all__ = ["label_bytes"]
 
 LARGEST_LABEL = 64 * 1024 * 1024
+"""The most bytes of a label after decompression."""
 
 
 def label_bytes(contents: str, *, checksum: str | None = None) -> bytes:
-    """A label as bytes, out of ``PackageDocument.contents``, ``FileContents.contents``, ``LabelData.content``.
+    """A label as bytes, from ``PackageDocument.contents``, ``FileContents.contents`` or ``LabelData.content``.
 
-    ``checksum`` is Merchant Fulfillment's, an MD5 in base64 of the label, or of its gzipped bytes.
+    ``checksum`` is that of Merchant Fulfillment: the MD5, in base64, of the label or of its gzipped bytes.
 
     Raises:
-        DecodeError: it is not base64, or not what its checksum says.
-        DocumentError: it is damaged, or inflates to more than 64 MB.
+        DecodeError: it is not base64, or does not match its checksum.
+        DocumentError: it is damaged, or has more than 64 MB after decompression.
     """
     text = re.sub(r"\s+", "", contents).translate(_URL_SAFE).rstrip("=")
     try:
@@ -38,7 +39,7 @@ def label_bytes(contents: str, *, checksum: str | None = None) -> bytes:
         label = _inflated(packed) if looks_gzipped(packed) else packed
         if checksum is None or _matches(checksum, label) or _matches(checksum, packed):
             return label
-        failure = DecodeError("the label is not what its checksum says")
+        failure = DecodeError(f"the label ({len(packed):,} bytes) does not match its checksum: get it again")
     raise failure
 
 
@@ -55,6 +56,6 @@ def _inflated(packed: bytes) -> bytes:
     for piece in gunzip.feed(packed):
         out += piece
         if len(out) > LARGEST_LABEL:
-            raise DocumentError(f"the label inflates to more than {LARGEST_LABEL:,} bytes")
+            raise DocumentError(f"the label has more than {LARGEST_LABEL:,} bytes after decompression")
     gunzip.finish()
     return bytes(out)

@@ -1,6 +1,6 @@
-"""Lines out of text that comes in pieces.
+"""Splits text that is received in pieces into lines.
 
-A line ends with CR LF, LF or CR and with nothing else: ``str.splitlines`` would also break a product's title at U+2028.
+A line ends only with CR LF, LF or CR; ``str.splitlines`` would also split a product's title at U+2028.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from spapi_async.errors import DocumentError
 __all__ = ["LONGEST_LINE", "LineCutter", "split_lines"]
 
 LONGEST_LINE = 16 * 1024 * 1024
-"""Characters (bytes of JSON lines); a longer one is not a line, and memory is bounded."""
+"""The most characters of a line (or bytes, of JSON lines), so that memory is bounded."""
 
 
 def split_lines(text: str) -> list[str]:
@@ -19,7 +19,7 @@ def split_lines(text: str) -> list[str]:
         lines = text.split("\n")
     else:
         lines = text.split("\r\n")
-        if not len(lines) - 1 == text.count("\r") == text.count("\n"):  # not all of one kind, as they nearly always are
+        if not len(lines) - 1 == text.count("\r") == text.count("\n"):  # rarely: other line ends, too
             lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if not lines[-1]:
         lines.pop()
@@ -27,7 +27,7 @@ def split_lines(text: str) -> list[str]:
 
 
 class LineCutter:
-    """Cuts text behind its last line end and keeps the rest for later."""
+    """Returns the complete lines of a text and keeps the rest for later."""
 
     __slots__ = ("_rest", "_size")
 
@@ -36,24 +36,24 @@ class LineCutter:
         self._size = 0
 
     def feed(self, text: str) -> str:
-        """Whole lines, as many as there are; perhaps none.
+        """The complete lines so far; empty if there are none.
 
         Raises:
-            DocumentError: a line longer than :data:`LONGEST_LINE`.
+            DocumentError: a line is longer than :data:`LONGEST_LINE`.
         """
-        # A CR at the very end may be half of a CR LF.
+        # A CR at the end may be half of a CR LF.
         at = text.rfind("\n") + 1 or text.rfind("\r", 0, -1) + 1
         if not at:
             self._rest.append(text)
             self._size += len(text)
             if self._size > LONGEST_LINE:
-                raise DocumentError(f"a line of more than {LONGEST_LINE:,} characters: this is not a file of lines")
+                raise DocumentError(f"a line has more than {LONGEST_LINE:,} characters: this is not a text file")
             return ""
         whole = "".join((*self._rest, text[:at]))
         self._rest, self._size = [text[at:]], len(text) - at
         return whole
 
     def finish(self) -> str:
-        """The last lines, which may lack their end."""
+        """The last lines; the last one may have no line end."""
         rest, self._rest, self._size = "".join(self._rest), [], 0
         return rest

@@ -1,4 +1,4 @@
-"""Where a document is: a presigned URL out of a reply, which may hold anything."""
+"""The location of a document: a presigned URL from a reply, which may be invalid."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Location", "PresignedUrl", "checked_url", "life_span"]
 
 
 class PresignedUrl(str):
-    """A URL that is a key to what is there: tracebacks that show local variables do not show it."""
+    """A URL that gives access to a document, and therefore is not shown by tracebacks with local variables."""
 
     __slots__ = ()
 
@@ -23,7 +23,7 @@ class PresignedUrl(str):
 
 
 class Location(NamedTuple):
-    """A URL that can be asked; ``gzipped`` is what the API says about compression."""
+    """A URL that can be requested; ``gzipped`` says whether the API announced compression."""
 
     url: PresignedUrl
     gzipped: bool = False
@@ -33,11 +33,11 @@ class Location(NamedTuple):
         """The location that a reply names.
 
         Raises:
-            DecodeError: the reply holds no URL.
-            DocumentError: it holds one that cannot be asked.
+            DecodeError: the reply has no URL.
+            DocumentError: the URL cannot be requested.
         """
         if not isinstance(url, str) or not url.strip():
-            raise DecodeError("the reply holds no URL of the document", operation=operation)
+            raise DecodeError("the reply has no URL of the document", operation=operation)
         return cls(checked_url(url, operation), gzipped)
 
 
@@ -45,7 +45,7 @@ def checked_url(url: str, operation: str) -> PresignedUrl:
     """The URL as it can be sent: characters beyond ASCII in its path or query are percent-encoded.
 
     Raises:
-        DocumentError: it cannot be sent. The URL is not in the message: it is a key.
+        DocumentError: it cannot be sent. The message does not show the URL, which is a secret.
     """
     url = PresignedUrl(url)
     flaw = _flaw(url)
@@ -55,24 +55,24 @@ def checked_url(url: str, operation: str) -> PresignedUrl:
 
 
 def life_span(url: str) -> int | None:
-    """For how many seconds a presigned URL works from its signing on, if it says so."""
+    """The number of seconds for which a presigned URL is valid, if it states that."""
     found = re.search(r"[?&]X-Amz-Expires=([0-9]{1,9})(?:&|#|$)", url)
     return int(found[1]) if found else None
 
 
 def _flaw(url: str) -> str | None:
     if re.search(r"[\x00-\x20\x7f\\]", url):
-        return "it holds blanks, control characters or backslashes"
+        return "it contains blanks, control characters or backslashes"
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
         url.encode()
-        seen = URL(url, encoded=True).raw_host or ""  # what the transport makes of it
+        seen = URL(url, encoded=True).raw_host or ""  # the host to which the transport would connect
     except (ValueError, TypeError):
         return "it is malformed"
     flaws = {
         "it is not an http or https URL": parts.scheme.lower() not in ("http", "https"),
-        "it holds credentials": "@" in parts.netloc,
+        "it contains credentials": "@" in parts.netloc,
         "its host is not ASCII": not host.isascii(),
         "it has no usable host": port == 0 or seen.lower() != host.lower() or not _is_host(host),
     }

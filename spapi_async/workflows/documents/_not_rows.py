@@ -1,4 +1,4 @@
-"""What comes where rows are expected: a ZIP file, a PDF, JSON that says why there is no report, a page of HTML."""
+"""Recognises files that are not rows: a ZIP file, a PDF, JSON that says why there is no report, a page of HTML."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spapi_async.errors import DecodeError, DocumentError
 
 __all__ = ["LONGEST_MAGIC", "refuse_binary", "refuse_error_document", "refuse_what_is_not_rows"]
 
-_KINDS = (
+_BINARY_FORMATS = (
     (b"PK\x03\x04", "a ZIP archive (or an Excel workbook, which is one)"),
     (b"PK\x05\x06", "an empty ZIP archive"),
     (b"%PDF-", "a PDF file"),
@@ -21,57 +21,55 @@ _KINDS = (
     (b"\x1f\x8b\x08", "a gzip file inside a gzip file"),
     (b"PAR1", "a Parquet file"),
 )
-LONGEST_MAGIC = max(len(magic) for magic, _ in _KINDS)
+LONGEST_MAGIC = max(len(magic) for magic, _ in _BINARY_FORMATS)
 _EXPLANATIONS = ("errorDetails", "errors", "error", "message", "errorMessage", "details")
 _LONGEST_EXPLANATION = 500
 _XML = re.compile(r"<(?:\?xml\s|!DOCTYPE|!--|html|[A-Za-z_][\w.:-]*[\s/>])", re.IGNORECASE)
 
 
 def refuse_binary(start: bytes) -> None:
-    """Say what a document is that begins like this and is not text.
+    """Refuse a document with the beginning of a known binary format.
 
     Raises:
-        DocumentError: it is something known that is not text.
+        DocumentError: it is such a file; the message names the format.
     """
-    kind = next((kind for magic, kind in _KINDS if start.startswith(magic)), None)
+    kind = next((kind for magic, kind in _BINARY_FORMATS if start.startswith(magic)), None)
     if kind is not None:
-        raise DocumentError(f"the document is {kind}, not text: save() or read() it")
+        raise DocumentError(f"the document is {kind}, not text: use save() or read()")
 
 
 def refuse_what_is_not_rows(piece: str) -> None:
-    """Say what a document is that begins like this and is not a file of rows.
+    """Refuse a document that begins like JSON or XML.
 
     Raises:
-        DocumentError: it is JSON or XML. What an error document says is in the message.
+        DocumentError: it is JSON or XML. If it is an error document, the message contains its explanation.
     """
     piece = piece.lstrip("\ufeff \t\r\n")
     if piece.startswith(("{", "[{", "[]", "[\n", "[\r")):
         explanation = _explanation(piece)
         if explanation:
-            raise DocumentError(f"an error document in place of rows: {explanation}")
-        raise DocumentError(
-            "the document is JSON, not rows: read it with json(), iter_json_items() or iter_json_lines()"
-        )
+            raise DocumentError(f"Amazon sent an error document instead of rows: {explanation}")
+        raise DocumentError("the document is JSON, not rows: use json(), iter_json_items() or iter_json_lines()")
     if _XML.match(piece):
         found = re.search(r"<(?:Message|title)>([^<]{1,500})<", piece)
         says = f" ({found[1].strip()})" if found else ""
-        raise DocumentError(f"the document is XML or HTML, not rows{says}: read it with iter_xml() or text()")
+        raise DocumentError(f"the document is XML or HTML, not rows{says}: use iter_xml() or text()")
 
 
 def refuse_error_document(start: bytes, missing: DecodeError) -> None:
-    """Say why there is no array in a document that begins like this, if all of it says so.
+    """Refuse an error document in which an array was not found; ``start`` must be the whole of it.
 
     Raises:
-        DocumentError: what the document says is in the message.
+        DocumentError: it is an error document; the message contains its explanation.
     """
-    # A path with an index is that of an item: there is an array.
+    # A path with an index is that of an item, so there is an array.
     explanation = "" if "[" in missing.path else _explanation(start.decode("utf-8", "replace"))
     if explanation:
-        raise DocumentError(f"an error document in place of {missing.path}: {explanation}") from missing
+        raise DocumentError(f"Amazon sent an error document instead of {missing.path}: {explanation}") from missing
 
 
 def _explanation(text: str) -> str:
-    """What a JSON document says has gone wrong; empty if it does not."""
+    """The explanation in a JSON error document; empty if it is none."""
     try:
         value = msgspec.json.decode(text.encode("utf-8", "replace"))
     except (msgspec.DecodeError, UnicodeError, RecursionError):

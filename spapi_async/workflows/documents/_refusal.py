@@ -1,4 +1,4 @@
-"""What S3 answers in place of a document: XML that is never the report."""
+"""The error that S3 returns instead of a document, as XML."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ from spapi_async.errors import DocumentError, DocumentUrlExpiredError
 __all__ = ["RefusedError", "expired_twice", "refusal_of"]
 
 LONGEST_REFUSAL = 64 * 1024
+"""Bytes of such an error that are read."""
 
 
 class RefusedError(DocumentError):
-    """S3 answered something other than the document; its XML is never the report."""
+    """S3 returned an error instead of the document.
+
+    ``expired``: the URL has expired. ``transient``: repeating the request may help.
+    """
 
     expired = False
-    passing = False
+    transient = False
 
 
 def expired_twice(refusal: RefusedError) -> DocumentUrlExpiredError:
-    """What the refusal of a fresh URL becomes: there is no use in a third."""
+    """The error if a fresh URL is refused as expired, too: another one would not help."""
     return DocumentUrlExpiredError(
         "the presigned URL was refused as expired, and so was a fresh one",
         operation=refusal.operation,
@@ -29,7 +33,7 @@ def expired_twice(refusal: RefusedError) -> DocumentUrlExpiredError:
 
 
 async def refusal_of(reply: StreamedReply, operation: str) -> RefusedError:
-    """What S3's answer says, from its XML; of that only the code is shown."""
+    """The error for S3's reply; the message shows only the code in its XML."""
     body = bytearray()
     async for chunk in reply.chunks:
         body += chunk
@@ -42,9 +46,9 @@ async def refusal_of(reply: StreamedReply, operation: str) -> RefusedError:
         operation=operation,
         status=reply.status,
     )
-    # 403 AccessDenied "Request has expired" is what an old URL gets; 400 ExpiredToken when its signer's session ended.
+    # An expired URL gets 403 AccessDenied "Request has expired", or 400 ExpiredToken if its signer's session has ended.
     refusal.expired = reply.status in (400, 403) and (
         code in ("AccessDenied", "ExpiredToken", "RequestExpired") or b"has expired" in body
     )
-    refusal.passing = reply.status >= 500 or reply.status == 429
+    refusal.transient = reply.status >= 500 or reply.status == 429
     return refusal

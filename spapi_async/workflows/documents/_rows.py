@@ -1,7 +1,7 @@
-"""Rows of cells out of text that comes in pieces.
+"""Reads rows of cells from text that is received in pieces.
 
-A file without quoting is split: half of the time of a parser. A quoted one is read by the standard library's parser in
-its strict mode; where that stumbles, or what it reads does not fit the header, ``_broken_quotes`` reads on.
+A file without quoting is split, which takes half the time of a parser. A quoted one is read by the standard library's
+parser in strict mode; from where that fails, or its rows do not fit the header, ``_broken_quotes`` continues.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Rows = list[list[str]]
 
 
 class RowReader(Protocol):
-    """Reads rows; blank lines are not rows."""
+    """Reads rows; blank lines are skipped."""
 
     def feed(self, text: str) -> Rows:
         """The rows that are complete."""
@@ -30,12 +30,12 @@ class RowReader(Protocol):
 
 
 def row_reader(dialect: Dialect, width: int = 0) -> RowReader:
-    """What reads a file of this dialect; ``width`` is how many cells a row should have, 0: as many as the first."""
+    """A reader for this dialect; ``width`` is the number of cells in a row; 0: as many as in the first row."""
     return QuotedRows(dialect.delimiter, width) if dialect.quoted else PlainRows(dialect.delimiter)
 
 
 class PlainRows:
-    """Rows of a file in which a quote is a character."""
+    """The rows of a file in which quotes are part of the text."""
 
     __slots__ = ("_cutter", "_delimiter")
 
@@ -48,7 +48,7 @@ class PlainRows:
         return self._split(self._cutter.feed(text))
 
     def finish(self) -> Rows:
-        """The last row, which may lack its line end."""
+        """The last row, which may have no line end."""
         return self._split(self._cutter.finish())
 
     def _split(self, text: str) -> Rows:
@@ -57,7 +57,7 @@ class PlainRows:
 
 
 class QuotedRows:
-    """Rows of a file whose cells may stand in quotes."""
+    """The rows of a file whose cells may be quoted."""
 
     __slots__ = ("_broken", "_cutter", "_delimiter", "_held", "_held_size", "_open", "_width")
 
@@ -66,14 +66,14 @@ class QuotedRows:
         self._delimiter = delimiter
         self._width = width
         self._broken = BrokenQuotes(delimiter)
-        self._open = ""  # a row whose quoted cell goes on in the next piece
-        self._held: list[str] = []  # pieces that came after it
+        self._open = ""  # a row with a quoted cell that is not closed yet
+        self._held: list[str] = []  # pieces received after it
         self._held_size = 0
 
     def feed(self, text: str) -> Rows:
         """The rows that are complete."""
         whole = self._cutter.feed(text)
-        # A row that is open is read again when there is half as much of it again, so that all of it costs linear time.
+        # An unclosed row is read again only when half as much has been received again, so that this takes linear time.
         if self._open and self._held_size + len(whole) < len(self._open) // 2:
             self._held.append(whole)
             self._held_size += len(whole)
@@ -101,7 +101,7 @@ class QuotedRows:
         return rows
 
     def parsed(self, whole: str) -> tuple[Rows, str]:
-        """The rows up to the first that is not closed or breaks the rules, and the text from there on."""
+        """The rows before the first one that is not closed or breaks the rules, and the text from there on."""
         try:
             return [row for row in self._parser(io.StringIO(whole, newline="")) if row], ""
         except csv.Error:
@@ -121,7 +121,7 @@ class QuotedRows:
         return csv.reader(lines, delimiter=self._delimiter, strict=True)
 
     def _is_merged(self, rows: Rows) -> bool:
-        """Whether a row lacks cells, or has more, and one of its cells looks as if it held other cells or rows."""
+        """Whether a row has too few or too many cells, and one of its cells seems to contain other cells or rows."""
         width, delimiter = self._width, self._delimiter
         if set(map(len, rows)) <= {width}:
             return False

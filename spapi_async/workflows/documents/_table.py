@@ -1,4 +1,4 @@
-"""A file of rows with a header: from text in pieces to rows, and what was found out about the file on the way."""
+"""Reads a file of rows with a header, from text that is received in pieces, and detects its properties."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Batch", "Layout", "TableReader"]
 
 
 class Layout(NamedTuple):
-    """What a caller says about a file of rows; None: to be found out."""
+    """The properties of a file of rows that the caller has given; None or "auto": to be detected."""
 
     delimiter: str = AUTO
     quotes: bool | None = None
@@ -26,10 +26,10 @@ class Layout(NamedTuple):
 
     @classmethod
     def given(cls, delimiter: str, *, quotes: bool | None, skip: int, header: Sequence[str] | None = None) -> Layout:
-        """The layout, if it can be.
+        """The layout, with its values checked.
 
         Raises:
-            ConfigurationError: it cannot.
+            ConfigurationError: a value is invalid.
         """
         check_delimiter(delimiter)
         if not isinstance(skip, int) or skip < 0:
@@ -40,7 +40,7 @@ class Layout(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Rows that were complete at the same time; ``even``: each has as many cells as the header."""
+    """Several rows; ``even``: each has as many cells as the header."""
 
     rows: list[list[str]]
     even: bool
@@ -53,30 +53,30 @@ class TableReader:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._held: list[str] = []  # text on which nothing is decided yet
+        self._held: list[str] = []  # text received before the properties were detected
         self._held_size = 0
         self._wanted = FIRST_PIECE
         self._rows: RowReader | None = None
         self._named = False
         self.dialect: Dialect | None = None
         self.header: list[str] = []
-        """The header's cells as they stand in the file, or as the caller gave them."""
+        """The cells of the header in the file, or the names that the caller gave."""
         self.names: list[str] = []
-        """A name for each column, none twice."""
+        """A unique name for each column."""
         self.uneven = 0
-        """Rows so far that have more cells than the header, or fewer."""
+        """The number of rows so far with more or fewer cells than the header."""
 
     def feed(self, text: str) -> Batch:
-        """The rows below the header that are complete.
+        """The complete rows below the header.
 
         Raises:
             DocumentError: it is not a file of rows.
         """
         if self._rows is not None:
-            return self._judged(self._rows.feed(text))
+            return self._batch(self._rows.feed(text))
         self._held.append(text)
         self._held_size += len(text)
-        return self._judged(self._begun(final=False) if self._held_size >= self._wanted else [])
+        return self._batch(self._begun(final=False) if self._held_size >= self._wanted else [])
 
     def finish(self) -> Batch:
         """The last rows.
@@ -85,10 +85,10 @@ class TableReader:
             DocumentError: as :meth:`feed`.
         """
         rows = self._begun(final=True) if self._rows is None else []
-        return self._judged(rows if self._rows is None else rows + self._rows.finish())
+        return self._batch(rows if self._rows is None else rows + self._rows.finish())
 
     def _begun(self, *, final: bool) -> list[list[str]]:
-        """Decide what the file is and read what there is of it; nothing where it takes more to decide."""
+        """Detect the properties of the file and read its first rows; no rows if more text is needed for that."""
         piece = "".join(self._held)
         refuse_what_is_not_rows(piece)
         skipped = re.match(rf"(?:[^\r\n]*+(?:\r\n|\n|\r(?!\Z))){{{self._layout.skip}}}", piece)
@@ -96,7 +96,7 @@ class TableReader:
         whole = below if final else below[: below.rfind("\n") + 1 or below.rfind("\r", 0, -1) + 1]
         if not final and not whole.strip("\r\n"):
             if self._held_size > LONGEST_LINE:
-                raise DocumentError(f"no header in the first {LONGEST_LINE:,} characters: this is not a file of rows")
+                raise DocumentError(f"the first {LONGEST_LINE:,} characters have no header: this is not a file of rows")
             self._held, self._wanted = [piece], 2 * self._held_size
             return []
         self._held = []
@@ -104,7 +104,7 @@ class TableReader:
         self._rows = row_reader(self.dialect, len(self._layout.header or ()))
         return self._rows.feed(below)
 
-    def _judged(self, rows: list[list[str]]) -> Batch:
+    def _batch(self, rows: list[list[str]]) -> Batch:
         if not self._named:
             if self._layout.header is not None:
                 self.header = list(self._layout.header)
@@ -121,10 +121,10 @@ class TableReader:
 
 
 def _unique(cells: list[str]) -> list[str]:
-    """Names for columns: those without one are numbered, and a name that was given before gets a number too."""
+    """Unique names for columns: columns without a name are numbered, and a repeated name gets a number."""
     names: dict[str, None] = {}
     taken = set(cells)
-    numbers: dict[str, int] = {}  # the last one that each name has got: a file may have one name all over
+    numbers: dict[str, int] = {}  # the last number given to each name, since all columns may have the same name
     for at, cell in enumerate(cells, 1):
         wanted = name = cell or f"column {at}"
         while name in names or (name != cell and name in taken):

@@ -1,4 +1,4 @@
-"""Where a document is saved: a file, gzipped where its name ends so, a device or pipe as it is, or stdout."""
+"""The targets of a saved document: a file (gzipped if its name ends in ``.gz``), a device, a pipe, or stdout."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from spapi_async.workflows.documents._unfinished import check_target, is_special
 __all__ = ["STDOUT", "Target", "target_at"]
 
 STDOUT = "-"
-_WRITE = 1024 * 1024
-_GZIP = 16 + zlib.MAX_WBITS
+_WRITE_SIZE = 1024 * 1024
+_GZIP_WBITS = 16 + zlib.MAX_WBITS
 
 
 class Target(Protocol):
-    """Takes bytes in."""
+    """Receives the bytes of a document."""
 
     async def write(self, piece: bytes) -> None:
-        """Write them, or keep them for later."""
+        """Write the bytes, or keep them for a later write."""
 
 
 @asynccontextmanager
 async def target_at(path: str | os.PathLike[str]) -> AsyncIterator[Target]:
-    """What writes to a path, ``"-"`` for stdout, in a thread and a megabyte at a time.
+    """A target that writes to a path (``"-"``: stdout) in a thread, a megabyte at a time.
 
-    A file appears under its name when the block ends well, and not at all otherwise. A device or a pipe is written to
-    as it is.
+    A file appears under its name when the block ends without an error, and otherwise not at all. A device or a pipe is
+    written to directly.
 
     Raises:
-        OSError: as :func:`check_target`, and what writing raises.
+        OSError: as :func:`check_target`; or writing failed.
     """
     if path == STDOUT:
-        target = FileTarget(lambda: sys.stdout.buffer, gzipped=False)  # which stays open
+        target = FileTarget(lambda: sys.stdout.buffer, gzipped=False)  # stdout is not closed
         yield target
         await target.finish()
         return
@@ -59,7 +59,7 @@ async def target_at(path: str | os.PathLike[str]) -> AsyncIterator[Target]:
 
 @asynccontextmanager
 async def _closing(target: FileTarget) -> AsyncIterator[FileTarget]:
-    """Write what is held when the block ends well, and close in any case."""
+    """Write the remaining bytes when the block ends without an error, and close the target in any case."""
     try:
         yield target
         await target.finish()
@@ -69,10 +69,10 @@ async def _closing(target: FileTarget) -> AsyncIterator[FileTarget]:
 
 
 class FileTarget:
-    """Writes a megabyte at a time, in a thread; compressing happens there too.
+    """Compresses and writes in a thread, a megabyte at a time.
 
-    A caller that is cancelled goes on while the thread still writes, so closing waits for it, and nothing is written
-    or opened afterwards.
+    A cancelled caller continues while the thread is still writing, so closing waits for the thread, and nothing is
+    written or opened after that.
     """
 
     __slots__ = ("_closed", "_file", "_held", "_lock", "_open", "_pack")
@@ -81,17 +81,17 @@ class FileTarget:
         self._open = open_
         self._file: BinaryIO | None = None
         self._held = bytearray()
-        self._pack = zlib.compressobj(wbits=_GZIP) if gzipped else None
+        self._pack = zlib.compressobj(wbits=_GZIP_WBITS) if gzipped else None
         self._lock = threading.Lock()
         self._closed = False
 
     async def write(self, piece: bytes) -> None:
         self._held += piece
-        if len(self._held) >= _WRITE:
+        if len(self._held) >= _WRITE_SIZE:
             await self._flush(last=False)
 
     async def finish(self) -> None:
-        """Write what is left, to the disk."""
+        """Write the remaining bytes, and wait until they are on the disk."""
         await self._flush(last=True)
 
     async def aclose(self) -> None:
@@ -111,7 +111,7 @@ class FileTarget:
             if last:
                 file.write(b"" if self._pack is None else self._pack.flush())
                 file.flush()
-                with suppress(OSError):  # a pipe or a terminal has no disk
+                with suppress(OSError):  # a pipe or a terminal cannot be synchronised
                     os.fsync(file.fileno())
 
     def _close(self) -> None:

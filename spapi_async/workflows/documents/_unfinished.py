@@ -1,4 +1,4 @@
-"""A file that appears under its name when it is complete, and what may stand under that name already."""
+"""Files that appear under their name only when they are complete."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["check_target", "is_special", "unfinished_file"]
 
 
 def check_target(path: str | os.PathLike[str]) -> None:
-    """Refuse a path that no file can be put at, before anything is fetched for it.
+    """Refuse a path at which no file can be created, before anything is downloaded for it.
 
     Raises:
-        OSError: a folder has that name, or there is no folder to put it into.
+        OSError: the path is a folder, or its parent folder does not exist.
     """
     text = os.fspath(path)
-    # "reports/" means a folder, whether there is one or not.
+    # "reports/" means a folder, even if it does not exist.
     if not text or text.endswith(os.sep) or Path(text).is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), text)
     folder = Path(os.path.realpath(text)).parent
@@ -32,7 +32,7 @@ def check_target(path: str | os.PathLike[str]) -> None:
 
 
 def is_special(path: str | os.PathLike[str]) -> bool:
-    """Whether it is there and no file: replacing ``/dev/null`` would be the end of it."""
+    """Whether the path exists and is not a file, such as ``/dev/null``, which must not be replaced."""
     try:
         return not stat.S_ISREG(Path(path).stat().st_mode)
     except OSError:
@@ -41,12 +41,12 @@ def is_special(path: str | os.PathLike[str]) -> bool:
 
 @asynccontextmanager
 async def unfinished_file(path: str | os.PathLike[str]) -> AsyncIterator[Path]:
-    """A file beside this one, empty so far, which takes its place when the block ends well.
+    """A new empty file in the same folder, which replaces the file at ``path`` when the block ends without an error.
 
-    A link stays one: what it leads to is replaced. What killed processes have left beside the file is removed.
+    If ``path`` is a link, the file to which it leads is replaced. Unfinished files of killed processes are removed.
 
     Raises:
-        OSError: as :func:`check_target`; a device or a pipe has that name.
+        OSError: as :func:`check_target`; or the path is a device or a pipe.
     """
     unfinished = await anyio.to_thread.run_sync(_Unfinished, path)
     try:
@@ -58,23 +58,23 @@ async def unfinished_file(path: str | os.PathLike[str]) -> AsyncIterator[Path]:
 
 
 class _Unfinished:
-    """A file that is not complete, locked while its process lives: so others can tell what a dead one has left."""
+    """An unfinished file; it is locked while its process lives, so that others recognise those of dead processes."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         check_target(path)
         if is_special(path):
-            raise FileExistsError(errno.EEXIST, "it is a device or a pipe, not a file", os.fspath(path))
+            raise FileExistsError(errno.EEXIST, "the path is a device or a pipe, not a file", os.fspath(path))
         self._target = Path(os.path.realpath(path))
         self._remove_leftovers()
-        while not self._create():  # another process took it for a leftover before it was locked
+        while not self._create():  # another process may remove the file before it is locked
             pass
 
     def keep(self) -> None:
-        """Put it in its place."""
+        """Move the file to its final name."""
         self.path.replace(self._target)
 
     def close(self) -> None:
-        """Remove it if it is still there."""
+        """Remove the file if it was not moved."""
         self.path.unlink(missing_ok=True)
         os.close(self._lock)
 
@@ -89,7 +89,7 @@ class _Unfinished:
 
     def _remove_leftovers(self) -> None:
         for path in self._target.parent.glob(f".{glob.escape(self._target.name)}.{'[0-9a-f]' * 8}.part"):
-            with suppress(OSError):  # it is gone, or not ours to remove
+            with suppress(OSError):  # it no longer exists, or may not be removed
                 held = os.open(path, os.O_WRONLY)
                 try:
                     if _lock(held, wait=False):
@@ -99,7 +99,7 @@ class _Unfinished:
 
 
 def _lock(file: int, *, wait: bool) -> bool:
-    """Whether it is this process's now; False too where the system or the file system knows no locks."""
+    """Lock a file; False if another process has the lock, or the system does not support locks."""
     try:
         import fcntl
 

@@ -1,7 +1,7 @@
-"""The way up: bytes, a file, or what an iterator makes, to a presigned URL, repeated where it breaks.
+"""Uploads bytes, a file, or the content of an iterable to a presigned URL; a failed upload is repeated.
 
-A PUT of the same bytes to the same key changes nothing, so repeating one is safe. S3 wants to know the length in
-advance, so what is iterated is spooled to a temporary file first.
+A PUT of the same bytes to the same key changes nothing, so repeating it is safe. S3 requires the length in advance, so
+the content of an iterable is written to a temporary file first.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from spapi_async.workflows.documents._refusal import RefusedError, expired_twice
 
 __all__ = ["Content", "Destination", "Upload", "check_content_type", "content_of"]
 
-_PIECE = 64 * 1024
+_PIECE_SIZE = 64 * 1024
 _HOP_BY_HOP = {"connection", "content-length", "host", "transfer-encoding", "upgrade", "expect", "te", "trailer"}
 
 
 class Content:
-    """What is uploaded: its size, and its bytes as often as they are wanted."""
+    """The content of an upload: its size, and its bytes, which can be read several times."""
 
     __slots__ = ("_data", "size")
 
@@ -42,26 +42,28 @@ class Content:
         self.size = size
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """All of it, piece by piece: aiohttp warns of a large body that it is to write at once, and rightly.
+        """The bytes in pieces, since writing a large body at once would block the event loop.
 
         Raises:
-            ConfigurationError: the file is shorter than it was.
+            ConfigurationError: the file has become shorter.
         """
         if isinstance(self._data, bytes):
-            for at in range(0, self.size, _PIECE):
-                yield self._data[at : at + _PIECE]
+            for at in range(0, self.size, _PIECE_SIZE):
+                yield self._data[at : at + _PIECE_SIZE]
             return
         await self._data.seek(0)
         left = self.size
         while left > 0:
-            piece = await self._data.read(min(_PIECE, left))
+            piece = await self._data.read(min(_PIECE_SIZE, left))
             if not piece:
-                raise ConfigurationError("the file became shorter while it was uploaded")
+                raise ConfigurationError(
+                    f"the file became shorter during the upload: {left:,} of {self.size:,} bytes are missing"
+                )
             left -= len(piece)
             yield piece
 
     async def md5(self) -> str:
-        """Its MD5 in base64, as Content-MD5 has it."""
+        """The MD5 in base64, as in the header Content-MD5."""
         digest = hashlib.md5(usedforsecurity=False)
         if isinstance(self._data, bytes):
             await anyio.to_thread.run_sync(digest.update, self._data)
@@ -73,10 +75,10 @@ class Content:
 
 @asynccontextmanager
 async def content_of(data: Any) -> AsyncIterator[Content]:
-    """What can be uploaded of these data.
+    """The data in a form that can be uploaded.
 
     Raises:
-        ConfigurationError: they are neither bytes, nor a Path, nor an async iterable of bytes.
+        ConfigurationError: the data are neither bytes, nor a Path, nor an async iterable of bytes.
         OSError: the file cannot be read.
     """
     if isinstance(data, bytes | bytearray | memoryview):
@@ -100,7 +102,7 @@ def check_content_type(content_type: str) -> None:
 
 
 class Destination(NamedTuple):
-    """Where an upload goes, under which id, and which headers its signature covers."""
+    """The destination of an upload: its id, its URL, and the headers that the URL's signature covers."""
 
     id: str
     url: PresignedUrl
@@ -111,27 +113,27 @@ class Destination(NamedTuple):
         """The destination that a reply names.
 
         Raises:
-            DecodeError: the reply lacks its id or its URL.
-            DocumentError: a URL or a header that cannot be sent.
+            DecodeError: the reply has no id or no URL.
+            DocumentError: the URL or a header cannot be sent.
         """
         if not isinstance(id_, str) or not id_ or not isinstance(url, str) or not url:
-            raise DecodeError("the reply holds no id or no URL for the upload", operation=operation)
+            raise DecodeError("the reply has no id or no URL for the upload", operation=operation)
         named = headers if isinstance(headers, Mapping) else {}
         wanted = {name: _header(value) for name, value in named.items() if name.lower() not in _HOP_BY_HOP}
         if not all(re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) and value.isprintable() and value.isascii()
                    for name, value in wanted.items()):  # fmt: skip
-            raise DocumentError("the reply holds a header for the upload that cannot be sent", operation=operation)
+            raise DocumentError("the reply has a header for the upload that cannot be sent", operation=operation)
         return cls(id_, checked_url(url, operation), wanted)
 
 
 class Upload:
-    """One upload, and what it took.
+    """One upload, with counts of its requests and bytes.
 
     Args:
-        resources: where connections and time come from.
-        choose: asks the API for a destination, again where the first one's URL is too old.
-        operation: the API's operation, for messages.
-        progress: called as bytes leave.
+        resources: connections and clock.
+        choose: asks the API for a destination; called again if the URL has expired.
+        operation: the name of the API's operation, for messages.
+        progress: called when bytes have been sent.
     """
 
     __slots__ = ("_choose", "_operation", "_progress", "_resources", "requests", "sent")
@@ -149,10 +151,10 @@ class Upload:
         self._progress = progress
         self.requests = 0
         self.sent = 0
-        """Bytes of an upload that is complete."""
+        """The number of bytes, once the upload is complete."""
 
     async def send(self, content: Content, content_type: str) -> str:
-        """Upload it; returns the id of where it is.
+        """Upload the content; returns the id of its destination.
 
         Raises:
             DocumentError: S3 refused it.
@@ -177,12 +179,12 @@ class Upload:
                     renewed = True
                     destination = await deadline.bounded(self._choose())
                     continue
-                if not refusal.passing or not pauses:
+                if not refusal.transient or not pauses:
                     raise refusal
             await deadline.pause(pauses.pop(0))
 
     async def _put(self, destination: Destination, content: Content, content_type: str) -> RefusedError | None:
-        # The signature covers the content type, to the letter, and the headers that the API names.
+        # The signature covers the exact content type, and the headers that the API names.
         headers = {name.lower(): value for name, value in destination.headers.items()}
         headers = {"content-type": content_type, "accept": "*/*", **headers, "content-length": str(content.size)}
         self.requests += 1
@@ -207,12 +209,12 @@ class Upload:
 
 
 def _header(value: object) -> str:
-    """A header's value; Amazon's model says no more of the headers than that they are an object."""
+    """The value of a header as text; in Amazon's model the headers are an object without further types."""
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 async def _spooled(data: AsyncIterable[bytes]) -> anyio.AsyncFile[bytes]:
-    """A temporary file without a name that holds these bytes."""
+    """A temporary file with these bytes."""
     file = anyio.wrap_file(await anyio.to_thread.run_sync(tempfile.TemporaryFile))
     try:
         async for piece in data:

@@ -1,7 +1,7 @@
-"""The elements of one name in an XML document, each built when it is complete and then forgotten.
+"""Reads the elements with one name from an XML document, one by one, without keeping the document in memory.
 
-The parser is the standard library's expat. Documents of Amazon's declare no entities; one that does is refused before
-anything is expanded, and nothing outside the document is ever fetched.
+The parser is the standard library's expat. Amazon's documents declare no entities. A document that does is refused
+before anything is expanded, and no external resource is ever loaded.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from xml.parsers import expat
 
 from spapi_async.errors import ConfigurationError, DecodeError, DocumentError, SPAPIError
 
-__all__ = ["DEEPEST", "LONGEST_ELEMENT", "LONGEST_TAG", "ElementReader"]
+__all__ = ["DEEPEST_XML", "LONGEST_ELEMENT", "LONGEST_TAG", "ElementReader"]
 
-DEEPEST = 500
-"""Levels of elements."""
+DEEPEST_XML = 500
+"""The most levels of nested elements."""
 
 LONGEST_ELEMENT = 16 * 1024 * 1024
-"""Characters of markup and text in one element that is handed out."""
+"""The most characters of markup and text in one returned element."""
 
 LONGEST_TAG = 4 * 1024 * 1024
-"""Bytes of one tag or comment."""
+"""The most bytes of a tag or comment."""
 
 
 class ElementReader:
-    """Hands out the elements whose tag is ``tag``: ``Order`` in any namespace, ``{namespace}Order`` in that one."""
+    """Reads the elements named ``tag``: ``Order`` in any namespace, ``{namespace}Order`` only in that namespace."""
 
     __slots__ = ("_builder", "_depth", "_fed", "_found", "_inside", "_parser", "_qualified", "_size", "_tag")
 
@@ -37,10 +37,10 @@ class ElementReader:
         self._found: list[Element] = []
         self._builder = TreeBuilder()
         self._depth = 0
-        self._inside = 0  # how many elements are open from the wanted one on
+        self._inside = 0  # the number of open elements, from the wanted one inwards
         self._size = 0
         self._fed = 0
-        parser = expat.ParserCreate("utf-8", "}")  # whatever the declaration says: the text was decoded before
+        parser = expat.ParserCreate("utf-8", "}")  # whatever is declared: the text was converted to UTF-8
         parser.buffer_text = True
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
@@ -49,11 +49,11 @@ class ElementReader:
         self._parser = parser
 
     def feed(self, data: bytes, *, final: bool = False) -> Iterator[Element]:
-        """The elements that are complete.
+        """The complete elements.
 
         Raises:
-            DecodeError: it is not XML, or nested too deeply; after the elements before that place.
-            DocumentError: it declares entities, or one element, tag or comment is too long.
+            DecodeError: it is not XML, or nested too deeply. Raised after the elements before that place.
+            DocumentError: it declares entities, or an element, tag or comment is too long.
         """
         failure: SPAPIError | None = None
         try:
@@ -71,14 +71,14 @@ class ElementReader:
             raise failure
 
     def _check_unfinished(self) -> None:
-        """Expat keeps a tag or comment that has not ended, and begins it anew with each piece: quadratic time."""
+        """Refuse a very long tag or comment: expat parses it from its beginning with each piece, in quadratic time."""
         if self._fed - self._parser.CurrentByteIndex > LONGEST_TAG:
-            raise DocumentError(f"a tag or a comment of more than {LONGEST_TAG:,} bytes: is the document XML?")
+            raise DocumentError(f"a tag or a comment has more than {LONGEST_TAG:,} bytes: is the document XML?")
 
     def _start(self, name: str, attributes: Mapping[str, str]) -> None:
         self._depth += 1
-        if self._depth > DEEPEST:
-            raise DecodeError(f"the XML is nested more than {DEEPEST} levels deep")
+        if self._depth > DEEPEST_XML:
+            raise DecodeError(f"the XML is nested more than {DEEPEST_XML} levels deep")
         if not self._inside and not self._is_wanted(name):
             return
         self._inside += 1
@@ -103,13 +103,13 @@ class ElementReader:
     def _count(self, characters: int) -> None:
         self._size += characters
         if self._size > LONGEST_ELEMENT:
-            raise DocumentError(f"an element of more than {LONGEST_ELEMENT:,} characters: choose one inside it")
+            raise DocumentError(f"an element has more than {LONGEST_ELEMENT:,} characters: choose one inside it")
 
     def _is_wanted(self, name: str) -> bool:
         return _tag(name) == self._tag if self._qualified else name.rpartition("}")[2] == self._tag
 
     def _refuse_entity(self, name: str, *_: object) -> None:
-        raise DocumentError(f"the XML declares an entity ({name[:50]}), which could expand without bound: refused")
+        raise DocumentError(f"the XML declares an entity ({name[:50]}), which could expand without limit: refused")
 
 
 def _tag(name: str) -> str:

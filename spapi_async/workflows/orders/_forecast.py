@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from spapi_async._core.clock import Clock
 from spapi_async._core.operation import Operation
-from spapi_async.workflows._bucket import Foreseeing, bucket_of
+from spapi_async.workflows._bucket import HasForecast, bucket_of
 from spapi_async.workflows.orders._listing import AT_ONCE, MONTH
 from spapi_async.workflows.orders._progress import (
     OrdersForecast,
@@ -117,7 +117,7 @@ def history_left(left: float, search: Supply, others: Sequence[Supply]) -> float
         searched += 1
 
 
-def supply_of(seller: Foreseeing, operation: Operation[Any], *, orders: float, seconds: float = 0.0) -> Supply:
+def supply_of(seller: HasForecast, operation: Operation[Any], *, orders: float, seconds: float = 0.0) -> Supply:
     """A seller's supply by an operation, from its limiter's current state; waiting calls return orders, too."""
     tokens, rate = bucket_of(seller, operation)
     waiting = math.ceil(max(-tokens - _ROUNDING, 0.0))
@@ -147,7 +147,7 @@ class Forecaster:
 
     def __init__(
         self,
-        seller: Foreseeing,
+        seller: HasForecast,
         others: Iterable[str],
         *,
         page_size: int = FULL_PAGE,
@@ -258,7 +258,7 @@ class _Pace:
             self._seconds = min(last, self._seconds or last)  # the least: it may have been idle
         self._free_since = now if free else None
 
-    def supply(self, seller: Foreseeing) -> Supply:
+    def supply(self, seller: HasForecast) -> Supply:
         """The expected supply."""
         each = (self._brought + _FULL_PAGES * self.orders) / (self._calls + _FULL_PAGES)
         return supply_of(seller, self.operation, orders=each, seconds=self._seconds)
@@ -267,7 +267,7 @@ class _Pace:
 class _Reports:
     """When the last order report of a history will be available."""
 
-    def __init__(self, seller: Foreseeing) -> None:
+    def __init__(self, seller: HasForecast) -> None:
         from spapi_async.api.reports_2021_06_30 import CREATE_REPORT
 
         self._seller = seller

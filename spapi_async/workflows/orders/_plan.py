@@ -21,7 +21,7 @@ from spapi_async._codec.pages import entries_of
 from spapi_async._core.clock import Clock, SystemClock
 from spapi_async._core.operation import Operation
 from spapi_async.errors import ConfigurationError, DecodeError
-from spapi_async.workflows._bucket import Foreseeing
+from spapi_async.workflows._bucket import HasForecast
 from spapi_async.workflows._sql import MissingDatabaseError
 from spapi_async.workflows.orders._arguments import check_regions, check_start, places_in, places_of
 from spapi_async.workflows.orders._checkpoint import moment
@@ -245,7 +245,7 @@ async def _count(seller: Seller, places: Sequence[str], start: datetime, end: da
     return orders
 
 
-def planned(seller: Foreseeing, since: datetime, orders: int, others: Sequence[Source]) -> SellerPlan:
+def planned(seller: HasForecast, since: datetime, orders: int, others: Sequence[Source]) -> SellerPlan:
     """The plan for a number of orders with the available quota."""
     operations = operations_of(others)
     supplies = {operation: supply_of(seller, operation, orders=each) for operation, each in operations.items()}

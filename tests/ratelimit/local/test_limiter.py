@@ -232,7 +232,7 @@ def test_one_limiter_serves_one_loop_after_another() -> None:
 
     asyncio.run(leave_one_waiting())
     asyncio.run(go_on())
-    assert lanes_of(limiter)[seller.key, fast].line.total == 0
+    assert lanes_of(limiter)[seller.key, fast].queue.total == 0
 
 
 def test_a_forked_process_begins_with_nothing_at_the_rate_of_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,7 +123,7 @@ class World:
         assert all(passed), "more admitted than a limit allows"
         if permit.waited and not self.kept:
             assert any(each.is_tight(now) for each in references), "room lay everywhere while a call waited"
-        self.kept = sum(meter.counter.kept for meter in registry_of(self.limiter).meters.values())
+        self.kept = sum(meter.counter.reserved for meter in registry_of(self.limiter).meters.values())
         self.served.append((seller, kind, priority, number))
         permit.observe(200, None)
 

@@ -15,8 +15,8 @@ from virtual_time import VirtualTimeLoop, run, virtual_time
 from spapi_async._core.options import Priority
 from spapi_async.errors import RateLimitWaitError
 from spapi_async.ratelimit import LocalRateLimiter
-from spapi_async.ratelimit._shares import PATIENCE, position, serve
-from spapi_async.ratelimit._waiting import Line, Waiter
+from spapi_async.ratelimit._shares import MOST_PASSES, position, serve
+from spapi_async.ratelimit._waiting import CallQueue, Waiter
 
 INTERACTIVE, NORMAL, BULK = Priority.INTERACTIVE, Priority.NORMAL, Priority.BULK
 
@@ -103,7 +103,7 @@ async def test_lower_priorities_keep_one_token_in_ten() -> None:
 
 @given(
     waiting=st.tuples(*[st.integers(0, 60)] * 3),
-    passed=st.tuples(*[st.integers(0, PATIENCE)] * 3),
+    passed=st.tuples(*[st.integers(0, MOST_PASSES)] * 3),
     klass=st.integers(0, 2),
 )
 def test_the_predicted_place_is_the_real_one(
@@ -229,7 +229,7 @@ async def test_ten_thousand_calls_wait_in_a_thousand_buckets() -> None:
 
     tasks = [asyncio.create_task(call(number)) for number in range(11_000)]
     await asyncio.sleep(0.5)
-    assert (done, lanes_of(limiter)[sellers[7].key, op].line.total) == (1_000, 10)
+    assert (done, lanes_of(limiter)[sellers[7].key, op].queue.total) == (1_000, 10)
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualTimeLoop)
     assert loop.timers <= 1_001
@@ -251,7 +251,7 @@ async def test_those_who_left_do_not_pile_up() -> None:
         await asyncio.sleep(0)
         task.cancel()
         await asyncio.sleep(0)
-    line = lanes_of(limiter)[account().key, slow].line
+    line = lanes_of(limiter)[account().key, slow].queue
     assert sum(len(waiters) for waiters in line.waiters if waiters) < 100
     await patient
 
@@ -305,15 +305,15 @@ async def test_sellers_who_leave_the_shared_tier_do_not_pile_up() -> None:
         task.cancel()
         await asyncio.sleep(0)
     shared_by_all = registry_of(limiter).meters[shared.name, "amzn1.app", "na"]
-    assert (shared_by_all.line.total, shared_by_all.lanes) == (0, {})
-    assert sum(map(len, shared_by_all.line.heaps)) < 50
+    assert (shared_by_all.queue.total, shared_by_all.lanes) == (0, {})
+    assert sum(map(len, shared_by_all.queue.heaps)) < 50
     assert (await take(limiter, shared, account("second"))).waited == pytest.approx(1000.0)
 
 
 def test_a_waiter_that_was_cancelled_a_moment_ago_is_not_served() -> None:
     """Its task has not run yet to leave the line: the next one is served instead."""
     loop = asyncio.new_event_loop()
-    line = Line()
+    line = CallQueue()
     gone, next_one = (Waiter(loop.create_future(), NORMAL, None) for _ in range(2))
     line.join(gone)
     line.join(next_one)

@@ -11,7 +11,7 @@ import pytest
 from redis_worker import make_account, make_operation
 
 from spapi_async._core.options import Priority
-from spapi_async.ratelimit._waiting import Line
+from spapi_async.ratelimit._waiting import CallQueue
 from spapi_async.ratelimit.shared._demand import Demand
 from spapi_async.ratelimit.shared._exchange import Exchange
 from spapi_async.ratelimit.shared._flights import Flights, Silence
@@ -166,7 +166,7 @@ def test_a_lease_runs_from_when_its_request_was_composed() -> None:
     exchange.composed(now, 1, unproven=False)
     plan = LimitState(level=1.0, rate=1.0, announced=1.0, burst=1, pace=1.0, capacity=1.0)
     reply = Reply(now=500.0, lease=4.0, marker="m", limits=[plan], delays=[(0.5, True), (0.5, False)])
-    leased, granted = exchange.heard(reply, 13.0, settings)
+    leased, granted = exchange.received(reply, 13.0, settings)
     assert (leased.expires, leased.at, leased.idle_at, leased.booked) == (14.0, 13.5, 14.5, 500.5)
     assert granted.expires == float("inf")
     assert exchange.store_time_at_most(20.0) == 510.0
@@ -182,7 +182,7 @@ def test_a_caller_whose_request_is_lost_again_and_again_is_judged_once() -> None
         return 9.0
 
     loop = asyncio.new_event_loop()
-    promises = Promises(make_operation(1.0, 1), Line(), predict)
+    promises = Promises(make_operation(1.0, 1), CallQueue(), predict)
     caller = Caller(loop.create_future(), Priority.NORMAL, 20.0, 3)
     promises.enter(caller)
     for _ in range(5):
@@ -198,7 +198,7 @@ def test_a_caller_whose_request_is_lost_again_and_again_is_judged_once() -> None
 def test_as_long_as_a_promise_is_to_be_kept_the_others_are_asked_about() -> None:
     """Whether it can be kept depends on who else waits; without one nobody needs to know."""
     loop = asyncio.new_event_loop()
-    line = Line()
+    line = CallQueue()
     promises = Promises(make_operation(1.0, 1), line, lambda priority, ahead: 9.0)
     caller = Caller(loop.create_future(), Priority.NORMAL, 20.0, 0)
     line.join(caller)

@@ -117,6 +117,6 @@ async def test_a_document_is_opened_once() -> None:
     async with served(s3("200 OK", b"x")) as server, document_at(server.url) as document:
         async with document:
             pass
-        with pytest.raises(DocumentError, match="opened once"):
+        with pytest.raises(DocumentError, match="opened only once"):
             async with document:
                 pass

@@ -249,7 +249,7 @@ async def test_a_document_is_read_once() -> None:
             await document.read()
         async with document:
             await document.read()
-            with pytest.raises(DocumentError, match="read once"):
+            with pytest.raises(DocumentError, match="read only once"):
                 await document.read()
 
 

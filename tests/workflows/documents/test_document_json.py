@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from spapi_async import DecodeError, DocumentError
 from spapi_async.workflows.documents import Document
-from spapi_async.workflows.documents._json_items import DEEPEST, ItemScanner, parsed_path
+from spapi_async.workflows.documents._json_items import DEEPEST_JSON, ItemScanner, parsed_path
 from spapi_async.workflows.documents._json_values import JsonValues
 
 Way = Callable[[Document], Any]
@@ -68,7 +68,7 @@ async def test_a_value_of_another_type_is_named_and_not_shown() -> None:
     values, error, _ = await got(content, lambda document: document.iter_json_lines(dict[str, int]))
     assert values == [{"a": 1}]
     assert isinstance(error, DecodeError)
-    assert "line 2 is not of the type" in str(error)
+    assert "line 2 is not of the requested type" in str(error)
     assert error.path == "$[...]"
     assert "MARKED" not in f"{error!r} {error.__cause__!r} {error.__context__!r}"
 
@@ -119,7 +119,7 @@ async def test_items_of_a_nested_array_come_typed() -> None:
         (b'{"a": [1]}', "", [], "[$] is not an array"),
         (b"", "", [], "ends inside"),
         (b"[1, 2", "", [1], "ends inside"),
-        (b"[1, 2] x", "", [1, 2], "more behind the end"),
+        (b"[1, 2] x", "", [1, 2], "more text after the end"),
         (b"[1,, 2]", "", [1], "malformed"),
         (b"[1, 2,]", "", [1, 2], "malformed"),
         (b"[1 x, 2]", "", [], "malformed"),
@@ -213,7 +213,7 @@ def test_nesting_is_bounded_at_once(content: bytes, path: str) -> None:
 
 def test_items_nested_as_deep_as_allowed_come_out() -> None:
     """Deeper than the regular expression knows, up to the bound."""
-    levels = DEEPEST - 2
+    levels = DEEPEST_JSON - 2
     item = b'{"a":' * levels + b"1" + b"}" * levels
     assert len(scanned(b"[" + b",".join([item] * 3) + b"]", "", 1000)) == 3
 

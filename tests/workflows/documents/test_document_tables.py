@@ -51,7 +51,7 @@ async def test_a_schema_types_the_columns_it_names(schema: dict[str, pa.DataType
 
 async def test_a_cell_of_another_type_is_named_and_not_shown() -> None:
     """Arrow's own error quotes it."""
-    with pytest.raises(DecodeError, match="column 'qty' is not int64") as caught:
+    with pytest.raises(DecodeError, match="column 'qty' is not of type int64") as caught:
         await table_of(b"sku\tqty\n1\tMARKED\n", schema={"qty": pa.int64()})
     assert caught.value.operation == "test.get_document"
     assert "MARKED" not in f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__context__!r}"
@@ -84,7 +84,7 @@ async def test_a_document_without_rows_is_an_empty_table(tmp_path: Path) -> None
 
 async def test_a_parquet_file_is_written_by_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And is what the table is."""
-    monkeypatch.setattr(_arrow, "ROWS_OF_GROUP", 1000)
+    monkeypatch.setattr(_arrow, "ROWS_IN_GROUP", 1000)
     content = b"sku\tqty\n" + b"".join(b"S%d\t%d\n" % (number, number % 7) for number in range(30_000))
     path = tmp_path / "report.parquet"
     assert await saved(content, path, schema={"qty": pa.int32()}) == 30_000
@@ -97,10 +97,10 @@ async def test_a_parquet_file_is_written_by_row_groups(tmp_path: Path, monkeypat
 def test_a_row_group_is_full_by_its_rows_or_by_its_bytes() -> None:
     """A hundred thousand short rows, or a few that are long: what is in memory is bounded."""
     group, full = _arrow.RowGroup(["a"], "\t", None), []
-    for rows in ([["x"]] * (_arrow.ROWS_OF_GROUP - 1), [["x"]]):
+    for rows in ([["x"]] * (_arrow.ROWS_IN_GROUP - 1), [["x"]]):
         group.add(rows, even=True)
         full.append(group.is_full)
-    assert group.take().num_rows == _arrow.ROWS_OF_GROUP
+    assert group.take().num_rows == _arrow.ROWS_IN_GROUP
     for rows in ([["x"]], [["x" * 8_000_000]] * 9):
         group.add(rows, even=True)
         full.append(group.is_full)

@@ -82,7 +82,7 @@ async def test_a_url_works_without_the_api() -> None:
 async def test_an_expired_url_says_how_long_it_worked() -> None:
     """Brazilian invoices: 30 seconds. Nobody but the caller can get another."""
     async with emulated() as (_, seller), served(EXPIRED) as server:
-        with pytest.raises(DocumentUrlExpiredError, match=r"worked for 30 s.*fresh="):
+        with pytest.raises(DocumentUrlExpiredError, match=r"valid for 30 s.*fresh="):
             async with seller.documents.url(server.url + "/x?X-Amz-Expires=30&X-Amz-Signature=1"):
                 pass
     assert len(server.requests) == 1

@@ -94,7 +94,7 @@ def test_a_tag_that_does_not_end_is_refused(beginning: bytes) -> None:
     list(reader.feed(beginning))
     for _ in range(LONGEST_TAG // len(piece) - 1):
         assert list(reader.feed(piece)) == []
-    with pytest.raises(DocumentError, match="a tag or a comment of more than"):
+    with pytest.raises(DocumentError, match="a tag or a comment has more than"):
         list(reader.feed(2 * piece))
 
 

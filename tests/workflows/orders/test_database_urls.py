@@ -32,7 +32,7 @@ def test_a_url_of_libpq_is_understood(query: str, expected: dict[str, str]) -> N
 
 def test_what_asyncpg_does_not_take_is_refused_by_name() -> None:
     """Without the rest of the URL, which holds a password."""
-    with pytest.raises(ConfigurationError, match="has sslrootcert, which asyncpg does not take") as caught:
+    with pytest.raises(ConfigurationError, match="has sslrootcert, which asyncpg does not support") as caught:
         OrderDatabase("postgresql://user:PW@db/name?sslrootcert=ca.pem&sslmode=require")
     assert "PW" not in str(caught.value)
 

@@ -9,7 +9,7 @@ from spapi_async.ratelimit.shared.redis._script import parse_key
 
 __all__ = ["read_snapshot"]
 
-_PATIENCE = 12.0  # a waiting process asks again within 10 s; an older entry belongs to a crashed process
+_STALE_AFTER = 12.0  # seconds; a waiting process asks again within 10 s, so an older entry is a crashed process's
 
 
 class _Entry(msgspec.Struct):
@@ -51,7 +51,7 @@ def read_snapshot(key: str, value: bytes, now: float) -> LimitSnapshot | None:
     except msgspec.MsgspecError:
         return None  # not written by this library
     entries = state.p.values() if isinstance(state.p, dict) else state.p
-    waiting = sum(sum(entry.c) for entry in entries if now - entry.s < _PATIENCE)
+    waiting = sum(sum(entry.c) for entry in entries if now - entry.s < _STALE_AFTER)
     if state.w:
         rate = announced = state.b / state.w
         burst, level = state.b, state.b - sum(moment + state.w > now for moment in state.log)

@@ -1,55 +1,65 @@
--- One exchange between a process and the limits that one kind of its calls pays from, atomic on the server.
+-- One exchange between a process and the limits that one kind of its calls uses; atomic on the server.
 --
--- The theory is in _limiter.py, the contract in ../_store.py; here is the arithmetic, in sections: 1 what the server
--- remembers, 2 buckets and windows, 3 leases and what has accrued, 4 what the process tells, 5 who gets the next tokens,
--- 6 what is kept and answered. The sections are one script, put together by _script.py.
+-- The theory is in shared/__init__.py, the contract in shared/_store.py. This script is the arithmetic, in six
+-- sections: 1 state, 2 buckets and windows, 3 leases and refill, 4 feedback of the process, 5 the sale of tokens, 6 the
+-- reply. _script.py joins the sections into one script.
 --
--- KEYS[1] the usage plan's bucket of one seller, with the processes that draw on it; KEYS[2] what all sellers of the
--- operation share (marker of this memory); KEYS[3...] the other limits, as req.limits[2...] describes them. All carry the
--- same hash tag; with req.former the last is the plan's key before the seller id was known. ARGV[1] the request. Time is the server's.
+-- KEYS[1] is the usage plan's bucket of one seller, with the processes that use it; KEYS[2] what all sellers of the
+-- operation share (the marker of the store's data); KEYS[3...] are the other limits, described by req.limits[2...].
+-- With req.former, the last key is that of the plan before the seller id was known. All keys have the same hash tag.
+-- ARGV[1] is the request. All times are the server's.
 --
--- A bucket:  k tokens, negative when tokens that do not exist yet have been sold, to be used when they do; t the moment
---            of k; pc the pace from then on; h how many of them are not counted on, o when it last ran over, d by how much requests of processes
---            that have left came late since (see settle); r rate, a announced rate, b published burst, z believed burst, zt what a 429
---            taught of it, bm the largest that any process takes for published;
---            la until when requests of processes that have left may have arrived;
---            u when an urgent call was last seen, x from when the token kept for urgent calls is there; adm and thr calls
---            admitted and throttled; p processes; v, sh whose turn it is; the rest is adaptation's.
--- A window:  w its seconds, b requests in it, log when each arrived at the latest, ascending; block until when nobody
---            passes; adm, thr, p, cut as a bucket's.
--- Both:      at the server's time at the last exchange.
--- A process: n its last request, f its last feedback, g and gl what its last request was given (and on lease), c calls that
---            wait and e such as are expected, by priority, q when it will ask again, y which limits it pays from, a the
---            argument's value that may have one of its own,
---            t tokens it has had (who had fewest is next), l tokens on lease, x their end, s when it was last seen, j its
---            jitter, w when it was last given tokens of a bucket that may have been full, d by how much those requests
---            came late at most, p the same of requests that are on their way, bk for when its last token was sold, cl before
---            when all its requests have been answered, la when the last reply came, ps since when it sends and is not
---            refused. A process has an entry for each kind of calls, named by process and kind.
+-- The stored fields have short names:
+--
+-- A bucket:  k tokens; negative if tokens were sold that will flow in later
+--            t the time of k; pc the pace since then
+--            h tokens of k that must not be counted on, because requests may have arrived late (see settle)
+--            o when the bucket last overflowed; d by how much requests of processes that have left were late since then
+--            r rate; a announced rate
+--            b published burst; z burst in use; zt burst learned from a 429; bm largest published burst in any process
+--            la by when the requests of processes that have left must have arrived
+--            u when the last urgent call was seen; x when the token reserved for urgent calls is available
+--            adm calls admitted; thr calls throttled; p processes; v, sh whose turn it is
+--            calm, cut, n, st, tol, bl, alt, bp, bn state of the adaptation (_adaptation.py): whether nothing was
+--            learned, time of the last 429, streak, step, intended streak, evidence, alternations, burst streak and
+--            successes
+-- A window:  w its length in seconds; b its number of requests; log the latest arrival time of each, ascending
+--            block time until which no request is admitted; adm, thr, p, cut as for a bucket
+-- Both:      at the server's time at the last exchange
+-- A process: n its last request; f its last feedback; g, gl tokens (and leased tokens) granted to its last request
+--            c waiting calls and e expected calls, by priority; q when it will ask again
+--            y the kind of its calls; a the value of the argument that may have its own limit
+--            t tokens it has had: the process with the fewest is next
+--            l leased tokens; x when the lease ends; s when it was last seen; j its jitter
+--            w when it was last granted tokens of a bucket that may have been full
+--            d by how much those requests were late at most; p the same for requests that are not answered yet
+--            bk the time for which its last token was sold; cl the time before which all its requests were answered
+--            la when the last of those replies came; ps since when it has sent requests without a 429
+--            A process has one entry for each kind of its calls, named "process/kind".
 
-local PATIENCE = 1.0        -- seconds that a process may come late for the tokens kept for it
-local LONGEST_POLL = 10.0   -- a waiting process asks again at least this often, so that it hears of quota given back
-local LEAD = 0.1            -- seconds before its turn at which a process is told to come back
-local RUN = 0.5             -- part of the horizon that one turn may take where others wait
-local FORGET = 120.0        -- a process not heard of for so long is not counted any more
-local BUCKET_TTL = 3600     -- beyond the time the bucket needs to fill: learned rates outlive it
+local GRACE = 1.0           -- seconds by which a process may be late: for its turn, or for the report on its lease
+local LONGEST_POLL = 10.0   -- seconds; a waiting process asks again at least this often, in case tokens were returned
+local LEAD = 0.1            -- seconds before its turn at which a process is told to ask again
+local RUN_PART = 0.5        -- part of the horizon that one turn may take while other processes wait
+local FORGOTTEN_AFTER = 120.0   -- seconds after which a process that was not heard of no longer counts
+local BUCKET_TTL = 3600     -- seconds for which a bucket is stored after it is full, to keep learned rates
 local SHARED_TTL = 86400
-local SUSPICION = 5.0       -- seconds within which the 429s of two sellers or values are taken to have one cause
-local GOODBYE = 1.0         -- seconds for which requests of a process that left without their replies may be on their way
--- As in _adaptation.py and _shares.py, which say why.
-local TOLERANCE, LEAST_TOLERANCE = 64, 4   -- called patience there
+local SAME_CAUSE_WITHIN = 5.0   -- seconds within which 429s of two sellers or values are assumed to have one cause
+local LAST_ARRIVAL = 1.0    -- seconds within which the last requests of a process that left must have arrived
+-- The same as in _adaptation.py, where they are explained.
+local INTENDED_STREAK, LEAST_INTENDED_STREAK = 64, 4
 local LARGEST_STEP, SMALLEST_STEP, GROW_STEP, SHRINK_STEP = 0.15, 0.03, 1.3, 0.8
-local SOON, BOLD, ALONE = 1 / 8, 4, 8
-local LOWEST, RESERVE = 1 / 10, 2
-local BLAME, FUTILE, TOO_FAST = 0.7, 8, 20
-local BURST_PATIENCE, LONGEST_BURST_PATIENCE = 100, 3200
-local PASSED_OVER = 9
-local URGENT_MEMORY = 60.0  -- a token is kept for urgent calls for so long after the last one was seen
-local LEND = 0.75           -- part of a bucket that may be on lease
+local SHORT_STREAK, BOLD_AFTER, ALONE_AFTER = 1 / 8, 4, 8
+local LOWEST_FRACTION, TOKENS_AFTER_429 = 1 / 10, 2
+local REFUSAL_EVIDENCE, FUTILE_AT, TOO_FAST_AFTER = 0.7, 8, 20
+local BURST_STREAK, LONGEST_BURST_STREAK = 100, 3200
+local MOST_PASSES = 8       -- as in _shares.py
+local URGENT_MEMORY = 60.0  -- seconds after an urgent call for which a token is reserved for the next one
+local LENDABLE_PART = 0.75  -- part of a bucket that may be leased
 local MOST_ENTRIES = 1000   -- as in _conversion.py
-local LONGEST_HEAD = 100    -- entries of a window that are told one by one
-local MOST_RUNS = 100       -- into which the others are gathered
-local BACKWARDS = 1.0       -- seconds by which a clock that goes back is merely being set right
+local LONGEST_HEAD = 100    -- entries of a window that a reply lists one by one
+local MOST_RUNS = 100       -- runs into which a reply combines the other entries
+local CLOCK_CORRECTION = 1.0   -- seconds; a clock that goes back by less was only corrected
 
 local req = cmsgpack.unpack(ARGV[1])
 local clock = redis.call('TIME')
@@ -69,11 +79,11 @@ local function fresh_bucket(rate, burst, full)
   return {
     r = rate, a = rate, b = burst, z = burst, k = full and burst or 0, t = now, h = 0, o = now, d = 0, u = 0, x = 0,
     adm = 0, thr = 0, v = 0, sh = {0, 0, 0}, p = {},
-    calm = true, cut = 0, n = 0, st = LARGEST_STEP, tol = TOLERANCE, bl = 0, alt = 0, bp = BURST_PATIENCE, bn = 0,
+    calm = true, cut = 0, n = 0, st = LARGEST_STEP, tol = INTENDED_STREAK, bl = 0, alt = 0, bp = BURST_STREAK, bn = 0,
   }
 end
 
--- Nobody knows what left in a window of which the memory was lost: take it for used up evenly.
+-- If the entries of a window were lost, assume that it was used up evenly.
 local function use_up(b)
   b.log = {}
   for i = 1, b.b do b.log[i] = now - b.w + i * b.w / b.b end
@@ -87,15 +97,15 @@ end
 
 local shared = load(KEYS[2])
 if not shared then shared = {m = req.fresh, p = {}} end
--- The caller remembers a memory that this server has lost: no limit of that time may be taken for untouched.
-local amnesia = req.known ~= '' and req.known ~= shared.m
+-- The process knows data that this server has lost, so no limit may be assumed to be unused.
+local lost_data = req.known ~= '' and req.known ~= shared.m
 
 local function drain(b)
   if b.w then use_up(b) else b.k = min(b.k, 0) end
   b.seeded = 1
 end
 
--- What a bucket is worth as a window, and the other way round: _conversion.py, which says why.
+-- Convert a bucket into a window, and a window into a bucket: as in _conversion.py, where it is explained.
 local function into_window(b, spec)
   local w = fresh_window(spec.burst, spec.seconds, true)
   local level = min(b.k + max(0, now - b.t) * b.r, b.z)
@@ -123,7 +133,7 @@ local function into_bucket(w, spec)
   return b
 end
 
--- Two versions of a program have different rules for one key: nothing that was spent is forgotten, nobody starts full.
+-- Two versions of a program have different rules for one key: requests already sent still count under the new rule.
 local function converted(old, spec)
   local b = spec.seconds > 0 and into_window(old, spec) or into_bucket(old, spec)
   for _, name in ipairs({'adm', 'thr', 'p', 'cut', 'i', 'seeded'}) do b[name] = old[name] end
@@ -133,24 +143,24 @@ end
 local function create(spec)
   local b
   if spec.seconds > 0 then
-    b = fresh_window(spec.burst, spec.seconds, not amnesia)
+    b = fresh_window(spec.burst, spec.seconds, not lost_data)
   else
-    b = fresh_bucket(spec.rate, spec.burst, not amnesia)
+    b = fresh_bucket(spec.rate, spec.burst, not lost_data)
   end
-  if amnesia then b.seeded = 1 end
+  if lost_data then b.seeded = 1 end
   b.i = spec.label
   return b
 end
 
--- The limits that this kind of call pays from: all[i] as req.limits[i] has it, absent where nobody has learned it yet;
--- limits without gaps. b its state, e this process's entry, sold what is sold of it in this exchange.
+-- The limits that such a call uses: `all` by their position in req.limits, without those not learned yet; `limits`
+-- without gaps. Of each, `b` is the state, `e` this process's entry, `sold` the number of tokens sold in this exchange.
 local all, limits = {}, {}
 
--- The clock has gone back, as after a failover to a server that is behind: what was an hour ago still is an hour ago. Or a
--- window would stay closed, and no 429 be news, until the clock has caught up.
+-- The clock has gone back, for example after a failover to another server. Move all stored times by the same amount:
+-- otherwise a window would stay closed, and 429s would be ignored, until the clock has caught up.
 local function turn_back(b)
   local ahead = (b.at or now) - now
-  if ahead <= BACKWARDS then return end
+  if ahead <= CLOCK_CORRECTION then return end
   for _, name in ipairs({'t', 'o', 'u', 'x', 'cut', 'la', 'block'}) do
     if b[name] then b[name] = b[name] - ahead end
   end
@@ -162,7 +172,7 @@ local function turn_back(b)
   end
 end
 
--- Processes may differ in what they take for published, as two versions of a program do. What a 429 taught holds for all.
+-- Two versions of a program may have different published bursts. A burst learned from a 429 is valid for both.
 local function publish(b, burst)
   local taught = b.zt or (b.z < b.b and b.z) or burst
   b.b, b.bm = burst, max(b.bm or b.b, burst)
@@ -176,7 +186,7 @@ local function enter(index, spec, b)
   if b.w then
     b.w = spec.seconds
   elseif spec.kind ~= 'plan' and b.a ~= spec.rate then
-    -- No header tells the rate of such a limit: the rule has been changed. What flowed in until now did so at `pc`.
+    -- No header states the rate of such a limit, so the rule was changed. Until now, tokens flowed in at `pc`.
     b.r, b.a = min(spec.rate, b.r * spec.rate / b.a), spec.rate
   end
   local limit = {index = index, key = index == 1 and KEYS[1] or KEYS[index + 1], spec = spec, b = b, p = b.p, sold = 0}
@@ -199,7 +209,7 @@ for index, spec in ipairs(req.limits) do
   local b = load(key)
   if not b and index == 1 and req.former > 0 then b = load(KEYS[#KEYS]) end
   if not b and index > 1 and spec.kind == 'application' and shared.app then
-    -- As versions before 0.2 kept it.
+    -- Versions before 0.2 stored it there.
     b = shared.app
     b.p = {}
     shared.app = nil
@@ -208,13 +218,14 @@ for index, spec in ipairs(req.limits) do
   if b and (b.w ~= nil) ~= (spec.seconds > 0) then b = converted(b, spec) end
   if not b and not spec.optional then
     b = create(spec)
-    if index == 1 then   -- whoever comes first knows best, unless somebody comes who knows more: section 4
+    if index == 1 then   -- use the rates that the first process knows; section 4 corrects them if another knows better
       b.a = req.known_announced
       b.r = min(req.known_rate, b.a)
       b.calm = b.r >= b.a
     end
-  elseif b and amnesia and not b.seeded then
-    -- Somebody new came first and was believed. Once is enough: more would stall everyone.
+  elseif b and lost_data and not b.seeded then
+    -- A process that did not know the lost data has created this limit as unused. Empty it, but only once: if every
+    -- process did so, all calls would stall.
     drain(b)
   end
   if b then enter(index, spec, b) end
@@ -225,7 +236,7 @@ me.j = req.jitter
 me.y = req.kind
 local last = req.limits[#req.limits]
 me.a = last.optional and last.label or ''
-local jitter = req.jitter   -- the worst of the processes seen lately
+local jitter = req.jitter   -- the largest of any process seen in the last two seconds
 for _, e in pairs(s.p) do
   if now - e.s < 2 then jitter = max(jitter, e.j or 0) end
 end
@@ -235,6 +246,6 @@ if not mine then
   shared.p[req.me] = mine
 end
 
--- A request that was overtaken by a later one of the same process (it lay in the socket of a paused server).
+-- A later request of the same process came first: this one was delayed in the socket of a paused server.
 if req.n <= me.n then return cmsgpack.pack({stale = 1, now = now}) end
 

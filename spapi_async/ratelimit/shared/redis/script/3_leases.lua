@@ -1,12 +1,12 @@
--- 3. Leases and what has accrued ----------------------------------------------------------------------------------------
+-- 3. Leases and refill ------------------------------------------------------------------------------------------------
 
 local function forget(limit, pid)
   local b, e = limit.b, limit.p[pid]
   if e and not b.w then
     if e.w >= b.o then b.d = max(b.d, e.d, e.p) end
-    -- What it sent last may still be on its way.
+    -- Its last requests may not have arrived yet.
     local sold = e.bk or 0
-    b.la = max(b.la or 0, sold >= (e.cl or 0) and max(now, sold) + GOODBYE or e.la or 0)
+    b.la = max(b.la or 0, sold >= (e.cl or 0) and max(now, sold) + LAST_ARRIVAL or e.la or 0)
   end
   limit.p[pid] = nil
 end
@@ -18,8 +18,8 @@ local function unlease(pid, count)
   end
 end
 
--- The process has heard of every request that left before `clear`, and none took longer than `slowest`: so much and no
--- more can those have come late that were given to it while the bucket may have been full.
+-- Every request of the process that was sent before `clear` has been answered, none later than after `slowest` seconds.
+-- So requests sent while the bucket may have been full were late by no more than that.
 for _, limit in ipairs(limits) do
   local e = limit.e
   if e.p > 0 and req.clear > e.w then
@@ -35,8 +35,8 @@ for _, limit in ipairs(limits) do
   slowest_pace = min(slowest_pace, pace(limit.b))
 end
 
--- When everything that was ever sold has been answered, at `landed` at the latest, and nobody has been refused since, the
--- bucket has had all the time since then to fill, whatever the network does: no lateness need be reckoned with.
+-- If every request ever admitted has been answered, the last one at `landed`, and there was no 429 since, then the
+-- bucket has been filling since `landed` at the latest: its level is certain, and no lateness need be considered.
 for _, limit in ipairs(limits) do
   local b, landed = limit.b, limit.b.la or 0
   limit.e.cl, limit.e.la = req.clear, req.landed
@@ -48,12 +48,13 @@ for _, limit in ipairs(limits) do
   limit.certain = limit.certain and landed > max(b.cut, 0)
   if limit.certain then
     local level = min(b.z, (now - landed) * b.r)
-    -- A bucket of one was empty when the last request had been served, however late that came.
+    -- A bucket of one token was empty when it had served the last request, however late that arrived.
     b.k = b.z < 2 and level or max(b.k, level)
   end
 end
 
--- What the owner of a lease that has ended did not say it used comes back; a process that is long gone is not counted.
+-- Return the tokens of leases that have ended, except those reported as used; forget processes not seen for long;
+-- return the number of processes.
 local function sweep(limit)
   local seen, processes = {}, 0
   for pid, e in pairs(limit.p) do
@@ -61,7 +62,7 @@ local function sweep(limit)
       credit(limit, e.l, now)
       e.l, e.bk = 0, now
     end
-    if pid ~= req.me and now - e.s > FORGET and e.l == 0 then
+    if pid ~= req.me and now - e.s > FORGOTTEN_AFTER and e.l == 0 then
       forget(limit, pid)
     else
       local process = string.match(pid, '^[^/]*')
@@ -80,7 +81,7 @@ do
   local seen = {}
   for pid, e in pairs(shared.p) do
     local process = string.match(pid, '^[^/]*')
-    if pid ~= req.me and now - e.s > FORGET then
+    if pid ~= req.me and now - e.s > FORGOTTEN_AFTER then
       shared.p[pid] = nil
     elseif not seen[process] then
       seen[process], shared_processes = true, shared_processes + 1

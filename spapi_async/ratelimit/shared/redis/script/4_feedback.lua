@@ -1,6 +1,6 @@
--- 4. What the process tells ---------------------------------------------------------------------------------------------
+-- 4. Feedback of the process ------------------------------------------------------------------------------------------
 
--- The reply to an earlier request never arrived: if that request ran, what it gave was not received.
+-- The reply to an earlier request was lost. If that request was carried out, its tokens were not received: return them.
 if req.lost > 0 and me.n >= req.lost and me.g > 0 then
   unlease(req.me, me.gl)
   for _, limit in ipairs(limits) do credit(limit, me.g, now) end
@@ -14,8 +14,8 @@ local function announce(rate)
   if s.k < 0 then s.k = s.k * pace(s) / before end   -- as in settle
 end
 
--- Of the memory that was lost this process knows a rate, and nobody who came before it did. (A header would have said so.)
-if amnesia and s.a == all[1].spec.rate and req.known_announced ~= s.a then
+-- The server has lost its data, and this process is the first to know a rate other than the published one.
+if lost_data and s.a == all[1].spec.rate and req.known_announced ~= s.a then
   announce(req.known_announced)
   s.r = min(s.r, req.known_rate)
   s.calm = s.r >= s.a
@@ -24,41 +24,43 @@ end
 local function learn_burst(b, spare)
   local smaller = max(1, math.floor(b.z - spare + 1e-6))
   if spare < 2 or smaller >= b.z then return end
-  if b.z < b.b then b.bp = min(2 * b.bp, LONGEST_BURST_PATIENCE) end
+  if b.z < b.b then b.bp = min(2 * b.bp, LONGEST_BURST_STREAK) end
   b.z, b.zt = smaller, smaller
 end
 
 local function lower_rate(b)
-  -- One more than there: the token of the refused request was counted when it was handed out.
+  -- One more than in _adaptation.py: the refused request's own token was counted as a success when it was granted.
   b.alt = b.n <= 2 and b.alt + 1 or 0
-  if b.b < 2 and b.r >= b.a and b.alt < TOO_FAST then return end
-  local lowest, far_off = b.a * LOWEST, b.n < SOON * b.tol
+  if b.b < 2 and b.r >= b.a and b.alt < TOO_FAST_AFTER then return end
+  local lowest, far_off = b.a * LOWEST_FRACTION, b.n < SHORT_STREAK * b.tol
   if not b.calm then
     b.st = far_off and min(GROW_STEP * b.st, LARGEST_STEP) or max(SHRINK_STEP * b.st, SMALLEST_STEP)
-    if not far_off or (b.r <= lowest and b.alt < TOO_FAST) then b.bl = max(b.bl + BLAME - b.n / b.tol, 0) end
+    if not far_off or (b.r <= lowest and b.alt < TOO_FAST_AFTER) then
+      b.bl = max(b.bl + REFUSAL_EVIDENCE - b.n / b.tol, 0)
+    end
   end
-  if b.bl < FUTILE then
+  if b.bl < FUTILE_AT then
     b.r = max(b.r * (1 - b.st), lowest)
   else
-    b.bl, b.alt, b.tol, b.st, b.r = 0, 0, max(math.floor(b.tol / 2), LEAST_TOLERANCE), LARGEST_STEP, b.a
+    b.bl, b.alt, b.tol, b.st, b.r = 0, 0, max(math.floor(b.tol / 2), LEAST_INTENDED_STREAK), LARGEST_STEP, b.a
   end
 end
 
 local function decrease(limit)
   local b = limit.b
   if b.w then
-    -- Another client of the same window: nobody says when its requests leave it, so try at their mean distance.
+    -- Another client uses the same window: when its requests expire is unknown, so try at their mean distance.
     b.block = max(b.block, now + b.w / b.b)
   else
     learn_burst(b, limit.spec.shared and 0 or b.k)
     lower_rate(b)
     b.n, b.bn, b.calm = 0, 0, false
-    b.k = min(b.k, 1 - min(RESERVE, b.z))
+    b.k = min(b.k, 1 - min(TOKENS_AFTER_429, b.z))
   end
   b.cut = now
 end
 
--- How much of a limit is left, as a part of it; of two that are as full the narrower one (a rule) is suspected.
+-- How much of a limit is left, as a fraction; of two that are equally full, the narrower one (a rule) is suspected.
 local function fullness(limit)
   local b = limit.b
   local part = b.w and (b.b - #b.log) / b.b or b.k / b.z
@@ -66,22 +68,23 @@ local function fullness(limit)
   return part, breadth
 end
 
--- Whether calls with another value pass: this process has seen it, or they were sold tokens a while ago and not refused
--- since.
+-- Whether calls with another value pass: this process has seen one pass, or tokens were sold for them some time ago and
+-- there was no 429 since.
 local function others_pass(seen)
   if seen > 0 then return true end
   for _, e in pairs(s.p) do
-    if (e.a or '') ~= me.a and e.ps and e.ps < now - GOODBYE then return true end
+    if (e.a or '') ~= me.a and e.ps and e.ps < now - LAST_ARRIVAL then return true end
   end
   return false
 end
 
--- Amazon does not say which limit was hit, unless its message names one: blame() in _decision.py, with what is known here.
+-- The limit that a 429 is about, which Amazon rarely names. The same decision as blame() in _decision.py, from what is
+-- known here.
 local function culprit(named, seen)
   local suspect = shared.suspect
   shared.suspect = {KEYS[1], now, req.kind}
   if named > 0 and all[named] then return all[named] end
-  if suspect and math.abs(now - suspect[2]) < SUSPICION then
+  if suspect and math.abs(now - suspect[2]) < SAME_CAUSE_WITHIN then
     if suspect[1] ~= KEYS[1] then
       for _, limit in ipairs(limits) do
         if limit.spec.shared then return limit end
@@ -114,14 +117,15 @@ local function throttled(sent_at, count, named, seen)
   me.ps = nil
   local limit = culprit(named, seen)
   if limit ~= all[1] then limit.b.thr = limit.b.thr + count end
-  -- Requests that were already on their way at the last decrease say nothing new.
+  -- Requests that were sent before the last decrease are part of the same event.
   if sent_at > limit.b.cut then decrease(limit) end
 end
 
 for _, f in ipairs(req.feedback) do
   if f.seq > me.f then
     me.f = f.seq
-    -- Used after the lease ran out, when it had already been given back (or this server forgot it): charge it again.
+    -- Tokens used after the lease had ended, so that they were already returned (or lost by the server): charge them
+    -- again.
     s.k = s.k - max(0, f.used - me.l)
     if f.used > 0 then
       for _, limit in ipairs(limits) do
@@ -133,10 +137,10 @@ for _, f in ipairs(req.feedback) do
     local back = min(f.back, me.l)
     unlease(req.me, f.used)
     unlease(req.me, back)
-    local count = back + (amnesia and 0 or f.credit)
+    local count = back + (lost_data and 0 or f.credit)
     for _, limit in ipairs(limits) do credit(limit, count, f.credit_at) end
     if f.spent > 0 then
-      -- Used while this server was away, when its buckets went on filling: undo that, but do not run into debt.
+      -- Tokens used while the server was away, while its buckets were filling: subtract them, but create no debt.
       for _, limit in ipairs(limits) do
         local b = limit.b
         if b.w then
@@ -152,7 +156,7 @@ for _, f in ipairs(req.feedback) do
   end
 end
 
--- After a 429 the level is known again: nothing is there, and nothing more need be held back.
+-- After a 429 the level is known: the bucket is empty, and no tokens are uncounted.
 for _, limit in ipairs(limits) do
   local b = limit.b
   if not b.w and b.cut == now then b.h, b.o, b.d = 0, now, 0 end

@@ -1,14 +1,17 @@
--- 5. Who gets the next tokens -------------------------------------------------------------------------------------------
+-- 5. The sale of tokens -----------------------------------------------------------------------------------------------
 --
--- The sale is played forward, token by token, with everybody who waits; what falls to this process is handed out, what
--- falls to the others stays in the bucket until they come. Each is told to come back just before its next turn (LEAD), so
--- that tokens are committed late: what has been sold cannot go to a more urgent call any more. To save round trips a turn
--- is a run of several tokens: what flows in within the horizon, or within RUN of it where others wait or urgent calls are
--- about. Calls of another kind (an argument that has limits of its own) are others too: they compete for the usage plan's
--- tokens, and pay from no rule of this kind.
+-- The next tokens are assigned one by one among all waiting processes. This process is granted its tokens; the others'
+-- stay in the bucket until they ask. Each process is told to ask again just before its next turn (LEAD), so that tokens
+-- are sold late: a sold token cannot go to a more urgent call any more. To save round trips, a turn is a run of several
+-- tokens: those that flow in within the horizon, or within RUN_PART of it if other processes wait or urgent calls are
+-- likely. Calls of another kind (with another value of an argument that has limits of its own) count as another
+-- process: they compete for tokens of the usage plan, but do not use this kind's rules.
 
 local function copy(pid, e, counts)
-  return {id = pid, c = {counts[1], counts[2], counts[3], 0}, t = max(e.t, s.v), q = e.q, alike = (e.y or '') == req.kind}
+  return {
+    id = pid, c = {counts[1], counts[2], counts[3], 0}, t = max(e.t, s.v), q = e.q,
+    same_kind = (e.y or '') == req.kind,
+  }
 end
 
 local lead = min(LEAD, req.horizon / 2)
@@ -17,32 +20,32 @@ self.q = 0
 local rivals = {}
 local urgent = req.waiting[1] > 0
 for pid, e in pairs(s.p) do
-  if pid ~= req.me and e.c[1] + e.c[2] + e.c[3] > 0 and now - e.q < PATIENCE then
-    -- The calls expected of it count too, or its turn would look too short.
+  if pid ~= req.me and e.c[1] + e.c[2] + e.c[3] > 0 and now - e.q < GRACE then
+    -- Its expected calls count, too; otherwise its turn would be too short.
     rivals[#rivals + 1] = copy(pid, e, {max(e.c[1], e.e[1]), max(e.c[2], e.e[2]), max(e.c[3], e.e[3])})
     urgent = urgent or e.c[1] > 0
   elseif pid ~= req.me and e.e[1] + e.e[2] + e.e[3] > 0 and now - e.q < lead then
-    -- It got all it wanted, but is expected to have more calls by its next turn.
+    -- No call of it waits, but it will probably have more calls by its next turn.
     rivals[#rivals + 1] = copy(pid, e, e.e)
     rivals[#rivals].absent = true
   end
 end
--- Turns go round by what each process has had, counted from where the one who is next stands: nobody saves up turns by
--- staying away.
+-- The process with the fewest tokens so far is next. A process that was away starts with the count of the one that is
+-- next, so that it does not get many turns at once.
 local front = self.t
 for _, e in ipairs(rivals) do front = min(front, e.t) end
 
--- Where urgent calls have been seen lately, one token stays in the bucket for the next: it need not wait behind what has
--- been sold ahead. After it was taken, another is there when all that had been sold until then is paid for.
+-- If there was an urgent call lately, one token is reserved for the next one, which then need not wait until the tokens
+-- sold ahead have flowed in. After it is taken, the next one is reserved when everything sold until then has flowed in.
 local windowed, guessing = false, false
 for _, limit in ipairs(limits) do
   local b = limit.b
   windowed = windowed or b.w ~= nil
-  limit.kept = not b.w and now - b.u < URGENT_MEMORY and b.z >= 4 and 1 or 0
-  limit.took = limit.kept == 0
+  limit.reserved = not b.w and now - b.u < URGENT_MEMORY and b.z >= 4 and 1 or 0
+  limit.took = limit.reserved == 0
   if urgent and not b.w then b.u = now end
   limit.hold = withheld(limit)
-  -- The first requests to a full bucket are on their way; when they have arrived, much less may have to be held back.
+  -- The first requests to a full bucket are unanswered; when they are answered, fewer tokens will be uncounted.
   guessing = guessing or (not b.w and limit.hold > b.h + 1)
   if b.w then
     limit.list = {}
@@ -51,16 +54,16 @@ for _, limit in ipairs(limits) do
 end
 
 local crowded = #rivals > 0 or now - s.u < URGENT_MEMORY
-local longest_run = max(1, math.floor(slowest_pace * req.horizon * (crowded and RUN or 1)))
+local longest_run = max(1, math.floor(slowest_pace * req.horizon * (crowded and RUN_PART or 1)))
 local span = (longest_run - 1) / slowest_pace
--- Nothing of a window is lent: when it was used is what counts.
+-- Tokens of a window are not leased, because the time of their use matters.
 self.c[4] = windowed and 0 or req.prefetch
 
 local passed = {s.sh[1], s.sh[2], s.sh[3]}
 local winner, class, run = nil, 4, 0
 
--- A rival competes for a token of the time `delay` from now if it will be here to take it; for one that is there already
--- only if it waits already.
+-- Whether a process competes for a token that becomes available in `delay` seconds: it must have asked again by then.
+-- For a token that is available now, calls of it must be waiting now.
 local function waits(e, wanted, delay)
   return e.c[wanted] > 0 and e.q <= now + delay + lead and not (e.absent and delay == 0)
 end
@@ -73,10 +76,11 @@ local function first_of(wanted, delay)
   return best
 end
 
--- Who takes the next token: an urgent call may have it after `hurried` seconds, others after `delay`.
-local function next_in_line(delay, hurried)
-  local best, chosen, most = nil, 4, PASSED_OVER - 1
-  local candidates, due = {}, {hurried, delay, delay}
+-- The process that gets the next token, and the priority. Urgent calls can have it after `urgent_delay` seconds, others
+-- after `delay`.
+local function next_in_line(delay, urgent_delay)
+  local best, chosen, most = nil, 4, MOST_PASSES - 1
+  local candidates, due = {}, {urgent_delay, delay, delay}
   for each = 1, 3 do
     local candidate = first_of(each, due[each])
     candidates[each] = candidate
@@ -94,7 +98,8 @@ local function next_in_line(delay, hurried)
     end
   end
   if not best then return self.c[4] > 0 and self or nil, 4 end
-  -- Who has its turn keeps it for a run, expected calls included: the turns of fast operations would be too short.
+  -- A process keeps its turn for a whole run, including its expected calls; else turns of fast operations are too
+  -- short.
   if winner and class == chosen and run > 0 and run < longest_run then
     if waits(winner, chosen, due[chosen]) then return winner, chosen end
     if winner == self and self.c[4] > 0 then return self, 4 end
@@ -109,21 +114,21 @@ for _, e in ipairs(rivals) do
   first_turns = first_turns + min(e.c[1] + e.c[2] + e.c[3], longest_run)
 end
 
-local function delay_at(limit, number, hurry)
+local function delay_at(limit, number, for_urgent)
   local b = limit.b
   if b.w then return window_delay(b, limit.list) end
-  if not hurry then return bucket_delay(limit, limit.hold, number, limit.kept) end
+  if not for_urgent then return bucket_delay(limit, limit.hold, number, limit.reserved) end
   if not limit.took and b.x <= now then return 0 end
   return bucket_delay(limit, limit.hold, number, 0)
 end
 
--- Limits that calls of every kind pay from, and those of this kind alone.
+-- Whether calls of every kind use a limit, or only calls of this kind.
 local function is_common(limit) return limit.spec.kind ~= 'rule' end
 
-local function delays_after(number, hurry)
+local function delays_after(number, for_urgent)
   local common, own = 0, 0
   for _, limit in ipairs(limits) do
-    local delay = delay_at(limit, number or limit.sold, hurry)
+    local delay = delay_at(limit, number or limit.sold, for_urgent)
     own = max(own, delay)
     if is_common(limit) then common = max(common, delay) end
   end
@@ -132,10 +137,11 @@ end
 
 local lendable = math.huge
 for _, limit in ipairs(limits) do
-  if not limit.b.w then lendable = min(lendable, math.floor(LEND * limit.b.z) - limit.leased) end
+  if not limit.b.w then lendable = min(lendable, math.floor(LENDABLE_PART * limit.b.z) - limit.leased) end
 end
 local latest = (crowded or longest_run == 1) and 2 * lead or max(2 * lead, req.horizon / 2)
--- Where a bucket is so small that what is sold ahead must be spaced, tokens are sold one by one when the last was answered.
+-- If a bucket is so small that tokens must be spaced, they are sold one by one, each after the reply to the last
+-- request.
 local spaced, slowest_rate = false, math.huge
 for _, limit in ipairs(limits) do
   local rate = limit.b.r or pace(limit.b)
@@ -146,26 +152,26 @@ if guessing or spaced then latest, span = lead, 0 end
 local delays, gave_leased, sold, until_next, urgent_given, lent_out = {}, 0, 0, -1, false, false
 while sold < 400 and self.c[1] + self.c[2] + self.c[3] + self.c[4] > 0 do
   local common, own = delays_after()
-  local hurried_common, hurried_own = delays_after(nil, true)
+  local urgent_common, urgent_own = delays_after(nil, true)
   local kind
-  winner, kind = next_in_line(common, hurried_common)
+  winner, kind = next_in_line(common, urgent_common)
   if not winner then break end
   if kind < 4 then class = kind end
-  local delay = winner.alike and own or common
+  local delay = winner.same_kind and own or common
   if kind == 1 then
-    delay = winner.alike and hurried_own or hurried_common
+    delay = winner.same_kind and urgent_own or urgent_common
     for _, limit in ipairs(limits) do limit.took = true end
   end
   run = run + 1
   winner.t = winner.t + 1
   if winner == self then
-    -- A turn begins when its first token is nearly due; then all of it is sold.
+    -- A turn begins when its first token is nearly due; then the whole run is sold.
     lent_out = kind == 4 and gave_leased >= lendable
     if delay > latest + 1e-9 or lent_out then
       if kind < 4 then until_next = delay end
       break
     end
-    if #delays == 0 then latest = max(lead + span, delay + min(span, RUN * req.horizon)) end
+    if #delays == 0 then latest = max(lead + span, delay + min(span, RUN_PART * req.horizon)) end
     urgent_given = urgent_given or kind == 1
     delays[#delays + 1] = {delay, kind == 4}
     if kind == 4 then gave_leased = gave_leased + 1 end
@@ -178,7 +184,7 @@ while sold < 400 and self.c[1] + self.c[2] + self.c[3] + self.c[4] > 0 do
       end
     end
     s.v = max(s.v, front)
-    -- Only tokens really handed out count for the shares: a rival whose turn it was may come for it later.
+    -- Only granted tokens count for the shares of priorities: a rival may still ask for the token of its turn.
     for each = 1, 3 do
       if each == class or not (elsewhere[each] or self.c[each] > 0) then
         s.sh[each] = 0
@@ -188,7 +194,7 @@ while sold < 400 and self.c[1] + self.c[2] + self.c[3] + self.c[4] > 0 do
     end
   end
   for _, limit in ipairs(limits) do
-    if winner.alike or is_common(limit) then
+    if winner.same_kind or is_common(limit) then
       limit.sold = limit.sold + 1
       if limit.b.w then log(limit.list, now + delay + req.jitter) end
     end
@@ -197,17 +203,17 @@ while sold < 400 and self.c[1] + self.c[2] + self.c[3] + self.c[4] > 0 do
   sold = sold + 1
 end
 
--- A token handed out stands for a success: replies are not reported one by one.
+-- A granted token counts as a success, because replies are not reported one by one.
 local function recover(b, count)
   if b.w or b.calm then return end
   for _ = 1, count do
     b.n = b.n + 1
-    if b.n >= ALONE * b.tol then b.tol = min(2 * b.tol, TOLERANCE) end
+    if b.n >= ALONE_AFTER * b.tol then b.tol = min(2 * b.tol, INTENDED_STREAK) end
     if b.r < b.a then
-      local boldness = max(b.n / (BOLD * b.tol), 1)
+      local boldness = max(b.n / (BOLD_AFTER * b.tol), 1)
       b.r = min(b.r * (1 + b.st / b.tol * boldness ^ 3), b.a)
-    elseif b.z >= b.b and b.tol == TOLERANCE and b.n > 2 then
-      b.calm, b.st, b.bl, b.alt, b.bp = true, LARGEST_STEP, 0, 0, BURST_PATIENCE
+    elseif b.z >= b.b and b.tol == INTENDED_STREAK and b.n > 2 then
+      b.calm, b.st, b.bl, b.alt, b.bp = true, LARGEST_STEP, 0, 0, BURST_STREAK
       return
     end
     if b.z < b.b then
@@ -236,10 +242,10 @@ for _, limit in ipairs(limits) do
   if limit.b.w then limit.list = limit.b.log end
 end
 
--- When the token kept for urgent calls will be there again (or at last), all that was sold until now being paid for.
+-- When the token reserved for urgent calls will be available: after everything sold until now has flowed in.
 for _, limit in ipairs(limits) do
   local b = limit.b
-  if not b.w and (urgent_given or b.cut == now or (urgent and limit.kept == 0)) then
+  if not b.w and (urgent_given or b.cut == now or (urgent and limit.reserved == 0)) then
     b.x = now + bucket_delay(limit, limit.hold, 0, 0)
   end
 end

@@ -1,11 +1,11 @@
--- 6. What is kept and answered ------------------------------------------------------------------------------------------
+-- 6. The reply --------------------------------------------------------------------------------------------------------
 
 me.n, me.g, me.gl, me.t = req.n, gave, gave_leased, self.t
 mine.s = now
 for _, limit in ipairs(limits) do limit.e.s = now end
 me.c = {self.c[1], self.c[2], self.c[3]}
 
--- Whoever got all it wanted is told as well when its turn would come again, so that it need not ask before.
+-- Even a process whose calls all got tokens is told when its next turn would come, so that it does not ask earlier.
 local poll = -1
 local _, own_delay = delays_after(0)
 me.e = {0, 0, 0}
@@ -15,21 +15,21 @@ if class < 4 and crowded then
 end
 if me.c[1] + me.c[2] + me.c[3] > 0 then
   if until_next < 0 then until_next = own_delay end
-  -- While there are tokens for others that do not come for them, or much is held back on a guess, it had better look again.
+  -- Ask again soon if there are tokens that other processes may not ask for, or many tokens are uncounted on a guess.
   local soon = guessing or own_delay == 0
-  -- Once the last request was answered, the next need not be spaced: come back in time for that.
+  -- After the reply to the last request the next one need not be spaced: ask again in time for that.
   if spaced and gave > 0 then until_next = min(until_next, delays[gave][1] + 1 / slowest_rate) end
   poll = min(max(until_next - lead, 0.02), soon and 2 * lead or LONGEST_POLL)
 elseif #rivals > 0 then
-  -- Whoever had less than a whole turn may have been given too little: its estimate is not to be trusted for long.
+  -- A process that got less than a whole run may have expected too few calls: let it ask again sooner.
   local longest = guessing and 2 * lead or (gave < longest_run and 2 or 4) * req.horizon
   poll = min(max(delays_after(first_turns) - lead, 0), longest)
 end
 me.q = now + max(poll, 0)
--- A lease lasts beyond the next visit, which tells what was used of it. (A process gives back sooner what it does not use.)
+-- A lease lasts beyond the next exchange, which reports its use. (A process returns unused tokens earlier.)
 local lease = max(4 * req.horizon, poll + req.horizon)
 if gave_leased > 0 then
-  local ends = now + lease + PATIENCE
+  local ends = now + lease + GRACE
   for _, limit in ipairs(limits) do
     limit.e.l, limit.e.x = limit.e.l + gave_leased, max(limit.e.x, ends)
   end
@@ -38,15 +38,15 @@ end
 
 local others = {}
 if req.predict > 0 then
-  -- Those that wait; calls that are merely expected may never come.
+  -- Only waiting calls: expected calls may never come.
   for _, e in ipairs(rivals) do
-    if not e.absent then others[#others + 1] = {e.c[1], e.c[2], e.c[3], e.alike and 1 or 0} end
+    if not e.absent then others[#others + 1] = {e.c[1], e.c[2], e.c[3], e.same_kind and 1 or 0} end
   end
 end
 
--- Of a window goes a bounded part: the first entries, which the next permits wait for, one by one, and the rest in runs,
--- each with the moment of its last entry, so that nobody expects a permit too early.
--- What the process may count on: nothing of what is held back, once the level is too low to hold it.
+-- The state of a limit for the reply. Of a window's entries, the first ones, for whose expiry the next calls wait, are
+-- listed one by one. The others are combined into runs, each with the time of its last entry, so that no process
+-- expects a token too early. The level of a bucket excludes uncounted tokens.
 local function report(limit)
   local b = limit.b
   if b.w then
