@@ -1,4 +1,4 @@
-"""A plugin for pytest that writes down which examples Hypothesis tried: ``-p drawn_examples --drawn=FILE``."""
+"""A pytest plugin that records which examples Hypothesis tried: ``-p drawn_examples --drawn=FILE``."""
 
 import hashlib
 import json

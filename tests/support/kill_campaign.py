@@ -75,14 +75,14 @@ KINDS: Mapping[str, Kind] = {
 
 
 class Result(NamedTuple):
-    """What an ended job has left: its file, and how many jobs the emulator made."""
+    """What a finished job leaves: its file, and how many jobs the emulator made."""
 
     content: bytes
     made: int
 
 
 class Job:
-    """One command on an emulator, with the folder that it keeps its journal and file in."""
+    """One command on an emulator, with the folder of its journal and file."""
 
     def __init__(self, kind: Kind, emulator: Emulator, folder: Path) -> None:
         self.kind = kind
@@ -97,7 +97,7 @@ class Job:
 
     @property
     def is_over(self) -> bool:
-        """Whether the file is complete and the journal has begun to say so: the same command again is another job."""
+        """Return whether the file is complete and the journal says so: the same command again would be another job."""
         with closing(sqlite3.connect(self._journal)) as journal, suppress(sqlite3.OperationalError):  # no table yet
             return bool(journal.execute("SELECT count(*) FROM runs WHERE stage = 'closed'").fetchone()[0])
         return False
@@ -138,7 +138,7 @@ class Job:
         return Result(self.out.read_bytes(), made)
 
     def _kill_held(self, operation: str, point: str, passed: int) -> str:
-        """Kill it while the emulator holds its request to an operation, after so many that it let pass."""
+        """Kill it while the emulator holds a request to an operation, after ``passed`` earlier ones."""
         rule, _ = HELD[point]
         before, faults_before = requests_of(self.emulator, operation), faults(self.emulator)
         harmless = [{"operation": operation}] * passed
@@ -163,7 +163,7 @@ class Job:
 
 
 def run_job(name: str, seed: int, expected: Mapping[str, Result]) -> tuple[Counter[str], str]:
-    """The points at which one job was killed, and what was wrong at its end."""
+    """Return the points at which one job was killed, and what was wrong at its end."""
     rng, kills = random.Random(seed), Counter[str]()
     with tempfile.TemporaryDirectory() as folder:
         emulator = Emulator(**_SETTINGS)
@@ -187,7 +187,7 @@ def run_job(name: str, seed: int, expected: Mapping[str, Result]) -> tuple[Count
 
 
 def undisturbed(name: str) -> Result:
-    """What a job leaves that nobody kills."""
+    """Return what a job leaves that is not killed."""
     with tempfile.TemporaryDirectory() as folder:
         emulator = Emulator(**_SETTINGS)
         with running(emulator):
@@ -195,7 +195,7 @@ def undisturbed(name: str) -> Result:
 
 
 def main(seed: int, count: int, names: Sequence[str]) -> int:
-    """Run so many jobs of these kinds; the exit code."""
+    """Run so many jobs of these kinds, and return the exit code."""
     began, load = time.monotonic(), "/".join(f"{each:.1f}" for each in os.getloadavg())
     expected = {name: undisturbed(name) for name in names}
     kills, jobs, complaints = Counter[str](), Counter[str](), list[str]()

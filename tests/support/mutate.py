@@ -1,4 +1,4 @@
-"""Puts bugs into the code, one at a time, and lists those that no test notices.
+"""Puts bugs into the code, one at a time, and lists those that no test detects.
 
     python tests/support/mutate.py map                            once: which tests run which lines, and for how long
     python tests/support/mutate.py map tests/auth                 only these anew, such as tests that were just written
@@ -46,7 +46,7 @@ from mutation_rules import applied, changes
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "spapi_async"
 GENERATED = ("spapi_async/api/", "spapi_async/models/")
-ELSEWHERE = ("spapi_async/cli/",)  # its words are judged by people
+ELSEWHERE = ("spapi_async/cli/",)  # its text is for people
 MAP = ROOT / ".mutation" / "coverage"
 TIMES = MAP.parent / "seconds.json"
 DIGESTS = MAP.parent / "digests.json"
@@ -78,7 +78,7 @@ class Mutant(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What the tests said of a bug."""
+    """What the tests found of a bug."""
 
     mutant: Mutant
     noticed: bool
@@ -104,7 +104,7 @@ def drawn(files: Iterable[str], count: int, seed: str, first: set[str]) -> list[
 
 
 def by_hand(path: Path) -> list[Mutant]:
-    """Returns the bugs of a file of them; one whose code is gone is an error, so that the list stays true."""
+    """Returns the bugs in a file that lists them. A bug whose code is gone is an error, so that the list stays true."""
     found = []
     for each in json.loads(path.read_text(encoding="utf-8"))["written"]:
         source = (ROOT / each["file"]).read_text(encoding="utf-8")
@@ -118,7 +118,7 @@ def by_hand(path: Path) -> list[Mutant]:
 
 
 def meaningless(path: Path) -> dict[tuple[str, str, str], str]:
-    """Returns why no test can or need notice a bug, by file and what it makes of what."""
+    """Returns why no test can or need detect a bug, by file and replacement."""
     listed = json.loads(path.read_text(encoding="utf-8"))["meaningless"] if path.exists() else []
     return {(each["file"], each["old"], each["new"]): each["why"] for each in listed}
 

@@ -1,4 +1,4 @@
-"""Stops the PostgreSQL of a run when nobody uses it any more, however its users have ended.
+"""Stops the PostgreSQL of a test run when nobody uses it any more, however its users ended.
 
 ``shared_postgres`` starts this program beside the server, in a session of its own. Each user holds a shared lock on a
 file; the system releases it when a process ends, whether it is killed or not, so the exclusive lock is had when none is

@@ -116,9 +116,9 @@ class RedisServer:
                 self._start()
             except OSError:
                 if self._started:
-                    time.sleep(0.1)  # its clients know this port: somebody who looked for a free one lets go of it
+                    time.sleep(0.1)  # its clients know this port: another process that tried it gives it up
                 else:
-                    self.port = free_port(55535)  # somebody else was quicker
+                    self.port = free_port(55535)  # another process took the port first
             else:
                 self._started = True
                 return
@@ -143,7 +143,7 @@ class RedisServer:
             if self._process.poll() is not None:
                 self._process = None
                 raise OSError("redis-server ended: " + self._log())
-            # Until ours has found the port taken and ended, somebody else's may answer there.
+            # Until ours finds the port taken and ends, another server may answer there.
             with contextlib.suppress(OSError):
                 if self.command("INFO", "server")["process_id"] == self._process.pid:
                     return
@@ -203,7 +203,7 @@ class RedisServer:
         return int(stats["calls"]) if stats else 0
 
     def connections(self) -> int:
-        """How many clients are connected, this question's own not counted."""
+        """How many clients are connected, except the one that asks."""
         return int(self.command("INFO", "clients")["connected_clients"]) - 1
 
     def stop(self) -> None:
@@ -270,7 +270,7 @@ class RedisCluster:
 
     @staticmethod
     def _covered(node: RedisServer) -> int:
-        """Slots that this node knows the owner of, once it thinks the cluster whole."""
+        """Slots whose owner this node knows, once it considers the cluster complete."""
         state = str(node.command("CLUSTER", "INFO")).replace("'", "").replace(" ", "")
         if "cluster_state:ok" not in state:
             return 0
@@ -283,7 +283,7 @@ class RedisCluster:
         return self.nodes[next(number for number in range(3) if slot < 16384 * (number + 1) // 3)]
 
     def move(self, key: str) -> None:
-        """Give the slot of a key, emptied, to the next node, without telling anybody else."""
+        """Give the slot of a key, emptied, to the next node, without informing any other."""
         source = self.owner(key)
         target = self.nodes[(self.nodes.index(source) + 1) % 3]
         slot = str(self.nodes[0].command("CLUSTER", "KEYSLOT", key))

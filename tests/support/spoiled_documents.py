@@ -1,4 +1,4 @@
-"""Result documents as a hostile server would have them, at the emulator."""
+"""Result documents of the emulator, replaced by what a hostile server would send."""
 
 from __future__ import annotations
 

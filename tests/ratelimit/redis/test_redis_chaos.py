@@ -1,4 +1,4 @@
-"""Four processes share a quota through a Redis that is killed, paused, filled or emptied under them."""
+"""Four processes share a quota through a Redis that is killed, paused, filled or emptied meanwhile."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def restart_empty(server: RedisServer) -> Callable[[], None]:
 
 
 async def arrivals(server: ReferenceServer, number: int) -> None:
-    """Wait until so many requests have come."""
+    """Wait until so many requests have arrived."""
     while len(server.record) < number:
         await asyncio.sleep(0.01)
 
@@ -73,7 +73,7 @@ async def test_calls_are_refused_while_redis_is_away_if_so_configured(redis_chao
         workers = asyncio.create_task(run_workers(2, on_outage="raise", **config))
         await arrivals(server, 22)
         redis_chaos.kill()
-        while server.silence < 3.0:  # what was sold before is still sent; then each process asks for more
+        while server.silence < 3.0:  # calls that were admitted before are still sent; then each process asks for more
             await asyncio.sleep(0.01)
         redis_chaos.start()
         results = await workers

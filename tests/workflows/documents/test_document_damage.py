@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
-from document_fixtures import HurriedClock, document_at, s3, served
+from document_fixtures import NoPauses, document_at, s3, served
 from hypothesis import given
 from hypothesis import strategies as st
 from virtual_time import run
@@ -39,7 +39,7 @@ class OnePiece:
         async def locate() -> Location:
             return Location.given("http://127.0.0.1/", "x.y")
 
-        return Document(Download(Resources(self, Observers(), HurriedClock()), locate, "x.y"))
+        return Document(Download(Resources(self, Observers(), NoPauses()), locate, "x.y"))
 
 
 async def each(items: AsyncIterator[Any]) -> None:

@@ -8,7 +8,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from feed_fixtures import CREATE, feeds_emulated, feeds_made, listings_of, merchant_on
+from feed_fixtures import CREATE, feeds_emulated, feeds_made, listings_of, seller_with_id_on
 from spoiled_documents import spoil
 
 from spapi_async import DocumentError, DocumentTruncatedError, SellingPartner
@@ -63,7 +63,7 @@ async def test_a_report_that_does_not_say_what_became_of_the_feed_is_an_error(
     content: bytes, why: str, sqlite_url: str
 ) -> None:
     """Never three messages accepted; with a journal asking again submits nothing, and reads it again."""
-    async with feeds_emulated() as (emulator, _), merchant_on(emulator.url, Journal(sqlite_url)) as seller:
+    async with feeds_emulated() as (emulator, _), seller_with_id_on(emulator.url, Journal(sqlite_url)) as seller:
         outcomes, run = await submitted(seller)
         spoil(emulator, "feed", content)
         with pytest.raises(DocumentError, match=why):
@@ -85,7 +85,7 @@ async def test_a_truncated_gzip_is_an_error() -> None:
 
 async def test_a_feed_that_is_done_without_a_report_has_accepted_nothing_yet(sqlite_url: str) -> None:
     """It is asked about again the next time: the report may be late."""
-    async with feeds_emulated() as (emulator, _), merchant_on(emulator.url, Journal(sqlite_url)) as seller:
+    async with feeds_emulated() as (emulator, _), seller_with_id_on(emulator.url, Journal(sqlite_url)) as seller:
         outcomes, _ = await submitted(seller)
         spoil(emulator, "feed", None)
         with pytest.raises(DocumentError, match="names no processing report"):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from feed_fixtures import CREATE, UPLOAD, feeds_emulated, feeds_made, listings_of, merchant_on
+from feed_fixtures import CREATE, UPLOAD, feeds_emulated, feeds_made, listings_of, seller_with_id_on
 
 from spapi_async import (
     Application,
@@ -93,9 +93,9 @@ async def test_a_feed_that_fails_says_why() -> None:
 async def test_the_same_feed_is_submitted_once_until_its_result_was_read(database_url: str) -> None:
     """Another process follows it; other content, options or marketplaces are other feeds."""
     async with feeds_emulated() as (emulator, _):
-        async with merchant_on(emulator.url, Journal(database_url)) as seller:
+        async with seller_with_id_on(emulator.url, Journal(database_url)) as seller:
             first = await seller.feeds.request(STOCK, b"one", marketplaces=["US"])
-        async with merchant_on(emulator.url, Journal(database_url)) as seller:
+        async with seller_with_id_on(emulator.url, Journal(database_url)) as seller:
             result = await seller.feeds.submit(STOCK, "one", marketplaces=["US"])
             assert result.feed_id == first.feed_id
             assert feeds_made(emulator) == feeds_made(emulator, UPLOAD) == 1
@@ -112,7 +112,7 @@ async def test_the_same_feed_is_submitted_once_until_its_result_was_read(databas
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_a_lost_reply_makes_no_second_feed(moment: str, database_url: str) -> None:
     """The one that was made is found; one that was not made is sent again."""
-    async with feeds_emulated() as (emulator, _), merchant_on(emulator.url, Journal(database_url)) as seller:
+    async with feeds_emulated() as (emulator, _), seller_with_id_on(emulator.url, Journal(database_url)) as seller:
         emulator.faults({"operation": CREATE, "disconnect": moment})
         result = await seller.feeds.submit(STOCK, b"x", marketplaces=["US"])
         feeds = [feed async for feed in seller.feeds_2021_06_30.iter_feeds(feed_types=[STOCK])]
@@ -124,8 +124,8 @@ async def test_of_two_that_may_be_ours_none_is_taken(database_url: str) -> None:
     """Somebody else submitted a feed of the same type just then: the error names both."""
     async with (
         feeds_emulated() as (emulator, _),
-        merchant_on(emulator.url, Journal(database_url)) as seller,
-        merchant_on(emulator.url) as another,
+        seller_with_id_on(emulator.url, Journal(database_url)) as seller,
+        seller_with_id_on(emulator.url) as another,
     ):
         await another.feeds.request(STOCK, b"theirs", marketplaces=["US"])
         emulator.faults({"operation": CREATE, "disconnect": "after"})
@@ -214,7 +214,7 @@ def test_the_feeds_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
 
 async def test_one_content_may_be_submitted_to_two_places_at_once(sqlite_url: str) -> None:
     """Each feed is made of the document that was uploaded for it, though one is done before the other's turn comes."""
-    async with feeds_emulated() as (emulator, _), merchant_on(emulator.url, Journal(sqlite_url)) as seller:
+    async with feeds_emulated() as (emulator, _), seller_with_id_on(emulator.url, Journal(sqlite_url)) as seller:
         runs = await asyncio.gather(
             *(seller.feeds.request(STOCK, b"same", marketplaces=[place]) for place in ("US", "CA", "MX"))
         )
