@@ -1,4 +1,4 @@
-"""Orders that a list has named and nothing could fetch: each later run tries them again, and fails for none."""
+"""Orders that a list has named and that could not be fetched: each later run tries them again, and fails for none."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ RETRY = RetryPolicy(attempts=2, base=0.001, throttled_attempts=3)
 
 
 def emulator() -> Emulator:
-    """Ten orders of sixty days: three runs ask for each within the burst of 30."""
+    """Ten orders of sixty days: three runs request each within the burst of 30."""
     return Emulator(orders=ORDERS, rate_scale=6000, processing=0.02, anchor=EPOCH - 3600, clock=Hourglass())
 
 
 async def sync(running: Emulator, url: str, sources: Sequence[Source]) -> None:
-    """One run in an application of its own, as in a new process. It does not fail."""
+    """One run in an application of its own, as in a new process, which must not fail."""
     async with Application("app", "secret", endpoint=running.url, retry=RETRY, clock=Hourglass()) as app:
         seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
         report = await sync_orders([seller], url, sources=sources, since=SINCE, clock=Hourglass())
@@ -40,9 +40,9 @@ async def sync(running: Emulator, url: str, sources: Sequence[Source]) -> None:
 
 
 async def left_coarse(running: Emulator, url: str, sources: Sequence[Source], **fault: Any) -> None:
-    """A run whose calls for single orders go wrong; no search of the history answers before it is over."""
+    """A run whose calls for single orders fail, and whose searches do not answer before it has ended."""
     running.faults(
-        {"operation": SEARCH},  # today's
+        {"operation": SEARCH},  # today's orders
         {"operation": SEARCH, "delay": 600, "times": 1},
         *({"operation": operation, "times": None, **fault} for operation in (BY_ID, ITEMS)),
     )
@@ -51,7 +51,7 @@ async def left_coarse(running: Emulator, url: str, sources: Sequence[Source], **
 
 
 def coarse(url: str) -> int:
-    """Orders of which no more is known than what a list says."""
+    """Orders of which only what a list says is known."""
     return int(query(url, "SELECT count(*) FROM orders WHERE detail = 'report'")[0][0])
 
 
@@ -73,7 +73,7 @@ def requests(running: Emulator, operation: str) -> int:
 async def test_the_next_run_makes_whole_what_one_left_coarse(
     sqlite_url: str, sources: list[Source], operation: str, fault: dict[str, Any]
 ) -> None:
-    """Whatever went wrong; each is asked for once, nothing is listed again, and then there is nothing left to do."""
+    """Each order is requested once, nothing is listed again, and then nothing is left to do."""
     async with emulator() as running:
         await left_coarse(running, sqlite_url, sources, **fault)
         running.faults({"clear": True})
@@ -88,8 +88,8 @@ async def test_the_next_run_makes_whole_what_one_left_coarse(
 
 @pytest.mark.parametrize("sources", [["ids", "reports"], ["orders_v0"], ["ids", "orders_v0"]], ids="+".join)
 @in_virtual_hours
-async def test_an_order_that_amazon_never_gives_costs_a_request_a_run(sqlite_url: str, sources: list[Source]) -> None:
-    """One, by whichever source, and it stays as it is."""
+async def test_an_order_that_amazon_never_returns_costs_a_request_a_run(sqlite_url: str, sources: list[Source]) -> None:
+    """Any source makes the request, and the order stays as it is."""
     async with emulator() as running:
         await left_coarse(running, sqlite_url, sources, status=404)
         for _ in range(2):
@@ -100,8 +100,8 @@ async def test_an_order_that_amazon_never_gives_costs_a_request_a_run(sqlite_url
 
 
 @in_virtual_hours
-async def test_without_a_source_of_single_orders_they_stay_as_they_are(sqlite_url: str) -> None:
-    """The run costs its search."""
+async def test_coarse_orders_stay_without_a_source_of_single_orders(sqlite_url: str) -> None:
+    """The run costs only its search."""
     async with emulator() as running:
         await left_coarse(running, sqlite_url, ["ids", "reports"], status=404)
         before = requests(running, SEARCH)
@@ -110,10 +110,10 @@ async def test_without_a_source_of_single_orders_they_stay_as_they_are(sqlite_ur
 
 
 @in_virtual_hours
-async def test_orders_that_are_followed_are_tried_again_in_each_round(
+async def test_a_follower_tries_coarse_orders_again_in_each_round(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a restart first, and again when that has been in vain."""
+    """They are tried after a restart, and again later."""
     monkeypatch.setattr("spapi_async.workflows.orders._live._ROUND", 0.02)
     async with (
         emulator() as running,
@@ -136,7 +136,7 @@ async def test_orders_that_are_followed_are_tried_again_in_each_round(
 
 
 async def test_looking_for_coarse_orders_reads_an_index(sqlite_url: str) -> None:
-    """A million whole orders make it no slower: they are not in it."""
+    """A million whole orders do not make it slower, since they are not in it."""
     async with OrderDatabase(sqlite_url) as database:
         assert await database.coarse("one@na", limit=1) == []
     plan = query(

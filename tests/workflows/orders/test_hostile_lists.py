@@ -1,4 +1,4 @@
-"""Orders that change while they are read, from lists that shift, lag, shuffle, and date otherwise: none is lost."""
+"""Orders that change while they are read, from lists that shift, lag, shuffle, and have other dates: none is lost."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Changes:
 
 @asynccontextmanager
 async def selling(running: Emulator) -> AsyncIterator[Any]:
-    """A seller in an application of its own, as in a process."""
+    """A seller in an application of its own, as in a separate process."""
     retry = RetryPolicy(attempts=2, base=0.001, throttled_attempts=3)
     async with Application("app", "secret", endpoint=running.url, retry=retry, clock=Hourglass()) as app:
         yield app.selling_partner("Atzr|one", region="NA", seller_id="one")
@@ -76,19 +76,19 @@ async def sync(running: Emulator, url: str, sources: Sequence[Source], **options
 
 
 def lost(running: Emulator, url: str) -> set[str]:
-    """Orders that the database does not know at all."""
+    """Orders that are not in the database."""
     return set(emulated_versions(running)) - set(stored_versions(url))
 
 
 def coarse(url: str) -> int:
-    """Orders of which no more is known than what a list says."""
+    """Orders of which only what a list says is known."""
     return int(query(url, "SELECT count(*) FROM orders WHERE detail = 'report'")[0][0])
 
 
 @pytest.mark.parametrize("sources", SOURCES, ids="+".join)
 @in_virtual_hours
 async def test_no_shifted_page_loses_an_order(sqlite_url: str, sources: list[Source]) -> None:
-    """One run has every order; the next one their last changes, too."""
+    """One run stores every order, the next one their last changes."""
     async with emulator(seed=1) as running:
         changes = Changes(running)
         report = await sync(running, sqlite_url, sources, progress=changes)
@@ -103,8 +103,8 @@ async def test_no_shifted_page_loses_an_order(sqlite_url: str, sources: list[Sou
 
 @pytest.mark.parametrize("sources", SOURCES, ids="+".join)
 @in_virtual_hours
-async def test_nor_do_lists_that_do_everything_at_once(sqlite_url: str, sources: list[Source]) -> None:
-    """Changes show late, pages are shuffled, and v0 dates by status."""
+async def test_lists_with_every_irregularity_lose_no_order(sqlite_url: str, sources: list[Source]) -> None:
+    """Changes are late, pages are shuffled, and v0 dates changes of the status only."""
     hostile = {"list_lag": LAG, "shuffled_pages": True, "v0_status_dates": True}
     async with emulator(seed=3, **hostile) as running:
         await sync(running, sqlite_url, sources, progress=Changes(running))
@@ -116,8 +116,8 @@ async def test_nor_do_lists_that_do_everything_at_once(sqlite_url: str, sources:
 
 @pytest.mark.parametrize("sources", SOURCES, ids="+".join)
 @in_virtual_hours
-async def test_nor_do_runs_that_end_in_the_middle(sqlite_url: str, sources: list[Source]) -> None:
-    """Each goes on from what was committed, whatever has changed between them."""
+async def test_runs_that_end_in_the_middle_lose_no_order(sqlite_url: str, sources: list[Source]) -> None:
+    """Each continues from the committed state, whatever has changed in between."""
     async with emulator(seed=4) as running:
         for pages in (2, 3, 5, 8, 13):
             with anyio.CancelScope() as scope:
@@ -132,8 +132,11 @@ async def test_nor_do_runs_that_end_in_the_middle(sqlite_url: str, sources: list
 
 @pytest.mark.parametrize("unsorted", [False, True], ids=["by update", "in no order"])
 @in_virtual_hours
-async def test_pages_in_no_order_lose_none(sqlite_url: str, unsorted: bool) -> None:
-    """Nothing documents that pages come by update: where they do not, windows are halved until one page holds them."""
+async def test_unsorted_pages_lose_no_order(sqlite_url: str, unsorted: bool) -> None:
+    """Amazon does not document that pages are sorted by update.
+
+    If not, windows are halved until one page holds them.
+    """
     async with emulator(seed=5, unsorted_lists=unsorted) as running:
         report = await sync(running, sqlite_url, ["search"], progress=Changes(running))
         assert report.failed == ()
@@ -145,7 +148,7 @@ async def test_pages_in_no_order_lose_none(sqlite_url: str, unsorted: bool) -> N
 @pytest.mark.parametrize("sources", [["search"], ["ids", "orders_v0"], ["ids", "reports"]], ids="+".join)
 @in_virtual_hours
 async def test_followed_orders_end_as_amazon_has_them(sqlite_url: str, sources: list[Source]) -> None:
-    """The history, and bursts that fill several pages between two searches."""
+    """There is a history, and bursts that fill several pages between two searches."""
     async with emulator(seed=6, rate_scale=4_000) as running, selling(running) as seller:
 
         async def follow() -> None:

@@ -1,4 +1,4 @@
-"""Killed at any point and started again: every order exactly once."""
+"""A sync that is killed at any point and started again stores every order exactly once."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ WELL_BEHIND = time.time() - 3600  # the emulator's searches lag two minutes behi
 
 
 def start(words: Sequence[str], environ: Mapping[str, str] | None = None) -> warm_python.Process:
-    """A command line of its own, as a user starts it."""
+    """The command line in a process of its own, as a user starts it."""
     environment = {**os.environ, **CREDENTIALS, **(environ or {})}
     return warm_python.start(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def sync_words(emulator: Emulator, url: str) -> list[str]:
-    """The job: a page for each fifteen orders."""
+    """The arguments: a page for each fifteen orders."""
     return ["-m", "spapi_async", "sync", "orders", "--endpoint", emulator.url, "--database", url, "--page-size", "15"]
 
 
 def requests(emulator: Emulator) -> int:
-    """How many pages the emulator has been asked for."""
+    """How many pages were requested."""
     counts = emulator.stats()["operations"].get(SEARCH)
     return int(counts["requests"]) if counts else 0
 
 
 def kill_after(process: warm_python.Process, emulator: Emulator, pages: int, seconds: float) -> bool:
-    """SIGKILL once that many more pages were asked for, and a moment later; False when it had ended before."""
+    """SIGKILL once that many more pages were requested, and a moment later; False when it had ended before."""
     target = requests(emulator) + pages
-    # However late this process wakes up, the other one gets two pages further at most: then Amazon falls silent.
+    # However late this process wakes up, the other one gets two pages at most: then Amazon stops answering.
     silence = {"operation": SEARCH, "delay": 3600, "times": None}
     emulator.faults({"clear": True}, {"operation": SEARCH, "times": pages + 1}, silence)
     while requests(emulator) < target and process.poll() is None:
@@ -57,7 +57,7 @@ def kill_after(process: warm_python.Process, emulator: Emulator, pages: int, sec
 
 @pytest.mark.spapi_emulator(orders=330, rate_scale=1e6, latency=0.004, anchor=WELL_BEHIND)
 def test_killed_at_random_points_it_ends_with_every_order_once(spapi_emulator: Emulator, new_sqlite_url: str) -> None:
-    """Each run gets a few pages further, the last completes; nothing is lost or doubled, little is fetched twice."""
+    """Each run gets a few pages further; nothing is lost or doubled, and little is fetched twice."""
     chance, kills, words = random.Random(7), 0, sync_words(spapi_emulator, new_sqlite_url)
     for _ in range(5):
         kills += kill_after(start(words), spapi_emulator, chance.randrange(1, 4), chance.random() * 0.02)
