@@ -84,10 +84,10 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mix the files, so that tests that mostly wait run beside tests that work, and begin with the long ones.
+    """Mix the files, so that tests that mostly wait run beside tests that compute, and begin with the long ones.
 
-    Each worker runs a stretch of this list. In alphabetical order all of them would wait at once, for Redis or for a
-    quota, and later all work at once. The order depends on the files' names alone: it is the same in every run.
+    Each worker runs a part of this list. In alphabetical order all of them would wait at once, for Redis or for a
+    quota, and later all compute at once. The order depends on the files' names alone: it is the same in every run.
     """
     workers = getattr(config, "workerinput", {"workercount": 1})["workercount"]
     mixed = sorted(items, key=lambda item: zlib.crc32(item.nodeid.partition("::")[0].encode()))

@@ -37,7 +37,7 @@ class ErraticAmazon(FakeAmazon):
 
     def __init__(self, rng: random.Random, failure_rate: float) -> None:
         super().__init__()
-        self.dice = rng
+        self.rng = rng
         self.failure_rate = failure_rate
 
     async def exchange(self, *args: Any, **kwargs: Any) -> Any:
@@ -54,9 +54,9 @@ class ErraticAmazon(FakeAmazon):
         return reply
 
     async def _delay_or_fail(self, *errors: Exception) -> None:
-        await asyncio.sleep(self.dice.uniform(0, 2))
-        if self.dice.random() < self.failure_rate:
-            raise self.dice.choice(errors)
+        await asyncio.sleep(self.rng.uniform(0, 2))
+        if self.rng.random() < self.failure_rate:
+            raise self.rng.choice(errors)
 
 
 async def one_call(auth: RevealingAuthenticator, rng: random.Random, seen: list[tuple[Account, str, str]]) -> None:

@@ -27,19 +27,10 @@ from spapi_async.cli.application import app, run
 from spapi_async.cli.arguments import parse_arguments
 from spapi_async.emulator.server import Emulator
 
+pytest_plugins = ("cli_fixtures",)
+pytestmark = pytest.mark.usefixtures("terminal_with_credentials")
+
 WELL_BEHIND = time.time() - 3600  # the emulator's searches lag two minutes behind
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials in the environment, and a wide, plain terminal."""
-    monkeypatch.setenv("LWA_APP_ID", "amzn1.application-oa2-client.tests")
-    monkeypatch.setenv("LWA_CLIENT_SECRET", "a-made-up-secret")
-    monkeypatch.setenv("SP_API_REFRESH_TOKEN", "Atzr|cli-tests")
-    monkeypatch.setenv("SP_API_REGION", "NA")
-    monkeypatch.setenv("COLUMNS", "200")
-    for name in ("SP_API_MARKETPLACE", "SP_API_ENDPOINT"):
-        monkeypatch.delenv(name, raising=False)
 
 
 Start = Callable[..., subprocess.Popen[str]]

@@ -15,6 +15,9 @@ from sqs_server import client, counts, send
 from spapi_async.cli.application import run
 from spapi_async.emulator.server import Emulator
 
+pytest_plugins = ("cli_fixtures",)
+pytestmark = pytest.mark.usefixtures("terminal_with_credentials")
+
 ARN = "arn:aws:sqs:us-east-1:123456789012:orders"
 WHOLE = {
     "notificationType": "SOMETHING_NEW",
@@ -22,18 +25,6 @@ WHOLE = {
     "payload": {"sellerId": "A1EXAMPLE"},
     "notificationMetadata": {"notificationId": "id-1"},
 }
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials in the environment, and a wide, plain terminal."""
-    monkeypatch.setenv("LWA_APP_ID", "amzn1.application-oa2-client.tests")
-    monkeypatch.setenv("LWA_CLIENT_SECRET", "a-made-up-secret")
-    monkeypatch.setenv("SP_API_REFRESH_TOKEN", "Atzr|cli-tests")
-    monkeypatch.setenv("SP_API_REGION", "NA")
-    monkeypatch.setenv("COLUMNS", "200")
-    for name in ("SP_API_MARKETPLACE", "SP_API_ENDPOINT"):
-        monkeypatch.delenv(name, raising=False)
 
 
 async def command(*words: str) -> int:

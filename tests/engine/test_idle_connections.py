@@ -1,19 +1,11 @@
 """A connection that received anything while it was idle is never used again."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from raw_server import RawServer, raw_server, reply
 
 from spapi_async._engine.transport import SessionPool
-
-
-@pytest.fixture
-async def pool() -> AsyncIterator[SessionPool]:
-    pool = SessionPool(user_agent="test/1")
-    yield pool
-    await pool.aclose()
 
 
 async def get(pool: SessionPool, server: RawServer, seller: str) -> bytes:

@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import socket
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
 
@@ -12,13 +11,6 @@ from raw_server import RawServer, answering, hang_up, raw_server, reply, stay_si
 
 from spapi_async import ClosedError, ConfigurationError, ConnectionFailedError, RequestTimeoutError, TransportError
 from spapi_async._engine.transport import RawReply, SessionPool, Timeout, user_agent_header
-
-
-@pytest.fixture
-async def pool() -> AsyncIterator[SessionPool]:
-    pool = SessionPool(user_agent="test/1", timeout=Timeout(connect=60, read=60, total=60))
-    yield pool
-    await pool.aclose()
 
 
 async def get(pool: SessionPool, server: RawServer, path: str = "/x", **options: Any) -> RawReply:

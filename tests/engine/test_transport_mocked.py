@@ -3,7 +3,7 @@
 Everything else in this suite runs against real sockets.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,13 +28,6 @@ class _Response(aiohttp.ClientResponse):
 def mocked() -> Iterator[aioresponses]:
     with aioresponses() as mock:
         yield mock
-
-
-@pytest.fixture
-async def pool() -> AsyncIterator[SessionPool]:
-    pool = SessionPool(user_agent="test/1")
-    yield pool
-    await pool.aclose()
 
 
 async def test_headers_and_body_are_returned_unchanged(pool: SessionPool, mocked: aioresponses) -> None:

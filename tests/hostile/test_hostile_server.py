@@ -17,9 +17,9 @@ def test_the_server_knows_many_ways_to_misbehave() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [2026, 2027])
 async def test_whatever_the_server_answers_every_promise_holds(seed: int) -> None:
-    """No call late, no effect twice, no error outside the tree, no secret shown, nothing short, nothing left behind.
+    """No call is late, no effect doubled, no foreign error raised, no secret shown, no item lost, nothing left open.
 
-    ``python tests/support/hostile_campaign.py SEED FAULTS`` repeats a seed, with as many faults as one likes.
+    ``python tests/support/hostile_campaign.py SEED FAULTS`` repeats a seed, with any number of faults.
     """
     campaign = await run_campaign(seed, FAULTED)
     assert campaign.complaints == [], f"seed {seed}"

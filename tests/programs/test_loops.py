@@ -1,6 +1,6 @@
 """What programs do with event loops, each in a process of its own, which must end by itself and without warnings.
 
-Both limiters and both token stores, because each owns something that lives in a loop.
+Both limiters and both token stores are tested, because each has an object that belongs to a loop.
 """
 
 from collections.abc import AsyncIterator

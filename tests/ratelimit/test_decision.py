@@ -140,10 +140,10 @@ def test_a_call_that_needs_two_busy_limits_is_served(decisions: Decisions) -> No
     """Each limit has room only when the other has none, and other calls wait for each."""
     left, right = meter(Bucket(1.0, 1), "left"), meter(Bucket(1.0, 1), "right")
     right.counter.set_tokens(0.5, 0.0)  # type: ignore[union-attr]
-    both, lefts, rights = decisions.lane(left, right), decisions.lane(left), decisions.lane(right)
+    both, only_left, only_right = decisions.lane(left, right), decisions.lane(left), decisions.lane(right)
     for number in range(60):
-        decisions.call(lefts, f"l{number}")
-        decisions.call(rights, f"r{number}")
+        decisions.call(only_left, f"l{number}")
+        decisions.call(only_right, f"r{number}")
         if number == 0:
             decisions.call(both, "both")
     decisions.run([left, right], 59.0)

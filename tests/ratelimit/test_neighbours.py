@@ -1,7 +1,7 @@
 """Other programs that spend from the same quota, in long saturated runs: what is left is used, few are refused.
 
-What can be asked for depends on the neighbour. Between two refusals a program learns nothing but that it was served,
-so all it can choose is a sequence of pauses; none was found that is much better than even ones, and ``most`` computes
+What is possible depends on the neighbour. Between two refusals a program learns only that it was served, so that all it
+can choose is a sequence of pauses; none was found that is much better than even ones, and ``most`` computes
 what these reach for a client that knows the neighbour's rate. If it comes at random and spends half, that is, at 1.5 %
 of refusals, 96 % of what it leaves with a burst of 10 and 99 % with one of 20, but 75 % with one of 5; with a burst of
 2 no pause is long enough for fewer than 7 % of refusals. If it spends four fifths, a burst of 20 is needed for 93 %.
@@ -139,9 +139,9 @@ def test_a_burst_of_one_is_shared_by_asking_at_once(neighbour: Callable[[float, 
     """Right after our own request we know when the next token is there, and every longer pause is the neighbour's.
 
     The next one arrives 1/rate later, plus what jitter takes (100 ms here on average: 50 until we know that the one
-    before has arrived, 50 on the way). The chance that a neighbour who spends half comes in that time is rate / 2 *
+    before has arrived, 50 on the way). The chance that a neighbour that spends half comes in that time is rate / 2 *
     100 ms: 2.5 % at 0.5 a second, 25 % at 5 a second. After a pause of any other length half of the requests are
-    refused if he is evenly paced, and a third if he comes at random.
+    refused if it is evenly paced, and a third if it comes at random.
     """
     used, refused = run(beside(neighbour, 0.5, 0.5, 1, tokens=3000, settling=100))
     assert refused < 0.05
@@ -209,10 +209,11 @@ def test_refusals_that_no_rate_avoids_do_not_lower_it_for_ever() -> None:
 
 
 def evenly(share: float, burst: int, interval: float, cells: int = 8) -> Outcome:
-    """What pauses of ``interval`` tokens' time reach beside random arrivals, without a network; exact but for the grid.
+    """The share that pauses of ``interval`` tokens' time reach beside random arrivals, without a network.
 
-    The chances of all levels, ``cells`` to a token, are carried from one request to the next. They begin at a refusal,
-    which left the level anywhere below one, and what is refused drops out: one such round ends with one refusal.
+    It is exact up to the grid of ``cells`` to a token: the probabilities of all levels are carried from one request to
+    the next. They begin at a refusal, which left the level anywhere below one; refused requests drop out, so that one
+    such round ends with one refusal.
     """
     chances = [1.0 / cells] * cells + [0.0] * (cells * (burst - 1) + 1)
     served = time = taken = 0.0

@@ -1,6 +1,6 @@
 """The API reference, made from the docstrings without a network: ``python tests/support/api_reference.py docs-html``.
 
-Every module that a user may import, the generated ones included; ``--written`` leaves those out.
+It has every module that a user may import; ``--written`` leaves the generated ones out.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from insides import download_of
@@ -120,3 +121,8 @@ async def read_all(*replies: bytes, gzipped: bool = False) -> bytes:
     """Return the content of a document that is served like this."""
     async with served(*replies) as server, document_at(server.url + "/d", gzipped=gzipped) as document, document:
         return await document.read()
+
+
+def names_in(directory: Path) -> list[str]:
+    """The names of the files in a directory, sorted."""
+    return sorted(path.name for path in directory.iterdir())

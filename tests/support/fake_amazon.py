@@ -97,9 +97,10 @@ def raising(error: BaseException) -> Step:
 
 
 class FakeAmazon:
-    """Hands out numbered tokens that name their seller; ``script`` holds what to do instead, first come first served.
+    """Hands out numbered tokens that name their seller.
 
-    ``calls`` counts token requests by grant, ``bodies`` keeps the Tokens calls, ``latency`` is in (virtual) seconds.
+    ``script`` holds other answers for the next requests, in order. ``calls`` counts token requests by grant, ``bodies``
+    keeps the Tokens calls, ``latency`` is in (virtual) seconds.
     """
 
     def __init__(self, *, latency: float = 0.2, expires_in: object = 3600) -> None:

@@ -22,8 +22,8 @@ REQUEST = {"reportType": "GET_X", "marketplaceIds": ["US"]}
 class FakeAmazon:
     """A kind of run whose jobs take ``takes`` seconds.
 
-    ``fates`` are what becomes of the next requests: ``"lost"`` (never arrives), ``"unanswered"`` (acted upon, no
-    reply), ``"held"`` (neither reply nor end), an error, or ``"ok"``. ``trouble`` is raised by the next questions.
+    ``fates`` says what happens to the next requests: ``"lost"`` (never arrives), ``"unanswered"`` (takes effect, no
+    reply), ``"held"`` (neither reply nor end), an error, or ``"ok"``. ``trouble`` is raised by the next polls.
     """
 
     name = "report"

@@ -27,11 +27,11 @@ class OpenMessages(Messages):
 
 
 class FakeSqs:
-    """What a client of one queue sees.
+    """A queue as a client sees it.
 
-    ``troubles`` are raised by the next requests for messages, ``refusals`` are the codes with which the next deletions
-    fail one by one; ``received_at`` is when messages were asked for. ``answers_after`` is how many seconds changes of
-    visibility take, and ``hold_aside`` what messages that are set aside wait for.
+    ``troubles`` are raised by the next requests for messages; ``refusals`` are the codes with which the next deletions
+    fail, one each; ``received_at`` is when messages were requested. ``answers_after`` is how many seconds changes of
+    visibility take, and moving a message waits for ``hold_aside``.
     """
 
     def __init__(self, bodies: Sequence[str] = ()) -> None:

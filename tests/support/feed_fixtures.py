@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from request_counts import requests_of
+
 from spapi_async import Application, Region, SellingPartner
 from spapi_async._core.journal import RunStore
 from spapi_async.emulator import Emulator
@@ -34,8 +36,7 @@ async def seller_with_id_on(endpoint: str, journal: RunStore | None = None) -> A
 
 def feeds_made(emulator: Emulator, operation: str = CREATE) -> int:
     """Return how often an operation was called."""
-    counts = emulator.stats()["operations"].get(operation)
-    return int(counts["requests"]) if counts else 0
+    return requests_of(emulator, operation)
 
 
 def listings_of(*skus: str) -> ListingsFeed:

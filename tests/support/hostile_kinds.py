@@ -1,7 +1,7 @@
 """How a kind of fault is written: one function from the good reply to bytes on the wire.
 
-A fault is given the reply that would be right and a random number generator, and returns steps: bytes to send, seconds
-to pause, ``HANG_UP``, ``RESET`` or ``SILENCE``. ``REFUSALS`` are those by which the server says that it did nothing.
+A fault gets the right reply and a random number generator, and returns steps: bytes to send, seconds
+to pause, ``HANG_UP``, ``RESET`` or ``SILENCE``. ``REFUSALS`` are replies that say that nothing was done.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Good(NamedTuple):
 
 
 class WhileIdle(NamedTuple):
-    """Bytes that nobody asked for, sent if no further request is on its way (then nobody could tell them apart)."""
+    """Bytes without a request, sent if no further request is under way, which could not be told apart."""
 
     data: bytes
 

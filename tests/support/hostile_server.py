@@ -1,7 +1,7 @@
 """A small Selling Partner API on raw sockets that breaks most of its replies, always the same ones for a seed.
 
 Which fault meets a request depends on the seed, on what the request asks for and on how often that was asked for
-before: not on time, nor on what else is under way. So a seed repeats a run.
+before. It depends neither on time nor on other requests under way, so that a seed repeats a run.
 """
 
 from __future__ import annotations
@@ -138,9 +138,9 @@ def _is_idle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool
 
 
 async def _send_unrequested(data: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-    """Send to a client that has sent nothing more; whether its next request was on its way all the same.
+    """Send to a client that has sent nothing more; returns whether its next request was under way nevertheless.
 
-    Before Python 3.12 aiohttp writes a body a turn of the loop after it took the connection.
+    Before Python 3.12 aiohttp writes a body one iteration of the loop after it took the connection.
     """
     if not _is_idle(reader, writer):
         return False

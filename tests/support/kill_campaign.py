@@ -1,8 +1,8 @@
-"""A campaign of SIGKILLs against the commands that ask Amazon to make something, each started again until it is done.
+"""A campaign of SIGKILLs against the commands that make reports, feeds or queries; each is started again until done.
 
 ``python tests/support/kill_campaign.py SEED JOBS [KIND]...``: each job is a command on an emulator of its own with a
 journal of its own. It is killed one to four times: while the emulator holds a request, before it acts or after, at a
-change of the journal, before or after its commit, or at any moment. Then it is started again and left alone. It must
+change of the journal, before or after its commit, or at any moment. Then it is started again without a kill. It must
 end with the file that an undisturbed command writes, and with as many reports, feeds or queries at the emulator as that
 one makes.
 """
@@ -25,9 +25,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from killed_command import HELD, KilledCommand, faults, requests_of
+from killed_command import HELD, KilledCommand, faults
 from kiosk_queries import QUERY
 from report_fixtures import ALL_ORDERS, LISTINGS
+from request_counts import requests_of
 from warm_python import Process
 
 from spapi_async.emulator.pytest_plugin import running
@@ -118,16 +119,16 @@ class Job:
         return self._killed(process, "any moment")
 
     def finish(self) -> Result:
-        """Leave it alone until it ends; what it leaves.
+        """Start it without a kill, and return what it leaves.
 
         Raises:
-            AssertionError: it does not end well, or not clean.
+            AssertionError: it fails, or leaves other files.
         """
         self._killed(self._command.start(), "")
         return self.ended()
 
     def ended(self) -> Result:
-        """What it has left.
+        """What it leaves.
 
         Raises:
             AssertionError: an unfinished file beside the finished one.

@@ -11,6 +11,7 @@ from typing import Any
 
 import warm_python
 from order_databases import CREDENTIALS
+from request_counts import requests_of
 
 from spapi_async.emulator.server import Emulator
 
@@ -81,9 +82,3 @@ HELD: Mapping[str, tuple[Mapping[str, Any], Callable[[Emulator, str], bool]]] = 
         lambda emulator, operation: requests_of(emulator, operation) == 1,
     ),
 }
-
-
-def requests_of(emulator: Emulator, operation: str) -> int:
-    """Return how often an operation was called."""
-    counts = emulator.stats()["operations"].get(operation)
-    return int(counts["requests"]) if counts else 0

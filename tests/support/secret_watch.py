@@ -17,7 +17,7 @@ import pytest
 
 __all__ = ["SecretWatch", "looks_secret", "pytest_runtest_makereport", "watch_for_secrets"]
 
-# Login with Amazon's prefixes, a client secret's, and what makes a presigned URL worth stealing.
+# Prefixes of Login with Amazon's tokens and of client secrets, and the signature of a presigned URL.
 _SECRET = re.compile(r"(Atz[ar]|Atc|Atz\.sprdt)\|[\w+/=|-]{3}|amzn1\.oa2-cs\.|X-Amz-Signature=\w|MARK(?!ETPLACE)")
 
 

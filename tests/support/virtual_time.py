@@ -59,7 +59,7 @@ class _JumpingSelector(selectors.BaseSelector):
         if timeout is None:
             events = self._real.select(DEADLOCK_AFTER)
             if not events:
-                raise Deadlock("no timer is set and nothing happens: somebody lost a wake-up")
+                raise Deadlock("no timer is set and nothing happens: a wake-up was lost")
             return events
         events = self._real.select(0)
         if not events and timeout > 0:
@@ -67,7 +67,7 @@ class _JumpingSelector(selectors.BaseSelector):
             self._idle_turns = 0
         elif not events:
             # After some months the loop's clock resolution is lost in rounding, and asyncio leaves a timer that is due
-            # right now for the next turn, for ever. The smallest step there is gets it over that.
+            # right now for the next iteration, for ever. The smallest possible step gets past it.
             self._idle_turns += 1
             if self._idle_turns % 64 == 0:
                 self.now = math.nextafter(self.now, math.inf)

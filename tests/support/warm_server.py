@@ -1,6 +1,6 @@
 """What :mod:`warm_python` forks programs from: ``warm_server.py SOCKET``, the number of a connection to requests.
 
-A request is a line of JSON with the descriptors of the program's streams and of a connection that hears its process id
+A request is a line of JSON with the descriptors of the program's streams and of a connection that gets its process id
 and, when it has ended, its exit code.
 """
 
@@ -54,7 +54,7 @@ Program = Callable[[], None]
 
 
 def serve(requests: socket.socket) -> Program | None:
-    """Fork a process for each request: there, what it is to do; here, None once nobody asks any more."""
+    """Fork a process for each request: returns its program there, and here None when there are no more requests."""
     rung, bell = socket.socketpair()
     for end in (rung, bell):
         end.setblocking(False)
@@ -98,7 +98,7 @@ def _tell_ends(running: dict[int, socket.socket]) -> None:
 
 
 def _tell(status: socket.socket, number: int) -> None:
-    with suppress(OSError):  # nobody waits for it
+    with suppress(OSError):  # the other end is closed
         status.sendall(b"%d\n" % number)
 
 
@@ -176,7 +176,7 @@ def _end(code: int) -> None:
     getattr(atexit, "_run_exitfuncs")()  # noqa: B009
     if threading.active_count() == 1:
         del sys.modules["__main__"]
-        gc.collect()  # what the program left open says so
+        gc.collect()  # objects that the program left open warn
     try:
         for stream in (sys.stdout, sys.stderr):
             if stream is not None and not stream.closed:

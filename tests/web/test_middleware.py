@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import runpy
-import socket
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,9 +12,9 @@ from typing import Any
 import aiohttp
 import anyio
 import pytest
-import uvicorn
 from fastapi import BackgroundTasks, FastAPI, Request
 from fastapi.responses import StreamingResponse
+from web_server import served
 
 from spapi_async import Application, Priority, SellingPartner
 from spapi_async._core.options import current_options
@@ -25,22 +24,6 @@ from spapi_async.errors import ConfigurationError, RateLimitWaitError
 from spapi_async.web import SPAPIMiddleware
 
 Messages = list[MutableMapping[str, Any]]
-
-
-@asynccontextmanager
-async def served(app: Any) -> AsyncIterator[str]:
-    """A real server on a free port."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:
-            await asyncio.sleep(0.005)
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await serving
 
 
 @asynccontextmanager

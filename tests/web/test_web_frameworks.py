@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,13 +10,13 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
-import uvicorn
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from fastapi import FastAPI
 from litestar import Litestar, get
 from litestar.middleware import DefineMiddleware
 from prometheus_client import CollectorRegistry
+from web_server import served
 
 from spapi_async import Application, LWAError, NotFoundError, SellingPartner
 from spapi_async._engine.retry import RetryPolicy
@@ -26,22 +25,6 @@ from spapi_async.observe.prometheus import Metrics
 from spapi_async.web import SPAPIMiddleware, aiohttp_middleware, json_response, lifespan, litestar_handlers
 
 UNKNOWN = "902-0000000-0000000"
-
-
-@asynccontextmanager
-async def served(app: Any, *, alive: str = "off") -> AsyncIterator[str]:
-    """A real server on a free port."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan=alive))  # type: ignore[arg-type]
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:
-            await asyncio.sleep(0.005)
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await serving
 
 
 @asynccontextmanager
@@ -228,7 +211,7 @@ async def test_a_lifespan_warms_up_and_closes() -> None:
             page = await seller.orders_2026_01_01.search_orders(created_after="2020-01-01")
             return json_response(page.orders[:1])
 
-        async with served(api, alive="on") as url:
+        async with served(api, lifespan="on") as url:
             assert emulator.stats()["tokens"]["lwa"] == 1
             status, kind, body = await fetch(f"{url}/order")
             assert (status, kind) == (200, "application/json")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from insides import lanes_of
-from simulated import SimulatedAmazon, account, operation, saturate, take
+from simulated import SimulatedAmazon, account, now, operation, saturate, take
 from virtual_time import VirtualClock, virtual_time
 
 import spapi_async.ratelimit as package
@@ -21,10 +21,6 @@ from spapi_async.marketplaces import Region
 from spapi_async.ratelimit import LocalRateLimiter, Permit, RateLimiter
 
 GET_ORDER = operation(0.5, 30)
-
-
-def now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 def test_the_local_limiter_has_the_protocols_methods() -> None:
@@ -87,12 +83,12 @@ async def test_waiting_calls_are_refused_when_a_lower_rate_exceeds_their_max_wai
     limiter, seller = LocalRateLimiter(), account()
     slow = operation(1.0, 1)
     sent = await limiter.acquire(slow, seller, priority=Priority.NORMAL, max_wait=None)
-    hasty = asyncio.create_task(take(limiter, slow, seller, max_wait=10))
+    impatient = asyncio.create_task(take(limiter, slow, seller, max_wait=10))
     patient = asyncio.create_task(take(limiter, slow, seller))
     await asyncio.sleep(0.5)
     sent.observe(200, 0.001)
     with pytest.raises(RateLimitWaitError):
-        await hasty
+        await impatient
     assert now() == 0.5
     assert (await patient).waited == pytest.approx(0.5 + 1 / 0.001)
 

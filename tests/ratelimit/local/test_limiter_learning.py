@@ -7,17 +7,13 @@ import itertools
 import math
 
 import pytest
-from simulated import SimulatedAmazon, account, operation, saturate, take
+from simulated import SimulatedAmazon, account, now, operation, saturate, take
 from virtual_time import virtual_time
 
 from spapi_async._core.events import Event, RateChanged, Throttled
 from spapi_async._core.options import Priority
 from spapi_async.ratelimit import LocalRateLimiter, Permit
 from spapi_async.ratelimit._adaptation import Adaptation
-
-
-def now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 async def permit(limiter: LocalRateLimiter, what: object) -> Permit:
@@ -73,14 +69,14 @@ async def test_an_implausible_header_changes_nothing(garbage: float) -> None:
 
 @virtual_time
 @pytest.mark.parametrize(
-    ("plan", "header", "believed"),
+    ("plan", "header", "rate"),
     [(0.0167, 0.0167, 0.0167), (0.0167, 0.016, 0.0167), (1 / 60, 0.0167, 1 / 60), (0.5, 0.48, 0.48), (5.0, 5.0, 5.0)],
 )
-async def test_a_rounded_rate_changes_nothing(plan: float, header: float, believed: float) -> None:
+async def test_a_rounded_rate_changes_nothing(plan: float, header: float, rate: float) -> None:
     """Amazon truncates and rounds: 0.016 for one a minute is not another rate."""
     limiter, op = LocalRateLimiter(), operation(plan, 1)
     await take(limiter, op, account(), rate=header)
-    assert limiter.limits()[0].rate == believed
+    assert limiter.limits()[0].rate == rate
 
 
 @virtual_time

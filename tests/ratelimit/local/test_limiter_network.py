@@ -36,9 +36,9 @@ def test_jitter_costs_nothing_while_the_burst_covers_it(rate: float, burst: int,
 
 @pytest.mark.parametrize(("rate", "least"), [(0.0167, 0.99), (0.5, 0.91), (5.0, 0.5), (20.0, 0.2)])
 def test_a_burst_of_one_is_never_overdrawn(rate: float, least: float) -> None:
-    """With a burst of one every gap must outlast the jitter, so quota is lost: no refusal goes first.
+    """With a burst of one every gap must outlast the jitter: avoiding refusals costs quota.
 
-    Nobody can do much better: a request that must not be refused leaves 1/rate after the latest moment at which the
+    No limiter can do much better: a request that must not be refused leaves 1/rate after the latest moment at which the
     one before can have arrived, and itself arrives 100 ms later on average: at most 95 %, 67 % and 33 % of 0.5, 5 and
     20 a second.
     """

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from insides import lanes_of, registry_of
-from simulated import account, operation, take
+from simulated import account, now, operation, take
 from virtual_time import VirtualTimeLoop, run, virtual_time
 
 from spapi_async._core.options import Priority
@@ -19,10 +19,6 @@ from spapi_async.ratelimit._shares import PATIENCE, position, serve
 from spapi_async.ratelimit._waiting import Line, Waiter
 
 INTERACTIVE, NORMAL, BULK = Priority.INTERACTIVE, Priority.NORMAL, Priority.BULK
-
-
-def now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 class Queue:
@@ -104,17 +100,17 @@ async def test_lower_priorities_keep_one_token_in_ten() -> None:
 @given(
     waiting=st.tuples(*[st.integers(0, 60)] * 3),
     passed=st.tuples(*[st.integers(0, PATIENCE)] * 3),
-    klass=st.integers(0, 2),
+    priority=st.integers(0, 2),
 )
 def test_a_call_is_served_in_the_predicted_place(
-    waiting: tuple[int, int, int], passed: tuple[int, int, int], klass: int
+    waiting: tuple[int, int, int], passed: tuple[int, int, int], priority: int
 ) -> None:
     """Simulating the queue call by call serves a new call when it was predicted."""
     left, turns = list(waiting), list(passed)
-    predicted = position(waiting, passed, klass) if any(waiting) else 0
-    left[klass] += 1
+    predicted = position(waiting, passed, priority) if any(waiting) else 0
+    left[priority] += 1
     served = 0
-    while (chosen := serve(left, turns)) != klass or left[klass] > 1:
+    while (chosen := serve(left, turns)) != priority or left[priority] > 1:
         left[chosen] -= 1
         served += 1
     assert predicted == served

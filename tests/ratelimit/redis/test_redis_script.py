@@ -201,8 +201,8 @@ def test_a_learned_burst_applies_to_processes_with_other_published_bursts(speake
     assert len(sold.delays) == 5
     hit = [Feedback(seq=1, hits=1, hit_at=sold.now)]
     assert burst_of(speaker, 2, 10, waiting=(0, 0, 0), feedback=hit) == 4  # served
-    for number, (published, believed) in enumerate([(7, 4), (10, 4), (4, 4), (10, 4), (3, 3), (20, 4)], 3):
-        assert burst_of(speaker, number, published, waiting=(0, 0, 0)) == believed
+    for number, (published, learned) in enumerate([(7, 4), (10, 4), (4, 4), (10, 4), (3, 3), (20, 4)], 3):
+        assert burst_of(speaker, number, published, waiting=(0, 0, 0)) == learned
 
 
 @pytest.mark.parametrize("others", [10, 20])

@@ -104,8 +104,8 @@ def test_a_reply_confirms_the_feedback(process: Process) -> None:
     """The next request does not repeat it, and names no lost request."""
     process.exchange(LEASED)
     assert process.lane.take() is not None
-    told = process.exchange()
-    assert [feedback.used for feedback in told.feedback] == [1]
+    request = process.exchange()
+    assert [feedback.used for feedback in request.feedback] == [1]
     after = process.lane.request()
     assert (after.feedback, after.lost) == ([], 0)
 

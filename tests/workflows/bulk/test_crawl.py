@@ -32,7 +32,7 @@ def text(name: str) -> str:
 
 
 def write(name: str, content: str) -> None:
-    """A file that somebody else wrote."""
+    """Write a file as another program would."""
     Path(name).write_text(content, encoding="utf-8")
 
 

@@ -175,13 +175,13 @@ async def test_a_done_query_with_only_an_error_document_has_failed(emulator: Emu
     """It is DONE without data, and a document says why."""
     run = await seller.data_kiosk.request(QUERY)
     spoil(emulator, "query", b'{"errors":[{"message":"why"}]}')
-    told = await seller.data_kiosk_2023_11_15.get_query(run.query_id)
+    query = await seller.data_kiosk_2023_11_15.get_query(run.query_id)
     body = {
         "queryId": run.query_id,
         "query": QUERY,
         "processingStatus": "DONE",
         "createdTime": "2026-01-01T00:00:00Z",
-        "errorDocumentId": told.data_document_id,
+        "errorDocumentId": query.data_document_id,
     }
     emulator.faults({"operation": "data_kiosk_2023_11_15.get_query", "body": json.dumps(body)})
     with pytest.raises(QueryFatalError, match="why"):

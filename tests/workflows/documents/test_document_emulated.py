@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from document_fixtures import emulated, report_at, report_document
+from document_fixtures import emulated, names_in, report_at, report_document
 from kiosk_queries import QUERY, products_sold
 
 from spapi_async import ConfigurationError, DocumentUrlExpiredError, NotFoundError
@@ -124,10 +124,6 @@ async def test_an_expired_url_is_renewed_once() -> None:
         asked = [one for one in emulator.received if "get_report_document" in one.operation]
     assert len(asked) == 2
     assert "X-Amz" not in str(caught.value)
-
-
-def names_in(directory: Path) -> list[str]:
-    return [path.name for path in directory.iterdir()]
 
 
 async def test_a_saved_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from document_fixtures import emulated, report_at, report_document, s3, served
+from document_fixtures import emulated, names_in, report_at, report_document, s3, served
 from raw_server import raw_server
 
 from spapi_async import Application, DocumentError, DocumentFinished, Event
@@ -21,11 +21,6 @@ def documents_in(heard: list[Event]) -> list[tuple[object, ...]]:
     return [
         (event.operation.partition(".")[2], event.size, event.requests, event.complete, event.error) for event in events
     ]
-
-
-def names_in(directory: Path) -> list[str]:
-    """The names in a directory."""
-    return sorted(path.name for path in directory.iterdir())
 
 
 async def test_a_download_is_an_event_with_size_and_requests() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from document_fixtures import document_at, emulated, report_at, report_document, s3, served
+from document_fixtures import document_at, emulated, names_in, report_at, report_document, s3, served
 
 from spapi_async.workflows.documents import _targets
 from spapi_async.workflows.documents._unfinished import unfinished_file
@@ -22,10 +22,6 @@ async def save(path: Path | str, body: bytes = TEXT) -> int:
     """A saved document."""
     async with served(s3("200 OK", body)) as server, document_at(server.url) as document, document:
         return await document.save(path)
-
-
-def names_in(directory: Path) -> list[str]:
-    return [path.name for path in directory.iterdir()]
 
 
 @pytest.mark.parametrize("body", [TEXT, gzip.compress(TEXT)], ids=["plain", "gzip"])
@@ -144,27 +140,27 @@ async def test_progress_of_a_download_is_reported() -> None:
     """It has the bytes received, those of a resumption included, and their expected number."""
     half = s3("200 OK", TEXT[:200_000], 'ETag: "1"', length=len(TEXT))
     rest = s3("206 Partial", TEXT[200_000:], 'ETag: "1"', f"Content-Range: bytes 200000-{len(TEXT) - 1}/{len(TEXT)}")
-    told: list[tuple[int, int | None]] = []
+    reported: list[tuple[int, int | None]] = []
     async with (
         emulated() as (_, seller),
         served(half, rest) as server,
-        seller.documents.url(server.url, progress=lambda *so_far: told.append(so_far)) as document,
+        seller.documents.url(server.url, progress=lambda *so_far: reported.append(so_far)) as document,
     ):
         assert await document.read() == TEXT
-    assert {total for _, total in told} == {len(TEXT)}
-    assert [size for size, _ in told] == sorted({size for size, _ in told})
-    assert told[-1] == (len(TEXT), len(TEXT))
+    assert {total for _, total in reported} == {len(TEXT)}
+    assert [size for size, _ in reported] == sorted({size for size, _ in reported})
+    assert reported[-1] == (len(TEXT), len(TEXT))
 
 
 async def test_progress_of_an_upload_is_reported() -> None:
     """It begins again where the upload was repeated."""
-    told: list[tuple[int, int | None]] = []
+    reported: list[tuple[int, int | None]] = []
     content = bytes(200_000)
     async with emulated() as (emulator, seller):
         emulator.faults({"operation": "document", "status": 503, "body": "html"})
-        await seller.documents.upload(content, progress=lambda *so_far: told.append(so_far))
-    assert told[-1] == (len(content), len(content))
-    assert [size for size, _ in told].count(len(content)) == 2
+        await seller.documents.upload(content, progress=lambda *so_far: reported.append(so_far))
+    assert reported[-1] == (len(content), len(content))
+    assert [size for size, _ in reported].count(len(content)) == 2
 
 
 async def test_a_callback_that_raises_ends_the_download_and_leaves_nothing() -> None:

@@ -135,7 +135,7 @@ async def test_tracebacks_with_local_variables_do_not_show_the_url() -> None:
             async with report_at(seller, url):
                 pass
         except SPAPIError as error:
-            told = traceback.TracebackException.from_exception(error, capture_locals=True)
-    ours = [frame for frame in told.stack if "spapi_async/workflows" in frame.filename]
+            shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+    ours = [frame for frame in shown.stack if "spapi_async/workflows" in frame.filename]
     assert ours
     assert not any("MARKED" in shown for frame in ours for shown in (frame.locals or {}).values())

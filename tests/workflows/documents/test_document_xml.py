@@ -41,12 +41,12 @@ async def test_a_name_is_that_of_any_namespace_unless_one_is_given() -> None:
     assert only.attrib == {"k": "1", "{urn:a}k": "2"}
 
 
-LAUGHS = b'<!DOCTYPE r [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><r><x>&b;</x></r>'
+BILLION_LAUGHS = b'<!DOCTYPE r [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]><r><x>&b;</x></r>'
 OUTSIDE = b'<!DOCTYPE r [<!ENTITY a SYSTEM "file:///etc/passwd">]><r><x>&a;</x></r>'
 PARAMETER = b'<!DOCTYPE r [<!ENTITY % p SYSTEM "http://127.0.0.1:1/"> %p;]><r><x/></r>'
 
 
-@pytest.mark.parametrize("content", [LAUGHS, OUTSIDE, PARAMETER], ids=["laughs", "outside", "parameter"])
+@pytest.mark.parametrize("content", [BILLION_LAUGHS, OUTSIDE, PARAMETER], ids=["laughs", "outside", "parameter"])
 async def test_entities_are_refused(content: bytes) -> None:
     """Nothing is expanded or fetched."""
     with pytest.raises(DocumentError, match="entity") as caught:

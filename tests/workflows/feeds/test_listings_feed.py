@@ -106,8 +106,8 @@ def test_pieces_hold_every_message_once_within_both_bounds(sizes: list[int], mos
     for piece in pieces:
         assert len(piece.content) <= 600
         assert 1 <= len(piece.messages) <= most
-        told = json.loads(piece.content)["messages"]
-        assert [each["messageId"] for each in told] == [message.message_id for message in piece.messages]
+        sent = json.loads(piece.content)["messages"]
+        assert [each["messageId"] for each in sent] == [message.message_id for message in piece.messages]
     for one, two in pairwise(pieces):
         together = len(one.content) + len(json.dumps(json.loads(two.content)["messages"][0], separators=(",", ":"))) + 1
         assert len(one.messages) == most or together > 600  # no more feeds than necessary

@@ -8,7 +8,8 @@ from typing import Any
 
 import anyio
 import pytest
-from order_databases import emulated_orders, query, stored_orders
+from order_databases import coarse_orders, emulated_orders, query, stored_orders
+from request_counts import requests_of
 from virtual_hours import EPOCH, Hourglass, in_virtual_hours
 
 from spapi_async import Application
@@ -47,18 +48,7 @@ async def left_coarse(running: Emulator, url: str, sources: Sequence[Source], **
         *({"operation": operation, "times": None, **fault} for operation in (BY_ID, ITEMS)),
     )
     await sync(running, url, sources)
-    assert coarse(url) == len(emulated_orders(running)) == ORDERS
-
-
-def coarse(url: str) -> int:
-    """Orders of which only what a list says is known."""
-    return int(query(url, "SELECT count(*) FROM orders WHERE detail = 'report'")[0][0])
-
-
-def requests(running: Emulator, operation: str) -> int:
-    """How many requests of an operation the emulator has seen."""
-    counts = running.stats()["operations"].get(operation)
-    return int(counts["requests"]) if counts else 0
+    assert coarse_orders(url) == len(emulated_orders(running)) == ORDERS
 
 
 @pytest.mark.parametrize(
@@ -77,12 +67,12 @@ async def test_the_next_run_makes_whole_what_one_left_coarse(
     async with emulator() as running:
         await left_coarse(running, sqlite_url, sources, **fault)
         running.faults({"clear": True})
-        before = {name: requests(running, name) for name in (operation, SEARCH, REPORTS, LIST)}
+        before = {name: requests_of(running, name) for name in (operation, SEARCH, REPORTS, LIST)}
         for _ in range(2):
             await sync(running, sqlite_url, sources)
-        assert coarse(sqlite_url) == 0
+        assert coarse_orders(sqlite_url) == 0
         assert stored_orders(sqlite_url) == emulated_orders(running)
-        after = {name: requests(running, name) - before[name] for name in before}
+        after = {name: requests_of(running, name) - before[name] for name in before}
         assert after == {operation: ORDERS, SEARCH: 2, REPORTS: 0, LIST: 0}
 
 
@@ -93,10 +83,10 @@ async def test_an_order_that_amazon_never_returns_costs_a_request_a_run(sqlite_u
     async with emulator() as running:
         await left_coarse(running, sqlite_url, sources, status=404)
         for _ in range(2):
-            before = requests(running, BY_ID) + requests(running, ITEMS)
+            before = requests_of(running, BY_ID) + requests_of(running, ITEMS)
             await sync(running, sqlite_url, sources)
-            assert requests(running, BY_ID) + requests(running, ITEMS) - before == ORDERS
-            assert coarse(sqlite_url) == ORDERS
+            assert requests_of(running, BY_ID) + requests_of(running, ITEMS) - before == ORDERS
+            assert coarse_orders(sqlite_url) == ORDERS
 
 
 @in_virtual_hours
@@ -104,9 +94,9 @@ async def test_coarse_orders_stay_without_a_source_of_single_orders(sqlite_url: 
     """The run costs only its search."""
     async with emulator() as running:
         await left_coarse(running, sqlite_url, ["ids", "reports"], status=404)
-        before = requests(running, SEARCH)
+        before = requests_of(running, SEARCH)
         await sync(running, sqlite_url, ["reports"])
-        assert (coarse(sqlite_url), requests(running, SEARCH) - before) == (ORDERS, 1)
+        assert (coarse_orders(sqlite_url), requests_of(running, SEARCH) - before) == (ORDERS, 1)
 
 
 @in_virtual_hours
@@ -121,16 +111,16 @@ async def test_a_follower_tries_coarse_orders_again_in_each_round(
         anyio.create_task_group() as group,
     ):
         await left_coarse(running, sqlite_url, ["ids", "reports"], status=404)
-        before = requests(running, BY_ID)
+        before = requests_of(running, BY_ID)
         seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
         options: dict[str, Any] = {"since": SINCE, "sources": ["ids"], "clock": Hourglass()}
         group.start_soon(lambda: follow_orders([seller], sqlite_url, **options))
         with anyio.fail_after(60):
-            while requests(running, BY_ID) - before <= ORDERS:
+            while requests_of(running, BY_ID) - before <= ORDERS:
                 await anyio.sleep(0.01)
-            assert coarse(sqlite_url) == ORDERS
+            assert coarse_orders(sqlite_url) == ORDERS
             running.faults({"clear": True})
-            while coarse(sqlite_url):
+            while coarse_orders(sqlite_url):
                 await anyio.sleep(0.01)
         group.cancel_scope.cancel()
 

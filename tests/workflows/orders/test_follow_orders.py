@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import pytest
 from order_databases import emulated_orders, query, stored_orders
+from request_counts import requests_of
 from virtual_hours import Hourglass, in_virtual_hours
 
 from spapi_async import Application, ConfigurationError
@@ -124,7 +125,7 @@ async def test_a_notification_brings_an_order_before_the_next_search(sqlite_url:
         options = {"messages": receiver, "sources": ["search"], "every": EVER}
         async with sender, receiver, followed(running, sqlite_url, **options) as watch:
             await watch.until(lambda: bool(watch.of(PageStored)) and query(sqlite_url, UNREAD) == [(0,)])
-            searches = requests(running, SEARCH)
+            searches = requests_of(running, SEARCH)
             changed = running.change_orders(add=1, update=1)
             messages = [message(order_id) for ids in changed.values() for order_id in ids]
             for each in ["no notification", message("902-9", seller="stranger"), {"type": "x"}, *messages]:
@@ -133,8 +134,8 @@ async def test_a_notification_brings_an_order_before_the_next_search(sqlite_url:
             for each in messages:
                 await sender.send(each)
             await sender.send(message(changed["added"][0], event_time=now() + timedelta(seconds=60)))
-            await watch.until(lambda: requests(running, BY_ID) == 3)
-        assert requests(running, SEARCH) == searches
+            await watch.until(lambda: requests_of(running, BY_ID) == 3)
+        assert requests_of(running, SEARCH) == searches
         assert {event.source for event in watch.of(OrdersFresh)} == {"notification"}
         assert all(0 <= seconds < 60 for event in watch.of(OrdersFresh) for seconds in event.seconds)
         assert stored_orders(sqlite_url) == emulated_orders(running)
@@ -151,7 +152,7 @@ async def test_v0_names_what_changed_between_two_searches(sqlite_url: str) -> No
         # Orders of the history that only v0 has listed are fetched whole in the end.
         await watch.until(lambda: query(sqlite_url, "SELECT DISTINCT detail FROM orders") == [("whole",)])
     assert stored_orders(sqlite_url) == emulated_orders(running)
-    assert requests(running, LIST) >= 1
+    assert requests_of(running, LIST) >= 1
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
@@ -285,12 +286,6 @@ async def test_invalid_arguments_of_a_follower_are_refused(sqlite_url: str, opti
             await follow_orders([seller], sqlite_url, **options)
         with pytest.raises(ConfigurationError, match="twice"):
             await follow_orders([seller, seller], sqlite_url)
-
-
-def requests(running: Emulator, operation: str) -> int:
-    """How many requests of an operation the emulator has seen."""
-    counts = running.stats()["operations"].get(operation)
-    return int(counts["requests"]) if counts else 0
 
 
 def now() -> datetime:

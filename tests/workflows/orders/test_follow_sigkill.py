@@ -17,6 +17,7 @@ from order_databases import (
     stored_orders,
     stored_versions,
 )
+from request_counts import requests_of
 
 from spapi_async.emulator.server import Emulator
 
@@ -41,12 +42,6 @@ def follow(emulator: Emulator, url: str) -> warm_python.Process:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-
-
-def requests_of(emulator: Emulator, operation: str) -> int:
-    """How many requests an operation got."""
-    counts = emulator.stats()["operations"].get(operation)
-    return int(counts["requests"]) if counts else 0
 
 
 def held(emulator: Emulator) -> int:

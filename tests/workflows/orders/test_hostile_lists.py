@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 import pytest
-from order_databases import emulated_versions, query, stored_versions
+from order_databases import coarse_orders, emulated_versions, query, stored_versions
 from virtual_hours import EPOCH, Hourglass, in_virtual_hours
 
 from spapi_async import Application
@@ -39,9 +39,9 @@ def emulator(**options: Any) -> Emulator:
 
 
 class Changes:
-    """Progress with which an order changes whenever a page has been stored, ``most`` times at most.
+    """Progress that changes an order whenever a page has been stored, ``most`` times at most.
 
-    ``after`` so many pages something is called.
+    ``after`` maps numbers of pages to functions that are then called.
     """
 
     def __init__(
@@ -80,11 +80,6 @@ def lost(running: Emulator, url: str) -> set[str]:
     return set(emulated_versions(running)) - set(stored_versions(url))
 
 
-def coarse(url: str) -> int:
-    """Orders of which only what a list says is known."""
-    return int(query(url, "SELECT count(*) FROM orders WHERE detail = 'report'")[0][0])
-
-
 @pytest.mark.parametrize("sources", SOURCES, ids="+".join)
 @in_virtual_hours
 async def test_no_shifted_page_loses_an_order(sqlite_url: str, sources: list[Source]) -> None:
@@ -94,7 +89,7 @@ async def test_no_shifted_page_loses_an_order(sqlite_url: str, sources: list[Sou
         report = await sync(running, sqlite_url, sources, progress=changes)
         assert report.failed == ()
         assert changes.pages > 16
-        assert (lost(running, sqlite_url), coarse(sqlite_url)) == (set(), 0)
+        assert (lost(running, sqlite_url), coarse_orders(sqlite_url)) == (set(), 0)
         await sync(running, sqlite_url, sources)
         assert stored_versions(sqlite_url) == emulated_versions(running)
     doubled = "SELECT order_id FROM order_changes WHERE kind = 'new' GROUP BY 1 HAVING count(*) > 1"
@@ -111,7 +106,7 @@ async def test_lists_with_every_irregularity_lose_no_order(sqlite_url: str, sour
         await anyio.sleep(LAG)
         await sync(running, sqlite_url, sources)
         assert stored_versions(sqlite_url) == emulated_versions(running)
-        assert coarse(sqlite_url) == 0
+        assert coarse_orders(sqlite_url) == 0
 
 
 @pytest.mark.parametrize("sources", SOURCES, ids="+".join)
@@ -125,7 +120,7 @@ async def test_runs_that_end_in_the_middle_lose_no_order(sqlite_url: str, source
                 await sync(running, sqlite_url, sources, progress=changes)
             assert scope.cancelled_caught
         await sync(running, sqlite_url, sources)
-        assert coarse(sqlite_url) == 0
+        assert coarse_orders(sqlite_url) == 0
         await sync(running, sqlite_url, sources)
         assert stored_versions(sqlite_url) == emulated_versions(running)
 
@@ -161,7 +156,7 @@ async def test_followed_orders_end_as_amazon_has_them(sqlite_url: str, sources: 
                 while len(versions(sqlite_url)) < 80:
                     await anyio.sleep(0.05)
                 running.change_orders(add=70, update=40)
-                while versions(sqlite_url) != emulated_versions(running) or coarse(sqlite_url):
+                while versions(sqlite_url) != emulated_versions(running) or coarse_orders(sqlite_url):
                     await anyio.sleep(0.05)
             group.cancel_scope.cancel()
 

@@ -153,7 +153,7 @@ def line(**columns: str) -> OrderRow:
 
 
 SHIPPED: dict[str, Any] = {**SAME["fulfillment"], "fulfillmentStatus": "SHIPPED"}
-UNTOLD = {"ShipmentServiceLevelCategory", "LatestShipDate"}  # by reports
+NOT_IN_REPORTS = {"ShipmentServiceLevelCategory", "LatestShipDate"}
 LATER = {"LastUpdateDate": "2026-01-03T00:00:00Z"}
 
 
@@ -174,7 +174,11 @@ LATER = {"LastUpdateDate": "2026-01-03T00:00:00Z"}
         (v0({}), v0({"QuantityShipped": 1}, **LATER), {"LastUpdateDate", "items.1.QuantityShipped"}),
         (v0({}), v0({}, {"OrderItemId": "2"}), {"items.2"}),
         (v0({}), v0({"QuantityShipped": 1, "IsGift": True}), {"items.1.QuantityShipped", "items.1.IsGift"}),
-        (line(last_updated_date="2026-01-01T00:00:00Z"), v0({}, **LATER), {"LastUpdateDate", "items.1", *UNTOLD}),
+        (
+            line(last_updated_date="2026-01-01T00:00:00Z"),
+            v0({}, **LATER),
+            {"LastUpdateDate", "items.1", *NOT_IN_REPORTS},
+        ),
         (
             v0({}),
             line(last_updated_date="2026-01-04T00:00:00Z", order_status="Shipped"),

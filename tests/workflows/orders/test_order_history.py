@@ -10,6 +10,7 @@ import anyio
 import msgspec
 import pytest
 from order_databases import emulated_orders, query, stored_orders
+from request_counts import requests_of
 from virtual_hours import EPOCH, Hourglass, in_virtual_hours
 
 from spapi_async import Application, ConfigurationError
@@ -66,12 +67,6 @@ async def backfill(
         return await sync_orders([seller], url, sources=sources, since=SINCE, **usual | options)
 
 
-def requests(running: Emulator, operation: str) -> int:
-    """How many requests of an operation the emulator has seen."""
-    counts = running.stats()["operations"].get(operation)
-    return int(counts["requests"]) if counts else 0
-
-
 def details(url: str) -> dict[str, int]:
     """How many orders are known in how much detail."""
     return dict(query(url, "SELECT detail, count(*) FROM orders GROUP BY 1"))
@@ -92,7 +87,7 @@ async def test_several_sources_fetch_the_same_orders_as_searches_alone(sqlite_ur
         assert set(found) <= ({"whole", "v0"} if "orders_v0" in sources else {"whole"})
         assert sum(counts["throttled"] for counts in running.stats()["operations"].values()) == 0
         if "reports" in sources or "orders_v0" in sources:
-            assert requests(running, BY_ID) + requests(running, ITEMS) > 0
+            assert requests_of(running, BY_ID) + requests_of(running, ITEMS) > 0
     doubled = "SELECT order_id FROM order_changes WHERE kind = 'new' GROUP BY 1 HAVING count(*) > 1"
     assert query(sqlite_url, doubled) == []
 
@@ -102,9 +97,9 @@ async def test_another_run_has_nothing_left_to_do(sqlite_url: str) -> None:
     """It makes one search, from the checkpoint on; the history is known to be complete."""
     async with emulator(orders=240) as running:
         await backfill(running, sqlite_url, ["ids", "reports"])
-        before = {name: requests(running, name) for name in (SEARCH, BY_ID, REPORTS)}
+        before = {name: requests_of(running, name) for name in (SEARCH, BY_ID, REPORTS)}
         await backfill(running, sqlite_url, ["ids", "reports"])
-        after = {name: requests(running, name) for name in (SEARCH, BY_ID, REPORTS)}
+        after = {name: requests_of(running, name) for name in (SEARCH, BY_ID, REPORTS)}
         assert after == {**before, SEARCH: before[SEARCH] + 1}
 
 
@@ -117,8 +112,8 @@ async def test_a_history_of_few_orders_costs_few_requests(sqlite_url: str) -> No
             seller = app.selling_partner("Atzr|one", region="NA", seller_id="one")
             await sync_orders([seller], sqlite_url, sources=["ids", "orders_v0"], since=since, clock=clock)
         assert stored_orders(sqlite_url) == emulated_orders(running)
-        assert requests(running, SEARCH) <= 8
-        assert requests(running, LIST) <= 8
+        assert requests_of(running, SEARCH) <= 8
+        assert requests_of(running, LIST) <= 8
 
 
 @in_virtual_hours
@@ -246,7 +241,7 @@ async def test_what_another_process_read_while_this_one_waited_is_not_read_again
         report = await backfill(running, database, ["ids"])
         assert report.failed == ()
         assert (await database.counts())[0] < 50
-        assert requests(running, SEARCH) < 20
+        assert requests_of(running, SEARCH) < 20
 
 
 class Ahead(SystemClock):

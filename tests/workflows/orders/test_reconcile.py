@@ -116,8 +116,8 @@ async def test_each_window_is_reconciled_once_it_is_two_hours_old(sqlite_url: st
     heard: list[SyncEvent] = []
     async with synced(sqlite_url, hours=3, heard=heard) as (emulator, database, reconciler):
         assert await reconciler.go_on(None) == 0
-        told = [event for event in heard if isinstance(event, OrdersReconciled)]
-        assert [(event.hours, event.found) for event in told] == [(2, 0), (48, 0), (720, 0)]
+        reconciled = [event for event in heard if isinstance(event, OrdersReconciled)]
+        assert [(event.hours, event.found) for event in reconciled] == [(2, 0), (48, 0), (720, 0)]
         stream = "orders_2026_01_01 reconciled after 2 h"
         place = await database.checkpoint("one@na", stream)
         assert place is not None
@@ -125,7 +125,7 @@ async def test_each_window_is_reconciled_once_it_is_two_hours_old(sqlite_url: st
         await database.store(OrderPage(seller="one@na", rows=(), checkpoint=earlier, at=NOW))
         await damage(database)
         assert await reconciler.go_on(None) == 3
-        event = next(event for event in heard[len(told) :] if isinstance(event, OrdersReconciled))
+        event = next(event for event in heard[len(reconciled) :] if isinstance(event, OrdersReconciled))
         assert (event.seller, event.hours, event.found) == ("one@na", 2, 3)
         done = await database.checkpoint("one@na", stream)
         assert done is not None

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 from order_databases import emulated_orders, emulated_versions, query, stored_orders
+from request_counts import requests_of
 from virtual_hours import EPOCH, Hourglass, in_virtual_hours
 
 from spapi_async import Application
@@ -59,11 +60,6 @@ async def run(
     return report, [event.dataset for event in events if isinstance(event, DatasetRefused)]
 
 
-def requests(running: Emulator, operation: str) -> int:
-    """How many requests of an operation the emulator has seen."""
-    return int(running.stats()["operations"][operation]["requests"])
-
-
 @pytest.mark.parametrize("sources", [("search",), ("search", "ids", "reports")])
 @pytest.mark.parametrize("refused", [("PACKAGES",), ("PROCEEDS", "PACKAGES")])
 @in_virtual_hours
@@ -84,9 +80,9 @@ async def test_a_known_hole_is_not_requested_again_on_the_same_day(sqlite_url: s
     """The next run leaves it out, reports nothing and makes one search."""
     async with emulator("PACKAGES") as running:
         await run(running, sqlite_url)
-        before = requests(running, SEARCH)
+        before = requests_of(running, SEARCH)
         assert (await run(running, sqlite_url))[1] == []
-        assert requests(running, SEARCH) == before + 1
+        assert requests_of(running, SEARCH) == before + 1
 
 
 @in_virtual_hours
@@ -111,9 +107,9 @@ async def test_a_data_set_that_is_still_refused_costs_one_search_a_day(sqlite_ur
     async with emulator("PACKAGES") as running:
         await run(running, sqlite_url)
         query(sqlite_url, "UPDATE order_holes SET refused_at = '2026-01-01 00:00:00.000000'")
-        before = requests(running, SEARCH)
+        before = requests_of(running, SEARCH)
         await run(running, sqlite_url)
-        assert requests(running, SEARCH) == before + 2
+        assert requests_of(running, SEARCH) == before + 2
     assert query(sqlite_url, "SELECT count(*) FROM order_holes WHERE refused_at > '2026-01-02'") == [(1,)]
 
 

@@ -14,6 +14,7 @@ import anyio
 import pytest
 from insides import page_writer
 from order_databases import emulated_orders, query, stored_orders
+from request_counts import requests_of
 
 from spapi_async import Application, ConfigurationError, LWAError, SellingPartner, ServerError, call_options
 from spapi_async._engine.retry import RetryPolicy
@@ -55,12 +56,6 @@ async def sync(running: Emulator, url: str | OrderDatabase, **options: Any) -> S
         return await sync_orders([seller(app)], url, page_size=20, **options)
 
 
-def requests(running: Emulator, operation: str = SEARCH) -> int:
-    """How many requests of an operation the emulator has seen."""
-    counts = running.stats()["operations"].get(operation)
-    return int(counts["requests"]) if counts else 0
-
-
 @pytest.mark.parametrize("api", ["orders_2026_01_01", "orders_v0"])
 async def test_every_order_arrives_with_its_items(new_sqlite_url: str, api: Any) -> None:
     """The database has exactly the emulator's orders and items, from either version of the API, without a 429."""
@@ -83,10 +78,10 @@ async def test_second_run_fetches_only_what_changed(sqlite_url: str) -> None:
     """Two changed orders and a new one cost one request, and only they are written."""
     async with emulator(search_delay=0.0) as running:
         await sync(running, sqlite_url)
-        before = requests(running)
+        before = requests_of(running, SEARCH)
         running.change_orders(add=1, update=2)
         report = await sync(running, sqlite_url)
-        assert requests(running) - before == 1
+        assert requests_of(running, SEARCH) - before == 1
         (result,) = report.sellers
         assert (result.inserted, result.updated, result.stale) == (1, 2, 0)
         assert stored_orders(sqlite_url) == emulated_orders(running)
@@ -111,9 +106,9 @@ async def test_page_that_fails_leaves_a_checkpoint_to_go_on_from(sqlite_url: str
         stored = len(stored_orders(sqlite_url))
         assert 20 < stored <= 40
         running.faults({"clear": True})
-        before = requests(running)
+        before = requests_of(running, SEARCH)
         (result,) = (await sync(running, sqlite_url)).sellers
-        assert requests(running) - before == result.pages
+        assert requests_of(running, SEARCH) - before == result.pages
         assert (result.inserted, result.unchanged <= 1) == (130 - stored, True)
         assert stored_orders(sqlite_url) == emulated_orders(running)
 
@@ -135,7 +130,7 @@ async def test_refused_first_page_is_an_error(sqlite_url: str) -> None:
         running.faults({"status": 400, "operation": SEARCH, "times": None})
         (failed,) = (await sync(running, sqlite_url)).failed
         assert failed.error is not None
-        assert requests(running) == 2
+        assert requests_of(running, SEARCH) == 2
 
 
 async def test_one_seller_that_fails_does_not_stop_the_others(sqlite_url: str) -> None:
@@ -186,7 +181,7 @@ async def test_cancelled_run_keeps_the_page_it_was_committing(sqlite_url: str, m
         assert scope.cancelled_caught
         assert len(stored_orders(sqlite_url)) == 20
         assert query(sqlite_url, "SELECT count(cursor) FROM checkpoints") == [(1,)]
-        assert requests(running) == 1
+        assert requests_of(running, SEARCH) == 1
 
 
 async def test_progress_that_fails_does_not_stop_the_sync(sqlite_url: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -248,7 +243,7 @@ async def test_same_token_twice_is_an_error(sqlite_url: str) -> None:
         running.faults({"operation": SEARCH, "status": 200, "body": body, "times": None})
         (failed,) = (await sync(running, sqlite_url)).failed
         assert isinstance(failed.error, DecodeError)
-        assert requests(running) == 2
+        assert requests_of(running, SEARCH) == 2
 
 
 async def test_restart_does_not_spend_the_burst_again(sqlite_url: str) -> None:
@@ -309,7 +304,7 @@ async def test_memory_holds_one_page_of_a_seller(sqlite_url: str) -> None:
 
         def look(event: SyncEvent) -> None:
             if hasattr(event, "upper_bound"):
-                seen.append((requests(running), len(stored_orders(sqlite_url))))
+                seen.append((requests_of(running, SEARCH), len(stored_orders(sqlite_url))))
 
         await sync(running, sqlite_url, progress=look)
     stored = [0, *(count for _, count in seen)]
@@ -358,7 +353,7 @@ async def test_a_sync_does_not_begin_in_the_future(sqlite_url: str) -> None:
     async with emulator(orders=1) as running:
         with pytest.raises(ConfigurationError, match="future"):
             await sync(running, sqlite_url, since=datetime.now(UTC) + timedelta(days=1))
-        assert requests(running) == 0
+        assert requests_of(running, SEARCH) == 0
 
 
 @pytest.mark.parametrize(("times", "aside"), [(1, 0), (2, 1)])
@@ -371,7 +366,7 @@ async def test_an_unreadable_entry_is_requested_again_and_then_set_aside(
         running.faults({"operation": SEARCH, "status": 200, "body": body, "times": times})
         report = await sync(running, sqlite_url)
         assert (report.failed, report.unreadable) == ((), aside)
-        assert requests(running) == 2
+        assert requests_of(running, SEARCH) == 2
         assert query(sqlite_url, "SELECT count(*) FROM unreadable") == [(aside,)]
         assert query(sqlite_url, "SELECT count(*) FROM orders") == [(1 if aside else 3,)]
 
