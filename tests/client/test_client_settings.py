@@ -183,3 +183,10 @@ async def test_a_token_of_another_kind_is_refused_as_a_refresh_token(token: str,
         with pytest.raises(ConfigurationError, match=message) as caught:
             app.selling_partner(token, region="na")
     assert "MARK" not in str(caught.value)
+
+
+@pytest.mark.parametrize("endpoint", ["", " ", "localhost:8080", "ftp://host"])
+def test_an_empty_or_invalid_endpoint_is_refused(endpoint: str) -> None:
+    """With a forgotten variable, tokens meant for an emulator would go to Amazon otherwise."""
+    with pytest.raises(ConfigurationError, match="endpoint"):
+        Application("app", "secret", endpoint=endpoint)

@@ -200,7 +200,7 @@ def test_a_learned_burst_applies_to_processes_with_other_published_bursts(speake
     sold = speaker.ask(1, rate=0.01, burst=10, me="of 10", waiting=(0, 5, 0))
     assert len(sold.delays) == 5
     hit = [Feedback(seq=1, hits=1, hit_at=sold.now)]
-    assert burst_of(speaker, 2, 10, waiting=(0, 0, 0), feedback=hit) == 4  # served
+    assert burst_of(speaker, 2, 10, waiting=(0, 0, 0), feedback=hit) == 4  # four of the five were served
     for number, (published, learned) in enumerate([(7, 4), (10, 4), (4, 4), (10, 4), (3, 3), (20, 4)], 3):
         assert burst_of(speaker, number, published, waiting=(0, 0, 0)) == learned
 

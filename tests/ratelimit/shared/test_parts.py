@@ -27,7 +27,7 @@ from spapi_async.ratelimit.shared._terms import Terms
 from spapi_async.ratelimit.shared.redis._snapshot import read_snapshot
 
 
-def test_the_longest_round_trip_is_known() -> None:
+def test_the_longest_round_trip_counts_and_not_the_last() -> None:
     """It is forgotten after one to two spans of five seconds."""
     flights = Flights()
     for began, took in ((0.0, 0.9), (1.0, 0.1)):
@@ -103,7 +103,7 @@ def lane(settings: LaneSettings, name: str) -> Lane:
 
 
 def test_lanes_unused_for_five_minutes_are_forgotten() -> None:
-    """So is what they hold; a lane that still has to report to the store stays."""
+    """So is what is held for them; a lane that still has to report to the store stays."""
     now = 0.0
     settings = LaneSettings(
         me="me", lease_seconds=1.0, jitter=0.0, number=itertools.count(1).__next__, now=lambda: now, shares={}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from spapi_async.auth._report_types import RESTRICTED_REPORT_TYPES
 from spapi_async.workflows.reports import REPORT_TYPES, Covers, ReportFormat
 from spapi_async.workflows.reports.report_types import report_type_of
@@ -21,6 +23,16 @@ def test_types_are_attributes_and_keys() -> None:
 def test_the_restricted_types_are_those_that_get_restricted_tokens() -> None:
     """Two lists of the same fact agree."""
     assert {each.name for each in REPORT_TYPES.values() if each.restricted} == RESTRICTED_REPORT_TYPES
+
+
+@pytest.mark.parametrize(
+    "report_type",
+    ["GET_FLAT_FILE_VAT_INVOICE_DATA_REPORT", "GET_XML_VAT_INVOICE_DATA_REPORT", "GET_MERCHANT_LISTINGS_ALL_DATA"],
+)
+def test_reports_without_personal_data_need_no_restricted_token(report_type: str) -> None:
+    """VAT invoice reports have a name like the restricted VAT transaction report."""
+    assert not REPORT_TYPES[report_type].restricted
+    assert REPORT_TYPES["GET_VAT_TRANSACTION_DATA"].restricted
 
 
 def test_settlements_cannot_be_requested() -> None:
